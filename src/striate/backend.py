@@ -1,0 +1,83 @@
+"""The one door through which Keras is imported: `from striate.backend import keras`.
+
+Importing this module first checks that the import can work (see environment.require_backend), so that a
+user's own `keras.py`, or a missing backend, is explained before Python's error hides the reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from striate.environment import require_backend
+
+CHOICE = require_backend()
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Holds back what native code prints on standard error; shows it after all if the block fails.
+
+    TensorFlow 2.21 greets every process with half a dozen lines about oneDNN and absent CUDA drivers, and heeds
+    TF_CPP_MIN_LOG_LEVEL no longer. The lines come from C++, so only the file descriptor itself can be turned.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:  # no standard error at all
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        sys.stderr.flush()
+        os.dup2(held.fileno(), 2)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # deprecations inside the backends are not our users' business
+                yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+with _quietly():
+    import keras as _keras
+
+    if CHOICE.name == "tensorflow":
+        _keras.ops.zeros(1)  # the first operation looks for devices, and says so
+
+keras: Any = _keras
+
+
+def set_seed(seed: int) -> None:
+    """Seeds what Keras draws from: weights' initial values and dropout masks. Data order has its own generator."""
+    keras.utils.set_random_seed(seed)
+
+
+def devices() -> list[str]:
+    """Returns the accelerators that the backend sees, or ["cpu"]."""
+    names: list[str] = [str(name) for name in keras.distribution.list_devices("gpu")]
+    return names or ["cpu"]
+
+
+def require_device(device: str | None) -> None:
+    """Checks that a requested GPU is there.
+
+    Raises:
+        BackendError: a GPU was asked for and the backend sees none.
+    """
+    from striate.errors import BackendError
+
+    if device is not None and device.startswith("gpu") and devices() == ["cpu"]:
+        raise BackendError(
+            f"The backend {CHOICE.name} sees no GPU",
+            received=f"device {device}, CUDA_VISIBLE_DEVICES={os.environ.get('CUDA_VISIBLE_DEVICES', 'unset')}",
+            hint="device cpu, or install the backend's GPU build",
+        )

@@ -1,0 +1,345 @@
+"""Classifier: THE WAIST. What training makes, and all that prediction, reports, export and serving need.
+
+On disk it is a folder that can be moved anywhere on its own:
+
+    classifier.json       the manifest, written last: format, classes, preprocessing, temperature, checksums
+    network.json          the network's layers (see network.py)
+    weights.safetensors   its weights
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import log_softmax
+
+from striate.config import config, from_json
+from striate.errors import ClassifierError, ConfigError, DataError, PictureError
+from striate.files import sha256, write_json
+from striate.images.imageset import Picture
+from striate.images.pixels import Preprocessing
+from striate.images.sources.expand import expand
+from striate.network import load_network, save_network
+from striate.progress import SILENT, Progress
+
+FORMAT = 1
+"""Raise it when an older Striate could misread a newer folder; add a migration and a fixture when you do."""
+
+BATCH = 256  # pictures per forward pass
+
+
+@config
+class Manifest:
+    """What classifier.json holds.
+
+    Attributes:
+        format: see FORMAT.
+        architecture: its name, for people; loading does not need it.
+        classes: names in the order of the network's outputs.
+        preprocessing: how pixels become the network's input.
+        temperature: what logits are divided by before the softmax (Guo et al. 2017); 1 is none.
+        sha256: file name → checksum.
+        made_with: package → version.
+    """
+
+    format: int
+    architecture: str
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    temperature: float
+    sha256: dict[str, str]
+    made_with: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the classifier says about one picture.
+
+    Attributes:
+        source: where the picture came from.
+        label: the most probable class; None when the picture could not be decoded.
+        confidence: its probability, 0..1.
+        probabilities: class name → probability, most probable first.
+        error: why there is no label.
+    """
+
+    source: str
+    label: str | None
+    confidence: float | None
+    probabilities: dict[str, float]
+    error: str | None = None
+
+    def __str__(self) -> str:
+        if self.label is None:
+            return f"{self.source}: {self.error}"
+        rest = [f"{name} {share:.1%}" for name, share in list(self.probabilities.items())[1:4]]
+        return f"{self.label} {self.confidence:.1%}" + (f" ({', '.join(rest)})" if rest else "")
+
+
+class Predictions(Sequence[Prediction]):
+    """Predictions in the order of the pictures; as an array, the labels (so scikit-learn's metrics take it)."""
+
+    def __init__(self, items: Iterable[Prediction]) -> None:
+        self._items = list(items)
+
+    @overload
+    def __getitem__(self, index: int) -> Prediction: ...
+    @overload
+    def __getitem__(self, index: slice) -> Predictions: ...
+    def __getitem__(self, index: int | slice) -> Prediction | Predictions:
+        return Predictions(self._items[index]) if isinstance(index, slice) else self._items[index]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array([item.label or "" for item in self._items], dtype=dtype)
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{item.source}: {item}" for item in self._items)
+
+
+class Classifier:
+    """A network with its class names and its preprocessing.
+
+    Args:
+        model: (b, h, w, c) pictures in 0..255 → (b, classes) logits.
+        classes: class names in the order of the logits.
+        preprocessing: how any picture becomes the model's input.
+        temperature: what logits are divided by before the softmax.
+        architecture: the network's name, for people.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        classes: Sequence[str],
+        preprocessing: Preprocessing,
+        *,
+        temperature: float = 1.0,
+        architecture: str = "custom",
+    ) -> None:
+        self.model = model
+        self.classes = tuple(classes)
+        self.preprocessing = preprocessing
+        self.temperature = temperature
+        self.architecture = architecture
+
+    @property
+    def classes_(self) -> NDArray[np.str_]:
+        """Class names as an array, under scikit-learn's name."""
+        return np.array(self.classes, np.str_)
+
+    @overload
+    def predict(self, pictures: str | Path | bytes, *, progress: Progress = ...) -> Prediction: ...
+    @overload
+    def predict(self, pictures: Sequence[Any] | NDArray[np.uint8], *, progress: Progress = ...) -> Predictions: ...
+    def predict(self, pictures: Any, *, progress: Progress = SILENT) -> Prediction | Predictions:
+        """Returns what the pictures show: a Prediction for one, Predictions for several.
+
+        Args:
+            pictures: one picture (path, encoded bytes, or array (h, w), (h, w, 1 or 3) uint8); or several: a folder,
+                a glob, a list of any of these, or an array (n, h, w, 1 or 3). An array (h, w, 3) is one picture.
+            progress: told the number of pictures done.
+
+        Raises:
+            PictureError: the one picture cannot be decoded. Among several, such a picture has `error` set instead.
+            DataError: a folder or glob without a file, or an array of another shape or type.
+        """
+        names, sources, several = _listed(pictures)
+        found = Predictions(self.stream(sources, names, progress=progress))
+        if several:
+            return found
+        if found[0].error is not None:
+            raise PictureError(f"{names[0]}: {found[0].error}")
+        return found[0]
+
+    def stream(
+        self, sources: Sequence[Picture], names: Sequence[str], *, progress: Progress = SILENT
+    ) -> Iterator[Prediction]:
+        """Yields one Prediction per source, in order, decoding the next pictures while the network works."""
+        chunks = [range(start, min(start + BATCH, len(sources))) for start in range(0, len(sources), BATCH)]
+        with ThreadPoolExecutor() as pool, progress.task("predicting", len(sources), "pictures") as task:
+            ahead: list[Any] = [pool.map(self._decoded, [sources[i] for i in chunk]) for chunk in chunks[:1]]
+            for number, chunk in enumerate(chunks):
+                if number + 1 < len(chunks):
+                    ahead.append(pool.map(self._decoded, [sources[i] for i in chunks[number + 1]]))
+                decoded = list(ahead.pop(0))
+                whole = [pixels for pixels in decoded if not isinstance(pixels, str)]
+                rows = iter(self.probabilities(np.stack(whole)) if whole else [])
+                for index, pixels in zip(chunk, decoded, strict=True):
+                    if isinstance(pixels, str):
+                        yield Prediction(names[index], None, None, {}, error=pixels)
+                    else:
+                        yield self._prediction(names[index], next(rows))
+                task.advance(len(chunk))
+
+    def predict_proba(self, pictures: Any) -> NDArray[np.float64]:
+        """Returns (n, classes) probabilities in the order of `classes_`; takes what `predict` takes.
+
+        Raises:
+            PictureError: a picture cannot be decoded (there is no row that could stand for it).
+        """
+        names, sources, _ = _listed(pictures)
+        decoded = [self._decoded(source) for source in sources]
+        for name, pixels in zip(names, decoded, strict=True):
+            if isinstance(pixels, str):
+                raise PictureError(f"{name}: {pixels}")
+        return self.probabilities(np.stack(decoded))  # type: ignore[arg-type]
+
+    def score(self, pictures: Any, labels: ArrayLike) -> float:
+        """Returns the share of pictures whose predicted class equals its label (names, as in `classes`), 0..1."""
+        predicted = np.asarray(self.predict_proba(pictures)).argmax(axis=1)
+        return float(np.mean(self.classes_[predicted] == np.asarray(labels).astype(np.str_)))
+
+    def probabilities(
+        self, pixels: NDArray[np.uint8], *, advance: Callable[[int], None] | None = None
+    ) -> NDArray[np.float64]:
+        """Returns (n, classes) probabilities for pictures that are already preprocessed: (n, h, w, c) uint8."""
+        return np.exp(self.log_probabilities(pixels, advance=advance))
+
+    def log_probabilities(
+        self, pixels: NDArray[np.uint8], *, advance: Callable[[int], None] | None = None
+    ) -> NDArray[np.float64]:
+        """Returns (n, classes) logarithms of the probabilities; `advance` is told the pictures done, batch by batch."""
+        rows = []
+        for start in range(0, len(pixels), BATCH):
+            part = pixels[start : start + BATCH]
+            rows.append(self.model.predict_on_batch(_padded(part))[: len(part)])
+            if advance is not None:
+                advance(len(part))
+        logits = np.concatenate(rows) if rows else np.empty((0, len(self.classes)))
+        result: NDArray[np.float64] = log_softmax(np.asarray(logits, np.float64) / self.temperature, axis=1)
+        return result
+
+    def save(self, folder: Path) -> None:
+        """Writes the classifier's folder, its manifest last, so that half a classifier is never taken for a whole.
+
+        Raises:
+            ClassifierError: the network holds layers that are not plain Keras.
+        """
+        from striate.environment import version_of
+
+        folder.mkdir(parents=True, exist_ok=True)
+        manifest = folder / "classifier.json"
+        manifest.unlink(missing_ok=True)
+        network, weights = folder / "network.json", folder / "weights.safetensors"
+        save_network(self.model, network, weights)
+        write_json(
+            manifest,
+            Manifest(
+                format=FORMAT,
+                architecture=self.architecture,
+                classes=self.classes,
+                preprocessing=self.preprocessing,
+                temperature=self.temperature,
+                sha256={path.name: sha256(path) for path in (network, weights)},
+                made_with={name: version_of(name) or "unknown" for name in ("striate", "keras")},
+            ),
+        )
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Classifier:
+        """Returns the classifier in `folder` (a classifier's or a run's). No code in it is run.
+
+        Raises:
+            ClassifierError: missing, damaged, from a newer Striate, or holding more than plain layers.
+        """
+        folder = Path(folder)
+        if (folder / "classifier" / "classifier.json").is_file():
+            folder = folder / "classifier"
+        manifest = _manifest(folder / "classifier.json")
+        for name in ("network.json", "weights.safetensors"):
+            path = folder / name
+            if not path.is_file() or sha256(path) != manifest.sha256.get(name):
+                raise ClassifierError(
+                    f"{name} is {'damaged' if path.is_file() else 'missing'}",
+                    received=path,
+                    hint="another copy of the classifier, or train again",
+                )
+        return cls(
+            load_network(folder / "network.json", folder / "weights.safetensors"),
+            manifest.classes,
+            manifest.preprocessing,
+            temperature=manifest.temperature,
+            architecture=manifest.architecture,
+        )
+
+    def _decoded(self, source: Picture) -> NDArray[np.uint8] | str:
+        try:
+            return self.preprocessing(source)
+        except PictureError as error:
+            return error.problem
+
+    def _prediction(self, name: str, row: NDArray[np.float64]) -> Prediction:
+        order = np.argsort(-row, kind="stable")
+        shares = {self.classes[index]: float(row[index]) for index in order}
+        return Prediction(name, self.classes[order[0]], float(row[order[0]]), shares)
+
+
+def _listed(pictures: Any) -> tuple[list[str], list[Picture], bool]:
+    """Returns names, decodable sources, and whether several pictures were meant."""
+    if isinstance(pictures, bytes):
+        return ["bytes"], [pictures], False
+    if isinstance(pictures, np.ndarray):
+        if pictures.ndim == 4 or (pictures.ndim == 3 and pictures.shape[2] not in (1, 3, 4)):
+            return [f"picture {index}" for index in range(len(pictures))], list(pictures), True
+        return ["array"], [pictures], False
+    if isinstance(pictures, str | Path):
+        paths = expand([pictures])
+        return [str(path) for path in paths], list(paths), len(paths) != 1 or paths[0] != Path(pictures)
+    names: list[str] = []
+    sources: list[Picture] = []
+    for item in pictures:
+        if not isinstance(item, str | Path | bytes | np.ndarray):
+            raise DataError("Not a picture", received=type(item).__name__, expected="a path, bytes or an array")
+        found = _listed(item)
+        names += found[0] if isinstance(item, str | Path) else [f"picture {len(names)}"]
+        sources += found[1]
+    return names, sources, True
+
+
+def _padded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Returns the batch filled up to a power of two, so that a backend compiles few shapes."""
+    size = 1 << (len(pixels) - 1).bit_length()
+    filling = np.broadcast_to(pixels[:1], (size - len(pixels), *pixels.shape[1:]))
+    return np.concatenate([pixels, filling]) if len(filling) else pixels
+
+
+def _manifest(path: Path) -> Manifest:
+    try:
+        text = path.read_bytes()
+    except OSError:
+        raise ClassifierError("There is no classifier here", received=path.parent, expected=path.name) from None
+    number = _format_number(text)
+    if number is not None and number > FORMAT:
+        raise ClassifierError(
+            "This classifier was made by a newer Striate",
+            received=f"format {number}",
+            expected=f"format {FORMAT} or older",
+            hint="pip install --upgrade striate",
+        )
+    try:
+        manifest = from_json(Manifest, text, str(path))
+    except ConfigError as error:
+        raise ClassifierError(f"The classifier's manifest is damaged. {error}") from None
+    if len(manifest.classes) < 2 or not 0 < manifest.temperature < 1e6:
+        raise ClassifierError("The classifier's manifest makes no sense", received=path)
+    return manifest
+
+
+def _format_number(text: bytes) -> int | None:
+    import json
+
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    number = value.get("format") if isinstance(value, dict) else None
+    return number if isinstance(number, int) else None

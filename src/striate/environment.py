@@ -1,0 +1,162 @@
+"""Which Keras backend will run, who chose it, what shadows it: answered without importing Keras."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from striate.errors import BackendError, UnknownName
+
+BACKENDS = ("tensorflow", "jax", "torch")
+"""Keras' backends that Striate supports, in the order it prefers them on a processor without accelerator."""
+
+SHADOWABLE = ("keras", "tensorflow", "jax", "torch", "numpy", "sklearn", "PIL", "cv2", "matplotlib")
+"""Packages that a user's own file of the same name would hide."""
+
+
+@dataclass(frozen=True)
+class BackendChoice:
+    """The backend's name and who chose it, in words."""
+
+    name: str
+    chosen_by: str
+
+
+def keras_json() -> Path:
+    """Returns the path where Keras looks for its configuration file."""
+    home = os.environ.get("KERAS_HOME")
+    return (Path(home) if home else Path.home() / ".keras") / "keras.json"
+
+
+def backend_choice() -> BackendChoice:
+    """Returns the backend that Keras will use: environment variable, then keras.json, then what is installed.
+
+    Raises:
+        BackendError: keras.json is not valid JSON.
+        UnknownName: the configured name is not a backend.
+    """
+    if name := os.environ.get("KERAS_BACKEND"):
+        return BackendChoice(_known(name), "the environment variable KERAS_BACKEND")
+    path = keras_json()
+    if path.is_file():
+        try:
+            name = json.loads(path.read_text(encoding="utf-8")).get("backend")
+        except (ValueError, AttributeError) as error:
+            raise BackendError(
+                "Keras' configuration file is not a JSON object",
+                received=f"{path} ({error})",
+                hint="delete the file; Keras writes a new one. Curly quotes pasted from a web page are the usual cause",
+            ) from None
+        if name and _is_installed(_known(name)):
+            return BackendChoice(name, f"{path}")
+    found = installed_backends()
+    if name and found:
+        return BackendChoice(found[0], f"Striate: {path} names {name}, which is not installed")
+    return BackendChoice(found[0] if found else "tensorflow", "Striate's default")
+
+
+def installed_backends() -> list[str]:
+    """Returns the installed backends' names, preferred ones first."""
+    return [name for name in BACKENDS if _is_installed(name)]
+
+
+def shadows(folders: list[Path] | None = None) -> dict[str, Path]:
+    """Returns package name → the user's own file or folder that hides it from Python.
+
+    Args:
+        folders: where to look; by default the folders before site-packages on Python's search path.
+    """
+    if folders is None:
+        folders = [Path(entry or ".").resolve() for entry in sys.path if "site-packages" not in entry]
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for name in SHADOWABLE:
+            for candidate in (folder / f"{name}.py", folder / name / "__init__.py"):
+                if candidate.is_file():
+                    found.setdefault(name, candidate)
+    return found
+
+
+def require_backend() -> BackendChoice:
+    """Returns the backend to use, after checking that importing it can work, and tells Keras about it.
+
+    Raises:
+        BackendError: a file shadows a package, or the chosen backend is not installed.
+    """
+    if hidden := shadows():
+        name, path = next(iter(hidden.items()))
+        raise BackendError(
+            f"Your own file {path.name if path.stem == name else name + '/'} hides the package {name}, "
+            f"so Python would import yours instead",
+            received=path,
+            hint="give it another name, and delete the folder __pycache__ beside it",
+        )
+    choice = backend_choice()
+    if not _is_installed(choice.name):
+        raise BackendError(
+            f"The Keras backend {choice.name} is not installed (chosen by {choice.chosen_by})",
+            received="installed: " + (", ".join(installed_backends()) or "none"),
+            expected="one of " + ", ".join(BACKENDS),
+            hint=f"pip install 'striate[{choice.name}]'",
+        )
+    os.environ["KERAS_BACKEND"] = choice.name
+    return choice
+
+
+def choose_backend(name: str | None) -> None:
+    """Makes `name` the backend for this process (None: leave the choice to the configuration).
+
+    Raises:
+        UnknownName: not a backend.
+        BackendError: Keras already runs on another backend.
+    """
+    if name is None:
+        return
+    _known(name)
+    if "keras" in sys.modules and os.environ.get("KERAS_BACKEND") != name:
+        raise BackendError("Keras is already running on another backend", received=name, hint="a new Python process")
+    os.environ["KERAS_BACKEND"] = name
+
+
+def choose_device(device: str | None) -> None:
+    """Restricts every backend to one device; must be called before Keras is imported.
+
+    Args:
+        device: `cpu`, `gpu`, `gpu:N`, or None/`auto` to leave the choice to the backend.
+
+    Raises:
+        BackendError: not such a word.
+    """
+    if device in (None, "auto", "gpu"):
+        return
+    kind, _, index = device.partition(":")
+    if kind == "cpu" and not index:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        os.environ["JAX_PLATFORMS"] = "cpu"
+    elif kind == "gpu" and index.isdecimal():
+        os.environ["CUDA_VISIBLE_DEVICES"] = index
+    else:
+        raise BackendError("Unknown device", received=device, expected="auto, cpu, gpu or gpu:N")
+
+
+def version_of(package: str) -> str | None:
+    """Returns the installed version of a distribution, or None."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _known(name: str) -> str:
+    if name not in BACKENDS:
+        raise UnknownName("Keras backend", name, BACKENDS)
+    return name
+
+
+def _is_installed(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None

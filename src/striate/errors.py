@@ -1,0 +1,111 @@
+"""Every error Striate raises on purpose.
+
+StriateError                 what is wrong. Received. Expected. Try.
+├── ConfigError              a recipe or another JSON document says something impossible
+│   └── UnknownName          a name that no table holds (the nearest one is suggested)
+├── DataError                a data set that cannot be used as it is
+│   ├── PictureError         one picture that cannot be decoded
+│   └── DownloadError        a named data set that could not be fetched
+├── RunError                 a run folder that is missing, taken, unfinished or damaged
+├── ClassifierError          a saved classifier that cannot be loaded safely
+├── BackendError             no usable Keras backend, or a file that shadows one
+└── TrainingError            a training that cannot go on
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class StriateError(Exception):
+    """One clear message for the user; the command line prints it and exits with 2.
+
+    Args:
+        problem: what is wrong, one sentence without its full stop.
+        received: what was given.
+        expected: what would have been right.
+        hint: what to do next (shown after "Try:").
+    """
+
+    def __init__(
+        self, problem: str, *, received: object = None, expected: object = None, hint: str | None = None
+    ) -> None:
+        self.problem = problem
+        parts = [problem]
+        if received is not None:
+            parts.append(f"Received: {received}")
+        if expected is not None:
+            parts.append(f"Expected: {expected}")
+        if hint is not None:
+            parts.append(f"Try: {hint}")
+        super().__init__(printable(". ".join(part.rstrip(".") for part in parts) + "."))
+
+
+class ConfigError(StriateError):
+    """A recipe or another JSON document says something impossible."""
+
+
+class UnknownName(ConfigError):
+    """A name that no table holds.
+
+    Args:
+        kind: what was being named ("architecture", "recipe", …).
+        received: the name as given.
+        known: the names there are.
+    """
+
+    def __init__(self, kind: str, received: str, known: Iterable[str]) -> None:
+        names = list(known)
+        near = nearest(received, names)
+        super().__init__(
+            f"There is no {kind} of that name",
+            received=received,
+            expected="one of " + ", ".join(names),
+            hint=near,
+        )
+
+
+class DataError(StriateError):
+    """A data set that cannot be used as it is."""
+
+
+class PictureError(DataError):
+    """One picture that cannot be decoded; `problem` is the reason alone."""
+
+
+class DownloadError(DataError):
+    """A named data set that could not be fetched."""
+
+
+class RunError(StriateError):
+    """A run folder that is missing, taken, unfinished or damaged."""
+
+
+class ClassifierError(StriateError):
+    """A saved classifier that cannot be loaded safely."""
+
+
+class BackendError(StriateError):
+    """No usable Keras backend, or a file that shadows one."""
+
+
+class TrainingError(StriateError):
+    """A training that cannot go on."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Returns the known name that looks most like `name`, or None when none comes close."""
+    folded = {candidate.lower(): candidate for candidate in known}
+    found = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
+    return folded[found[0]] if found else None
+
+
+def printable(text: str) -> str:
+    r"""Returns `text` with control characters shown as escapes (`\x1b`), line breaks kept.
+
+    File and class names come from users; printed raw, they could repaint a terminal.
+    """
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in text
+    )

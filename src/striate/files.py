@@ -1,0 +1,77 @@
+"""Files that are whole or absent: written beside their name, flushed to the disk, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from striate.config import to_json
+from striate.errors import RunError
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Gives a temporary path beside `path`; what is written there takes its place only if all went well.
+
+    The file is fsynced before the rename and the folder after it, so a power cut leaves the old file or the
+    new one, never a mixture. On an exception the temporary file is removed and `path` is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes `text` as UTF-8, whole or not at all."""
+    with writing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a config, dict or list as JSON, whole or not at all."""
+    write_text(path, to_json(value))
+
+
+def read_json(path: Path, what: str) -> dict[str, Any]:
+    """Returns the JSON object in `path`.
+
+    Raises:
+        RunError: the file is missing or is not one JSON object; `what` names it in the message.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{what} is missing", received=path) from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{what} cannot be read: {error}", received=path) from None
+    if not isinstance(value, dict):
+        raise RunError(f"{what} is damaged", received=path, expected="a JSON object")
+    return value
+
+
+def sha256(path: Path) -> str:
+    """Returns the file's SHA-256 as 64 hexadecimal digits."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # Windows cannot open a folder for flushing
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

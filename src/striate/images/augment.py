@@ -1,0 +1,139 @@
+"""What may be changed about a picture while training: one random affine map and a change of brightness.
+
+All geometric changes are composed into one matrix, so that a picture is resampled once. What is drawn is a pure
+function of the generator handed in; see batches.py for its seed.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from striate.config import config, replace
+from striate.errors import ConfigError, UnknownName
+from striate.images.imageset import Kind
+
+Share = Annotated[float, Field(ge=0, le=0.9)]
+Degrees = Annotated[float, Field(ge=0, le=180)]
+
+_BORDERS = {"black": cv2.BORDER_CONSTANT, "edge": cv2.BORDER_REPLICATE, "mirror": cv2.BORDER_REFLECT_101}
+
+
+@config
+class Augment:
+    """Ranges that random changes are drawn from; zero leaves that property alone.
+
+    Attributes:
+        flip: mirror left and right, every second time.
+        shift: up to this share of the side, each way.
+        rotate: up to this many degrees, each way.
+        shear: up to this many degrees, each way.
+        zoom: by a factor between 1 - zoom and 1 + zoom.
+        brightness: times a factor between 1 - brightness and 1 + brightness.
+        border: what appears where the picture has moved away.
+    """
+
+    flip: bool = False
+    shift: Share = 0.0
+    rotate: Degrees = 0.0
+    shear: Annotated[float, Field(ge=0, le=60)] = 0.0
+    zoom: Share = 0.0
+    brightness: Share = 0.0
+    border: Literal["black", "edge", "mirror"] = "mirror"
+
+    @property
+    def is_geometric(self) -> bool:
+        """Whether pixels move."""
+        return self.flip or any((self.shift, self.rotate, self.shear, self.zoom))
+
+    def __call__(self, pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        """Returns changed copies of the pictures (n, h, w, c) uint8, each in its own way."""
+        if self.is_geometric:
+            out = np.empty_like(pixels)
+            height, width = pixels.shape[1:3]
+            for picture, matrix, place in zip(pixels, self.matrices(len(pixels), height, width, rng), out, strict=True):
+                moved = cv2.warpAffine(
+                    picture,
+                    matrix,
+                    (width, height),
+                    flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                    borderMode=_BORDERS[self.border],
+                )
+                place[...] = moved.reshape(place.shape)
+            pixels = out
+        if self.brightness:
+            factors = rng.uniform(1 - self.brightness, 1 + self.brightness, (len(pixels), 1, 1, 1))
+            pixels = np.clip(pixels * factors.astype(np.float32), 0, 255).astype(np.uint8)
+        return pixels
+
+    def matrices(self, count: int, height: int, width: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Returns `count` random (2, 3) maps from a changed picture's pixels to the pixels of the original."""
+        angle = np.deg2rad(rng.uniform(-self.rotate, self.rotate, count))
+        slant = np.tan(np.deg2rad(rng.uniform(-self.shear, self.shear, count)))
+        scale = rng.uniform(1 - self.zoom, 1 + self.zoom, count)
+        mirror = np.where(rng.random(count) < 0.5, -1.0, 1.0) if self.flip else np.ones(count)
+        shift = rng.uniform(-self.shift, self.shift, (2, count)) * [[width], [height]]
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]).transpose(2, 0, 1)
+        skew = np.tile(np.eye(2), (count, 1, 1))
+        skew[:, 0, 1] = slant
+        linear = turn @ skew * (scale * np.ones((2, 2, 1))).transpose(2, 0, 1)
+        linear[:, :, 0] *= mirror[:, None]
+        centre = np.array([(width - 1) / 2, (height - 1) / 2])
+        offset = centre + shift.T - np.einsum("nij,j->ni", linear, centre)
+        return np.concatenate([linear, offset[:, :, None]], axis=2)
+
+
+NONE = Augment()
+
+AUTO: dict[Kind, Augment] = {
+    "digits": Augment(shift=0.07, rotate=8, zoom=0.08, border="black"),
+    "clothes": Augment(flip=True, shift=0.05, zoom=0.05, border="black"),
+    "photos": Augment(flip=True, shift=0.1, rotate=10, zoom=0.2, brightness=0.2),
+}
+"""By what the pictures show: a mirrored digit is another sign, a mirrored cat is a cat."""
+
+CLASSIC: dict[Kind, Augment] = {
+    "digits": NONE,
+    "clothes": NONE,
+    "photos": Augment(flip=True, shear=0.2, zoom=0.2, border="edge"),
+}
+"""As the tutorials do it: nothing for digits and clothes; shear 0.2 (degrees), zoom 0.2 and flip for photographs."""
+
+
+def resolve(augment: Augment | str, kind: Kind) -> Augment:
+    """Returns the augmentation meant by `augment`.
+
+    Args:
+        augment: an Augment, `auto`, `classic`, `none`, `digits`, `clothes`, `photos`, or a list such as
+            `flip,shift=0.1,rotate=10`.
+        kind: what the pictures show; decides `auto` and `classic`.
+
+    Raises:
+        ConfigError: not such a word.
+    """
+    if isinstance(augment, Augment):
+        return augment
+    fixed = {"auto": AUTO[kind], "classic": CLASSIC[kind], "none": NONE, **AUTO}
+    if augment in fixed:
+        return fixed[augment]  # type: ignore[index]
+    changes: dict[str, bool | float | str] = {}
+    for part in augment.split(","):
+        name, _, value = (piece.strip() for piece in part.partition("="))
+        if name not in Augment.__dataclass_fields__:  # type: ignore[attr-defined]
+            raise UnknownName("augmentation", name, [*fixed, *Augment.__dataclass_fields__])  # type: ignore[attr-defined]
+        if name == "flip":
+            changes[name] = True
+        elif name == "border":
+            changes[name] = value
+        else:
+            try:
+                changes[name] = float(value)
+            except ValueError:
+                raise ConfigError(
+                    f"The augmentation {name} needs a number", received=part.strip(), hint=f"{name}=0.1"
+                ) from None
+    return replace(NONE, "--augment", **changes)

@@ -1,0 +1,66 @@
+"""Decoded pictures → batches for Keras. Order and augmentation are pure functions of (seed, epoch), never of what
+ran before, so a training can be repeated and resumed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.backend import keras
+from striate.images.augment import NONE, Augment
+
+_ORDER, _CHANGE = 0, 1  # streams of random numbers under one seed
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Batches of (uint8 pictures, float32 one-hot labels).
+
+    Args:
+        pixels: (n, h, w, c) uint8, in memory or memory-mapped.
+        labels: (n,) int32.
+        classes: number of classes.
+        batch: pictures per batch.
+        shuffle_seed: None keeps the order and the last, smaller batch; a number shuffles by (seed, epoch) and
+            leaves the pictures of an incomplete last batch to another epoch, so that every step has one shape.
+        augment: random changes, applied only when shuffling.
+    """
+
+    def __init__(
+        self,
+        pixels: NDArray[np.uint8],
+        labels: NDArray[np.int32],
+        classes: int,
+        batch: int,
+        *,
+        shuffle_seed: int | None = None,
+        augment: Augment = NONE,
+    ) -> None:
+        super().__init__()
+        self.pixels = pixels
+        self.targets = np.eye(classes, dtype=np.float32)[labels]
+        self.batch = min(batch, len(pixels))
+        self.seed = shuffle_seed
+        self.augment = augment
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Fixes the order of epoch number `epoch` (from 0)."""
+        self.epoch = epoch
+        if self.seed is None:
+            self.order = np.arange(len(self.pixels))
+        else:
+            self.order = np.random.default_rng((self.seed, _ORDER, epoch)).permutation(len(self.pixels))
+
+    def __len__(self) -> int:
+        return -(-len(self.pixels) // self.batch) if self.seed is None else len(self.pixels) // self.batch
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Returns batch number `index` of the current epoch."""
+        chosen = self.order[index * self.batch : (index + 1) * self.batch]
+        pixels: Any = self.pixels[chosen]
+        if self.seed is not None and self.augment != NONE:
+            pixels = self.augment(pixels, np.random.default_rng((self.seed, _CHANGE, self.epoch, index)))
+        return pixels, self.targets[chosen]

@@ -1,0 +1,127 @@
+"""Fetch a public file once: progress, resume, checksum, mirrors, and a message that helps when offline."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from striate.errors import DownloadError
+from striate.progress import SILENT, Progress
+
+BLOCK = 1 << 18  # bytes read at a time
+ATTEMPTS = 3  # per mirror; each goes on where the last one stopped
+TIMEOUT = 20.0  # seconds without a byte
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file that never changes.
+
+    Attributes:
+        name: its file name on disk.
+        size: bytes.
+        md5: the checksum its publisher states, 32 hexadecimal digits.
+        mirrors: folder addresses to try in turn, each ending in a slash.
+    """
+
+    name: str
+    size: int
+    md5: str
+    mirrors: tuple[str, ...]
+
+
+def fetch(file: RemoteFile, folder: Path, *, progress: Progress = SILENT, pause: float = 1.0) -> Path:
+    """Returns the path of `file` in `folder`, whole and with the right checksum, downloading it if need be.
+
+    Args:
+        file: what to fetch.
+        folder: where it lies or is put; made if missing.
+        progress: told the bytes received.
+        pause: seconds before the second attempt at a mirror, doubled before each further one.
+
+    Raises:
+        DownloadError: a file of that name is there with other content, or no mirror gave the right bytes.
+    """
+    path = folder / file.name
+    if path.is_file():
+        if _md5(path) == file.md5:
+            return path
+        raise DownloadError(
+            f"{path} is not the published file (its MD5 sum differs)",
+            received=f"{_md5(path)}, {path.stat().st_size:,} bytes",
+            expected=f"{file.md5}, {file.size:,} bytes",
+            hint="delete it and run again; it will be downloaded anew",
+        )
+    partial = path.with_name(path.name + ".part")
+    reasons = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for mirror in file.mirrors:
+            for attempt in range(ATTEMPTS):
+                try:
+                    _receive(mirror + file.name, partial, file, progress)
+                except (OSError, http.client.HTTPException) as error:
+                    if isinstance(error, PermissionError):
+                        raise
+                    reasons.append(f"{mirror.split('/')[2]}: {getattr(error, 'reason', None) or error}")
+                    if isinstance(error, urllib.error.HTTPError) and error.code < 500:
+                        break  # the mirror answered and said no
+                    if attempt + 1 < ATTEMPTS:
+                        time.sleep(pause * 2**attempt)
+                    continue
+                if _md5(partial) == file.md5:
+                    partial.replace(path)
+                    return path
+                reasons.append(f"{mirror.split('/')[2]}: wrong checksum")
+                partial.unlink()
+                break
+    except PermissionError as error:
+        raise DownloadError(
+            f"{file.name} is not in {folder}, and the folder cannot be written to",
+            received=error.strerror,
+            hint="another folder: --data-dir DIR or STRIATE_DATA_DIR=DIR",
+        ) from None
+    raise DownloadError(
+        f"{file.name} could not be downloaded",
+        received="; ".join(dict.fromkeys(reasons)),
+        hint=f"fetch {file.mirrors[0]}{file.name} ({file.size / 1e6:.1f} MB, MD5 {file.md5}) "
+        f"on a machine with a network and put it into {folder}",
+    )
+
+
+def _receive(address: str, partial: Path, file: RemoteFile, progress: Progress) -> None:
+    """Appends what is missing of `file` to `partial`."""
+    have = partial.stat().st_size if partial.exists() else 0
+    if have >= file.size:
+        partial.unlink(missing_ok=True)
+        have = 0
+    request = urllib.request.Request(address, headers={"User-Agent": "striate"})  # noqa: S310  (our own table)
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    with contextlib.closing(urllib.request.urlopen(request, timeout=TIMEOUT)) as answer:  # noqa: S310
+        resumed = answer.status == http.client.PARTIAL_CONTENT
+        with (
+            partial.open("ab" if resumed else "wb") as out,
+            progress.task(f"downloading {file.name}", file.size, "bytes") as task,
+        ):
+            received = have if resumed else 0
+            task.advance(received)
+            while block := answer.read(BLOCK):
+                received += len(block)
+                if received > file.size:
+                    raise OSError(f"more than the published {file.size:,} bytes")
+                out.write(block)
+                task.advance(len(block))
+    if received < file.size:
+        raise ConnectionError(f"the connection closed after {received:,} of {file.size:,} bytes")
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

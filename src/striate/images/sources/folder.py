@@ -1,0 +1,128 @@
+"""A folder per class, with or without split folders above."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+from pathlib import Path
+
+import numpy as np
+
+from striate.errors import DataError
+from striate.images.imageset import ImageSet
+
+SPLIT_FOLDERS = {
+    "train": "train",
+    "training": "train",
+    "training_set": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "validation_set": "validation",
+    "test": "test",
+    "testing": "test",
+    "test_set": "test",
+}
+"""Folder names, in lower case, that stand for a split rather than a class."""
+
+LITTER = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r"})
+"""Files that operating systems leave in picture folders (beside those whose name begins with a dot)."""
+
+
+def load_folder(root: Path) -> ImageSet:
+    """Returns the pictures of `root/CLASS/…`, or of `root/{train,val,test}/CLASS/…` with their splits.
+
+    A class's pictures may lie in folders below it. Every regular file counts as a picture, whatever its name,
+    except litter and files whose name says that they are something else (`labels.txt`); those are listed in
+    `ignored`. Whether a file really is a picture is told by its content, when it is decoded. Links to folders are
+    not followed.
+
+    Raises:
+        DataError: no class folder, no picture, or a class whose folder is empty.
+    """
+    parts = _split_folders(root) or {"": [root]}
+    files: list[tuple[str, str, Path]] = []  # split, class, path
+    ignored: list[str] = []
+    classes: set[str] = set()
+    for split, folders in parts.items():
+        for class_folder in (child for folder in folders for child in _folders(folder)):
+            classes.add(class_folder.name)
+            for path in walk(class_folder):
+                if is_something_else(path):
+                    ignored.append(path.relative_to(root).as_posix())
+                else:
+                    files.append((split, class_folder.name, path))
+    names = sorted(classes)
+    _check(root, names, files)
+    place = {name: index for index, name in enumerate(names)}
+    return ImageSet(
+        name=root.resolve().name,
+        classes=tuple(names),
+        labels=np.array([place[name] for _, name, _ in files], np.int32),
+        keys=np.array([path.relative_to(root).as_posix() for _, _, path in files], np.str_),
+        sources=[path for _, _, path in files],
+        given=np.array([split for split, _, _ in files], "U10"),
+        ignored=tuple(ignored),
+    )
+
+
+def _split_folders(root: Path) -> dict[str, list[Path]] | None:
+    """Returns split → folders when `root` is laid out by splits: a training folder that holds class folders.
+
+    (A class may be called "train", as a vehicle is; its folder then holds pictures, not folders.)
+    """
+    found: dict[str, list[Path]] = {}
+    for folder in _folders(root):
+        split = SPLIT_FOLDERS.get(folder.name.lower())
+        if split and _folders(folder):
+            found.setdefault(split, []).append(folder)
+    return found if "train" in found else None
+
+
+def _folders(folder: Path) -> list[Path]:
+    with os.scandir(folder) as entries:
+        return sorted(
+            Path(entry.path)
+            for entry in entries
+            if entry.is_dir() and not entry.name.startswith((".", "__MACOSX"))
+        )
+
+
+def walk(folder: Path) -> list[Path]:
+    """Returns the regular files below `folder`, sorted; never a pipe or a device, which could block for ever."""
+    found: list[Path] = []
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        found.extend(path for name in sorted(names) if (path := Path(parent, name)).is_file())
+    return found
+
+
+def is_something_else(path: Path) -> bool:
+    if path.name.startswith(".") or path.name.lower() in LITTER:
+        return True
+    guess, _ = mimetypes.guess_type(path.name)
+    return guess is not None and not guess.startswith("image/")
+
+
+def _check(root: Path, names: list[str], files: list[tuple[str, str, Path]]) -> None:
+    if not names:
+        loose = sum(child.is_file() for child in root.iterdir())
+        raise DataError(
+            f"{root} has no class folders",
+            received=f"{loose:,} files" if loose else "an empty folder",
+            expected="one folder per class, with that class's pictures in it",
+        )
+    if len(names) == 1 and not any(len(path.relative_to(root).parts) == 2 for _, _, path in files):
+        inner = root / names[0]
+        if len(_folders(inner)) > 1:
+            raise DataError(
+                f"{root} holds one folder only, and the classes seem to lie below it", hint=f"{inner} instead"
+            )
+    filled = {name for _, name, _ in files}
+    empty = [name for name in names if name not in filled]
+    if empty:
+        raise DataError(
+            f"Class folders of {root} without a picture",
+            received=", ".join(empty[:5]) + (" …" if len(empty) > 5 else ""),
+            hint="add pictures, or remove the empty folders",
+        )

@@ -1,0 +1,57 @@
+"""One door for every kind of source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from striate.errors import DataError, nearest
+from striate.images.imageset import ImageSet
+from striate.images.sources.arrays import from_arrays
+from striate.images.sources.folder import load_folder
+from striate.images.sources.named import DATASETS, load_named
+from striate.images.sources.table import load_table
+from striate.progress import SILENT, Progress
+
+Data = str | Path | ImageSet | tuple[Any, Any]
+"""What `load_images` takes."""
+
+
+def load_images(data: Data, *, data_dir: str | Path | None = None, progress: Progress = SILENT) -> ImageSet:
+    """Returns the labelled pictures that `data` names.
+
+    Args:
+        data: the name of a data set (`digits`, `mnist`, …), a folder with a folder per class, a CSV table, a pair
+            (pixels, labels) of arrays, or an ImageSet, which is returned as it is. A folder that happens to be
+            called like a data set is reached as `./digits`.
+        data_dir: where named data sets lie or are put.
+        progress: told the bytes of a download.
+
+    Raises:
+        DataError: nothing there, or nothing usable; the message says what to change.
+    """
+    if isinstance(data, ImageSet):
+        return data
+    if isinstance(data, tuple):
+        pixels, labels = data
+        return from_arrays(np.asarray(pixels), labels)
+    if str(data) in DATASETS:
+        return load_named(str(data), None if data_dir is None else Path(data_dir), progress=progress)
+    path = Path(data)
+    if path.is_dir():
+        return load_folder(path)
+    if path.is_file():
+        if path.suffix.lower() in (".csv", ".tsv", ".txt"):
+            return load_table(path)
+        raise DataError(
+            "A single file that is not a table of pictures", received=path, expected="a folder, or a .csv table"
+        )
+    near = nearest(str(data), DATASETS)
+    raise DataError(
+        "There is no such folder, table or named data set",
+        received=str(data),
+        expected="a folder with a folder per class, a CSV table, or one of " + ", ".join(DATASETS),
+        hint=near,
+    )

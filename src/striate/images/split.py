@@ -1,0 +1,117 @@
+"""Train, validation and test: stratified, seeded, and never touching a test split that the data brings along."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+
+from striate.errors import DataError
+from striate.files import writing
+from striate.images.imageset import SPLITS, ImageSet
+
+
+class Splits(NamedTuple):
+    """Three image sets with the same classes and no picture in common."""
+
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet
+
+
+def split(images: ImageSet, *, validation: float = 0.1, test: float = 0.2, seed: int = 0) -> Splits:
+    """Returns the image set divided into train, validation and test.
+
+    Splits that the data set brings along are kept as they are; only missing ones are made, from its training
+    pictures. Each class gives every split made here the stated share of its pictures, rounded, at least one.
+
+    Args:
+        images: what to divide.
+        validation: share of the pictures to choose by, in (0, 0.5].
+        test: share to measure on, in (0, 0.5]; not used when the data has its own test split.
+        seed: which random division.
+
+    Raises:
+        DataError: a share out of range, fewer than two classes, or a class with too few pictures.
+    """
+    for name, share in (("validation", validation), ("test", test)):
+        if not 0 < share <= 0.5:
+            raise DataError(f"The {name} share is out of range", received=share, expected="more than 0, at most 0.5")
+    _check_classes(images)
+    assigned = np.where(images.given == "", "train", images.given).astype("U10")
+    rng = np.random.default_rng((seed, 0x5371))
+    for name, share in (("test", test), ("validation", validation)):
+        if name in images.given:
+            continue
+        # The share counts all pictures that were there to divide, so 0.1 and 0.2 leave exactly 0.7.
+        pool = np.isin(images.given, ("", "train"))
+        for label in range(len(images.classes)):
+            own = np.flatnonzero((images.labels == label) & (assigned == "train"))
+            size = max(1, round(share * int(np.sum(pool & (images.labels == label)))))
+            if len(own) <= size:
+                raise _too_few(images, label)
+            _, taken = train_test_split(own, test_size=size, random_state=int(rng.integers(2**31)))
+            assigned[taken] = name
+    return Splits(*(images.subset(assigned == name) for name in SPLITS))
+
+
+def save_splits(splits: Splits, path: Path) -> None:
+    """Writes one row per picture: key, class, split."""
+    with writing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(("key", "class", "split"))
+        for name, part in zip(SPLITS, splits, strict=True):
+            rows.writerows(
+                (key, part.classes[label], name)
+                for key, label in zip(part.keys.tolist(), part.labels.tolist(), strict=True)
+            )
+
+
+def load_splits(images: ImageSet, path: Path) -> Splits:
+    """Returns the image set divided as `save_splits` wrote it.
+
+    Raises:
+        DataError: pictures of the list are no longer there.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        listed = {row["key"]: row["split"] for row in csv.DictReader(file)}
+    place = {key: index for index, key in enumerate(images.keys.tolist())}
+    missing = [key for key in listed if key not in place]
+    if missing:
+        raise DataError(
+            f"{len(missing):,} of the {len(listed):,} pictures this run was made with are gone from {images.name}",
+            received=", ".join(missing[:3]) + (" …" if len(missing) > 3 else ""),
+            hint="the folder or table as it was when the run was trained",
+        )
+    return Splits(*(images.subset([place[key] for key, part in listed.items() if part == name]) for name in SPLITS))
+
+
+def _check_classes(images: ImageSet) -> None:
+    if len(images.classes) < 2:
+        raise DataError(
+            f"{images.name} has only one class, so there is nothing to tell apart",
+            received=", ".join(images.classes) or "none",
+            expected="two classes or more",
+        )
+    for label in range(len(images.classes)):
+        if not np.any((images.labels == label) & np.isin(images.given, ("", "train"))):
+            raise DataError(
+                f"The class {images.classes[label]!r} of {images.name} has no picture to train on",
+                hint="add pictures, or remove the class",
+            )
+
+
+def _too_few(images: ImageSet, label: int) -> DataError:
+    own = images.given[images.labels == label]
+    have: NDArray[np.bool_] = np.isin(own, ("", "train"))
+    needed = 1 + sum(name not in images.given for name in ("validation", "test"))
+    return DataError(
+        f"The class {images.classes[label]!r} of {images.name} has too few pictures to divide",
+        received=f"{int(have.sum())} to train on and choose by",
+        expected=f"at least {needed}, better 20 or more",
+        hint="add pictures, or remove the class",
+    )

@@ -1,0 +1,1 @@
+"""Networks: one family per file, a row each in ARCHITECTURES."""

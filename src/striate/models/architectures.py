@@ -1,0 +1,25 @@
+"""The table of networks."""
+
+from __future__ import annotations
+
+from striate.errors import UnknownName
+from striate.models.architecture import Architecture
+from striate.models.cnn import CNN, CNN_SMALL
+from striate.models.lenet import LENET
+from striate.models.mlp import MLP
+
+ARCHITECTURES: dict[str, Architecture] = {row.name: row for row in (MLP, LENET, CNN_SMALL, CNN)}
+"""Name → architecture, in the order of their story."""
+
+
+def architecture_named(name: str | Architecture) -> Architecture:
+    """Returns the architecture of that name; a value is returned as it is.
+
+    Raises:
+        UnknownName: no such row; the nearest is suggested.
+    """
+    if isinstance(name, Architecture):
+        return name
+    if name not in ARCHITECTURES:
+        raise UnknownName("architecture", name, ARCHITECTURES)
+    return ARCHITECTURES[name]

@@ -1,0 +1,52 @@
+"""LeNet-5: LeCun, Bottou, Bengio and Haffner, Gradient-based learning applied to document recognition,
+Proceedings of the IEEE 86(11), 1998, section II.B and figure 2.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from striate.backend import keras
+from striate.models.architecture import Architecture, Shape
+
+layers = keras.layers
+
+
+def build_lenet(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
+    """Returns LeNet-5 with three simplifications that became customary.
+
+    C3 sees all six maps of S2 (table I leaves some out), subsampling is a plain average (the paper's has two
+    weights per map), and the last layer is linear (the paper's measures distances to fixed codes). Pictures of 28
+    pixels are padded to the paper's 32 by the first convolution; from 32 pixels on it is unpadded. Pixels are
+    scaled so that 0 becomes -0.1 and 255 becomes 1.175 (section II.B). 61,706 weights at 32×32×1 and ten classes.
+    """
+    pictures = keras.Input(shape, name="pictures")
+    x = layers.Rescaling(1.275 / 255, offset=-0.1, name="rescale")(pictures)
+    x = _convolution(x, 6, "c1", padded=min(shape[:2]) < 32)
+    x = _subsampling(x, "s2")
+    x = _convolution(x, 16, "c3", padded=min(x.shape[1:3]) < 6)
+    x = _subsampling(x, "s4")
+    x = _convolution(x, 120, "features", padded=min(x.shape[1:3]) < 5)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
+    x = layers.Dense(84, activation="tanh", name="embedding")(x)
+    return keras.Model(pictures, layers.Dense(classes, name="logits")(x), name="lenet")
+
+
+def _convolution(x: Any, filters: int, name: str, *, padded: bool) -> Any:
+    return layers.Conv2D(filters, 5, padding="same" if padded else "valid", activation="tanh", name=name)(x)
+
+
+def _subsampling(x: Any, name: str) -> Any:
+    return layers.AveragePooling2D(2, padding="valid" if min(x.shape[1:3]) >= 2 else "same", name=name)(x)
+
+
+LENET = Architecture(
+    name="lenet",
+    build=build_lenet,
+    title="LeNet-5",
+    authors="LeCun, Bottou, Bengio and Haffner",
+    year=1998,
+    source="Gradient-based learning applied to document recognition, Proceedings of the IEEE 86(11), figure 2",
+    story="Read the amounts on a tenth of the cheques in the United States, years before the word deep learning.",
+)

@@ -1,0 +1,100 @@
+"""A keras.Model ⇄ a description in JSON and plain tensors: nothing that could run code when it is loaded.
+
+Keras' own `.keras` files are not a security boundary (safe_mode has had over a dozen advisories), so loading here
+accepts layers of Keras itself by an allow-list and refuses everything else by name.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors.numpy
+from safetensors import SafetensorError
+
+from striate.backend import keras
+from striate.errors import ClassifierError
+from striate.files import write_text, writing
+
+MODULES = ("keras.layers", "keras.initializers", "keras.regularizers", "keras.constraints", "keras", "keras.dtype_policies")
+"""Modules whose classes may appear in a network's description."""
+
+MODELS = ("Functional", "Sequential")
+"""Model classes that may appear."""
+
+REFUSED = ("Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer", "Layer", "Model")
+"""Keras classes that run, or wrap, foreign code."""
+
+
+def save_network(model: Any, description: Path, weights: Path) -> None:
+    """Writes a network as JSON and safetensors.
+
+    Raises:
+        ClassifierError: it contains a layer that could not be loaded again safely.
+    """
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
+    config.pop("compile_config", None)
+    _check(config, "this network")
+    write_text(description, json.dumps(config, indent=1) + "\n")
+    tensors = {variable.path: keras.ops.convert_to_numpy(variable.value) for variable in model.weights}
+    if len(tensors) != len(model.weights):
+        raise ClassifierError("Two weights of this network have the same name", hint="give its layers unique names")
+    with writing(weights) as temporary:
+        safetensors.numpy.save_file(tensors, temporary)
+
+
+def load_network(description: Path, weights: Path) -> Any:
+    """Returns the keras.Model that `save_network` wrote, not compiled.
+
+    Raises:
+        ClassifierError: damaged, or it holds something that is not a plain Keras layer.
+    """
+    try:
+        config = json.loads(description.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ClassifierError(f"The network's description cannot be read: {error}", received=description) from None
+    _check(config, str(description))
+    try:
+        model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    except Exception as error:  # Keras raises whatever its layers raise on arguments that make no sense
+        raise ClassifierError(
+            f"Keras {keras.__version__} cannot rebuild the network: {error}", received=description
+        ) from error
+    try:
+        tensors = safetensors.numpy.load_file(weights)
+    except (OSError, SafetensorError) as error:
+        raise ClassifierError(f"The weights cannot be read: {error}", received=weights) from None
+    expected = {variable.path: tuple(variable.shape) for variable in model.weights}
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    if expected != found:
+        differing = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
+        raise ClassifierError(
+            "The weights do not belong to the network",
+            received=f"{differing[0]}: {found.get(differing[0], 'absent')}",
+            expected=f"{expected.get(differing[0], 'absent')}",
+        )
+    for variable in model.weights:
+        variable.assign(tensors[variable.path])
+    return model
+
+
+def _check(node: Any, origin: str) -> None:
+    """Raises ClassifierError unless every object described below `node` is on the allow-list."""
+    if isinstance(node, list):
+        for item in node:
+            _check(item, origin)
+    if not isinstance(node, dict):
+        return
+    if "class_name" in node and node["class_name"] != "__keras_tensor__":
+        module, name = str(node.get("module")), str(node["class_name"])
+        is_model = name in MODELS and (module in MODULES or module.startswith("keras.src.models."))
+        is_plain = module in MODULES and name.isidentifier() and not name.startswith("_") and name not in REFUSED
+        if not (is_model or is_plain) or node.get("registered_name") not in (None, name):
+            raise ClassifierError(
+                f"{origin} contains an object that is not a plain Keras layer",
+                received=f"{module}.{name}" if node.get("registered_name") in (None, name) else node["registered_name"],
+                expected="layers of Keras itself, without Lambda or foreign code",
+            )
+    for item in node.values():
+        _check(item, origin)

@@ -1,0 +1,1 @@
+"""Learning: splits + architecture + recipe → classifier + history."""

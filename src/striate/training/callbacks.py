@@ -1,0 +1,131 @@
+"""What happens around Keras' epochs: order, clock, history, the best weights, and a polite stop."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from striate.backend import keras
+from striate.images.batches import Batches
+from striate.progress import Progress
+from striate.training.history import Epoch
+
+Callback: Any = keras.callbacks.Callback
+
+
+class EpochClock(Callback):  # type: ignore[misc]
+    """Sets each epoch's order, measures it, shows its progress and hands its figures on.
+
+    Args:
+        batches: the training batches.
+        epochs: how many are planned.
+        progress: shows steps, and each epoch's line.
+        record: called with each finished epoch.
+    """
+
+    def __init__(
+        self, batches: Batches, epochs: int, progress: Progress, record: Callable[[Epoch], None]
+    ) -> None:
+        super().__init__()
+        self.batches, self.epochs, self.progress, self.record = batches, epochs, progress, record
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Fixes the order before Keras asks for the first batch."""
+        self.batches.set_epoch(epoch)
+        self.done = 0
+        self.began = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Counts steps; `batch` jumps by steps_per_execution."""
+        self.progress.advance(batch + 1 - self.done, note=f"epoch {self.batches.epoch + 1}/{self.epochs}")
+        self.done = batch + 1
+        self.ended = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Records the epoch."""
+        seconds = self.ended - self.began
+        row = Epoch(
+            epoch=epoch + 1,
+            loss=float(logs["loss"]),
+            accuracy=float(logs["accuracy"]),
+            val_loss=float(logs["val_loss"]),
+            val_accuracy=float(logs["val_accuracy"]),
+            learning_rate=float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
+            seconds=seconds,
+            images_per_second=self.done * self.batches.batch / seconds,
+            ms_per_step=1000 * seconds / max(1, self.done),
+        )
+        self.record(row)
+        self.progress.say(row.line(self.epochs))
+
+
+class KeepBest(Callback):  # type: ignore[misc]
+    """Remembers the weights of the epoch with the lowest validation loss, and stops when it no longer falls.
+
+    An epoch whose loss is NaN or infinite is never the best, wherever it comes. (Keras' own EarlyStopping keeps a
+    first NaN for ever, since nothing compares below it.)
+
+    Args:
+        patience: epochs without improvement before the training stops; None never stops.
+    """
+
+    def __init__(self, patience: int | None) -> None:
+        super().__init__()
+        self.patience = patience
+        self.best_loss = math.inf
+        self.best_epoch = 0
+        self.weights: list[Any] | None = None
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Compares this epoch with the best."""
+        loss = float(logs["val_loss"])
+        if math.isfinite(loss) and math.isfinite(float(logs["loss"])) and loss < self.best_loss:
+            self.best_loss, self.best_epoch = loss, epoch + 1
+            self.weights = self.model.get_weights()
+        elif self.patience is not None and epoch + 1 - self.best_epoch >= self.patience:
+            self.model.stop_training = True
+
+    def restore(self) -> None:
+        """Puts the best epoch's weights back into the model, if there was one."""
+        if self.weights is not None:
+            self.model.set_weights(self.weights)
+
+
+class StopOnSignal(Callback):  # type: ignore[misc]
+    """On the first Ctrl-C or SIGTERM, ends the training after the step at work; the second Ctrl-C ends the process.
+
+    Args:
+        progress: told what is happening.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self.progress = progress
+        self.stopped = False
+        self._before: dict[int, Any] = {}
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Takes over the signals (only a program's main thread can)."""
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def release(self) -> None:
+        """Gives the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Stops Keras' loop when asked to."""
+        if self.stopped:
+            self.model.stop_training = True
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.stopped = True
+        self.release()
+        self.progress.say("Stopping after this step; the run will be finished with what has been learnt so far.")

@@ -1,0 +1,98 @@
+"""History: one row per epoch, on disk as it happens."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import NamedTuple
+
+from striate.errors import RunError
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch's figures.
+
+    Attributes:
+        epoch: its number, from 1.
+        loss: mean training loss over the epoch, with dropout, augmentation and label smoothing at work.
+        accuracy: share of training pictures answered rightly during the epoch, 0..1.
+        val_loss: loss on the validation pictures after the epoch.
+        val_accuracy: accuracy on the validation pictures after the epoch, 0..1.
+        learning_rate: at the end of the epoch.
+        seconds: training alone, without validation.
+        images_per_second: training pictures per second.
+        ms_per_step: milliseconds per training step.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float
+    seconds: float
+    images_per_second: float
+    ms_per_step: float
+
+    def line(self, epochs: int) -> str:
+        """Returns the epoch as one line of text."""
+        return (
+            f"Epoch {self.epoch:>{len(str(epochs))}}/{epochs}"
+            f"  loss {self.loss:.4f}  accuracy {self.accuracy:.4f}"
+            f"  val_loss {self.val_loss:.4f}  val_accuracy {self.val_accuracy:.4f}"
+            f"  {self.seconds:.1f} s  {self.ms_per_step:.3g} ms/step  {self.images_per_second:,.0f} images/s"
+        )
+
+
+class History(NamedTuple):
+    """A training's epochs, and the number (from 1) of the one whose weights were kept; 0 when there is none."""
+
+    epochs: tuple[Epoch, ...]
+    kept: int
+
+
+def read_history(path: Path) -> tuple[Epoch, ...]:
+    """Returns the rows of a history.csv; a last row that was cut off is left out.
+
+    Raises:
+        RunError: the file is missing or has other columns.
+    """
+    names = [field.name for field in fields(Epoch)]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if reader.fieldnames != names:
+                raise RunError("Not a history", received=path, expected=",".join(names))
+            rows = [row for row in reader if None not in row.values()]
+    except OSError as error:
+        raise RunError(f"The history cannot be read: {error.strerror}", received=path) from None
+    return tuple(
+        Epoch(**{name: int(row[name]) if name == "epoch" else float(row[name]) for name in names}) for row in rows
+    )
+
+
+class HistoryFile:
+    """Appends epochs to a CSV file, each flushed before the next begins.
+
+    Args:
+        path: the file; it is begun anew.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._write(field.name for field in fields(Epoch))
+
+    def append(self, epoch: Epoch) -> None:
+        """Adds one row."""
+        self._write(
+            format(value, ".6g") if isinstance(value, float) else value for value in asdict(epoch).values()
+        )
+
+    def _write(self, cells: Iterable[object]) -> None:
+        first = not hasattr(self, "_begun")
+        with self.path.open("w" if first else "a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow(cells)
+        self._begun = True

@@ -1,0 +1,64 @@
+"""Recipe: every number that shapes a training, in one frozen value. Written into each run, and valid as input again."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from striate.config import config
+from striate.images.augment import Augment
+from striate.images.pixels import Fit, Side
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+@config
+class Recipe:
+    """How a network is trained. None means: chosen from the data (see plan.py); a run's recipe.json has no None
+    left except where None is itself an answer (`patience`).
+
+    Attributes:
+        name: the recipe's name, for people.
+        architecture: the network's name.
+        height: rows of the pictures, pixels.
+        width: columns of the pictures, pixels.
+        channels: 1 (grey) or 3 (colour).
+        fit: how a picture of another shape is brought to the size.
+        epochs: passes over the training pictures, at most.
+        batch: pictures per step.
+        optimizer: Adam (Kingma and Ba 2015), AdamW (Loshchilov and Hutter 2019) or SGD with Nesterov momentum 0.9.
+        learning_rate: the constant rate, or the schedule's peak.
+        schedule: `constant`; or `cosine`: a linear rise, then half a cosine down to zero (Loshchilov and Hutter 2017).
+        warmup: share of all steps that the linear rise takes.
+        weight_decay: decoupled, per step and unit of learning rate; AdamW and SGD only.
+        label_smoothing: share of the target that is spread over all classes (Szegedy et al. 2016).
+        dropout: rate before the last layers, 0 for none, None for the network's own.
+        augment: random changes, or a word for them (see augment.resolve).
+        precision: Keras' dtype policy.
+        patience: epochs without a better validation loss before training stops; None never stops early.
+        keep: `best`: the weights of the epoch with the lowest validation loss; `last`: those of the last epoch.
+        seed: of initial weights, dropout, order, augmentation and split.
+    """
+
+    name: str = "custom"
+    architecture: str | None = None
+    height: Side | None = None
+    width: Side | None = None
+    channels: Literal[1, 3] | None = None
+    fit: Fit = "stretch"
+    epochs: Count | None = None
+    batch: Count | None = None
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup: Share = 0.0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    augment: Augment | str = "none"
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    patience: Count | None = None
+    keep: Literal["best", "last"] = "best"
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0

@@ -1,0 +1,59 @@
+"""The table of recipes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from striate.config import from_json
+from striate.errors import ConfigError, UnknownName
+from striate.training.recipe import Recipe
+
+DEFAULT = Recipe(
+    name="default",
+    optimizer="adamw",
+    learning_rate=2e-3,
+    schedule="cosine",
+    warmup=0.1,
+    weight_decay=0.01,
+    label_smoothing=0.05,
+    dropout=0.3,
+    augment="auto",
+    keep="best",
+)
+"""What a good engineer would start with: AdamW under one rise and one long fall of the rate, dropout, changes that
+fit what the pictures show, and the best epoch kept. Epochs and batch follow from the number of pictures."""
+
+CLASSIC = Recipe(
+    name="classic",
+    epochs=10,
+    batch=32,
+    optimizer="adam",
+    learning_rate=1e-3,
+    augment="classic",
+    keep="last",
+)
+"""The tutorials': Adam at its default constant rate, ten epochs, the last epoch kept; no augmentation for digits and
+clothes, shear, zoom and flip for photographs. Overfitting shows, which is what the clothes tutorial is about."""
+
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (DEFAULT, CLASSIC)}
+
+
+def recipe_named(recipe: str | Path | Recipe) -> Recipe:
+    """Returns the recipe of that name, or the one in a JSON file; a value is returned as it is.
+
+    Raises:
+        UnknownName: neither a row of RECIPES nor a file.
+        ConfigError: the file is not a recipe.
+    """
+    if isinstance(recipe, Recipe):
+        return recipe
+    if str(recipe) in RECIPES:
+        return RECIPES[str(recipe)]
+    path = Path(recipe)
+    if path.suffix == ".json" or path.is_file():
+        try:
+            text = path.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"The recipe cannot be read: {error.strerror}", received=path) from None
+        return from_json(Recipe, text, str(path))
+    raise UnknownName("recipe", str(recipe), [*RECIPES, "a recipe.json"])
