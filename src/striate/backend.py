@@ -51,7 +51,10 @@ with _quietly():
     import keras as _keras
 
     if CHOICE.name == "tensorflow":
-        _keras.ops.zeros(1)  # the first operation looks for devices, and says so
+        import tensorflow as _tensorflow
+
+        _keras.ops.zeros(1)  # the first operation looks for devices, the first generator sets malloc up: both say so
+        list(_tensorflow.data.Dataset.from_generator(lambda: iter([0]), _tensorflow.int32))
 
 keras: Any = _keras
 

@@ -172,7 +172,7 @@ class Classifier:
                     ahead.append(pool.map(self._decoded, [sources[i] for i in chunks[number + 1]]))
                 decoded = list(ahead.pop(0))
                 whole = [pixels for pixels in decoded if not isinstance(pixels, str)]
-                rows = iter(self.probabilities(np.stack(whole)) if whole else [])
+                rows: Iterator[Any] = iter(self.probabilities(np.stack(whole)) if whole else ())
                 for index, pixels in zip(chunk, decoded, strict=True):
                     if isinstance(pixels, str):
                         yield Prediction(names[index], None, None, {}, error=pixels)
@@ -191,7 +191,7 @@ class Classifier:
         for name, pixels in zip(names, decoded, strict=True):
             if isinstance(pixels, str):
                 raise PictureError(f"{name}: {pixels}")
-        return self.probabilities(np.stack(decoded))  # type: ignore[arg-type]
+        return self.probabilities(np.stack(decoded))
 
     def score(self, pictures: Any, labels: ArrayLike) -> float:
         """Returns the share of pictures whose predicted class equals its label (names, as in `classes`), 0..1."""

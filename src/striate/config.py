@@ -22,8 +22,9 @@ T = TypeVar("T")
 def config(cls: type[T]) -> type[T]:
     """Makes `cls` a frozen dataclass whose field types and bounds are enforced, from Python and from JSON."""
     strict = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-    make: Callable[[type[T]], type[T]] = pydantic_dataclass(frozen=True, config=strict)
-    return make(cls)
+    make: Callable[[type[T]], Any] = pydantic_dataclass(frozen=True, config=strict)
+    made: type[T] = make(cls)
+    return made
 
 
 def to_json(value: Any) -> str:

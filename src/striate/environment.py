@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from striate.errors import BackendError, UnknownName
+from striate.errors import BackendError, UnknownNameError
 
 BACKENDS = ("tensorflow", "jax", "torch")
 """Keras' backends that Striate supports, in the order it prefers them on a processor without accelerator."""
@@ -38,7 +38,7 @@ def backend_choice() -> BackendChoice:
 
     Raises:
         BackendError: keras.json is not valid JSON.
-        UnknownName: the configured name is not a backend.
+        UnknownNameError: the configured name is not a backend.
     """
     if name := os.environ.get("KERAS_BACKEND"):
         return BackendChoice(_known(name), "the environment variable KERAS_BACKEND")
@@ -112,7 +112,7 @@ def choose_backend(name: str | None) -> None:
     """Makes `name` the backend for this process (None: leave the choice to the configuration).
 
     Raises:
-        UnknownName: not a backend.
+        UnknownNameError: not a backend.
         BackendError: Keras already runs on another backend.
     """
     if name is None:
@@ -154,7 +154,7 @@ def version_of(package: str) -> str | None:
 
 def _known(name: str) -> str:
     if name not in BACKENDS:
-        raise UnknownName("Keras backend", name, BACKENDS)
+        raise UnknownNameError("Keras backend", name, BACKENDS)
     return name
 
 

@@ -2,7 +2,7 @@
 
 StriateError                 what is wrong. Received. Expected. Try.
 ├── ConfigError              a recipe or another JSON document says something impossible
-│   └── UnknownName          a name that no table holds (the nearest one is suggested)
+│   └── UnknownNameError     a name that no table holds (the nearest one is suggested)
 ├── DataError                a data set that cannot be used as it is
 │   ├── PictureError         one picture that cannot be decoded
 │   └── DownloadError        a named data set that could not be fetched
@@ -46,7 +46,7 @@ class ConfigError(StriateError):
     """A recipe or another JSON document says something impossible."""
 
 
-class UnknownName(ConfigError):
+class UnknownNameError(ConfigError):
     """A name that no table holds.
 
     Args:

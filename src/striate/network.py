@@ -17,7 +17,14 @@ from striate.backend import keras
 from striate.errors import ClassifierError
 from striate.files import write_text, writing
 
-MODULES = ("keras.layers", "keras.initializers", "keras.regularizers", "keras.constraints", "keras", "keras.dtype_policies")
+MODULES = (
+    "keras.layers",
+    "keras.initializers",
+    "keras.regularizers",
+    "keras.constraints",
+    "keras",
+    "keras.dtype_policies",
+)
 """Modules whose classes may appear in a network's description."""
 
 MODELS = ("Functional", "Sequential")

@@ -44,7 +44,7 @@ class Lines(Progress):
 
     def say(self, line: str) -> None:
         """Prints the line at once, so that a log file can be followed."""
-        print(line, file=self.stream, flush=True)  # noqa: T201
+        print(line, file=self.stream, flush=True)
 
 
 SILENT = Progress()

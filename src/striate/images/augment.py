@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from striate.config import config, replace
-from striate.errors import ConfigError, UnknownName
+from striate.errors import ConfigError, UnknownNameError
 from striate.images.imageset import Kind
 
 Share = Annotated[float, Field(ge=0, le=0.9)]
@@ -117,14 +117,19 @@ def resolve(augment: Augment | str, kind: Kind) -> Augment:
     """
     if isinstance(augment, Augment):
         return augment
-    fixed = {"auto": AUTO[kind], "classic": CLASSIC[kind], "none": NONE, **AUTO}
+    fixed: dict[str, Augment] = {
+        "auto": AUTO[kind],
+        "classic": CLASSIC[kind],
+        "none": NONE,
+        **{str(name): value for name, value in AUTO.items()},
+    }
     if augment in fixed:
-        return fixed[augment]  # type: ignore[index]
+        return fixed[augment]
     changes: dict[str, bool | float | str] = {}
     for part in augment.split(","):
         name, _, value = (piece.strip() for piece in part.partition("="))
-        if name not in Augment.__dataclass_fields__:  # type: ignore[attr-defined]
-            raise UnknownName("augmentation", name, [*fixed, *Augment.__dataclass_fields__])  # type: ignore[attr-defined]
+        if name not in Augment.__dataclass_fields__:
+            raise UnknownNameError("augmentation", name, [*fixed, *Augment.__dataclass_fields__])
         if name == "flip":
             changes[name] = True
         elif name == "border":

@@ -35,7 +35,11 @@ class Decoded:
 
 
 def decode_all(
-    images: ImageSet, preprocessing: Preprocessing, *, progress: Progress = SILENT, memory_limit: int | None = None
+    images: ImageSet,
+    preprocessing: Preprocessing,
+    *,
+    progress: Progress = SILENT,
+    memory_limit: int | None = None,
 ) -> Decoded:
     """Returns every picture that can be decoded, and the reasons for those that cannot.
 

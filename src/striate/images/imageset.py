@@ -69,7 +69,11 @@ class ImageSet:
         else:
             sources = [self.sources[i] for i in chosen]
         return replace(
-            self, labels=self.labels[chosen], keys=self.keys[chosen], sources=sources, given=self.given[chosen]
+            self,
+            labels=self.labels[chosen],
+            keys=self.keys[chosen],
+            sources=sources,
+            given=self.given[chosen],
         )
 
     def counts(self) -> dict[str, int]:
@@ -86,7 +90,7 @@ class ImageSet:
         digest.update(self.labels.tobytes())
         digest.update("\0".join(self.keys.tolist()).encode())
         if isinstance(self.sources, np.ndarray):
-            digest.update(np.ascontiguousarray(self.sources))
+            digest.update(np.ascontiguousarray(self.sources).data)
         else:
             digest.update(repr([path.stat().st_size if path.exists() else -1 for path in self.sources]).encode())
         return digest.hexdigest()

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from pydantic import Field
 
 from striate.config import config
@@ -19,7 +19,8 @@ from striate.images.imageset import Picture
 Image.init()  # loads every plugin now; Pillow otherwise knows only five formats until one fails
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "PPM", "ICO", "JPEG2000")
-"""The formats decoded (JPEG includes MPO), told by content, never by file name. Pillow knows more; some of those start other programs."""
+"""The formats decoded (JPEG includes MPO), told by content, never by file name. Pillow knows more; some of those start
+other programs."""
 
 Fit = Literal["stretch", "crop", "pad"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
@@ -169,7 +170,9 @@ def _from_array(pixels: NDArray[np.uint8]) -> Image.Image:
         pixels = pixels[:, :, 0]
     if 0 in pixels.shape or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))):
         raise DataError(
-            "Not the shape of one picture", received=pixels.shape, expected="(h, w), (h, w, 1), (h, w, 3) or (h, w, 4)"
+            "Not the shape of one picture",
+            received=pixels.shape,
+            expected="(h, w), (h, w, 1), (h, w, 3) or (h, w, 4)",
         )
     return Image.fromarray(np.ascontiguousarray(pixels))
 
@@ -203,7 +206,7 @@ def _reason(error: Exception, head: bytes) -> str:
         return "a web page saved under a picture's name"
     if not any(head):
         return "nothing but zero bytes"
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "not a picture in any known format"
     if isinstance(error, OSError | SyntaxError | ValueError):
         return f"broken: {str(error).rstrip('.')}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from striate.errors import UnknownName
+from striate.errors import UnknownNameError
 from striate.models.architecture import Architecture
 from striate.models.cnn import CNN, CNN_SMALL
 from striate.models.lenet import LENET
@@ -16,10 +16,10 @@ def architecture_named(name: str | Architecture) -> Architecture:
     """Returns the architecture of that name; a value is returned as it is.
 
     Raises:
-        UnknownName: no such row; the nearest is suggested.
+        UnknownNameError: no such row; the nearest is suggested.
     """
     if isinstance(name, Architecture):
         return name
     if name not in ARCHITECTURES:
-        raise UnknownName("architecture", name, ARCHITECTURES)
+        raise UnknownNameError("architecture", name, ARCHITECTURES)
     return ARCHITECTURES[name]

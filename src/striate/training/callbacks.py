@@ -11,9 +11,9 @@ from types import FrameType
 from typing import Any
 
 from striate.backend import keras
+from striate.history import Epoch
 from striate.images.batches import Batches
 from striate.progress import Progress
-from striate.training.history import Epoch
 
 Callback: Any = keras.callbacks.Callback
 
@@ -28,9 +28,7 @@ class EpochClock(Callback):  # type: ignore[misc]
         record: called with each finished epoch.
     """
 
-    def __init__(
-        self, batches: Batches, epochs: int, progress: Progress, record: Callable[[Epoch], None]
-    ) -> None:
+    def __init__(self, batches: Batches, epochs: int, progress: Progress, record: Callable[[Epoch], None]) -> None:
         super().__init__()
         self.batches, self.epochs, self.progress, self.record = batches, epochs, progress, record
 
@@ -112,7 +110,9 @@ class StopOnSignal(Callback):  # type: ignore[misc]
     def on_train_begin(self, logs: Any = None) -> None:
         """Takes over the signals (only a program's main thread can)."""
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+            self._before = {
+                number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)
+            }
 
     def release(self) -> None:
         """Gives the signals back."""

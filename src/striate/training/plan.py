@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -12,7 +13,7 @@ from striate.errors import PictureError
 from striate.images.augment import resolve
 from striate.images.imageset import ImageSet
 from striate.images.pixels import FORMATS, Preprocessing
-from striate.images.split import Splits
+
 from striate.training.recipe import Recipe
 
 SAMPLE = 200  # pictures looked at to choose size and channels
@@ -20,26 +21,29 @@ SIDES = (32, 48, 64, 96)  # sizes offered for pictures that differ in size, pixe
 BUDGET = 320_000  # pictures to train on in all, when the epochs are open
 
 
-def plan(recipe: Recipe, splits: Splits) -> Recipe:
+def plan(recipe: Recipe, train: ImageSet) -> Recipe:
     """Returns the recipe with every open place filled from the training pictures.
 
     Pictures of one size up to 64 pixels keep it; others get the largest of SIDES that their median short side
     still fills. Pictures without colour get one channel. Epochs aim at BUDGET pictures seen in all, between 5
-    and 40 passes; batches hold about a fiftieth of the pictures, between 32 and 128.
+    and 30 passes; batches hold about a fiftieth of the pictures, between 32 and 128.
     """
-    train = splits.train
-    changes: dict[str, object] = {}
+
+    changes: dict[str, Any] = {}
     if None in (recipe.height, recipe.width, recipe.channels):
         height, width, channels = look(train)
         changes["height"] = recipe.height or recipe.width or height
         changes["width"] = recipe.width or recipe.height or width
         changes["channels"] = recipe.channels or channels
     if recipe.epochs is None:
-        changes["epochs"] = min(40, max(5, round(BUDGET / len(train))))
+        changes["epochs"] = min(30, max(5, round(BUDGET / len(train))))
     if recipe.batch is None:
         changes["batch"] = min(128, max(32, 1 << round(math.log2(max(1, len(train) / 50)))))
     return replace(
-        recipe, architecture=recipe.architecture or "cnn", augment=resolve(recipe.augment, train.kind), **changes
+        recipe,
+        architecture=recipe.architecture or "cnn",
+        augment=resolve(recipe.augment, train.kind),
+        **changes,
     )
 
 
@@ -59,7 +63,9 @@ def look(images: ImageSet) -> tuple[int, int, int]:
         height, width, channels = images.sources.shape[1:]
         return (*_side(np.array([[height, width]])), channels)
     chosen = np.random.default_rng(0).permutation(len(images))[:SAMPLE]
-    sizes, colours, reason = [], [], "no pictures"
+    sizes: list[tuple[int, int]] = []
+    colours: list[bool] = []
+    reason = "no pictures"
     for path in (images.sources[index] for index in chosen):
         try:
             with Image.open(path, formats=FORMATS) as image:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from striate.config import from_json
-from striate.errors import ConfigError, UnknownName
+from striate.errors import ConfigError, UnknownNameError
 from striate.training.recipe import Recipe
 
 DEFAULT = Recipe(
@@ -42,7 +42,7 @@ def recipe_named(recipe: str | Path | Recipe) -> Recipe:
     """Returns the recipe of that name, or the one in a JSON file; a value is returned as it is.
 
     Raises:
-        UnknownName: neither a row of RECIPES nor a file.
+        UnknownNameError: neither a row of RECIPES nor a file.
         ConfigError: the file is not a recipe.
     """
     if isinstance(recipe, Recipe):
@@ -56,4 +56,4 @@ def recipe_named(recipe: str | Path | Recipe) -> Recipe:
         except OSError as error:
             raise ConfigError(f"The recipe cannot be read: {error.strerror}", received=path) from None
         return from_json(Recipe, text, str(path))
-    raise UnknownName("recipe", str(recipe), [*RECIPES, "a recipe.json"])
+    raise UnknownNameError("recipe", str(recipe), [*RECIPES, "a recipe.json"])

@@ -10,6 +10,7 @@ from typing import Any
 from striate.backend import keras, set_seed
 from striate.classifier import Classifier
 from striate.errors import TrainingError
+from striate.history import Epoch, History
 from striate.images.augment import Augment
 from striate.images.batches import Batches
 from striate.images.cache import Decoded
@@ -17,7 +18,6 @@ from striate.models.architecture import Architecture, build
 from striate.models.architectures import architecture_named
 from striate.progress import SILENT, Progress
 from striate.training.callbacks import EpochClock, KeepBest, StopOnSignal
-from striate.training.history import Epoch, History
 from striate.training.plan import preprocessing_of
 from striate.training.recipe import Recipe
 
@@ -91,7 +91,12 @@ def fit(
         jit_compile="auto" if keras.backend.backend() == "jax" else False,
     )
     rows: list[Epoch] = []
-    clock = EpochClock(batches, recipe.epochs, progress, record=lambda row: (rows.append(row), record(row))[1])
+
+    def keep(row: Epoch) -> None:
+        rows.append(row)
+        record(row)
+
+    clock = EpochClock(batches, recipe.epochs, progress, keep)
     best, stop = KeepBest(recipe.patience), StopOnSignal(progress)
     with progress.task("training", len(batches) * recipe.epochs, "steps"):
         try:

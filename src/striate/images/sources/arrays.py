@@ -36,9 +36,7 @@ def from_arrays(
     if test is not None:
         _check(*test)
         if test[0].shape[1:] != pixels.shape[1:]:
-            raise DataError(
-                "Test pictures have another shape", received=test[0].shape[1:], expected=pixels.shape[1:]
-            )
+            raise DataError("Test pictures have another shape", received=test[0].shape[1:], expected=pixels.shape[1:])
     given = np.repeat(["train" if test else "", "test"], [len(pixels), len(test[0]) if test else 0]).astype("U10")
     every: NDArray[Any] = np.concatenate([np.asarray(labels), np.asarray(test[1])]) if test else np.asarray(labels)
     names, numbers = _numbered(every, classes)
@@ -75,9 +73,7 @@ def _check(pixels: NDArray[np.uint8], labels: ArrayLike) -> None:
             expected="(n, h, w), (n, h, w, 1) or (n, h, w, 3)",
         )
     if np.shape(labels) != (len(pixels),):
-        raise DataError(
-            "As many labels as pictures are needed", received=np.shape(labels), expected=(len(pixels),)
-        )
+        raise DataError("As many labels as pictures are needed", received=np.shape(labels), expected=(len(pixels),))
 
 
 def _numbered(labels: NDArray[Any], classes: Sequence[str] | None) -> tuple[tuple[str, ...], NDArray[np.int32]]:

@@ -82,9 +82,7 @@ def _split_folders(root: Path) -> dict[str, list[Path]] | None:
 def _folders(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
         return sorted(
-            Path(entry.path)
-            for entry in entries
-            if entry.is_dir() and not entry.name.startswith((".", "__MACOSX"))
+            Path(entry.path) for entry in entries if entry.is_dir() and not entry.name.startswith((".", "__MACOSX"))
         )
 
 
@@ -98,6 +96,7 @@ def walk(folder: Path) -> list[Path]:
 
 
 def is_something_else(path: Path) -> bool:
+    """Returns whether a file's name says that it is no picture: hidden, litter, or of another known type."""
     if path.name.startswith(".") or path.name.lower() in LITTER:
         return True
     guess, _ = mimetypes.guess_type(path.name)

@@ -46,7 +46,9 @@ def load_images(data: Data, *, data_dir: str | Path | None = None, progress: Pro
         if path.suffix.lower() in (".csv", ".tsv", ".txt"):
             return load_table(path)
         raise DataError(
-            "A single file that is not a table of pictures", received=path, expected="a folder, or a .csv table"
+            "A single file that is not a table of pictures",
+            received=path,
+            expected="a folder, or a .csv table",
         )
     near = nearest(str(data), DATASETS)
     raise DataError(

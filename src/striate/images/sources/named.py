@@ -108,7 +108,10 @@ def _read_cifar(paths: Sequence[Path], *, label_bytes: int, train: tuple[str, ..
             assert handle is not None  # noqa: S101  (only None for what is not a file)
             return np.frombuffer(handle.read(), np.uint8).reshape(-1, label_bytes + 3072)
 
-        parts = np.concatenate([records(name) for name in train]), records("test_batch.bin" if label_bytes == 1 else "test.bin")
+        parts = (
+            np.concatenate([records(name) for name in train]),
+            records("test_batch.bin" if label_bytes == 1 else "test.bin"),
+        )
     one, two = (
         (
             np.ascontiguousarray(part[:, label_bytes:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)),
@@ -133,6 +136,21 @@ def _idx_files(mirrors: tuple[str, ...], *rows: tuple[int, str]) -> tuple[Remote
 
 
 _CIFAR = ("https://www.cs.toronto.edu/~kriz/", "https://cave.cs.toronto.edu/kriz/")
+
+_FASHION_CLASSES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+
+_CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 _CIFAR100_CLASSES = """
 apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
@@ -178,10 +196,7 @@ DATASETS: dict[str, Dataset] = {
             name="fashion_mnist",
             title="70,000 articles of clothing, 28×28 grey",
             source="Xiao, Rasul and Vollgraf (2017)",
-            classes=(
-                "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-                "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-            ),  # fmt: skip
+            classes=_FASHION_CLASSES,
             kind="clothes",
             files=_idx_files(
                 (
@@ -199,13 +214,9 @@ DATASETS: dict[str, Dataset] = {
             name="cifar10",
             title="60,000 photographs of ten kinds of thing, 32×32 colour",
             source="Krizhevsky (2009)",
-            classes=(
-                "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
-            ),  # fmt: skip
+            classes=_CIFAR10_CLASSES,
             kind="photos",
-            files=(
-                RemoteFile("cifar-10-binary.tar.gz", 170_052_171, "c32a1d4ab5d03f1284b67883e8d87530", _CIFAR),
-            ),
+            files=(RemoteFile("cifar-10-binary.tar.gz", 170_052_171, "c32a1d4ab5d03f1284b67883e8d87530", _CIFAR),),
             read=_read_cifar10,
         ),
         Dataset(
@@ -214,9 +225,7 @@ DATASETS: dict[str, Dataset] = {
             source="Krizhevsky (2009)",
             classes=tuple(_CIFAR100_CLASSES.split()),
             kind="photos",
-            files=(
-                RemoteFile("cifar-100-binary.tar.gz", 168_513_733, "03b5dce01913d631647c71ecec9e9cb8", _CIFAR),
-            ),
+            files=(RemoteFile("cifar-100-binary.tar.gz", 168_513_733, "03b5dce01913d631647c71ecec9e9cb8", _CIFAR),),
             read=_read_cifar100,
         ),
     )

@@ -79,7 +79,5 @@ def _rows(table: Path) -> list[dict[str, str]]:
 
 def _split(word: str, table: Path, line: int) -> str:
     if word and word.lower() not in SPLIT_FOLDERS:
-        raise DataError(
-            f"{table}, line {line}: unknown split", received=word, expected="train, val, test or nothing"
-        )
+        raise DataError(f"{table}, line {line}: unknown split", received=word, expected="train, val, test or nothing")
     return SPLIT_FOLDERS[word.lower()] if word else ""

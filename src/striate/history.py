@@ -69,9 +69,7 @@ def read_history(path: Path) -> tuple[Epoch, ...]:
             rows = [row for row in reader if None not in row.values()]
     except OSError as error:
         raise RunError(f"The history cannot be read: {error.strerror}", received=path) from None
-    return tuple(
-        Epoch(**{name: int(row[name]) if name == "epoch" else float(row[name]) for name in names}) for row in rows
-    )
+    return tuple(Epoch(int(row["epoch"]), *(float(row[name]) for name in names[1:])) for row in rows)
 
 
 class HistoryFile:
@@ -87,9 +85,7 @@ class HistoryFile:
 
     def append(self, epoch: Epoch) -> None:
         """Adds one row."""
-        self._write(
-            format(value, ".6g") if isinstance(value, float) else value for value in asdict(epoch).values()
-        )
+        self._write(format(value, ".6g") if isinstance(value, float) else value for value in asdict(epoch).values())
 
     def _write(self, cells: Iterable[object]) -> None:
         first = not hasattr(self, "_begun")

@@ -1,0 +1,97 @@
+"""Striate: from labelled pictures to a classifier you can trust, understand and ship.
+
+    import striate as st
+
+    images = st.load_images("photos/")          # or "fashion_mnist", a CSV, arrays …
+    splits = st.split(images, seed=0)
+    run    = st.train(splits, architecture="cnn")
+    report = st.evaluate(run.classifier, splits.test)
+    print(run.classifier.predict("new.jpg"))
+
+Names are resolved when first used (PEP 562), so `import striate` loads neither Keras nor NumPy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from striate.classifier import Classifier, Prediction, Predictions
+    from striate.errors import StriateError
+    from striate.evaluation.compare import compare
+    from striate.evaluation.measure import evaluate
+    from striate.evaluation.report import Report
+    from striate.experiment import train
+    from striate.images.augment import Augment
+    from striate.images.imageset import ImageSet
+    from striate.images.pixels import Preprocessing
+    from striate.images.sources.arrays import from_arrays
+    from striate.images.sources.load import load_images
+    from striate.images.split import Splits, split
+    from striate.models.architecture import Architecture
+    from striate.models.architectures import ARCHITECTURES
+    from striate.runs import Run, RunStore
+    from striate.training.recipe import Recipe
+    from striate.training.recipes import RECIPES
+
+_HOMES = {
+    "ARCHITECTURES": "striate.models.architectures",
+    "Architecture": "striate.models.architecture",
+    "Augment": "striate.images.augment",
+    "Classifier": "striate.classifier",
+    "ImageSet": "striate.images.imageset",
+    "Prediction": "striate.classifier",
+    "Predictions": "striate.classifier",
+    "Preprocessing": "striate.images.pixels",
+    "RECIPES": "striate.training.recipes",
+    "Recipe": "striate.training.recipe",
+    "Report": "striate.evaluation.report",
+    "Run": "striate.runs",
+    "RunStore": "striate.runs",
+    "Splits": "striate.images.split",
+    "StriateError": "striate.errors",
+    "compare": "striate.evaluation.compare",
+    "evaluate": "striate.evaluation.measure",
+    "from_arrays": "striate.images.sources.arrays",
+    "load_images": "striate.images.sources.load",
+    "split": "striate.images.split",
+    "train": "striate.experiment",
+}
+
+__all__ = [
+    "ARCHITECTURES",
+    "RECIPES",
+    "Architecture",
+    "Augment",
+    "Classifier",
+    "ImageSet",
+    "Prediction",
+    "Predictions",
+    "Preprocessing",
+    "Recipe",
+    "Report",
+    "Run",
+    "RunStore",
+    "Splits",
+    "StriateError",
+    "compare",
+    "evaluate",
+    "from_arrays",
+    "load_images",
+    "split",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Returns a public name from the module that defines it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'striate' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

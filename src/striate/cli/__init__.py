@@ -1,0 +1,64 @@
+"""The command line. This module alone is loaded for `striate --help`; each verb's module when it is used."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "train": ("train", "train a classifier and write a run"),
+    "predict": ("predict", "say what pictures show"),
+    "evaluate": ("evaluate", "measure a run on its test pictures or on other data"),
+    "compare": ("compare", "set runs side by side, and tell whether the difference is real"),
+    "data": ("data", "look at and check a data set before training"),
+    "doctor": ("doctor", "find what is wrong with this environment"),
+    "models": ("lists", "list the networks"),
+    "datasets": ("lists", "list the data sets known by name"),
+    "recipes": ("lists", "list the recipes for training"),
+    "runs": ("lists", "list the runs"),
+}
+"""Verb → the module that defines it, and what it does."""
+
+EXAMPLE = "striate train digits"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code: 0, 1 (a check failed), 2 (bad input)."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        _print_help()
+        return 0
+    if words[0] in ("-V", "--version"):
+        from striate import __version__
+
+        print(f"striate {__version__}")  # noqa: T201
+        return 0
+    verb, *rest = words
+    if verb not in COMMANDS:
+        from striate.errors import nearest
+
+        near = nearest(verb, COMMANDS)
+        print(  # noqa: T201
+            f"striate: there is no command {verb!r}." + (f" Try: striate {near}" if near else " Try: striate --help"),
+            file=sys.stderr,
+        )
+        return 2
+    from striate.cli.invoke import invoke
+
+    return invoke(verb, COMMANDS[verb][0], rest)
+
+
+def _print_help() -> None:
+    width = max(map(len, COMMANDS)) + 2
+    lines = [
+        "Usage: striate COMMAND [OPTIONS] …",
+        "",
+        "From labelled pictures to a classifier you can trust, understand and ship.",
+        "",
+        "Commands:",
+        *(f"  {verb:<{width}}{summary}" for verb, (_, summary) in COMMANDS.items()),
+        "",
+        f"First steps:  {EXAMPLE}",
+        "Options of a command:  striate COMMAND --help",
+    ]
+    print("\n".join(lines))  # noqa: T201

@@ -1,0 +1,55 @@
+"""striate evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from striate.cli import options
+
+
+@click.command(context_settings=options.CONTEXT)
+@click.argument("run")
+@click.argument("data", required=False)
+@options.runs
+@options.data_dir
+@options.engine
+@options.common
+def evaluate(
+    run: str,
+    data: str | None,
+    runs: Path,
+    data_dir: Path | None,
+    backend: str | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+    debug: bool,
+) -> int:
+    """Measure RUN again on its own test pictures, or on DATA.
+
+    Of DATA that brings a test split, only that is measured. Its classes are matched with the classifier's by name.
+    """
+    from striate.cli.reports import as_summary, print_report
+    from striate.cli.screen import print_json, progress
+    from striate.experiment import measure_again
+    from striate.runs import RunStore
+
+    options.choose_engine(backend, device)
+    found = RunStore(runs).find(run)
+    measured = measure_again(found, data, data_dir=data_dir, progress=progress(as_json=as_json, quiet=quiet))
+    if as_json:
+        print_json(
+            {
+                "run": str(found.path),
+                "architecture": found.manifest.architecture,
+                "classes": list(found.classifier.classes),
+                "data": measured.report.data,
+                "test": as_summary(measured.report),
+                "broken": [{"source": key, "error": reason} for key, reason in measured.decoded.broken.items()],
+            }
+        )
+    else:
+        print_report(measured.report)
+    return 0

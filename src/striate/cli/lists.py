@@ -1,0 +1,145 @@
+"""striate models, datasets, recipes, runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from striate.cli import options
+
+
+@click.command(context_settings=options.CONTEXT)
+@options.common
+def models(as_json: bool, quiet: bool, debug: bool) -> None:
+    """List the networks that --arch takes."""
+    from striate.cli.screen import print_json, print_table
+    from striate.models.architectures import ARCHITECTURES
+
+    names = ("name", "title", "authors", "year", "source", "story")
+    rows = [{name: getattr(row, name) for name in names} for row in ARCHITECTURES.values()]
+    if as_json:
+        print_json(rows)
+    else:
+        columns = ["name", ">year", "network…", "why it matters…"]
+        print_table(columns, [(row["name"], row["year"], row["title"], row["story"]) for row in rows])
+
+
+@click.command(context_settings=options.CONTEXT)
+@options.data_dir
+@options.common
+def datasets(data_dir: Path | None, as_json: bool, quiet: bool, debug: bool) -> None:
+    """List the data sets known by name, and whether they are on this machine."""
+    from striate.cli.screen import print_json, print_table
+    from striate.images.sources.named import DATASETS, data_folder
+
+    folder = data_folder(data_dir)
+    rows: list[dict[str, Any]] = [
+        {
+            "name": row.name,
+            "title": row.title,
+            "source": row.source,
+            "classes": len(row.classes),
+            "bytes": sum(file.size for file in row.files),
+            "here": all((folder / row.name / file.name).is_file() for file in row.files),
+        }
+        for row in DATASETS.values()
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        columns = [
+            "name",
+            "pictures",
+            ">classes",
+            ">download",
+            "here",
+        ]
+        print_table(
+            columns,
+            [
+                (
+                    row["name"],
+                    row["title"],
+                    row["classes"],
+                    f"{row['bytes'] / 1e6:.0f} MB",
+                    "yes" if row["here"] else "no",
+                )
+                for row in rows
+            ],
+        )
+        click.echo(f"They lie in, or are put into, {folder}")
+
+
+@click.command(context_settings=options.CONTEXT)
+@options.common
+def recipes(as_json: bool, quiet: bool, debug: bool) -> None:
+    """List the recipes that --recipe takes, with all their numbers."""
+    from striate.cli.screen import print_json, print_table
+    from striate.config import plain
+    from striate.training.recipes import RECIPES
+
+    values = {name: plain(recipe) for name, recipe in RECIPES.items()}
+    if as_json:
+        print_json(values)
+    else:
+        fields = next(iter(values.values()))
+        rows = [
+            (
+                field.replace("_", " "),
+                *("from the data" if v[field] is None else v[field] for v in values.values()),
+            )
+            for field in fields
+            if field != "name"
+        ]
+        print_table(["", *(name for name in values)], rows)
+
+
+@click.command(context_settings=options.CONTEXT)
+@options.runs
+@options.common
+def runs(runs: Path, as_json: bool, quiet: bool, debug: bool) -> None:
+    """List the runs, oldest first."""
+    from striate.cli.screen import print_json, print_table
+    from striate.evaluation.plots import percent
+    from striate.runs import RunStore
+
+    rows: list[dict[str, Any]] = []
+    for run in RunStore(runs).list():
+        state = run.state
+        whole = state in ("finished", "interrupted")
+        rows.append(
+            {
+                "run": str(run.path),
+                "state": state,
+                "data": run.manifest.data["name"] if state != "unfinished" else None,
+                "architecture": run.recipe.architecture,
+                "recipe": run.recipe.name,
+                "accuracy": run.report.accuracy if whole else None,
+                "interval": list(run.report.interval) if whole else None,
+                "n": run.report.n if whole else None,
+            }
+        )
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        click.echo(f"There are no runs in {runs}. Try: striate train digits")
+    else:
+        columns = ["run", "state", "data", "network", "recipe"]
+        columns += [">test accuracy", ">95 % interval"]
+        print_table(
+            columns,
+            [
+                (
+                    Path(str(row["run"])).name,
+                    row["state"],
+                    row["data"] or "",
+                    row["architecture"],
+                    row["recipe"],
+                    "" if row["accuracy"] is None else f"{row['accuracy']:.2%}".replace("%", " %"),
+                    "" if row["interval"] is None else " … ".join(map(percent, row["interval"])),
+                )
+                for row in rows
+            ],
+        )

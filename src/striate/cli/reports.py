@@ -1,0 +1,75 @@
+"""How a report looks in the terminal and as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from striate.cli.screen import print_table
+from striate.config import plain
+from striate.errors import printable
+from striate.evaluation.plots import percent
+from striate.evaluation.report import Report
+from striate.runs import Run
+
+MOST = 30  # classes shown; of more, those with the lowest F1
+
+
+def print_report(report: Report) -> None:
+    """Prints accuracy with its interval, and the classes' figures."""
+    rows = list(report.classes)
+    if len(rows) > MOST:
+        click.echo(f"\nThe {MOST} of {len(rows)} classes with the lowest F1:")
+        rows = sorted(rows, key=lambda row: row.f1)[:MOST]
+    columns = ["class", ">precision", ">recall", ">F1", ">pictures"]
+    cells = [(r.name, f"{r.precision:.3f}", f"{r.recall:.3f}", f"{r.f1:.3f}", f"{r.support:,}") for r in rows]
+    mean = report.macro
+    cells.append(("mean", f"{mean.precision:.3f}", f"{mean.recall:.3f}", f"{mean.f1:.3f}", f"{report.n:,}"))
+    print_table(columns, cells)
+    click.echo(accuracy_line(report))
+
+
+def accuracy_line(report: Report) -> str:
+    """Returns the accuracy in one line, with n, interval and loss."""
+    low, high = report.interval
+    return (
+        f"{report.split.capitalize()} accuracy: {report.accuracy:.2%}".replace("%", " %")
+        + f"  ({report.correct:,} of {report.n:,}; 95 % interval {percent(low)} to {percent(high)}; "
+        + f"loss {report.loss:.4f})"
+    )
+
+
+def as_summary(report: Report) -> dict[str, Any]:
+    """Returns what `--json` says of a measurement."""
+    return {
+        "n": report.n,
+        "accuracy": report.accuracy,
+        "interval": list(report.interval),
+        "loss": report.loss,
+        "per_class": plain(report.classes),
+        "confusion": plain(report.confusion),
+    }
+
+
+def run_summary(run: Run) -> dict[str, Any]:
+    """Returns what `train --json` and `evaluate --json` print about a run."""
+    manifest = run.manifest
+    return {
+        "run": str(run.path),
+        "state": manifest.state,
+        "architecture": manifest.architecture,
+        "classes": [row.name for row in run.report.classes],
+        "test": as_summary(run.report),
+        "validation": as_summary(run.validation),
+        "epochs": manifest.epochs,
+        "kept": manifest.kept,
+        "seconds": manifest.seconds["total"],
+        "findings": plain(manifest.findings),
+    }
+
+
+def print_files(run: Run) -> None:
+    """Prints where the run's files lie."""
+    click.echo(printable(f"Run:     {run.path}\nReport:  {run.path / 'report.html'}"))
+    click.echo(printable(f"Next:    striate predict {run.path} PICTURE…"))

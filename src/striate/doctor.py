@@ -1,0 +1,89 @@
+"""What is wrong with this environment, and what to do: answered as far as possible without importing Keras."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+from striate.config import config
+from striate.environment import backend_choice, installed_backends, shadows, version_of
+from striate.errors import StriateError
+
+PACKAGES = (
+    "striate", "keras", "tensorflow", "jax", "torch", "numpy", "pillow", "opencv-python-headless", "scikit-learn",
+    "scipy", "matplotlib", "pydantic", "safetensors",
+)  # fmt: skip
+
+
+@config
+class Diagnosis:
+    """One thing found.
+
+    Attributes:
+        kind: a fixed word for it.
+        severity: `error` prevents work, `warning` may, `ok` is as it should be.
+        evidence: what was seen.
+        try_: what to do ("" when nothing).
+    """
+
+    kind: str
+    severity: Literal["error", "warning", "ok"]
+    evidence: str
+    try_: str = ""
+
+
+def examine(folder: Path | None = None) -> tuple[dict[str, Any], list[Diagnosis]]:
+    """Returns facts about the environment, and what follows from them.
+
+    Args:
+        folder: the working folder to search for files that hide packages; by default the current one.
+    """
+    folder = folder or Path.cwd()
+    facts: dict[str, Any] = {
+        "python": sys.version.split()[0],
+        "folder": str(folder),
+        "backends": installed_backends(),
+        "versions": {name: version for name in PACKAGES if (version := version_of(name))},
+    }
+    found = [_shadow(name, path) for name, path in {**shadows(), **shadows([folder.resolve()])}.items()]
+    try:
+        choice = backend_choice()
+        facts |= {"backend": choice.name, "chosen_by": choice.chosen_by}
+        if choice.name in facts["backends"]:
+            found.append(Diagnosis("backend", "ok", f"Keras runs on {choice.name}, chosen by {choice.chosen_by}"))
+        else:
+            evidence = f"the backend {choice.name} (chosen by {choice.chosen_by}) is not installed"
+            found.append(Diagnosis("backend", "error", evidence, f"pip install 'striate[{choice.name}]'"))
+    except StriateError as error:
+        found.append(Diagnosis("backend", "error", str(error), "correct it there"))
+    if not any(one.severity == "error" for one in found):
+        found.append(_devices(facts))
+    threads = os.environ.get("OMP_NUM_THREADS")
+    if threads and threads.isdecimal() and int(threads) < (os.cpu_count() or 1):
+        evidence = f"OMP_NUM_THREADS={threads}, but there are {os.cpu_count()} cores"
+        found.append(Diagnosis("threads", "warning", evidence, "unset OMP_NUM_THREADS"))
+    return facts, found
+
+
+def _shadow(name: str, path: Path) -> Diagnosis:
+    return Diagnosis(
+        "shadow",
+        "error",
+        f"{path} hides the package {name}: Python started in that folder imports your file instead, and fails with "
+        f"\"No module named '{name}.…'; '{name}' is not a package\" or worse",
+        f"mv {path.name if path.stem == name else name} my_{name}{path.suffix if path.stem == name else ''}"
+        " and delete the folder __pycache__ beside it",
+    )
+
+
+def _devices(facts: dict[str, Any]) -> Diagnosis:
+    try:
+        from striate.backend import devices
+    except Exception as error:  # whatever a broken installation raises is the finding
+        return Diagnosis(
+            "backend", "error", f"Keras cannot be imported: {error}", "pip install --force-reinstall keras"
+        )
+    facts["devices"] = devices()
+    return Diagnosis("devices", "ok", "it sees " + ", ".join(facts["devices"]))

@@ -1,0 +1,1 @@
+"""How good: figures with their uncertainty, plots and pages."""

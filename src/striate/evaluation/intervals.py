@@ -1,0 +1,68 @@
+"""How far to trust a measured share."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest, norm
+
+CONFIDENCE = 0.95
+
+
+class Interval(NamedTuple):
+    """A confidence interval's ends."""
+
+    low: float
+    high: float
+
+
+class PairedDifference(NamedTuple):
+    """How two classifiers differ on the same pictures.
+
+    Attributes:
+        difference: accuracy of the second minus accuracy of the first, -1..1.
+        interval: 95 % confidence interval of the difference.
+        p_value: McNemar's exact test that both are equally often right.
+        only_first: pictures that only the first got right.
+        only_second: pictures that only the second got right.
+    """
+
+    difference: float
+    interval: Interval
+    p_value: float
+    only_first: int
+    only_second: int
+
+
+def wilson(right: int, n: int) -> Interval:
+    """Returns the 95 % interval of a proportion (Wilson 1927), which holds near 0 and 1 and for small n; n ≥ 1."""
+    found = binomtest(right, n).proportion_ci(CONFIDENCE, method="wilson")
+    return Interval(float(found.low), float(found.high))
+
+
+def paired_difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedDifference:
+    """Returns how often two classifiers are right on the same n ≥ 1 pictures, compared pair by pair.
+
+    The interval adds half a picture to each of the four cells (Agresti and Min 2005, Statistics in Medicine 24,
+    "Wald+2"); the test is McNemar's, exact (binomial over the pictures that only one of them got right).
+
+    Args:
+        first: (n,) whether the first was right.
+        second: (n,) whether the second was right, on the same pictures in the same order.
+    """
+    only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))
+    n = len(first)
+    b, c, total = only_first + 0.5, only_second + 0.5, n + 2
+    centre = (c - b) / total
+    half = norm.ppf((1 + CONFIDENCE) / 2) * math.sqrt(b + c - (b - c) ** 2 / total) / total
+    differing = only_first + only_second
+    return PairedDifference(
+        difference=(only_second - only_first) / n,
+        interval=Interval(float(max(-1, centre - half)), float(min(1, centre + half))),
+        p_value=float(binomtest(only_second, differing).pvalue) if differing else 1.0,
+        only_first=only_first,
+        only_second=only_second,
+    )

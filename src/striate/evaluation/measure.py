@@ -1,0 +1,107 @@
+"""A classifier on labelled pictures → a report, with what the plots and lists beside it need."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.classifier import Classifier
+from striate.errors import DataError, nearest
+from striate.evaluation.report import Report, make_report
+from striate.files import writing
+from striate.images.cache import Decoded, decode_all
+from striate.images.imageset import ImageSet
+from striate.progress import SILENT, Progress
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A report and the pictures it stands on.
+
+    Attributes:
+        report: the figures.
+        decoded: the pictures measured.
+        predicted: (n,) predicted labels.
+        confidence: (n,) their probabilities.
+    """
+
+    report: Report
+    decoded: Decoded
+    predicted: NDArray[np.intp]
+    confidence: NDArray[np.float64]
+
+
+def evaluate(classifier: Classifier, images: ImageSet, *, split: str = "all", progress: Progress = SILENT) -> Report:
+    """Returns how good the classifier is on labelled pictures.
+
+    Args:
+        classifier: what to measure.
+        images: pictures whose classes are (some of) the classifier's, by name.
+        split: a word for the report.
+        progress: told the pictures done.
+
+    Raises:
+        DataError: a class the classifier does not know, or no picture that can be decoded.
+    """
+    return measure(classifier, images, split=split, progress=progress).report
+
+
+def measure(
+    classifier: Classifier, images: ImageSet | Decoded, *, split: str = "all", progress: Progress = SILENT
+) -> Measured:
+    """Returns the same with the pictures and predictions beside the report; takes decoded pictures as well."""
+    if isinstance(images, ImageSet):
+        images = decode_all(with_classes(images, classifier.classes), classifier.preprocessing, progress=progress)
+    with progress.task(f"measuring on {split}", len(images.images), "pictures") as task:
+        rows = classifier.log_probabilities(images.pixels, advance=task.advance)
+    report = make_report(images.images.name, split, classifier.classes, images.images.keys, images.images.labels, rows)
+    return Measured(report, images, rows.argmax(axis=1), np.exp(rows.max(axis=1)))
+
+
+def with_classes(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:
+    """Returns the pictures with labels that count in `classes`.
+
+    Raises:
+        DataError: a class of the pictures is not among `classes`.
+    """
+    if images.classes == classes:
+        return images
+    unknown = [name for name in images.classes if name not in classes]
+    if unknown:
+        raise DataError(
+            "The data has classes that the classifier does not know",
+            received=", ".join(unknown[:5]),
+            expected="classes among " + ", ".join(classes[:10]) + (" …" if len(classes) > 10 else ""),
+            hint=f"the folder {unknown[0]!r} renamed to {near!r}" if (near := nearest(unknown[0], classes)) else None,
+        )
+    table = np.array([classes.index(name) for name in images.classes], np.int32)
+    return replace(images, classes=classes, labels=table[images.labels])
+
+
+def save_predictions(measured: Measured, path: Path) -> None:
+    """Writes one row per picture: key, class, predicted, confidence."""
+    images = measured.decoded.images
+    with writing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(("key", "class", "predicted", "confidence"))
+        for key, label, guess, share in zip(
+            images.keys.tolist(), images.labels, measured.predicted, measured.confidence, strict=True
+        ):
+            rows.writerow((key, images.classes[label], images.classes[guess], f"{share:.6g}"))
+
+
+def load_correct(path: Path) -> dict[str, bool]:
+    """Returns key → whether it was answered rightly, from a predictions.csv.
+
+    Raises:
+        DataError: the file is missing or not of that kind.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return {row["key"]: row["class"] == row["predicted"] for row in csv.DictReader(file)}
+    except (OSError, KeyError) as error:
+        raise DataError(f"The list of predictions cannot be read: {error}", received=path) from None

@@ -1,0 +1,193 @@
+"""Figures made to be shown: curves, confusion matrix, galleries. Each function returns a matplotlib Figure."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from striate.errors import printable
+from striate.evaluation.measure import Measured
+from striate.evaluation.report import Report
+from striate.files import writing
+from striate.history import Epoch, History
+
+TRAIN, VALIDATION, RIGHT, WRONG, INK, FAINT = "#E69F00", "#0072B2", "#007A5A", "#C03221", "#22262B", "#8A929C"
+"""Okabe and Ito's colours, told apart by colour-blind readers; two darker ones for text."""
+
+SERIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8A929C")
+
+STYLE: Any = {
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": "#C9CED6",
+    "axes.labelcolor": INK,
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E8EBEF",
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "text.parse_math": False,  # a class called "$x$" is a name, not a formula
+    "svg.fonttype": "none",
+}
+
+BLUES = LinearSegmentedColormap.from_list("striate", ["#FFFFFF", "#BBD7EA", "#0072B2", "#00314D"])
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes the figure as PNG (144 dots per inch), whole or not at all."""
+    with writing(path) as temporary, mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # class names may be in any script
+        figure.savefig(temporary, format="png", dpi=144, facecolor="white")
+
+
+def curves(history: History) -> Figure:
+    """Returns accuracy and loss over the epochs, training and validation, the kept epoch marked."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(10, 3.8), layout="constrained")
+        for axes, name in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
+            numbers = [row.epoch for row in history.epochs]
+            train = [getattr(row, name) for row in history.epochs]
+            validation = [getattr(row, f"val_{name}") for row in history.epochs]
+            dots = "o" if len(numbers) < 25 else None
+            axes.plot(numbers, train, color=TRAIN, marker=dots, markersize=3.5, label="training")
+            axes.plot(numbers, validation, color=VALIDATION, marker=dots, markersize=3.5, label="validation")
+            axes.set(title=name.capitalize(), xlabel="epoch")
+            _whole_epochs(axes, numbers)
+            if history.kept:
+                best = validation[history.kept - 1]
+                axes.axvline(history.kept, color=FAINT, linestyle=":", linewidth=1)
+                label = f"epoch {history.kept} kept: {best:.4f}"
+                axes.plot([history.kept], [best], "o", color=VALIDATION, markersize=8, fillstyle="none", label=label)
+            axes.legend(loc="best")
+            if name == "loss" and not _flat(train + validation):
+                axes.set_ylim(bottom=0)
+    return figure
+
+
+def compared_curves(histories: dict[str, Sequence[Epoch]]) -> Figure:
+    """Returns several runs' curves in one figure: one colour a run, validation solid, training dashed."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(10, 4.2), layout="constrained")
+        panels = figure.subplots(1, 2)
+        for axes, name in zip(panels, ("accuracy", "loss"), strict=True):
+            for index, (run, rows) in enumerate(histories.items()):
+                numbers = [row.epoch for row in rows]
+                colour = SERIES[index % len(SERIES)]
+                axes.plot(numbers, [getattr(row, f"val_{name}") for row in rows], color=colour, label=printable(run))
+                axes.plot(numbers, [getattr(row, name) for row in rows], color=colour, linestyle="--", linewidth=1)
+            axes.set(title=name.capitalize(), xlabel="epoch")
+            _whole_epochs(axes, [row.epoch for rows in histories.values() for row in rows])
+        panels[0].plot([], [], color=INK, label="validation")
+        panels[0].plot([], [], color=INK, linestyle="--", linewidth=1, label="training")
+        panels[0].legend(loc="best", fontsize=9)
+    return figure
+
+
+def confusion(report: Report) -> Figure:
+    """Returns the confusion matrix: colour is the share of the true class, numbers are pictures."""
+    names = [_short(row.name, 22) for row in report.classes]
+    counts = np.array(report.confusion)
+    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    side = min(18.0, max(4.5, 0.55 * len(names) + 2))
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
+        figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+        axes = figure.subplots()
+        image = axes.imshow(shares, cmap=BLUES, vmin=0, vmax=1)
+        axes.spines[:].set_visible(False)
+        ticks = np.arange(len(names))
+        size = 10 if len(names) <= 30 else max(3, 300 / len(names))
+        axes.set_xticks(ticks, names, rotation=45, ha="right", rotation_mode="anchor", fontsize=size)
+        axes.set_yticks(ticks, names, fontsize=size)
+        axes.tick_params(length=0)
+        axes.set(xlabel="predicted", ylabel="true", title=f"Confusion matrix, {report.n:,} pictures")
+        if len(names) <= 30:
+            for i, j in np.argwhere(counts > 0):
+                ink = "white" if shares[i, j] > 0.45 else INK
+                axes.text(j, i, f"{counts[i, j]:,}", ha="center", va="center", color=ink, fontsize=9)
+        bar = figure.colorbar(image, ax=axes, shrink=0.7, label="share of the true class")
+        bar.outline.set_visible(False)
+    return figure
+
+
+def gallery(measured: Measured, indices: NDArray[np.intp], title: str, columns: int = 8) -> Figure:
+    """Returns pictures with what was said about each, and what it really is where that differs."""
+    images = measured.decoded.images
+    rows = max(1, math.ceil(len(indices) / columns))
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
+        figure = Figure(figsize=(1.55 * columns, 2.05 * rows + 0.6), layout="constrained")
+        figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
+        panels = np.atleast_1d(figure.subplots(rows, columns)).ravel()
+        for axes in panels:
+            axes.axis("off")
+        if len(indices) == 0:
+            panels[0].text(0, 0.5, "none", color=FAINT)
+        for axes, index in zip(panels, indices, strict=False):
+            show(axes, measured.decoded.pixels[index])
+            said, true = (_short(images.classes[n], 17) for n in (measured.predicted[index], images.labels[index]))
+            is_right = measured.predicted[index] == images.labels[index]
+            text = f"{said} {percent(measured.confidence[index])}" + ("" if is_right else f"\nis {true}")
+            axes.set_title(text, fontsize=8, color=RIGHT if is_right else WRONG, loc="center", fontweight="normal")
+    return figure
+
+
+def show(axes: Any, pixels: NDArray[np.uint8]) -> None:
+    """Draws one picture (h, w, 1 or 3) uint8; small ones with visible pixels."""
+    axes.imshow(
+        pixels[:, :, 0] if pixels.shape[2] == 1 else pixels,
+        cmap="gray",
+        vmin=0,
+        vmax=255,
+        interpolation="nearest" if max(pixels.shape) <= 64 else "antialiased",
+    )
+
+
+def right_and_wrong(measured: Measured, count: int = 24) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Returns indices to show: right ones spread over the classes, wrong ones most confident first."""
+    labels = measured.decoded.images.labels
+    is_right = measured.predicted == labels
+    rng = np.random.default_rng(0)
+    order = rng.permutation(np.flatnonzero(is_right))
+    rank = np.zeros(len(order), int)  # how many of the same class stand before
+    for label in np.unique(labels[order]):
+        own = labels[order] == label
+        rank[own] = np.arange(own.sum())
+    right = order[np.lexsort((labels[order], rank))][:count]
+    wrong = np.flatnonzero(~is_right)
+    return right, wrong[np.argsort(-measured.confidence[wrong], kind="stable")][:count]
+
+
+def percent(share: float) -> str:
+    """Returns 0..1 as a percentage that never rounds up to certainty: 0.99996 is "99.9 %", not "100.0 %"."""
+    return (
+        f"{math.floor(share * 1000) / 10:.1f} %" if share > 0.999 and share < 1 else f"{share:.1%}".replace("%", " %")
+    )
+
+
+def _whole_epochs(axes: Any, numbers: list[int]) -> None:
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    if len(set(numbers)) == 1:
+        axes.set_xlim(numbers[0] - 1, numbers[0] + 1)
+
+
+def _flat(values: list[float]) -> bool:
+    return not values or not all(map(math.isfinite, values))
+
+
+def _short(name: str, length: int) -> str:
+    name = printable(name)
+    return name if len(name) <= length else name[: length - 1] + "…"

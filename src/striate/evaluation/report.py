@@ -1,0 +1,143 @@
+"""Report: how good a classifier is on one set of pictures, as plain numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from striate.config import config
+from striate.errors import DataError
+from striate.evaluation.intervals import wilson
+
+FORMAT = 1
+
+
+@config
+class ClassScore:
+    """One class's figures (scikit-learn's precision_recall_fscore_support; 0 where undefined).
+
+    Attributes:
+        name: the class.
+        precision: of the pictures answered with this class, the share that belong to it.
+        recall: of this class's pictures, the share answered with it.
+        f1: harmonic mean of both.
+        support: this class's pictures.
+    """
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@config
+class Wrong:
+    """A picture answered wrongly."""
+
+    key: str
+    label: str
+    predicted: str
+    confidence: float
+
+
+@config
+class Report:
+    """What was measured.
+
+    Attributes:
+        format: of report.json.
+        data: the image set's name.
+        split: which part of it.
+        n: pictures measured.
+        accuracy: share answered rightly, 0..1.
+        interval: its 95 % confidence interval (Wilson).
+        loss: mean cross-entropy in nats, without label smoothing.
+        baseline: the accuracy of always answering with the most frequent class.
+        classes: per-class figures in class order.
+        macro: mean over the classes.
+        weighted: mean over the classes, weighted by support.
+        confusion: confusion[i][j] pictures of class i were answered with class j.
+        wrong: every picture answered wrongly, most confident first.
+    """
+
+    format: int
+    data: str
+    split: str
+    n: int
+    accuracy: float
+    interval: tuple[float, float]
+    loss: float
+    baseline: float
+    classes: tuple[ClassScore, ...]
+    macro: ClassScore
+    weighted: ClassScore
+    confusion: tuple[tuple[int, ...], ...]
+    wrong: tuple[Wrong, ...]
+
+    @property
+    def correct(self) -> int:
+        """Pictures answered rightly."""
+        return self.n - len(self.wrong)
+
+
+def make_report(
+    data: str,
+    split: str,
+    classes: tuple[str, ...],
+    keys: NDArray[np.str_],
+    labels: NDArray[np.int32],
+    log_probabilities: NDArray[np.float64],
+) -> Report:
+    """Returns the report on n ≥ 1 pictures.
+
+    Args:
+        data: the image set's name.
+        split: which part of it.
+        classes: class names in label order.
+        keys: (n,) the pictures' names.
+        labels: (n,) true labels.
+        log_probabilities: (n, classes) logarithms of the predicted probabilities.
+
+    Raises:
+        DataError: no pictures.
+    """
+    n = len(labels)
+    if n == 0:
+        raise DataError(f"There are no pictures to measure on in {data}, split {split}")
+    predicted = log_probabilities.argmax(axis=1)
+    confidence = np.exp(log_probabilities.max(axis=1))
+    numbers = np.arange(len(classes))
+    matrix = confusion_matrix(labels, predicted, labels=numbers)
+    wrong = np.flatnonzero(predicted != labels)
+    wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
+    low, high = wilson(n - len(wrong), n)
+    rows = precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=0.0)
+    return Report(
+        format=FORMAT,
+        data=data,
+        split=split,
+        n=n,
+        accuracy=(n - len(wrong)) / n,
+        interval=(low, high),
+        loss=float(-log_probabilities[np.arange(n), labels].mean()),
+        baseline=float(np.bincount(labels).max() / n),
+        classes=tuple(
+            ClassScore(name, float(p), float(r), float(f), int(s))
+            for name, p, r, f, s in zip(classes, *rows, strict=True)
+        ),
+        macro=_average("macro", labels, predicted, numbers),
+        weighted=_average("weighted", labels, predicted, numbers),
+        confusion=tuple(tuple(int(cell) for cell in row) for row in matrix),
+        wrong=tuple(
+            Wrong(str(keys[i]), classes[labels[i]], classes[predicted[i]], float(confidence[i])) for i in wrong
+        ),
+    )
+
+
+def _average(
+    kind: str, labels: NDArray[np.int32], predicted: NDArray[np.intp], numbers: NDArray[np.intp]
+) -> ClassScore:
+    p, r, f, _ = precision_recall_fscore_support(labels, predicted, labels=numbers, average=kind, zero_division=0.0)
+    return ClassScore(kind, float(p), float(r), float(f), len(labels))

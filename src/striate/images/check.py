@@ -1,0 +1,118 @@
+"""What is wrong with a data set, as far as listing and decoding it shows."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Literal
+
+import numpy as np
+
+from striate.config import config
+from striate.images.cache import decode_all
+from striate.images.imageset import ImageSet
+from striate.images.pixels import Preprocessing
+from striate.progress import SILENT, Progress
+
+TINY = 20  # pictures; below, a class's figures mean little
+RATIO = 10  # largest class to smallest; above, accuracy flatters
+
+
+@config
+class Finding:
+    """Something to know before trusting a training.
+
+    Attributes:
+        kind: a fixed word for it.
+        severity: `error` stops a training, `warning` should be looked at, `note` is for information.
+        message: what was found.
+        fix: what to do.
+        files: the pictures concerned, by key (at most 1,000).
+        count: how many there are.
+    """
+
+    kind: str
+    severity: Literal["error", "warning", "note"]
+    message: str
+    fix: str
+    files: tuple[str, ...] = ()
+    count: int = 0
+
+
+def unreadable(images: ImageSet, *, progress: Progress = SILENT) -> dict[str, str]:
+    """Returns key → reason for the pictures that cannot be decoded; decodes every file once."""
+    if isinstance(images.sources, np.ndarray):
+        return {}
+    return decode_all(images, Preprocessing(8, 8, 1, interpolation="nearest"), progress=progress).broken
+
+
+def check(images: ImageSet, broken: dict[str, str] | None = None) -> list[Finding]:
+    """Returns what is remarkable about the pictures' number, names and readability.
+
+    Args:
+        images: the whole set.
+        broken: key → reason, from decoding it.
+    """
+    found = []
+    counts = images.counts()
+    if broken:
+        reasons = sorted({reason.partition(":")[0] for reason in broken.values()})
+        found.append(
+            Finding(
+                "broken",
+                "warning",
+                f"{len(broken):,} of {len(images):,} files cannot be read ({'; '.join(reasons[:3])})"
+                + "; they are left out",
+                "look at the list, and replace or delete them",
+                tuple(f"{key}: {reason}" for key, reason in broken.items())[:1000],
+                len(broken),
+            )
+        )
+    tiny = {name: number for name, number in counts.items() if number < TINY}
+    if tiny:
+        some = ", ".join(f"{name} ({number})" for name, number in list(tiny.items())[:5])
+        found.append(
+            Finding(
+                "tiny_class",
+                "warning",
+                f"{len(tiny):,} of {len(counts):,} classes have fewer than {TINY} pictures: {some}",
+                "collect more, or merge them into a larger class",
+                count=len(tiny),
+            )
+        )
+    small, large = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
+    if counts[large] > RATIO * max(1, counts[small]):
+        found.append(
+            Finding(
+                "imbalance",
+                "warning",
+                f"{large} has {counts[large]:,} pictures, {small} only {counts[small]:,}",
+                "read recall per class rather than accuracy; collect more of the small classes",
+                count=counts[large],
+            )
+        )
+    folded: dict[str, list[str]] = {}
+    for name in images.classes:
+        folded.setdefault(unicodedata.normalize("NFKC", name).casefold().strip(), []).append(name)
+    found += [
+        Finding(
+            "case_clash",
+            "warning",
+            f"classes that differ only in case, blanks or Unicode form: {', '.join(map(repr, names))}",
+            "merge the folders if they mean the same",
+            count=len(names),
+        )
+        for names in folded.values()
+        if len(names) > 1
+    ]
+    if images.ignored:
+        found.append(
+            Finding(
+                "ignored",
+                "note",
+                f"{len(images.ignored):,} files among the pictures are something else, by their names",
+                "nothing, unless pictures are among them",
+                images.ignored[:1000],
+                len(images.ignored),
+            )
+        )
+    return found

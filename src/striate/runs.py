@@ -1,0 +1,250 @@
+"""Run: one training's folder. RunStore: the folder of runs.
+
+run.json            what was done, on what, with what; the manifest, written last: a run without it is unfinished
+recipe.json         every number that shaped the training; itself valid input to --recipe
+split.csv           key, class, split
+broken.csv          key, reason, for pictures that could not be read (when there were any)
+history.csv         one row per epoch, written as it happens
+report.json         figures on the test pictures; report.html to read, validation.json for the validation pictures
+predictions.csv     key, class, predicted, confidence on the test pictures
+plots/*.png
+classifier/         the result; can be moved anywhere on its own
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from striate.classifier import Classifier
+from striate.config import config, from_json, plain
+from striate.errors import ConfigError, RunError, nearest
+from striate.evaluation.compare import Contender
+from striate.evaluation.measure import load_correct
+from striate.evaluation.report import Report
+from striate.history import Epoch, History, read_history
+from striate.images.check import Finding
+from striate.training.recipe import Recipe
+
+FORMAT = 1
+T = TypeVar("T")
+
+
+@config
+class Manifest:
+    """What run.json holds.
+
+    Attributes:
+        format: of the run folder.
+        name: the folder's name when it was made.
+        state: `finished`; `interrupted`: ended by a signal, and whole; `failed`: no usable network came out.
+        reason: why it failed.
+        command: the command line that repeats it; "" for a run made from Python.
+        data: where the pictures came from: source, data_dir, name, fingerprint, counts per split.
+        architecture: the network's name.
+        parameters: weights in the network.
+        seed: of everything random.
+        backend: Keras' backend.
+        device: what it ran on.
+        versions: package → version.
+        machine: processor, cores, memory, system.
+        started: date and time, UTC, ISO 8601.
+        seconds: what took how long.
+        epochs: epochs trained.
+        kept: number of the epoch whose weights were kept.
+        findings: what was remarkable about the data.
+    """
+
+    format: int
+    name: str
+    state: Literal["finished", "interrupted", "failed"]
+    reason: str | None
+    command: str
+    data: dict[str, Any]
+    architecture: str
+    parameters: int
+    seed: int
+    backend: str
+    device: str
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    started: str
+    seconds: dict[str, float]
+    epochs: int
+    kept: int
+    findings: tuple[Finding, ...]
+
+
+class Run:
+    """A run's folder; what it holds is read when asked for.
+
+    Args:
+        path: the folder.
+        classifier: its classifier, when it is in memory already.
+    """
+
+    def __init__(self, path: Path | str, classifier: Classifier | None = None) -> None:
+        self.path = Path(path)
+        self._classifier = classifier
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, {self.state})"
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @property
+    def state(self) -> str:
+        """finished, interrupted, failed; or unfinished, while it runs or when it was killed."""
+        return self.manifest.state if (self.path / "run.json").is_file() else "unfinished"
+
+    @property
+    def manifest(self) -> Manifest:
+        """What was done.
+
+        Raises:
+            RunError: unfinished, or from a newer Striate.
+        """
+        return self._read(Manifest, "run.json")
+
+    @property
+    def recipe(self) -> Recipe:
+        """Every number that shaped the training."""
+        return self._read(Recipe, "recipe.json")
+
+    @property
+    def report(self) -> Report:
+        """The figures on the test pictures."""
+        return self._read(Report, "report.json")
+
+    @property
+    def validation(self) -> Report:
+        """The figures on the validation pictures."""
+        return self._read(Report, "validation.json")
+
+    @property
+    def history(self) -> History:
+        """Every epoch, and which was kept (0 while unfinished)."""
+        kept = self.manifest.kept if (self.path / "run.json").is_file() else 0
+        return History(read_history(self.path / "history.csv"), kept)
+
+    @property
+    def epochs(self) -> tuple[Epoch, ...]:
+        """Every epoch."""
+        return self.history.epochs
+
+    @property
+    def classifier(self) -> Classifier:
+        """The trained classifier, loaded once."""
+        if self._classifier is None:
+            self._classifier = Classifier.load(self.path / "classifier")
+        return self._classifier
+
+    def contender(self) -> Contender:
+        """Returns what comparing needs to know of this run."""
+        manifest, recipe = self.manifest, self.recipe
+        settings = {"data": manifest.data.get("name"), **flat_settings(recipe), "backend": manifest.backend}
+        settings.pop("name")
+        return Contender(
+            name=self.name,
+            settings=settings,
+            report=self.report,
+            correct=load_correct(self.path / "predictions.csv"),
+            epochs=self.epochs,
+            kept=manifest.kept,
+            parameters=manifest.parameters,
+            seconds=manifest.seconds.get("training", 0.0),
+        )
+
+    def _read(self, cls: type[T], name: str) -> T:
+        path = self.path / name
+        try:
+            return from_json(cls, path.read_bytes(), str(path))
+        except FileNotFoundError:
+            raise RunError(
+                f"{name} is missing, so this run is unfinished" if self.path.is_dir() else "There is no such run",
+                received=self.path,
+            ) from None
+        except OSError as error:
+            raise RunError(f"{name} cannot be read: {error.strerror}", received=path) from None
+        except ConfigError as error:
+            raise RunError(f"{name} is damaged or from another version of Striate. {error}") from None
+
+
+class RunStore:
+    """A folder of runs.
+
+    Args:
+        root: the folder; made when the first run is.
+    """
+
+    def __init__(self, root: Path | str = "runs") -> None:
+        self.root = Path(root)
+
+    def check_free(self, name: str | None) -> None:
+        """Raises RunError when a run of that name could not be made; to be called before long work."""
+        if name is None:
+            return
+        if not re.fullmatch(r"[\w][\w.+-]{0,99}", name):
+            raise RunError(
+                "Not a name for a run",
+                received=name,
+                expected="letters, digits, '.', '_', '+' and '-', at most 100",
+            )
+        if (self.root / name).exists():
+            raise RunError("A run of that name is there already", received=self.root / name, hint="another --name")
+
+    def create(self, name: str | None, stem: str) -> Run:
+        """Returns a new run in an empty folder: `name`, or `stem` and the next free number.
+
+        Raises:
+            RunError: the name is taken, or the folder cannot be made.
+        """
+        self.check_free(name)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            if name is not None:
+                (self.root / name).mkdir()
+                return Run(self.root / name)
+            stem = re.sub(r"[^\w.+-]+", "-", stem).strip("-.") or "run"
+            number = 1
+            while True:
+                try:
+                    (self.root / f"{stem}-{number}").mkdir()
+                    return Run(self.root / f"{stem}-{number}")
+                except FileExistsError:
+                    number += 1
+        except OSError as error:
+            raise RunError(f"The run's folder cannot be made: {error.strerror}", received=self.root) from None
+
+    def list(self) -> list[Run]:
+        """Returns the runs, oldest first."""
+        if not self.root.is_dir():
+            return []
+        found = [path for path in self.root.iterdir() if (path / "recipe.json").is_file()]
+        return [Run(path) for path in sorted(found, key=lambda path: (path / "recipe.json").stat().st_mtime)]
+
+    def find(self, name: str | Path) -> Run:
+        """Returns the run meant by a path or by a name below the root.
+
+        Raises:
+            RunError: no such run; the nearest name is suggested.
+        """
+        for path in (Path(name), self.root / name):
+            if (path / "recipe.json").is_file():
+                return Run(path)
+        raise RunError(
+            "There is no such run", received=name, hint=nearest(str(name), [run.name for run in self.list()])
+        )
+
+
+def flat_settings(recipe: Recipe) -> dict[str, Any]:
+    """Returns the recipe's fields, the augmentation's own ones beside the others."""
+    fields: dict[str, Any] = plain(recipe)
+    augment = fields.pop("augment")
+    if isinstance(augment, dict):
+        fields.update({f"augment.{name}": value for name, value in augment.items()})
+    return fields

@@ -1,0 +1,51 @@
+"""What tests share: real data where it is at hand, small real pictures everywhere, one trained run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real data, or a skip that says how to get it."""
+    configured = os.environ.get("STRIATE_TEST_DATA")
+    if not configured or not Path(configured).is_dir():
+        pytest.skip("STRIATE_TEST_DATA does not name the folder of test data")
+    return Path(configured).resolve()
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 3 × 30 JPEG photographs of stripes: across, upright and slanting, in several sizes."""
+    root = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    slopes = {"across": (0.0, 1.0), "slanting": (0.7, 0.7), "upright": (1.0, 0.0)}
+    for name, (right, down) in slopes.items():
+        (root / name).mkdir()
+        for number in range(30):
+            height, width = rng.integers(40, 70, 2)
+            y, x = np.mgrid[:height, :width]
+            wave = np.sin((x * right + y * down) * rng.uniform(0.5, 0.9) + rng.uniform(0, 6))
+            pixels = 128 + 80 * wave[:, :, None] * rng.uniform(0.4, 1, 3) + rng.normal(0, 12, (height, width, 3))
+            picture = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+            picture.save(root / name / f"{name} {number}.jpg", quality=92)
+    return root
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory: pytest.TempPathFactory):
+    """A run on the built-in digits: cnn-small, four epochs, made from Python."""
+    from striate.experiment import train
+
+    return train("digits", architecture="cnn-small", epochs=4, runs=tmp_path_factory.mktemp("runs"), name="digits")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the developer's own data folder."""
+    monkeypatch.delenv("STRIATE_DATA_DIR", raising=False)
