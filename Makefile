@@ -1,0 +1,73 @@
+# The developer's whole interface. `make demo` and `make test` need Python ≥ 3.11 and make, nothing else.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+UV     := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+          --no-emit-index-url --no-annotate --custom-compile-command "make lock"
+
+.PHONY: help demo test check format docs bench proof lock clean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/demo.stamp  ## train on the built-in digits and leave a report to open
+	$(BIN)/striate train digits
+
+test: $(VENV)/dev.stamp  ## every test, the backend's ones on all three backends
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m backend
+	@if $(BIN)/python -c "import torch" 2>/dev/null; then \
+	    echo "KERAS_BACKEND=torch $(BIN)/python -m pytest -m backend"; \
+	    KERAS_BACKEND=torch $(BIN)/python -m pytest -m backend; \
+	elif [ -n "$$STRIATE_REQUIRE_TORCH" ]; then \
+	    echo "PyTorch is required here and is not installed"; exit 1; \
+	else \
+	    echo "Left out: the tests on PyTorch, which is not installed (see locks/torch.txt)."; \
+	fi
+
+check: $(VENV)/dev.stamp  ## formatting, lint, types, floors, freshness of the generated documents
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_floors.py tests/test_public_api.py
+	$(BIN)/python docs/generate.py --check
+
+format: $(VENV)/dev.stamp  ## format and repair what can be repaired
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+docs: $(VENV)/dev.stamp  ## write the generated documents anew
+	$(BIN)/python docs/generate.py
+
+bench: $(VENV)/dev.stamp  ## the benchmarks, JSON beside them
+	$(BIN)/python benchmarks/step_overhead.py > benchmarks/results/step_overhead.json
+	$(BIN)/python benchmarks/start_up.py > benchmarks/results/start_up.json
+
+proof: $(VENV)/dev.stamp  ## the stories at full size, on the real data in STRIATE_TEST_DATA (about 20 minutes)
+	$(BIN)/python -m pytest -m slow --override-ini addopts=--import-mode=importlib
+
+lock: $(VENV)/dev.stamp  ## resolve the dependencies anew
+	$(PIP) uv
+	$(UV) pyproject.toml locks/build.in --extra tensorflow -o locks/tensorflow.txt
+	$(UV) pyproject.toml locks/build.in locks/torch-needs.in --extra tensorflow --extra jax --group dev \
+	    -c locks/tensorflow.txt -o locks/dev.txt
+
+clean:  ## remove everything that make made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist
+
+$(VENV)/demo.stamp: locks/tensorflow.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "Striate needs Python 3.11 or newer; $(PYTHON) is older. Try: make demo PYTHON=python3.12"; exit 1; }
+	@echo "Installing what is needed into $(VENV) (once; about 2 GB and a minute or two)"
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --require-hashes -r locks/tensorflow.txt
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/demo.stamp locks/dev.txt locks/torch.txt
+	$(PIP) --require-hashes -r locks/dev.txt
+	@$(PIP) --require-hashes --no-deps -r locks/torch.txt 2>/dev/null || \
+	    echo "No CPU build of PyTorch was found; the tests on PyTorch will be left out."
+	@touch $@

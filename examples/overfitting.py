@@ -1,0 +1,52 @@
+"""The overfitting story: the same network without and with dropout, and whether the difference is real.
+
+    python examples/overfitting.py       # downloads Fashion-MNIST (31 MB) on first use
+
+The tutorial this follows goes from 91.38 % to 92.05 % on the test pictures.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import striate as st
+from striate.evaluation import plots
+from striate.evaluation.compare import Comparison
+from striate.progress import Lines
+
+
+def main(data_dir: Path | None = None, runs: Path = Path("runs"), epochs: int = 10, every: int = 1) -> Comparison:
+    """Returns the comparison; `every` = 50 takes every fiftieth picture, for a quick look."""
+    images = st.load_images("fashion_mnist", data_dir=data_dir)
+    splits = st.split(images.subset(range(0, len(images), every)), seed=0)
+    both = [
+        st.train(
+            splits,
+            architecture="cnn",
+            recipe="classic",
+            dropout=dropout,
+            epochs=epochs,
+            batch=128,
+            name=name,
+            runs=runs,
+            progress=Lines(sys.stdout),
+        )
+        for name, dropout in (("without-dropout", 0.0), ("with-dropout", 0.5))
+    ]
+    found = st.compare([run.contender() for run in both])
+    for one in found.contenders:
+        print(f"{one.name:<16} test {one.report.accuracy:.2%}   training minus validation {one.gap:+.2%}")
+    pair = found.pairs[0]
+    if pair.paired is not None:
+        low, high = pair.paired.interval
+        print(
+            f"{pair.verdict}: {pair.paired.difference:+.2%} ({low:+.2%} to {high:+.2%}), p = {pair.paired.p_value:.2g}"
+        )
+    plots.save(plots.compared_curves({run.name: run.epochs for run in both}), runs / "overfitting.png")
+    print(f"Both runs' curves: {runs / 'overfitting.png'}")
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,283 @@
+"""The commands as users type them, in processes of their own."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from striate.cli import main
+
+
+def striate(*words: object, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs one command and returns what it printed."""
+    return subprocess.run(
+        [sys.executable, "-m", "striate", *map(str, words)],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
+    """A working folder with a run on stripes, made by the command line."""
+    folder = tmp_path_factory.mktemp("home")
+    done = striate("train", photos, "--epochs", 6, "--size", 32, "--name", "stripes", "--json", folder=folder)
+    assert done.returncode == 0, done.stderr
+    (folder / "train.json").write_text(done.stdout)
+    (folder / "train.err").write_text(done.stderr)
+    return folder
+
+
+@pytest.mark.backend
+def test_train_prints_one_json_document_and_its_progress_elsewhere(home: Path) -> None:
+    said = json.loads((home / "train.json").read_text())
+    assert said["classes"] == ["across", "slanting", "upright"]
+    assert said["epochs"] == 6
+    assert said["test"]["n"] == 18
+    low, high = said["test"]["interval"]
+    assert low <= said["test"]["accuracy"] <= high
+    assert said["findings"] == []
+    lines = [line for line in (home / "train.err").read_text().splitlines() if line.startswith("Epoch ")]
+    assert len(lines) == 6
+    assert all(word in lines[0] for word in ("loss", "accuracy", "val_loss", "val_accuracy", "ms/step", "images/s"))
+
+
+@pytest.mark.backend
+def test_predict_answers_in_order_and_reports_broken_inputs_in_their_place(home: Path, photos: Path) -> None:
+    (home / "broken.jpg").write_bytes(b"not a picture")
+    one = photos / "upright" / "upright 3.jpg"
+    done = striate("predict", "stripes", one, "broken.jpg", "missing.png", one, "--json", folder=home)
+    assert done.returncode == 0
+    found = json.loads(done.stdout)
+    assert [item["source"] for item in found] == [str(one), "broken.jpg", "missing.png", str(one)]
+    assert found[0]["label"] in ("across", "slanting", "upright")
+    assert found[0]["confidence"] == max(found[0]["probabilities"].values())
+    assert sum(found[0]["probabilities"].values()) == pytest.approx(1)
+    assert found[0]["probabilities"] == pytest.approx(found[3]["probabilities"])
+    assert found[1]["label"] is None and "not a picture" in found[1]["error"]
+    assert found[2]["label"] is None and "no such file" in found[2]["error"]
+
+
+def test_predict_fails_only_when_nothing_could_be_read(home: Path) -> None:
+    done = striate("predict", "stripes", "missing.png", folder=home)
+    assert done.returncode == 2
+    assert "no such file" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_predict_takes_folders_globs_and_a_list_and_writes_a_table(home: Path, photos: Path) -> None:
+    done = striate("predict", "stripes", photos / "across", f"{photos}/upright/*1*.jpg", "--csv", "t.csv", folder=home)
+    assert done.returncode == 0
+    with (home / "t.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 30 + len(list((photos / "upright").glob("*1*.jpg")))
+    assert {"source", "label", "confidence", "across", "slanting", "upright", "error"} == set(rows[0])
+
+
+def test_predict_with_top_shows_only_the_most_probable(home: Path, photos: Path) -> None:
+    one = photos / "upright" / "upright 3.jpg"
+    (item,) = json.loads(striate("predict", "stripes", one, "--top", 1, "--json", folder=home).stdout)
+    assert list(item["probabilities"]) == [item["label"]]
+
+
+def test_a_classifier_moved_away_from_its_run_predicts_the_same(home: Path, photos: Path, tmp_path: Path) -> None:
+    shutil.copytree(home / "runs" / "stripes" / "classifier", tmp_path / "elsewhere")
+    one = photos / "slanting" / "slanting 7.jpg"
+    before = striate("predict", "stripes", one, "--json", folder=home).stdout
+    assert json.loads(striate("predict", tmp_path / "elsewhere", one, "--json", folder=home).stdout) == json.loads(
+        before
+    )
+
+
+@pytest.mark.backend
+def test_evaluate_repeats_the_runs_own_figures(home: Path) -> None:
+    said = json.loads(striate("evaluate", "stripes", "--json", folder=home).stdout)
+    assert said["test"]["accuracy"] == json.loads((home / "train.json").read_text())["test"]["accuracy"]
+
+
+def test_evaluate_on_other_data_matches_classes_by_name(home: Path, photos: Path, tmp_path: Path) -> None:
+    for name in ("upright", "across"):
+        shutil.copytree(photos / name, tmp_path / "other" / name)
+    said = json.loads(striate("evaluate", "stripes", tmp_path / "other", "--json", folder=home).stdout)
+    assert said["test"]["n"] == 60
+    (tmp_path / "other" / "upright").rename(tmp_path / "other" / "uprigth")
+    done = striate("evaluate", "stripes", tmp_path / "other", folder=home)
+    assert done.returncode == 2
+    assert "'upright'" in done.stderr
+
+
+def test_compare_tells_what_differs_and_draws_the_curves(home: Path, photos: Path) -> None:
+    words = ("train", photos, "--epochs", 2, "--size", 32, "--arch", "mlp", "--name", "dense", "--quiet")
+    assert striate(*words, folder=home).returncode == 0
+    done = striate("compare", "stripes", "dense", "--json", folder=home)
+    assert done.returncode == 0
+    said = json.loads(done.stdout)
+    assert said["differing"]["architecture"] == ["cnn", "mlp"]
+    assert [run["run"] for run in said["runs"]] == ["stripes", "dense"]
+    assert said["pairs"][0]["verdict"] in ("stripes is better", "dense is better", "cannot be told apart")
+    with Image.open(home / said["plot"]) as plot:
+        assert plot.size[0] > 1000
+    shown = striate("compare", "stripes", "dense", folder=home).stdout
+    assert "McNemar" in shown
+    assert "architecture" in shown
+
+
+def test_data_counts_checks_and_draws(photos: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(photos, tmp_path / "mixed")
+    (folder / "across" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
+    (folder / "across" / "Thumbs.db").write_bytes(b"litter")
+    done = striate("data", folder, "--json", folder=tmp_path)
+    said = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert said["classes"] == {"across": 31, "slanting": 30, "upright": 30}
+    assert said["splits"] == {"undivided": 91}
+    kinds = {finding["kind"]: finding for finding in said["findings"]}
+    assert kinds["broken"]["files"][0].startswith("across/broken.png: ")
+    assert kinds["ignored"]["files"] == ["across/Thumbs.db"]
+    with Image.open(tmp_path / said["contact_sheet"]) as sheet:
+        assert np.asarray(sheet).std() > 10
+    assert "across" in striate("data", folder, folder=tmp_path).stdout
+
+
+def test_lists_show_what_there_is(home: Path) -> None:
+    assert {"mlp", "lenet", "cnn-small", "cnn"} <= {
+        row["name"] for row in json.loads(striate("models", "--json", folder=home).stdout)
+    }
+    assert {"digits", "mnist", "fashion_mnist", "cifar10", "cifar100"} == {
+        row["name"] for row in json.loads(striate("datasets", "--json", folder=home).stdout)
+    }
+    assert set(json.loads(striate("recipes", "--json", folder=home).stdout)) == {"default", "classic"}
+    (first, *_) = json.loads(striate("runs", "--json", folder=home).stdout)
+    assert Path(first["run"]).name == "stripes" and first["state"] == "finished"
+    for verb in ("models", "datasets", "recipes", "runs"):
+        assert len(striate(verb, folder=home).stdout.splitlines()) > 3
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("train", "nowhere"), "There is no such folder, table or named data set. Received: nowhere"),
+        (("train", "digitz"), "Try: digits."),
+        (("train", "digits", "--arch", "lenett"), "Try: lenet."),
+        (("train", "digits", "--recipe", "clasic"), "Try: classic."),
+        (("train", "digits", "--epochs", "0"), "epochs"),
+        (("train", "digits", "--dropout", "1.5"), "dropout"),
+        (("train", "digits", "--size", "big"), "--size"),
+        (("train", "digits", "--augment", "flop"), "Try: flip."),
+        (("train", "digits", "--name", "../out"), "Not a name for a run"),
+        (("train", "digits", "--name", "stripes"), "A run of that name is there already"),
+        (("train", "digits", "--backend", "tensorflw"), "Try: tensorflow."),
+        (("train", "digits", "--device", "gpu:x"), "Unknown device"),
+        (("predict", "strips", "x.jpg"), "Try: stripes."),
+        (("compare", "stripes"), "Two runs or more"),
+        (("compare", "stripes", "nothing"), "There is no such run"),
+        (("trian", "digits"), "Try: striate train"),
+    ],
+)
+def test_bad_input_gets_one_message_and_exit_code_2(
+    home: Path,
+    words: tuple[str, ...],
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = sorted(path.name for path in (home / "runs").iterdir())
+    monkeypatch.chdir(home)
+    assert main(words) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert expected in shown.err
+    assert "Traceback" not in shown.err
+    assert sorted(path.name for path in (home / "runs").iterdir()) == before
+
+
+def test_an_unknown_key_in_a_recipe_names_the_nearest(home: Path, tmp_path: Path) -> None:
+    recipe = json.loads((home / "runs" / "stripes" / "recipe.json").read_text())
+    recipe["epohcs"] = recipe.pop("epochs")
+    (tmp_path / "recipe.json").write_text(json.dumps(recipe))
+    done = striate("train", "digits", "--recipe", tmp_path / "recipe.json", folder=home)
+    assert done.returncode == 2
+    assert "Received: epohcs" in done.stderr and "Try: epochs." in done.stderr
+
+
+@pytest.mark.backend
+def test_a_runs_recipe_trains_the_same_network_again(home: Path, photos: Path) -> None:
+    words = ("train", photos, "--recipe", "runs/stripes/recipe.json", "--name", "again", "--json")
+    done = striate(*words, folder=home)
+    assert done.returncode == 0, done.stderr
+    first, second = (json.loads((home / "runs" / name / "report.json").read_text()) for name in ("stripes", "again"))
+    assert first["confusion"] == second["confusion"]
+
+
+def test_offline_a_missing_data_set_says_which_file_to_put_where(tmp_path: Path) -> None:
+    unplugged = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    done = striate("train", "mnist", "--data-dir", "here", folder=tmp_path, no_proxy="", NO_PROXY="", **unplugged)
+    assert done.returncode == 2
+    assert "train-images-idx3-ubyte.gz" in done.stderr and "f68b3c2dcbeaaa9fbdd348bbdeb94873" in done.stderr
+    assert "here/mnist" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_leaves_a_whole_run(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "striate", "train", "digits", "--epochs", "5000", "--name", "long"]
+    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("Epoch    3/"):
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+    assert process.returncode == 0
+    assert "Stopping after this step" in rest
+    assert "Test accuracy" in rest
+    manifest = json.loads((tmp_path / "runs" / "long" / "run.json").read_text())
+    assert manifest["state"] == "interrupted"
+    assert 3 <= manifest["epochs"] < 5000
+    assert (tmp_path / "runs" / "long" / "report.html").is_file()
+
+
+def test_output_cut_off_by_head_is_no_error(home: Path, photos: Path) -> None:
+    command = f"{sys.executable} -m striate predict stripes {photos} | head -n 1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=home, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+
+
+def test_the_bar_is_drawn_on_a_terminal(tmp_path: Path) -> None:
+    pty = pytest.importorskip("pty")
+    parent, child = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "striate", "train", "digits", "--epochs", "3"],
+        cwd=tmp_path,
+        stdout=child,
+        stderr=child,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"},
+    )
+    os.close(child)
+    shown = b""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            shown += os.read(parent, 4096)
+        except OSError:  # the other end has closed
+            break
+    assert process.wait(60) == 0
+    assert b"training" in shown and b"steps" in shown
+    assert "━".encode() in shown
+    assert b"Test accuracy" in shown

@@ -1,0 +1,75 @@
+"""The five stories of examples/, each on a cut of the real data."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def story(name: str) -> ModuleType:
+    """Loads one script as a module."""
+    spec = importlib.util.spec_from_file_location(f"story_{name}", EXAMPLES / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def is_drawn(path: Path) -> bool:
+    """Whether a PNG holds more than one colour."""
+    with Image.open(path) as picture:
+        return bool(np.asarray(picture.convert("L")).std() > 5)
+
+
+def test_digits_prints_a_line_per_epoch_and_the_final_accuracy(
+    test_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = story("digits").main(test_data, tmp_path, epochs=2, every=20)
+    shown = capsys.readouterr().out
+    assert [line[:11] for line in shown.splitlines() if line.startswith("Epoch")] == ["Epoch 1/2  ", "Epoch 2/2  "]
+    assert f"Accuracy: {run.report.accuracy:.2%}" in shown
+    assert run.report.n == 500
+    assert run.report.accuracy > 0.6
+
+
+def test_clothes_explores_trains_and_draws_its_curves(
+    test_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = story("clothes").main(test_data, tmp_path, epochs=2, every=50)
+    shown = capsys.readouterr().out
+    assert "Ankle boot" in shown and "(28, 28, 1)" in shown and "Conv2D" in shown
+    assert is_drawn(tmp_path / "clothes.png")
+    assert is_drawn(run.path / "plots" / "curves.png")
+    assert run.report.accuracy > 0.5
+
+
+def test_overfitting_compares_without_and_with_dropout(test_data: Path, tmp_path: Path) -> None:
+    found = story("overfitting").main(test_data, tmp_path, epochs=2, every=50)
+    assert [one.name for one in found.contenders] == ["without-dropout", "with-dropout"]
+    assert found.differing["dropout"] == (0.0, 0.5)
+    assert found.pairs[0].paired is not None
+    assert is_drawn(tmp_path / "overfitting.png")
+
+
+def test_right_and_wrong_reports_and_draws_both_galleries(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module = story("right_and_wrong")
+    run, test = module.digits(tmp_path)
+    measured = module.main(run, test, out=tmp_path)
+    shown = capsys.readouterr().out
+    assert "precision" in shown and "answered:" in shown
+    assert measured.report.accuracy == run.report.accuracy
+    assert is_drawn(tmp_path / "right.png") and is_drawn(tmp_path / "wrong.png")
+
+
+def test_cats_and_dogs_ends_with_one_new_picture(test_data: Path, tmp_path: Path) -> None:
+    picture = sorted((test_data / "cats_dogs" / "test_set" / "cats").iterdir())[0]
+    prediction = story("cats_and_dogs").main(test_data / "cats_dogs", picture, tmp_path, epochs=1, every=20)
+    assert prediction.label in ("cats", "dogs")
+    assert prediction.probabilities.keys() == {"cats", "dogs"}
