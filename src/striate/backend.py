@@ -66,7 +66,15 @@ def set_seed(seed: int) -> None:
 
 def devices() -> list[str]:
     """Returns the accelerators that the backend sees, or ["cpu"]."""
-    names: list[str] = [str(name) for name in keras.distribution.list_devices("gpu")]
+    if CHOICE.name == "torch":  # for which Keras keeps no list
+        import torch
+
+        gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+        return gpus or (["mps"] if torch.backends.mps.is_available() else ["cpu"])
+    try:
+        names: list[str] = [str(name) for name in keras.distribution.list_devices("gpu")]
+    except RuntimeError:  # JAX's way of saying that there is none
+        names = []
     return names or ["cpu"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import itertools
 import json
 import os
 import sys
@@ -17,6 +18,9 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 SHADOWABLE = ("keras", "tensorflow", "jax", "torch", "numpy", "sklearn", "PIL", "cv2", "matplotlib")
 """Packages that a user's own file of the same name would hide."""
+
+INSTALLED = frozenset({"site-packages", "dist-packages"})
+"""Folders that installers put packages into (the second one is Debian's)."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ def backend_choice() -> BackendChoice:
     """Returns the backend that Keras will use: environment variable, then keras.json, then what is installed.
 
     Raises:
-        BackendError: keras.json is not valid JSON.
+        BackendError: keras.json is not valid JSON, or its backend is not a word.
         UnknownNameError: the configured name is not a backend.
     """
     if name := os.environ.get("KERAS_BACKEND"):
@@ -52,6 +56,12 @@ def backend_choice() -> BackendChoice:
                 received=f"{path} ({error})",
                 hint="delete the file; Keras writes a new one. Curly quotes pasted from a web page are the usual cause",
             ) from None
+        if name is not None and not isinstance(name, str):
+            raise BackendError(
+                f"The backend in {path} is not a word",
+                received=json.dumps(name),
+                expected="one of " + ", ".join(BACKENDS),
+            )
         if name and _is_installed(_known(name)):
             return BackendChoice(name, f"{path}")
     found = installed_backends()
@@ -72,7 +82,8 @@ def shadows(folders: list[Path] | None = None) -> dict[str, Path]:
         folders: where to look; by default the folders before site-packages on Python's search path.
     """
     if folders is None:
-        folders = [Path(entry or ".").resolve() for entry in sys.path if "site-packages" not in entry]
+        before = itertools.takewhile(lambda entry: INSTALLED.isdisjoint(Path(entry).parts), sys.path)
+        folders = [Path(entry or ".").resolve() for entry in before]
     found: dict[str, Path] = {}
     for folder in folders:
         for name in SHADOWABLE:
@@ -82,11 +93,11 @@ def shadows(folders: list[Path] | None = None) -> dict[str, Path]:
     return found
 
 
-def require_backend() -> BackendChoice:
-    """Returns the backend to use, after checking that importing it can work, and tells Keras about it.
+def refuse_shadows() -> None:
+    """Checks that no file of the user's hides a package.
 
     Raises:
-        BackendError: a file shadows a package, or the chosen backend is not installed.
+        BackendError: one does.
     """
     if hidden := shadows():
         name, path = next(iter(hidden.items()))
@@ -96,6 +107,15 @@ def require_backend() -> BackendChoice:
             received=path,
             hint="give it another name, and delete the folder __pycache__ beside it",
         )
+
+
+def require_backend() -> BackendChoice:
+    """Returns the backend to use, after checking that importing it can work, and tells Keras about it.
+
+    Raises:
+        BackendError: a file shadows a package, or the chosen backend is not installed.
+    """
+    refuse_shadows()
     choice = backend_choice()
     if not _is_installed(choice.name):
         raise BackendError(

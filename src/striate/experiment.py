@@ -6,6 +6,7 @@ import csv
 import datetime
 import os
 import platform
+import tempfile
 import time
 from dataclasses import replace as dataclass_replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from striate.classifier import Classifier
 from striate.config import replace
 from striate.environment import version_of
 from striate.errors import DataError, TrainingError
@@ -24,7 +26,7 @@ from striate.images.check import check
 from striate.images.imageset import SPLITS, ImageSet
 from striate.images.sources.load import Data, load_images
 from striate.images.split import Splits, load_splits, save_splits, split
-from striate.models.architecture import Architecture
+from striate.models.architecture import Architecture, build
 from striate.models.architectures import architecture_named
 from striate.progress import SILENT, Progress
 from striate.runs import FORMAT, Manifest, Run, RunStore, flat_settings
@@ -114,6 +116,8 @@ def train(
     from striate.backend import CHOICE, devices
     from striate.training.train import fit
 
+    if own is not None:
+        _try_out(own, chosen, splits.train.classes)
     run = store.create(name, f"{splits.train.name}-{chosen.architecture}")
     write_json(run.path / "recipe.json", chosen)
     save_splits(Splits(*(part.images for part in decoded)), run.path / "split.csv")
@@ -288,6 +292,14 @@ def _check_readable(splits: Splits, decoded: list[Decoded], broken: dict[str, st
                 f"The class {empty[0]!r} has no readable picture to {name}",
                 hint="add pictures, or remove the class",
             )
+
+
+def _try_out(own: Architecture, recipe: Recipe, classes: tuple[str, ...]) -> None:
+    """Builds and saves the untrained network, so that what it lacks is told before it is trained and not after."""
+    preprocessing = preprocessing_of(recipe)
+    model = build(own, preprocessing.shape, len(classes), dropout=recipe.dropout)
+    with tempfile.TemporaryDirectory(prefix="striate-") as folder:
+        Classifier(model, classes, preprocessing).save(Path(folder))
 
 
 def _together(splits: Splits) -> ImageSet:

@@ -58,18 +58,20 @@ def read_history(path: Path) -> tuple[Epoch, ...]:
     """Returns the rows of a history.csv; a last row that was cut off is left out.
 
     Raises:
-        RunError: the file is missing or has other columns.
+        RunError: the file is missing, damaged or has other columns.
     """
     names = [field.name for field in fields(Epoch)]
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            if reader.fieldnames != names:
-                raise RunError("Not a history", received=path, expected=",".join(names))
-            rows = [row for row in reader if None not in row.values()]
+            lines = [line for line in file if line.endswith("\n")]
+        header, *rows = csv.reader(lines) if lines else [[]]
+        if header != names:
+            raise RunError("Not a history", received=path, expected=",".join(names))
+        return tuple(Epoch(int(number), *map(float, rest)) for number, *rest in rows)
     except OSError as error:
         raise RunError(f"The history cannot be read: {error.strerror}", received=path) from None
-    return tuple(Epoch(int(row["epoch"]), *(float(row[name]) for name in names[1:])) for row in rows)
+    except (ValueError, TypeError) as error:
+        raise RunError(f"The history is damaged: {error}", received=path) from None
 
 
 class HistoryFile:

@@ -89,7 +89,11 @@ class Run:
         self._classifier = classifier
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r}, {self.state})"
+        try:
+            state = self.state
+        except RunError:
+            state = "damaged"
+        return f"Run({str(self.path)!r}, {state})"
 
     @property
     def name(self) -> str:
@@ -244,7 +248,7 @@ class RunStore:
 def flat_settings(recipe: Recipe) -> dict[str, Any]:
     """Returns the recipe's fields, the augmentation's own ones beside the others."""
     fields: dict[str, Any] = plain(recipe)
-    augment = fields.pop("augment")
-    if isinstance(augment, dict):
+    if isinstance(fields["augment"], dict):
+        augment = fields.pop("augment")
         fields.update({f"augment.{name}": value for name, value in augment.items()})
     return fields

@@ -125,6 +125,11 @@ def compare(contenders: Sequence[Contender]) -> Comparison:
 
 
 def _paired(a: Contender, b: Contender) -> PairedDifference | None:
-    if a.correct.keys() != b.correct.keys() or not a.correct:
+    """Returns None unless keys and classes agree: the test pictures of MNIST and Fashion-MNIST have the same keys."""
+    if a.correct.keys() != b.correct.keys() or _supports(a) != _supports(b) or not a.correct:
         return None
     return paired_difference(np.array(list(a.correct.values())), np.array([b.correct[key] for key in a.correct]))
+
+
+def _supports(contender: Contender) -> dict[str, int]:
+    return {row.name: row.support for row in contender.report.classes}

@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import matplotlib as mpl
 import numpy as np
@@ -50,9 +50,15 @@ BLUES = LinearSegmentedColormap.from_list("striate", ["#FFFFFF", "#BBD7EA", "#00
 
 def save(figure: Figure, path: Path) -> None:
     """Writes the figure as PNG (144 dots per inch), whole or not at all."""
-    with writing(path) as temporary, mpl.rc_context(STYLE), warnings.catch_warnings():
+    with writing(path) as temporary:
+        draw(figure, temporary, dpi=144)
+
+
+def draw(figure: Figure, target: Path | BinaryIO, *, dpi: int) -> None:
+    """Renders the figure as PNG into a file or a buffer."""
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # class names may be in any script
-        figure.savefig(temporary, format="png", dpi=144, facecolor="white")
+        figure.savefig(target, format="png", dpi=dpi, facecolor="white")
 
 
 def curves(history: History) -> Figure:
@@ -85,16 +91,20 @@ def compared_curves(histories: dict[str, Sequence[Epoch]]) -> Figure:
         figure = Figure(figsize=(10, 4.2), layout="constrained")
         panels = figure.subplots(1, 2)
         for axes, name in zip(panels, ("accuracy", "loss"), strict=True):
-            for index, (run, rows) in enumerate(histories.items()):
+            for index, rows in enumerate(histories.values()):
                 numbers = [row.epoch for row in rows]
                 colour = SERIES[index % len(SERIES)]
-                axes.plot(numbers, [getattr(row, f"val_{name}") for row in rows], color=colour, label=printable(run))
+                axes.plot(numbers, [getattr(row, f"val_{name}") for row in rows], color=colour)
                 axes.plot(numbers, [getattr(row, name) for row in rows], color=colour, linestyle="--", linewidth=1)
             axes.set(title=name.capitalize(), xlabel="epoch")
             _whole_epochs(axes, [row.epoch for rows in histories.values() for row in rows])
-        panels[0].plot([], [], color=INK, label="validation")
-        panels[0].plot([], [], color=INK, linestyle="--", linewidth=1, label="training")
-        panels[0].legend(loc="best", fontsize=9)
+        named = panels[0].get_lines()[::2]  # each run's validation
+        kinds = [
+            *panels[0].plot([], [], color=INK),
+            *panels[0].plot([], [], color=INK, linestyle="--", linewidth=1),
+        ]
+        handles: Any = [*named, *kinds]  # handed over, since matplotlib hides labels that begin with "_"
+        panels[0].legend(handles, [*map(printable, histories), "validation", "training"], loc="best", fontsize=9)
     return figure
 
 

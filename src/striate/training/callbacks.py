@@ -39,9 +39,10 @@ class EpochClock(Callback):  # type: ignore[misc]
         self.began = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Counts steps; `batch` jumps by steps_per_execution."""
-        self.progress.advance(batch + 1 - self.done, note=f"epoch {self.batches.epoch + 1}/{self.epochs}")
-        self.done = batch + 1
+        """Counts steps; `batch` jumps by steps_per_execution, and past the last step when they do not divide."""
+        done = min(batch + 1, len(self.batches))
+        self.progress.advance(done - self.done, note=f"epoch {self.batches.epoch + 1}/{self.epochs}")
+        self.done = done
         self.ended = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -122,6 +123,11 @@ class StopOnSignal(Callback):  # type: ignore[misc]
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Stops Keras' loop when asked to."""
+        if self.stopped:
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Stops before another epoch begins when the signal came while validating."""
         if self.stopped:
             self.model.stop_training = True
 

@@ -13,7 +13,6 @@ from striate.errors import PictureError
 from striate.images.augment import resolve
 from striate.images.imageset import ImageSet
 from striate.images.pixels import FORMATS, Preprocessing
-
 from striate.training.recipe import Recipe
 
 SAMPLE = 200  # pictures looked at to choose size and channels
@@ -28,7 +27,6 @@ def plan(recipe: Recipe, train: ImageSet) -> Recipe:
     still fills. Pictures without colour get one channel. Epochs aim at BUDGET pictures seen in all, between 5
     and 30 passes; batches hold about a fiftieth of the pictures, between 32 and 128.
     """
-
     changes: dict[str, Any] = {}
     if None in (recipe.height, recipe.width, recipe.channels):
         height, width, channels = look(train)
@@ -60,8 +58,8 @@ def look(images: ImageSet) -> tuple[int, int, int]:
         PictureError: none of the sample can be read.
     """
     if isinstance(images.sources, np.ndarray):
-        height, width, channels = images.sources.shape[1:]
-        return (*_side(np.array([[height, width]])), channels)
+        height, width, *rest = images.sources.shape[1:]
+        return (*_side(np.array([[height, width]])), 1 if rest in ([], [1]) else 3)
     chosen = np.random.default_rng(0).permutation(len(images))[:SAMPLE]
     sizes: list[tuple[int, int]] = []
     colours: list[bool] = []

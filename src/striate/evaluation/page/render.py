@@ -13,7 +13,6 @@ from typing import Any
 
 import jinja2
 import numpy as np
-from matplotlib import rc_context
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -80,6 +79,9 @@ def save_page(path: Path, facts: Facts, history: History | None, measured: Measu
         pairs=confused_pairs(report),
         curves=_figure(plots.curves(history)) if history and history.epochs else None,
         history=history,
+        augmented=any(
+            value for name, value in facts.settings.items() if name.startswith("augment.") and name != "augment.border"
+        ),
         heat=partial(_heat, report),
         matrix=_figure(plots.confusion(report)) if len(report.classes) > TABLE_CLASSES else None,
         right=[_shown(measured, int(index)) for index in right],
@@ -142,8 +144,7 @@ def _picture(pixels: NDArray[np.uint8]) -> str:
 
 def _figure(figure: Any) -> str:
     buffer = io.BytesIO()
-    with rc_context(plots.STYLE):
-        figure.savefig(buffer, format="png", dpi=160, facecolor="white")
+    plots.draw(figure, buffer, dpi=160)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 

@@ -1,0 +1,224 @@
+"""The report page: one file that says how good the classifier is, and runs nothing that came with the data."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from striate.evaluation.page.render import TABLE_CLASSES, Facts, confused_pairs, save_page, verdict
+from striate.evaluation.plots import percent
+from striate.images.check import Finding
+
+CHROMIUM = Path("/usr/bin/chromium")
+EVIL = "<script>alert(1)</script>"
+KERAS = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
+
+
+def _facts(**changes):
+    facts = {
+        "name": "run-1",
+        "network": "cnn",
+        "parameters": 1234,
+        "seconds": 2.5,
+        "state": "finished",
+        "findings": (),
+        "settings": {"epochs": 3, "dropout": None, "augment.flip": False, "augment.border": "mirror"},
+        "versions": {"striate": "0.1.0"},
+        "machine": {"cores": 2},
+        "command": "striate train photos",
+        "validation": None,
+    }
+    return Facts(**(facts | changes))
+
+
+def _page(tmp_path, measured, history=None, **facts):
+    path = tmp_path / "report.html"
+    save_page(path, _facts(**facts), history, measured)
+    return path.read_text(encoding="utf-8")
+
+
+class _Elements(HTMLParser):
+    def __init__(self, page):
+        super().__init__()
+        self.found = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+@KERAS
+def test_a_runs_page_states_its_result(digits_run):
+    page = html.unescape((digits_run.path / "report.html").read_text(encoding="utf-8"))
+    report = digits_run.report
+    assert verdict(report) in page
+    assert f"<b>{percent(report.accuracy)}</b>" in page
+    for row in report.classes:
+        assert f"<td>{row.name}</td><td>{row.support}</td><td>{percent(row.precision)}</td>" in page
+    assert "cnn-small" in page
+    assert f"{digits_run.manifest.parameters:,}" in page
+    assert f"The weights of epoch {digits_run.history.kept} were kept." in page
+    assert percent(digits_run.validation.accuracy) in page
+
+
+@KERAS
+def test_a_page_needs_nothing_from_elsewhere(digits_run):
+    page = (digits_run.path / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"https?://", page)
+    elements = _Elements(page).found
+    assert not {tag for tag, _ in elements} & {"script", "iframe", "object", "embed", "form", "base"}
+    sources = [attrs[name] for _, attrs in elements for name in ("src", "href", "srcset") if name in attrs]
+    assert len(sources) > 20
+    assert all(source.startswith("data:") for source in sources)
+    assert "url(" not in page
+    assert "@import" not in page
+    assert not [name for _, attrs in elements for name in attrs if name.startswith("on")]
+    policy = next(attrs["content"] for tag, attrs in elements if attrs.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'")
+
+
+@KERAS
+def test_every_picture_of_a_page_can_be_seen(digits_run):
+    page = (digits_run.path / "report.html").read_text(encoding="utf-8")
+    for tag, attrs in _Elements(page).found:
+        if tag == "img":
+            data = base64.b64decode(attrs["src"].removeprefix("data:image/png;base64,"), validate=True)
+            with Image.open(io.BytesIO(data)) as image:
+                image.load()
+            assert attrs["alt"]
+
+
+def test_names_from_the_data_are_text_and_never_markup(forge, training, tmp_path):
+    from dataclasses import replace
+
+    measured = forge([EVIL, 'a" onerror="x', "b & c", "\x1b[31m"], each=6)
+    keys = np.array([f'{EVIL}"{index}.jpg' for index in range(24)])
+    images = replace(measured.decoded.images, keys=keys)
+    measured = replace(
+        measured,
+        decoded=replace(measured.decoded, images=images),
+        report=replace(measured.report, data=EVIL),
+    )
+    page = _page(
+        tmp_path,
+        measured,
+        training((1.0, 1.0), kept=1),
+        name=EVIL,
+        network=EVIL,
+        command=f"striate train {EVIL}",
+        findings=(Finding("tiny_class", "warning", EVIL, EVIL),),
+        settings={EVIL: EVIL},
+        machine={"processor": EVIL},
+        versions={EVIL: EVIL},
+    )
+    assert "<script" not in page
+    assert "\x1b" not in page
+    assert html.escape(EVIL) in page
+    elements = _Elements(page).found
+    assert not [name for _, attrs in elements for name in attrs if name.startswith("on")]
+    assert {attrs["alt"] for tag, attrs in elements if tag == "img" and "tiny" in attrs.get("class", "")} >= {
+        EVIL,
+        'a" onerror="x',
+        "b & c",
+    }
+
+
+@pytest.mark.parametrize("classes", [2, TABLE_CLASSES, TABLE_CLASSES + 1, 25])
+def test_few_classes_get_a_table_of_numbers_and_many_a_picture(forge, tmp_path, classes):
+    page = _page(tmp_path, forge([f"class {number}" for number in range(classes)]))
+    assert (f'alt="Confusion matrix of {classes} classes"' in page) == (classes > TABLE_CLASSES)
+    assert ('<table class="matrix">' in page) == (classes <= TABLE_CLASSES)
+
+
+def test_a_picture_of_the_matrix_may_have_names_in_any_script(forge, tmp_path):
+    assert "猫" in _page(tmp_path, forge([f"猫 {number} $x$" for number in range(30)]))
+
+
+def test_the_table_of_confusions_holds_the_reports_numbers(forge, tmp_path):
+    measured = forge(["a", "b", "c"], each=6)
+    page = _page(tmp_path, measured)
+    table = page[page.index('<table class="matrix">') :]
+    cells = re.findall(r"<td style=\"[^\"]*\">([\d,]*)</td>", table)
+    assert [int(cell or 0) for cell in cells] == [number for row in measured.report.confusion for number in row]
+
+
+def test_a_page_without_errors_says_none(forge, tmp_path):
+    page = _page(tmp_path, forge(["a", "b"], errors=False))
+    assert "Nothing was taken for anything else." in page
+    assert "<b>100.0 %</b>" in page
+    assert page.count('<p class="note">None.</p>') == 1
+
+
+def test_a_page_without_a_history_has_no_curves(forge, training, tmp_path):
+    measured = forge(["a", "b"])
+    assert "How it learnt" not in _page(tmp_path, measured)
+    assert "How it learnt" not in _page(tmp_path, measured, training())
+    assert "How it learnt" in _page(tmp_path, measured, training((1.0, 1.0)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "explained"),
+    [
+        ({"dropout": 0.3}, True),
+        ({"label_smoothing": 0.05, "dropout": None}, True),
+        ({"augment.flip": True, "augment.border": "mirror"}, True),
+        ({"augment.shift": 0.1}, True),
+        ({"augment.flip": False, "augment.shift": 0.0, "augment.border": "mirror", "dropout": 0.0}, False),
+    ],
+)
+def test_a_training_curve_below_validation_is_explained_where_it_is_to_be_expected(
+    forge, training, tmp_path, settings, explained
+):
+    page = _page(tmp_path, forge(["a", "b"]), training((1.0, 1.0)), settings=settings)
+    assert ("The training curve can lie below validation" in page) == explained
+
+
+def test_findings_keep_their_capital_letters(forge, tmp_path):
+    finding = Finding("broken", "warning", "2 JPEG files of ABC are broken", "convert them to PNG")
+    page = _page(tmp_path, forge(["a", "b"]), findings=(finding,))
+    assert "2 JPEG files of ABC are broken. <span>Convert them to PNG.</span>" in page
+
+
+def test_an_interrupted_training_is_told(forge, tmp_path):
+    measured = forge(["a", "b"])
+    assert "stopped before its time" in _page(tmp_path, measured, state="interrupted")
+    assert "stopped before its time" not in _page(tmp_path, measured)
+
+
+def test_the_commonest_confusions_come_first(forge):
+    measured = forge(["a", "b", "c"], each=6)
+    pairs = confused_pairs(measured.report)
+    assert pairs == [("a", "b", 2, 2 / 6), ("b", "c", 2, 2 / 6), ("c", "a", 2, 2 / 6)]
+    assert confused_pairs(measured.report, 1) == pairs[:1]
+    assert confused_pairs(forge(["a", "b"], errors=False).report) == []
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs a browser: /usr/bin/chromium")
+def test_a_browser_shows_the_page_without_an_error(forge, training, tmp_path):
+    measured = forge([EVIL, "猫", "c"], each=6)
+    page = tmp_path / "report.html"
+    save_page(page, _facts(name=EVIL), training((2.0, 2.1), (1.0, 1.2), kept=2), measured)
+    command = [
+        *(str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+        *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+        *(f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", "--v=0", "--dump-dom", page.as_uri()),
+    ]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    finally:
+        shutil.rmtree(tmp_path / "profile", ignore_errors=True)
+    assert done.returncode == 0, done.stderr
+    shown = html.unescape(done.stdout)
+    assert verdict(measured.report) in shown
+    assert "<h1>&lt;script&gt;alert(1)&lt;/script&gt;</h1>" in done.stdout
+    assert "CONSOLE" not in done.stderr, done.stderr

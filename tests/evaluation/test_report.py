@@ -1,0 +1,107 @@
+"""Every figure of a report is scikit-learn's figure for the same pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import log_softmax
+from sklearn import metrics
+
+from striate.config import from_json, to_json
+from striate.errors import DataError
+from striate.evaluation.intervals import wilson
+from striate.evaluation.report import Report, make_report
+
+
+def _report(labels, rows, classes):
+    names = tuple(f"class {index}" for index in range(classes))
+    keys = np.array([f"picture/{index}" for index in range(len(labels))])
+    return make_report("pictures", "test", names, keys, np.asarray(labels, np.int32), np.asarray(rows, np.float64))
+
+
+@st.composite
+def _cases(draw):
+    classes = draw(st.integers(2, 7))
+    labels = draw(st.lists(st.integers(0, classes - 1), min_size=1, max_size=60))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    logits = rng.normal(0, draw(st.sampled_from([0.1, 2.0, 300.0])), (len(labels), classes))
+    logits[np.arange(len(labels)), labels] += draw(st.sampled_from([-5.0, 0.0, 1.0, 1000.0]))
+    return np.array(labels, np.int32), log_softmax(logits, axis=1), classes
+
+
+@settings(max_examples=80, deadline=None)
+@given(_cases())
+def test_every_figure_is_scikit_learns(case):
+    labels, rows, classes = case
+    report = _report(labels, rows, classes)
+    guess, numbers = rows.argmax(axis=1), np.arange(classes)
+    n, right = len(labels), int((guess == labels).sum())
+    assert report.n == n
+    assert report.correct == right
+    assert report.accuracy == pytest.approx(metrics.accuracy_score(labels, guess))
+    assert report.interval == pytest.approx(wilson(right, n))
+    assert report.loss == pytest.approx(-np.mean([rows[i, label] for i, label in enumerate(labels)]))
+    assert report.baseline == pytest.approx(max((labels == one).mean() for one in numbers))
+    assert np.array(report.confusion).tolist() == metrics.confusion_matrix(labels, guess, labels=numbers).tolist()
+    per_class = [(row.precision, row.recall, row.f1, row.support) for row in report.classes]
+    expected = metrics.precision_recall_fscore_support(labels, guess, labels=numbers, zero_division=0)
+    np.testing.assert_allclose(np.array(per_class).T, np.array(expected))
+    for name in ("macro", "weighted"):
+        row = getattr(report, name)
+        expected = metrics.precision_recall_fscore_support(
+            labels, guess, labels=numbers, average=name, zero_division=0
+        )[:3]
+        assert (row.precision, row.recall, row.f1) == pytest.approx(expected)
+        assert row.support == n
+    assert sum(row.support for row in report.classes) == n
+
+
+@settings(max_examples=60, deadline=None)
+@given(_cases())
+def test_every_error_is_listed_once_most_confident_first(case):
+    labels, rows, classes = case
+    report = _report(labels, rows, classes)
+    guess = rows.argmax(axis=1)
+    assert {one.key for one in report.wrong} == {f"picture/{i}" for i in np.flatnonzero(guess != labels)}
+    assert len(report.wrong) == report.n - report.correct
+    shares = [one.confidence for one in report.wrong]
+    assert shares == sorted(shares, reverse=True)
+    for one in report.wrong:
+        index = int(one.key.partition("/")[2])
+        assert one.label == f"class {labels[index]}"
+        assert one.predicted == f"class {guess[index]}"
+        assert one.confidence == pytest.approx(np.exp(rows[index]).max())
+
+
+@settings(max_examples=30, deadline=None)
+@given(_cases())
+def test_a_report_survives_json_without_a_digit_lost(case):
+    report = _report(*case)
+    assert from_json(Report, to_json(report), "report.json") == report
+
+
+def test_cross_entropy_agrees_with_scikit_learns_log_loss():
+    rng = np.random.default_rng(0)
+    rows = log_softmax(rng.normal(size=(50, 4)), axis=1)
+    labels = rng.integers(0, 4, 50)
+    expected = metrics.log_loss(labels, np.exp(rows), labels=np.arange(4))
+    assert _report(labels, rows, 4).loss == pytest.approx(expected)
+
+
+def test_equally_confident_errors_keep_the_order_of_the_pictures():
+    rows = np.log([[0.9, 0.1]] * 5)
+    assert [one.key for one in _report([1] * 5, rows, 2).wrong] == [f"picture/{i}" for i in range(5)]
+
+
+def test_a_class_without_a_picture_counts_as_zero_and_not_as_an_error():
+    report = _report([0, 1], np.log([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]), 3)
+    missing = report.classes[2]
+    assert (missing.support, missing.precision, missing.recall, missing.f1) == (0, 0, 0, 0)
+    assert report.accuracy == 1
+
+
+def test_no_pictures_at_all_is_an_error():
+    with pytest.raises(DataError, match="no pictures to measure on in pictures, split test"):
+        _report([], np.empty((0, 3)), 3)

@@ -1,0 +1,323 @@
+"""From pictures to a run's folder: everything in it, nothing before it is certain, and repeatable from it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from striate.classifier import Classifier
+from striate.errors import ClassifierError, ConfigError, DataError, RunError, StriateError, UnknownNameError
+from striate.experiment import measure_again, train
+from striate.images.sources.load import load_images
+from striate.images.split import split
+from striate.models.architecture import Architecture
+from striate.progress import Progress
+from striate.runs import Run
+from striate.training.recipes import RECIPES
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
+
+QUICK = {"architecture": "mlp", "epochs": 1, "height": 12, "channels": 1}
+
+
+class _Lines(Progress):
+    def __init__(self):
+        self.lines = []
+
+    def say(self, line):
+        self.lines.append(line)
+
+
+def _rows(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def folder(photos, tmp_path_factory):
+    """The striped photographs, three of them broken, and one text file among them."""
+    root = Path(shutil.copytree(photos, tmp_path_factory.mktemp("data") / "stripes"))
+    (root / "across" / "across 3.jpg").write_bytes(b"")
+    (root / "across" / "across 4.jpg").write_bytes(b"<!DOCTYPE html><title>404</title>")
+    (root / "upright" / "upright 5.jpg").write_bytes((root / "upright" / "upright 5.jpg").read_bytes()[:100])
+    (root / "upright" / "labels.txt").write_text("upright")
+    return root
+
+
+@pytest.fixture(scope="module")
+def said():
+    return _Lines()
+
+
+@pytest.fixture(scope="module")
+def run(folder, said, tmp_path_factory):
+    """A run on these photographs."""
+    return train(folder, runs=tmp_path_factory.mktemp("runs"), command="striate train stripes", progress=said, **QUICK)
+
+
+def test_a_run_folder_holds_every_file_that_its_description_lists(run):
+    assert sorted(path.relative_to(run.path).as_posix() for path in run.path.rglob("*") if path.is_file()) == [
+        "broken.csv",
+        "classifier/classifier.json",
+        "classifier/network.json",
+        "classifier/weights.safetensors",
+        "history.csv",
+        "plots/confusion.png",
+        "plots/curves.png",
+        "plots/right.png",
+        "plots/wrong.png",
+        "predictions.csv",
+        "recipe.json",
+        "report.html",
+        "report.json",
+        "run.json",
+        "split.csv",
+        "validation.json",
+    ]
+
+
+def test_the_manifest_is_written_last(run):
+    manifest = (run.path / "run.json").stat().st_mtime_ns
+    assert all(path.stat().st_mtime_ns <= manifest for path in run.path.rglob("*") if path.is_file())
+
+
+def test_the_run_is_named_after_data_and_network(run):
+    assert run.name == "stripes-mlp-1"
+    assert run.state == "finished"
+
+
+def test_the_split_covers_every_readable_picture_once(run, folder):
+    rows = _rows(run.path / "split.csv")
+    keys = [row["key"] for row in rows]
+    assert len(keys) == len(set(keys)) == 87
+    assert {row["split"] for row in rows} == {"train", "validation", "test"}
+    assert all(row["key"].startswith(row["class"] + "/") for row in rows)
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*.jpg")}
+    broken = {row["key"] for row in _rows(run.path / "broken.csv")}
+    assert broken == {"across/across 3.jpg", "across/across 4.jpg", "upright/upright 5.jpg"}
+    assert set(keys) == files - broken
+    counts = run.manifest.data["counts"]
+    assert counts == {name: sum(row["split"] == name for row in rows) for name in counts}
+
+
+def test_broken_pictures_are_listed_with_their_reasons(run):
+    reasons = {row["key"]: row["reason"] for row in _rows(run.path / "broken.csv")}
+    assert reasons["across/across 3.jpg"] == "empty file (0 bytes)"
+    assert "web page" in reasons["across/across 4.jpg"]
+    assert reasons["upright/upright 5.jpg"].startswith("broken")
+
+
+def test_what_is_remarkable_is_said_and_kept(run, said):
+    kinds = {finding.kind: finding for finding in run.manifest.findings}
+    assert kinds["broken"].count == 3
+    assert kinds["ignored"].files == ("upright/labels.txt",)
+    assert any(line.startswith("warning: 3 of 90 files cannot be read") for line in said.lines)
+    assert any(line.startswith("Epoch 1/1") for line in said.lines)
+
+
+def test_the_report_counts_the_test_pictures_of_the_split(run):
+    tested = {row["key"] for row in _rows(run.path / "split.csv") if row["split"] == "test"}
+    predictions = _rows(run.path / "predictions.csv")
+    assert {row["key"] for row in predictions} == tested
+    assert run.report.n == len(tested)
+    assert run.report.correct == sum(row["class"] == row["predicted"] for row in predictions)
+    assert run.validation.n == run.manifest.data["counts"]["validation"]
+
+
+def test_the_manifest_says_what_was_done(run, folder):
+    manifest = run.manifest
+    assert manifest.command == "striate train stripes"
+    assert manifest.data["source"] == str(folder)
+    assert manifest.data["classes"] == ["across", "slanting", "upright"]
+    assert len(manifest.data["fingerprint"]) == 64
+    assert (manifest.epochs, manifest.kept, manifest.seed) == (1, 1, 0)
+    assert manifest.versions["keras"]
+    assert manifest.machine["cores"] >= 1
+    assert manifest.started.endswith("+00:00")
+    parts = manifest.seconds
+    assert parts["total"] >= parts["reading"] + parts["training"]
+    assert manifest.reason is None
+
+
+def test_the_saved_classifier_answers_as_the_one_in_memory(run):
+    again = Classifier.load(run.path / "classifier")
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 12, 12, 1), dtype=np.uint8)
+    np.testing.assert_array_equal(again.predict_proba(pixels), run.classifier.predict_proba(pixels))
+    assert again.classes == ("across", "slanting", "upright")
+    assert (again.preprocessing.height, again.preprocessing.width, again.preprocessing.channels) == (12, 12, 1)
+
+
+def test_measuring_again_after_the_run_was_moved_gives_the_same_report(run, tmp_path):
+    moved = Run(shutil.copytree(run.path, tmp_path / "moved"))
+    report = measure_again(moved).report
+    assert report.accuracy == run.report.accuracy
+    assert report.confusion == run.report.confusion
+    assert report.loss == pytest.approx(run.report.loss, rel=1e-5)
+    assert [one.key for one in report.wrong] == [one.key for one in run.report.wrong]
+
+
+def test_measuring_on_other_data_takes_its_test_pictures_alone_if_it_brings_some(run, photos, tmp_path):
+    assert measure_again(run, photos).report.n == 90
+    for part, count in (("train", 5), ("test", 3)):
+        for name in ("across", "upright"):
+            (tmp_path / part / name).mkdir(parents=True)
+            for path in sorted((photos / name).iterdir())[:count]:
+                shutil.copy(path, tmp_path / part / name)
+    report = measure_again(run, tmp_path).report
+    assert (report.n, report.split) == (6, "test")
+
+
+def test_measuring_again_tells_that_pictures_are_gone(run, folder, tmp_path):
+    copy = Path(shutil.copytree(folder, tmp_path / "stripes"))
+    gone = next(row["key"] for row in _rows(run.path / "split.csv") if row["split"] == "test")
+    (copy / gone).unlink()
+    moved = Run(shutil.copytree(run.path, tmp_path / "moved"))
+    text = (moved.path / "run.json").read_text().replace(json.dumps(str(folder)), json.dumps(str(copy)))
+    (moved.path / "run.json").write_text(text)
+    with pytest.raises(DataError, match=r"1 of the 87 pictures.*are gone"):
+        measure_again(moved)
+
+
+def test_a_csv_table_trains_as_well(photos, tmp_path):
+    table = tmp_path / "stripes.csv"
+    paths = sorted(photos.rglob("*.jpg"))
+    table.write_text("path,label\n" + "".join(f"{path},{path.parent.name}\n" for path in paths))
+    run = train(table, runs=tmp_path / "runs", **QUICK)
+    assert run.name == "stripes-mlp-1"
+    assert len(_rows(run.path / "split.csv")) == 90
+    assert not (run.path / "broken.csv").exists()
+    assert measure_again(run).report.accuracy == run.report.accuracy
+
+
+def test_arrays_train_and_cannot_be_loaded_again_by_name(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = np.array(["dark", "light"] * 40)
+    pixels = rng.integers(0, 100, (80, 6, 7), dtype=np.uint8) + np.where(labels == "light", 150, 0)[:, None, None]
+    data = pixels.astype(np.uint8), labels
+    run = train(data, architecture="mlp", recipe="classic", augment="none", batch=8, epochs=5, runs=tmp_path)
+    assert run.name == "arrays-mlp-1"
+    assert (run.recipe.height, run.recipe.width, run.recipe.channels) == (6, 7, 1)
+    assert run.report.accuracy == 1
+    assert run.manifest.data["source"] is None
+    with pytest.raises(DataError, match=r"handed over in Python.*striate evaluate arrays-mlp-1 DATA"):
+        measure_again(run)
+
+
+def test_splits_made_before_are_kept(tmp_path):
+    splits = split(load_images("digits"), validation=0.2, test=0.3, seed=4)
+    run = train(splits, architecture="mlp", epochs=1, runs=tmp_path, name="mine")
+    rows = {row["key"]: row["split"] for row in _rows(run.path / "split.csv")}
+    for name, part in zip(("train", "validation", "test"), splits, strict=True):
+        assert {key for key, given in rows.items() if given == name} == set(part.keys.tolist())
+
+
+def test_an_architecture_and_a_recipe_of_ones_own_are_used(tmp_path):
+    mlp = RECIPES["classic"]
+    own = Architecture("tiny", _tiny, "tiny", "me", 2024, "nowhere", "Mine.")
+    run = train("digits", architecture=own, recipe=replace(mlp, name="mine", epochs=2), runs=tmp_path, batch=64)
+    assert run.name == "digits-tiny-1"
+    assert run.recipe.name == "mine"
+    assert (run.recipe.epochs, run.recipe.batch, run.recipe.keep) == (2, 64, "last")
+    assert run.manifest.parameters == run.classifier.model.count_params() == 64 * 4 + 4 + 4 * 10 + 10
+    assert run.manifest.kept == 2
+    assert Classifier.load(run.path).architecture == "tiny"
+
+
+def _tiny(shape, classes, dropout, seed, *, embedding="embedding"):
+    from striate.backend import keras
+
+    pictures = keras.Input(shape)
+    x = keras.layers.Flatten(name="features")(pictures)
+    x = keras.layers.Dense(4, name=embedding)(x)
+    return keras.Model(pictures, keras.layers.Dense(classes)(x))
+
+
+def _without_embedding(shape, classes, dropout, seed):
+    return _tiny(shape, classes, dropout, seed, embedding="other")
+
+
+def _with_foreign_code(shape, classes, dropout, seed):
+    from striate.backend import keras
+
+    model = _tiny(shape, classes, dropout, seed)
+    return keras.Model(model.inputs, keras.layers.Lambda(lambda x: x * 2)(model.outputs[0]))
+
+
+def test_a_network_that_could_not_be_saved_is_told_before_it_is_trained(tmp_path):
+    own = Architecture("tiny", _with_foreign_code, "tiny", "me", 2024, "nowhere", "Mine.")
+    with pytest.raises(ClassifierError, match="not a plain Keras layer"):
+        train("digits", architecture=own, epochs=1, runs=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_architecture_that_breaks_the_contract_leaves_no_folder(tmp_path):
+    own = Architecture("tiny", _without_embedding, "tiny", "me", 2024, "nowhere", "Mine.")
+    with pytest.raises(ConfigError, match="no layer named 'embedding'"):
+        train("digits", architecture=own, epochs=1, runs=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_classifier_trained_from_a_run_s_own_recipe_is_the_same(run, folder, tmp_path):
+    again = train(folder, recipe=run.path / "recipe.json", runs=tmp_path)
+    assert again.recipe == run.recipe
+    assert (again.path / "split.csv").read_bytes() == (run.path / "split.csv").read_bytes()
+    assert again.manifest.data["fingerprint"] == run.manifest.data["fingerprint"]
+
+
+def test_too_many_broken_pictures_end_it_before_a_folder_is_made(folder, tmp_path):
+    with pytest.raises(DataError, match=r"3 of 90 pictures cannot be read, more than the limit of 2%") as caught:
+        train(folder, runs=tmp_path / "runs", max_broken=0.02, **QUICK)
+    assert "--max-broken 0.04" in str(caught.value)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_class_without_a_readable_picture_ends_it_before_a_folder_is_made(photos, tmp_path):
+    root = Path(shutil.copytree(photos, tmp_path / "data"))
+    for number, path in enumerate(sorted((root / "across").iterdir())):
+        if number < 5:
+            path.write_bytes(b"")
+        else:
+            path.unlink()
+    with pytest.raises(DataError, match="class 'across' has no readable picture"):
+        train(root, runs=tmp_path / "runs", **QUICK)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "settings", "error", "message"),
+    [
+        ("digts", {}, DataError, "Try: digits"),
+        ("digits", {"architecture": "lenett"}, UnknownNameError, "Try: lenet"),
+        ("digits", {"recipe": "clasic"}, UnknownNameError, "Try: classic"),
+        ("digits", {"recipe": "absent.json"}, ConfigError, "cannot be read"),
+        ("digits", {"name": "a/b"}, RunError, "Not a name"),
+        ("digits", {"epochs": 0}, ConfigError, "epochs"),
+        ("digits", {"learning_rate": -1.0}, ConfigError, "learning_rate"),
+        ("digits", {"seed": -1}, ConfigError, "seed"),
+        ("digits", {"height": 0}, ConfigError, "height"),
+        ("digits", {"augment": "flop"}, UnknownNameError, "Try: flip"),
+        ("digits", {"augment": "shift=lots"}, ConfigError, "shift"),
+        ("digits", {"validation": 0.0}, DataError, "validation"),
+        ("digits", {"test": 0.9}, DataError, "test"),
+        ("digits", {"optimiser": "adam"}, ConfigError, "Try: optimizer"),
+    ],
+)
+def test_a_mistake_is_told_before_any_folder_is_made(tmp_path, data, settings, error, message):
+    with pytest.raises(error, match=message) as caught:
+        train(data, runs=tmp_path / "runs", **settings)
+    assert isinstance(caught.value, StriateError)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_name_that_exists_is_refused_and_the_old_run_kept(run, folder):
+    before = sorted(path.name for path in run.path.parent.iterdir())
+    with pytest.raises(RunError, match="there already"):
+        train(folder, runs=run.path.parent, name=run.name, **QUICK)
+    assert sorted(path.name for path in run.path.parent.iterdir()) == before
+    assert run.state == "finished"

@@ -1,0 +1,128 @@
+"""The house has floors, and a module stands on lower ones only. Every import in the source is held against that."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import striate
+
+SOURCE = Path(striate.__file__).parent
+FLOORS = {
+    **dict.fromkeys(("errors", "config", "files", "progress", "environment", "backend", "history"), 1),
+    **dict.fromkeys(("images", "models"), 2),
+    **dict.fromkeys(("network", "classifier"), 3),
+    **dict.fromkeys(("training", "evaluation"), 4),
+    "runs": 5,
+    **dict.fromkeys(("experiment", "doctor"), 6),
+    "cli": 7,
+    "__main__": 8,
+}
+"""Module or package directly below striate → its floor."""
+
+NEIGHBOURS = {("classifier", "network")}
+"""Who may import whom on the same floor, beside the ground floor, whose modules all may."""
+
+
+def _imports(tree, module):
+    """Yields (line, imported name within striate) for every import anywhere in the module, "" for the root."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.split(".")[0] == "striate":
+                    yield node.lineno, alias.name.partition(".")[2]
+        elif isinstance(node, ast.ImportFrom):
+            source = node.module or ""
+            if node.level:
+                source = ".".join([*module.split(".")[: -node.level], *filter(None, [source])])
+            if source == "striate":
+                for alias in node.names:
+                    yield node.lineno, alias.name if alias.name in FLOORS else f"·{alias.name}"
+            elif source.startswith("striate."):
+                yield node.lineno, source.partition(".")[2]
+
+
+def violations(code, module):
+    """Returns what is wrong with the imports of `module` (its full name), given its code."""
+    own = module.split(".")[1]
+    found = []
+    for line, target in _imports(ast.parse(code), module):
+        if target == "·__version__":  # which only the root has
+            continue
+        if not target or target.startswith("·"):
+            found.append(f"{module}:{line} imports the root package")
+            continue
+        other = target.split(".")[0]
+        if other not in FLOORS:
+            found.append(f"{module}:{line} imports {target}, which stands on no floor")
+        elif other == own or (own, other) in NEIGHBOURS or FLOORS[own] == FLOORS[other] == 1:
+            continue
+        elif FLOORS[other] >= FLOORS[own]:
+            found.append(f"{module}:{line} (floor {FLOORS[own]}) imports {target} (floor {FLOORS[other]})")
+    return found
+
+
+MODULES = {
+    ".".join(("striate", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in sorted(SOURCE.rglob("*.py"))
+    if path != SOURCE / "__init__.py"
+}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_stands_on_lower_floors_only(module):
+    assert module.split(".")[1] in FLOORS, f"{module} stands on no floor; give it one here"
+    is_package = MODULES[module].name == "__init__.py"
+    code = MODULES[module].read_text(encoding="utf-8")
+    assert violations(code, f"{module}.__init__" if is_package else module) == []
+
+
+def test_every_floor_is_lived_on():
+    assert {module.split(".")[1] for module in MODULES} == FLOORS.keys()
+
+
+@pytest.mark.parametrize(
+    ("module", "code"),
+    [
+        ("striate.images.pixels", "from striate.training.plan import plan"),
+        ("striate.images.pixels", "import striate.training.plan"),
+        ("striate.images.pixels", "def lazily():\n    from striate.classifier import Classifier"),
+        ("striate.images.pixels", "if TYPE_CHECKING:\n    from striate.runs import Run"),
+        ("striate.images.pixels", "from striate.models.cnn import CNN"),
+        ("striate.models.cnn", "from striate.images.imageset import ImageSet"),
+        ("striate.training.plan", "from striate.evaluation.report import Report"),
+        ("striate.network", "from striate.classifier import Classifier"),
+        ("striate.doctor", "from striate.experiment import train"),
+        ("striate.errors", "from striate.images.imageset import ImageSet"),
+        ("striate.experiment", "from striate.cli import main"),
+        ("striate.experiment", "import striate"),
+        ("striate.experiment", "from striate import Run"),
+        ("striate.experiment", "from striate import cli"),
+        ("striate.experiment", "from striate.nowhere import thing"),
+        ("striate.images.pixels", "from ..runs import Run"),
+        ("striate.images.sources.load", "from ...runs import Run"),
+    ],
+)
+def test_a_bad_import_is_found(module, code):
+    assert len(violations(f"from __future__ import annotations\n{code}\n", module)) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "code"),
+    [
+        ("striate.classifier", "from striate.network import load_network"),
+        ("striate.config", "from striate.errors import ConfigError"),
+        ("striate.files", "from striate.config import to_json"),
+        ("striate.images.cache", "from striate.images.imageset import ImageSet"),
+        ("striate.images.cache", "from .imageset import ImageSet"),
+        ("striate.runs", "from striate.classifier import Classifier"),
+        ("striate.cli.train", "def lazily():\n    from striate.experiment import train"),
+        ("striate.cli.train", "import numpy as np\nfrom pathlib import Path"),
+        ("striate.cli.__init__", "from striate import __version__"),
+        ("striate.cli.__init__", "from striate import errors"),
+    ],
+)
+def test_a_good_import_is_not_complained_about(module, code):
+    assert violations(code, module) == []
