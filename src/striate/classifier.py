@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 
 from striate.config import config, from_json
-from striate.errors import ClassifierError, ConfigError, DataError, PictureError
+from striate.errors import ClassifierError, ConfigError, DataError, PictureError, printable
 from striate.files import sha256, write_json
 from striate.images.imageset import Picture
 from striate.images.pixels import Preprocessing
@@ -99,10 +99,10 @@ class Predictions(Sequence[Prediction]):
         return len(self._items)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.array([item.label or "" for item in self._items], dtype=dtype)
+        return np.array([item.label or "" for item in self._items], dtype=np.str_ if dtype is None else dtype)
 
     def __repr__(self) -> str:
-        return "\n".join(f"{item.source}: {item}" for item in self._items)
+        return "\n".join(printable(str(item) if item.error else f"{item.source}: {item}") for item in self._items)
 
 
 class Classifier:
@@ -191,12 +191,20 @@ class Classifier:
         for name, pixels in zip(names, decoded, strict=True):
             if isinstance(pixels, str):
                 raise PictureError(f"{name}: {pixels}")
-        return self.probabilities(np.stack(decoded))
+        return self.probabilities(np.stack(decoded) if decoded else np.empty((0, *self.preprocessing.shape), np.uint8))
 
     def score(self, pictures: Any, labels: ArrayLike) -> float:
-        """Returns the share of pictures whose predicted class equals its label (names, as in `classes`), 0..1."""
-        predicted = np.asarray(self.predict_proba(pictures)).argmax(axis=1)
-        return float(np.mean(self.classes_[predicted] == np.asarray(labels).astype(np.str_)))
+        """Returns the share of pictures whose predicted class equals its label (names, as in `classes`), 0..1.
+
+        Raises:
+            PictureError: a picture cannot be decoded.
+            DataError: not one label per picture, or no picture.
+        """
+        predicted = self.predict_proba(pictures).argmax(axis=1)
+        names = np.asarray(labels).astype(np.str_)
+        if names.shape != predicted.shape or not len(names):
+            raise DataError("One label per picture is needed", received=names.shape, expected=f"({len(predicted)},)")
+        return float(np.mean(self.classes_[predicted] == names))
 
     def probabilities(
         self, pixels: NDArray[np.uint8], *, advance: Callable[[int], None] | None = None
@@ -218,21 +226,21 @@ class Classifier:
         result: NDArray[np.float64] = log_softmax(np.asarray(logits, np.float64) / self.temperature, axis=1)
         return result
 
-    def save(self, folder: Path) -> None:
-        """Writes the classifier's folder, its manifest last, so that half a classifier is never taken for a whole.
+    def save(self, folder: Path | str) -> None:
+        """Writes the classifier's folder, its manifest with the checksums last, so that half a classifier is never
+        taken for a whole. A classifier that lies there already stays if this one is refused.
 
         Raises:
             ClassifierError: the network holds layers that are not plain Keras.
         """
         from striate.environment import version_of
 
+        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        manifest = folder / "classifier.json"
-        manifest.unlink(missing_ok=True)
         network, weights = folder / "network.json", folder / "weights.safetensors"
         save_network(self.model, network, weights)
         write_json(
-            manifest,
+            folder / "classifier.json",
             Manifest(
                 format=FORMAT,
                 architecture=self.architecture,
@@ -263,8 +271,14 @@ class Classifier:
                     received=path,
                     hint="another copy of the classifier, or train again",
                 )
+        model = load_network(folder / "network.json", folder / "weights.safetensors")
+        if tuple(model.output_shape) != (None, len(manifest.classes)):
+            raise ClassifierError(
+                "The manifest names another number of classes than the network tells apart",
+                received=f"{len(manifest.classes)} names, network output {model.output_shape}",
+            )
         return cls(
-            load_network(folder / "network.json", folder / "weights.safetensors"),
+            model,
             manifest.classes,
             manifest.preprocessing,
             temperature=manifest.temperature,
@@ -296,11 +310,14 @@ def _listed(pictures: Any) -> tuple[list[str], list[Picture], bool]:
         return [str(path) for path in paths], list(paths), len(paths) != 1 or paths[0] != Path(pictures)
     names: list[str] = []
     sources: list[Picture] = []
+    if not isinstance(pictures, Iterable):
+        raise DataError("Not pictures", received=type(pictures).__name__, expected="paths, bytes or arrays")
     for item in pictures:
         if not isinstance(item, str | Path | bytes | np.ndarray):
             raise DataError("Not a picture", received=type(item).__name__, expected="a path, bytes or an array")
         found = _listed(item)
-        names += found[0] if isinstance(item, str | Path) else [f"picture {len(names)}"]
+        numbers = range(len(names), len(names) + len(found[1]))
+        names += found[0] if isinstance(item, str | Path) else [f"picture {number}" for number in numbers]
         sources += found[1]
     return names, sources, True
 
@@ -339,7 +356,7 @@ def _format_number(text: bytes) -> int | None:
 
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     number = value.get("format") if isinstance(value, dict) else None
     return number if isinstance(number, int) else None

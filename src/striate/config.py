@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, TypeVar, dataclass_transform, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -73,15 +73,18 @@ def replace(value: T, origin: str = "the settings", **changes: Any) -> T:
 
 
 def _explained(cls: type, error: ValidationError, origin: str) -> ConfigError:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or "the document"
-    fields = [field.name for field in dataclasses.fields(cls)]
-    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+    errors = error.errors()
+    unknown = [one for one in errors if one["type"] in ("unexpected_keyword_argument", "extra_forbidden")]
+    first = (unknown or errors)[0]  # a misspelt key also makes the right one missing; the misspelling is the news
+    holder, parts = _located(cls, first["loc"])
+    where = ".".join(parts) or "the document"
+    if unknown:
+        fields = [field.name for field in dataclasses.fields(holder)]
         return ConfigError(
             f"Unknown key in {origin}",
             received=where,
             expected="one of " + ", ".join(fields),
-            hint=nearest(where, fields),
+            hint=nearest(parts[-1], fields),
         )
     received = repr(first["input"])
     return ConfigError(
@@ -89,3 +92,16 @@ def _explained(cls: type, error: ValidationError, origin: str) -> ConfigError:
         received=received if len(received) < 80 else received[:77] + "…",
         expected=first["msg"].removeprefix("Input should be ").removeprefix("Value error, "),
     )
+
+
+def _located(cls: type, loc: tuple[int | str, ...]) -> tuple[type, list[str]]:
+    """Returns the innermost config that a pydantic location leads into, and the location without union tags."""
+    parts: list[str] = []
+    for part in loc:
+        if part == cls.__name__:  # pydantic names the member of a union that it tried
+            continue
+        parts.append(str(part))
+        field = getattr(cls, "__pydantic_fields__", {}).get(part)
+        kind = field.annotation if field else None
+        cls = next((one for one in (kind, *get_args(kind)) if dataclasses.is_dataclass(one)), cls)  # type: ignore[assignment]
+    return cls, parts

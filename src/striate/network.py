@@ -30,8 +30,11 @@ MODULES = (
 MODELS = ("Functional", "Sequential")
 """Model classes that may appear."""
 
-REFUSED = ("Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer", "Layer", "Model")
-"""Keras classes that run, or wrap, foreign code."""
+REFUSED = (
+    *("Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer", "Layer", "Model"),
+    *("StringLookup", "IntegerLookup", "TextVectorization"),
+)
+"""Keras classes that run, or wrap, foreign code, and those that open files (their vocabularies) on their own."""
 
 
 def save_network(model: Any, description: Path, weights: Path) -> None:
@@ -43,10 +46,8 @@ def save_network(model: Any, description: Path, weights: Path) -> None:
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
     config.pop("compile_config", None)
     _check(config, "this network")
-    write_text(description, json.dumps(config, indent=1) + "\n")
-    tensors = {variable.path: keras.ops.convert_to_numpy(variable.value) for variable in model.weights}
-    if len(tensors) != len(model.weights):
-        raise ClassifierError("Two weights of this network have the same name", hint="give its layers unique names")
+    tensors = {name: keras.ops.convert_to_numpy(variable.value) for name, variable in _weights(model).items()}
+    write_text(description, json.dumps(config, indent=1) + "\n")  # all is checked: an older network is lost only now
     with writing(weights) as temporary:
         safetensors.numpy.save_file(tensors, temporary)
 
@@ -59,9 +60,12 @@ def load_network(description: Path, weights: Path) -> Any:
     """
     try:
         config = json.loads(description.read_text(encoding="utf-8"))
+        _check(config, str(description))
     except (OSError, ValueError, RecursionError) as error:
         raise ClassifierError(f"The network's description cannot be read: {error}", received=description) from None
-    _check(config, str(description))
+    if not isinstance(config, dict) or config.get("class_name") not in MODELS:
+        raise ClassifierError("This does not describe a network", received=description)
+    config.pop("compile_config", None)
     try:
         model = keras.saving.deserialize_keras_object(config, safe_mode=True)
     except Exception as error:  # Keras raises whatever its layers raise on arguments that make no sense
@@ -72,7 +76,8 @@ def load_network(description: Path, weights: Path) -> Any:
         tensors = safetensors.numpy.load_file(weights)
     except (OSError, SafetensorError) as error:
         raise ClassifierError(f"The weights cannot be read: {error}", received=weights) from None
-    expected = {variable.path: tuple(variable.shape) for variable in model.weights}
+    variables = _weights(model)
+    expected = {name: tuple(variable.shape) for name, variable in variables.items()}
     found = {name: tensor.shape for name, tensor in tensors.items()}
     if expected != found:
         differing = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
@@ -81,9 +86,21 @@ def load_network(description: Path, weights: Path) -> Any:
             received=f"{differing[0]}: {found.get(differing[0], 'absent')}",
             expected=f"{expected.get(differing[0], 'absent')}",
         )
-    for variable in model.weights:
-        variable.assign(tensors[variable.path])
+    for name, variable in variables.items():
+        variable.assign(tensors[name])
     return model
+
+
+def _weights(model: Any) -> dict[str, Any]:
+    """Returns name → variable, such as `0002/conv/kernel`.
+
+    Variables have paths of their own, but in a network inside a network these depend on what was built first, and
+    differ after loading. Their order and the ends of their paths do not.
+    """
+    return {
+        "/".join([f"{number:04}", *variable.path.split("/")[-2:]]): variable
+        for number, variable in enumerate(model.weights)
+    }
 
 
 def _check(node: Any, origin: str) -> None:

@@ -131,6 +131,8 @@ def resolve(augment: Augment | str, kind: Kind) -> Augment:
         if name not in Augment.__dataclass_fields__:
             raise UnknownNameError("augmentation", name, [*fixed, *Augment.__dataclass_fields__])
         if name == "flip":
+            if value:
+                raise ConfigError("The augmentation flip takes no value", received=part.strip(), hint="flip")
             changes[name] = True
         elif name == "border":
             changes[name] = value

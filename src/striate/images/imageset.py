@@ -63,7 +63,8 @@ class ImageSet:
 
     def subset(self, indices: NDArray[np.intp] | NDArray[np.bool_] | Sequence[int]) -> ImageSet:
         """Returns the pictures at `indices` (or under a mask), in that order, with the same classes."""
-        chosen = np.arange(len(self))[np.asarray(indices)]
+        picked = np.asarray(indices)
+        chosen = np.arange(len(self))[picked if picked.size else picked.astype(np.intp)]  # [] is an array of floats
         if isinstance(self.sources, np.ndarray):
             sources: Sequence[Path] | NDArray[np.uint8] = self.sources[chosen]
         else:

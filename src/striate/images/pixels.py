@@ -5,6 +5,7 @@ come through here, so that none of them can see other pixels than the rest.
 from __future__ import annotations
 
 import io
+import warnings
 from typing import Annotated, Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from striate.errors import DataError, PictureError
 from striate.images.imageset import Picture
 
 Image.init()  # loads every plugin now; Pillow otherwise knows only five formats until one fails
+warnings.filterwarnings("ignore", module=r"PIL\.")  # its remarks on odd EXIF or APNG blocks: the pixels are whole
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "PPM", "ICO", "JPEG2000")
 """The formats decoded (JPEG includes MPO), told by content, never by file name. Pillow knows more; some of those start
@@ -107,8 +109,8 @@ def _draft(image: Image.Image, target: Preprocessing) -> None:
         width, height = height, width
     ratios = (width / target.width, height / target.height)
     ratio = max(ratios) if target.fit == "pad" else min(ratios)
-    if ratio >= 2:
-        image.draft("RGB", (int(image.size[0] / ratio), int(image.size[1] / ratio)))
+    if ratio >= 2:  # a picture a few pixels thin must not be asked for with a side of 0
+        image.draft("RGB", (max(1, int(image.size[0] / ratio)), max(1, int(image.size[1] / ratio))))
 
 
 def _lies_on_its_side(image: Image.Image) -> bool:
@@ -128,22 +130,21 @@ def _oriented(image: Image.Image) -> Image.Image:
 
 def _flattened(image: Image.Image, background: int) -> Image.Image:
     """Returns an image of any mode as "L" or "RGB"."""
-    if image.mode in ("L", "RGB"):
+    grey = image.mode in ("1", "L", "LA", "La")
+    if image.mode in ("1", "L", "RGB"):
         if "transparency" not in image.info:
-            return image
+            return image.convert("L") if grey else image
         image = image.convert("RGBA")
     if image.mode.startswith("I;16") or image.mode == "I":
         wide = np.asarray(image).astype(np.int64)
         scale = 257 if wide.max(initial=0) > 255 or image.mode != "I" else 1
-        return Image.fromarray(np.clip(wide // scale, 0, 255).astype(np.uint8))
+        narrow = np.where(wide == image.info.get("transparency"), background, np.clip(wide // scale, 0, 255))
+        return Image.fromarray(narrow.astype(np.uint8))
     if image.mode == "F":
         real = np.asarray(image)
         if not (np.isfinite(real).all() and real.min() >= 0 and real.max() <= 1):
             raise ValueError("floating-point pixels outside 0..1 have no agreed grey scale")
         return Image.fromarray(np.round(real * 255).astype(np.uint8))
-    if image.mode in ("1",):
-        return image.convert("L")
-    grey = image.mode in ("LA", "La")
     if image.has_transparency_data:
         ground = Image.new("RGBA", image.size, (background, background, background, 255))
         flat = Image.alpha_composite(ground, image.convert("RGBA"))

@@ -75,10 +75,15 @@ def load_splits(images: ImageSet, path: Path) -> Splits:
     """Returns the image set divided as `save_splits` wrote it.
 
     Raises:
-        DataError: pictures of the list are no longer there.
+        DataError: the list is damaged, or pictures of it are no longer there.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        listed = {row["key"]: row["split"] for row in csv.DictReader(file)}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            listed = {row["key"]: row["split"] for row in csv.DictReader(file)}
+    except (OSError, ValueError, KeyError, csv.Error) as error:
+        raise DataError(f"The list of splits cannot be read: {error}", received=path) from None
+    if not listed or not set(listed.values()) <= set(SPLITS):
+        raise DataError("The list of splits is damaged", received=path)
     place = {key: index for index, key in enumerate(images.keys.tolist())}
     missing = [key for key in listed if key not in place]
     if missing:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import http.client
+import os
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +19,7 @@ from striate.progress import SILENT, Progress
 BLOCK = 1 << 18  # bytes read at a time
 ATTEMPTS = 3  # per mirror; each goes on where the last one stopped
 TIMEOUT = 20.0  # seconds without a byte
+OURS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)  # failures of the folder, not the network
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def fetch(file: RemoteFile, folder: Path, *, progress: Progress = SILENT, pause:
         DownloadError: a file of that name is there with other content, or no mirror gave the right bytes.
     """
     path = folder / file.name
-    if path.is_file():
+    if os.path.isfile(path):  # noqa: PTH113  (unlike Path.is_file, it takes a folder that may not be entered)
         if _md5(path) == file.md5:
             return path
         raise DownloadError(
@@ -64,10 +67,11 @@ def fetch(file: RemoteFile, folder: Path, *, progress: Progress = SILENT, pause:
         folder.mkdir(parents=True, exist_ok=True)
         for mirror in file.mirrors:
             for attempt in range(ATTEMPTS):
+                alone = not partial.exists()
                 try:
                     _receive(mirror + file.name, partial, file, progress)
                 except (OSError, http.client.HTTPException) as error:
-                    if isinstance(error, PermissionError):
+                    if getattr(error, "errno", None) in OURS:
                         raise
                     reasons.append(f"{mirror.split('/')[2]}: {getattr(error, 'reason', None) or error}")
                     if isinstance(error, urllib.error.HTTPError) and error.code < 500:
@@ -80,10 +84,11 @@ def fetch(file: RemoteFile, folder: Path, *, progress: Progress = SILENT, pause:
                     return path
                 reasons.append(f"{mirror.split('/')[2]}: wrong checksum")
                 partial.unlink()
-                break
-    except PermissionError as error:
+                if alone:
+                    break  # every byte was this mirror's; otherwise an earlier attempt may have left the wrong ones
+    except OSError as error:
         raise DownloadError(
-            f"{file.name} is not in {folder}, and the folder cannot be written to",
+            f"{file.name} is not in {folder}, and cannot be put there",
             received=error.strerror,
             hint="another folder: --data-dir DIR or STRIATE_DATA_DIR=DIR",
         ) from None

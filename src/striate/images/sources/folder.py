@@ -29,16 +29,20 @@ LITTER = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r"})
 """Files that operating systems leave in picture folders (beside those whose name begins with a dot)."""
 
 
+HIDDEN = (".", "__MACOSX", "@eaDir")
+"""How the names of folders begin that hold a program's own files: checkpoints, thumbnails, resource forks."""
+
+
 def load_folder(root: Path) -> ImageSet:
     """Returns the pictures of `root/CLASS/…`, or of `root/{train,val,test}/CLASS/…` with their splits.
 
     A class's pictures may lie in folders below it. Every regular file counts as a picture, whatever its name,
     except litter and files whose name says that they are something else (`labels.txt`); those are listed in
-    `ignored`. Whether a file really is a picture is told by its content, when it is decoded. Links to folders are
-    not followed.
+    `ignored`. Whether a file really is a picture is told by its content, when it is decoded. Hidden folders and
+    links to folders below a class folder are not entered.
 
     Raises:
-        DataError: no class folder, no picture, or a class whose folder is empty.
+        DataError: no class folder, no picture, a class whose folder is empty, or split folders without classes.
     """
     parts = _split_folders(root) or {"": [root]}
     files: list[tuple[str, str, Path]] = []  # split, class, path
@@ -46,12 +50,13 @@ def load_folder(root: Path) -> ImageSet:
     classes: set[str] = set()
     for split, folders in parts.items():
         for class_folder in (child for folder in folders for child in _folders(folder)):
-            classes.add(class_folder.name)
+            name = _key(class_folder, class_folder.parent)
+            classes.add(name)
             for path in walk(class_folder):
                 if is_something_else(path):
-                    ignored.append(path.relative_to(root).as_posix())
+                    ignored.append(_key(path, root))
                 else:
-                    files.append((split, class_folder.name, path))
+                    files.append((split, name, path))
     names = sorted(classes)
     _check(root, names, files)
     place = {name: index for index, name in enumerate(names)}
@@ -59,7 +64,7 @@ def load_folder(root: Path) -> ImageSet:
         name=root.resolve().name,
         classes=tuple(names),
         labels=np.array([place[name] for _, name, _ in files], np.int32),
-        keys=np.array([path.relative_to(root).as_posix() for _, _, path in files], np.str_),
+        keys=np.array([_key(path, root) for _, _, path in files], np.str_),
         sources=[path for _, _, path in files],
         given=np.array([split for split, _, _ in files], "U10"),
         ignored=tuple(ignored),
@@ -79,18 +84,23 @@ def _split_folders(root: Path) -> dict[str, list[Path]] | None:
     return found if "train" in found else None
 
 
+def _key(path: Path, root: Path) -> str:
+    """Returns the path below `root` as text that any file can hold; names may be bytes that are not UTF-8."""
+    return path.relative_to(root).as_posix().encode("utf-8", "backslashreplace").decode()
+
+
 def _folders(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
-        return sorted(
-            Path(entry.path) for entry in entries if entry.is_dir() and not entry.name.startswith((".", "__MACOSX"))
-        )
+        return sorted(Path(entry.path) for entry in entries if entry.is_dir() and not entry.name.startswith(HIDDEN))
 
 
 def walk(folder: Path) -> list[Path]:
-    """Returns the regular files below `folder`, sorted; never a pipe or a device, which could block for ever."""
+    """Returns the regular files below `folder`, sorted; never a pipe or a device, which could block for ever, and
+    nothing below hidden folders.
+    """
     found: list[Path] = []
     for parent, folders, names in os.walk(folder):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if not name.startswith(HIDDEN))
         found.extend(path for name in sorted(names) if (path := Path(parent, name)).is_file())
     return found
 
@@ -111,9 +121,15 @@ def _check(root: Path, names: list[str], files: list[tuple[str, str, Path]]) -> 
             received=f"{loose:,} files" if loose else "an empty folder",
             expected="one folder per class, with that class's pictures in it",
         )
+    if len(names) > 1 and all(name.lower() in SPLIT_FOLDERS for name in names):
+        raise DataError(
+            f"{root} has folders for splits, and no class folders in them",
+            received=", ".join(names),
+            expected="one folder per class in each of them, such as train/cats",
+        )
     if len(names) == 1 and not any(len(path.relative_to(root).parts) == 2 for _, _, path in files):
         inner = root / names[0]
-        if len(_folders(inner)) > 1:
+        if inner.is_dir() and len(_folders(inner)) > 1:
             raise DataError(
                 f"{root} holds one folder only, and the classes seem to lie below it", hint=f"{inner} instead"
             )

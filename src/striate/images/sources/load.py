@@ -25,7 +25,7 @@ def load_images(data: Data, *, data_dir: str | Path | None = None, progress: Pro
     Args:
         data: the name of a data set (`digits`, `mnist`, …), a folder with a folder per class, a CSV table, a pair
             (pixels, labels) of arrays, or an ImageSet, which is returned as it is. A folder that happens to be
-            called like a data set is reached as `./digits`.
+            called like a data set is reached as `./digits`, or as a Path.
         data_dir: where named data sets lie or are put.
         progress: told the bytes of a download.
 
@@ -37,8 +37,8 @@ def load_images(data: Data, *, data_dir: str | Path | None = None, progress: Pro
     if isinstance(data, tuple):
         pixels, labels = data
         return from_arrays(np.asarray(pixels), labels)
-    if str(data) in DATASETS:
-        return load_named(str(data), None if data_dir is None else Path(data_dir), progress=progress)
+    if isinstance(data, str) and data in DATASETS:  # a Path is a path: Path("./digits") has lost its dot
+        return load_named(data, None if data_dir is None else Path(data_dir), progress=progress)
     path = Path(data)
     if path.is_dir():
         return load_folder(path)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
+import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -23,17 +26,24 @@ def load_table(table: Path) -> ImageSet:
         DataError: not text, no rows, missing columns, an unknown split, an empty cell, a picture listed twice, or
             files that are not there.
     """
-    rows = _rows(table)
-    splits = [_split(row.get("split") or "", table, line) for line, row in enumerate(rows, 2)]
-    for line, row in enumerate(rows, 2):
+    numbered = _rows(table)
+    rows = [row for _, row in numbered]
+    splits = [_split(row.get("split") or "", table, line) for line, row in numbered]
+    for line, row in numbered:
         for column in ("path", "label"):
             if not row[column]:
                 raise DataError(f"{table}, line {line}: the cell {column} is empty")
     keys = [row["path"] for row in rows]
-    if len(set(keys)) < len(keys):
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise DataError(f"{table} lists a picture more than once", received=twice, hint="keep one row per picture")
     paths = [table.parent / key for key in keys]
+    places = [os.path.normpath(path) for path in paths]  # a.jpg and ./a.jpg are one picture, in two splits a leak
+    times = Counter(places)
+    twice = [key for key, place in zip(keys, places, strict=True) if times[place] > 1]
+    if twice:
+        raise DataError(
+            f"{table} lists a picture more than once",
+            received=" and ".join(dict.fromkeys(twice[:2])),
+            hint="keep one row per picture",
+        )
     missing = [key for key, path in zip(keys, paths, strict=True) if not path.is_file()]
     if missing:
         raise DataError(
@@ -53,15 +63,20 @@ def load_table(table: Path) -> ImageSet:
     )
 
 
-def _rows(table: Path) -> list[dict[str, str]]:
+def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
+    """Returns (line number, column → cell) for every row."""
     try:
         text = table.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{table} is not UTF-8 text: {error}", hint="save the table as UTF-8 CSV") from None
     header = text.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
-    reader = csv.DictReader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)
-    columns = [(name or "").strip().lower() for name in reader.fieldnames or []]
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    try:
+        columns = [(name or "").strip().lower() for name in reader.fieldnames or []]
+        lines = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise DataError(f"{table} is not a CSV table: {error}") from None
     for needed in ("path", "label"):
         if needed not in columns:
             raise DataError(
@@ -70,11 +85,12 @@ def _rows(table: Path) -> list[dict[str, str]]:
                 expected="path,label[,split]",
                 hint=f"rename the column {near!r}" if (near := nearest(needed, columns)) else None,
             )
-    reader.fieldnames = columns
-    rows = [{name: (value or "").strip() for name, value in row.items() if name} for row in reader]
-    if not rows:
+    if not lines:
         raise DataError(f"{table} has a header and no rows", expected="one row per picture")
-    return rows
+    return [
+        (line, {name.strip().lower(): (value or "").strip() for name, value in row.items() if name})
+        for line, row in lines
+    ]
 
 
 def _split(word: str, table: Path, line: int) -> str:
