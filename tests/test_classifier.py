@@ -1,0 +1,339 @@
+"""Classifier: any picture in, the same answer out, wherever its folder is moved."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn.metrics
+from PIL import Image
+
+from striate.backend import keras, set_seed
+from striate.classifier import BATCH, FORMAT, Classifier, Prediction, Predictions
+from striate.errors import ClassifierError, DataError, PictureError
+from striate.files import sha256
+from striate.images.pixels import Preprocessing, decode
+from striate.models.architecture import build
+from striate.models.architectures import ARCHITECTURES
+
+pytestmark = pytest.mark.backend
+
+CLASSES = ("across", "slanting", "upright")
+FORM = Preprocessing(12, 14, 3)
+
+
+def untrained(classes: tuple[str, ...] = CLASSES, name: str = "lenet", form: Preprocessing = FORM, **options: Any):
+    set_seed(0)
+    return Classifier(build(ARCHITECTURES[name], form.shape, len(classes)), classes, form, architecture=name, **options)
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    return untrained(temperature=1.7)
+
+
+@pytest.fixture(scope="module")
+def files(photos: Path) -> list[Path]:
+    return sorted(photos.glob("*/*.jpg"))[::9]
+
+
+# What can be handed in
+
+
+def test_a_path_its_text_its_bytes_and_its_pixels_get_the_same_answer(classifier, files: list[Path], tmp_path: Path):
+    path = tmp_path / "a.png"
+    Image.fromarray(decode(files[0])).save(path)
+    answers = [classifier.predict(picture) for picture in (path, str(path), path.read_bytes(), decode(path))]
+    assert {type(answer) for answer in answers} == {Prediction}
+    assert [answer.source for answer in answers] == [str(path), str(path), "bytes", "array"]
+    for answer in answers[1:]:
+        assert answer.label == answers[0].label
+        assert answer.probabilities == pytest.approx(answers[0].probabilities, abs=1e-5)
+
+
+def test_an_answer_holds_every_class_once_with_the_most_probable_first(classifier: Classifier, files: list[Path]):
+    answer = classifier.predict(files[0])
+    shares = list(answer.probabilities.values())
+    assert set(answer.probabilities) == set(CLASSES)
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(1)
+    assert (answer.label, answer.confidence) == next(iter(answer.probabilities.items()))
+    assert answer.error is None
+    assert str(answer).startswith(f"{answer.label} {answer.confidence:.1%} (")
+
+
+def test_a_folder_a_glob_and_a_list_are_several_pictures_in_order(classifier: Classifier, photos: Path):
+    across = sorted((photos / "across").iterdir())
+    by_folder = classifier.predict(photos / "across")
+    by_glob = classifier.predict(f"{photos}/across/*.jpg")
+    by_list = classifier.predict([*across])
+    for answers in (by_folder, by_glob, by_list):
+        assert isinstance(answers, Predictions)
+        assert [answer.source for answer in answers] == [str(path) for path in across]
+    assert by_folder[0] == by_glob[0]
+
+
+def test_a_folder_or_list_of_one_picture_is_still_several(classifier: Classifier, files: list[Path], tmp_path: Path):
+    shutil.copy(files[0], tmp_path)
+    for pictures in (tmp_path, f"{tmp_path}/*.jpg", [files[0]], decode(files[0])[None]):
+        assert isinstance(classifier.predict(pictures), Predictions)
+
+
+def test_a_list_may_mix_every_kind_and_names_follow(classifier: Classifier, files: list[Path]):
+    stack = np.stack([FORM(path) for path in files[:3]])
+    answers = classifier.predict([files[0], files[1].read_bytes(), stack[2], stack])
+    assert [answer.source for answer in answers] == [str(files[0]), *(f"picture {number}" for number in range(1, 6))]
+    assert [answer.label for answer in answers[:3]] == [answer.label for answer in answers[3:]]
+
+
+def test_stacks_of_arrays_are_read_picture_by_picture(classifier: Classifier):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 9, 9), dtype=np.uint8)
+    for stack in (pixels, pixels[..., None], np.repeat(pixels[..., None], 3, axis=3)):
+        np.testing.assert_allclose(classifier.predict_proba(stack), classifier.predict_proba(list(pixels)), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "pictures", [5, None, object(), [5], [None], [["nested.jpg"]], np.zeros((2, 8, 8, 3)), np.zeros((2, 2, 8, 8, 3))]
+)
+def test_what_is_no_picture_is_a_data_error(classifier: Classifier, pictures: Any):
+    with pytest.raises(DataError):
+        classifier.predict(pictures)
+
+
+def test_nothing_in_is_nothing_out(classifier: Classifier):
+    assert list(classifier.predict([])) == []
+    assert np.asarray(classifier.predict([])).dtype.kind == "U"
+    assert classifier.predict_proba([]).shape == (0, 3)
+
+
+# Broken pictures
+
+
+def test_a_broken_picture_among_several_has_its_error_and_the_others_their_answers(
+    classifier: Classifier, files: list[Path], tmp_path: Path
+):
+    broken, gone = tmp_path / "broken.jpg", tmp_path / "gone.jpg"
+    broken.write_bytes(b"<html>")
+    answers = classifier.predict([files[0], broken, files[1], gone])
+    assert [answer.error for answer in answers] == [
+        None,
+        "a web page saved under a picture's name",
+        None,
+        "no such file or directory",
+    ]
+    assert (answers[1].label, answers[1].confidence, answers[1].probabilities) == (None, None, {})
+    assert [answers[0].label, answers[2].label] == [answer.label for answer in classifier.predict(files[:2])]
+    assert np.asarray(answers).tolist() == [answers[0].label, "", answers[2].label, ""]
+    assert repr(answers).splitlines()[1] == f"{broken}: a web page saved under a picture's name"
+
+
+def test_only_broken_pictures_are_only_errors(classifier: Classifier):
+    assert [answer.error for answer in classifier.predict([b"", b"x"])] == [
+        "empty file (0 bytes)",
+        "not a picture in any known format",
+    ]
+
+
+def test_one_broken_picture_alone_is_an_error_that_names_it(classifier: Classifier, tmp_path: Path):
+    (tmp_path / "broken.jpg").touch()
+    for ask in (classifier.predict, classifier.predict_proba):
+        with pytest.raises(PictureError, match=r"broken\.jpg: empty file"):
+            ask(tmp_path / "broken.jpg")
+
+
+def test_probabilities_and_scores_of_a_set_with_a_broken_picture_are_refused(classifier: Classifier, files):
+    with pytest.raises(PictureError, match="empty file"):
+        classifier.predict_proba([files[0], b""])
+    with pytest.raises(PictureError):
+        classifier.score([files[0], b""], ["across", "across"])
+
+
+# Numbers
+
+
+def test_rows_of_probabilities_add_up_to_one_in_the_order_of_classes_(classifier: Classifier, files: list[Path]):
+    rows = classifier.predict_proba(files)
+    assert rows.shape == (len(files), 3)
+    np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-12)
+    assert classifier.classes_.tolist() == list(CLASSES)
+    for row, answer in zip(rows, classifier.predict(files), strict=True):
+        assert classifier.classes_[row.argmax()] == answer.label
+        assert row.max() == pytest.approx(answer.confidence)
+
+
+def test_score_is_what_scikit_learn_measures_on_the_predictions(classifier: Classifier, photos: Path):
+    files = sorted(photos.glob("*/*.jpg"))
+    labels = [path.parent.name for path in files]
+    score = classifier.score(files, labels)
+    assert score == sklearn.metrics.accuracy_score(labels, classifier.predict(files))
+    assert classifier.score(files, np.asarray(classifier.predict(files))) == 1
+    assert 0 < score < 1
+
+
+@pytest.mark.parametrize("labels", [["across"], ["across"] * 9, [["across"]] * 10, []])
+def test_a_score_needs_one_label_per_picture(classifier: Classifier, files: list[Path], labels: list[Any]):
+    assert len(files) == 10
+    with pytest.raises(DataError, match="One label per picture"):
+        classifier.score(files, labels)
+
+
+def test_a_picture_gets_the_same_probabilities_in_any_company(classifier: Classifier):
+    pixels = np.random.default_rng(1).integers(0, 256, (70, *FORM.shape), dtype=np.uint8)
+    together = classifier.probabilities(pixels)
+    for size in (1, 2, 3, 33, 64):
+        np.testing.assert_allclose(classifier.probabilities(pixels[:size]), together[:size], atol=1e-5)
+    np.testing.assert_allclose(classifier.probabilities(pixels[::-1]), together[::-1], atol=1e-5)
+
+
+def test_more_pictures_than_one_batch_come_back_whole_and_in_order(classifier: Classifier):
+    pixels = np.random.default_rng(2).integers(0, 256, (2 * BATCH + 5, *FORM.shape), dtype=np.uint8)
+    pictures: list[Any] = list(pixels)
+    pictures[BATCH] = b"broken"
+    seen: list[int] = []
+    rows = classifier.probabilities(pixels, advance=seen.append)
+    answers = classifier.predict(pictures)
+    assert sum(seen) == len(answers) == len(pixels)
+    assert [number for number, answer in enumerate(answers) if answer.error] == [BATCH]
+    for row, answer in zip(rows, answers, strict=True):
+        assert answer.error or max(row) == pytest.approx(answer.confidence, abs=1e-5)
+
+
+def test_the_temperature_softens_probabilities_and_changes_no_answer(files: list[Path]):
+    cold, warm = untrained(temperature=0.1), untrained(temperature=5.0)
+    one, two = cold.predict_proba(files), warm.predict_proba(files)
+    assert (one.argmax(axis=1) == two.argmax(axis=1)).all()
+    assert (one.max(axis=1) > two.max(axis=1)).all()
+    np.testing.assert_allclose(np.log(two[:, 0] / two[:, 1]) * 50, np.log(one[:, 0] / one[:, 1]), atol=1e-3)
+
+
+def test_logarithms_stay_finite_where_a_probability_vanishes():
+    answers = untrained(temperature=1e-6).log_probabilities(np.full((3, *FORM.shape), 200, np.uint8))
+    assert np.isfinite(answers).all()
+    assert answers.min() < -700
+
+
+@pytest.mark.parametrize("number", [2, 200])
+def test_two_classes_and_two_hundred_take_the_same_path(number: int, files: list[Path], tmp_path: Path):
+    classifier = untrained(tuple(f"class {index}" for index in range(number)))
+    assert classifier.predict_proba(files).shape == (len(files), number)
+    classifier.save(tmp_path)
+    again = Classifier.load(tmp_path).predict(files[0])
+    assert len(again.probabilities) == number
+    assert again.probabilities == pytest.approx(classifier.predict(files[0]).probabilities, abs=1e-6)
+
+
+# On disk
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_folder_that_was_moved_gives_identical_probabilities(name: str, files: list[Path], tmp_path: Path):
+    before = untrained(name=name, temperature=1.3)
+    before.save(tmp_path / "here")
+    (tmp_path / "here").rename(tmp_path / "there")
+    after = Classifier.load(tmp_path / "there")
+    np.testing.assert_array_equal(after.predict_proba(files), before.predict_proba(files))
+    assert (after.classes, after.preprocessing, after.temperature, after.architecture) == (CLASSES, FORM, 1.3, name)
+
+
+def test_a_run_folder_is_loaded_by_the_classifier_in_it_and_paths_may_be_text(classifier: Classifier, tmp_path: Path):
+    classifier.save(str(tmp_path / "run" / "classifier"))
+    assert Classifier.load(str(tmp_path / "run")).classes == CLASSES
+
+
+@pytest.fixture(scope="module")
+def original(classifier: Classifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("classifier")
+    classifier.save(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(original: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(original, tmp_path / "saved")
+
+
+def edited(folder: Path, **changes: Any) -> Path:
+    path = folder / "classifier.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return folder
+
+
+def test_the_folder_holds_three_files_and_their_checksums(folder: Path):
+    assert {path.name for path in folder.iterdir()} == {"classifier.json", "network.json", "weights.safetensors"}
+    sums = json.loads((folder / "classifier.json").read_text())["sha256"]
+    assert sums == {name: sha256(folder / name) for name in ("network.json", "weights.safetensors")}
+
+
+def test_a_newer_format_is_refused_by_name_even_when_the_rest_is_strange(folder: Path):
+    with pytest.raises(ClassifierError, match=rf"made by a newer Striate\. Received: format {FORMAT + 1}\..*upgrade"):
+        Classifier.load(edited(folder, format=FORMAT + 1, invented_later={"a": 1}))
+
+
+@pytest.mark.parametrize("name", ["network.json", "weights.safetensors"])
+def test_a_damaged_or_missing_file_is_named(folder: Path, name: str):
+    data = bytearray((folder / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / name).write_bytes(data)
+    with pytest.raises(ClassifierError, match=rf"{name} is damaged"):
+        Classifier.load(folder)
+    (folder / name).unlink()
+    with pytest.raises(ClassifierError, match=rf"{name} is missing"):
+        Classifier.load(folder)
+
+
+def test_a_folder_without_a_classifier_says_so(tmp_path: Path):
+    for place in (tmp_path, tmp_path / "gone"):
+        with pytest.raises(ClassifierError, match=r"There is no classifier here.*Expected: classifier\.json"):
+            Classifier.load(place)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b"\xff", b'{"format": 1}', b"[" * 100_000])
+def test_a_damaged_manifest_is_refused(folder: Path, text: bytes):
+    (folder / "classifier.json").write_bytes(text)
+    with pytest.raises(ClassifierError, match="manifest is damaged"):
+        Classifier.load(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"classes": ["one"]},
+        {"classes": ["one", "two"]},
+        {"classes": ["one", "two", "three", "four"]},
+        {"temperature": 0.0},
+        {"temperature": -1.0},
+        {"sha256": {}},
+        {"format": "1"},
+        {"unknown": 1},
+    ],
+)
+def test_a_manifest_that_makes_no_sense_is_refused(folder: Path, change: dict[str, Any]):
+    with pytest.raises(ClassifierError):
+        Classifier.load(edited(folder, **change))
+
+
+def test_a_network_with_foreign_code_is_refused_even_with_the_right_checksum(folder: Path):
+    network = folder / "network.json"
+    network.write_text(network.read_text().replace('"keras.layers"', '"canary"'))
+    sums = {name: sha256(folder / name) for name in ("network.json", "weights.safetensors")}
+    with pytest.raises(ClassifierError, match="not a plain Keras layer"):
+        Classifier.load(edited(folder, sha256=sums))
+
+
+def test_a_classifier_refused_on_saving_leaves_the_older_one_whole(folder: Path, files: list[Path]):
+    before = Classifier.load(folder).predict_proba(files)
+    model = keras.Sequential([keras.Input(FORM.shape), keras.layers.Lambda(abs), keras.layers.Dense(2)])
+    with pytest.raises(ClassifierError, match="not a plain Keras layer"):
+        Classifier(model, ("a", "b"), FORM).save(folder)
+    np.testing.assert_array_equal(Classifier.load(folder).predict_proba(files), before)
+
+
+def test_saving_over_an_older_classifier_replaces_all_of_it(folder: Path, files: list[Path]):
+    other = untrained(("a", "b"))
+    other.save(folder)
+    assert Classifier.load(folder).classes == ("a", "b")
+    np.testing.assert_array_equal(Classifier.load(folder).predict_proba(files), other.predict_proba(files))
