@@ -16,7 +16,19 @@ from striate.errors import BackendError, UnknownNameError
 BACKENDS = ("tensorflow", "jax", "torch")
 """Keras' backends that Striate supports, in the order it prefers them on a processor without accelerator."""
 
-SHADOWABLE = ("keras", "tensorflow", "jax", "torch", "numpy", "sklearn", "PIL", "cv2", "matplotlib")
+SHADOWABLE = (
+    "keras",
+    "tensorflow",
+    "jax",
+    "torch",
+    "numpy",
+    "scipy",
+    "sklearn",
+    "PIL",
+    "cv2",
+    "matplotlib",
+    "pydantic",
+)
 """Packages that a user's own file of the same name would hide."""
 
 INSTALLED = frozenset({"site-packages", "dist-packages"})

@@ -25,6 +25,7 @@ from striate.images.cache import Decoded, decode_all
 from striate.images.check import check
 from striate.images.imageset import SPLITS, ImageSet
 from striate.images.sources.load import Data, load_images
+from striate.images.sources.named import DATASETS
 from striate.images.split import Splits, load_splits, save_splits, split
 from striate.models.architecture import Architecture, build
 from striate.models.architectures import architecture_named
@@ -102,9 +103,11 @@ def train(
         splits, source = data, None
     else:
         images = load_images(data, data_dir=data_dir, progress=progress)
-        source = str(data) if isinstance(data, str | Path) else None
+        source = _lasting(data)
         splits = split(images, validation=validation, test=test, seed=chosen.seed)
     chosen = plan(chosen, splits.train)
+    if chosen.dropout is None:
+        chosen = replace(chosen, dropout=(own or architecture_named(chosen.architecture or "")).dropout)
     decoded = [decode_all(part, preprocessing_of(chosen), progress=progress) for part in splits]
     broken = {key: reason for part in decoded for key, reason in part.broken.items()}
     _check_readable(splits, decoded, broken, max_broken)
@@ -132,7 +135,7 @@ def train(
             command=command,
             data={
                 "source": source,
-                "data_dir": None if data_dir is None else str(data_dir),
+                "data_dir": None if data_dir is None else str(Path(data_dir).resolve()),
                 "name": splits.train.name,
                 "classes": list(splits.train.classes),
                 "counts": {name: len(part.images) for name, part in zip(SPLITS, decoded, strict=True)},
@@ -300,6 +303,13 @@ def _try_out(own: Architecture, recipe: Recipe, classes: tuple[str, ...]) -> Non
     model = build(own, preprocessing.shape, len(classes), dropout=recipe.dropout)
     with tempfile.TemporaryDirectory(prefix="striate-") as folder:
         Classifier(model, classes, preprocessing).save(Path(folder))
+
+
+def _lasting(data: Data) -> str | None:
+    """Returns how the data can be found again from any working folder; None when it was handed over in Python."""
+    if not isinstance(data, str | Path):
+        return None
+    return data if isinstance(data, str) and data in DATASETS else str(Path(data).resolve())
 
 
 def _together(splits: Splits) -> ImageSet:

@@ -151,7 +151,6 @@ class Run:
         """Returns what comparing needs to know of this run."""
         manifest, recipe = self.manifest, self.recipe
         settings = {"data": manifest.data.get("name"), **flat_settings(recipe), "backend": manifest.backend}
-        settings.pop("name")
         return Contender(
             name=self.name,
             settings=settings,
@@ -246,8 +245,9 @@ class RunStore:
 
 
 def flat_settings(recipe: Recipe) -> dict[str, Any]:
-    """Returns the recipe's fields, the augmentation's own ones beside the others."""
+    """Returns the recipe's name and fields, the augmentation's own ones beside the others."""
     fields: dict[str, Any] = plain(recipe)
+    fields = {"recipe": fields.pop("name"), **fields}
     if isinstance(fields["augment"], dict):
         augment = fields.pop("augment")
         fields.update({f"augment.{name}": value for name, value in augment.items()})

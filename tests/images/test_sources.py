@@ -422,3 +422,17 @@ def test_every_kind_of_source_comes_through_the_one_door(two: Path):
 def test_one_picture_is_not_a_data_set(two: Path):
     with pytest.raises(DataError, match="A single file that is not a table"):
         load_images(two / "a.png")
+
+
+def test_what_keras_load_data_returns_is_taken_with_its_test_split() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 4, 4, 3), np.uint8)
+    labels = np.arange(12).reshape(-1, 1) % 3
+    images = load_images(((pixels[:9], labels[:9]), (pixels[9:], labels[9:])))
+    assert images.given.tolist() == ["train"] * 9 + ["test"] * 3
+    assert images.labels.tolist() == [0, 1, 2] * 4
+    assert np.array_equal(images.read(11), pixels[11])
+
+
+def test_a_tuple_of_something_else_says_what_was_expected() -> None:
+    with pytest.raises(DataError, match=r"Expected: \(pixels, labels\), or"):
+        load_images((np.zeros((2, 4, 4), np.uint8), [0, 1], [2]))

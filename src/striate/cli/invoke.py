@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import click
 
+from striate.environment import refuse_shadows
 from striate.errors import StriateError
 
 BUG = 70  # EX_SOFTWARE of sysexits.h
@@ -21,8 +22,10 @@ def invoke(verb: str, module: str, arguments: Sequence[str]) -> int:
     debug = "--debug" in arguments
     if not debug:
         warnings.simplefilter("ignore")
-    command: click.Command = getattr(importlib.import_module(f"striate.cli.{module}"), verb)
     try:
+        if verb != "doctor":  # which explains them all
+            refuse_shadows()
+        command: click.Command = getattr(importlib.import_module(f"striate.cli.{module}"), verb)
         result = command.main(list(arguments), prog_name=f"striate {verb}", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except StriateError as error:
@@ -33,7 +36,9 @@ def invoke(verb: str, module: str, arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         print("Stopped.", file=sys.stderr)  # noqa: T201
         return 130
-    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+    except SystemExit:  # click's answer when the reader of our output has gone, as `head` does
+        return 0
+    except BrokenPipeError:  # the same, met outside click
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:  # disk full, permission denied, …

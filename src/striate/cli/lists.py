@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from striate.cli import options
+
+if TYPE_CHECKING:
+    from striate.runs import Run
 
 
 @click.command(context_settings=options.CONTEXT)
@@ -105,22 +108,7 @@ def runs(runs: Path, as_json: bool, quiet: bool, debug: bool) -> None:
     from striate.evaluation.plots import percent
     from striate.runs import RunStore
 
-    rows: list[dict[str, Any]] = []
-    for run in RunStore(runs).list():
-        state = run.state
-        whole = state in ("finished", "interrupted")
-        rows.append(
-            {
-                "run": str(run.path),
-                "state": state,
-                "data": run.manifest.data["name"] if state != "unfinished" else None,
-                "architecture": run.recipe.architecture,
-                "recipe": run.recipe.name,
-                "accuracy": run.report.accuracy if whole else None,
-                "interval": list(run.report.interval) if whole else None,
-                "n": run.report.n if whole else None,
-            }
-        )
+    rows = [_row(run) for run in RunStore(runs).list()]
     if as_json:
         print_json(rows)
     elif not rows:
@@ -135,11 +123,30 @@ def runs(runs: Path, as_json: bool, quiet: bool, debug: bool) -> None:
                     Path(str(row["run"])).name,
                     row["state"],
                     row["data"] or "",
-                    row["architecture"],
-                    row["recipe"],
+                    row["architecture"] or "",
+                    row["recipe"] or "",
                     "" if row["accuracy"] is None else f"{row['accuracy']:.2%}".replace("%", " %"),
                     "" if row["interval"] is None else " … ".join(map(percent, row["interval"])),
                 )
                 for row in rows
             ],
         )
+
+
+def _row(run: Run) -> dict[str, Any]:
+    """Returns what is known of a run; one that is unfinished or damaged must not hide the others."""
+    from striate.errors import StriateError
+
+    row: dict[str, Any] = {"run": str(run.path), "state": "damaged"}
+    row |= dict.fromkeys(("data", "architecture", "recipe", "accuracy", "interval", "n"))
+    try:
+        row["state"] = run.state
+        row |= {"architecture": run.recipe.architecture, "recipe": run.recipe.name}
+        if run.state != "unfinished":
+            row["data"] = run.manifest.data["name"]
+        if run.state in ("finished", "interrupted"):
+            report = run.report
+            row |= {"accuracy": report.accuracy, "interval": list(report.interval), "n": report.n}
+    except StriateError:
+        row["state"] = "damaged"
+    return row

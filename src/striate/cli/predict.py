@@ -67,7 +67,7 @@ def find_classifier(run: str, runs: Path) -> Any:
 
 def _summary(item: Any, top: int | None) -> dict[str, Any]:
     return {
-        "source": item.source,
+        "source": printable(item.source),
         "label": item.label,
         "confidence": item.confidence,
         "probabilities": dict(list(item.probabilities.items())[:top]),
@@ -84,4 +84,4 @@ def _write(path: Path, found: list[Any], classes: tuple[str, ...]) -> None:
         for item in found:
             shares = [f"{item.probabilities[name]:.6g}" if item.label else "" for name in classes]
             confidence = "" if item.confidence is None else f"{item.confidence:.6g}"
-            rows.writerow((item.source, item.label or "", confidence, *shares, item.error or ""))
+            rows.writerow((printable(item.source), item.label or "", confidence, *shares, item.error or ""))

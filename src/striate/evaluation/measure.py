@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.classifier import Classifier
-from striate.errors import DataError, nearest
+from striate.errors import ClassifierError, DataError, nearest
 from striate.evaluation.report import Report, make_report
 from striate.files import writing
 from striate.images.cache import Decoded, decode_all
@@ -53,11 +53,22 @@ def evaluate(classifier: Classifier, images: ImageSet, *, split: str = "all", pr
 def measure(
     classifier: Classifier, images: ImageSet | Decoded, *, split: str = "all", progress: Progress = SILENT
 ) -> Measured:
-    """Returns the same with the pictures and predictions beside the report; takes decoded pictures as well."""
+    """Returns the same with the pictures and predictions beside the report; takes decoded pictures as well.
+
+    Raises:
+        DataError: as above.
+        ClassifierError: the network's answers are not finite.
+    """
     if isinstance(images, ImageSet):
         images = decode_all(with_classes(images, classifier.classes), classifier.preprocessing, progress=progress)
     with progress.task(f"measuring on {split}", len(images.images), "pictures") as task:
         rows = classifier.log_probabilities(images.pixels, advance=task.advance)
+    if not np.isfinite(rows).all():
+        raise ClassifierError(
+            "The network's answers are not finite numbers",
+            received=f"{int(np.sum(~np.isfinite(rows).all(axis=1))):,} of {len(rows):,} {split} pictures",
+            hint="--precision float32, or a lower --lr",
+        )
     report = make_report(images.images.name, split, classifier.classes, images.images.keys, images.images.labels, rows)
     return Measured(report, images, rows.argmax(axis=1), np.exp(rows.max(axis=1)))
 

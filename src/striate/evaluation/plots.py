@@ -121,7 +121,10 @@ def confusion(report: Report) -> Figure:
         axes.spines[:].set_visible(False)
         ticks = np.arange(len(names))
         size = 10 if len(names) <= 30 else max(3, 300 / len(names))
-        axes.set_xticks(ticks, names, rotation=45, ha="right", rotation_mode="anchor", fontsize=size)
+        if max(map(len, names)) <= 3 and len(names) <= 30:
+            axes.set_xticks(ticks, names, fontsize=size)
+        else:
+            axes.set_xticks(ticks, names, rotation=45, ha="right", rotation_mode="anchor", fontsize=size)
         axes.set_yticks(ticks, names, fontsize=size)
         axes.tick_params(length=0)
         axes.set(xlabel="predicted", ylabel="true", title=f"Confusion matrix, {report.n:,} pictures")
@@ -181,11 +184,11 @@ def right_and_wrong(measured: Measured, count: int = 24) -> tuple[NDArray[np.int
     return right, wrong[np.argsort(-measured.confidence[wrong], kind="stable")][:count]
 
 
-def percent(share: float) -> str:
+def percent(share: float, digits: int = 1) -> str:
     """Returns 0..1 as a percentage that never rounds up to certainty: 0.99996 is "99.9 %", not "100.0 %"."""
-    return (
-        f"{math.floor(share * 1000) / 10:.1f} %" if share > 0.999 and share < 1 else f"{share:.1%}".replace("%", " %")
-    )
+    if share < 1 and round(share * 100, digits) == 100:
+        share = math.floor(share * 100 * 10**digits) / 10**digits / 100
+    return f"{share:.{digits}%}".replace("%", " %")
 
 
 def _whole_epochs(axes: Any, numbers: list[int]) -> None:

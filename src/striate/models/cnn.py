@@ -31,7 +31,11 @@ def build_cnn(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
 
 
 def build_cnn_small(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
-    """Returns one convolution of 32 5×5 filters, pooling, 128 units and a linear last layer (the digits tutorial)."""
+    """Returns the digits tutorial's network: 32 5×5 filters, pooling, dropout, 128 units and a linear last layer.
+
+    Of the dropout rates 0.2, 0.3 and 0.4 none was better on validation pictures than the noise of three seeds
+    (0.9861, 0.9862 and 0.9861 on MNIST); the table has the middle one.
+    """
     pictures = keras.Input(shape, name="pictures")
     x = layers.Rescaling(1 / 255, name="rescale")(pictures)
     x = _pooling(_convolution(x, 32, 5, "conv"), "features")
@@ -70,4 +74,5 @@ CNN_SMALL = Architecture(
     year=1989,
     source="the digits tutorial",
     story="The smallest network that shows what a convolution is good for.",
+    dropout=0.3,
 )

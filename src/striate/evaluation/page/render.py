@@ -76,6 +76,7 @@ def save_page(path: Path, facts: Facts, history: History | None, measured: Measu
         facts=facts,
         report=report,
         verdict=verdict(report),
+        digits=_digits(report.n),
         pairs=confused_pairs(report),
         curves=_figure(plots.curves(history)) if history and history.epochs else None,
         history=history,
@@ -90,11 +91,17 @@ def save_page(path: Path, facts: Facts, history: History | None, measured: Measu
     write_text(path, page)
 
 
+def _digits(n: int) -> int:
+    """Returns how many decimals of a percentage n pictures can carry."""
+    return 2 if n >= 5000 else 1
+
+
 def verdict(report: Report) -> str:
     """Returns the result in one sentence."""
     low, high = report.interval
+    share = plots.percent(report.accuracy, _digits(report.n))
     return (
-        f"Answers {plots.percent(report.accuracy)} of the {report.n:,} {report.split} pictures rightly; "
+        f"Answers {share} of the {report.n:,} {report.split} pictures rightly; "
         f"on pictures like these, expect between {plots.percent(low)} and {plots.percent(high)}."
     )
 

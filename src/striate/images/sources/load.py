@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from striate.errors import DataError, nearest
 from striate.images.imageset import ImageSet
@@ -24,8 +25,9 @@ def load_images(data: Data, *, data_dir: str | Path | None = None, progress: Pro
 
     Args:
         data: the name of a data set (`digits`, `mnist`, …), a folder with a folder per class, a CSV table, a pair
-            (pixels, labels) of arrays, or an ImageSet, which is returned as it is. A folder that happens to be
-            called like a data set is reached as `./digits`, or as a Path.
+            (pixels, labels) of arrays, two such pairs for training and test (as Keras' own `load_data()` returns
+            them), or an ImageSet, which is returned as it is. A folder that happens to be called like a data set is
+            reached as `./digits`, or as a Path.
         data_dir: where named data sets lie or are put.
         progress: told the bytes of a download.
 
@@ -35,8 +37,7 @@ def load_images(data: Data, *, data_dir: str | Path | None = None, progress: Pro
     if isinstance(data, ImageSet):
         return data
     if isinstance(data, tuple):
-        pixels, labels = data
-        return from_arrays(np.asarray(pixels), labels)
+        return _from_tuple(data)
     if isinstance(data, str) and data in DATASETS:  # a Path is a path: Path("./digits") has lost its dot
         return load_named(data, None if data_dir is None else Path(data_dir), progress=progress)
     path = Path(data)
@@ -57,3 +58,20 @@ def load_images(data: Data, *, data_dir: str | Path | None = None, progress: Pro
         expected="a folder with a folder per class, a CSV table, or one of " + ", ".join(DATASETS),
         hint=near,
     )
+
+
+def _from_tuple(data: tuple[Any, ...]) -> ImageSet:
+    pairs = data if all(isinstance(part, tuple) for part in data) else (data,)
+    if not 1 <= len(pairs) <= 2 or any(len(pair) != 2 for pair in pairs):
+        raise DataError(
+            "Not a tuple of pictures and labels",
+            received=f"{len(data)} parts",
+            expected="(pixels, labels), or ((pixels, labels), (test pixels, test labels))",
+        )
+    (pixels, labels), *rest = ((np.asarray(pixels), _flat(np.asarray(labels))) for pixels, labels in pairs)
+    return from_arrays(pixels, labels, test=rest[0] if rest else None)
+
+
+def _flat(labels: NDArray[Any]) -> NDArray[Any]:
+    """Returns a column of labels, as Keras' CIFAR comes with, as a row."""
+    return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
