@@ -17,7 +17,7 @@ import tempfile
 import time
 
 from striate.environment import backend_choice, version_of
-from striate.experiment import machine
+from striate.machine import machine
 
 COMMANDS = {
     "python -c pass": ["-c", "pass"],

@@ -20,11 +20,11 @@ import numpy as np
 
 from striate.backend import keras, set_seed
 from striate.config import replace
-from striate.experiment import machine
 from striate.images.cache import Decoded, decode_all
 from striate.images.pixels import Preprocessing
 from striate.images.sources.load import load_images
 from striate.images.split import split
+from striate.machine import machine
 from striate.models.architecture import build
 from striate.models.architectures import ARCHITECTURES
 from striate.training.plan import plan

@@ -11,9 +11,9 @@ import striate
 
 SOURCE = Path(striate.__file__).parent
 FLOORS = {
-    **dict.fromkeys(("errors", "config", "files", "progress", "environment", "backend", "history"), 1),
+    **dict.fromkeys(("errors", "config", "files", "progress", "environment", "backend", "history", "machine"), 1),
     **dict.fromkeys(("images", "models"), 2),
-    **dict.fromkeys(("network", "classifier"), 3),
+    **dict.fromkeys(("network", "prediction", "classifier"), 3),
     **dict.fromkeys(("training", "evaluation"), 4),
     "runs": 5,
     **dict.fromkeys(("experiment", "doctor"), 6),
@@ -22,7 +22,7 @@ FLOORS = {
 }
 """Module or package directly below striate → its floor."""
 
-NEIGHBOURS = {("classifier", "network")}
+NEIGHBOURS = {("classifier", "network"), ("classifier", "prediction")}
 """Who may import whom on the same floor, beside the ground floor, whose modules all may."""
 
 

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from striate.classifier import Classifier, Prediction, Predictions
+    from striate.classifier import Classifier
     from striate.errors import StriateError
     from striate.evaluation.compare import compare
     from striate.evaluation.measure import evaluate
     from striate.evaluation.report import Report
-    from striate.experiment import train
+    from striate.experiment.flow import train
     from striate.images.augment import Augment
     from striate.images.imageset import ImageSet
     from striate.images.pixels import Preprocessing
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from striate.images.split import Splits, split
     from striate.models.architecture import Architecture
     from striate.models.architectures import ARCHITECTURES
+    from striate.prediction import Prediction, Predictions
     from striate.runs import Run, RunStore
     from striate.training.recipe import Recipe
     from striate.training.recipes import RECIPES
@@ -43,8 +44,8 @@ _HOMES = {
     "Augment": "striate.images.augment",
     "Classifier": "striate.classifier",
     "ImageSet": "striate.images.imageset",
-    "Prediction": "striate.classifier",
-    "Predictions": "striate.classifier",
+    "Prediction": "striate.prediction",
+    "Predictions": "striate.prediction",
     "Preprocessing": "striate.images.pixels",
     "RECIPES": "striate.training.recipes",
     "Recipe": "striate.training.recipe",
@@ -58,7 +59,7 @@ _HOMES = {
     "from_arrays": "striate.images.sources.arrays",
     "load_images": "striate.images.sources.load",
     "split": "striate.images.split",
-    "train": "striate.experiment",
+    "train": "striate.experiment.flow",
 }
 
 __all__ = [

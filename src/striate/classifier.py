@@ -9,9 +9,9 @@ On disk it is a folder that can be moved anywhere on its own:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
@@ -20,12 +20,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 
 from striate.config import config, from_json
-from striate.errors import ClassifierError, ConfigError, DataError, PictureError, printable
+from striate.errors import ClassifierError, ConfigError, DataError, PictureError
 from striate.files import sha256, write_json
 from striate.images.imageset import Picture
 from striate.images.pixels import Preprocessing
-from striate.images.sources.expand import expand
+from striate.images.sources.given import listed
 from striate.network import load_network, save_network
+from striate.prediction import Prediction, Predictions
 from striate.progress import SILENT, Progress
 
 FORMAT = 1
@@ -55,54 +56,6 @@ class Manifest:
     temperature: float
     sha256: dict[str, str]
     made_with: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the classifier says about one picture.
-
-    Attributes:
-        source: where the picture came from.
-        label: the most probable class; None when the picture could not be decoded.
-        confidence: its probability, 0..1.
-        probabilities: class name → probability, most probable first.
-        error: why there is no label.
-    """
-
-    source: str
-    label: str | None
-    confidence: float | None
-    probabilities: dict[str, float]
-    error: str | None = None
-
-    def __str__(self) -> str:
-        if self.label is None:
-            return f"{self.source}: {self.error}"
-        rest = [f"{name} {share:.1%}" for name, share in list(self.probabilities.items())[1:4]]
-        return f"{self.label} {self.confidence:.1%}" + (f" ({', '.join(rest)})" if rest else "")
-
-
-class Predictions(Sequence[Prediction]):
-    """Predictions in the order of the pictures; as an array, the labels (so scikit-learn's metrics take it)."""
-
-    def __init__(self, items: Iterable[Prediction]) -> None:
-        self._items = list(items)
-
-    @overload
-    def __getitem__(self, index: int) -> Prediction: ...
-    @overload
-    def __getitem__(self, index: slice) -> Predictions: ...
-    def __getitem__(self, index: int | slice) -> Prediction | Predictions:
-        return Predictions(self._items[index]) if isinstance(index, slice) else self._items[index]
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.array([item.label or "" for item in self._items], dtype=np.str_ if dtype is None else dtype)
-
-    def __repr__(self) -> str:
-        return "\n".join(printable(str(item) if item.error else f"{item.source}: {item}") for item in self._items)
 
 
 class Classifier:
@@ -152,7 +105,7 @@ class Classifier:
             PictureError: the one picture cannot be decoded. Among several, such a picture has `error` set instead.
             DataError: a folder or glob without a file, or an array of another shape or type.
         """
-        names, sources, several = _listed(pictures)
+        names, sources, several = listed(pictures)
         found = Predictions(self.stream(sources, names, progress=progress))
         if several:
             return found
@@ -186,7 +139,7 @@ class Classifier:
         Raises:
             PictureError: a picture cannot be decoded (there is no row that could stand for it).
         """
-        names, sources, _ = _listed(pictures)
+        names, sources, _ = listed(pictures)
         decoded = [self._decoded(source) for source in sources]
         for name, pixels in zip(names, decoded, strict=True):
             if isinstance(pixels, str):
@@ -297,31 +250,6 @@ class Classifier:
         return Prediction(name, self.classes[order[0]], float(row[order[0]]), shares)
 
 
-def _listed(pictures: Any) -> tuple[list[str], list[Picture], bool]:
-    """Returns names, decodable sources, and whether several pictures were meant."""
-    if isinstance(pictures, bytes):
-        return ["bytes"], [pictures], False
-    if isinstance(pictures, np.ndarray):
-        if pictures.ndim == 4 or (pictures.ndim == 3 and pictures.shape[2] not in (1, 3, 4)):
-            return [f"picture {index}" for index in range(len(pictures))], list(pictures), True
-        return ["array"], [pictures], False
-    if isinstance(pictures, str | Path):
-        paths = expand([pictures])
-        return [str(path) for path in paths], list(paths), len(paths) != 1 or paths[0] != Path(pictures)
-    names: list[str] = []
-    sources: list[Picture] = []
-    if not isinstance(pictures, Iterable):
-        raise DataError("Not pictures", received=type(pictures).__name__, expected="paths, bytes or arrays")
-    for item in pictures:
-        if not isinstance(item, str | Path | bytes | np.ndarray):
-            raise DataError("Not a picture", received=type(item).__name__, expected="a path, bytes or an array")
-        found = _listed(item)
-        numbers = range(len(names), len(names) + len(found[1]))
-        names += found[0] if isinstance(item, str | Path) else [f"picture {number}" for number in numbers]
-        sources += found[1]
-    return names, sources, True
-
-
 def _padded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Returns the batch filled up to a power of two, so that a backend compiles few shapes."""
     size = 1 << (len(pixels) - 1).bit_length()
@@ -352,8 +280,6 @@ def _manifest(path: Path) -> Manifest:
 
 
 def _format_number(text: bytes) -> int | None:
-    import json
-
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

@@ -11,6 +11,9 @@ from striate.models.mlp import MLP
 ARCHITECTURES: dict[str, Architecture] = {row.name: row for row in (MLP, LENET, CNN_SMALL, CNN)}
 """Name → architecture, in the order of their story."""
 
+DEFAULT = CNN.name
+"""The network trained when none is named: small enough for a laptop, and sees edges before it sees pixels."""
+
 
 def architecture_named(name: str | Architecture) -> Architecture:
     """Returns the architecture of that name; a value is returned as it is.

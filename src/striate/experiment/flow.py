@@ -1,0 +1,173 @@
+"""The whole flow in one function."""
+
+from __future__ import annotations
+
+import datetime
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from striate.classifier import Classifier
+from striate.config import replace
+from striate.errors import TrainingError
+from striate.experiment.pictures import prepare, save_broken
+from striate.experiment.results import save_report_page, save_results
+from striate.files import write_json
+from striate.history import HistoryFile
+from striate.images.imageset import SPLITS
+from striate.images.sources.load import Data
+from striate.images.split import Splits, save_splits
+from striate.machine import machine, versions
+from striate.models.architecture import Architecture, build
+from striate.models.architectures import ARCHITECTURES, DEFAULT, architecture_named
+from striate.progress import SILENT, Progress
+from striate.runs import FORMAT, Manifest, Run, RunStore
+from striate.training.plan import preprocessing_of
+from striate.training.recipe import Recipe
+from striate.training.recipes import recipe_named
+
+MAX_BROKEN = 0.2  # share of unreadable pictures above which a training does not begin
+
+
+def train(
+    data: Data | Splits,
+    *,
+    architecture: str | Architecture | None = None,
+    recipe: str | Path | Recipe = "default",
+    name: str | None = None,
+    runs: str | Path = "runs",
+    data_dir: str | Path | None = None,
+    validation: float = 0.1,
+    test: float = 0.2,
+    max_broken: float = MAX_BROKEN,
+    progress: Progress = SILENT,
+    command: str = "",
+    **changes: Any,
+) -> Run:
+    """Returns a finished run: a trained classifier, its report and all that led to it, in a folder.
+
+    Args:
+        data: what `load_images` takes, or splits made before.
+        architecture: the network; by default the recipe's, or one that suits the data.
+        recipe: the name of a recipe, a recipe.json, or a Recipe.
+        name: of the run's folder; by default made from data, network and a number.
+        runs: the folder of runs.
+        data_dir: where named data sets lie or are put.
+        validation: share of the pictures to choose by, unless the data brings its own.
+        test: share to measure on, unless the data brings its own.
+        max_broken: share of unreadable pictures above which nothing is trained.
+        progress: shows what happens.
+        command: the command line that repeats the run, for its report.
+        **changes: fields of the recipe to set otherwise (epochs=…, batch=…, dropout=…, seed=…, …).
+
+    Raises:
+        StriateError: bad data, names or settings, before anything is written; TrainingError when the loss was never
+            finite (the run's folder then says so).
+    """
+    began = time.perf_counter()
+    started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    store = RunStore(runs)
+    store.check_free(name)
+    chosen, network = _choose(recipe, architecture, changes)
+    pictures = prepare(
+        data,
+        chosen,
+        data_dir=data_dir,
+        validation=validation,
+        test=test,
+        max_broken=max_broken,
+        progress=progress,
+    )
+    chosen = pictures.recipe
+    classes = pictures.splits.train.classes
+    read = time.perf_counter()
+
+    from striate.backend import CHOICE, devices
+    from striate.training.train import fit
+
+    _try_out(network, chosen, classes)
+    run = store.create(name, f"{pictures.splits.train.name}-{network.name}")
+    write_json(run.path / "recipe.json", chosen)
+    save_splits(pictures.splits, run.path / "split.csv")
+    if pictures.broken:
+        save_broken(pictures.broken, run.path / "broken.csv")
+    record = HistoryFile(run.path / "history.csv")
+
+    def manifest(**outcome: Any) -> Manifest:
+        return Manifest(
+            format=FORMAT,
+            name=run.name,
+            command=command,
+            data={
+                "source": pictures.source,
+                "data_dir": None if data_dir is None else str(Path(data_dir).resolve()),
+                "name": pictures.splits.train.name,
+                "classes": list(classes),
+                "counts": {name: len(part) for name, part in zip(SPLITS, pictures.splits, strict=True)},
+                "fingerprint": pictures.fingerprint,
+            },
+            architecture=network.name,
+            seed=chosen.seed,
+            backend=CHOICE.name,
+            device=", ".join(devices()),
+            versions=versions(),
+            machine=machine(),
+            started=started,
+            epochs=len(run.epochs),
+            findings=pictures.findings,
+            **outcome,
+        )
+
+    try:
+        trained = fit(
+            pictures.parts[0],
+            pictures.parts[1],
+            chosen,
+            architecture=network,
+            progress=progress,
+            record=record.append,
+        )
+    except TrainingError as error:
+        seconds = {"total": time.perf_counter() - began}
+        failed = manifest(state="failed", reason=str(error), parameters=0, seconds=seconds, kept=0)
+        write_json(run.path / "run.json", failed)
+        raise
+    learnt = time.perf_counter()
+    trained.classifier.save(run.path / "classifier")
+    measured = save_results(run, trained, pictures.parts, progress)
+    done = manifest(
+        state="interrupted" if trained.interrupted else "finished",
+        reason=None,
+        parameters=int(trained.classifier.model.count_params()),
+        seconds={
+            "reading": read - began,
+            "training": learnt - read,
+            "measuring": time.perf_counter() - learnt,
+            "total": time.perf_counter() - began,
+        },
+        kept=trained.history.kept,
+    )
+    save_report_page(run, done, chosen, trained.history, measured)
+    write_json(run.path / "run.json", done)
+    return Run(run.path, trained.classifier)
+
+
+def _choose(
+    recipe: str | Path | Recipe, architecture: str | Architecture | None, changes: dict[str, Any]
+) -> tuple[Recipe, Architecture]:
+    """Returns the recipe with its changes and the network it trains; a typo is told before any data is read."""
+    chosen = recipe_named(recipe)
+    network = architecture_named(architecture or chosen.architecture or DEFAULT)
+    chosen = replace(chosen, "the recipe", **{**changes, "architecture": network.name})
+    return (chosen if chosen.dropout is not None else replace(chosen, dropout=network.dropout)), network
+
+
+def _try_out(network: Architecture, recipe: Recipe, classes: tuple[str, ...]) -> None:
+    """Builds and saves a user's own network untrained, so that what it lacks is told before the training."""
+    if ARCHITECTURES.get(network.name) is network:
+        return
+    preprocessing = preprocessing_of(recipe)
+    model = build(network, preprocessing.shape, len(classes), dropout=recipe.dropout)
+    with tempfile.TemporaryDirectory(prefix="striate-") as folder:
+        Classifier(model, classes, preprocessing).save(Path(folder))

@@ -1,0 +1,132 @@
+"""The first half of the flow: from what a user names to decoded, checked, divided pictures and a planned recipe."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from dataclasses import replace as dataclass_replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from striate.errors import DataError
+from striate.files import writing
+from striate.images.cache import Decoded, decode_all
+from striate.images.check import Finding, check
+from striate.images.imageset import ImageSet
+from striate.images.sources.load import Data, load_images
+from striate.images.sources.named import DATASETS
+from striate.images.split import Splits, split
+from striate.progress import Progress
+from striate.training.plan import plan, preprocessing_of
+from striate.training.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Everything a training needs of its pictures.
+
+    Attributes:
+        recipe: planned, see plan.plan.
+        parts: train, validation and test, decoded, without the unreadable ones.
+        broken: key → reason, of the unreadable ones.
+        findings: what is remarkable about the set.
+        source: how to find it again; None when it was handed over in Python.
+        fingerprint: of the whole set, unreadable pictures included.
+    """
+
+    recipe: Recipe
+    parts: tuple[Decoded, Decoded, Decoded]
+    broken: dict[str, str]
+    findings: tuple[Finding, ...]
+    source: str | None
+    fingerprint: str
+
+    @property
+    def splits(self) -> Splits:
+        """The usable pictures of each split."""
+        return Splits(*(part.images for part in self.parts))
+
+
+def prepare(
+    data: Data | Splits,
+    recipe: Recipe,
+    *,
+    data_dir: str | Path | None,
+    validation: float,
+    test: float,
+    max_broken: float,
+    progress: Progress,
+) -> Prepared:
+    """Returns the pictures, ready to train on; the arguments are those of flow.train.
+
+    Raises:
+        DataError: nothing there, too little, or too much of it unreadable.
+    """
+    if isinstance(data, Splits):
+        splits, source = data, None
+    else:
+        images = load_images(data, data_dir=data_dir, progress=progress)
+        splits, source = split(images, validation=validation, test=test, seed=recipe.seed), _lasting(data)
+    planned = plan(recipe, splits.train)
+    form = preprocessing_of(planned)
+    train, chosen_by, measured_on = (decode_all(part, form, progress=progress) for part in splits)
+    parts = (train, chosen_by, measured_on)
+    broken = {key: reason for part in parts for key, reason in part.broken.items()}
+    _check_readable(splits, parts, broken, max_broken)
+    whole = _together(splits)
+    findings = tuple(check(whole, broken))
+    for finding in findings:
+        progress.say(f"{finding.severity}: {finding.message}. {finding.fix[0].upper()}{finding.fix[1:]}.")
+    return Prepared(planned, parts, broken, findings, source, whole.fingerprint())
+
+
+def save_broken(broken: dict[str, str], path: Path) -> None:
+    """Writes one row per unreadable picture: key, reason."""
+    with writing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(("key", "reason"))
+        rows.writerows(broken.items())
+
+
+def _check_readable(splits: Splits, decoded: tuple[Decoded, ...], broken: dict[str, str], limit: float) -> None:
+    total = sum(map(len, splits))
+    if len(broken) > limit * total:
+        some = "; ".join(f"{key}: {reason}" for key, reason in list(broken.items())[:3])
+        raise DataError(
+            f"{len(broken):,} of {total:,} pictures cannot be read, more than the limit of {limit:.0%}",
+            received=some + (" …" if len(broken) > 3 else ""),
+            hint=f"repair them (striate data lists all), or --max-broken {min(1, len(broken) / total + 0.01):.2f}",
+        )
+    for part, purpose in ((decoded[0], "train on"), (decoded[1], "choose by"), (decoded[2], "measure on")):
+        counts = part.images.counts()
+        empty = [label for label, number in counts.items() if not number]
+        if not any(counts.values()) or (empty and part is decoded[0]):
+            raise DataError(
+                f"The class {empty[0]!r} has no readable picture to {purpose}",
+                hint="add pictures, or remove the class",
+            )
+
+
+def _lasting(data: Data) -> str | None:
+    """Returns how the data can be found again from any working folder; None when it was handed over in Python."""
+    if not isinstance(data, str | Path):
+        return None
+    return data if isinstance(data, str) and data in DATASETS else str(Path(data).resolve())
+
+
+def _together(splits: Splits) -> ImageSet:
+    """Returns what the whole set's checks need: all keys and labels (the pictures themselves stay apart)."""
+    sources: Any
+    if isinstance(splits.train.sources, np.ndarray):
+        sources = np.concatenate([np.asarray(part.sources) for part in splits])
+    else:
+        sources = [picture for part in splits for picture in part.sources]
+    return dataclass_replace(
+        splits.train,
+        labels=np.concatenate([part.labels for part in splits]),
+        keys=np.concatenate([part.keys for part in splits]),
+        given=np.concatenate([part.given for part in splits]),
+        sources=sources,
+    )

@@ -1,0 +1,51 @@
+"""What the computer and its software are, for manifests and benchmarks."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from striate.environment import version_of
+
+PACKAGES = (
+    "striate",
+    "keras",
+    "tensorflow",
+    "jax",
+    "torch",
+    "numpy",
+    "pillow",
+    "opencv-python-headless",
+    "scikit-learn",
+)
+"""Distributions whose versions a run records."""
+
+
+def versions() -> dict[str, str]:
+    """Returns package → version for those of PACKAGES that are installed."""
+    return {package: version for package in PACKAGES if (version := version_of(package))}
+
+
+def machine() -> dict[str, Any]:
+    """Returns what the computer is: system, processor, cores, memory in GiB, Python."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except (AttributeError, ValueError, OSError):
+        memory = 0.0
+    return {
+        "system": platform.system(),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gib": round(memory, 1),
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as file:
+            return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
