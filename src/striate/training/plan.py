@@ -16,7 +16,11 @@ from striate.images.pixels import FORMATS, Preprocessing
 from striate.training.recipe import Recipe
 
 SAMPLE = 200  # pictures looked at to choose size and channels
-SIDES = (32, 48, 64, 96)  # sizes offered for pictures that differ in size, pixels
+SIDES = (
+    32,
+    48,
+    64,
+)  # sizes offered for pictures that differ in size, pixels; 96 costs a laptop 2.5 times as much as 64
 BUDGET = 320_000  # pictures to train on in all, when the epochs are open
 
 
