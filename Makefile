@@ -46,7 +46,7 @@ bench: $(VENV)/dev.stamp  ## the benchmarks, JSON beside them
 	$(BIN)/python benchmarks/start_up.py > benchmarks/results/start_up.json
 
 proof: $(VENV)/dev.stamp  ## the stories at full size, on the real data in STRIATE_TEST_DATA (about 20 minutes)
-	$(BIN)/python -m pytest -m slow --override-ini addopts=--import-mode=importlib
+	$(BIN)/python -m pytest -m slow
 
 lock: $(VENV)/dev.stamp  ## resolve the dependencies anew
 	$(PIP) uv
