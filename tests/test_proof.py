@@ -28,7 +28,7 @@ def striate(*words: object, folder: Path, **environment: str) -> Any:
 
 
 def test_the_digits_tutorial_reaches_its_accuracy(test_data: Path, tmp_path: Path) -> None:
-    words = "train mnist --arch cnn-small --recipe classic --epochs 10 --batch 200".split()
+    words = ["train", "mnist", "--arch", "cnn-small", "--recipe", "classic", "--epochs", "10", "--batch", "200"]
     said = striate(*words, "--data-dir", test_data, folder=tmp_path)
     assert said["epochs"] == 10
     assert said["test"]["n"] == 10_000
@@ -47,7 +47,7 @@ def test_dropout_closes_the_gap_on_clothes(test_data: Path, tmp_path: Path) -> N
 
 
 def test_cats_and_dogs_beats_three_quarters_and_a_cat_is_a_cat(test_data: Path, tmp_path: Path) -> None:
-    words = "--arch cnn --size 64 --recipe classic --epochs 10 --name pets".split()
+    words = ["--arch", "cnn", "--size", "64", "--recipe", "classic", "--epochs", "10", "--name", "pets"]
     said = striate("train", test_data / "cats_dogs", *words, folder=tmp_path)
     assert said["test"]["n"] == 2000
     assert said["test"]["accuracy"] > 0.75
