@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from striate.evaluation.page.render import TABLE_CLASSES, Facts, confused_pairs, save_page, verdict
-from striate.evaluation.plots import percent
+from striate.evaluation.page.render import _percent as percent
 from striate.images.check import Finding
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -155,7 +155,7 @@ def test_the_table_of_confusions_holds_the_reports_numbers(forge, tmp_path):
 def test_a_page_without_errors_says_none(forge, tmp_path):
     page = _page(tmp_path, forge(["a", "b"], errors=False))
     assert "Nothing was taken for anything else." in page
-    assert "<b>100.0 %</b>" in page
+    assert "<b>100.0\N{NO-BREAK SPACE}%</b>" in page
     assert page.count('<p class="note">None.</p>') == 1
 
 

@@ -46,36 +46,32 @@ def _print(found: Comparison) -> None:
     from striate.cli.screen import print_table
     from striate.evaluation.plots import percent
 
-    columns = ["run", ">test accuracy", ">95 % interval", ">loss"]
-    columns += [">train − val", ">epochs", ">weights", ">seconds"]
-    print_table(
-        columns,
-        [
-            (
-                one.name,
-                f"{one.report.accuracy:.2%}".replace("%", " %"),
-                f"{percent(one.report.interval[0])} … {percent(one.report.interval[1])}",
-                f"{one.report.loss:.4f}",
-                f"{one.gap:+.2%}".replace("%", " %"),
-                f"{len(one.epochs)}",
-                f"{one.parameters:,}",
-                f"{one.seconds:.0f}",
-            )
-            for one in found.contenders
-        ],
-    )
-    click.echo(
-        "train − val: accuracy on training minus validation pictures in the last epoch; large means overfitting.\n"
-    )
+    table: dict[str, list[str]] = {
+        "test accuracy": [percent(one.report.accuracy, 2) for one in found.contenders],
+        "95 % interval": [" … ".join(map(percent, one.report.interval)) for one in found.contenders],
+        "test pictures": [f"{one.report.n:,}" for one in found.contenders],
+        "loss": [f"{one.report.loss:.4f}" for one in found.contenders],
+        "training − validation": [_points(one.gap) for one in found.contenders],
+        "epochs": [str(len(one.epochs)) for one in found.contenders],
+        "weights": [f"{one.parameters:,}" for one in found.contenders],
+        "training time": [f"{one.seconds:.0f} s" for one in found.contenders],
+    }
+    columns = ["", *(f">{one.name}" for one in found.contenders)]
+    print_table(columns, [(name, *values) for name, values in table.items()])
+    click.echo("training − validation: difference of accuracy in the last epoch; large means overfitting.\n")
     if found.differing:
         rows = [(name.replace("_", " "), *values) for name, values in found.differing.items()]
         print_table(["setting", *(one.name for one in found.contenders)], rows)
     for pair in found.pairs:
         click.echo(printable(f"{pair.a} → {pair.b}: {pair.verdict}"))
         if pair.paired:
+            low, high = pair.paired.interval
             click.echo(
-                f"  difference {pair.paired.difference:+.2%}, 95 % interval {pair.paired.interval.low:+.2%} to "
-                f"{pair.paired.interval.high:+.2%}; McNemar p = {pair.paired.p_value:.2g} "
-                f"({pair.paired.only_first:,} pictures right only in the first, "
-                f"{pair.paired.only_second:,} only in the second)".replace("%", " %")
+                f"  {_points(pair.paired.difference)}, 95 % interval {_points(low)} to {_points(high)}; "
+                f"McNemar p = {pair.paired.p_value:.2g} ({pair.paired.only_first:,} pictures right only in the first, "
+                f"{pair.paired.only_second:,} only in the second)"
             )
+
+
+def _points(difference: float) -> str:
+    return f"{100 * difference:+.2f} points"

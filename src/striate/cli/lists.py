@@ -114,18 +114,16 @@ def runs(runs: Path, as_json: bool, quiet: bool, debug: bool) -> None:
     elif not rows:
         click.echo(f"There are no runs in {runs}. Try: striate train digits")
     else:
-        columns = ["run", "state", "data", "network", "recipe"]
-        columns += [">test accuracy", ">95 % interval"]
+        columns = ["run…", "data", "network", "recipe", ">accuracy", "95 % interval"]
         print_table(
             columns,
             [
                 (
-                    Path(str(row["run"])).name,
-                    row["state"],
+                    Path(row["run"]).name + ("" if row["state"] == "finished" else f" ({row['state']})"),
                     row["data"] or "",
                     row["architecture"] or "",
                     row["recipe"] or "",
-                    "" if row["accuracy"] is None else f"{row['accuracy']:.2%}".replace("%", " %"),
+                    "" if row["accuracy"] is None else percent(row["accuracy"], 2),
                     "" if row["interval"] is None else " … ".join(map(percent, row["interval"])),
                 )
                 for row in rows

@@ -34,7 +34,7 @@ def accuracy_line(report: Report) -> str:
     """Returns the accuracy in one line, with n, interval and loss."""
     low, high = report.interval
     return (
-        f"{report.split.capitalize()} accuracy: {report.accuracy:.2%}".replace("%", " %")
+        f"{report.split.capitalize()} accuracy: {percent(report.accuracy, 2)}"
         + f"  ({report.correct:,} of {report.n:,}; 95 % interval {percent(low)} to {percent(high)}; "
         + f"loss {report.loss:.4f})"
     )

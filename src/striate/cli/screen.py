@@ -102,11 +102,14 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
             column.removeprefix(">").removesuffix("…"),
             justify="right" if column.startswith(">") else "left",
             no_wrap=not column.endswith("…"),
-            overflow="fold" if column.endswith("…") else "ellipsis",
+            overflow="fold",
         )
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(printable(str(cell))) for cell in row))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:  # a file or a pipe has no width to respect
+        console = Console(width=200)
+    console.print(table)
 
 
 def bar(share: float, width: int = 24) -> Text:

@@ -61,11 +61,11 @@ def draw(figure: Figure, target: Path | BinaryIO, *, dpi: int) -> None:
         figure.savefig(target, format="png", dpi=dpi, facecolor="white")
 
 
-def curves(history: History) -> Figure:
-    """Returns accuracy and loss over the epochs, training and validation, the kept epoch marked."""
+def curves(history: History, names: Sequence[str] = ("accuracy", "loss")) -> Figure:
+    """Returns accuracy and loss (or one of them) over the epochs, training and validation, the kept epoch marked."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(10, 3.8), layout="constrained")
-        for axes, name in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
+        figure = Figure(figsize=(5 * len(names), 3.8), layout="constrained")
+        for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
             numbers = [row.epoch for row in history.epochs]
             train = [getattr(row, name) for row in history.epochs]
             validation = [getattr(row, f"val_{name}") for row in history.epochs]

@@ -71,14 +71,16 @@ def save_page(path: Path, facts: Facts, history: History | None, measured: Measu
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=plots.percent, number=_number, clean=printable)
+    environment.filters.update(percent=_percent, number=_number, clean=printable)
     page = environment.get_template("report.html.j2").render(
         facts=facts,
         report=report,
         verdict=verdict(report),
         digits=_digits(report.n),
         pairs=confused_pairs(report),
-        curves=_figure(plots.curves(history)) if history and history.epochs else None,
+        curves={name: _figure(plots.curves(history, [name])) for name in ("accuracy", "loss")}
+        if history and history.epochs
+        else None,
         history=history,
         augmented=any(
             value for name, value in facts.settings.items() if name.startswith("augment.") and name != "augment.border"
@@ -89,6 +91,11 @@ def save_page(path: Path, facts: Facts, history: History | None, measured: Measu
         wrong=[_shown(measured, int(index)) for index in wrong],
     )
     write_text(path, page)
+
+
+def _percent(share: float, digits: int = 1) -> str:
+    """Returns a percentage that no line break divides."""
+    return plots.percent(share, digits).replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _digits(n: int) -> int:
