@@ -14,6 +14,7 @@ from sklearn.metrics import classification_report, confusion_matrix
 import striate as st
 from striate.evaluation import plots
 from striate.evaluation.measure import Measured, measure
+from striate.experiment import measure_again
 
 
 def main(run: st.Run, test: st.ImageSet, out: Path = Path("runs")) -> Measured:
@@ -46,7 +47,6 @@ def digits(runs: Path = Path("runs")) -> tuple[st.Run, st.ImageSet]:
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         chosen = st.RunStore().find(sys.argv[1])
-        source = chosen.manifest.data["source"]
-        main(chosen, st.split(st.load_images(source), seed=chosen.recipe.seed).test)
+        main(chosen, measure_again(chosen).decoded.images)  # the pictures that the run set aside for testing
     else:
         main(*digits())

@@ -11,7 +11,9 @@ import striate
 
 SOURCE = Path(striate.__file__).parent
 FLOORS = {
-    **dict.fromkeys(("errors", "config", "files", "progress", "environment", "backend", "history", "machine"), 1),
+    **dict.fromkeys(
+        ("errors", "config", "files", "progress", "environment", "backend", "history", "machine", "signals"), 1
+    ),
     **dict.fromkeys(("images", "models"), 2),
     **dict.fromkeys(("network", "prediction", "classifier"), 3),
     **dict.fromkeys(("training", "evaluation"), 4),

@@ -91,6 +91,9 @@ def __getattr__(name: str) -> Any:
     """Returns a public name from the module that defines it."""
     if name not in _HOMES:
         raise AttributeError(f"module 'striate' has no attribute {name!r}")
+    from striate.environment import refuse_shadows
+
+    refuse_shadows()  # before a user's own numpy.py is imported instead of NumPy
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 

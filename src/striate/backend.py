@@ -38,7 +38,7 @@ def _quietly() -> Iterator[None]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # deprecations inside the backends are not our users' business
                 yield
-        except BaseException:
+        except Exception:
             held.seek(0)
             os.write(kept, held.read())
             raise

@@ -20,12 +20,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 
 from striate.config import config, from_json
+from striate.environment import version_of
 from striate.errors import ClassifierError, ConfigError, DataError, PictureError
 from striate.files import sha256, write_json
 from striate.images.imageset import Picture
 from striate.images.pixels import Preprocessing
 from striate.images.sources.given import listed
-from striate.network import load_network, save_network
 from striate.prediction import Prediction, Predictions
 from striate.progress import SILENT, Progress
 
@@ -97,8 +97,9 @@ class Classifier:
         """Returns what the pictures show: a Prediction for one, Predictions for several.
 
         Args:
-            pictures: one picture (path, encoded bytes, or array (h, w), (h, w, 1 or 3) uint8); or several: a folder,
-                a glob, a list of any of these, or an array (n, h, w, 1 or 3). An array (h, w, 3) is one picture.
+            pictures: one picture (path, encoded bytes, an open file, a Pillow image, or an array (h, w), (h, w, 1 or 3)
+                uint8); or several: a folder, a glob, a list of any of these, or an array (n, h, w, 1 or 3). An array
+                (h, w, 3) is one picture.
             progress: told the number of pictures done.
 
         Raises:
@@ -186,7 +187,7 @@ class Classifier:
         Raises:
             ClassifierError: the network holds layers that are not plain Keras.
         """
-        from striate.environment import version_of
+        from striate.network import save_network
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -212,6 +213,8 @@ class Classifier:
         Raises:
             ClassifierError: missing, damaged, from a newer Striate, or holding more than plain layers.
         """
+        from striate.network import load_network
+
         folder = Path(folder)
         if (folder / "classifier" / "classifier.json").is_file():
             folder = folder / "classifier"
@@ -229,6 +232,11 @@ class Classifier:
             raise ClassifierError(
                 "The manifest names another number of classes than the network tells apart",
                 received=f"{len(manifest.classes)} names, network output {model.output_shape}",
+            )
+        if tuple(model.input_shape) != (None, *manifest.preprocessing.shape):
+            raise ClassifierError(
+                "The manifest's preprocessing does not fit the network",
+                received=f"pictures of {manifest.preprocessing.shape}, network input {model.input_shape}",
             )
         return cls(
             model,

@@ -32,14 +32,15 @@ class StriateError(Exception):
         self, problem: str, *, received: object = None, expected: object = None, hint: str | None = None
     ) -> None:
         self.problem = problem
+        self.hint = hint
         parts = [problem]
         if received is not None:
-            parts.append(f"Received: {received}")
+            parts.append(f"Received: {received if str(received).strip(' .') else repr(str(received))}")
         if expected is not None:
             parts.append(f"Expected: {expected}")
         if hint is not None:
             parts.append(f"Try: {hint}")
-        super().__init__(printable(". ".join(part.rstrip(".") for part in parts) + "."))
+        super().__init__(printable(". ".join(part.removesuffix(".") for part in parts) + "."))
 
 
 class ConfigError(StriateError):

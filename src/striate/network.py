@@ -7,6 +7,7 @@ accepts layers of Keras itself by an allow-list and refuses everything else by n
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def save_network(model: Any, description: Path, weights: Path) -> None:
     write_text(description, json.dumps(config, indent=1) + "\n")  # all is checked: an older network is lost only now
     with writing(weights) as temporary:
         safetensors.numpy.save_file(tensors, temporary)
+        shutil.copymode(description, temporary)  # the library makes files that only their owner can read
 
 
 def load_network(description: Path, weights: Path) -> Any:

@@ -240,7 +240,10 @@ class RunStore:
             if (path / "recipe.json").is_file():
                 return Run(path)
         raise RunError(
-            "There is no such run", received=name, hint=nearest(str(name), [run.name for run in self.list()])
+            "There is no such run",
+            received=name,
+            expected=f"a run's folder, or the name of one in {self.root} (striate runs lists them)",
+            hint=nearest(str(name), [run.name for run in self.list()]),
         )
 
 

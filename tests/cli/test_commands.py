@@ -111,6 +111,24 @@ def test_evaluate_repeats_the_runs_own_figures(home: Path) -> None:
     assert said["test"]["accuracy"] == json.loads((home / "train.json").read_text())["test"]["accuracy"]
 
 
+def test_evaluate_on_the_very_data_of_the_training_measures_only_the_test_pictures(home: Path, photos: Path) -> None:
+    own = json.loads((home / "train.json").read_text())["test"]
+    done = striate("evaluate", "stripes", photos, "--json", folder=home)
+    assert json.loads(done.stdout)["test"] == own
+    assert "only the pictures it set aside" in done.stderr
+    shutil.copytree(photos, home / "copy")
+    assert json.loads(striate("evaluate", "stripes", "copy", "--json", folder=home).stdout)["test"] == own
+
+
+def test_data_exits_with_1_for_what_training_would_refuse(photos: Path, tmp_path: Path) -> None:
+    shutil.copytree(photos, tmp_path / "few")
+    (tmp_path / "few" / "single").mkdir()
+    shutil.copy(photos / "across" / "across 1.jpg", tmp_path / "few" / "single")
+    done = striate("data", "few", folder=tmp_path)
+    assert done.returncode == 1
+    assert "'single'" in done.stdout and "too few pictures to divide" in done.stdout
+
+
 def test_evaluate_on_other_data_matches_classes_by_name(home: Path, photos: Path, tmp_path: Path) -> None:
     for name in ("upright", "across"):
         shutil.copytree(photos / name, tmp_path / "other" / name)
@@ -243,8 +261,9 @@ def test_ctrl_c_leaves_a_whole_run(tmp_path: Path) -> None:
                 break
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read()
-    assert process.returncode == 0
+    assert process.returncode == 130
     assert "Stopping after this step" in rest
+    assert "Interrupted after" in rest
     assert "Test accuracy" in rest
     manifest = json.loads((tmp_path / "runs" / "long" / "run.json").read_text())
     assert manifest["state"] == "interrupted"

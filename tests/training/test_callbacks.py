@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import threading
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from striate.backend import keras
 from striate.images.batches import Batches
 from striate.progress import Progress
-from striate.training.callbacks import EpochClock, KeepBest, StopOnSignal
+from striate.signals import on_first_signal
+from striate.training.callbacks import EpochClock, KeepBest, StopWhenAsked
 
 pytestmark = [
     pytest.mark.backend,
@@ -161,13 +163,12 @@ def test_keras_reads_every_epoch_in_that_epochs_own_order(monkeypatch):
 def test_the_first_signal_stops_and_gives_the_handlers_back():
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     progress = _Counting()
-    stop = StopOnSignal(progress)
+    stop = StopWhenAsked(progress)
     model = _model()
     stop.set_model(model)
     model.stop_training = False
-    stop.on_train_begin()
-    try:
-        assert signal.getsignal(signal.SIGINT) == stop._on_signal
+    with on_first_signal(stop.ask):
+        assert signal.getsignal(signal.SIGINT) != before[signal.SIGINT]
         stop.on_train_batch_end(0)
         assert not model.stop_training
         signal.raise_signal(signal.SIGTERM)
@@ -177,20 +178,29 @@ def test_the_first_signal_stops_and_gives_the_handlers_back():
         assert model.stop_training
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-    finally:
-        stop.release()
     assert {number: signal.getsignal(number) for number in before} == before
 
 
 def test_a_signal_that_comes_while_validating_begins_no_further_epoch():
-    stop = StopOnSignal(Progress())
+    stop = StopWhenAsked(Progress())
     model = _model()
     stop.set_model(model)
     model.stop_training = False
-    stop.on_train_begin()
-    try:
+    with on_first_signal(stop.ask):
         signal.raise_signal(signal.SIGINT)
         stop.on_epoch_end(0)
-    finally:
-        stop.release()
     assert model.stop_training
+
+
+def test_signals_are_left_alone_outside_the_main_thread():
+    before = signal.getsignal(signal.SIGINT)
+    seen = []
+
+    def work() -> None:
+        with on_first_signal(lambda: None):
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]

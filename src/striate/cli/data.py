@@ -28,13 +28,13 @@ def data(data: str, png: Path | None, data_dir: Path | None, as_json: bool, quie
     Every file is decoded once. The exit code is 1 when something is wrong that would stop a training.
     """
     from striate.cli.screen import print_json, progress
-    from striate.images.check import check, unreadable
+    from striate.images.check import check, indivisible, unreadable
     from striate.images.contact_sheet import contact_sheet
     from striate.images.sources.load import load_images
 
     shown = progress(as_json=as_json, quiet=quiet)
     images = load_images(data, data_dir=data_dir, progress=shown)
-    findings = check(images, unreadable(images, progress=shown))
+    findings = [*indivisible(images), *check(images, unreadable(images, progress=shown))]
     png = png or Path(f"{Path(images.name).name}-contact-sheet.png")
     contact_sheet(images, png)
     if as_json:
@@ -56,7 +56,7 @@ def data(data: str, png: Path | None, data_dir: Path | None, as_json: bool, quie
             if len(finding.files) > 10:
                 click.echo(f"    … {len(finding.files) - 10:,} more; --json lists them")
         if not findings:
-            click.echo("Nothing wrong was found.")
+            click.echo("Nothing is wrong with names, numbers and readability.")
         click.echo(printable(f"Contact sheet:  {png}"))
     return 1 if any(finding.severity == "error" for finding in findings) else 0
 

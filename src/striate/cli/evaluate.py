@@ -52,4 +52,6 @@ def evaluate(
         )
     else:
         print_report(measured.report)
+        if broken := measured.decoded.broken:
+            click.echo(f"Left out: {len(broken):,} files that cannot be read (--json lists them).")
     return 0

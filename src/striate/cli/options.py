@@ -38,11 +38,12 @@ def common(function: F) -> F:
 
 
 def choose_engine(backend: str | None, device: str) -> None:
-    """Applies --backend and --device, before Keras is imported, and checks them."""
+    """Applies --backend and --device, before Keras is imported; a GPU asked for must be there."""
     from striate.environment import choose_backend, choose_device
 
     choose_backend(backend)
     choose_device(device)
-    from striate.backend import require_device
+    if device.startswith("gpu"):
+        from striate.backend import require_device
 
-    require_device(device)
+        require_device(device)

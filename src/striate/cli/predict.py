@@ -47,7 +47,7 @@ def predict(
     for item in classifier.stream(paths, [str(path) for path in paths], progress=progress(as_json=True, quiet=quiet)):
         found.append(item)
         if not as_json:
-            click.echo(printable(f"{item.source}: {item}" if item.error is None else str(item)))
+            click.echo(printable(_line(item, top or 4)))
     if as_json:
         print_json([_summary(item, top) for item in found])
     if table is not None:
@@ -63,6 +63,14 @@ def find_classifier(run: str, runs: Path) -> Any:
     if (Path(run) / "classifier.json").is_file():
         return Classifier.load(run)
     return RunStore(runs).find(run).classifier
+
+
+def _line(item: Any, top: int) -> str:
+    if item.error is not None:
+        return f"{item.source}: {item.error}"
+    (label, share), *rest = list(item.probabilities.items())[:top]
+    others = ", ".join(f"{name} {other:.1%}" for name, other in rest)
+    return f"{item.source}: {label} {share:.1%}" + (f" ({others})" if others else "")
 
 
 def _summary(item: Any, top: int | None) -> dict[str, Any]:

@@ -28,6 +28,7 @@ def print_report(report: Report) -> None:
     cells.append(("mean", f"{mean.precision:.3f}", f"{mean.recall:.3f}", f"{mean.f1:.3f}", f"{report.n:,}"))
     print_table(columns, cells)
     click.echo(accuracy_line(report))
+    print_verdict(report)
 
 
 def accuracy_line(report: Report) -> str:
@@ -38,6 +39,14 @@ def accuracy_line(report: Report) -> str:
         + f"  ({report.correct:,} of {report.n:,}; 95 % interval {percent(low)} to {percent(high)}; "
         + f"loss {report.loss:.4f})"
     )
+
+
+def print_verdict(report: Report) -> None:
+    """Prints a warning when the figures cannot be told from always giving the commonest answer."""
+    if report.interval[0] <= report.baseline:
+        click.echo(
+            f"That is no better than always giving the commonest answer, which reaches {percent(report.baseline, 2)}."
+        )
 
 
 def as_summary(report: Report) -> dict[str, Any]:

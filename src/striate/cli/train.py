@@ -92,8 +92,10 @@ def train(
         print_json(run_summary(run))
     else:
         print_report(run.report)
+        if run.state == "interrupted":
+            click.echo(f"Interrupted after {run.manifest.epochs} epochs; measured with what had been learnt by then.")
         print_files(run)
-    return 0
+    return 130 if run.state == "interrupted" else 0
 
 
 def _shape(size: str | None, grey: bool | None) -> dict[str, int]:

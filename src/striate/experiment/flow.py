@@ -23,6 +23,7 @@ from striate.models.architecture import Architecture, build
 from striate.models.architectures import ARCHITECTURES, DEFAULT, architecture_named
 from striate.progress import SILENT, Progress
 from striate.runs import FORMAT, Manifest, Run, RunStore
+from striate.signals import on_first_signal
 from striate.training.plan import preprocessing_of
 from striate.training.recipe import Recipe
 from striate.training.recipes import recipe_named
@@ -134,22 +135,23 @@ def train(
         write_json(run.path / "run.json", failed)
         raise
     learnt = time.perf_counter()
-    trained.classifier.save(run.path / "classifier")
-    measured = save_results(run, trained, pictures.parts, progress)
-    done = manifest(
-        state="interrupted" if trained.interrupted else "finished",
-        reason=None,
-        parameters=int(trained.classifier.model.count_params()),
-        seconds={
-            "reading": read - began,
-            "training": learnt - read,
-            "measuring": time.perf_counter() - learnt,
-            "total": time.perf_counter() - began,
-        },
-        kept=trained.history.kept,
-    )
-    save_report_page(run, done, chosen, trained.history, measured)
-    write_json(run.path / "run.json", done)
+    with on_first_signal(lambda: progress.say("Finishing the report; once more to leave it unfinished.")):
+        trained.classifier.save(run.path / "classifier")
+        measured = save_results(run, trained, pictures.parts, progress)
+        done = manifest(
+            state="interrupted" if trained.interrupted else "finished",
+            reason=None,
+            parameters=int(trained.classifier.model.count_params()),
+            seconds={
+                "reading": read - began,
+                "training": learnt - read,
+                "measuring": time.perf_counter() - learnt,
+                "total": time.perf_counter() - began,
+            },
+            kept=trained.history.kept,
+        )
+        save_report_page(run, done, chosen, trained.history, measured)
+        write_json(run.path / "run.json", done)
     return Run(run.path, trained.classifier)
 
 

@@ -22,6 +22,8 @@ from striate.progress import Progress
 from striate.training.plan import plan, preprocessing_of
 from striate.training.recipe import Recipe
 
+PURPOSES = ("train on", "choose by", "measure on")
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -64,22 +66,29 @@ def prepare(
     Raises:
         DataError: nothing there, too little, or too much of it unreadable.
     """
+    if not 0 <= max_broken <= 1:
+        raise DataError("The share of unreadable pictures is out of range", received=max_broken, expected="0 to 1")
     if isinstance(data, Splits):
-        splits, source = data, None
+        splits, source, fingerprint = data, None, _together(data).fingerprint()
     else:
         images = load_images(data, data_dir=data_dir, progress=progress)
-        splits, source = split(images, validation=validation, test=test, seed=recipe.seed), _lasting(data)
+        source, fingerprint = lasting(data), images.fingerprint()
+        splits = split(images, validation=validation, test=test, seed=recipe.seed)
     planned = plan(recipe, splits.train)
     form = preprocessing_of(planned)
+    sizes = ", ".join(f"{len(part):,} to {purpose}" for part, purpose in zip(splits, PURPOSES, strict=True))
+    progress.say(
+        f"{planned.architecture} on {splits.train.name}: {sizes}; {form.height}×{form.width} pixels, "
+        f"{'colour' if form.channels == 3 else 'grey'}; at most {planned.epochs} epochs in batches of {planned.batch}"
+    )
     train, chosen_by, measured_on = (decode_all(part, form, progress=progress) for part in splits)
     parts = (train, chosen_by, measured_on)
     broken = {key: reason for part in parts for key, reason in part.broken.items()}
     _check_readable(splits, parts, broken, max_broken)
-    whole = _together(splits)
-    findings = tuple(check(whole, broken))
+    findings = tuple(check(_together(splits), broken))
     for finding in findings:
         progress.say(f"{finding.severity}: {finding.message}. {finding.fix[0].upper()}{finding.fix[1:]}.")
-    return Prepared(planned, parts, broken, findings, source, whole.fingerprint())
+    return Prepared(planned, parts, broken, findings, source, fingerprint)
 
 
 def save_broken(broken: dict[str, str], path: Path) -> None:
@@ -99,7 +108,7 @@ def _check_readable(splits: Splits, decoded: tuple[Decoded, ...], broken: dict[s
             received=some + (" …" if len(broken) > 3 else ""),
             hint=f"repair them (striate data lists all), or --max-broken {min(1, len(broken) / total + 0.01):.2f}",
         )
-    for part, purpose in ((decoded[0], "train on"), (decoded[1], "choose by"), (decoded[2], "measure on")):
+    for part, purpose in zip(decoded, PURPOSES, strict=True):
         counts = part.images.counts()
         empty = [label for label, number in counts.items() if not number]
         if not any(counts.values()) or (empty and part is decoded[0]):
@@ -109,7 +118,7 @@ def _check_readable(splits: Splits, decoded: tuple[Decoded, ...], broken: dict[s
             )
 
 
-def _lasting(data: Data) -> str | None:
+def lasting(data: Data) -> str | None:
     """Returns how the data can be found again from any working folder; None when it was handed over in Python."""
     if not isinstance(data, str | Path):
         return None

@@ -9,6 +9,7 @@ from striate.errors import DataError
 from striate.evaluation import plots
 from striate.evaluation.measure import Measured, measure, save_predictions
 from striate.evaluation.page.render import Facts, save_page
+from striate.experiment.pictures import lasting
 from striate.files import write_json
 from striate.history import History
 from striate.images.cache import Decoded
@@ -64,23 +65,29 @@ def measure_again(
 
     Args:
         run: whose classifier.
-        data: other pictures; of a set that brings a test split, only that is measured.
+        data: other pictures; of a set that brings a test split, only that is measured. Of the very data the run was
+            trained on, only the run's test pictures are: the others have shaped the classifier.
         data_dir: where named data sets lie, if not where the run found them.
         progress: shows what happens.
 
     Raises:
         DataError: the data is gone, or has classes that the classifier does not know.
     """
-    if data is not None:
-        images = load_images(data, data_dir=data_dir, progress=progress)
-        part = "test" if "test" in images.given else "all"
-        chosen = images.subset(images.given == "test") if part == "test" else images
-        return measure(run.classifier, chosen, split=part, progress=progress)
-    source = run.manifest.data["source"]
-    if source is None:
+    trained_on = run.manifest.data
+    if data is None and trained_on["source"] is None:
         raise DataError(
             "This run was trained on pictures handed over in Python", hint=f"striate evaluate {run.name} DATA"
         )
-    images = load_images(source, data_dir=data_dir or run.manifest.data["data_dir"], progress=progress)
-    test = load_splits(images, run.path / "split.csv").test
-    return measure(run.classifier, test, split="test", progress=progress)
+    if data is None:
+        images = load_images(trained_on["source"], data_dir=data_dir or trained_on["data_dir"], progress=progress)
+    else:
+        images = load_images(data, data_dir=data_dir, progress=progress)
+    if data is None or lasting(data) == trained_on["source"] or images.fingerprint() == trained_on["fingerprint"]:
+        if data is not None:
+            progress.say("The run was trained on this data; only the pictures it set aside for testing are measured.")
+        return measure(
+            run.classifier, load_splits(images, run.path / "split.csv").test, split="test", progress=progress
+        )
+    if "test" in images.given:
+        return measure(run.classifier, images.subset(images.given == "test"), split="test", progress=progress)
+    return measure(run.classifier, images, split="all", progress=progress)

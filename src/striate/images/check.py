@@ -8,9 +8,11 @@ from typing import Literal
 import numpy as np
 
 from striate.config import config
+from striate.errors import DataError
 from striate.images.cache import decode_all
 from striate.images.imageset import ImageSet
 from striate.images.pixels import Preprocessing
+from striate.images.split import split
 from striate.progress import SILENT, Progress
 
 TINY = 20  # pictures; below, a class's figures mean little
@@ -45,6 +47,15 @@ def unreadable(images: ImageSet, *, progress: Progress = SILENT) -> dict[str, st
     return decode_all(images, Preprocessing(8, 8, 1, interpolation="nearest"), progress=progress).broken
 
 
+def indivisible(images: ImageSet) -> list[Finding]:
+    """Returns why the set cannot be divided into training, validation and test pictures, if it cannot."""
+    try:
+        split(images)
+    except DataError as error:
+        return [Finding("indivisible", "error", error.problem, error.hint or "add pictures", count=len(images))]
+    return []
+
+
 def check(images: ImageSet, broken: dict[str, str] | None = None) -> list[Finding]:
     """Returns what is remarkable about the pictures' number, names and readability.
 
@@ -62,7 +73,7 @@ def check(images: ImageSet, broken: dict[str, str] | None = None) -> list[Findin
                 "warning",
                 f"{len(broken):,} of {len(images):,} files cannot be read ({'; '.join(reasons[:3])})"
                 + "; they are left out",
-                "look at the list, and replace or delete them",
+                "the list of them is broken.csv in a run, or striate data's; replace or delete them",
                 tuple(f"{key}: {reason}" for key, reason in broken.items())[:1000],
                 len(broken),
             )
@@ -110,7 +121,7 @@ def check(images: ImageSet, broken: dict[str, str] | None = None) -> list[Findin
                 "ignored",
                 "note",
                 f"{len(images.ignored):,} files among the pictures are something else, by their names",
-                "nothing, unless pictures are among them",
+                "leave them, unless pictures are among them",
                 images.ignored[:1000],
                 len(images.ignored),
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -15,6 +16,7 @@ from striate.images.pixels import Preprocessing
 
 TILE, GAP, MARGIN, LABEL, COLUMNS = 72, 4, 20, 190, 12  # pixels; pictures a row
 MAX_CLASSES = 100
+FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"  # Pillow's own font knows Latin letters only
 
 
 def contact_sheet(images: ImageSet, path: Path, *, columns: int = COLUMNS, seed: int = 0) -> None:
@@ -26,7 +28,9 @@ def contact_sheet(images: ImageSet, path: Path, *, columns: int = COLUMNS, seed:
     width = 2 * MARGIN + LABEL + columns * (TILE + GAP)
     sheet = Image.new("RGB", (width, 2 * MARGIN + 44 + len(names) * (TILE + GAP)), "white")
     draw = ImageDraw.Draw(sheet)
-    bold, plain = ImageFont.load_default(18), ImageFont.load_default(14)
+    bold, plain = (
+        ImageFont.truetype(FONTS / name, size) for name, size in (("DejaVuSans-Bold.ttf", 17), ("DejaVuSans.ttf", 13))
+    )
     draw.text(
         (MARGIN, MARGIN),
         f"{printable(images.name)}: {len(images):,} pictures, {len(images.classes)} classes",

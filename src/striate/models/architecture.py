@@ -17,6 +17,13 @@ Shape = tuple[int, int, int]
 """(height, width, channels)."""
 
 
+def keras_layers() -> tuple[Any, Any]:
+    """Returns Keras and its layers; imported when a network is built, so that listing networks costs nothing."""
+    from striate.backend import keras
+
+    return keras, keras.layers
+
+
 @dataclass(frozen=True)
 class Architecture:
     """A network that can be built for any picture size and number of classes.

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from striate.backend import keras
-from striate.models.architecture import Architecture, Shape
-
-layers = keras.layers
+from striate.models.architecture import Architecture, Shape, keras_layers
 
 
 def build_cnn(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
@@ -17,6 +14,7 @@ def build_cnn(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     follows each (the cats-and-dogs tutorial), which costs a quarter of the work. `dropout` is applied before the
     128 units at half its rate and after them.
     """
+    keras, layers = keras_layers()
     pictures = keras.Input(shape, name="pictures")
     x = layers.Rescaling(1 / 255, name="rescale")(pictures)
     x = _convolution(x, 32, 3, "conv1")
@@ -36,6 +34,7 @@ def build_cnn_small(shape: Shape, classes: int, dropout: float, seed: int) -> An
     Of the dropout rates 0.2, 0.3 and 0.4 none was better on validation pictures than the noise of three seeds
     (0.9861, 0.9862 and 0.9861 on MNIST); the table has the middle one.
     """
+    keras, layers = keras_layers()
     pictures = keras.Input(shape, name="pictures")
     x = layers.Rescaling(1 / 255, name="rescale")(pictures)
     x = _pooling(_convolution(x, 32, 5, "conv"), "features")
@@ -48,11 +47,11 @@ def build_cnn_small(shape: Shape, classes: int, dropout: float, seed: int) -> An
 def _convolution(x: Any, filters: int, side: int, name: str) -> Any:
     """Unpadded, as the tutorials do it, where the maps are large enough to lose a border; padded otherwise."""
     padding = "valid" if min(x.shape[1:3]) >= side + 3 else "same"
-    return layers.Conv2D(filters, side, padding=padding, activation="relu", name=name)(x)
+    return keras_layers()[1].Conv2D(filters, side, padding=padding, activation="relu", name=name)(x)
 
 
 def _pooling(x: Any, name: str) -> Any:
-    return layers.MaxPooling2D(2, padding="valid" if min(x.shape[1:3]) >= 2 else "same", name=name)(x)
+    return keras_layers()[1].MaxPooling2D(2, padding="valid" if min(x.shape[1:3]) >= 2 else "same", name=name)(x)
 
 
 CNN = Architecture(

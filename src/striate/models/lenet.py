@@ -6,10 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from striate.backend import keras
-from striate.models.architecture import Architecture, Shape
-
-layers = keras.layers
+from striate.models.architecture import Architecture, Shape, keras_layers
 
 
 def build_lenet(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
@@ -20,6 +17,7 @@ def build_lenet(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     pixels are padded to the paper's 32 by the first convolution; from 32 pixels on it is unpadded. Pixels are
     scaled so that 0 becomes -0.1 and 255 becomes 1.175 (section II.B). 61,706 weights at 32×32×1 and ten classes.
     """
+    keras, layers = keras_layers()
     pictures = keras.Input(shape, name="pictures")
     x = layers.Rescaling(1.275 / 255, offset=-0.1, name="rescale")(pictures)
     x = _convolution(x, 6, "c1", padded=min(shape[:2]) < 32)
@@ -34,11 +32,11 @@ def build_lenet(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
 
 
 def _convolution(x: Any, filters: int, name: str, *, padded: bool) -> Any:
-    return layers.Conv2D(filters, 5, padding="same" if padded else "valid", activation="tanh", name=name)(x)
+    return keras_layers()[1].Conv2D(filters, 5, padding="same" if padded else "valid", activation="tanh", name=name)(x)
 
 
 def _subsampling(x: Any, name: str) -> Any:
-    return layers.AveragePooling2D(2, padding="valid" if min(x.shape[1:3]) >= 2 else "same", name=name)(x)
+    return keras_layers()[1].AveragePooling2D(2, padding="valid" if min(x.shape[1:3]) >= 2 else "same", name=name)(x)
 
 
 LENET = Architecture(

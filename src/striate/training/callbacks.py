@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 from striate.backend import keras
@@ -95,43 +92,29 @@ class KeepBest(Callback):  # type: ignore[misc]
             self.model.set_weights(self.weights)
 
 
-class StopOnSignal(Callback):  # type: ignore[misc]
-    """On the first Ctrl-C or SIGTERM, ends the training after the step at work; the second Ctrl-C ends the process.
+class StopWhenAsked(Callback):  # type: ignore[misc]
+    """Ends the training after the step at work once `ask` was called.
 
     Args:
-        progress: told what is happening.
+        progress: told that it will.
     """
 
     def __init__(self, progress: Progress) -> None:
         super().__init__()
         self.progress = progress
-        self.stopped = False
-        self._before: dict[int, Any] = {}
+        self.asked = False
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Takes over the signals (only a program's main thread can)."""
-        if threading.current_thread() is threading.main_thread():
-            self._before = {
-                number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)
-            }
-
-    def release(self) -> None:
-        """Gives the signals back."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}
+    def ask(self) -> None:
+        """Asks for the end; may be called from a signal handler."""
+        self.asked = True
+        self.progress.say("Stopping after this step; the run will be finished with what has been learnt so far.")
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Stops Keras' loop when asked to."""
-        if self.stopped:
+        if self.asked:
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Stops before another epoch begins when the signal came while validating."""
-        if self.stopped:
+        """Stops before another epoch begins when asked while validating."""
+        if self.asked:
             self.model.stop_training = True
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self.stopped = True
-        self.release()
-        self.progress.say("Stopping after this step; the run will be finished with what has been learnt so far.")

@@ -17,7 +17,8 @@ from striate.images.cache import Decoded
 from striate.models.architecture import Architecture, build
 from striate.models.architectures import architecture_named
 from striate.progress import SILENT, Progress
-from striate.training.callbacks import EpochClock, KeepBest, StopOnSignal
+from striate.signals import on_first_signal
+from striate.training.callbacks import EpochClock, KeepBest, StopWhenAsked
 from striate.training.plan import preprocessing_of
 from striate.training.recipe import Recipe
 
@@ -97,19 +98,16 @@ def fit(
         record(row)
 
     clock = EpochClock(batches, recipe.epochs, progress, keep)
-    best, stop = KeepBest(recipe.patience), StopOnSignal(progress)
-    with progress.task("training", len(batches) * recipe.epochs, "steps"):
-        try:
-            model.fit(
-                batches,
-                epochs=recipe.epochs,
-                validation_data=held_out,
-                callbacks=[clock, best, stop],
-                shuffle=False,
-                verbose=0,
-            )
-        finally:
-            stop.release()
+    best, stop = KeepBest(recipe.patience), StopWhenAsked(progress)
+    with on_first_signal(stop.ask), progress.task("training", len(batches) * recipe.epochs, "steps"):
+        model.fit(
+            batches,
+            epochs=recipe.epochs,
+            validation_data=held_out,
+            callbacks=[clock, best, stop],
+            shuffle=False,
+            verbose=0,
+        )
 
     last_is_finite = bool(rows) and math.isfinite(rows[-1].loss) and math.isfinite(rows[-1].val_loss)
     if not best.best_epoch:
@@ -122,7 +120,7 @@ def fit(
     if kept == best.best_epoch:
         best.restore()
     classifier = Classifier(model, classes, preprocessing_of(recipe), architecture=network.name)
-    return Trained(classifier, History(tuple(rows), kept), stop.stopped)
+    return Trained(classifier, History(tuple(rows), kept), stop.asked)
 
 
 def make_optimizer(recipe: Recipe, steps: int) -> Any:

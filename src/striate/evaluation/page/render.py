@@ -110,7 +110,8 @@ def verdict(report: Report) -> str:
     return (
         f"Answers {share} of the {report.n:,} {report.split} pictures rightly; "
         f"on pictures like these, expect between {plots.percent(low)} and {plots.percent(high)}."
-    )
+        + (" That is no better than always giving the commonest answer." if low <= report.baseline else "")
+    ).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def confused_pairs(report: Report, count: int = 5) -> list[tuple[str, str, int, float]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image, ImageOps
 
 from striate.errors import DataError
 from striate.images.imageset import Picture
@@ -22,6 +24,10 @@ def listed(pictures: Any) -> tuple[list[str], list[Picture], bool]:
     Raises:
         DataError: neither paths, bytes nor arrays, or a folder or glob without a file.
     """
+    if isinstance(pictures, Image.Image):
+        pictures = np.asarray(ImageOps.exif_transpose(pictures).convert("RGB"))
+    elif isinstance(pictures, io.IOBase):
+        pictures = pictures.read()
     if isinstance(pictures, bytes):
         return ["bytes"], [pictures], False
     if isinstance(pictures, np.ndarray):
@@ -36,7 +42,7 @@ def listed(pictures: Any) -> tuple[list[str], list[Picture], bool]:
     if not isinstance(pictures, Iterable):
         raise DataError("Not pictures", received=type(pictures).__name__, expected="paths, bytes or arrays")
     for item in pictures:
-        if not isinstance(item, str | Path | bytes | np.ndarray):
+        if not isinstance(item, str | Path | bytes | np.ndarray | Image.Image | io.IOBase):
             raise DataError("Not a picture", received=type(item).__name__, expected="a path, bytes or an array")
         found = listed(item)
         numbers = range(len(names), len(names) + len(found[1]))

@@ -1,0 +1,36 @@
+"""Work that a Ctrl-C should not tear apart."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+
+@contextlib.contextmanager
+def on_first_signal(act: Callable[[], None]) -> Iterator[None]:
+    """Calls `act` on the first Ctrl-C or SIGTERM within the block instead of ending it; the second one ends it.
+
+    Only a program's main thread can take signals over; elsewhere the block runs as it is.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def received(number: int, frame: FrameType | None) -> None:
+        restore()
+        act()
+
+    for number in before:
+        signal.signal(number, received)
+    try:
+        yield
+    finally:
+        restore()
