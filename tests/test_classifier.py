@@ -337,3 +337,22 @@ def test_saving_over_an_older_classifier_replaces_all_of_it(folder: Path, files:
     other.save(folder)
     assert Classifier.load(folder).classes == ("a", "b")
     np.testing.assert_array_equal(Classifier.load(folder).predict_proba(files), other.predict_proba(files))
+
+
+def test_open_files_and_pillow_images_are_pictures_too(classifier, tmp_path):
+    pixels = np.random.default_rng(5).integers(0, 256, (*classifier.preprocessing.shape[:2], 3), np.uint8)
+    image = Image.fromarray(pixels)
+    image.save(tmp_path / "a.png")
+    by_path = classifier.predict(tmp_path / "a.png").probabilities
+    with (tmp_path / "a.png").open("rb") as file:
+        assert classifier.predict(file).probabilities == by_path
+    assert classifier.predict(image).probabilities == by_path
+
+
+def test_a_manifest_whose_preprocessing_does_not_fit_the_network_is_refused(classifier, tmp_path):
+    classifier.save(tmp_path)
+    manifest = json.loads((tmp_path / "classifier.json").read_text())
+    manifest["preprocessing"]["height"] += 1
+    (tmp_path / "classifier.json").write_text(json.dumps(manifest))
+    with pytest.raises(ClassifierError, match="does not fit the network"):
+        Classifier.load(tmp_path)
