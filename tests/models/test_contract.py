@@ -100,6 +100,7 @@ def test_half_precision_builds_answers_and_survives_the_disk(row, tmp_path):
         keras.config.set_dtype_policy(before)
     assert model.get_layer("embedding").compute_dtype == "bfloat16"
     assert model.get_layer("embedding").variable_dtype == "float32"
+    assert model.get_layer("logits").compute_dtype == "float32"
     save_network(model, tmp_path / "network.json", tmp_path / "weights.safetensors")
     again = load_network(tmp_path / "network.json", tmp_path / "weights.safetensors")
     pixels = _pictures((28, 28, 1))

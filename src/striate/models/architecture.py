@@ -2,7 +2,8 @@
 
 uint8 or float pictures (b, h, w, c) in 0..255 go in, logits (b, classes) come out; normalisation lies inside. Two
 layers have fixed names: `features`, the last maps before they are flattened or pooled (for a network without maps,
-its first hidden layer), and `embedding`, the vector that the last layer classifies.
+its first hidden layer), and `embedding`, the vector that the last layer classifies. The logits are float32 under every
+precision, since a softmax over bfloat16's three digits is no longer one.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def build_cnn(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     x = layers.Dropout(dropout / 2, seed=seed, name="dropout1")(x) if dropout else x
     x = layers.Dense(128, activation="relu", name="embedding")(x)
     x = layers.Dropout(dropout, seed=seed + 1, name="dropout2")(x) if dropout else x
-    return keras.Model(pictures, layers.Dense(classes, name="logits")(x), name="cnn")
+    return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name="cnn")
 
 
 def build_cnn_small(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
@@ -41,7 +41,7 @@ def build_cnn_small(shape: Shape, classes: int, dropout: float, seed: int) -> An
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
     x = layers.Dense(128, activation="relu", name="embedding")(x)
-    return keras.Model(pictures, layers.Dense(classes, name="logits")(x), name="cnn-small")
+    return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name="cnn-small")
 
 
 def _convolution(x: Any, filters: int, side: int, name: str) -> Any:

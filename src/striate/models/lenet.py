@@ -28,7 +28,7 @@ def build_lenet(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
     x = layers.Dense(84, activation="tanh", name="embedding")(x)
-    return keras.Model(pictures, layers.Dense(classes, name="logits")(x), name="lenet")
+    return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name="lenet")
 
 
 def _convolution(x: Any, filters: int, name: str, *, padded: bool) -> Any:

@@ -17,7 +17,7 @@ def build_mlp(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     x = layers.Dropout(dropout, seed=seed, name="dropout1")(x) if dropout else x
     x = layers.Dense(256, activation="relu", name="embedding")(x)
     x = layers.Dropout(dropout, seed=seed + 1, name="dropout2")(x) if dropout else x
-    return keras.Model(pictures, layers.Dense(classes, name="logits")(x), name="mlp")
+    return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name="mlp")
 
 
 MLP = Architecture(
