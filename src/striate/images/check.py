@@ -73,7 +73,7 @@ def check(images: ImageSet, broken: dict[str, str] | None = None) -> list[Findin
                 "warning",
                 f"{len(broken):,} of {len(images):,} files cannot be read ({'; '.join(reasons[:3])})"
                 + "; they are left out",
-                "the list of them is broken.csv in a run, or striate data's; replace or delete them",
+                "replace or delete them; a run lists them all in broken.csv",
                 tuple(f"{key}: {reason}" for key, reason in broken.items())[:1000],
                 len(broken),
             )
