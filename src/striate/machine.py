@@ -28,17 +28,21 @@ def versions() -> dict[str, str]:
     return {package: version for package in PACKAGES if (version := version_of(package))}
 
 
+def memory() -> int:
+    """Returns the machine's memory in bytes; 0 where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 0
+
+
 def machine() -> dict[str, Any]:
     """Returns what the computer is: system, processor, cores, memory in GiB, Python."""
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    except (AttributeError, ValueError, OSError):
-        memory = 0.0
     return {
         "system": platform.system(),
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_gib": round(memory, 1),
+        "memory_gib": round(memory() / 2**30, 1),
         "python": platform.python_version(),
     }
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from striate.errors import DataError, PictureError
 from striate.images.imageset import ImageSet
 from striate.images.pixels import Preprocessing
+from striate.machine import memory
 from striate.progress import SILENT, Progress
 
 CHUNK = 64  # pictures per job: enough to hide the pool's overhead, few enough for a smooth progress bar
@@ -48,12 +49,13 @@ def decode_all(
         preprocessing: the size and form to decode to.
         progress: told the number of pictures done.
         memory_limit: bytes above which the pixels go to a temporary memory-mapped file (removed by the system
-            when no longer used); by default a quarter of the machine's memory.
+            when no longer used); by default a quarter of the machine's memory (of 8 GiB where the system
+            does not say).
 
     Raises:
         DataError: not one picture could be decoded.
     """
-    limit = memory_limit if memory_limit is not None else _physical_memory() // 4
+    limit = memory_limit if memory_limit is not None else (memory() or 8 << 30) // 4
     pixels = _allocate((len(images), *preprocessing.shape), limit)
     broken: dict[int, str] = {}
 
@@ -105,11 +107,3 @@ def _compact(pixels: NDArray[np.uint8], kept: NDArray[np.intp]) -> NDArray[np.ui
         if place != index:
             pixels[place] = pixels[index]
     return pixels[: len(kept)]
-
-
-def _physical_memory() -> int:
-    """Returns the machine's memory in bytes (8 GiB where the system does not say)."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return 8 << 30
