@@ -32,7 +32,7 @@ def build_cnn_small(shape: Shape, classes: int, dropout: float, seed: int) -> An
     """Returns the digits tutorial's network: 32 5×5 filters, pooling, dropout, 128 units and a linear last layer.
 
     Of the dropout rates 0.2, 0.3 and 0.4 none was better on validation pictures than the noise of three seeds
-    (0.9861, 0.9862 and 0.9861 on MNIST); the table has the middle one.
+    (0.9861, 0.9862 and 0.9862 on MNIST); the table has the middle one.
     """
     keras, layers = keras_layers()
     pictures = keras.Input(shape, name="pictures")
