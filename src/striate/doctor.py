@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from striate.config import config
-from striate.environment import backend_choice, installed_backends, shadows, version_of
+from striate.environment import backend_choice, installed_backends, shadows
 from striate.errors import StriateError
+from striate.machine import PACKAGES as RECORDED
+from striate.machine import versions
 
-PACKAGES = (
-    "striate", "keras", "tensorflow", "jax", "torch", "numpy", "pillow", "opencv-python-headless", "scikit-learn",
-    "scipy", "matplotlib", "pydantic", "safetensors",
-)  # fmt: skip
+PACKAGES = (*RECORDED, "scipy", "matplotlib", "pydantic", "safetensors")
+"""Distributions whose versions are worth knowing here: those that every run records, and a few more."""
 
 
 @config
@@ -45,7 +45,7 @@ def examine(folder: Path | None = None) -> tuple[dict[str, Any], list[Diagnosis]
         "python": sys.version.split()[0],
         "folder": str(folder),
         "backends": installed_backends(),
-        "versions": {name: version for name in PACKAGES if (version := version_of(name))},
+        "versions": versions(PACKAGES),
     }
     found = [_shadow(name, path) for name, path in {**shadows(), **shadows([folder.resolve()])}.items()]
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,9 @@ PACKAGES = (
 """Distributions whose versions a run records."""
 
 
-def versions() -> dict[str, str]:
-    """Returns package → version for those of PACKAGES that are installed."""
-    return {package: version for package in PACKAGES if (version := version_of(package))}
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """Returns package → version for those of `packages` that are installed."""
+    return {package: version for package in packages if (version := version_of(package))}
 
 
 def memory() -> int:

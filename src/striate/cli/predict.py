@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +83,11 @@ def _summary(item: Any, top: int | None) -> dict[str, Any]:
 
 
 def _write(path: Path, found: list[Any], classes: tuple[str, ...]) -> None:
-    from striate.files import writing
+    from striate.files import write_csv
 
-    with writing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(("source", "label", "confidence", *classes, "error"))
-        for item in found:
-            shares = [f"{item.probabilities[name]:.6g}" if item.label else "" for name in classes]
-            confidence = "" if item.confidence is None else f"{item.confidence:.6g}"
-            rows.writerow((printable(item.source), item.label or "", confidence, *shares, item.error or ""))
+    rows = []
+    for item in found:
+        shares = [f"{item.probabilities[name]:.6g}" if item.label else "" for name in classes]
+        confidence = "" if item.confidence is None else f"{item.confidence:.6g}"
+        rows.append((printable(item.source), item.label or "", confidence, *shares, item.error or ""))
+    write_csv(path, ("source", "label", "confidence", *classes, "error"), rows)

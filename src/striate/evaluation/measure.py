@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from striate.classifier import Classifier
 from striate.errors import ClassifierError, DataError, nearest
 from striate.evaluation.report import Report, make_report
-from striate.files import writing
+from striate.files import write_csv
 from striate.images.cache import Decoded, decode_all
 from striate.images.imageset import ImageSet
 from striate.progress import SILENT, Progress
@@ -96,13 +96,13 @@ def with_classes(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:
 def save_predictions(measured: Measured, path: Path) -> None:
     """Writes one row per picture: key, class, predicted, confidence."""
     images = measured.decoded.images
-    with writing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(("key", "class", "predicted", "confidence"))
+    rows = (
+        (key, images.classes[label], images.classes[guess], f"{share:.6g}")
         for key, label, guess, share in zip(
             images.keys.tolist(), images.labels, measured.predicted, measured.confidence, strict=True
-        ):
-            rows.writerow((key, images.classes[label], images.classes[guess], f"{share:.6g}"))
+        )
+    )
+    write_csv(path, ("key", "class", "predicted", "confidence"), rows)
 
 
 def load_correct(path: Path) -> dict[str, bool]:

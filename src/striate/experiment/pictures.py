@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from dataclasses import replace as dataclass_replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from striate.errors import DataError
-from striate.files import writing
+from striate.files import write_csv
 from striate.images.cache import Decoded, decode_all
 from striate.images.check import Finding, check
 from striate.images.imageset import ImageSet
@@ -69,11 +68,10 @@ def prepare(
     if not 0 <= max_broken <= 1:
         raise DataError("The share of unreadable pictures is out of range", received=max_broken, expected="0 to 1")
     if isinstance(data, Splits):
-        splits, source, fingerprint = data, None, _together(data).fingerprint()
+        whole, splits, source = _together(data), data, None
     else:
-        images = load_images(data, data_dir=data_dir, progress=progress)
-        source, fingerprint = lasting(data), images.fingerprint()
-        splits = split(images, validation=validation, test=test, seed=recipe.seed)
+        whole, source = load_images(data, data_dir=data_dir, progress=progress), lasting(data)
+        splits = split(whole, validation=validation, test=test, seed=recipe.seed)
     planned = plan(recipe, splits.train)
     form = preprocessing_of(planned)
     sizes = ", ".join(f"{len(part):,} to {purpose}" for part, purpose in zip(splits, PURPOSES, strict=True))
@@ -85,18 +83,15 @@ def prepare(
     parts = (train, chosen_by, measured_on)
     broken = {key: reason for part in parts for key, reason in part.broken.items()}
     _check_readable(splits, parts, broken, max_broken)
-    findings = tuple(check(_together(splits), broken))
+    findings = tuple(check(whole, broken))
     for finding in findings:
         progress.say(f"{finding.severity}: {finding.message}. {finding.fix[0].upper()}{finding.fix[1:]}.")
-    return Prepared(planned, parts, broken, findings, source, fingerprint)
+    return Prepared(planned, parts, broken, findings, source, whole.fingerprint())
 
 
 def save_broken(broken: dict[str, str], path: Path) -> None:
     """Writes one row per unreadable picture: key, reason."""
-    with writing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(("key", "reason"))
-        rows.writerows(broken.items())
+    write_csv(path, ("key", "reason"), broken.items())
 
 
 def _check_readable(splits: Splits, decoded: tuple[Decoded, ...], broken: dict[str, str], limit: float) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from striate.errors import DataError
-from striate.files import writing
+from striate.files import write_csv
 from striate.images.imageset import SPLITS, ImageSet
 
 
@@ -61,14 +61,12 @@ def split(images: ImageSet, *, validation: float = 0.1, test: float = 0.2, seed:
 
 def save_splits(splits: Splits, path: Path) -> None:
     """Writes one row per picture: key, class, split."""
-    with writing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(("key", "class", "split"))
-        for name, part in zip(SPLITS, splits, strict=True):
-            rows.writerows(
-                (key, part.classes[label], name)
-                for key, label in zip(part.keys.tolist(), part.labels.tolist(), strict=True)
-            )
+    rows = (
+        (key, part.classes[label], name)
+        for name, part in zip(SPLITS, splits, strict=True)
+        for key, label in zip(part.keys.tolist(), part.labels.tolist(), strict=True)
+    )
+    write_csv(path, ("key", "class", "split"), rows)
 
 
 def load_splits(images: ImageSet, path: Path) -> Splits:
