@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from striate.download import RemoteFile
 from striate.errors import DataError, DownloadError
 from striate.images.sources import named
-from striate.images.sources.download import RemoteFile
 from striate.images.sources.load import load_images
 from striate.images.sources.named import DATASETS, data_folder, load_named
 
@@ -129,7 +129,7 @@ def test_every_row_of_the_table_is_whole():
         assert name == row.name
         assert len(set(row.classes)) == len(row.classes) == {"cifar100": 100}.get(name, 10)
         for file in row.files:
-            assert len(bytes.fromhex(file.md5)) == 16
+            assert len(bytes.fromhex(file.checksum)) == 16
             assert file.size > 0
             assert len(file.mirrors) >= 2
             assert all(mirror.startswith("https://") and mirror.endswith("/") for mirror in file.mirrors)
@@ -139,7 +139,7 @@ def test_the_sizes_and_checksums_of_the_table_are_those_of_the_real_files(test_d
     for name in ("mnist", "fashion_mnist"):
         for file in DATASETS[name].files:
             data = (test_data / name / file.name).read_bytes()
-            assert (len(data), hashlib.md5(data).hexdigest()) == (file.size, file.md5)
+            assert (len(data), hashlib.md5(data).hexdigest()) == (file.size, file.checksum)
 
 
 def test_the_data_folder_is_the_argument_then_the_variable_then_the_cache(tmp_path: Path, monkeypatch):

@@ -13,10 +13,10 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
+from striate.download import RemoteFile, fetch
 from striate.errors import DataError
 from striate.images.imageset import ImageSet, Kind
 from striate.images.sources.arrays import from_arrays
-from striate.images.sources.download import RemoteFile, fetch
 from striate.progress import SILENT, Progress
 
 Labelled = tuple[NDArray[np.uint8], NDArray[np.integer]]

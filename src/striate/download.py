@@ -28,18 +28,26 @@ class RemoteFile:
 
     Attributes:
         name: its file name on disk.
-        size: bytes.
-        md5: the checksum its publisher states, 32 hexadecimal digits.
+        size: bytes; None when its publisher does not say (then the server's word is taken).
+        checksum: MD5 (32 hexadecimal digits) or SHA-256 (64), as its publisher states it; None when it does not.
         mirrors: folder addresses to try in turn, each ending in a slash.
     """
 
     name: str
-    size: int
-    md5: str
+    size: int | None
+    checksum: str | None
     mirrors: tuple[str, ...]
 
 
-def fetch(file: RemoteFile, folder: Path, *, progress: Progress = SILENT, pause: float = 1.0) -> Path:
+def fetch(
+    file: RemoteFile,
+    folder: Path,
+    *,
+    progress: Progress = SILENT,
+    pause: float = 1.0,
+    elsewhere: str = "--data-dir DIR or STRIATE_DATA_DIR=DIR",
+    instead: str | None = None,
+) -> Path:
     """Returns the path of `file` in `folder`, whole and with the right checksum, downloading it if need be.
 
     Args:
@@ -47,18 +55,20 @@ def fetch(file: RemoteFile, folder: Path, *, progress: Progress = SILENT, pause:
         folder: where it lies or is put; made if missing.
         progress: told the bytes received.
         pause: seconds before the second attempt at a mirror, doubled before each further one.
+        elsewhere: how users choose another folder.
+        instead: what users can do without the file.
 
     Raises:
         DownloadError: a file of that name is there with other content, or no mirror gave the right bytes.
     """
     path = folder / file.name
     if os.path.isfile(path):  # noqa: PTH113  (unlike Path.is_file, it takes a folder that may not be entered)
-        if _md5(path) == file.md5:
+        if _is_right(path, file):
             return path
         raise DownloadError(
-            f"{path} is not the published file (its MD5 sum differs)",
-            received=f"{_md5(path)}, {path.stat().st_size:,} bytes",
-            expected=f"{file.md5}, {file.size:,} bytes",
+            f"{path} is not the published file (its checksum differs)",
+            received=f"{_digest(path, file)}, {path.stat().st_size:,} bytes",
+            expected=f"{file.checksum}" + (f", {file.size:,} bytes" if file.size else ""),
             hint="delete it and run again; it will be downloaded anew",
         )
     partial = path.with_name(path.name + ".part")
@@ -79,7 +89,7 @@ def fetch(file: RemoteFile, folder: Path, *, progress: Progress = SILENT, pause:
                     if attempt + 1 < ATTEMPTS:
                         time.sleep(pause * 2**attempt)
                     continue
-                if _md5(partial) == file.md5:
+                if _is_right(partial, file):
                     partial.replace(path)
                     return path
                 reasons.append(f"{mirror.split('/')[2]}: wrong checksum")
@@ -90,20 +100,20 @@ def fetch(file: RemoteFile, folder: Path, *, progress: Progress = SILENT, pause:
         raise DownloadError(
             f"{file.name} is not in {folder}, and cannot be put there",
             received=error.strerror,
-            hint="another folder: --data-dir DIR or STRIATE_DATA_DIR=DIR",
+            hint=f"another folder: {elsewhere}",
         ) from None
     raise DownloadError(
         f"{file.name} could not be downloaded",
         received="; ".join(dict.fromkeys(reasons)),
-        hint=f"fetch {file.mirrors[0]}{file.name} ({file.size / 1e6:.1f} MB, MD5 {file.md5}) "
-        f"on a machine with a network and put it into {folder}",
+        hint=f"fetch {file.mirrors[0]}{file.name}{_facts(file)} on a machine with a network and put it into {folder}"
+        + (f", or {instead}" if instead else ""),
     )
 
 
 def _receive(address: str, partial: Path, file: RemoteFile, progress: Progress) -> None:
     """Appends what is missing of `file` to `partial`."""
     have = partial.stat().st_size if partial.exists() else 0
-    if have >= file.size:
+    if file.size is not None and have >= file.size:
         partial.unlink(missing_ok=True)
         have = 0
     request = urllib.request.Request(address, headers={"User-Agent": "striate"})  # noqa: S310  (our own table)
@@ -111,22 +121,38 @@ def _receive(address: str, partial: Path, file: RemoteFile, progress: Progress) 
         request.add_header("Range", f"bytes={have}-")
     with contextlib.closing(urllib.request.urlopen(request, timeout=TIMEOUT)) as answer:  # noqa: S310
         resumed = answer.status == http.client.PARTIAL_CONTENT
+        received = have if resumed else 0
+        size = file.size or received + int(answer.headers.get("Content-Length") or 0)
+        if size == received:
+            raise ConnectionError("the server does not say how long the file is")
         with (
             partial.open("ab" if resumed else "wb") as out,
-            progress.task(f"downloading {file.name}", file.size, "bytes") as task,
+            progress.task(f"downloading {file.name}", size, "bytes") as task,
         ):
-            received = have if resumed else 0
             task.advance(received)
             while block := answer.read(BLOCK):
                 received += len(block)
-                if received > file.size:
-                    raise OSError(f"more than the published {file.size:,} bytes")
+                if received > size:
+                    raise OSError(f"more than the published {size:,} bytes")
                 out.write(block)
                 task.advance(len(block))
-    if received < file.size:
-        raise ConnectionError(f"the connection closed after {received:,} of {file.size:,} bytes")
+    if received < size:
+        raise ConnectionError(f"the connection closed after {received:,} of {size:,} bytes")
 
 
-def _md5(path: Path) -> str:
+def _is_right(path: Path, file: RemoteFile) -> bool:
+    return file.checksum is None or _digest(path, file) == file.checksum
+
+
+def _digest(path: Path, file: RemoteFile) -> str:
+    """Returns the file's checksum, of the kind that its publisher states."""
+    kind = hashlib.sha256 if file.checksum and len(file.checksum) == 64 else hashlib.md5
     with path.open("rb") as handle:
-        return hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        return hashlib.file_digest(handle, lambda: kind(usedforsecurity=False)).hexdigest()
+
+
+def _facts(file: RemoteFile) -> str:
+    size = f"{file.size / 1e6:.1f} MB" if file.size else None
+    kind = "SHA-256" if file.checksum and len(file.checksum) == 64 else "MD5"
+    known = [fact for fact in (size, f"{kind} {file.checksum}" if file.checksum else None) if fact]
+    return f" ({', '.join(known)})" if known else ""

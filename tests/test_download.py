@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import hashlib
 import os
@@ -16,8 +17,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from striate.errors import DownloadError
-from striate.images.sources.download import RemoteFile, fetch
+from striate.download import RemoteFile, fetch
+from striate.errors import DownloadError, WeightsError
+from striate.models.backbones import BACKBONES, find_weights
 from striate.progress import Progress
 
 DATA = np.random.default_rng(0).bytes(700_000)  # more than two of the blocks that are read at a time
@@ -217,7 +219,7 @@ def test_without_a_network_the_message_names_the_file_its_checksum_and_the_folde
 
 def test_a_file_with_other_content_is_refused_and_left_alone(server: Server, tmp_path: Path):
     (tmp_path / "a.bin").write_bytes(b"mine")
-    with pytest.raises(DownloadError, match=rf"MD5 sum differs.*4 bytes.*{MD5}.*Try: delete it"):
+    with pytest.raises(DownloadError, match=rf"checksum differs.*4 bytes.*{MD5}.*Try: delete it"):
         fetch(server.file("good"), tmp_path)
     assert (tmp_path / "a.bin").read_bytes() == b"mine"
     assert server.asked == []
@@ -263,3 +265,47 @@ def test_a_file_in_the_place_of_the_folder_is_a_download_error(server: Server, t
     (tmp_path / "mnist").write_text("")
     with pytest.raises(DownloadError, match="cannot be put there"):
         fetch(server.file("good"), tmp_path / "mnist")
+
+
+# Pretrained weights, whose folder is Keras' and whose publisher states a checksum for most
+
+
+@pytest.fixture
+def published(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Called with what a mirror serves and whether there is a checksum: the row mobilenet_v2 points there."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+
+    def serve(served: bytes, *, checksum: str | None) -> Path:
+        server.answers["good"] = whole(served)
+        file = RemoteFile("weights.h5", None, checksum, (server.mirror("good"),))
+        monkeypatch.setitem(BACKBONES, "mobilenet_v2", dataclasses.replace(BACKBONES["mobilenet_v2"], weights=file))
+        return tmp_path / "models" / "weights.h5"
+
+    return serve
+
+
+WEIGHTS = b"\x89HDF\r\n\x1a\n" + DATA
+
+
+@pytest.mark.parametrize("checksum", [hashlib.md5(WEIGHTS).hexdigest(), hashlib.sha256(WEIGHTS).hexdigest(), None])
+def test_weights_are_downloaded_once_and_found_again(server: Server, published, checksum: str | None):
+    path = published(WEIGHTS, checksum=checksum)
+    assert find_weights("imagenet", "mobilenet_v2") == path
+    assert path.read_bytes() == WEIGHTS
+    server.answers["good"] = says(503)  # from now on
+    assert find_weights("imagenet", "mobilenet_v2") == path
+    assert len(server.asked) == 1
+
+
+def test_weights_with_another_checksum_are_not_kept(published):
+    path = published(WEIGHTS + b"!", checksum=hashlib.sha256(WEIGHTS).hexdigest())
+    with pytest.raises(DownloadError, match=r"wrong checksum.*--pretrained none"):
+        find_weights("imagenet", "mobilenet_v2")
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_page_that_came_instead_of_weights_without_a_checksum_is_not_kept(published):
+    path = published(b"<html>Please pay</html>", checksum=None)
+    with pytest.raises(WeightsError, match="a web page saved under the name of the weights"):
+        find_weights("imagenet", "mobilenet_v2")
+    assert list(path.parent.iterdir()) == []
