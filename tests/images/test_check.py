@@ -8,10 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from striate.images.check import Finding, check, unreadable
+from striate.images.imageset import ImageSet
+from striate.images.jpeg import quality
 from striate.images.sources.arrays import from_arrays
 from striate.images.sources.folder import load_folder
+from striate.images.sources.load import load_images
 
 
 def images_of(**sizes: int):
@@ -86,3 +90,47 @@ def test_ignored_files_are_a_note(photos: Path, tmp_path: Path):
     (root / "across" / "labels.txt").touch()
     finding = found(check(load_folder(root)))["ignored"]
     assert (finding.severity, finding.count, finding.files) == ("note", 1, ("across/labels.txt",))
+
+
+def small_pictures(root: Path, kind: str, sides: list[int], **options: int) -> ImageSet:
+    rng = np.random.default_rng(0)
+    for number, side in enumerate(sides):
+        folder = root / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 256, (side, side + 4, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.{kind}", **options)
+    return load_folder(root)
+
+
+@pytest.mark.parametrize("number", [1, 5, 30, 49, 50, 75, 90, 95, 99, 100])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_the_quality_of_a_jpeg_is_read_from_its_table(tmp_path: Path, number: int, mode: str):
+    Image.new(mode, (9, 9)).save(tmp_path / "a.jpg", quality=number)
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert quality(image) == number
+    Image.new(mode, (9, 9)).save(tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        assert quality(image) is None
+
+
+def test_small_jpeg_copies_are_called_lossy_before_anyone_compares(tmp_path: Path):
+    images = small_pictures(tmp_path, "jpg", [28] * 60, quality=75)
+    (tmp_path / "a" / "broken.jpg").write_bytes(b"<html>")
+    finding = found(check(load_folder(tmp_path)))["lossy"]
+    assert finding.severity == "warning"
+    assert "32×28 JPEG copies of quality about 75: accuracies on them are not comparable" in finding.message
+    assert found(check(images))["lossy"].count == 60
+
+
+@pytest.mark.parametrize(
+    ("kind", "sides"),
+    [("png", [28] * 60), ("jpg", [65] * 60), ("jpg", [400] * 40), ("jpg", [28, 30] * 30)],
+    ids=["PNG", "larger", "photographs", "sizes that differ"],
+)
+def test_other_pictures_are_not_called_lossy(tmp_path: Path, kind: str, sides: list[int]):
+    assert check(small_pictures(tmp_path, kind, sides)) == []
+
+
+def test_real_photographs_are_not_called_lossy_and_cifar10_in_jpeg_is(test_data: Path):
+    assert "lossy" not in found(check(load_images(test_data / "cats_dogs")))
+    assert "quality about 75" in found(check(load_images(test_data / "cifar10_jpeg")))["lossy"].message

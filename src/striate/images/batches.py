@@ -4,6 +4,7 @@ ran before, so a training can be repeated and resumed.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -19,24 +20,26 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     """Batches of (uint8 pictures, float32 one-hot labels).
 
     Args:
-        pixels: (n, h, w, c) uint8, in memory or memory-mapped.
+        pixels: (n, h, w, c) uint8, in memory or memory-mapped; or (n, d) float32, what a network sees of them.
         labels: (n,) int32.
         classes: number of classes.
         batch: pictures per batch.
         shuffle_seed: None keeps the order and the last, smaller batch; a number shuffles by (seed, epoch) and
             leaves the pictures of an incomplete last batch to another epoch, so that every step has one shape.
         augment: random changes, applied only when shuffling.
+        most: batches after which an epoch ends, when shuffling; None for all.
     """
 
     def __init__(
         self,
-        pixels: NDArray[np.uint8],
+        pixels: NDArray[Any],
         labels: NDArray[np.int32],
         classes: int,
         batch: int,
         *,
         shuffle_seed: int | None = None,
         augment: Augment = NONE,
+        most: int | None = None,
     ) -> None:
         super().__init__()
         self.pixels = pixels
@@ -44,6 +47,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self.batch = min(batch, len(pixels))
         self.seed = shuffle_seed
         self.augment = augment
+        self.most = most
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
@@ -55,9 +59,11 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
             self.order = np.random.default_rng((self.seed, _ORDER, epoch)).permutation(len(self.pixels))
 
     def __len__(self) -> int:
-        return -(-len(self.pixels) // self.batch) if self.seed is None else len(self.pixels) // self.batch
+        if self.seed is None:
+            return math.ceil(len(self.pixels) / self.batch)
+        return min(len(self.pixels) // self.batch, self.most or len(self.pixels))
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[np.float32]]:
         """Returns batch number `index` of the current epoch."""
         chosen = self.order[index * self.batch : (index + 1) * self.batch]
         pixels: Any = self.pixels[chosen]

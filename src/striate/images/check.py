@@ -11,11 +11,14 @@ from striate.config import config
 from striate.errors import DataError
 from striate.images.cache import decode_all
 from striate.images.imageset import ImageSet
-from striate.images.pixels import Preprocessing
+from striate.images.jpeg import quality
+from striate.images.pixels import Preprocessing, header
 from striate.images.split import split
 from striate.progress import SILENT, Progress
 
 TINY = 20  # pictures; below, a class's figures mean little
+SAMPLE = 100  # pictures whose headers are read
+SMALL = 64  # pixels; pictures of one size up to here are taken for copies made for learning machines
 RATIO = 10  # largest class to smallest; above, accuracy flatters
 
 
@@ -115,6 +118,7 @@ def check(images: ImageSet, broken: dict[str, str] | None = None) -> list[Findin
         for names in folded.values()
         if len(names) > 1
     ]
+    found += _lossy(images)
     if images.ignored:
         found.append(
             Finding(
@@ -127,3 +131,35 @@ def check(images: ImageSet, broken: dict[str, str] | None = None) -> list[Findin
             )
         )
     return found
+
+
+def _lossy(images: ImageSet) -> list[Finding]:
+    """Returns whether the pictures are small copies that JPEG compression changed, as far as a sample's headers show.
+
+    Only of pictures that all have one size is it said: those were made so, whereas photographs differ.
+    """
+    if isinstance(images.sources, np.ndarray):
+        return []
+    sizes: set[tuple[int, int]] = set()
+    qualities: list[int | None] = []
+    for index in np.random.default_rng(0).permutation(len(images))[:SAMPLE].tolist():
+        try:
+            with header(images.source(index)) as image:
+                sizes.add(image.size)
+                qualities.append(quality(image))
+        except Exception:  # noqa: S112  (foreign bytes; decoding reports each broken file with its reason)
+            continue
+    known = [number for number in qualities if number is not None]
+    if len(sizes) != 1 or min(min(sizes)) > SMALL or 2 * len(known) <= len(qualities):
+        return []
+    width, height = min(sizes)
+    return [
+        Finding(
+            "lossy",
+            "warning",
+            f"The pictures are {width}×{height} JPEG copies of quality about {np.median(known):.0f}: accuracies on "
+            "them are not comparable with figures published for lossless originals",
+            "say so beside every figure, or train on the originals",
+            count=len(images),
+        )
+    ]

@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from striate.images.encoded import Encoded
+
 Picture = Path | bytes | NDArray[np.uint8]
 """What can be decoded: a file, its bytes, or pixels (h, w) or (h, w, 1 | 3 | 4) in 0..255."""
 
@@ -29,7 +31,7 @@ class ImageSet:
         classes: class names; a label is an index into them.
         labels: (n,) int32.
         keys: (n,) unique names, stable from one loading to the next (a path below the root, or `train/7`).
-        sources: (n,) what to decode: paths, or an array (n, h, w) or (n, h, w, c) uint8.
+        sources: (n,) what to decode: paths, the bytes of files, or an array (n, h, w) or (n, h, w, c) uint8.
         given: (n,) the split that the data set itself assigns: train, validation, test or "".
         kind: what the pictures show.
         ignored: files that lie among the pictures and are not pictures, by name.
@@ -39,7 +41,7 @@ class ImageSet:
     classes: tuple[str, ...]
     labels: NDArray[np.int32]
     keys: NDArray[np.str_]
-    sources: Sequence[Path] | NDArray[np.uint8]
+    sources: Sequence[Path] | Encoded | NDArray[np.uint8]
     given: NDArray[np.str_]
     kind: Kind = "photos"
     ignored: tuple[str, ...] = ()
@@ -48,7 +50,11 @@ class ImageSet:
         return len(self.labels)
 
     def source(self, index: int) -> Picture:
-        """Returns what `pixels.decode` takes for picture `index`."""
+        """Returns what `pixels.decode` takes for picture `index`.
+
+        Raises:
+            PictureError: a table's row has none.
+        """
         return self.sources[index]
 
     def read(self, index: int) -> NDArray[np.uint8]:
@@ -66,7 +72,9 @@ class ImageSet:
         picked = np.asarray(indices)
         chosen = np.arange(len(self))[picked if picked.size else picked.astype(np.intp)]  # [] is an array of floats
         if isinstance(self.sources, np.ndarray):
-            sources: Sequence[Path] | NDArray[np.uint8] = self.sources[chosen]
+            sources: Sequence[Path] | Encoded | NDArray[np.uint8] = self.sources[chosen]
+        elif isinstance(self.sources, Encoded):
+            sources = self.sources.pick(chosen)
         else:
             sources = [self.sources[i] for i in chosen]
         return replace(
@@ -85,13 +93,17 @@ class ImageSet:
     def fingerprint(self) -> str:
         """Returns 64 hexadecimal digits that change when a key, a label, a class or the pictures change.
 
-        Pixels held in memory are hashed themselves; files by size, so that 100,000 photographs need not be read.
+        Pixels and bytes held in memory are hashed themselves; files by size, so that 100,000 photographs need not be
+        read.
         """
         digest = hashlib.sha256("\0".join(self.classes).encode())
         digest.update(self.labels.tobytes())
         digest.update("\0".join(self.keys.tolist()).encode())
         if isinstance(self.sources, np.ndarray):
             digest.update(np.ascontiguousarray(self.sources).data)
+        elif isinstance(self.sources, Encoded):
+            for piece in self.sources.pieces():
+                digest.update(piece)
         else:
             digest.update(repr([path.stat().st_size if path.exists() else -1 for path in self.sources]).encode())
         return digest.hexdigest()

@@ -81,6 +81,17 @@ def decode(picture: Picture, background: int = 255) -> NDArray[np.uint8]:
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
 
+def header(picture: Picture) -> Image.Image:
+    """Returns the picture opened, and not decoded yet: its format, size and mode are known; to be used in a `with`.
+
+    Raises:
+        OSError, ValueError, …: whatever Pillow raises at foreign bytes.
+    """
+    if isinstance(picture, np.ndarray):
+        return _from_array(picture)
+    return Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture, formats=FORMATS)
+
+
 def _opened(picture: Picture, target: Preprocessing | None, background: int = 255) -> Image.Image:
     """Returns the picture as a loaded, oriented "L" or "RGB" image, perhaps already reduced towards `target`."""
     if target is not None:

@@ -13,6 +13,7 @@ from striate.images.imageset import ImageSet
 from striate.images.sources.arrays import from_arrays
 from striate.images.sources.folder import load_folder
 from striate.images.sources.named import DATASETS, load_named
+from striate.images.sources.parquet import load_parquet, tables_in
 from striate.images.sources.table import load_table
 from striate.progress import SILENT, Progress
 
@@ -24,10 +25,10 @@ def load_images(data: Data, *, data_dir: str | Path | None = None, progress: Pro
     """Returns the labelled pictures that `data` names.
 
     Args:
-        data: the name of a data set (`digits`, `mnist`, …), a folder with a folder per class, a CSV table, a pair
-            (pixels, labels) of arrays, two such pairs for training and test (as Keras' own `load_data()` returns
-            them), or an ImageSet, which is returned as it is. A folder that happens to be called like a data set is
-            reached as `./digits`, or as a Path.
+        data: the name of a data set (`digits`, `mnist`, …), a folder with a folder per class, a CSV or Parquet
+            table, a folder of Parquet tables, a pair (pixels, labels) of arrays, two such pairs for training and test
+            (as Keras' own `load_data()` returns them), or an ImageSet, which is returned as it is. A folder that
+            happens to be called like a data set is reached as `./digits`, or as a Path.
         data_dir: where named data sets lie or are put.
         progress: told the bytes of a download.
 
@@ -42,20 +43,23 @@ def load_images(data: Data, *, data_dir: str | Path | None = None, progress: Pro
         return load_named(data, None if data_dir is None else Path(data_dir), progress=progress)
     path = Path(data)
     if path.is_dir():
-        return load_folder(path)
+        tables = tables_in(path)
+        return load_parquet(path, tables) if tables else load_folder(path)
     if path.is_file():
         if path.suffix.lower() in (".csv", ".tsv", ".txt"):
             return load_table(path)
+        if path.suffix.lower() == ".parquet":
+            return load_parquet(path, [path])
         raise DataError(
             "A single file that is not a table of pictures",
             received=path,
-            expected="a folder, or a .csv table",
+            expected="a folder, or a .csv or .parquet table",
         )
     near = nearest(str(data), DATASETS)
     raise DataError(
         "There is no such folder, table or named data set",
         received=str(data),
-        expected="a folder with a folder per class, a CSV table, or one of " + ", ".join(DATASETS),
+        expected="a folder with a folder per class, a CSV or Parquet table, or one of " + ", ".join(DATASETS),
         hint=near,
     )
 

@@ -35,6 +35,25 @@ def load_table(table: Path) -> ImageSet:
                 raise DataError(f"{table}, line {line}: the cell {column} is empty")
     keys = [row["path"] for row in rows]
     paths = [table.parent / key for key in keys]
+    check_files(table, keys, paths)
+    classes = sorted({row["label"] for row in rows})
+    place = {name: index for index, name in enumerate(classes)}
+    return ImageSet(
+        name=table.stem,
+        classes=tuple(classes),
+        labels=np.array([place[row["label"]] for row in rows], np.int32),
+        keys=np.array(keys, np.str_),
+        sources=paths,
+        given=np.array(splits, "U10"),
+    )
+
+
+def check_files(table: Path, keys: list[str], paths: list[Path]) -> None:
+    """Returns nothing when every file that a table lists is there, and listed once; `keys` are its words for them.
+
+    Raises:
+        DataError: a picture listed twice, or files that are not there.
+    """
     places = [os.path.normpath(path) for path in paths]  # a.jpg and ./a.jpg are one picture, in two splits a leak
     times = Counter(places)
     twice = [key for key, place in zip(keys, places, strict=True) if times[place] > 1]
@@ -51,16 +70,6 @@ def load_table(table: Path) -> ImageSet:
             received=", ".join(missing[:3]) + (" …" if len(missing) > 3 else ""),
             expected=f"paths relative to {table.parent.resolve()}, or absolute ones",
         )
-    classes = sorted({row["label"] for row in rows})
-    place = {name: index for index, name in enumerate(classes)}
-    return ImageSet(
-        name=table.stem,
-        classes=tuple(classes),
-        labels=np.array([place[row["label"]] for row in rows], np.int32),
-        keys=np.array(keys, np.str_),
-        sources=paths,
-        given=np.array(splits, "U10"),
-    )
 
 
 def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:

@@ -1,0 +1,235 @@
+"""Parquet tables, as Hugging Face publishes pictures: one row per picture, its bytes within the table."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.errors import DataError, nearest
+from striate.images.encoded import Encoded, joined
+from striate.images.imageset import ImageSet
+from striate.images.sources import columns
+from striate.images.sources.folder import HIDDEN, SPLIT_FOLDERS
+from striate.images.sources.table import check_files
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+PICTURES = ("image", "img", "path")
+"""Columns that can hold the pictures, the first one found counts."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    path: Path
+    pictures: Encoded | list[str]
+    labels: NDArray[Any]
+    names: tuple[str, ...] | None
+    given: list[str]
+
+
+def tables_in(folder: Path) -> list[Path]:
+    """Returns the Parquet tables that a folder consists of, sorted; none where it is a folder of classes.
+
+    They lie in the folder itself, in `data/` or its only folder, or in folders named after splits. Loose tables
+    beside other folders count only if a name says the split: an index may lie beside class folders.
+    """
+    inner = sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith(HIDDEN))
+    loose = _parquet(folder)
+    others = [child for child in inner if child.name.lower() != "data"]
+    if loose and (not others or any(_split_of(table, folder) for table in loose)):
+        return loose
+    below = [child for child in inner if child.name.lower() in {"data", *SPLIT_FOLDERS}] or inner[: len(inner) == 1]
+    return [table for child in below for table in _parquet(child)]
+
+
+def load_parquet(root: Path, tables: list[Path]) -> ImageSet:
+    """Returns the pictures of Parquet tables; their encoded bytes are held in memory once, and decoded on demand.
+
+    Pictures are in the column `image` or `img` (a struct with `bytes`, or bytes), or named in `path`, relative to
+    the table. Classes are in the column `label`: text, or whole numbers, whose names the schema may hold as Hugging
+    Face writes them; names without a picture are left out. A column `split`, or else the table's name (`train…`,
+    `validation…`, `test…`), says the split; the name of a single table given by itself says nothing. A picture's
+    key is its table's name and its row, counted from 0.
+
+    Args:
+        root: what the user named, a table or the folder that holds them.
+        tables: the tables themselves.
+
+    Raises:
+        DataError: PyArrow is missing; not a Parquet table, or a damaged one; columns, labels or shards missing;
+            no rows; labels or splits that mean nothing.
+    """
+    _check_shards(tables)
+    parts = [_read(table, "" if table == root else _split_of(table, root)) for table in tables]
+    if not any(part.given for part in parts):
+        raise DataError(f"{root} has no rows", expected="one row per picture")
+    parts = [part for part in parts if part.given]
+    classes, labels = _classes(parts)
+    paths = [_key(part.path, root) for part in parts]
+    keys = [f"{path}/{row}" for path, part in zip(paths, parts, strict=True) for row in range(len(part.given))]
+    stored = [part.pictures for part in parts if isinstance(part.pictures, Encoded)]
+    sources: Encoded | list[Path] = joined(stored)
+    if len(stored) < len(parts):
+        if stored:
+            raise DataError(f"Some tables of {root} hold pictures, and others name files", expected="one or the other")
+        listed = [(part.path.parent, name) for part in parts for name in part.pictures if isinstance(name, str)]
+        sources = [folder / name for folder, name in listed]
+        check_files(root, [name for _, name in listed], sources)
+    return ImageSet(
+        name=root.resolve().stem if root.is_file() else root.resolve().name,
+        classes=classes,
+        labels=labels,
+        keys=np.array(keys, np.str_),
+        sources=sources,
+        given=np.array([split for part in parts for split in part.given], "U10"),
+    )
+
+
+def _parquet(folder: Path) -> list[Path]:
+    return sorted(
+        child
+        for child in folder.iterdir()
+        if child.suffix.lower() == ".parquet" and not child.name.startswith(HIDDEN) and child.is_file()
+    )
+
+
+def _split_of(table: Path, root: Path) -> str:
+    """Returns the split that a table's name says, or the name of its folder below `root`; "" if neither does."""
+    words = [re.split(r"[-_.]", table.stem)[0]] + ([table.parent.name] if table.parent != root else [])
+    return next((SPLIT_FOLDERS[word.lower()] for word in words if word.lower() in SPLIT_FOLDERS), "")
+
+
+def _key(table: Path, root: Path) -> str:
+    """Returns how a table is called in keys: its name without the ending, below `root` but for `data/`."""
+    if table == root:
+        return table.stem
+    return table.relative_to(root).with_suffix("").as_posix().removeprefix("data/")
+
+
+def _check_shards(tables: list[Path]) -> None:
+    """Refuses a set of which a part was not downloaded: shards say in their names how many there are."""
+    there = {table.name for table in tables}
+    for table in tables if len(tables) > 1 else []:
+        found = re.fullmatch(r"(.*-)(\d+)(-of-(\d+).*)", table.name)
+        if not found:
+            continue
+        start, number, end, total = found.groups()
+        missing = [name for i in range(int(total)) if (name := f"{start}{i:0{len(number)}}{end}") not in there]
+        if missing:
+            raise DataError(
+                f"{len(missing):,} of the {int(total):,} parts that {table.name} belongs to are missing",
+                received=", ".join(missing[:3]) + (" …" if len(missing) > 3 else ""),
+                hint="download them too",
+            )
+
+
+def _read(table: Path, split: str) -> _Table:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise DataError(
+            "Parquet tables are read with PyArrow, which is not installed",
+            received=table,
+            hint="pip install 'striate[parquet]'",
+        ) from None
+    try:
+        with pq.ParquetFile(table, memory_map=True) as file:
+            if "label" not in file.schema_arrow.names:
+                raise _lacks(table, file, "label", "the class of each picture")
+            pictures = _pictures(table, file)
+            names = columns.names_of(file.schema_arrow.metadata, "label")
+            labels = columns.labels(table, _column(file, "label"), names)
+            given = [split] * file.metadata.num_rows
+            if "split" in file.schema_arrow.names:
+                given = columns.splits(table, _column(file, "split"))
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{table} {_reason(table, error)}") from None
+    return _Table(table, pictures, labels, names if labels.dtype.kind == "i" else None, given)
+
+
+def _column(file: pq.ParquetFile, name: str) -> Any:
+    return file.read(columns=[name]).column(0)
+
+
+def _pictures(table: Path, file: pq.ParquetFile) -> Encoded | list[str]:
+    import pyarrow as pa
+
+    name = next((name for name in PICTURES if name in file.schema_arrow.names), None)
+    if name is None:
+        raise _lacks(table, file, "image", "the pictures (or path, where they lie in files)")
+    kind = file.schema_arrow.field(name).type
+    if pa.types.is_struct(kind):
+        inner = {kind.field(number).name for number in range(kind.num_fields)}
+        if "bytes" in inner:
+            stored = columns.within(_column(file, f"{name}.bytes"), "bytes")
+            if "path" not in inner or stored.null_count < len(stored):
+                return columns.encoded(stored)
+        if "path" in inner:
+            return columns.paths(table, columns.within(_column(file, f"{name}.path"), "path"))
+    elif columns.is_binary(kind):
+        return columns.encoded(_column(file, name))
+    elif columns.is_text(kind):
+        return columns.paths(table, _column(file, name))
+    raise DataError(
+        f"{table}: the column {name} does not hold encoded pictures",
+        received=str(kind)[:200],
+        expected="bytes of picture files, or struct<bytes, path>",
+    )
+
+
+def _lacks(table: Path, file: pq.ParquetFile, needed: str, what: str) -> DataError:
+    there = file.schema_arrow.names
+    addresses = [name for name in there if "url" in name.lower()]
+    if needed == "image" and addresses:
+        return columns.only_addresses(table, addresses[0])
+    near = nearest(needed, there)
+    return DataError(
+        f"{table} has no column {needed!r}",
+        received=", ".join(there)[:300] or "no columns",
+        expected=f"{needed}, {what}",
+        hint=f"rename the column {near!r}" if near else None,
+    )
+
+
+def _classes(parts: list[_Table]) -> tuple[tuple[str, ...], NDArray[np.int32]]:
+    """Returns class names and all labels as indices into them."""
+    first = parts[0]
+    for part in parts[1:]:
+        if part.names != first.names or part.labels.dtype.kind != first.labels.dtype.kind:
+            raise DataError(
+                f"{part.path.name} and {first.path.name} name their classes differently",
+                received=columns.few(part.names or part.labels[:5]),
+                expected=columns.few(first.names or first.labels[:5]),
+            )
+    found, numbers = np.unique(np.concatenate([part.labels for part in parts]), return_inverse=True)
+    names = first.names
+    return tuple(str(names[label]) if names else str(label) for label in found), numbers.astype(np.int32)
+
+
+def _reason(table: Path, error: Exception) -> str:
+    """Returns why a file cannot be read as Parquet, in words that help."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read: {error.strerror.lower()}"
+    with table.open("rb") as file:
+        head = file.read(100)
+        file.seek(max(0, table.stat().st_size - 4))
+        tail = file.read()
+    start = head.lstrip().lower()
+    if not head:
+        return "is an empty file (0 bytes)"
+    if start.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer, not the table itself (git lfs pull fetches it)"
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "is a web page saved under a table's name"
+    if not head.startswith(b"PAR1"):
+        return "is not a Parquet table"
+    if tail != b"PAR1":
+        return "is cut off: the end of the table is missing (download it again)"
+    return f"is a damaged Parquet table: {str(error).splitlines()[0].rstrip('.')}"
