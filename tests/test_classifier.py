@@ -229,7 +229,7 @@ def test_two_classes_and_two_hundred_take_the_same_path(number: int, files: list
 # On disk
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", ["mlp", "lenet", "cnn-small", "cnn"])  # all others: see test_contract.py
 def test_a_folder_that_was_moved_gives_identical_probabilities(name: str, files: list[Path], tmp_path: Path):
     before = untrained(name=name, temperature=1.3)
     before.save(tmp_path / "here")

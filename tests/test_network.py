@@ -55,7 +55,7 @@ def layer(config: dict[str, Any], name: str) -> dict[str, Any]:
     return next(entry for entry in config["config"]["layers"] if entry["config"]["name"] == name)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", ["mlp", "lenet", "cnn-small", "cnn"])  # all others: see test_contract.py
 def test_every_architecture_answers_the_same_after_saving_and_loading(tmp_path: Path, name: str):
     model = build(ARCHITECTURES[name], (12, 12, 3), 3, dropout=0.2)
     files = tmp_path / "network.json", tmp_path / "weights.safetensors"

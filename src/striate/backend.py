@@ -55,6 +55,8 @@ with _quietly():
 
         _keras.ops.zeros(1)  # the first operation looks for devices, the first generator sets malloc up: both say so
         list(_tensorflow.data.Dataset.from_generator(lambda: iter([0]), _tensorflow.int32))
+        # Several networks in one process look to TensorFlow like one function traced again and again.
+        _tensorflow.get_logger().addFilter(lambda record: "retracing" not in record.getMessage())
 
 keras: Any = _keras
 

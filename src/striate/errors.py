@@ -8,6 +8,7 @@ StriateError                 what is wrong. Received. Expected. Try.
 │   └── DownloadError        a named data set that could not be fetched
 ├── RunError                 a run folder that is missing, taken, unfinished or damaged
 ├── ClassifierError          a saved classifier that cannot be loaded safely
+├── WeightsError             pretrained weights that cannot be used
 ├── BackendError             no usable Keras backend, or a file that shadows one
 └── TrainingError            a training that cannot go on
 """
@@ -85,6 +86,10 @@ class RunError(StriateError):
 
 class ClassifierError(StriateError):
     """A saved classifier that cannot be loaded safely."""
+
+
+class WeightsError(StriateError):
+    """Pretrained weights that cannot be used."""
 
 
 class BackendError(StriateError):

@@ -23,6 +23,9 @@ PACKAGES = (
 )
 """Distributions whose versions a run records."""
 
+LIMIT = Path("/sys/fs/cgroup/memory.max")
+"""Where Linux tells a container how much memory it may use, bytes."""
+
 
 def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     """Returns package → version for those of `packages` that are installed."""
@@ -30,11 +33,17 @@ def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
 
 
 def memory() -> int:
-    """Returns the machine's memory in bytes; 0 where the system does not say."""
+    """Returns the memory in bytes that this process may use, the machine's or its container's; 0 where the system does
+    not say.
+    """
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return 0
+    try:
+        return min(whole, int(LIMIT.read_text(encoding="ascii")))
+    except (OSError, ValueError):  # no container, or one without a limit ("max")
+        return whole
 
 
 def machine() -> dict[str, Any]:

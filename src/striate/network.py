@@ -31,6 +31,9 @@ MODULES = (
 MODELS = ("Functional", "Sequential")
 """Model classes that may appear."""
 
+ARITHMETIC = ("keras.src.ops.numpy.Add", "keras.src.ops.numpy.Multiply")
+"""Operations on tensors that may appear: those in MobileNetV3's activation."""
+
 REFUSED = (
     *("Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer", "Layer", "Model"),
     *("StringLookup", "IntegerLookup", "TextVectorization"),
@@ -116,7 +119,8 @@ def _check(node: Any, origin: str) -> None:
         module, name = str(node.get("module")), str(node["class_name"])
         is_model = name in MODELS and (module in MODULES or module.startswith("keras.src.models."))
         is_plain = module in MODULES and name.isidentifier() and not name.startswith("_") and name not in REFUSED
-        if not (is_model or is_plain) or node.get("registered_name") not in (None, name):
+        is_sum = f"{module}.{name}" in ARITHMETIC
+        if not (is_model or is_plain or is_sum) or node.get("registered_name") not in (None, name):
             raise ClassifierError(
                 f"{origin} contains an object that is not a plain Keras layer",
                 received=f"{module}.{name}" if node.get("registered_name") in (None, name) else node["registered_name"],

@@ -8,7 +8,8 @@ precision, since a softmax over bfloat16's three digits is no longer one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,8 @@ class Architecture:
         source: the paper or tutorial it follows, with the table or figure.
         story: one sentence on why it matters.
         dropout: the rate used unless the recipe says otherwise, 0..1.
+        native: the pictures it was proposed for.
+        native_classes: how many kinds it told apart there.
     """
 
     name: str
@@ -48,6 +51,8 @@ class Architecture:
     source: str
     story: str
     dropout: float = 0.0
+    native: Shape = (224, 224, 3)
+    native_classes: int = 1000
 
 
 def build(
@@ -63,10 +68,24 @@ def build(
         seed: for the dropout masks; initial weights draw from Keras' global seed (backend.set_seed).
 
     Raises:
-        ConfigError: the network breaks the contract (only possible with an architecture of your own).
+        ConfigError: the pictures are too small for it; or, with an architecture of your own, it breaks the contract.
     """
     rate = architecture.dropout if dropout is None else dropout
-    model = architecture.build(shape, classes, rate, seed)
+    try:
+        model = architecture.build(shape, classes, rate, seed)
+        small = starved(model)
+    except ValueError as error:  # Keras' word for a map smaller than what slides over it
+        if not fits(architecture, (LARGE, LARGE, shape[2])):
+            raise
+        model, small = None, str(error)
+    if small is not None:
+        least = smallest_side(architecture, channels=shape[2])
+        raise ConfigError(
+            f"The pictures are too small for the network {architecture.name}",
+            received=f"{shape[0]}×{shape[1]} pixels",
+            expected=f"at least {least} on each side",
+            hint=f"--size {least}, or a smaller network (striate models lists the smallest side of each)",
+        )
     if model.output_shape != (None, classes):
         raise ConfigError(
             f"The architecture {architecture.name} does not end in one logit per class",
@@ -77,3 +96,65 @@ def build(
         if needed not in {layer.name for layer in model.layers}:
             raise ConfigError(f"The architecture {architecture.name} has no layer named {needed!r}")
     return model
+
+
+LARGE = 512
+"""A side that every network can work on, pixels."""
+
+
+@contextlib.contextmanager
+def weightless() -> Iterator[None]:
+    """Gives the weights made in the block no values, now or later.
+
+    Keras keeps a list of weights whose values are put off, and would make all of them at the end of the next scope of
+    its own, such as a training step on JAX: gigabytes for networks that were only looked at. The block has a list of
+    its own, which is dropped.
+    """
+    keras, _ = keras_layers()
+    from keras.src.backend.common import global_state  # which has no public name
+
+    waiting = global_state.get_global_attribute("uninitialized_variables", [])
+    global_state.set_global_attribute("uninitialized_variables", [])
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        global_state.set_global_attribute("uninitialized_variables", waiting)
+
+
+def outline(architecture: Architecture, shape: Shape, classes: int) -> Any:
+    """Returns the network without values in its weights: made in milliseconds, whatever it weighs; to be looked at.
+
+    Raises:
+        ValueError: the pictures are too small for a layer.
+    """
+    with weightless():
+        return architecture.build(shape, classes, architecture.dropout, 0)
+
+
+def starved(model: Any) -> str | None:
+    """Returns the name of the first layer that is to thin out maps with nothing left to thin out, or None."""
+    for layer in model.layers:
+        strides = getattr(layer, "strides", None)
+        if isinstance(strides, tuple | list) and len(strides) == 2:
+            sides = layer.input.shape[1:3]
+            if any(side < stride for side, stride in zip(sides, strides, strict=True)):
+                return str(layer.name)
+    return None
+
+
+def smallest_side(architecture: Architecture, channels: int = 3) -> int:
+    """Returns the smallest square picture's side, pixels, on which every layer of the network has something to do."""
+    low, high = 0, LARGE
+    while high - low > 1:
+        side = (low + high) // 2
+        low, high = (low, side) if fits(architecture, (side, side, channels)) else (side, high)
+    return high
+
+
+def fits(architecture: Architecture, shape: Shape) -> bool:
+    """Returns whether every layer of the network has something to do on pictures of this shape."""
+    try:
+        return starved(outline(architecture, shape, 2)) is None
+    except ValueError:
+        return False

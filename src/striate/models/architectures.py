@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 from striate.errors import UnknownNameError
+from striate.models.alexnet import ALEXNET
+from striate.models.applications import (
+    EFFICIENTNET_V2_B0,
+    EFFICIENTNET_V2_S,
+    MOBILENET_V2,
+    MOBILENET_V2_035,
+    MOBILENET_V3_LARGE,
+    MOBILENET_V3_SMALL,
+    RESNET50_V2,
+    XCEPTION,
+)
 from striate.models.architecture import Architecture
 from striate.models.cnn import CNN, CNN_SMALL
+from striate.models.convnext import CONVNEXT_TINY
+from striate.models.densenet import DENSENET121
+from striate.models.googlenet import GOOGLENET
+from striate.models.inception_v3 import INCEPTION_V3
 from striate.models.lenet import LENET
 from striate.models.mlp import MLP
+from striate.models.mobilenet import MOBILENET
+from striate.models.resnet import RESNET18, RESNET34, RESNET50, RESNET101
+from striate.models.resnet_cifar import RESNET20, RESNET32, RESNET56
+from striate.models.vgg import VGG11, VGG13, VGG16, VGG19, VGG_SMALL
 
-ARCHITECTURES: dict[str, Architecture] = {row.name: row for row in (MLP, LENET, CNN_SMALL, CNN)}
+_ROWS = (
+    *(MLP, LENET, CNN_SMALL, CNN),
+    *(ALEXNET, VGG11, VGG13, VGG16, VGG19, VGG_SMALL, GOOGLENET, INCEPTION_V3),
+    *(RESNET18, RESNET34, RESNET50, RESNET101, RESNET20, RESNET32, RESNET56),
+    *(DENSENET121, MOBILENET, CONVNEXT_TINY),
+    *(RESNET50_V2, XCEPTION, MOBILENET_V2, MOBILENET_V2_035, MOBILENET_V3_SMALL, MOBILENET_V3_LARGE),
+    *(EFFICIENTNET_V2_B0, EFFICIENTNET_V2_S),
+)
+
+ARCHITECTURES: dict[str, Architecture] = {row.name: row for row in sorted(_ROWS, key=lambda row: row.year)}
 """Name → architecture, in the order of their story."""
 
 DEFAULT = CNN.name
@@ -16,13 +44,14 @@ DEFAULT = CNN.name
 
 
 def architecture_named(name: str | Architecture) -> Architecture:
-    """Returns the architecture of that name; a value is returned as it is.
+    """Returns the architecture of that name, `-` and `_` taken for each other; a value is returned as it is.
 
     Raises:
         UnknownNameError: no such row; the nearest is suggested.
     """
     if isinstance(name, Architecture):
         return name
-    if name not in ARCHITECTURES:
-        raise UnknownNameError("architecture", name, ARCHITECTURES)
-    return ARCHITECTURES[name]
+    for row in ARCHITECTURES.values():
+        if row.name.replace("_", "-") == name.lower().replace("_", "-"):
+            return row
+    raise UnknownNameError("architecture", name, ARCHITECTURES)

@@ -51,7 +51,7 @@ def _convolution(x: Any, filters: int, side: int, name: str) -> Any:
 
 
 def _pooling(x: Any, name: str) -> Any:
-    return keras_layers()[1].MaxPooling2D(2, padding="valid" if min(x.shape[1:3]) >= 2 else "same", name=name)(x)
+    return keras_layers()[1].MaxPooling2D(2, name=name)(x)
 
 
 CNN = Architecture(
@@ -62,6 +62,8 @@ CNN = Architecture(
     year=1989,
     source="the four-networks and cats-and-dogs tutorials; idea: Backpropagation applied to handwritten zip code "
     "recognition, Neural Computation 1(4)",
+    native=(28, 28, 1),
+    native_classes=10,
     story="Shared weights: what is learnt about an edge in one place holds everywhere.",
 )
 
@@ -72,6 +74,8 @@ CNN_SMALL = Architecture(
     authors="after LeCun and colleagues",
     year=1989,
     source="the digits tutorial",
+    native=(28, 28, 1),
+    native_classes=10,
     story="The smallest network that shows what a convolution is good for.",
     dropout=0.3,
 )

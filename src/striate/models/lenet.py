@@ -36,7 +36,7 @@ def _convolution(x: Any, filters: int, name: str, *, padded: bool) -> Any:
 
 
 def _subsampling(x: Any, name: str) -> Any:
-    return keras_layers()[1].AveragePooling2D(2, padding="valid" if min(x.shape[1:3]) >= 2 else "same", name=name)(x)
+    return keras_layers()[1].AveragePooling2D(2, name=name)(x)
 
 
 LENET = Architecture(
@@ -46,5 +46,7 @@ LENET = Architecture(
     authors="LeCun, Bottou, Bengio and Haffner",
     year=1998,
     source="Gradient-based learning applied to document recognition, Proceedings of the IEEE 86(11), figure 2",
+    native=(32, 32, 1),
+    native_classes=10,
     story="Read the amounts on a tenth of the cheques in the United States, years before the word deep learning.",
 )

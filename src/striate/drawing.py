@@ -1,0 +1,53 @@
+"""How every figure looks, and how it gets onto disk."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import matplotlib as mpl
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from striate.files import writing
+
+TRAIN, VALIDATION, RIGHT, WRONG, INK, FAINT = "#E69F00", "#0072B2", "#007A5A", "#C03221", "#22262B", "#8A929C"
+"""Okabe and Ito's colours, told apart by colour-blind readers; two darker ones for text."""
+
+SERIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8A929C")
+
+STYLE: Any = {
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": "#C9CED6",
+    "axes.labelcolor": INK,
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E8EBEF",
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "text.parse_math": False,  # a class called "$x$" is a name, not a formula
+    "svg.fonttype": "none",
+}
+
+BLUES = LinearSegmentedColormap.from_list("striate", ["#FFFFFF", "#BBD7EA", "#0072B2", "#00314D"])
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes the figure as PNG (144 dots per inch), or as SVG where the path says so; whole or not at all."""
+    with writing(path) as temporary:
+        draw(figure, temporary, dpi=144, form="svg" if path.suffix.lower() == ".svg" else "png")
+
+
+def draw(figure: Figure, target: Path | BinaryIO, *, dpi: int, form: Literal["png", "svg"] = "png") -> None:
+    """Renders the figure into a file or a buffer."""
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # class names may be in any script
+        figure.savefig(target, format=form, dpi=dpi, facecolor="white")

@@ -1,0 +1,210 @@
+"""What a network costs and sees, read off its graph: weights, multiply-adds, receptive field. Nothing is run."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from striate.models.architecture import keras_layers
+
+FIGURES = Path(__file__).with_name("figures.json")
+"""What `docs/generate.py` computed for every row of ARCHITECTURES at its native size, so that a list needs no Keras."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a network, or one layer of it, costs and sees.
+
+    Attributes:
+        parameters: trainable weights (not the means and variances that batch normalisation keeps).
+        multiply_adds: of convolutions and dense layers, for one picture. Biases, normalisation, pooling and
+            activations are not counted, as is the papers' custom.
+        receptive_field: (height, width), pixels, that one unit depends on: of the layer `features` for a network, of
+            the layer itself for a layer. It may be larger than the picture, what lies outside being padding; where
+            everything is joined to everything (dense layers, squeeze-and-excitation) it is the picture's own size.
+    """
+
+    parameters: int
+    multiply_adds: int
+    receptive_field: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class LayerCost(Cost):
+    """What one layer costs.
+
+    Attributes:
+        name: the layer's, after the names of the networks it is nested in.
+        kind: its class in Keras.
+        window: height and width of what it slides over the maps, () if nothing.
+        strides: the steps down and to the right that it slides in.
+        output: (height, width, channels) or (units,) for one picture.
+        inputs: the names of the layers whose output it takes; the picture has none.
+    """
+
+    name: str
+    kind: str
+    window: tuple[int, ...]
+    strides: tuple[int, ...]
+    output: tuple[int, ...]
+    inputs: tuple[str, ...]
+
+
+def figures() -> dict[str, dict[str, Any]]:
+    """Returns row's name → its figures at native size: those of Cost, and smallest_side in pixels."""
+    read: dict[str, dict[str, Any]] = json.loads(FIGURES.read_text(encoding="utf-8"))
+    return read
+
+
+def cost(model: Any) -> Cost:
+    """Returns the cost of a keras.Model that has a layer `features`; see `layer_costs`."""
+    rows = layer_costs(model)
+    return Cost(
+        sum(row.parameters for row in rows),
+        sum(row.multiply_adds for row in rows),
+        next(row.receptive_field for row in rows if row.name == "features"),
+    )
+
+
+def layer_costs(model: Any) -> list[LayerCost]:
+    """Returns one entry per layer of a keras.Model made of convolutions, in the order of the computation.
+
+    Receptive fields follow Araujo, Norris and Sim, Computing receptive fields of convolutional neural networks,
+    Distill 2019 (doi 10.23915/distill.00021): each layer widens the region of the unit below by its window, times the
+    strides so far (eq. 1 and 2), and shifts it by its padding (eq. 3 and 4); where branches meet, the region spans
+    them all. Networks inside the network are walked through. Layers that enlarge maps count as seeing everything.
+    """
+    height, width = model.inputs[0].shape[1:3]
+    seen: Seen = {id(model.inputs[0]): ("", (Axis(), Axis()))}
+    rows, counted = [], set()
+    for name, node in _calls(model, seen):
+        layer = node.operation
+        (output,) = node.output_tensors
+        below = [seen[id(tensor)] for tensor in node.input_tensors]
+        field = _field(layer, node.input_tensors, output, [field for _, field in below])
+        seen[id(output)] = name, field
+        fresh = layer not in counted
+        counted.add(layer)
+        rows.append(
+            LayerCost(
+                sum(math.prod(weight.shape) for weight in getattr(layer, "trainable_weights", ())) if fresh else 0,
+                _multiply_adds(layer, node.input_tensors[0].shape, output.shape),
+                (field[0].size, field[1].size) if field else (height, width),
+                name,
+                type(layer).__name__,
+                tuple(getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None) or ()),
+                tuple(getattr(layer, "strides", None) or ()),
+                tuple(output.shape[1:]),
+                tuple(source for source, _ in below if source),
+            )
+        )
+    return rows
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What the first unit of a map depends on along one axis of the picture, and how far on its neighbour looks.
+
+    Attributes:
+        first: first pixel; below 0 where padding is seen.
+        last: last pixel.
+        jump: pixels from one unit's region to the next unit's.
+    """
+
+    first: int = 0
+    last: int = 0
+    jump: int = 1
+
+    @property
+    def size(self) -> int:
+        """Pixels from the first to the last."""
+        return self.last - self.first + 1
+
+    def through(self, window: int, stride: int, before: int) -> Axis:
+        """Returns what a unit depends on that looks at `window` of these units, of which `before` are padding."""
+        first = self.first - before * self.jump
+        return Axis(first, self.last + (window - 1 - before) * self.jump, self.jump * stride)
+
+
+Field = tuple[Axis, Axis] | None
+"""Rows and columns that a unit depends on; None where it depends on the whole picture."""
+
+Seen = dict[int, tuple[str, Field]]
+"""The id of a tensor → the layer that it comes from, "" for the picture, and what its units depend on."""
+
+
+def _calls(model: Any, seen: Seen, within: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields (name, node) of every layer but the inputs, from the picture to the logits."""
+    keras, layers = keras_layers()
+    graph = getattr(model, "_functional", None) or model  # a Sequential holds its graph
+    for depth in sorted(graph._nodes_by_depth, reverse=True):
+        for node in graph._nodes_by_depth[depth]:
+            inner = node.operation
+            if isinstance(inner, layers.InputLayer):
+                continue
+            if not isinstance(inner, keras.Model):
+                yield within + inner.name, node
+                continue
+            for outside, inside in zip(node.input_tensors, inner.inputs, strict=True):
+                seen[id(inside)] = seen[id(outside)]
+            yield from _calls(inner, seen, f"{within}{inner.name}/")
+            for outside, inside in zip(node.output_tensors, inner.outputs, strict=True):
+                seen[id(outside)] = seen[id(inside)]
+
+
+def _field(layer: Any, inputs: Sequence[Any], output: Any, below: Sequence[Field]) -> Field:
+    _, layers = keras_layers()
+    seen = [field for field in below if field is not None]
+    if len(seen) < len(below) or len(output.shape) != 4 or isinstance(layer, layers.Conv2DTranspose):
+        return None
+    sides = [tensor.shape[1:3] for tensor in (inputs[0], output)]
+    axes = [_joined([field[axis] for field in seen]) for axis in (0, 1)]
+    if isinstance(layer, layers.ZeroPadding2D):
+        moves = [(1, 1, before) for before, _ in layer.padding]
+    elif isinstance(layer, layers.Cropping2D):
+        moves = [(1, 1, -before) for before, _ in layer.cropping]
+    elif (window := _window(layer)) is not None:
+        moves = [
+            (size, stride, _padding(side, size, stride) if layer.padding == "same" else 0)
+            for side, size, stride in zip(sides[0], *window, strict=True)
+        ]
+    elif sides[0] == sides[1] or len(inputs) > 1:  # each unit looks at its own place only
+        moves = [(1, 1, 0), (1, 1, 0)]
+    else:
+        return None
+    rows, columns = (axis.through(*move) for axis, move in zip(axes, moves, strict=True))
+    return rows, columns
+
+
+def _joined(axes: Sequence[Axis]) -> Axis:
+    return Axis(min(axis.first for axis in axes), max(axis.last for axis in axes), max(axis.jump for axis in axes))
+
+
+def _window(layer: Any) -> tuple[Sequence[int], Sequence[int]] | None:
+    """Returns what a convolution or pooling slides over the maps, dilation included, and its strides; else None."""
+    if hasattr(layer, "pool_size"):
+        return layer.pool_size, layer.strides
+    if hasattr(layer, "kernel_size"):
+        pairs = zip(layer.kernel_size, layer.dilation_rate, strict=True)
+        return [(size - 1) * dilation + 1 for size, dilation in pairs], layer.strides
+    return None
+
+
+def _padding(side: int, window: int, stride: int) -> int:
+    """Returns how many units "same" padding puts before the first: the smaller half of what is missing."""
+    return max(window - (side % stride or stride), 0) // 2
+
+
+def _multiply_adds(layer: Any, source: Sequence[int], output: Sequence[int]) -> int:
+    """Returns those of a layer: every kernel's weights are used once at every place of the map they are slid over."""
+    _, layers = keras_layers()
+    with_kernel = (layers.Dense, layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Conv2DTranspose)
+    if not isinstance(layer, with_kernel):
+        return 0
+    places = source if isinstance(layer, layers.Conv2DTranspose) else output
+    kernels: int = sum(math.prod(weight.shape) for weight in layer.weights if len(weight.shape) > 1)
+    return kernels * math.prod(places[1:-1])

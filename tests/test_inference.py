@@ -1,0 +1,73 @@
+"""The fast forward pass answers as the plain one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from striate.backend import CHOICE, keras, set_seed
+from striate.inference import forward
+from striate.models.architecture import build
+from striate.models.architectures import ARCHITECTURES
+
+pytestmark = pytest.mark.backend
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (6, 16, 16, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def model():
+    set_seed(0)
+    model = build(ARCHITECTURES["cnn"], (16, 16, 3), 3, dropout=0.5)
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.moving_mean.assign(rng.normal(0, 1, layer.moving_mean.shape).astype(np.float32))
+            layer.moving_variance.assign(rng.uniform(0.5, 2, layer.moving_variance.shape).astype(np.float32))
+    return model
+
+
+def test_answers_are_those_of_predict_for_batches_of_any_size(model):
+    answer = forward(model)
+    for count in (6, 1, 4):
+        expected = model.predict_on_batch(PIXELS[:count])
+        found = answer(PIXELS[:count])
+        assert isinstance(found, np.ndarray) and found.shape == (count, 3)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert np.ptp(expected) > 1e-3
+
+
+def test_asked_for_again_it_sees_new_weights(model):
+    before = forward(model)(PIXELS)
+    kernel, bias = model.get_layer("logits").get_weights()
+    model.get_layer("logits").set_weights([kernel, bias + 1])
+    np.testing.assert_allclose(forward(model)(PIXELS), before + 1, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.skipif(CHOICE.name != "tensorflow", reason="only there are weights made constants")
+def test_the_weights_are_those_of_the_moment(model):
+    answer = forward(model)
+    before = answer(PIXELS)
+    model.get_layer("logits").set_weights([np.zeros_like(one) for one in model.get_layer("logits").get_weights()])
+    np.testing.assert_array_equal(answer(PIXELS), before)
+
+
+def test_nothing_is_drawn_and_no_statistics_move(model):
+    before = [weight.copy() for weight in model.get_weights()]
+    one, two = (forward(model)(PIXELS) for _ in range(2))
+    np.testing.assert_allclose(one, two, rtol=1e-6)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_half_precision_comes_out_as_numbers():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build(ARCHITECTURES["cnn"], (16, 16, 3), 3)
+    finally:
+        keras.config.set_dtype_policy(before)
+    inner = keras.Model(model.input, model.get_layer("embedding").output)
+    found = np.empty((6, inner.output_shape[1]), np.float32)
+    found[:] = forward(inner)(PIXELS)
+    assert np.isfinite(found).all() and found.std() > 0
