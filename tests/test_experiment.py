@@ -10,13 +10,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from striate.classifier import Classifier
-from striate.errors import ClassifierError, ConfigError, DataError, RunError, StriateError, UnknownNameError
+from striate.config import to_json
+from striate.errors import (
+    ClassifierError,
+    ConfigError,
+    DataError,
+    RunError,
+    StriateError,
+    TrainingError,
+    UnknownNameError,
+    WeightsError,
+)
 from striate.experiment import measure_again, train
+from striate.images.augment import NONE
 from striate.images.sources.load import load_images
 from striate.images.split import split
 from striate.models.architecture import Architecture
+from striate.models.backbones import BACKBONES, weights_folder
 from striate.progress import Progress
 from striate.runs import Run
 from striate.training.recipes import RECIPES
@@ -321,3 +334,88 @@ def test_a_name_that_exists_is_refused_and_the_old_run_kept(run, folder):
         train(folder, runs=run.path.parent, name=run.name, **QUICK)
     assert sorted(path.name for path in run.path.parent.iterdir()) == before
     assert run.state == "finished"
+
+
+# Pretrained weights
+
+
+@pytest.fixture
+def narrow(test_data):
+    return test_data / "weights" / "mobilenet_v2_0.35_224_no_top.h5"
+
+
+@pytest.fixture
+def wide_at_hand(test_data, tmp_path, monkeypatch):
+    """Keras' folder of weights, with those of MobileNetV2 under their official name."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    path = weights_folder() / BACKBONES["mobilenet_v2"].weights.name
+    path.parent.mkdir(parents=True)
+    path.symlink_to(test_data / "weights" / "mobilenet_v2_1.0_224_no_top_bnfolded.h5")
+    return path
+
+
+@pytest.fixture(scope="module")
+def large_photos(photos, tmp_path_factory):
+    """The first 12 striped photographs of each kind, enlarged."""
+    root = tmp_path_factory.mktemp("large")
+    for path in sorted(photos.rglob("*.jpg")):
+        if int(path.stem.split()[-1]) < 12:
+            (root / path.parent.name).mkdir(exist_ok=True)
+            with Image.open(path) as picture:
+                picture.resize((100, 110)).save(root / path.parent.name / path.name)
+    return root
+
+
+def test_a_run_from_a_file_of_weights_repeats_from_its_recipe(photos, narrow, tmp_path):
+    first = train(photos, pretrained=str(narrow), epochs=3, height=32, runs=tmp_path)
+    assert first.name == f"{photos.name}-mobilenet_v2_0.35-1"
+    recipe = json.loads((first.path / "recipe.json").read_text())
+    assert (recipe["architecture"], recipe["pretrained"]) == ("mobilenet_v2_0.35", str(narrow.resolve()))
+    assert recipe["augment"] == json.loads(to_json(NONE))
+    second = train(photos, recipe=first.path / "recipe.json", runs=tmp_path)
+    assert second.report.confusion == first.report.confusion
+    assert measure_again(first).report.accuracy == first.report.accuracy
+    again = Classifier.load(first.path / "classifier")
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(again.predict_proba(pixels), first.classifier.predict_proba(pixels))
+
+
+def test_photographs_begin_with_the_weights_at_hand_and_that_is_said(large_photos, wide_at_hand, tmp_path):
+    lines = _Lines()
+    run = train(large_photos, epochs=1, runs=tmp_path / "runs", progress=lines)
+    assert run.manifest.architecture == "mobilenet_v2"
+    assert json.loads((run.path / "recipe.json").read_text())["pretrained"] == "imagenet"
+    assert any(line.startswith("mobilenet_v2, with pretrained weights, on") and "96×96" in line for line in lines.lines)
+
+
+def test_damaged_weights_at_hand_are_told_before_any_folder_is_made(large_photos, wide_at_hand, tmp_path):
+    content = wide_at_hand.read_bytes()[:100_000]
+    wide_at_hand.unlink()
+    wide_at_hand.write_bytes(content)
+    with pytest.raises(WeightsError, match="damaged"):
+        train(large_photos, epochs=1, runs=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"architecture": "vgg16", "height": 8}, ConfigError, "too small for the network vgg16"),
+        ({"architecture": "vgg16", "height": 8000, "channels": 3}, TrainingError, "memory does not suffice"),
+        ({"pretrained": "absent.h5"}, WeightsError, "cannot be read"),
+        ({"pretrained": "imagenet", "architecture": "lenet"}, ConfigError, "no pretrained weights for this network"),
+        ({"pretrained": "imagenet", "channels": 1}, ConfigError, "three channels"),
+        ({"fine_tune": 2, "architecture": "cnn"}, ConfigError, "nothing to fine-tune"),
+        ({"minutes": 1.0, "epochs": 3}, ConfigError, "--minutes or --epochs"),
+    ],
+)
+def test_a_network_or_weights_that_cannot_be_are_told_before_any_folder_is_made(tmp_path, settings, error, message):
+    with pytest.raises(error, match=message):
+        train("digits", runs=tmp_path / "runs", **settings)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_epochs_asked_for_take_the_place_of_a_recipes_minutes(tmp_path):
+    recipe = replace(RECIPES["default"], minutes=60.0)
+    run = train("digits", recipe=recipe, runs=tmp_path, **{**QUICK, "epochs": 1})
+    assert run.manifest.epochs == 1

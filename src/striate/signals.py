@@ -8,6 +8,20 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+_listening: list[Callable[[], None]] = []
+
+
+@contextlib.contextmanager
+def hearing_signals(act: Callable[[], None]) -> Iterator[None]:
+    """Calls `act` too when a block of `on_first_signal` within this one takes a signal, so that work that consists of
+    several such pieces ends with the one at hand. Between them a signal ends the work as ever.
+    """
+    _listening.append(act)
+    try:
+        yield
+    finally:
+        _listening.remove(act)
+
 
 @contextlib.contextmanager
 def on_first_signal(act: Callable[[], None]) -> Iterator[None]:
@@ -27,6 +41,8 @@ def on_first_signal(act: Callable[[], None]) -> Iterator[None]:
     def received(number: int, frame: FrameType | None) -> None:
         restore()
         act()
+        for listener in _listening:
+            listener()
 
     for number in before:
         signal.signal(number, received)

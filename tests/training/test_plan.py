@@ -10,18 +10,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from striate.config import from_json, to_json
 from striate.errors import PictureError
 from striate.images.augment import AUTO, Augment
+from striate.images.batches import Batches
 from striate.images.imageset import ImageSet
 from striate.images.sources.arrays import from_arrays
 from striate.images.sources.load import load_images
-from striate.training.plan import BUDGET, SIDES, look, plan, preprocessing_of
+from striate.training.optimizers import schedule
+from striate.training.plan import BUDGET, SIDES, form, look, plan, preprocessing_of
 from striate.training.recipe import Recipe
 from striate.training.recipes import RECIPES
 
 
 def _arrays(n, *shape):
     return from_arrays(np.zeros((n, *shape), np.uint8), np.arange(n) % 2)
+
+
+def _form(images):
+    sizes, is_colour = look(images)
+    return (*form(sizes, is_pretrained=False), 3 if is_colour else 1)
 
 
 def _folder(root, sizes, *, colour=True, kind="png"):
@@ -38,23 +46,23 @@ def _folder(root, sizes, *, colour=True, kind="png"):
 
 @pytest.mark.parametrize("shape", [(8, 8), (28, 28), (64, 64), (1, 1), (5, 40), (64, 3)])
 def test_arrays_of_one_small_size_keep_it(shape):
-    assert look(_arrays(4, *shape)) == (*shape, 1)
-    assert look(_arrays(4, *shape, 3)) == (*shape, 3)
+    assert _form(_arrays(4, *shape)) == (*shape, 1)
+    assert _form(_arrays(4, *shape, 3)) == (*shape, 3)
 
 
 @pytest.mark.parametrize(("shape", "side"), [((65, 65), 64), ((224, 224), 64), ((40, 80), 32), ((20, 90), 32)])
 def test_larger_arrays_get_one_of_the_offered_sides(shape, side):
-    assert look(_arrays(4, *shape)) == (side, side, 1)
+    assert _form(_arrays(4, *shape)) == (side, side, 1)
 
 
 def test_an_image_set_of_arrays_without_a_channel_axis_is_grey():
     names = np.array(["one", "two"])
     images = ImageSet("mine", ("a", "b"), np.array([0, 1], np.int32), names, np.zeros((2, 9, 7), np.uint8), names)
-    assert look(images) == (9, 7, 1)
+    assert _form(images) == (9, 7, 1)
 
 
 def test_files_of_one_small_size_keep_it(tmp_path):
-    assert look(_folder(tmp_path, [(48, 30)] * 6)) == (48, 30, 3)
+    assert _form(_folder(tmp_path, [(48, 30)] * 6)) == (48, 30, 3)
 
 
 @pytest.mark.parametrize(
@@ -69,13 +77,13 @@ def test_files_of_one_small_size_keep_it(tmp_path):
     ],
 )
 def test_mixed_or_large_sizes_choose_the_side_that_the_median_fills(tmp_path, sizes, side):
-    assert look(_folder(tmp_path, sizes)) == (side, side, 3)
+    assert _form(_folder(tmp_path, sizes)) == (side, side, 3)
     assert side in SIDES
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg"])
 def test_grey_photographs_saved_in_colour_get_one_channel(tmp_path, kind):
-    assert look(_folder(tmp_path, [(40, 40)] * 4, colour=False, kind=kind))[2] == 1
+    assert _form(_folder(tmp_path, [(40, 40)] * 4, colour=False, kind=kind))[2] == 1
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "1", "I;16"])
@@ -83,13 +91,13 @@ def test_files_of_a_grey_mode_get_one_channel(tmp_path, mode):
     for name in "ab":
         (tmp_path / name).mkdir()
         Image.new(mode, (20, 20)).save(tmp_path / name / "1.png")
-    assert look(load_images(tmp_path)) == (20, 20, 1)
+    assert _form(load_images(tmp_path)) == (20, 20, 1)
 
 
 def test_one_colour_picture_among_grey_ones_makes_three_channels(tmp_path):
     images = _folder(tmp_path, [(20, 20)] * 5, colour=False)
     Image.new("RGB", (20, 20), (200, 10, 10)).save(images.source(2))
-    assert look(images)[2] == 3
+    assert _form(images)[2] == 3
 
 
 def test_broken_files_are_skipped(tmp_path):
@@ -97,7 +105,7 @@ def test_broken_files_are_skipped(tmp_path):
     images.source(0).write_bytes(b"")
     images.source(1).write_bytes(b"<!doctype html>")
     images.source(3).write_bytes(images.source(2).read_bytes()[:60])
-    assert look(images) == (30, 30, 3)
+    assert _form(images) == (30, 30, 3)
 
 
 def test_nothing_but_broken_files_is_told(tmp_path):
@@ -105,7 +113,7 @@ def test_nothing_but_broken_files_is_told(tmp_path):
     for index in range(2):
         images.source(index).write_bytes(b"not a picture")
     with pytest.raises(PictureError, match="none of 2 pictures"):
-        look(images)
+        _form(images)
 
 
 @pytest.mark.parametrize(("n", "epochs", "batch"), [(10, 30, 32), (1258, 30, 32), (55_000, 6, 128), (200_000, 5, 128)])
@@ -129,7 +137,7 @@ def test_no_place_is_left_open_but_those_where_none_is_an_answer(recipe, photos)
     for images in (load_images("digits"), load_images(photos)):
         planned = plan(recipe, images)
         open_places = {name for name in Recipe.__dataclass_fields__ if getattr(planned, name) is None}
-        assert open_places <= {"patience", "dropout"}
+        assert open_places <= {"patience", "minutes", "steps_per_epoch", "fine_tune_rate"}
         assert isinstance(planned.augment, Augment)
         assert preprocessing_of(planned).shape == (planned.height, planned.width, planned.channels)
 
@@ -158,3 +166,34 @@ def test_one_stated_side_stands_for_both():
 def test_the_augmentation_follows_from_what_the_pictures_show(photos):
     assert plan(RECIPES["default"], load_images("digits")).augment == AUTO["digits"]
     assert plan(RECIPES["default"], load_images(photos)).augment == AUTO["photos"]
+
+
+def test_the_rate_falls_in_two_steps_as_the_residual_networks_paper_says():
+    rate = schedule(Recipe(schedule="step"), 0.1, 100)
+    values = [float(rate(step)) for step in (0, 49, 51, 74, 76, 99)]
+    assert values == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
+
+
+def test_an_epoch_of_so_many_steps_is_a_part_of_the_pictures_and_another_each_time():
+    pixels, labels = np.arange(100, dtype=np.uint8).reshape(100, 1, 1, 1), np.zeros(100, np.int32)
+    batches = Batches(pixels, labels, 2, 10, shuffle_seed=0, most=3)
+    assert len(batches) == 3
+    first = {int(value) for index in range(3) for value in batches[index][0].ravel()}
+    batches.set_epoch(1)
+    second = {int(value) for index in range(3) for value in batches[index][0].ravel()}
+    assert len(first) == len(second) == 30 and first != second
+    assert len(Batches(pixels, labels, 2, 10, shuffle_seed=0, most=50)) == 10
+    assert len(Batches(pixels, labels, 2, 10, most=3)) == 10  # those to choose by are all looked at
+
+
+def test_the_residual_networks_recipe_is_that_of_their_paper(photos):
+    planned = plan(RECIPES["resnet-cifar"], load_images(photos))
+    assert (planned.architecture, planned.epochs, planned.batch, planned.pretrained) == ("resnet20", 164, 128, "none")
+    assert (planned.optimizer, planned.learning_rate, planned.schedule) == ("sgd", 0.1, "step")
+    assert planned.augment.flip and planned.augment.shift == 0.125
+
+
+def test_planned_recipes_survive_the_disk(photos):
+    for recipe in RECIPES.values():
+        planned = plan(recipe, load_images(photos))
+        assert from_json(Recipe, to_json(planned), "test") == planned

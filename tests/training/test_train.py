@@ -17,9 +17,11 @@ from striate.images.sources.load import load_images
 from striate.images.split import split
 from striate.progress import Progress
 from striate.runs import RunStore
+from striate.training.loop import steps_per_execution
+from striate.training.optimizers import make_optimizer
 from striate.training.plan import plan, preprocessing_of
 from striate.training.recipe import Recipe
-from striate.training.train import fit, make_optimizer, steps_per_execution
+from striate.training.train import fit
 
 pytestmark = [
     pytest.mark.backend,
@@ -199,7 +201,7 @@ def test_half_precision_trains_and_leaves_the_global_policy_alone(digits, precis
 
 
 def _rates(recipe, steps):
-    rate = make_optimizer(recipe, steps)._learning_rate
+    rate = make_optimizer(recipe, recipe.learning_rate, steps=steps)._learning_rate
     return [float(keras.ops.convert_to_numpy(rate(step))) for step in range(steps + 1)]
 
 
@@ -238,7 +240,7 @@ def test_however_short_the_training_the_rate_stays_between_zero_and_its_peak(ste
     ],
 )
 def test_the_optimizer_is_the_recipes(settings, kind, decay):
-    optimizer = make_optimizer(Recipe(**settings, learning_rate=0.25), steps=10)
+    optimizer = make_optimizer(Recipe(**settings), 0.25, steps=10)
     assert type(optimizer).__name__ == kind
     assert optimizer.weight_decay == decay
     assert float(optimizer.learning_rate) == 0.25

@@ -10,8 +10,8 @@ from typing import Any
 
 from striate.classifier import Classifier
 from striate.config import replace
-from striate.errors import TrainingError
-from striate.experiment.pictures import prepare, save_broken
+from striate.errors import ConfigError, StriateError
+from striate.experiment.pictures import Prepared, prepare, save_broken
 from striate.experiment.results import save_report_page, save_results
 from striate.files import write_json
 from striate.history import HistoryFile
@@ -21,9 +21,12 @@ from striate.images.split import Splits, save_splits
 from striate.machine import machine, versions
 from striate.models.architecture import Architecture, build
 from striate.models.architectures import ARCHITECTURES, DEFAULT, architecture_named
+from striate.models.backbones import find_weights
+from striate.models.pretrained import refuse_foreign
 from striate.progress import SILENT, Progress
 from striate.runs import FORMAT, Manifest, Run, RunStore
 from striate.signals import on_first_signal
+from striate.training.choose import network_of, refuse_grey
 from striate.training.plan import preprocessing_of
 from striate.training.recipe import Recipe
 from striate.training.recipes import recipe_named
@@ -32,7 +35,7 @@ MAX_BROKEN = 0.2  # share of unreadable pictures above which a training does not
 
 
 def train(
-    data: Data | Splits,
+    data: Data | Splits | Prepared,
     *,
     architecture: str | Architecture | None = None,
     recipe: str | Path | Recipe = "default",
@@ -49,7 +52,7 @@ def train(
     """Returns a finished run: a trained classifier, its report and all that led to it, in a folder.
 
     Args:
-        data: what `load_images` takes, or splits made before.
+        data: what `load_images` takes, splits made before, or pictures prepared before (as the ladder does).
         architecture: the network; by default the recipe's, or one that suits the data.
         recipe: the name of a recipe, a recipe.json, or a Recipe.
         name: of the run's folder; by default made from data, network and a number.
@@ -70,17 +73,22 @@ def train(
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     store = RunStore(runs)
     store.check_free(name)
-    chosen, network = _choose(recipe, architecture, changes)
-    pictures = prepare(
-        data,
-        chosen,
-        data_dir=data_dir,
-        validation=validation,
-        test=test,
-        max_broken=max_broken,
-        progress=progress,
-    )
+    chosen, network = _choose(recipe, architecture, changes, progress)
+    if isinstance(data, Prepared):
+        pictures = data.under(chosen, network)
+    else:
+        pictures = prepare(
+            data,
+            chosen,
+            data_dir=data_dir,
+            validation=validation,
+            test=test,
+            max_broken=max_broken,
+            network=network,
+            progress=progress,
+        )
     chosen = pictures.recipe
+    network = network or architecture_named(chosen.architecture or DEFAULT)
     classes = pictures.splits.train.classes
     read = time.perf_counter()
 
@@ -129,12 +137,13 @@ def train(
             progress=progress,
             record=record.append,
         )
-    except TrainingError as error:
+    except StriateError as error:
         seconds = {"total": time.perf_counter() - began}
         failed = manifest(state="failed", reason=str(error), parameters=0, seconds=seconds, kept=0)
         write_json(run.path / "run.json", failed)
         raise
     learnt = time.perf_counter()
+    write_json(run.path / "recipe.json", trained.recipe)
     with on_first_signal(lambda: progress.say("Finishing the report; once more to leave it unfinished.")):
         trained.classifier.save(run.path / "classifier")
         measured = save_results(run, trained, pictures.parts, progress)
@@ -150,19 +159,35 @@ def train(
             },
             kept=trained.history.kept,
         )
-        save_report_page(run, done, chosen, trained.history, measured)
+        save_report_page(run, done, trained.recipe, trained.history, measured)
         write_json(run.path / "run.json", done)
     return Run(run.path, trained.classifier)
 
 
 def _choose(
-    recipe: str | Path | Recipe, architecture: str | Architecture | None, changes: dict[str, Any]
-) -> tuple[Recipe, Architecture]:
-    """Returns the recipe with its changes and the network it trains; a typo is told before any data is read."""
+    recipe: str | Path | Recipe, architecture: str | Architecture | None, changes: dict[str, Any], progress: Progress
+) -> tuple[Recipe, Architecture | None]:
+    """Returns the recipe with its changes and the network it trains, None where the pictures decide. A typo is told,
+    and weights are looked for, before any picture is read.
+    """
     chosen = recipe_named(recipe)
-    network = architecture_named(architecture or chosen.architecture or DEFAULT)
-    chosen = replace(chosen, "the recipe", **{**changes, "architecture": network.name})
-    return (chosen if chosen.dropout is not None else replace(chosen, dropout=network.dropout)), network
+    network = None
+    if named := architecture or chosen.architecture:
+        network = architecture_named(named)
+        changes = {**changes, "architecture": network.name}
+    if changes.get("minutes") is not None and changes.get("epochs") is not None:
+        raise ConfigError("Both a time and a number of epochs are given", hint="--minutes or --epochs")
+    if changes.get("epochs") is not None:
+        changes = {"minutes": None, **changes}
+    chosen = replace(chosen, "the recipe", **changes)
+    if chosen.pretrained not in (None, "none"):
+        refuse_grey(chosen)
+        network = network or architecture_named(network_of(chosen.pretrained))
+        refuse_foreign(network, find_weights(chosen.pretrained, network.name, progress=progress))
+        chosen = replace(chosen, architecture=network.name)
+    if network is not None and chosen.dropout is None:
+        chosen = replace(chosen, dropout=network.dropout)
+    return chosen, network
 
 
 def _try_out(network: Architecture, recipe: Recipe, classes: tuple[str, ...]) -> None:

@@ -9,14 +9,20 @@ from typing import Any
 
 import numpy as np
 
+from striate.config import replace
 from striate.errors import DataError
 from striate.files import write_csv
 from striate.images.cache import Decoded, decode_all
 from striate.images.check import Finding, check
+from striate.images.encoded import Encoded, joined
 from striate.images.imageset import ImageSet
 from striate.images.sources.load import Data, load_images
 from striate.images.sources.named import DATASETS
 from striate.images.split import Splits, split
+from striate.models.architecture import Architecture
+from striate.models.architectures import DEFAULT, architecture_named
+from striate.models.backbones import find_weights
+from striate.models.pretrained import refuse_foreign
 from striate.progress import Progress
 from striate.training.plan import plan, preprocessing_of
 from striate.training.recipe import Recipe
@@ -49,6 +55,71 @@ class Prepared:
         """The usable pictures of each split."""
         return Splits(*(part.images for part in self.parts))
 
+    def under(self, recipe: Recipe, network: Architecture | None = None) -> Prepared:
+        """Returns the same decoded pictures for another training, its recipe planned in their form.
+
+        Raises:
+            ConfigError: the pictures are too small for the network.
+            DataError: the recipe asks for another size or number of channels than they were decoded to.
+            TrainingError: the network, at this size, does not fit the machine's memory.
+        """
+        form = preprocessing_of(self.recipe)
+        filled = replace(
+            recipe,
+            height=recipe.height or form.height,
+            width=recipe.width or form.width,
+            channels=recipe.channels or form.channels,
+        )
+        planned = plan(filled, self.splits.train)
+        if preprocessing_of(planned) != form:
+            raise DataError(
+                "The pictures were decoded to another form", received=preprocessing_of(planned), expected=form
+            )
+        _check_network(planned, self.splits.train, network)
+        return dataclass_replace(self, recipe=planned)
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """Pictures listed and divided, none of them decoded yet.
+
+    Attributes:
+        whole: all of them.
+        splits: what each is for.
+        source: as in Prepared.
+    """
+
+    whole: ImageSet
+    splits: Splits
+    source: str | None
+
+    def described(self, planned: Recipe) -> str:
+        """Returns what there is, and the form it will be brought to, in one line."""
+        form = preprocessing_of(planned)
+        sizes = ", ".join(f"{len(part):,} to {purpose}" for part, purpose in zip(self.splits, PURPOSES, strict=True))
+        colour = "colour" if form.channels == 3 else "grey"
+        return f"{self.whole.name}: {sizes}; {form.height}×{form.width} pixels, {colour}"
+
+
+def gather(
+    data: Data | Splits,
+    *,
+    seed: int,
+    data_dir: str | Path | None,
+    validation: float,
+    test: float,
+    progress: Progress,
+) -> Gathered:
+    """Returns the pictures listed and divided; the arguments are those of flow.train, `seed` the division's.
+
+    Raises:
+        DataError: nothing there, or too little to divide.
+    """
+    if isinstance(data, Splits):
+        return Gathered(_together(data), data, None)
+    whole = load_images(data, data_dir=data_dir, progress=progress)
+    return Gathered(whole, split(whole, validation=validation, test=test, seed=seed), lasting(data))
+
 
 def prepare(
     data: Data | Splits,
@@ -58,35 +129,55 @@ def prepare(
     validation: float,
     test: float,
     max_broken: float,
+    network: Architecture | None = None,
     progress: Progress,
 ) -> Prepared:
-    """Returns the pictures, ready to train on; the arguments are those of flow.train.
+    """Returns the pictures, ready to train on; the arguments are those of flow.train, `network` the one to be trained
+    where that is certain already.
 
     Raises:
+        ConfigError: the pictures are too small for the network.
         DataError: nothing there, too little, or too much of it unreadable.
+        TrainingError: the network, at this size, does not fit the machine's memory.
+        WeightsError: pretrained weights that are at hand are not what their name says.
+    """
+    found = gather(data, seed=recipe.seed, data_dir=data_dir, validation=validation, test=test, progress=progress)
+    planned = plan(recipe, found.splits.train)
+    _check_network(planned, found.splits.train, network)
+    if recipe.pretrained is None and planned.pretrained == "imagenet":  # else the caller has looked
+        chosen = architecture_named(planned.architecture or DEFAULT)
+        refuse_foreign(chosen, find_weights("imagenet", chosen.name, progress=progress))
+    weights = "" if planned.pretrained == "none" else ", with pretrained weights,"
+    length = f"at most {planned.epochs} epochs" if planned.minutes is None else f"{planned.minutes:g} minutes"
+    progress.say(
+        f"{planned.architecture}{weights} on {found.described(planned)}; {length} in batches of {planned.batch}"
+    )
+    return decode(found, planned, max_broken=max_broken, progress=progress)
+
+
+def decode(found: Gathered, planned: Recipe, *, max_broken: float, progress: Progress) -> Prepared:
+    """Returns the pictures decoded as the planned recipe says, and checked.
+
+    Raises:
+        DataError: too much of it unreadable.
     """
     if not 0 <= max_broken <= 1:
         raise DataError("The share of unreadable pictures is out of range", received=max_broken, expected="0 to 1")
-    if isinstance(data, Splits):
-        whole, splits, source = _together(data), data, None
-    else:
-        whole, source = load_images(data, data_dir=data_dir, progress=progress), lasting(data)
-        splits = split(whole, validation=validation, test=test, seed=recipe.seed)
-    planned = plan(recipe, splits.train)
-    form = preprocessing_of(planned)
-    sizes = ", ".join(f"{len(part):,} to {purpose}" for part, purpose in zip(splits, PURPOSES, strict=True))
-    progress.say(
-        f"{planned.architecture} on {splits.train.name}: {sizes}; {form.height}×{form.width} pixels, "
-        f"{'colour' if form.channels == 3 else 'grey'}; at most {planned.epochs} epochs in batches of {planned.batch}"
-    )
+    splits, form = found.splits, preprocessing_of(planned)
     train, chosen_by, measured_on = (decode_all(part, form, progress=progress) for part in splits)
     parts = (train, chosen_by, measured_on)
     broken = {key: reason for part in parts for key, reason in part.broken.items()}
     _check_readable(splits, parts, broken, max_broken)
-    findings = tuple(check(whole, broken))
+    findings = tuple(check(found.whole, broken))
     for finding in findings:
         progress.say(f"{finding.severity}: {finding.message}. {finding.fix[0].upper()}{finding.fix[1:]}.")
-    return Prepared(planned, parts, broken, findings, source, whole.fingerprint())
+    return Prepared(planned, parts, broken, findings, found.source, found.whole.fingerprint())
+
+
+def _check_network(planned: Recipe, train: ImageSet, network: Architecture | None) -> None:
+    from striate.training.footprint import refuse_unfit
+
+    refuse_unfit(network or architecture_named(planned.architecture or DEFAULT), len(train.classes), planned)
 
 
 def save_broken(broken: dict[str, str], path: Path) -> None:
@@ -125,6 +216,8 @@ def _together(splits: Splits) -> ImageSet:
     sources: Any
     if isinstance(splits.train.sources, np.ndarray):
         sources = np.concatenate([np.asarray(part.sources) for part in splits])
+    elif isinstance(splits.train.sources, Encoded):
+        sources = joined([part.sources for part in splits if isinstance(part.sources, Encoded)])
     else:
         sources = [picture for part in splits for picture in part.sources]
     return dataclass_replace(

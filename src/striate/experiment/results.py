@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from striate import drawing
 from striate.errors import DataError
 from striate.evaluation import plots
 from striate.evaluation.measure import Measured, measure, save_predictions
@@ -33,10 +34,10 @@ def save_results(run: Run, trained: Trained, parts: tuple[Decoded, Decoded, Deco
     folder = run.path / "plots"
     folder.mkdir()
     right, wrong = plots.right_and_wrong(measured)
-    plots.save(plots.curves(trained.history), folder / "curves.png")
-    plots.save(plots.confusion(measured.report), folder / "confusion.png")
-    plots.save(plots.gallery(measured, right, "Answered rightly"), folder / "right.png")
-    plots.save(plots.gallery(measured, wrong, "Answered wrongly, most confident first"), folder / "wrong.png")
+    drawing.save(plots.curves(trained.history), folder / "curves.png")
+    drawing.save(plots.confusion(measured.report), folder / "confusion.png")
+    drawing.save(plots.gallery(measured, right, "Answered rightly"), folder / "right.png")
+    drawing.save(plots.gallery(measured, wrong, "Answered wrongly, most confident first"), folder / "wrong.png")
     return measured
 
 

@@ -75,6 +75,7 @@ class KeepBest(Callback):  # type: ignore[misc]
         self.patience = patience
         self.best_loss = math.inf
         self.best_epoch = 0
+        self.patient_from = 0  # the last epoch that was the best or ended a stage
         self.weights: list[Any] | None = None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -82,8 +83,9 @@ class KeepBest(Callback):  # type: ignore[misc]
         loss = float(logs["val_loss"])
         if math.isfinite(loss) and math.isfinite(float(logs["loss"])) and loss < self.best_loss:
             self.best_loss, self.best_epoch = loss, epoch + 1
+            self.patient_from = epoch + 1
             self.weights = self.model.get_weights()
-        elif self.patience is not None and epoch + 1 - self.best_epoch >= self.patience:
+        elif self.patience is not None and epoch + 1 - self.patient_from >= self.patience:
             self.model.stop_training = True
 
     def restore(self) -> None:

@@ -3,50 +3,75 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from striate.config import replace
-from striate.errors import PictureError
-from striate.images.augment import resolve
+from striate.errors import ConfigError, PictureError
+from striate.images.augment import NONE, resolve
 from striate.images.imageset import ImageSet
-from striate.images.pixels import FORMATS, Preprocessing
+from striate.images.pixels import Preprocessing, header
+from striate.models.backbones import BACKBONES
+from striate.models.stem import NATIVE_FROM
+from striate.training.choose import choose_network, own_dropout, refuse_grey
 from striate.training.recipe import Recipe
 
+Sizes = NDArray[np.int64]
+
 SAMPLE = 200  # pictures looked at to choose size and channels
-SIDES = (
-    32,
-    48,
-    64,
-)  # sizes offered for pictures that differ in size, pixels; 96 costs a laptop 2.5 times as much as 64
+SIDES = (32, 48, 64)
+"""Sizes for pictures that differ in size, pixels; 96 costs a laptop 2.5 times as much as 64."""
+
+PRETRAINED_SIDES = (96, 128)
+"""The same where pretrained weights look at them: they were taught on 224, and see little in 64."""
+
 BUDGET = 320_000  # pictures to train on in all, when the epochs are open
 
 
 def plan(recipe: Recipe, train: ImageSet) -> Recipe:
     """Returns the recipe with every open place filled from the training pictures.
 
-    Pictures of one size up to 64 pixels keep it; others get the largest of SIDES that their median short side
-    still fills. Pictures without colour get one channel. Epochs aim at BUDGET pictures seen in all, between 5
-    and 30 passes; batches hold about a fiftieth of the pictures, between 32 and 128.
+    Network and weights: see choose.choose_network. Pictures of one size up to 64 pixels keep it; others get the
+    largest of SIDES (PRETRAINED_SIDES) that their median short side still fills. Pictures without colour get one
+    channel, unless pretrained weights look at them. Epochs aim at BUDGET pictures seen in all, between 5 and 30
+    passes; batches hold about a fiftieth of the pictures, between 32 and 128. Where the pretrained layers rest, the
+    pictures are not changed at random.
     """
-    changes: dict[str, Any] = {}
-    if None in (recipe.height, recipe.width, recipe.channels):
-        height, width, channels = look(train)
+    is_open = recipe.architecture is None or None in (recipe.height, recipe.width, recipe.channels)
+    sizes, is_colour = look(train) if is_open else (np.zeros((1, 2), np.int64), False)
+    name, weights = choose_network(recipe, train, short_side(sizes))
+    is_pretrained = weights != "none"
+    if recipe.fine_tune and not is_pretrained:
+        raise ConfigError("There is nothing to fine-tune without pretrained weights", hint="--pretrained imagenet")
+    changes: dict[str, Any] = {"architecture": name, "pretrained": _lasting(weights)}
+    if recipe.height is None or recipe.width is None:
+        least = NATIVE_FROM if is_pretrained and name in BACKBONES and BACKBONES[name].ours else 1
+        height, width = form(sizes, is_pretrained=is_pretrained, least=least)
         changes["height"] = recipe.height or recipe.width or height
         changes["width"] = recipe.width or recipe.height or width
-        changes["channels"] = recipe.channels or channels
+    if recipe.channels is None:
+        changes["channels"] = 3 if is_pretrained or is_colour else 1
+    if recipe.dropout is None:
+        changes["dropout"] = own_dropout(name)
     if recipe.epochs is None:
         changes["epochs"] = min(30, max(5, round(BUDGET / len(train))))
     if recipe.batch is None:
         changes["batch"] = min(128, max(32, 1 << round(math.log2(max(1, len(train) / 50)))))
-    return replace(
-        recipe,
-        architecture=recipe.architecture or "cnn",
-        augment=resolve(recipe.augment, train.kind),
-        **changes,
-    )
+    if recipe.fine_tune and recipe.fine_tune_rate is None:
+        changes["fine_tune_rate"] = recipe.learning_rate / 20
+    resting = is_pretrained and not recipe.fine_tune
+    changes["augment"] = NONE if resting else resolve(recipe.augment, train.kind)
+    planned = replace(recipe, **changes)
+    refuse_grey(planned)
+    return planned
+
+
+def _lasting(weights: str) -> str:
+    return weights if weights in ("none", "imagenet") else str(Path(weights).expanduser().resolve())
 
 
 def preprocessing_of(recipe: Recipe) -> Preprocessing:
@@ -55,22 +80,23 @@ def preprocessing_of(recipe: Recipe) -> Preprocessing:
     return Preprocessing(recipe.height, recipe.width, recipe.channels, fit=recipe.fit)
 
 
-def look(images: ImageSet) -> tuple[int, int, int]:
-    """Returns (height, width, channels) that suit the pictures, from a sample of them; unreadable ones are skipped.
+def look(images: ImageSet) -> tuple[Sizes, bool]:
+    """Returns the (n, 2) heights and widths of a sample of the pictures, pixels, and whether any has colour; unreadable
+    ones are skipped.
 
     Raises:
         PictureError: none of the sample can be read.
     """
     if isinstance(images.sources, np.ndarray):
         height, width, *rest = images.sources.shape[1:]
-        return (*_side(np.array([[height, width]])), 1 if rest in ([], [1]) else 3)
+        return np.array([[height, width]]), rest not in ([], [1])
     chosen = np.random.default_rng(0).permutation(len(images))[:SAMPLE]
     sizes: list[tuple[int, int]] = []
     colours: list[bool] = []
     reason = "no pictures"
-    for path in (images.sources[index] for index in chosen):
+    for index in chosen.tolist():
         try:
-            with Image.open(path, formats=FORMATS) as image:
+            with header(images.source(index)) as image:
                 width, height = image.size
                 sizes.append((height, width))
                 colours.append(_is_colour(image) if not any(colours) else True)
@@ -78,15 +104,21 @@ def look(images: ImageSet) -> tuple[int, int, int]:
             reason = str(error)
     if not sizes:
         raise PictureError(f"none of {len(chosen)} pictures looked at can be read: {reason}")
-    return (*_side(np.array(sizes)), 3 if any(colours) else 1)
+    return np.array(sizes), any(colours)
 
 
-def _side(sizes: np.ndarray[tuple[int, int], np.dtype[np.int64]]) -> tuple[int, int]:
+def short_side(sizes: Sizes) -> float:
+    """Returns the median of the shorter sides, pixels."""
+    return float(np.median(sizes.min(axis=1)))
+
+
+def form(sizes: Sizes, *, is_pretrained: bool, least: int = 1) -> tuple[int, int]:
+    """Returns the (height, width) to bring pictures of these sizes to, `least` pixels each or more."""
     first = sizes[0]
-    if (sizes == first).all() and first.max() <= 64:
+    if not is_pretrained and (sizes == first).all() and first.max() <= 64:
         return int(first[0]), int(first[1])
-    short = float(np.median(sizes.min(axis=1)))
-    side = max((side for side in SIDES if side <= short), default=SIDES[0])
+    offered = [side for side in (PRETRAINED_SIDES if is_pretrained else SIDES) if side >= least]
+    side = max((side for side in offered if side <= short_side(sizes)), default=offered[0])
     return side, side
 
 

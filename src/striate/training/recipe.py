@@ -17,20 +17,30 @@ Share = Annotated[float, Field(ge=0, le=1)]
 @config
 class Recipe:
     """How a network is trained. None means: chosen from the data (see plan.py); a run's recipe.json has no None
-    left except where None is itself an answer (`patience`).
+    left except where None is itself an answer (`patience`, `minutes`, `steps_per_epoch`, and `fine_tune_rate` where
+    there is no fine-tuning).
 
     Attributes:
         name: the recipe's name, for people.
         architecture: the network's name.
+        pretrained: weights to begin with: `imagenet`, a file of them, or `none`.
+        fine_tune: epochs in which the pretrained layers learn too, after those of the last layer alone (see
+            transfer.py); 0 leaves them as they are, and then what they see is computed once.
+        fine_tune_rate: the last layer's peak learning rate in those epochs; None for a twentieth of
+            `learning_rate`.
         height: rows of the pictures, pixels.
         width: columns of the pictures, pixels.
         channels: 1 (grey) or 3 (colour).
         fit: how a picture of another shape is brought to the size.
         epochs: passes over the training pictures, at most.
+        minutes: plan the epochs, by measuring a few steps, so that the training takes about so long; with pretrained
+            weights, plan those of `fine_tune` so that it takes at most so long.
+        steps_per_epoch: steps after which an epoch ends; None for all that the pictures fill.
         batch: pictures per step.
         optimizer: Adam (Kingma and Ba 2015), AdamW (Loshchilov and Hutter 2019) or SGD with Nesterov momentum 0.9.
         learning_rate: the constant rate, or the schedule's peak.
-        schedule: `constant`; or `cosine`: a linear rise, then half a cosine down to zero (Loshchilov and Hutter 2017).
+        schedule: `constant`; or `cosine`: a linear rise, then half a cosine down to zero (Loshchilov and Hutter 2017);
+            or `step`: a tenth after half of all steps and a hundredth after three quarters (He et al. 2015, 4.2).
         warmup: share of all steps that the linear rise takes.
         weight_decay: decoupled, per step and unit of learning rate; AdamW and SGD only.
         label_smoothing: share of the target that is spread over all classes (Szegedy et al. 2016).
@@ -44,15 +54,20 @@ class Recipe:
 
     name: str = "custom"
     architecture: str | None = None
+    pretrained: str | None = None
+    fine_tune: Annotated[int, Field(ge=0)] = 0
+    fine_tune_rate: Annotated[float, Field(gt=0)] | None = None
     height: Side | None = None
     width: Side | None = None
     channels: Literal[1, 3] | None = None
     fit: Fit = "stretch"
     epochs: Count | None = None
+    minutes: Annotated[float, Field(gt=0)] | None = None
+    steps_per_epoch: Count | None = None
     batch: Count | None = None
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine", "step"] = "constant"
     warmup: Share = 0.0
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0

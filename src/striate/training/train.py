@@ -1,28 +1,31 @@
-"""Splits + recipe → classifier + history, through Keras' own fit."""
+"""Splits + recipe → classifier + history."""
 
 from __future__ import annotations
 
-import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from striate.backend import keras, set_seed
 from striate.classifier import Classifier
-from striate.errors import TrainingError
+from striate.config import replace
 from striate.history import Epoch, History
 from striate.images.augment import Augment
 from striate.images.batches import Batches
 from striate.images.cache import Decoded
 from striate.models.architecture import Architecture, build
 from striate.models.architectures import architecture_named
+from striate.models.backbones import find_weights
+from striate.models.pretrained import build_pretrained
 from striate.progress import SILENT, Progress
 from striate.signals import on_first_signal
-from striate.training.callbacks import EpochClock, KeepBest, StopWhenAsked
+from striate.training.budget import fine_tuning_within, within
+from striate.training.loop import Loop
+from striate.training.optimizers import make_optimizer
 from striate.training.plan import preprocessing_of
 from striate.training.recipe import Recipe
-
-VALIDATION_BATCH = 256  # pictures; no gradients are kept, so more than while training
+from striate.training.transfer import GROUPS, VALIDATION_BATCH, fine_tune, groups_of, learn_head, rest, seen_by, thaw
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +36,13 @@ class Trained:
         classifier: with the kept epoch's weights.
         history: every epoch, and which was kept.
         interrupted: whether a signal ended it before its time.
+        recipe: what was done: as asked for, a budget of minutes turned into epochs.
     """
 
     classifier: Classifier
     history: History
     interrupted: bool
+    recipe: Recipe
 
 
 def fit(
@@ -60,21 +65,15 @@ def fit(
         record: called with each finished epoch, as it happens.
 
     Raises:
-        TrainingError: the loss was never finite.
+        TrainingError: the loss was never finite, or the memory does not suffice.
+        WeightsError: the pretrained weights are not there or not the network's.
     """
-    assert recipe.epochs and recipe.batch and recipe.architecture  # noqa: S101  (plan() filled them)
-    assert isinstance(recipe.augment, Augment)  # noqa: S101
+    assert recipe.batch and recipe.architecture and isinstance(recipe.augment, Augment)  # noqa: S101  (plan() did)
     classes = train.images.classes
     network = architecture or architecture_named(recipe.architecture)
+    began = time.perf_counter()
     set_seed(recipe.seed)
-    policy = keras.dtype_policies.DTypePolicy(recipe.precision)
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        model = build(network, train.pixels.shape[1:], len(classes), dropout=recipe.dropout, seed=recipe.seed)
-    finally:
-        keras.config.set_dtype_policy(before)
-
+    model = _begun(network, train.pixels.shape[1:], len(classes), recipe, progress)
     batches = Batches(
         train.pixels,
         train.images.labels,
@@ -82,65 +81,48 @@ def fit(
         recipe.batch,
         shuffle_seed=recipe.seed,
         augment=recipe.augment,
+        most=recipe.steps_per_epoch,
     )
     held_out = Batches(validation.pixels, validation.images.labels, len(classes), VALIDATION_BATCH)
-    model.compile(
-        optimizer=make_optimizer(recipe, steps=len(batches) * recipe.epochs),
-        loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
-        metrics=["accuracy"],
-        steps_per_execution=steps_per_execution(len(batches)),
-        jit_compile="auto" if keras.backend.backend() == "jax" else False,
-    )
-    rows: list[Epoch] = []
-
-    def keep(row: Epoch) -> None:
-        rows.append(row)
-        record(row)
-
-    clock = EpochClock(batches, recipe.epochs, progress, keep)
-    best, stop = KeepBest(recipe.patience), StopWhenAsked(progress)
-    with on_first_signal(stop.ask), progress.task("training", len(batches) * recipe.epochs, "steps"):
-        model.fit(
-            batches,
-            epochs=recipe.epochs,
-            validation_data=held_out,
-            callbacks=[clock, best, stop],
-            shuffle=False,
-            verbose=0,
-        )
-
-    last_is_finite = bool(rows) and math.isfinite(rows[-1].loss) and math.isfinite(rows[-1].val_loss)
-    if not best.best_epoch:
-        raise TrainingError(
-            "The training never had a finite loss",
-            received=f"learning rate {recipe.learning_rate:g}, loss {rows[0].loss if rows else 'unknown'}",
-            hint=f"--lr {recipe.learning_rate / 10:g}",
-        )
-    kept = len(rows) if recipe.keep == "last" and last_is_finite else best.best_epoch
-    if kept == best.best_epoch:
-        best.restore()
+    is_new = recipe.pretrained in (None, "none")
+    if recipe.minutes is not None and is_new:
+        recipe = within(recipe.minutes, model, batches, held_out, recipe, progress)
+        batches.most = recipe.steps_per_epoch
+    assert recipe.epochs  # noqa: S101  (plan() or within() filled it)
+    seen = None if is_new else seen_by(model, train, validation, recipe, progress=progress)
+    loop = Loop(recipe, recipe.epochs + recipe.fine_tune, progress=progress, record=record)
+    with on_first_signal(loop.stop.ask):
+        if seen is None:
+            optimizer = make_optimizer(recipe, recipe.learning_rate, steps=len(batches) * recipe.epochs)
+            loop.learn(model, batches, held_out, epochs=recipe.epochs, optimizer=optimizer)
+            if loop.history().kept == loop.best.best_epoch:
+                loop.best.restore()
+        else:
+            learn_head(model, *seen, recipe, loop)
+            if recipe.minutes is not None:
+                left = 60 * recipe.minutes - (time.perf_counter() - began)
+                recipe = replace(recipe, minutes=None)
+                if recipe.fine_tune and not loop.stop.asked:
+                    thaw(groups_of(model), GROUPS)
+                    recipe = fine_tuning_within(left, model, batches, held_out, recipe, progress)
+                    loop.epochs = len(loop.rows) + recipe.fine_tune
+            if recipe.fine_tune:
+                fine_tune(model, batches, held_out, recipe, loop)
     classifier = Classifier(model, classes, preprocessing_of(recipe), architecture=network.name)
-    return Trained(classifier, History(tuple(rows), kept), stop.asked)
+    return Trained(classifier, loop.history(), loop.stop.asked, recipe)
 
 
-def make_optimizer(recipe: Recipe, steps: int) -> Any:
-    """Returns the recipe's Keras optimizer, its rate following the recipe's schedule over `steps` steps."""
-    rate: Any = recipe.learning_rate
-    if recipe.schedule == "cosine":
-        warmup = round(steps * recipe.warmup)
-        rate = keras.optimizers.schedules.CosineDecay(
-            recipe.learning_rate / 25 if warmup else recipe.learning_rate,
-            max(1, steps - warmup),
-            warmup_target=recipe.learning_rate if warmup else None,
-            warmup_steps=warmup,
-        )
-    if recipe.optimizer == "adam":
-        return keras.optimizers.Adam(rate)
-    if recipe.optimizer == "adamw":
-        return keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
-    return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay or None)
-
-
-def steps_per_execution(steps: int) -> int:
-    """Returns how many steps Keras runs per call: several on TensorFlow, where a call costs about a millisecond."""
-    return max(1, min(10, steps)) if keras.backend.backend() == "tensorflow" else 1
+def _begun(network: Architecture, shape: tuple[int, int, int], classes: int, recipe: Recipe, progress: Progress) -> Any:
+    """Returns the network as it is before its first step."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(keras.dtype_policies.DTypePolicy(recipe.precision))
+    try:
+        if recipe.pretrained in (None, "none"):
+            return build(network, shape, classes, dropout=recipe.dropout, seed=recipe.seed)
+        weights = find_weights(recipe.pretrained, network.name, progress=progress)
+        rate = network.dropout if recipe.dropout is None else recipe.dropout
+        model = build_pretrained(network, shape, classes, weights, dropout=rate, seed=recipe.seed)
+        rest(model)
+        return model
+    finally:
+        keras.config.set_dtype_policy(before)

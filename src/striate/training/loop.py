@@ -1,0 +1,121 @@
+"""A training's epochs, in one stage or several, through Keras' own fit."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from striate.backend import keras
+from striate.errors import TrainingError
+from striate.history import Epoch, History
+from striate.images.batches import Batches
+from striate.progress import Progress
+from striate.training.callbacks import EpochClock, KeepBest, StopWhenAsked
+from striate.training.recipe import Recipe
+
+OUT_OF_MEMORY = (
+    *("out of memory", "resource_exhausted", "resourceexhausted", "failed to allocate memory"),
+    *("oom when allocating", "can't allocate memory", "bad_alloc"),
+)
+"""What the backends say when they cannot allocate, in lower case."""
+
+
+class Loop:
+    """The epochs of one training.
+
+    Args:
+        recipe: planned (see plan.plan).
+        epochs: how many there will be in all stages.
+        progress: shows steps and epochs.
+        record: called with each finished epoch, as it happens.
+    """
+
+    def __init__(self, recipe: Recipe, epochs: int, *, progress: Progress, record: Callable[[Epoch], None]) -> None:
+        self.recipe, self.epochs, self.progress, self.record = recipe, epochs, progress, record
+        self.rows: list[Epoch] = []
+        self.best = KeepBest(recipe.patience)
+        self.stop = StopWhenAsked(progress)
+
+    def learn(
+        self, model: Any, batches: Batches, held_out: Batches, *, epochs: int, optimizer: Any, name: str = "training"
+    ) -> None:
+        """Trains the model for `epochs` more epochs, or until it is asked to stop; the best epoch's weights are
+        remembered in `best`.
+
+        Raises:
+            TrainingError: the machine's memory does not suffice.
+        """
+        compiled(model, optimizer, self.recipe.label_smoothing, len(batches))
+        clock = EpochClock(batches, self.epochs, self.progress, self._keep)
+        first = self.best.patient_from = len(self.rows)
+        with self.progress.task(name, len(batches) * epochs, "steps"), explained(self.recipe):
+            model.fit(
+                batches,
+                initial_epoch=first,
+                epochs=first + epochs,
+                validation_data=held_out,
+                callbacks=[clock, self.best, self.stop],
+                shuffle=False,
+                verbose=0,
+            )
+
+    def history(self) -> History:
+        """Returns every epoch and which is kept: the best, or the last if the recipe says so and it is finite.
+
+        Raises:
+            TrainingError: the loss was never finite.
+        """
+        if not self.best.best_epoch:
+            raise TrainingError(
+                "The training never had a finite loss",
+                received=f"learning rate {self.recipe.learning_rate:g}, "
+                f"loss {self.rows[0].loss if self.rows else 'unknown'}",
+                hint=f"--lr {self.recipe.learning_rate / 10:g}",
+            )
+        is_finite = math.isfinite(self.rows[-1].loss) and math.isfinite(self.rows[-1].val_loss)
+        last = self.recipe.keep == "last" and is_finite
+        return History(tuple(self.rows), len(self.rows) if last else self.best.best_epoch)
+
+    def _keep(self, row: Epoch) -> None:
+        self.rows.append(row)
+        self.record(row)
+
+
+def compiled(model: Any, optimizer: Any, label_smoothing: float, steps: int) -> None:
+    """Makes the model ready to learn from `steps` batches an epoch."""
+    model.compile(
+        optimizer=optimizer,
+        loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing),
+        metrics=["accuracy"],
+        steps_per_execution=steps_per_execution(steps),
+        jit_compile="auto" if keras.backend.backend() == "jax" else False,
+    )
+
+
+def steps_per_execution(steps: int) -> int:
+    """Returns how many steps Keras runs per call: several on TensorFlow, where a call costs about a millisecond."""
+    return max(1, min(10, steps)) if keras.backend.backend() == "tensorflow" else 1
+
+
+@contextlib.contextmanager
+def explained(recipe: Recipe) -> Iterator[None]:
+    """Turns a backend's cry for memory into a TrainingError that says what to lower."""
+    try:
+        yield
+    except Exception as error:
+        said = f"{type(error).__name__} {error}".lower()
+        if not isinstance(error, MemoryError) and not any(words in said for words in OUT_OF_MEMORY):
+            raise
+        raise out_of_memory(recipe) from error
+
+
+def out_of_memory(recipe: Recipe, received: str | None = None) -> TrainingError:
+    """Returns the error that says what to lower."""
+    batch, side = recipe.batch or 32, max(recipe.height or 32, recipe.width or 32)
+    return TrainingError(
+        "The machine's memory does not suffice for this training",
+        received=received or f"{recipe.architecture}, {recipe.height}×{recipe.width} pixels, batches of {batch}",
+        hint=f"--batch {max(1, batch // 2)}, --size {max(8, side // 2)}, or a smaller network (striate models)",
+    )

@@ -1,0 +1,128 @@
+"""Training that begins with pretrained weights: first the last layer alone, then, if asked, the layers below it.
+
+1. The backbone rests. What it sees of every picture is computed once (features.py), and the last layer learns from
+   that in seconds. There are no random changes to the pictures here: they would have to be looked at anew each epoch.
+2. Fine-tuning, in two stages of half the epochs each: the upper third of the backbone learns too, then all of it.
+   Rates fall by RATE_DECAY from the last layer to the upper third, the middle one and the lowest (discriminative
+   fine-tuning and gradual unfreezing: Howard and Ruder 2018, sections 3.2 and 3.3).
+
+With a number of minutes, the last layer still learns for its own epochs, which take seconds, and only as many epochs
+of fine-tuning are made as fit what is left (see budget.fine_tuning_within): a bound, not a target.
+
+The known traps: batch-norm rests throughout, statistics and scales, since a batch of the new pictures would overwrite
+what a million taught it; the last layer learns before the backbone, or its first gradients, which are noise, would
+wreck it; every stage compiles anew, without which Keras would not notice what has begun to learn; and every stage has
+an optimizer of its own, whose moments belong to its rates.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from striate.backend import keras
+from striate.images.batches import Batches
+from striate.images.cache import Decoded
+from striate.models.pretrained import backbone_layers
+from striate.progress import Progress
+from striate.training.features import embeddings
+from striate.training.loop import Loop, explained
+from striate.training.optimizers import make_optimizer
+from striate.training.recipe import Recipe
+
+RATE_DECAY = 2.6
+"""Between one group of layers and the next below (Howard and Ruder 2018, section 3.2)."""
+
+VALIDATION_BATCH = 256  # pictures; no gradients are kept, so more than while training
+GROUPS = 3  # parts of the backbone, by number of layers with weights
+
+
+def seen_by(
+    model: Any, train: Decoded, validation: Decoded, recipe: Recipe, *, progress: Progress
+) -> tuple[Batches, Batches]:
+    """Returns what the resting backbone sees of the pictures: batches to train on and batches to choose by.
+
+    Raises:
+        TrainingError: the machine's memory does not suffice.
+    """
+    assert recipe.batch  # noqa: S101  (plan() filled it)
+    number = len(train.images.classes)
+    with explained(recipe):
+        vectors = [embeddings(model, part.pixels, progress=progress) for part in (train, validation)]
+    return (
+        Batches(vectors[0], train.images.labels, number, recipe.batch, shuffle_seed=recipe.seed),
+        Batches(vectors[1], validation.images.labels, number, VALIDATION_BATCH),
+    )
+
+
+def learn_head(model: Any, seen: Batches, held_out: Batches, recipe: Recipe, loop: Loop) -> None:
+    """Trains the last layer on what `seen_by` returns; the model has the kept epoch's weights afterwards."""
+    assert recipe.epochs  # noqa: S101  (plan() filled it)
+    head = keras.Sequential([keras.Input(seen.pixels.shape[1:]), *(_copy(layer) for layer in _head_layers(model))])
+    loop.learn(
+        head,
+        seen,
+        held_out,
+        epochs=recipe.epochs,
+        optimizer=make_optimizer(recipe, recipe.learning_rate, steps=len(seen) * recipe.epochs),
+        name="training the last layer",
+    )
+    logits, last = model.get_layer("logits"), head.layers[-1].get_weights()
+    loop.best.restore()
+    logits.set_weights(head.layers[-1].get_weights())
+    loop.best.set_model(model)
+    loop.best.weights = model.get_weights()  # the best so far, should no epoch of fine-tuning surpass it
+    if loop.history().kept != loop.best.best_epoch:
+        logits.set_weights(last)
+
+
+def fine_tune(model: Any, batches: Batches, held_out: Batches, recipe: Recipe, loop: Loop) -> None:
+    """Trains the whole network further, from above; the model has the kept epoch's weights afterwards."""
+    assert recipe.fine_tune_rate  # noqa: S101  (plan() filled it)
+    groups = groups_of(model)
+    first = recipe.fine_tune // 2
+    for thawed, epochs in ((1, first), (GROUPS, recipe.fine_tune - first)):
+        if not epochs or loop.stop.asked:
+            continue
+        factors = thaw(groups, thawed)
+        optimizer = make_optimizer(recipe, recipe.fine_tune_rate, steps=len(batches) * epochs, factors=factors)
+        loop.learn(model, batches, held_out, epochs=epochs, optimizer=optimizer, name="fine-tuning")
+    if loop.history().kept == loop.best.best_epoch:
+        loop.best.restore()
+
+
+def groups_of(model: Any) -> list[list[Any]]:
+    """Returns the backbone's layers that have weights, batch-norm left out, in GROUPS parts from the top down."""
+    layers = [
+        layer
+        for layer in backbone_layers(model)
+        if layer.weights and not isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    bounds = [round(len(layers) * part / GROUPS) for part in range(GROUPS + 1)]
+    return [layers[low:high] for low, high in itertools.pairwise(bounds)][::-1]
+
+
+def thaw(groups: list[list[Any]], number: int) -> dict[str, float]:
+    """Lets the first `number` groups learn and the others rest; returns variable's path → factor of its rate."""
+    factors: dict[str, float] = {}
+    for depth, layers in enumerate(groups):
+        for layer in layers:
+            layer.trainable = depth < number
+            factors |= {variable.path: RATE_DECAY ** -(depth + 1) for variable in layer.weights}
+    return factors
+
+
+def rest(model: Any) -> None:
+    """Freezes the backbone: none of its weights learns, and batch-norm keeps its statistics."""
+    for layer in backbone_layers(model):
+        layer.trainable = False
+
+
+def _head_layers(model: Any) -> list[Any]:
+    """Returns the layers from the embedding to the logits."""
+    names = [layer.name for layer in model.layers]
+    return list(model.layers[names.index("embedding") + 1 :])
+
+
+def _copy(layer: Any) -> Any:
+    return type(layer).from_config(layer.get_config())

@@ -1,0 +1,210 @@
+"""What a resting network sees, kept on disk: found again by everything it depends on, and never in the way."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from striate.backend import keras, set_seed
+from striate.progress import SILENT, Progress
+from striate.training import features
+from striate.training.features import BATCH, cache_folder, embeddings
+
+pytestmark = pytest.mark.backend
+layers = keras.layers
+
+
+def _network(side=8, *, norm=True):
+    set_seed(0)
+    pictures = keras.Input((side, side, 3), name="pictures")
+    x = layers.Conv2D(4, 3, name="conv")(layers.Rescaling(1 / 255, name="rescale")(pictures))
+    x = layers.BatchNormalization(name="norm")(x) if norm else x
+    x = layers.GlobalAveragePooling2D(name="embedding")(layers.Activation("relu", name="features")(x))
+    return keras.Model(pictures, layers.Dense(2, name="logits")(layers.Dropout(0.5)(x)))
+
+
+def _pixels(count=5, side=8):
+    return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A cache of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder().is_relative_to(tmp_path)
+    return cache_folder()
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    """The number of pictures of every forward pass."""
+    seen = []
+    real = features.forward
+
+    def forward(model):
+        see = real(model)
+        return lambda batch: (seen.append(len(batch)), see(batch))[1]
+
+    monkeypatch.setattr(features, "forward", forward)
+    return seen
+
+
+def test_an_embedding_is_what_the_layer_of_that_name_gives(cache):
+    model = _network()
+    model.get_layer("norm").moving_mean.assign(np.array([0.1, -0.2, 0.3, 0.0], np.float32))
+    pixels = _pixels(BATCH + 3)
+    found = embeddings(model, pixels, progress=SILENT)
+    extractor = keras.Model(model.input, model.get_layer("embedding").output)
+    expected = keras.ops.convert_to_numpy(extractor(pixels, training=False))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_every_forward_pass_has_one_size(cache, looks):
+    embeddings(_network(), _pixels(BATCH + 3), progress=SILENT)
+    embeddings(_network(), _pixels(3), progress=SILENT)
+    assert looks == [BATCH, BATCH, BATCH]
+
+
+def test_the_second_time_no_picture_is_looked_at_and_that_is_said(cache, looks):
+    said = []
+
+    class Say(Progress):
+        def say(self, line):
+            said.append(line)
+
+    first = embeddings(_network(), _pixels(), progress=SILENT)
+    second = embeddings(_network(), _pixels(), progress=Say())
+    assert len(looks) == 1
+    assert said == ["What the network sees of 5 pictures is known from an earlier training."]
+    np.testing.assert_array_equal(first, second)
+
+
+def _one_pixel(model, pixels):
+    pixels[3, 2, 1, 0] ^= 1
+    return model, pixels
+
+
+def _one_weight(model, pixels):
+    kernel, bias = model.get_layer("conv").get_weights()
+    kernel[0, 0, 0, 0] += 1e-3
+    model.get_layer("conv").set_weights([kernel, bias])
+    return model, pixels
+
+
+def _one_statistic(model, pixels):
+    model.get_layer("norm").moving_variance.assign(np.array([1, 1, 1.001, 1], np.float32))
+    return model, pixels
+
+
+def _scaling(model, pixels):
+    model.get_layer("rescale").offset = 0.1
+    return model, pixels
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _one_pixel,
+        _one_weight,
+        _one_statistic,
+        _scaling,
+        lambda model, pixels: (_network(10), _pixels(side=10)),
+        lambda model, pixels: (model, pixels[:4]),
+        lambda model, pixels: (model, pixels[::-1]),
+        lambda model, pixels: (_network(norm=False), pixels),
+    ],
+)
+def test_whatever_changes_an_embedding_is_looked_at_anew(cache, looks, change):
+    embeddings(_network(), _pixels(), progress=SILENT)
+    model, pixels = change(_network(), _pixels())
+    found = embeddings(model, pixels, progress=SILENT)
+    assert len(looks) == 2
+    assert found.shape == (len(pixels), 4)
+
+
+def test_what_comes_after_the_embedding_does_not_matter(cache, looks):
+    model = _network()
+    embeddings(model, _pixels(), progress=SILENT)
+    model.get_layer("logits").set_weights([np.ones((4, 2)), np.ones(2)])
+    embeddings(model, _pixels(), progress=SILENT)
+    assert len(looks) == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[:40],
+        lambda content: content[:-4],
+        lambda content: b"PK\x03\x04" + content,
+        lambda content: b"\x93NUMPY\x01\x00\x05\x00{'a':",
+        lambda content: b"not an array",
+    ],
+)
+def test_a_damaged_file_is_computed_anew_and_replaced(cache, looks, damage):
+    first = embeddings(_network(), _pixels(), progress=SILENT)
+    (path,) = cache.iterdir()
+    path.write_bytes(damage(path.read_bytes()))
+    np.testing.assert_array_equal(embeddings(_network(), _pixels(), progress=SILENT), first)
+    assert len(looks) == 2
+    embeddings(_network(), _pixels(), progress=SILENT)
+    assert len(looks) == 2
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [((5, 3), "float32"), ((5, 4), "float64"), ((20,), "float32")])
+def test_an_array_of_another_form_is_not_taken(cache, looks, shape, dtype):
+    embeddings(_network(), _pixels(), progress=SILENT)
+    (path,) = cache.iterdir()
+    np.save(path, np.zeros(shape, dtype))
+    assert embeddings(_network(), _pixels(), progress=SILENT).shape == (5, 4)
+    assert len(looks) == 2
+
+
+def test_pickled_objects_are_not_opened(cache, looks, tmp_path):
+    class Canary:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "sung",)
+
+    embeddings(_network(), _pixels(), progress=SILENT)
+    (path,) = cache.iterdir()
+    np.save(path, np.array([Canary()], object), allow_pickle=True)
+    embeddings(_network(), _pixels(), progress=SILENT)
+    assert len(looks) == 2
+    assert not (tmp_path / "sung").exists()
+
+
+def test_beyond_the_limit_the_longest_unused_leave(cache, monkeypatch):
+    model = _network()
+    size = 128 + 5 * 4 * 4
+    monkeypatch.setattr(features, "LIMIT", 3 * size)
+    names = []
+    for shift in range(4):
+        embeddings(model, _pixels() + np.uint8(shift), progress=SILENT)
+        (new,) = set(cache.iterdir()) - set(names)
+        names.append(new)
+        os.utime(new, (1000 + shift, 1000 + shift))
+        if shift == 2:
+            embeddings(model, _pixels(), progress=SILENT)  # the first one is used again
+    assert set(cache.iterdir()) == {names[0], names[2], names[3]}
+
+
+def test_a_folder_that_cannot_be_written_costs_nothing_but_time(tmp_path, looks, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    first = embeddings(_network(), _pixels(), progress=SILENT)
+    np.testing.assert_array_equal(first, embeddings(_network(), _pixels(), progress=SILENT))
+    assert len(looks) == 2
+
+
+def test_a_full_disk_leaves_nothing_behind(cache, monkeypatch):
+    def full(out, array):
+        out.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    assert embeddings(_network(), _pixels(), progress=SILENT).shape == (5, 4)
+    assert list(cache.iterdir()) == []
