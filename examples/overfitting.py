@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import striate as st
+from striate import drawing
 from striate.evaluation import plots
 from striate.evaluation.compare import Comparison
 from striate.progress import Lines
@@ -43,7 +44,7 @@ def main(data_dir: Path | None = None, runs: Path = Path("runs"), epochs: int = 
         print(
             f"{pair.verdict}: {pair.paired.difference:+.2%} ({low:+.2%} to {high:+.2%}), p = {pair.paired.p_value:.2g}"
         )
-    plots.save(plots.compared_curves({run.name: run.epochs for run in both}), runs / "overfitting.png")
+    drawing.save(plots.compared_curves({run.name: run.epochs for run in both}), runs / "overfitting.png")
     print(f"Both runs' curves: {runs / 'overfitting.png'}")
     return found
 

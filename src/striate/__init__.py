@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from striate.evaluation.measure import evaluate
     from striate.evaluation.report import Report
     from striate.experiment.flow import train
+    from striate.experiment.ladder import ladder
     from striate.images.augment import Augment
     from striate.images.imageset import ImageSet
     from striate.images.pixels import Preprocessing
@@ -57,6 +58,7 @@ _HOMES = {
     "compare": "striate.evaluation.compare",
     "evaluate": "striate.evaluation.measure",
     "from_arrays": "striate.images.sources.arrays",
+    "ladder": "striate.experiment.ladder",
     "load_images": "striate.images.sources.load",
     "split": "striate.images.split",
     "train": "striate.experiment.flow",
@@ -81,6 +83,7 @@ __all__ = [
     "compare",
     "evaluate",
     "from_arrays",
+    "ladder",
     "load_images",
     "split",
     "train",

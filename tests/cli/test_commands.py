@@ -180,7 +180,7 @@ def test_lists_show_what_there_is(home: Path) -> None:
     assert {"digits", "mnist", "fashion_mnist", "cifar10", "cifar100"} == {
         row["name"] for row in json.loads(striate("datasets", "--json", folder=home).stdout)
     }
-    assert set(json.loads(striate("recipes", "--json", folder=home).stdout)) == {"default", "classic"}
+    assert set(json.loads(striate("recipes", "--json", folder=home).stdout)) == {"default", "classic", "resnet-cifar"}
     (first, *_) = json.loads(striate("runs", "--json", folder=home).stdout)
     assert Path(first["run"]).name == "stripes" and first["state"] == "finished"
     for verb in ("models", "datasets", "recipes", "runs"):
@@ -300,3 +300,73 @@ def test_the_bar_is_drawn_on_a_terminal(tmp_path: Path) -> None:
     assert b"training" in shown and b"steps" in shown
     assert "━".encode() in shown
     assert b"Test accuracy" in shown
+
+
+# Pretrained weights
+
+
+IMPOSTORS = {
+    "pointer.h5": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "Git LFS pointer"),
+    "page.h5": (b"<!DOCTYPE html><title>404</title>", "a web page saved under the name of the weights"),
+    "empty.h5": (b"", "which is empty"),
+    "cut.h5": (b"\x89HDF\r\n\x1a\n" + bytes(100), "The weights are damaged"),
+    "model.keras": (b"PK\x03\x04", "a zip archive, as .keras files are"),
+}
+
+
+@pytest.mark.parametrize("name", [*IMPOSTORS, "absent.h5", "folder"])
+def test_what_are_no_weights_gets_one_message_and_no_run(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content, expected = IMPOSTORS.get(name, (None, "The weights cannot be read"))
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main(("train", "digits", "--pretrained", name)) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert expected in shown.err and name in shown.err
+    assert len(shown.err.strip().splitlines()) == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_weights_of_another_network_name_the_right_one(
+    test_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    weights = test_data / "weights" / "mobilenet_v2_0.35_224_no_top.h5"
+    assert main(("train", "digits", "--arch", "mobilenet_v2", "--pretrained", str(weights))) == 2
+    shown = capsys.readouterr().err
+    assert "These are not weights of mobilenet_v2" in shown and "Try: --arch mobilenet_v2_0.35." in shown
+    assert not (tmp_path / "runs").exists()
+
+
+def test_offline_missing_weights_say_which_file_to_put_where(tmp_path: Path) -> None:
+    unplugged = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    words = ("train", "digits", "--arch", "vgg16", "--pretrained", "imagenet")
+    done = striate(*words, folder=tmp_path, no_proxy="", NO_PROXY="", KERAS_HOME=str(tmp_path / "k"), **unplugged)
+    assert done.returncode == 2
+    for part in ("vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5", "6d6bbae143d832006294945121d1f1fc"):
+        assert part in done.stderr
+    assert "https://storage.googleapis.com/" in done.stderr and str(tmp_path / "k" / "models") in done.stderr
+    assert "--pretrained none" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.backend
+def test_a_frozen_network_trains_predicts_and_is_measured_from_the_shell(
+    test_data: Path, photos: Path, tmp_path: Path
+) -> None:
+    weights = test_data / "weights" / "mobilenet_v2_0.35_224_no_top.h5"
+    words = ("train", photos, "--pretrained", weights, "--size", 64, "--epochs", 12, "--name", "p", "--json")
+    done = striate(*words, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["test"]["accuracy"] > 0.6
+    assert "mobilenet_v2_0.35, with pretrained weights, on" in done.stderr
+    one = photos / "upright" / "upright 3.jpg"
+    (item,) = json.loads(striate("predict", "p", one, "--json", folder=tmp_path).stdout)
+    assert item["label"] in ("across", "slanting", "upright")
+    again = json.loads(striate("evaluate", "p", "--json", folder=tmp_path).stdout)
+    assert again["test"]["accuracy"] == json.loads(done.stdout)["test"]["accuracy"]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from striate import drawing
 from striate.evaluation import plots
 
 NAN, INF = float("nan"), float("inf")
@@ -17,7 +18,7 @@ NAMES = ["$x$", "猫", "<script>alert(1)</script>", "a" * 80, "_hidden", "$\\fra
 def _pixels(figure, tmp_path):
     """Returns the saved figure's pixels, after checking that there is something on it."""
     path = tmp_path / "figure.png"
-    plots.save(figure, path)
+    drawing.save(figure, path)
     assert [child.name for child in tmp_path.iterdir()] == ["figure.png"]
     with Image.open(path) as image:
         assert image.format == "PNG"
@@ -49,8 +50,8 @@ def _has(pixels, colour):
 def test_curves_show_both_lines_however_the_training_went(training, tmp_path, losses, kept):
     figure = plots.curves(training(*losses, kept=kept))
     pixels = _pixels(figure, tmp_path)
-    assert _has(pixels, plots.TRAIN)
-    assert _has(pixels, plots.VALIDATION)
+    assert _has(pixels, drawing.TRAIN)
+    assert _has(pixels, drawing.VALIDATION)
     labels = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
     assert labels[:2] == ["training", "validation"]
     assert (len(labels) == 3) == bool(kept)
@@ -125,9 +126,9 @@ def test_a_gallery_says_what_was_said_and_what_it_is(forge, tmp_path, size, chan
     assert all("\nis " in title for title in titles)
     assert "\x1b" not in "".join(titles)
     pixels = _pixels(figure, tmp_path)
-    assert _has(pixels, plots.WRONG)
+    assert _has(pixels, drawing.WRONG)
     pixels = _pixels(plots.gallery(measured, right, "Answered rightly"), tmp_path)
-    assert _has(pixels, plots.RIGHT)
+    assert _has(pixels, drawing.RIGHT)
 
 
 def test_a_gallery_of_nothing_says_none(forge, tmp_path):
@@ -169,7 +170,7 @@ def test_a_percentage_never_rounds_up_to_certainty(share, text):
 
 def test_a_figure_that_cannot_be_written_leaves_nothing_behind(training, tmp_path):
     with pytest.raises(FileNotFoundError):
-        plots.save(plots.curves(training((1.0, 1.0))), tmp_path / "absent" / "curves.png")
+        drawing.save(plots.curves(training((1.0, 1.0))), tmp_path / "absent" / "curves.png")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -178,5 +179,5 @@ def test_the_callers_own_matplotlib_settings_are_left_alone(training):
 
     mpl.use("agg")
     before = mpl.rcParams.copy()
-    plots.draw(plots.curves(training((1.0, 1.0))), io.BytesIO(), dpi=40)
+    drawing.draw(plots.curves(training((1.0, 1.0))), io.BytesIO(), dpi=40)
     assert mpl.rcParams == before

@@ -1,4 +1,4 @@
-"""The five stories of examples/, each on a cut of the real data."""
+"""The stories of examples/, each on a cut of the real data."""
 
 from __future__ import annotations
 
@@ -56,6 +56,19 @@ def test_overfitting_compares_without_and_with_dropout(test_data: Path, tmp_path
     assert found.differing["dropout"] == (0.0, 0.5)
     assert found.pairs[0].paired is not None
     assert is_drawn(tmp_path / "overfitting.png")
+
+
+def test_four_networks_show_accuracy_and_loss_side_by_side(
+    test_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = story("four_networks").main(test_data, tmp_path, epochs=1, every=70)
+    shown = capsys.readouterr().out
+    assert found.state == "finished"
+    assert [row.architecture for row in found.rows] == ["mlp", "cnn", "vgg-small", "resnet20"]
+    for row in found.rows:
+        assert f"{row.accuracy:.2%}" in shown and f"{row.loss:.4f}" in shown
+    assert is_drawn(tmp_path / "four-networks.png")
+    assert is_drawn(found.path / "ladder.png")
 
 
 def test_right_and_wrong_reports_and_draws_both_galleries(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("train", "train a classifier and write a run"),
+    "ladder": ("ladder", "train the networks of history on the same data, and compare them"),
     "predict": ("predict", "say what pictures show"),
     "evaluate": ("evaluate", "measure a run on its test pictures or on other data"),
     "compare": ("compare", "set runs side by side, and tell whether the difference is real"),
     "data": ("data", "look at and check a data set before training"),
     "doctor": ("doctor", "find what is wrong with this environment"),
-    "models": ("lists", "list the networks"),
+    "models": ("models", "list the networks, or tell the story of one"),
     "datasets": ("lists", "list the data sets known by name"),
     "recipes": ("lists", "list the recipes for training"),
     "runs": ("lists", "list the runs"),

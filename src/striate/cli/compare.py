@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @options.common
 def compare(names: tuple[str, ...], png: Path | None, runs: Path, as_json: bool, quiet: bool, debug: bool) -> int:
     """Set runs side by side: what differs in their settings, how good they are, whether the difference is real."""
+    from striate import drawing
     from striate.cli.screen import print_json
     from striate.evaluation import plots
     from striate.evaluation.compare import compare as compare_runs
@@ -33,7 +34,7 @@ def compare(names: tuple[str, ...], png: Path | None, runs: Path, as_json: bool,
     found = compare_runs(contenders)
     png = png or runs / f"compare-{'-'.join(one.name for one in contenders)[:80]}.png"
     png.parent.mkdir(parents=True, exist_ok=True)
-    plots.save(plots.compared_curves({one.name: one.epochs for one in contenders}), png)
+    drawing.save(plots.compared_curves({one.name: one.epochs for one in contenders}), png)
     if as_json:
         print_json({**found.summary(), "plot": str(png)})
     else:

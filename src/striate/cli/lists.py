@@ -1,4 +1,4 @@
-"""striate models, datasets, recipes, runs."""
+"""striate datasets, recipes, runs."""
 
 from __future__ import annotations
 
@@ -11,22 +11,6 @@ from striate.cli import options
 
 if TYPE_CHECKING:
     from striate.runs import Run
-
-
-@click.command(context_settings=options.CONTEXT)
-@options.common
-def models(as_json: bool, quiet: bool, debug: bool) -> None:
-    """List the networks that --arch takes."""
-    from striate.cli.screen import print_json, print_table
-    from striate.models.architectures import ARCHITECTURES
-
-    names = ("name", "title", "authors", "year", "source", "story")
-    rows = [{name: getattr(row, name) for name in names} for row in ARCHITECTURES.values()]
-    if as_json:
-        print_json(rows)
-    else:
-        columns = ["name", ">year", "network…", "why it matters…"]
-        print_table(columns, [(row["name"], row["year"], row["title"], row["story"]) for row in rows])
 
 
 @click.command(context_settings=options.CONTEXT)
@@ -44,7 +28,7 @@ def datasets(data_dir: Path | None, as_json: bool, quiet: bool, debug: bool) -> 
             "title": row.title,
             "source": row.source,
             "classes": len(row.classes),
-            "bytes": sum(file.size for file in row.files),
+            "bytes": sum(file.size or 0 for file in row.files),
             "here": all((folder / row.name / file.name).is_file() for file in row.files),
         }
         for row in DATASETS.values()

@@ -20,6 +20,26 @@ data_dir = click.option(
     type=click.Path(path_type=Path),
     help="Where data sets known by name lie or are put  [env: STRIATE_DATA_DIR].",
 )
+recipe = click.option(
+    "--recipe", default="default", show_default=True, help="Name (see striate recipes) or recipe.json."
+)
+batch = click.option("--batch", type=int, help="Pictures per step.")
+learning_rate = click.option("--lr", "learning_rate", type=float, help="Learning rate (the schedule's peak).")
+size = click.option("--size", metavar="N or HxW", help="Height and width the pictures are brought to, pixels.")
+grey = click.option("--grey/--colour", default=None, help="One channel or three.")
+augment = click.option(
+    "--augment", metavar="WORD", help="auto, none, digits, clothes, photos, or flip,shift=0.1,rotate=10 …"
+)
+precision = click.option(
+    "--precision", type=click.Choice(["float32", "mixed_bfloat16", "mixed_float16"]), help="Arithmetic."
+)
+validation = click.option(
+    "--validation", type=float, default=0.1, show_default=True, help="Share to choose by, if none is given."
+)
+test = click.option("--test", type=float, default=0.2, show_default=True, help="Share to measure on, if none is given.")
+max_broken = click.option(
+    "--max-broken", type=float, default=0.2, show_default=True, help="Share of unreadable files tolerated."
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 quiet = click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 debug = click.option("--debug", is_flag=True, help="Show Python's traceback when something goes wrong.")
@@ -30,6 +50,11 @@ device = click.option("--device", metavar="NAME", default="auto", show_default=T
 def engine(function: F) -> F:
     """Adds --backend and --device, for verbs that run a network."""
     return backend(device(function))
+
+
+def shares(function: F) -> F:
+    """Adds --validation, --test and --max-broken, for verbs that divide pictures."""
+    return validation(test(max_broken(function)))
 
 
 def common(function: F) -> F:
@@ -47,3 +72,29 @@ def choose_engine(backend: str | None, device: str) -> None:
         from striate.backend import require_device
 
         require_device(device)
+
+
+def changes(size: str | None, grey: bool | None, settings: dict[str, Any]) -> dict[str, Any]:
+    """Returns the fields of the recipe that options name; those not given are left out.
+
+    Raises:
+        click.BadParameter: `size` is not one.
+    """
+    found = {name: value for name, value in settings.items() if value is not None}
+    if grey is not None:
+        found["channels"] = 1 if grey else 3
+    if size is not None:
+        found["height"], found["width"] = picture_size(size)
+    return found
+
+
+def picture_size(text: str) -> tuple[int, int]:
+    """Returns the (height, width) that --size asks for, pixels.
+
+    Raises:
+        click.BadParameter: it is not `64` or `48x64`.
+    """
+    height, _, width = text.lower().partition("x")
+    if not height.isdecimal() or not (width or height).isdecimal() or not int(height) or not int(width or height):
+        raise click.BadParameter(f"{text!r} is not a size. Expected: 64 or 48x64.", param_hint="--size")
+    return int(height), int(width or height)

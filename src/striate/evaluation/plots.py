@@ -3,62 +3,19 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from striate.drawing import BLUES, FAINT, INK, RIGHT, SERIES, STYLE, TRAIN, VALIDATION, WRONG
 from striate.errors import printable
 from striate.evaluation.measure import Measured
 from striate.evaluation.report import Report
-from striate.files import writing
 from striate.history import Epoch, History
-
-TRAIN, VALIDATION, RIGHT, WRONG, INK, FAINT = "#E69F00", "#0072B2", "#007A5A", "#C03221", "#22262B", "#8A929C"
-"""Okabe and Ito's colours, told apart by colour-blind readers; two darker ones for text."""
-
-SERIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8A929C")
-
-STYLE: Any = {
-    "font.size": 10,
-    "text.color": INK,
-    "axes.edgecolor": "#C9CED6",
-    "axes.labelcolor": INK,
-    "axes.titlesize": 12,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#E8EBEF",
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "legend.frameon": False,
-    "text.parse_math": False,  # a class called "$x$" is a name, not a formula
-    "svg.fonttype": "none",
-}
-
-BLUES = LinearSegmentedColormap.from_list("striate", ["#FFFFFF", "#BBD7EA", "#0072B2", "#00314D"])
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Writes the figure as PNG (144 dots per inch), whole or not at all."""
-    with writing(path) as temporary:
-        draw(figure, temporary, dpi=144)
-
-
-def draw(figure: Figure, target: Path | BinaryIO, *, dpi: int) -> None:
-    """Renders the figure as PNG into a file or a buffer."""
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # class names may be in any script
-        figure.savefig(target, format="png", dpi=dpi, facecolor="white")
 
 
 def curves(history: History, names: Sequence[str] = ("accuracy", "loss")) -> Figure:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from striate import drawing
 from striate.errors import printable
 from striate.evaluation import plots
 from striate.evaluation.measure import Measured
@@ -159,7 +160,7 @@ def _picture(pixels: NDArray[np.uint8]) -> str:
 
 def _figure(figure: Any) -> str:
     buffer = io.BytesIO()
-    plots.draw(figure, buffer, dpi=160)
+    drawing.draw(figure, buffer, dpi=160)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 

@@ -1,0 +1,155 @@
+"""striate ladder."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from striate.cli import options
+from striate.errors import printable
+
+if TYPE_CHECKING:
+    from striate.experiment.rung import Rung
+    from striate.experiment.standings import Ladder
+
+CODES = {"finished": 0, "failed": 1, "interrupted": 130}
+
+
+@click.command(context_settings=options.CONTEXT)
+@click.argument("data")
+@click.option("--rungs", metavar="A,B,C", help="Networks, in their order: see striate models.")
+@click.option("--epochs", type=int, help="Every network's budget in passes over the training pictures.")
+@click.option("--minutes", type=float, help="Every network's budget in minutes instead.")
+@click.option("--seeds", type=int, default=1, show_default=True, help="Runs per network; they share one split.")
+@click.option("--seed", type=int, help="The first run's, and the split's.")
+@options.recipe
+@options.batch
+@options.learning_rate
+@options.size
+@options.grey
+@options.augment
+@options.precision
+@options.shares
+@click.option("--name", help="Name of the ladder's folder  [default: ladder-<data>].")
+@options.runs
+@options.data_dir
+@options.engine
+@options.common
+def ladder(
+    data: str,
+    rungs: str | None,
+    seeds: int,
+    recipe: str,
+    size: str | None,
+    grey: bool | None,
+    validation: float,
+    test: float,
+    max_broken: float,
+    name: str | None,
+    runs: Path,
+    data_dir: Path | None,
+    backend: str | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+    debug: bool,
+    **settings: Any,
+) -> int:
+    """Train one network after the other on DATA with the same budget: the history of the field on your own pictures.
+
+    Without --rungs: mlp, lenet, alexnet, vgg-small, googlenet and resnet20 on pictures of up to 64 pixels; vgg11 and
+    resnet18 in their places on larger ones. Every run lies in the ladder's folder and is an ordinary one. The same
+    command again goes on where it stopped, keeping finished runs; rungs and seeds may be added.
+    """
+    from striate.cli.screen import print_json, progress
+    from striate.experiment.ladder import ladder as climb
+
+    changes = options.changes(size, grey, settings)
+    options.choose_engine(backend, device)
+    found = climb(
+        data,
+        rungs=None if rungs is None else [word.strip() for word in rungs.split(",") if word.strip()],
+        seeds=seeds,
+        recipe=recipe,
+        name=name,
+        runs=runs,
+        data_dir=data_dir,
+        validation=validation,
+        test=test,
+        max_broken=max_broken,
+        progress=progress(as_json=as_json, quiet=quiet),
+        command=shlex.join(["striate", "ladder", *sys.argv[2:]]),
+        **changes,
+    )
+    if as_json:
+        print_json(found.summary())
+    else:
+        print_ladder(found)
+    return CODES[found.state]
+
+
+def print_ladder(found: Ladder) -> None:
+    """Prints the table, which differences are real, what failed, and where everything lies."""
+    from striate.cli.screen import print_table
+
+    several = found.document.plan.seeds > 1
+    trained = [rung for rung in found.rows if rung.accuracy is not None]
+    spread = ">± deviation" if several else "95 % interval"
+    columns = ["network", ">year", ">accuracy", spread, ">s/epoch", ">weights", ">mult-adds", ">ms/picture"]
+    print_table(columns, map(_cells, found.rows))
+    if trained:
+        seeds = f", mean and standard deviation over {found.document.plan.seeds} seeds" if several else ""
+        epochs = sorted({rung.epochs for rung in trained if rung.epochs is not None})
+        span = f"{epochs[0]:.3g}" + (f" to {epochs[-1]:.3g}" if len(epochs) > 1 else "")
+        click.echo(f"Accuracy on {trained[0].n:,} test pictures{seeds}; epochs: {span}.")
+    for line in _steps(found):
+        click.echo(click.wrap_text(line, 98, subsequent_indent="  "))
+    for rung in found.rows:
+        if rung.reason:
+            click.echo(printable(f"{rung.architecture} failed: {rung.reason}"))
+    if found.state == "interrupted":
+        click.echo("Interrupted. The same command goes on from here and keeps the finished runs.")
+    elif found.state == "failed":
+        click.echo("The same command tries what failed once more and keeps the finished runs.")
+    click.echo(printable(f"Ladder:  {found.path}\nFigure:  {found.path / 'ladder.png'}"))
+
+
+def _cells(rung: Rung) -> list[str]:
+    from striate.evaluation.ladder_plot import scaled
+    from striate.evaluation.plots import percent
+
+    first = [rung.architecture, str(rung.year)]
+    if rung.accuracy is None:
+        return [*first, "failed" if rung.reason else "not yet", *[""] * 5]
+    if rung.interval is not None:
+        spread = " … ".join(percent(end, 2).removesuffix(" %") for end in rung.interval)
+    else:
+        spread = "one run only" if rung.deviation is None else f"{100 * rung.deviation:.2f}"
+    return [
+        *first,
+        percent(rung.accuracy, 2),
+        spread,
+        f"{rung.seconds_per_epoch:.1f}",
+        scaled(rung.parameters or 0),
+        scaled(rung.multiply_adds or 0),
+        "" if rung.milliseconds is None else f"{rung.milliseconds:.2g}",
+    ]
+
+
+def _steps(found: Ladder) -> list[str]:
+    """Returns one line of the steps that are real, and one of those that are not."""
+    several = found.document.plan.seeds > 1
+    real: list[str] = []
+    unreal: list[str] = []
+    for step in found.steps:
+        words = f"{step.a} → {step.b} {100 * step.difference:+.2f} points"
+        (real if step.better else unreal).append(words)
+    test = "McNemar's test, p < 0.05" + (" with every seed" if several else "")
+    return [
+        *([f"Real ({test}): {'; '.join(real)}."] if real else []),
+        *([f"Cannot be told apart: {'; '.join(unreal)}."] if unreal else []),
+    ]

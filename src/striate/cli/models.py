@@ -1,0 +1,237 @@
+"""striate models."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from striate.cli import options
+from striate.errors import printable
+
+if TYPE_CHECKING:
+    from striate.models.architecture import Architecture, Shape
+    from striate.models.cost import Cost, LayerCost
+
+UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+
+
+@click.command(context_settings=options.CONTEXT)
+@click.argument("name", required=False)
+@click.option("--max-weights", metavar="N", help="Only those with at most so many weights: 5M, 300k …")
+@click.option("--side", type=click.IntRange(min=1), metavar="N", help="Only those that work on pictures of N×N pixels.")
+@click.option("--year", metavar="YEAR or FROM-TO", help="Only those of these years: 2014, 2012-2015.")
+@click.option("--pretrained", is_flag=True, help="Only those that have weights learnt on ImageNet.")
+@click.option("--size", metavar="N or HxW", help="One network: at this picture size instead of its own.")
+@click.option("--grey/--colour", default=None, help="One network: for pictures with one channel or three.")
+@click.option("--classes", type=click.IntRange(min=2), metavar="K", help="One network: that tells K classes apart.")
+@click.option(
+    "--draw",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="One network: draw its layers, as SVG if the name ends so, else as PNG.",
+)
+@options.common
+def models(
+    name: str | None,
+    max_weights: str | None,
+    side: int | None,
+    year: str | None,
+    pretrained: bool,
+    size: str | None,
+    grey: bool | None,
+    classes: int | None,
+    draw: Path | None,
+    as_json: bool,
+    quiet: bool,
+    debug: bool,
+) -> None:
+    """List the networks that --arch takes, or tell about one.
+
+    With NAME: its story, what it costs and sees, and its layers, at the size it was proposed for or at --size. A word
+    that is no network's name lists the networks that have it in their names.
+    """
+    from striate.models.architectures import ARCHITECTURES
+
+    if name in ARCHITECTURES:
+        limits = {"max_weights": max_weights, "side": side, "year": year, "pretrained": pretrained or None}
+        _refuse(f"chooses from the list, and {name} is one network", limits)
+        row = ARCHITECTURES[name]
+        height, width = row.native[:2] if size is None else options.picture_size(size)
+        channels = row.native[2] if grey is None else 1 if grey else 3
+        _show_one(row, (height, width, channels), classes or row.native_classes, draw, as_json=as_json)
+    else:
+        rows = _chosen(name, max_weights, side, year, pretrained=pretrained)
+        _refuse("needs the name of one network", {"size": size, "grey": grey, "classes": classes, "draw": draw})
+        _show_list(rows, as_json=as_json)
+
+
+def _refuse(why: str, given: Mapping[str, object]) -> None:
+    for option, value in given.items():
+        if value is not None:
+            raise click.UsageError(f"--{option.replace('_', '-')} {why}. Try: striate models --help")
+
+
+def _chosen(
+    word: str | None, max_weights: str | None, side: int | None, year: str | None, *, pretrained: bool
+) -> list[dict[str, Any]]:
+    from striate.errors import UnknownNameError
+    from striate.models.architectures import ARCHITECTURES
+    from striate.models.cost import figures
+
+    figure = figures()
+    rows = [{**_story(row), **figure[name]} for name, row in ARCHITECTURES.items()]
+    if word is not None:
+        rows = [row for row in rows if word.lower() in row["name"]]
+        if not rows:
+            raise UnknownNameError("architecture", word, ARCHITECTURES)
+    if max_weights is not None:
+        most = _number(max_weights)
+        rows = [row for row in rows if row["parameters"] <= most]
+    if side is not None:
+        rows = [row for row in rows if row["smallest_side"] <= side]
+    if year is not None:
+        first, last = _years(year)
+        rows = [row for row in rows if first <= row["year"] <= last]
+    if pretrained:
+        from striate.models.backbones import BACKBONES
+
+        rows = [row for row in rows if row["name"] in BACKBONES]
+    return rows
+
+
+def _story(row: Architecture) -> dict[str, Any]:
+    names = ("name", "title", "authors", "year", "source", "story", "native", "native_classes", "dropout")
+    return {name: getattr(row, name) for name in names}
+
+
+def _number(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kMG]?)", text.strip().replace("K", "k").replace("m", "M"))
+    if not found:
+        raise click.BadParameter(f"{text!r} is not a number. Expected: 5M or 300k.", param_hint="--max-weights")
+    return float(found[1]) * UNITS[found[2]]
+
+
+def _years(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{4})(?:-(\d{4}))?", text.strip())
+    if not found:
+        raise click.BadParameter(f"{text!r} is not a year. Expected: 2014 or 2012-2015.", param_hint="--year")
+    return int(found[1]), int(found[2] or found[1])
+
+
+def short(number: int) -> str:
+    """Returns a number with three digits and its unit, such as 138 M."""
+    rounded = float(f"{number:.3g}")
+    if rounded < 1000:
+        return str(number)
+    unit, factor = next((unit, factor) for unit, factor in reversed(UNITS.items()) if rounded >= factor)
+    value = rounded / factor
+    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
+
+
+def _show_list(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+    from striate.cli.screen import print_json, print_table
+
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        click.echo("No network is like that. Try: striate models")
+        return
+    print_table(
+        ["name", ">year", ">weights", ">multiply-adds", ">native", ">smallest", ">sees"],
+        [
+            (
+                row["name"],
+                row["year"],
+                short(row["parameters"]),
+                short(row["multiply_adds"]),
+                _sides(row["native"][:2]),
+                row["smallest_side"],
+                _sides(row["receptive_field"]),
+            )
+            for row in rows
+        ],
+    )
+    click.echo("native: side in pixels of the pictures it was made for, at which its weights and")
+    click.echo("multiply-adds (for one picture) are counted. smallest: the least side that it")
+    click.echo("works on. sees: side of what one unit of its last maps depends on.")
+    click.echo("One of them:  striate models NAME [--size N] [--draw FILE]")
+
+
+def _show_one(row: Architecture, shape: Shape, classes: int, draw: Path | None, *, as_json: bool) -> None:
+    from striate.cli.screen import print_json
+    from striate.models.architecture import build, weightless
+    from striate.models.cost import cost, figures, layer_costs
+
+    with weightless():  # its weights need no values to be counted
+        model = build(row, shape, classes)
+    whole, layers = cost(model), layer_costs(model)
+    smallest = figures()[row.name]["smallest_side"]
+    if as_json:
+        about = {**_story(row), "smallest_side": smallest, "size": shape, "classes": classes}
+        print_json({**about, **vars(whole), "layers": [vars(layer) for layer in layers]})
+    else:
+        _print_story(row, shape, classes, whole, smallest)
+        _print_layers(layers)
+    if draw is not None:
+        from striate.drawing import save
+        from striate.models.diagram import diagram
+
+        save(diagram(model, f"{row.title}, {row.year}"), draw)
+        click.echo(printable(f"Drawn:  {draw}"), err=as_json)
+
+
+def _print_story(row: Architecture, shape: Shape, classes: int, whole: Cost, smallest: int) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=100)
+    console.print(Text(row.title, style="bold"), Text(f"({row.name}, {row.year})"))
+    console.print(Text(row.authors))
+    console.print(Text(row.source, style="italic"))
+    console.print()
+    console.print(Text(row.story))
+    console.print()
+    colours = "grey" if shape[2] == 1 else "colour"
+    click.echo(f"For pictures of {_sides(shape[:2], both=True)} pixels in {colours} and {classes:,} classes:")
+    click.echo(f"  weights           {whole.parameters:,}")
+    click.echo(f"  multiply-adds     {whole.multiply_adds:,} for one picture")
+    click.echo(
+        f"  receptive field   {_sides(whole.receptive_field, both=True)} pixels of the picture for one unit of features"
+    )
+    click.echo(f"  smallest picture  {smallest}×{smallest} pixels")
+
+
+def _print_layers(layers: Sequence[LayerCost]) -> None:
+    from striate.cli.layer_table import kind, layer_rows
+    from striate.cli.screen import print_table
+
+    rows = layer_rows(layers)
+    shortened = len(rows) < len(layers)
+    print_table(
+        ["layer…", "kind", ">output", ">weights", ">sees", *([""] if shortened else [])],
+        [
+            (
+                layer.name,
+                kind(layer),
+                "×".join(map(str, layer.output)),
+                short(layer.parameters) if layer.parameters else "",
+                _sides(layer.receptive_field),
+                *([mark] if shortened else []),
+            )
+            for layer, mark in rows
+        ],
+    )
+    if shortened:
+        click.echo("Normalisation, activations, additions and padding belong to the layer before;")
+        click.echo(f"×N: the pattern comes N times. --json has all {len(layers)} layers.")
+
+
+def _sides(sides: Sequence[int], *, both: bool = False) -> str:
+    """Returns a square's side, or height × width."""
+    return f"{sides[0]}×{sides[1]}" if both or sides[0] != sides[1] else str(sides[0])

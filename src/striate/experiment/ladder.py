@@ -1,0 +1,191 @@
+"""The ladder: the networks in the order of their history, each trained on the same pictures with the same budget."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from striate.classifier import Classifier
+from striate.config import replace
+from striate.environment import backend_choice
+from striate.errors import ConfigError
+from striate.experiment.climb import Climb
+from striate.experiment.flow import MAX_BROKEN
+from striate.experiment.pictures import Prepared, decode, gather
+from striate.experiment.rung import measured, milliseconds_per_picture, steps
+from striate.experiment.standings import FORMAT, Document, Ladder, Plan, earlier
+from striate.files import write_json
+from striate.images.sources.load import Data
+from striate.images.split import Splits
+from striate.models.architecture import Architecture, Shape, outline
+from striate.models.architectures import ARCHITECTURES, architecture_named
+from striate.progress import SILENT, Progress
+from striate.runs import Run, RunStore
+from striate.training.plan import plan, preprocessing_of
+from striate.training.recipe import Recipe
+from striate.training.recipes import recipe_named
+
+SMALL = 64
+"""The longest side, pixels, up to which the ladder has the small pictures' rungs."""
+
+SMALL_RUNGS = ("mlp", "lenet", "alexnet", "vgg-small", "googlenet", "resnet20")
+LARGE_RUNGS = ("mlp", "lenet", "alexnet", "vgg11", "googlenet", "resnet18")
+
+TIMED = 256  # test pictures that the prediction time is taken on
+
+
+def ladder(
+    data: Data | Splits,
+    *,
+    rungs: Sequence[str | Architecture] | None = None,
+    seeds: int = 1,
+    recipe: str | Path | Recipe = "default",
+    name: str | None = None,
+    runs: str | Path = "runs",
+    data_dir: str | Path | None = None,
+    validation: float = 0.1,
+    test: float = 0.2,
+    max_broken: float = MAX_BROKEN,
+    progress: Progress = SILENT,
+    command: str = "",
+    **changes: Any,
+) -> Ladder:
+    """Returns several networks trained on the same pictures with the same budget, and what each reached.
+
+    Called again with the same arguments it goes on where it stopped: finished runs are kept.
+
+    Args:
+        data: what `load_images` takes, or splits made before.
+        rungs: the networks, in their order; by default history's, from the mlp to a residual network.
+        seeds: runs per network; all share one division of the pictures.
+        recipe: the name of a recipe, a recipe.json, or a Recipe; its network is not used, nor pretrained weights,
+            since networks on equal terms all begin with nothing.
+        name: of the ladder's folder; by default made from the data's name.
+        runs: the folder that it lies in.
+        data_dir: where named data sets lie or are put.
+        validation: share of the pictures to choose by, unless the data brings its own.
+        test: share to measure on, unless the data brings its own.
+        max_broken: share of unreadable pictures above which nothing is trained.
+        progress: shows what happens.
+        command: the command line that repeats the ladder, for its runs' reports.
+        **changes: fields of the recipe to set otherwise (epochs=…, minutes=…, batch=…, height=…, …).
+
+    Raises:
+        StriateError: bad data, names or settings, or a ladder of that name with another plan, before anything is
+            written. A network that cannot be trained does not end the ladder; its row says why.
+    """
+    networks = None if rungs is None else _networks(rungs)
+    if seeds < 1:
+        raise ConfigError("The number of seeds cannot be used", received=seeds, expected="1 or more")
+    if changes.get("minutes") is not None and changes.get("epochs") is not None:
+        raise ConfigError("Both a time and a number of epochs are given", hint="--minutes or --epochs")
+    if changes.get("epochs") is not None:
+        changes = {"minutes": None, **changes}  # whatever the recipe says
+    scratch = {"architecture": None, "pretrained": "none", "fine_tune": 0}
+    chosen = replace(recipe_named(recipe), "the recipe", **{**changes, **scratch})
+    found = gather(data, seed=chosen.seed, data_dir=data_dir, validation=validation, test=test, progress=progress)
+    planned = plan(chosen, found.splits.train)
+    form = preprocessing_of(planned)
+    networks = networks or _networks(SMALL_RUNGS if max(form.height, form.width) <= SMALL else LARGE_RUNGS)
+    intended = Plan(
+        data={
+            "source": found.source,
+            "data_dir": None if data_dir is None else str(Path(data_dir).resolve()),
+            "name": found.whole.name,
+            "fingerprint": found.whole.fingerprint(),
+            "validation": validation,
+            "test": test,
+        },
+        rungs=tuple(network.name for network in networks),
+        seeds=seeds,
+        recipe=replace(chosen, height=form.height, width=form.width, channels=form.channels),
+        backend=backend_choice().name,
+    )
+    name = name or "ladder-" + re.sub(r"[^\w.+-]+", "-", found.whole.name).strip("-.")
+    folder = Path(runs) / name
+    before = earlier(RunStore(runs), name, intended)
+    climb = Climb(folder, intended.recipe, networks, seeds, progress)
+    networks = _with_earlier(networks, before, climb)
+    intended = replace(intended, rungs=tuple(network.name for network in networks))
+    if before is not None and before.state == "finished" and before.plan == intended and not climb.missing():
+        progress.say(f"All {len(climb.jobs)} runs are there already.")
+        return Ladder(folder, before)
+
+    progress.say(found.described(planned))
+    pictures = decode(found, planned, max_broken=max_broken, progress=progress)
+    classes = len(pictures.splits.train.classes)
+    work = {network.name: _work(network, form.shape, classes) for network in networks}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "ladder.json", Document(FORMAT, "unfinished", intended))
+    climb.train(pictures, data_dir=data_dir, command=command, work=work)
+    times = {} if climb.interrupted else _times(networks, climb, pictures, progress)
+    document = Document(
+        format=FORMAT,
+        state="interrupted" if climb.interrupted else "failed" if climb.failed else "finished",
+        plan=intended,
+        rungs=tuple(
+            measured(
+                network,
+                climb.finished(network),
+                seeds,
+                reason=climb.failed.get(network.name),
+                multiply_adds=work[network.name],
+                milliseconds=times.get(network.name),
+            )
+            for network in networks
+        ),
+    )
+    reached = Ladder(folder, replace(document, steps=steps(document.rungs, lambda name: Run(folder / name))))
+    reached.save()
+    return reached
+
+
+def _networks(rungs: Sequence[str | Architecture]) -> tuple[Architecture, ...]:
+    """Returns the networks, each once.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+        ConfigError: none is named.
+    """
+    networks = tuple({network.name: network for network in map(architecture_named, rungs)}.values())
+    if not networks:
+        raise ConfigError("The ladder has no rung", expected="names of networks", hint="striate models lists them")
+    return networks
+
+
+def _with_earlier(
+    networks: tuple[Architecture, ...], before: Document | None, climb: Climb
+) -> tuple[Architecture, ...]:
+    """Returns the networks of the table: those asked for, and those that earlier commands have trained."""
+    asked = {network.name: network for network in networks}
+    earlier = {name: asked.get(name) or ARCHITECTURES.get(name) for name in (before.plan.rungs if before else ())}
+    kept = {
+        name: network
+        for name, network in earlier.items()
+        if network is not None and (name in asked or climb.finished(network))
+    }
+    return networks if kept.keys() <= asked.keys() else tuple({**kept, **asked}.values())
+
+
+def _work(network: Architecture, shape: Shape, classes: int) -> int | None:
+    """Returns the network's multiply-adds for one picture; None where it cannot be built, as its training will tell."""
+    from striate.models.cost import cost
+
+    try:
+        return cost(outline(network, shape, classes)).multiply_adds
+    except Exception:  # of someone else's network, anything
+        return None
+
+
+def _times(networks: Sequence[Architecture], climb: Climb, pictures: Prepared, progress: Progress) -> dict[str, float]:
+    """Returns network → prediction time, all measured now, one after the other, on the same pictures."""
+    pixels = pictures.parts[2].pixels[:TIMED]
+    trained = {network.name: runs[0] for network in networks if (runs := climb.finished(network))}
+    times = {}
+    with progress.task("timing predictions", len(trained), "networks") as task:
+        for name, run in trained.items():
+            times[name] = milliseconds_per_picture(Classifier.load(run.path), pixels)
+            task.advance()
+    return times
