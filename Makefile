@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 UV     := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help demo test check format docs bench proof lock clean
+.PHONY: help demo test test-others check format docs bench contract proof lock clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -16,11 +16,16 @@ demo: $(VENV)/demo.stamp  ## train on the built-in digits and leave a report to 
 	$(BIN)/striate train digits
 
 test: $(VENV)/dev.stamp  ## every test, the backend's ones on all three backends
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -m backend
+	@echo "TensorFlow here; JAX and PyTorch beside it, to be shown afterwards."
+	@$(MAKE) --no-print-directory test-others > $(VENV)/others.log 2>&1 & others=$$!; \
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest; status=$$?; \
+	wait $$others || status=1; cat $(VENV)/others.log; exit $$status
+
+test-others: $(VENV)/dev.stamp  # beside TensorFlow's: most tests keep one core busy
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m "backend and not slow"
 	@if $(BIN)/python -c "import torch" 2>/dev/null; then \
-	    echo "KERAS_BACKEND=torch $(BIN)/python -m pytest -m backend"; \
-	    KERAS_BACKEND=torch $(BIN)/python -m pytest -m backend; \
+	    echo "On PyTorch:"; \
+	    KERAS_BACKEND=torch $(BIN)/python -m pytest -m "backend and not slow"; \
 	elif [ -n "$$STRIATE_REQUIRE_TORCH" ]; then \
 	    echo "PyTorch is required here and is not installed"; exit 1; \
 	else \
@@ -44,6 +49,16 @@ docs: $(VENV)/dev.stamp  ## write the generated documents anew
 bench: $(VENV)/dev.stamp  ## the benchmarks, JSON beside them
 	$(BIN)/python benchmarks/step_overhead.py > benchmarks/results/step_overhead.json
 	$(BIN)/python benchmarks/start_up.py > benchmarks/results/start_up.json
+	@[ -n "$$STRIATE_TEST_DATA" ] || echo "Left out: cats and dogs, since STRIATE_TEST_DATA names no folder of data."
+	[ -z "$$STRIATE_TEST_DATA" ] || $(BIN)/python benchmarks/cats_dogs.py $$STRIATE_TEST_DATA/cats_dogs \
+	    $$STRIATE_TEST_DATA/weights/mobilenet_v2_1.0_224_no_top_bnfolded.h5 > benchmarks/results/cats_dogs.json
+	[ -z "$$STRIATE_TEST_DATA" ] || $(BIN)/python benchmarks/fine_tuning.py $$STRIATE_TEST_DATA/cats_dogs \
+	    $$STRIATE_TEST_DATA/weights/mobilenet_v2_0.35_224_no_top.h5 > benchmarks/results/fine_tuning.json
+
+contract: $(VENV)/dev.stamp  ## what every network promises, in full on all three backends
+	for backend in tensorflow jax torch; do \
+	    KERAS_BACKEND=$$backend $(BIN)/python -m pytest -m "slow or not slow" tests/models/test_contract.py || exit 1; \
+	done
 
 proof: $(VENV)/dev.stamp  ## the stories at full size, on the real data in STRIATE_TEST_DATA (about 20 minutes)
 	$(BIN)/python -m pytest -m slow
@@ -51,7 +66,7 @@ proof: $(VENV)/dev.stamp  ## the stories at full size, on the real data in STRIA
 lock: $(VENV)/dev.stamp  ## resolve the dependencies anew
 	$(PIP) uv
 	$(UV) pyproject.toml locks/build.in --extra tensorflow -o locks/tensorflow.txt
-	$(UV) pyproject.toml locks/build.in locks/torch-needs.in --extra tensorflow --extra jax --group dev \
+	$(UV) pyproject.toml locks/build.in locks/torch-needs.in --extra tensorflow --extra jax --extra parquet --group dev \
 	    -c locks/tensorflow.txt -o locks/dev.txt
 
 clean:  ## remove everything that make made

@@ -27,9 +27,10 @@ from striate.images.split import split
 from striate.machine import machine
 from striate.models.architecture import build
 from striate.models.architectures import ARCHITECTURES
+from striate.training.optimizers import make_optimizer
 from striate.training.plan import plan
 from striate.training.recipes import CLASSIC
-from striate.training.train import fit, make_optimizer
+from striate.training.train import fit
 
 CASES = (("cnn-small", 200), ("cnn", 128), ("mlp", 128), ("lenet", 128))
 
@@ -57,7 +58,7 @@ def bare(train: Decoded, name: str, batch: int) -> float:
     model = build(ARCHITECTURES[name], train.pixels.shape[1:], 10)
     x, y = train.pixels.astype(np.float32), np.eye(10, dtype=np.float32)[train.images.labels]
     model.compile(
-        optimizer=make_optimizer(CLASSIC, steps=1),
+        optimizer=make_optimizer(CLASSIC, CLASSIC.learning_rate, steps=1),
         loss=keras.losses.CategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )

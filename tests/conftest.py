@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +21,29 @@ def test_data() -> Path:
     if not configured or not Path(configured).is_dir():
         pytest.skip("STRIATE_TEST_DATA does not name the folder of test data")
     return Path(configured).resolve()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hears_ctrl_c() -> None:
+    """A shell starts its background jobs deaf to Ctrl-C, and `make test` runs two backends beside each other."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads the developer's own pretrained weights or writes features into their cache. The configuration of
+    Keras stays the developer's.
+    """
+    from striate.environment import keras_json
+
+    own, home = keras_json(), tmp_path_factory.mktemp("keras")
+    if own.is_file():
+        shutil.copy(own, home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_HOME", str(home))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +70,13 @@ def digits_run(tmp_path_factory: pytest.TempPathFactory):
     from striate.experiment import train
 
     return train("digits", architecture="cnn-small", epochs=4, runs=tmp_path_factory.mktemp("runs"), name="digits")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_left_over() -> Iterator[None]:
+    """Networks hold themselves by cycles; a file's are gone before the next one's are made."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(autouse=True)

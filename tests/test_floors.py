@@ -11,11 +11,10 @@ import striate
 
 SOURCE = Path(striate.__file__).parent
 FLOORS = {
-    **dict.fromkeys(
-        ("errors", "config", "files", "progress", "environment", "backend", "history", "machine", "signals"), 1
-    ),
+    **dict.fromkeys(("errors", "config", "files", "progress", "history", "environment", "backend"), 1),
+    **dict.fromkeys(("machine", "signals", "drawing", "download"), 1),
     **dict.fromkeys(("images", "models"), 2),
-    **dict.fromkeys(("network", "prediction", "classifier"), 3),
+    **dict.fromkeys(("network", "inference", "prediction", "classifier"), 3),
     **dict.fromkeys(("training", "evaluation"), 4),
     "runs": 5,
     **dict.fromkeys(("experiment", "doctor"), 6),
