@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV   ?= .venv
+WORKERS ?= 2
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 UV     := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -15,17 +16,20 @@ help:  ## this list
 demo: $(VENV)/demo.stamp  ## train on the built-in digits and leave a report to open
 	$(BIN)/striate train digits
 
-test: $(VENV)/dev.stamp  ## every test, the backend's ones on all three backends
-	@echo "TensorFlow here; JAX and PyTorch beside it, to be shown afterwards."
-	@$(MAKE) --no-print-directory test-others > $(VENV)/others.log 2>&1 & others=$$!; \
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest; status=$$?; \
-	wait $$others || status=1; cat $(VENV)/others.log; exit $$status
+# One thread a worker and a worker a core: most tests are too small to gain from more.
+TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+test test-others: export TF_NUM_INTRAOP_THREADS = 1
+test test-others: export OMP_NUM_THREADS = 1
 
-test-others: $(VENV)/dev.stamp  # beside TensorFlow's: most tests keep one core busy
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -m "backend and not slow"
+test: $(VENV)/dev.stamp  ## every test, the backend's ones on all three backends
+	KERAS_BACKEND=tensorflow $(TESTS)
+	@$(MAKE) --no-print-directory test-others
+
+test-others: $(VENV)/dev.stamp
+	KERAS_BACKEND=jax $(TESTS) -m "backend and not slow"
 	@if $(BIN)/python -c "import torch" 2>/dev/null; then \
 	    echo "On PyTorch:"; \
-	    KERAS_BACKEND=torch $(BIN)/python -m pytest -m "backend and not slow"; \
+	    KERAS_BACKEND=torch $(TESTS) -m "backend and not slow"; \
 	elif [ -n "$$STRIATE_REQUIRE_TORCH" ]; then \
 	    echo "PyTorch is required here and is not installed"; exit 1; \
 	else \

@@ -25,7 +25,7 @@ def test_data() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _hears_ctrl_c() -> None:
-    """A shell starts its background jobs deaf to Ctrl-C, and `make test` runs two backends beside each other."""
+    """A shell starts its background jobs deaf to Ctrl-C; tests that raise it must run there too."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

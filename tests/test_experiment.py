@@ -384,8 +384,15 @@ def test_photographs_begin_with_the_weights_at_hand_and_that_is_said(large_photo
     lines = _Lines()
     run = train(large_photos, epochs=1, runs=tmp_path / "runs", progress=lines)
     assert run.manifest.architecture == "mobilenet_v2"
+    assert not any("--augment" in line for line in lines.lines)
     assert json.loads((run.path / "recipe.json").read_text())["pretrained"] == "imagenet"
     assert any(line.startswith("mobilenet_v2, with pretrained weights, on") and "96×96" in line for line in lines.lines)
+
+
+def test_changes_asked_for_that_a_resting_network_cannot_see_are_not_dropped_in_silence(photos, narrow, tmp_path):
+    lines = _Lines()
+    train(photos, pretrained=str(narrow), epochs=1, height=32, augment="flip", runs=tmp_path, progress=lines)
+    assert any("--augment is for --fine-tune" in line for line in lines.lines)
 
 
 def test_damaged_weights_at_hand_are_told_before_any_folder_is_made(large_photos, wide_at_hand, tmp_path):

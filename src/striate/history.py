@@ -39,11 +39,12 @@ class Epoch:
 
     def line(self, epochs: int) -> str:
         """Returns the epoch as one line of text."""
+        step = f"{self.ms_per_step:.3g}" if self.ms_per_step < 1000 else f"{self.ms_per_step:,.0f}"
         return (
             f"Epoch {self.epoch:>{len(str(epochs))}}/{epochs}"
             f"  loss {self.loss:.4f}  accuracy {self.accuracy:.4f}"
             f"  val_loss {self.val_loss:.4f}  val_accuracy {self.val_accuracy:.4f}"
-            f"  {self.seconds:.1f} s  {self.ms_per_step:.3g} ms/step  {self.images_per_second:,.0f} images/s"
+            f"  {self.seconds:.1f} s  {step} ms/step  {self.images_per_second:,.0f} images/s"
         )
 
 

@@ -140,7 +140,7 @@ def test_a_network_that_the_pictures_are_too_small_for_fails_alone(home: Path) -
 
 
 def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    words = ("ladder", "digits", "--rungs", "mlp,cnn-small", "--epochs", "25")
+    words = ("ladder", "digits", "--rungs", "mlp,cnn-small", "--epochs", "12")
     code, rest = stopped(tmp_path, "2/2", signal.SIGINT, *words)
     assert code == 130
     assert "The same command goes on from here" in rest
@@ -156,7 +156,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(tmp_path: Pa
 
 
 def test_a_ladder_killed_in_the_middle_goes_on_with_the_run_that_was_lost(tmp_path: Path) -> None:
-    words = ("ladder", "digits", "--rungs", "mlp,cnn-small", "--epochs", "25")
+    words = ("ladder", "digits", "--rungs", "mlp,cnn-small", "--epochs", "12")
     code, _ = stopped(tmp_path, "2/2", signal.SIGKILL, *words)
     assert code == -signal.SIGKILL
     folder = tmp_path / "runs" / "ladder-digits"

@@ -51,7 +51,7 @@ def test_clothes_explores_trains_and_draws_its_curves(
 
 
 def test_overfitting_compares_without_and_with_dropout(test_data: Path, tmp_path: Path) -> None:
-    found = story("overfitting").main(test_data, tmp_path, epochs=2, every=50)
+    found = story("overfitting").main(test_data, tmp_path, epochs=2, every=200)
     assert [one.name for one in found.contenders] == ["without-dropout", "with-dropout"]
     assert found.differing["dropout"] == (0.0, 0.5)
     assert found.pairs[0].paired is not None
@@ -61,7 +61,7 @@ def test_overfitting_compares_without_and_with_dropout(test_data: Path, tmp_path
 def test_four_networks_show_accuracy_and_loss_side_by_side(
     test_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = story("four_networks").main(test_data, tmp_path, epochs=1, every=70)
+    found = story("four_networks").main(test_data, tmp_path, epochs=1, every=300)
     shown = capsys.readouterr().out
     assert found.state == "finished"
     assert [row.architecture for row in found.rows] == ["mlp", "cnn", "vgg-small", "resnet20"]

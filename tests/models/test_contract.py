@@ -40,15 +40,21 @@ SIDE = 28
 STEPS = 60
 
 
+HEAVY = ("vgg16", "inception_v3", "resnet50", "densenet121", "xception", "convnext-tiny")
+"""Rows that need ten seconds and more to learn their fifteen digits."""
+
+
+def _built(slow):
+    rows = [pytest.param(row, id=name, marks=[pytest.mark.slow] * slow(name)) for name, row in ARCHITECTURES.items()]
+    return pytest.mark.parametrize("row", rows, scope="module")
+
+
 def _is_slow(name):
     return name in SIBLINGS or name not in LIGHT[CHOICE.name]
 
 
-built_row = pytest.mark.parametrize(
-    "row",
-    [pytest.param(row, id=name, marks=[pytest.mark.slow] * _is_slow(name)) for name, row in ARCHITECTURES.items()],
-    scope="module",
-)
+built_row = _built(_is_slow)
+taught_row = _built(lambda name: name in HEAVY or _is_slow(name))
 each_row = pytest.mark.parametrize("row", ARCHITECTURES.values(), ids=ARCHITECTURES)
 
 
@@ -169,7 +175,7 @@ def test_every_weight_gets_a_finite_gradient(row, network):
 
 
 @pytest.mark.backend
-@built_row
+@taught_row
 def test_a_network_learns_fifteen_digits(row, network):
     pixels, labels = _digits(network.input_shape[1:])
     model, losses = _compiled(network), []

@@ -35,6 +35,11 @@ def test_every_epoch_comes_back(written):
         } | {"epoch": int}
 
 
+def test_a_slow_step_is_written_without_an_exponent():
+    assert "2,510 ms/step" in _epoch(1, ms_per_step=2510.4).line(3)
+    assert "12.5 ms/step" in _epoch(1).line(3)
+
+
 def test_a_loss_that_is_no_number_comes_back_as_such(tmp_path):
     file = HistoryFile(tmp_path / "history.csv")
     file.append(_epoch(1, loss=float("nan"), val_loss=float("inf")))

@@ -227,13 +227,6 @@ def test_when_fine_tuning_only_does_harm_the_last_layers_epoch_is_kept(parts, pl
 
 
 @compiles_long
-def test_the_last_epoch_is_kept_when_the_recipe_says_so(parts, planned, weights):
-    trained = fit(*parts, planned(fine_tune=1, fine_tune_rate=1e-2, optimizer="sgd", keep="last"))
-    assert trained.history.kept == len(trained.history.epochs) == 3
-    assert len(_changed(_values(_begun(weights)), _values(trained.classifier.model))) > 50
-
-
-@compiles_long
 def test_patience_begins_anew_with_every_stage(parts, planned):
     """Otherwise fine-tuning would end with its first epoch whenever the last layer had stopped early."""
     recipe = planned(epochs=30, learning_rate=1.0, patience=2, fine_tune=4, fine_tune_rate=1e-6)
@@ -257,7 +250,7 @@ def test_ctrl_c_while_the_last_layer_learns_leaves_out_the_fine_tuning(parts, pl
     assert np.isfinite(trained.classifier.predict_proba(parts[1].pixels)).all()
 
 
-@compiles_long
+@pytest.mark.slow
 def test_minutes_bound_the_fine_tuning_and_leave_the_last_layer_its_epochs(parts, planned, weights):
     none = fit(*parts, planned(minutes=1e-4, fine_tune=3))
     assert (none.recipe.minutes, none.recipe.epochs, none.recipe.fine_tune) == (None, 2, 0)

@@ -12,6 +12,7 @@ import numpy as np
 from striate.config import replace
 from striate.errors import DataError
 from striate.files import write_csv
+from striate.images.augment import NONE
 from striate.images.cache import Decoded, decode_all
 from striate.images.check import Finding, check
 from striate.images.encoded import Encoded, joined
@@ -148,10 +149,15 @@ def prepare(
         chosen = architecture_named(planned.architecture or DEFAULT)
         refuse_foreign(chosen, find_weights("imagenet", chosen.name, progress=progress))
     weights = "" if planned.pretrained == "none" else ", with pretrained weights,"
-    length = f"at most {planned.epochs} epochs" if planned.minutes is None else f"{planned.minutes:g} minutes"
+    further = f" and {planned.fine_tune} of fine-tuning" if planned.fine_tune else ""
+    length = f"at most {planned.epochs} epochs{further}" if planned.minutes is None else f"{planned.minutes:g} minutes"
     progress.say(
         f"{planned.architecture}{weights} on {found.described(planned)}; {length} in batches of {planned.batch}"
     )
+    if planned.augment == NONE and recipe.augment not in (NONE, "none", "auto", "classic"):
+        progress.say(
+            "The pretrained layers rest and look at every picture once, unchanged: --augment is for --fine-tune."
+        )
     return decode(found, planned, max_broken=max_broken, progress=progress)
 
 

@@ -1,0 +1,143 @@
+"""What Striate's training reaches of a hand-written loop: the same network, optimizer and pictures, images per second.
+
+    python benchmarks/step_efficiency.py [--data-dir DIR] [--pictures N] [--rounds N] [--networks NAME,…]
+
+The peer is the fastest loop that TensorFlow lets one write: pictures and labels are tensors, and a whole epoch, the
+gathering of its batches included, is one graph. It keeps no history, shows no progress, counts no accuracy and cannot
+be stopped. Both sides run in one process, in turns (A B A B …), so that a noisy machine disturbs both alike. A round is
+two epochs; the first, which compiles, is not counted. Validation is not counted either.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from striate.backend import keras, set_seed
+from striate.config import replace
+from striate.images.cache import Decoded, decode_all
+from striate.images.pixels import Preprocessing
+from striate.images.sources.load import load_images
+from striate.images.split import split
+from striate.machine import machine, versions
+from striate.models.architecture import build
+from striate.models.architectures import ARCHITECTURES
+from striate.training.optimizers import make_optimizer
+from striate.training.plan import plan
+from striate.training.recipe import Recipe
+from striate.training.recipes import CLASSIC
+from striate.training.train import fit
+
+CASES = {"cnn-small": 200, "cnn": 128, "resnet20": 128}
+"""Network → pictures per step."""
+
+PRECISIONS = ("float32", "mixed_bfloat16")
+
+
+def handwritten(train: Decoded, recipe: Recipe) -> float:
+    """Returns images per second of a whole epoch as one TensorFlow graph."""
+    import tensorflow as tf
+
+    assert recipe.batch and recipe.architecture  # noqa: S101  (main() set them)
+    set_seed(0)
+    keras.config.set_dtype_policy(recipe.precision)
+    model = build(ARCHITECTURES[recipe.architecture], train.pixels.shape[1:], len(train.images.classes))
+    keras.config.set_dtype_policy("float32")
+    pixels, labels = tf.constant(train.pixels), tf.constant(train.images.labels)
+    steps, weights = len(train.pixels) // recipe.batch, model.trainable_variables
+    optimizer = make_optimizer(recipe, recipe.learning_rate, steps=steps)
+    optimizer.build(weights)
+
+    @tf.function(jit_compile=False, autograph=True)  # type: ignore[untyped-decorator]
+    def epoch(order: Any) -> Any:
+        loss = tf.constant(0.0)
+        for step in tf.range(steps):
+            chosen = order[step * recipe.batch : (step + 1) * recipe.batch]
+            with tf.GradientTape() as tape:
+                logits = model(tf.gather(pixels, chosen), training=True)
+                one = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.gather(labels, chosen), logits)
+                loss = tf.reduce_mean(one)
+            optimizer.apply(tape.gradient(loss, weights), weights)
+        return loss
+
+    rng = np.random.default_rng(0)
+    epoch(tf.constant(rng.permutation(len(train.pixels))))
+    began = time.perf_counter()
+    loss = float(epoch(tf.constant(rng.permutation(len(train.pixels)))))
+    seconds = time.perf_counter() - began
+    assert np.isfinite(loss)  # noqa: S101
+    return steps * recipe.batch / seconds
+
+
+def ours(train: Decoded, validation: Decoded, recipe: Recipe) -> float:
+    """Returns images per second through Striate's own training."""
+    return fit(train, validation, plan(recipe, train.images)).history.epochs[1].images_per_second
+
+
+def measured(train: Decoded, validation: Decoded, recipe: Recipe, rounds: int) -> dict[str, Any]:
+    """Returns medians of both sides and the range of their ratio."""
+    rates: dict[str, list[float]] = {"handwritten": [], "striate": []}
+    for number in range(rounds):
+        rates["handwritten"].append(handwritten(train, recipe))
+        rates["striate"].append(ours(train, validation, recipe))
+        print(recipe.architecture, recipe.precision, number, rates, file=sys.stderr, flush=True)
+    ratios = [own / theirs for theirs, own in zip(rates["handwritten"], rates["striate"], strict=True)]
+    return {
+        "batch": recipe.batch,
+        "images_per_second": {side: round(statistics.median(values)) for side, values in rates.items()},
+        "reached": {
+            "median": round(statistics.median(ratios), 3),
+            "min": round(min(ratios), 3),
+            "max": round(max(ratios), 3),
+        },
+    }
+
+
+def main() -> None:
+    """Prints one JSON document."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--pictures", type=int, default=12_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--networks", default=",".join(CASES))
+    options = parser.parse_args()
+    splits = split(load_images("mnist", data_dir=options.data_dir))
+    form = Preprocessing(28, 28, 1)
+    train = decode_all(splits.train.subset(np.arange(options.pictures)), form)
+    validation = decode_all(splits.validation.subset(np.arange(200)), form)
+    results = {}
+    for name in options.networks.split(","):
+        for precision in PRECISIONS:
+            recipe = replace(
+                CLASSIC,
+                architecture=name,
+                batch=CASES[name],
+                epochs=2,
+                height=28,
+                width=28,
+                channels=1,
+                augment="none",
+                precision=precision,
+            )
+            results[f"{name}, {precision}"] = measured(train, validation, recipe, options.rounds)
+    document = {
+        "benchmark": "step_efficiency",
+        "meaning": "reached: images per second with Striate / with a whole epoch as one hand-written TensorFlow graph",
+        "rounds": options.rounds,
+        "pictures": options.pictures,
+        "machine": machine(),
+        "versions": versions(),
+        "results": results,
+    }
+    print(json.dumps(document, indent=2))
+
+
+if __name__ == "__main__":
+    main()
