@@ -243,7 +243,6 @@ def test_an_unknown_key_in_a_recipe_names_the_nearest(home: Path, tmp_path: Path
     assert "Received: epohcs" in done.stderr and "Try: epochs." in done.stderr
 
 
-@pytest.mark.backend
 def test_a_runs_recipe_trains_the_same_network_again(home: Path, photos: Path) -> None:
     words = ("train", photos, "--recipe", "runs/stripes/recipe.json", "--name", "again", "--json")
     done = striate(*words, folder=home)
@@ -368,7 +367,7 @@ def test_a_frozen_network_trains_predicts_and_is_measured_from_the_shell(
     test_data: Path, photos: Path, tmp_path: Path
 ) -> None:
     weights = test_data / "weights" / "mobilenet_v2_0.35_224_no_top.h5"
-    words = ("train", photos, "--pretrained", weights, "--size", 32, "--epochs", 12, "--name", "p", "--json")
+    words = ("train", photos, "--pretrained", weights, "--size", 64, "--epochs", 12, "--name", "p", "--json")
     done = striate(*words, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["test"]["accuracy"] > 0.6

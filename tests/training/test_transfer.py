@@ -226,7 +226,7 @@ def test_when_fine_tuning_only_does_harm_the_last_layers_epoch_is_kept(parts, pl
     assert right.mean() == pytest.approx(row.val_accuracy, abs=1e-6)
 
 
-@compiles_long
+@pytest.mark.slow
 def test_patience_begins_anew_with_every_stage(parts, planned):
     """Otherwise fine-tuning would end with its first epoch whenever the last layer had stopped early."""
     recipe = planned(epochs=30, learning_rate=1.0, patience=2, fine_tune=4, fine_tune_rate=1e-6)
