@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from keras.src.legacy.saving import legacy_h5_format
 
-from striate.backend import keras, set_seed
+from striate.backend import CHOICE, keras, set_seed
 from striate.errors import ConfigError, DownloadError, WeightsError
 from striate.models.architecture import build
 from striate.models.architectures import ARCHITECTURES
@@ -45,7 +45,8 @@ MODULES = {
 
 
 def _marked(name):
-    marks = [pytest.mark.slow] if name in SLOW else [pytest.mark.backend] if name == "mobilenet_v3_small" else []
+    is_light = name == "mobilenet_v3_small" and CHOICE.name != "jax"  # which compiles it for most of a minute
+    marks = [pytest.mark.slow] if name in SLOW else [pytest.mark.backend] if is_light else []
     return pytest.param(name, marks=marks)
 
 
