@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 UV     := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help demo test test-others check format docs bench contract proof lock clean
+.PHONY: help demo test check format docs bench contract proof lock clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -18,14 +18,11 @@ demo: $(VENV)/demo.stamp  ## train on the built-in digits and leave a report to 
 
 # One thread a worker and a worker a core: most tests are too small to gain from more.
 TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
-test test-others: export TF_NUM_INTRAOP_THREADS = 1
-test test-others: export OMP_NUM_THREADS = 1
+test: export TF_NUM_INTRAOP_THREADS = 1
+test: export OMP_NUM_THREADS = 1
 
 test: $(VENV)/dev.stamp  ## every test, the backend's ones on all three backends
 	KERAS_BACKEND=tensorflow $(TESTS)
-	@$(MAKE) --no-print-directory test-others
-
-test-others: $(VENV)/dev.stamp
 	KERAS_BACKEND=jax $(TESTS) -m "backend and not slow"
 	@if $(BIN)/python -c "import torch" 2>/dev/null; then \
 	    echo "On PyTorch:"; \

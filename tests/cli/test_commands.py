@@ -20,6 +20,12 @@ from PIL import Image
 
 from striate.cli import main
 
+UNPLUGGED = {
+    **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"),
+    **dict.fromkeys(("no_proxy", "NO_PROXY"), ""),
+}
+"""An environment in which nothing can be downloaded."""
+
 
 def striate(*words: object, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs one command and returns what it printed. Starting the backend takes longer than most commands, so those
@@ -252,8 +258,7 @@ def test_a_runs_recipe_trains_the_same_network_again(home: Path, photos: Path) -
 
 
 def test_offline_a_missing_data_set_says_which_file_to_put_where(tmp_path: Path) -> None:
-    unplugged = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
-    done = striate("train", "mnist", "--data-dir", "here", folder=tmp_path, no_proxy="", NO_PROXY="", **unplugged)
+    done = striate("train", "mnist", "--data-dir", "here", folder=tmp_path, **UNPLUGGED)
     assert done.returncode == 2
     assert "train-images-idx3-ubyte.gz" in done.stderr and "f68b3c2dcbeaaa9fbdd348bbdeb94873" in done.stderr
     assert "here/mnist" in done.stderr
@@ -351,9 +356,8 @@ def test_weights_of_another_network_name_the_right_one(
 
 
 def test_offline_missing_weights_say_which_file_to_put_where(tmp_path: Path) -> None:
-    unplugged = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
     words = ("train", "digits", "--arch", "vgg16", "--pretrained", "imagenet")
-    done = striate(*words, folder=tmp_path, no_proxy="", NO_PROXY="", KERAS_HOME=str(tmp_path / "k"), **unplugged)
+    done = striate(*words, folder=tmp_path, KERAS_HOME=str(tmp_path / "k"), **UNPLUGGED)
     assert done.returncode == 2
     for part in ("vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5", "6d6bbae143d832006294945121d1f1fc"):
         assert part in done.stderr

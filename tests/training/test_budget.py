@@ -10,14 +10,11 @@ import pytest
 from striate.backend import keras, set_seed
 from striate.config import replace
 from striate.images.batches import Batches
-from striate.images.cache import decode_all
-from striate.images.sources.load import load_images
-from striate.images.split import split
 from striate.models.architecture import build
 from striate.models.architectures import ARCHITECTURES
 from striate.progress import SILENT, Progress
 from striate.training.budget import Pace, fine_tuning_within, pace, within
-from striate.training.plan import plan, preprocessing_of
+from striate.training.plan import plan
 from striate.training.recipe import Recipe
 from striate.training.train import fit
 
@@ -25,13 +22,6 @@ pytestmark = [
     pytest.mark.backend,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras' own, on NumPy 2
 ]
-
-
-@pytest.fixture(scope="module")
-def digits():
-    splits = split(load_images("digits"))
-    preprocessing = preprocessing_of(plan(Recipe(), splits.train))
-    return tuple(decode_all(part, preprocessing) for part in (splits.train, splits.validation))
 
 
 def _recipe(digits, **settings):

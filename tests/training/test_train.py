@@ -12,14 +12,12 @@ import pytest
 from striate.backend import keras
 from striate.errors import TrainingError
 from striate.experiment import train
-from striate.images.cache import Decoded, decode_all
-from striate.images.sources.load import load_images
-from striate.images.split import split
+from striate.images.cache import Decoded
 from striate.progress import Progress
 from striate.runs import RunStore
 from striate.training.loop import steps_per_execution
 from striate.training.optimizers import make_optimizer
-from striate.training.plan import plan, preprocessing_of
+from striate.training.plan import plan
 from striate.training.recipe import Recipe
 from striate.training.train import fit
 
@@ -27,14 +25,6 @@ pytestmark = [
     pytest.mark.backend,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras' own, on NumPy 2
 ]
-
-
-@pytest.fixture(scope="module")
-def digits():
-    """Training and validation digits, decoded."""
-    splits = split(load_images("digits"))
-    preprocessing = preprocessing_of(plan(Recipe(), splits.train))
-    return tuple(decode_all(part, preprocessing) for part in (splits.train, splits.validation))
 
 
 def _recipe(digits, **settings):

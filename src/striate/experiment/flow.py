@@ -164,6 +164,19 @@ def train(
     return Run(run.path, trained.classifier)
 
 
+def one_budget(changes: dict[str, Any]) -> dict[str, Any]:
+    """Returns the changes of a recipe; epochs asked for take the place of the minutes that it may state.
+
+    Raises:
+        ConfigError: both a time and a number of epochs are asked for.
+    """
+    if changes.get("epochs") is None:
+        return changes
+    if changes.get("minutes") is not None:
+        raise ConfigError("Both a time and a number of epochs are given", hint="--minutes or --epochs")
+    return {"minutes": None, **changes}
+
+
 def _choose(
     recipe: str | Path | Recipe, architecture: str | Architecture | None, changes: dict[str, Any], progress: Progress
 ) -> tuple[Recipe, Architecture | None]:
@@ -175,15 +188,11 @@ def _choose(
     if named := architecture or chosen.architecture:
         network = architecture_named(named)
         changes = {**changes, "architecture": network.name}
-    if changes.get("minutes") is not None and changes.get("epochs") is not None:
-        raise ConfigError("Both a time and a number of epochs are given", hint="--minutes or --epochs")
-    if changes.get("epochs") is not None:
-        changes = {"minutes": None, **changes}
-    chosen = replace(chosen, "the recipe", **changes)
-    if chosen.pretrained not in (None, "none"):
+    chosen = replace(chosen, "the recipe", **one_budget(changes))
+    if chosen.weights is not None:
         refuse_grey(chosen)
-        network = network or architecture_named(network_of(chosen.pretrained))
-        refuse_foreign(network, find_weights(chosen.pretrained, network.name, progress=progress))
+        network = network or architecture_named(network_of(chosen.weights))
+        refuse_foreign(network, find_weights(chosen.weights, network.name, progress=progress))
         chosen = replace(chosen, architecture=network.name)
     if network is not None and chosen.dropout is None:
         chosen = replace(chosen, dropout=network.dropout)

@@ -12,7 +12,7 @@ from striate.config import replace
 from striate.environment import backend_choice
 from striate.errors import ConfigError
 from striate.experiment.climb import Climb
-from striate.experiment.flow import MAX_BROKEN
+from striate.experiment.flow import MAX_BROKEN, one_budget
 from striate.experiment.pictures import Prepared, decode, gather
 from striate.experiment.rung import measured, milliseconds_per_picture, steps
 from striate.experiment.standings import FORMAT, Document, Ladder, Plan, earlier
@@ -79,12 +79,8 @@ def ladder(
     networks = None if rungs is None else _networks(rungs)
     if seeds < 1:
         raise ConfigError("The number of seeds cannot be used", received=seeds, expected="1 or more")
-    if changes.get("minutes") is not None and changes.get("epochs") is not None:
-        raise ConfigError("Both a time and a number of epochs are given", hint="--minutes or --epochs")
-    if changes.get("epochs") is not None:
-        changes = {"minutes": None, **changes}  # whatever the recipe says
     scratch = {"architecture": None, "pretrained": "none", "fine_tune": 0}
-    chosen = replace(recipe_named(recipe), "the recipe", **{**changes, **scratch})
+    chosen = replace(recipe_named(recipe), "the recipe", **{**one_budget(changes), **scratch})
     found = gather(data, seed=chosen.seed, data_dir=data_dir, validation=validation, test=test, progress=progress)
     planned = plan(chosen, found.splits.train)
     form = preprocessing_of(planned)

@@ -148,7 +148,7 @@ def prepare(
     if recipe.pretrained is None and planned.pretrained == "imagenet":  # else the caller has looked
         chosen = architecture_named(planned.architecture or DEFAULT)
         refuse_foreign(chosen, find_weights("imagenet", chosen.name, progress=progress))
-    weights = "" if planned.pretrained == "none" else ", with pretrained weights,"
+    weights = "" if planned.weights is None else ", with pretrained weights,"
     further = f" and {planned.fine_tune} of fine-tuning" if planned.fine_tune else ""
     length = f"at most {planned.epochs} epochs{further}" if planned.minutes is None else f"{planned.minutes:g} minutes"
     progress.say(

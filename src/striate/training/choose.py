@@ -64,7 +64,7 @@ def own_dropout(name: str) -> float:
 
 def refuse_grey(recipe: Recipe) -> None:
     """Raises ConfigError when pretrained weights are to look at pictures without colour."""
-    if recipe.pretrained not in (None, "none") and recipe.channels == 1:
+    if recipe.weights is not None and recipe.channels == 1:
         raise ConfigError(
             "Pretrained weights look at three channels",
             received="one (grey)",

@@ -34,7 +34,7 @@ def refuse_unfit(network: Architecture, classes: int, recipe: Recipe) -> None:
     if ARCHITECTURES.get(network.name) is not network:
         return
     shape = preprocessing_of(recipe).shape
-    row = network if recipe.pretrained in (None, "none") else pretrained_row(network, shape)
+    row = pretrained_row(network, shape) if recipe.weights is not None else network
     try:
         model = outline(row, shape, classes)
         is_small = starved(model) is not None
@@ -58,7 +58,7 @@ def footprint(model: Any, recipe: Recipe) -> int:
     convolution, dense layer and join, which wait for the way back. A resting backbone keeps its weights only.
     """
     weights: int = sum(prod(variable.shape) for variable in model.weights)
-    if recipe.pretrained not in (None, "none") and not recipe.fine_tune:
+    if recipe.weights is not None and not recipe.fine_tune:
         return 4 * weights
     copies = 3 if recipe.optimizer == "sgd" else 4
     kinds = (keras.layers.Conv2D, keras.layers.Dense, keras.layers.DepthwiseConv2D, keras.layers.Add)

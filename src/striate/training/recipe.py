@@ -77,3 +77,8 @@ class Recipe:
     patience: Count | None = None
     keep: Literal["best", "last"] = "best"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+    @property
+    def weights(self) -> str | None:
+        """The pretrained weights to begin with, or None; of an unplanned recipe, those that are asked for."""
+        return None if self.pretrained == "none" else self.pretrained

@@ -84,12 +84,11 @@ def fit(
         most=recipe.steps_per_epoch,
     )
     held_out = Batches(validation.pixels, validation.images.labels, len(classes), VALIDATION_BATCH)
-    is_new = recipe.pretrained in (None, "none")
-    if recipe.minutes is not None and is_new:
+    if recipe.minutes is not None and recipe.weights is None:
         recipe = within(recipe.minutes, model, batches, held_out, recipe, progress)
         batches.most = recipe.steps_per_epoch
     assert recipe.epochs  # noqa: S101  (plan() or within() filled it)
-    seen = None if is_new else seen_by(model, train, validation, recipe, progress=progress)
+    seen = None if recipe.weights is None else seen_by(model, train, validation, recipe, progress=progress)
     loop = Loop(recipe, recipe.epochs + recipe.fine_tune, progress=progress, record=record)
     with on_first_signal(loop.stop.ask):
         if seen is None:
@@ -117,9 +116,9 @@ def _begun(network: Architecture, shape: tuple[int, int, int], classes: int, rec
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(keras.dtype_policies.DTypePolicy(recipe.precision))
     try:
-        if recipe.pretrained in (None, "none"):
+        if recipe.weights is None:
             return build(network, shape, classes, dropout=recipe.dropout, seed=recipe.seed)
-        weights = find_weights(recipe.pretrained, network.name, progress=progress)
+        weights = find_weights(recipe.weights, network.name, progress=progress)
         rate = network.dropout if recipe.dropout is None else recipe.dropout
         model = build_pretrained(network, shape, classes, weights, dropout=rate, seed=recipe.seed)
         rest(model)
