@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -25,6 +26,8 @@ class Epoch:
         seconds: training alone, without validation.
         images_per_second: training pictures per second.
         ms_per_step: milliseconds per training step.
+        waiting: share of `seconds` in which the network waited for pictures, 0..1; not a number in runs that did not
+            measure it.
     """
 
     epoch: int
@@ -36,6 +39,7 @@ class Epoch:
     seconds: float
     images_per_second: float
     ms_per_step: float
+    waiting: float = math.nan
 
     def line(self, epochs: int) -> str:
         """Returns the epoch as one line of text."""
@@ -45,6 +49,7 @@ class Epoch:
             f"  loss {self.loss:.4f}  accuracy {self.accuracy:.4f}"
             f"  val_loss {self.val_loss:.4f}  val_accuracy {self.val_accuracy:.4f}"
             f"  {self.seconds:.1f} s  {step} ms/step  {self.images_per_second:,.0f} images/s"
+            + ("" if math.isnan(self.waiting) else f"  waiting {self.waiting:.0%}")
         )
 
 
@@ -66,7 +71,7 @@ def read_history(path: Path) -> tuple[Epoch, ...]:
         with path.open(newline="", encoding="utf-8") as file:
             lines = [line for line in file if line.endswith("\n")]
         header, *rows = csv.reader(lines) if lines else [[]]
-        if header != names:
+        if header not in (names, names[:-1]):  # older runs end before `waiting`
             raise RunError("Not a history", received=path, expected=",".join(names))
         return tuple(Epoch(int(number), *map(float, rest)) for number, *rest in rows)
     except OSError as error:

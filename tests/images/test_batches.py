@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from striate.images.augment import Augment
 from striate.images.batches import Batches
 
-pytestmark = pytest.mark.backend
 CASES = settings(deadline=None, max_examples=30)
 SHIFT = Augment(shift=0.3, flip=True, brightness=0.2)
 
@@ -105,12 +103,3 @@ def test_a_memory_map_gives_the_same_batches(tmp_path):
     mapped[:] = usual.pixels
     other = Batches(mapped, np.arange(20, dtype=np.int32) % 3, 3, 6, shuffle_seed=0)
     assert pictures(other) == pictures(usual)
-
-
-def test_keras_sees_every_batch_of_the_epoch():
-    from striate.backend import keras
-
-    model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
-    predicted = model.predict(numbered(20, 6, None), verbose=0)
-    assert predicted.shape == (20, 3)
-    np.testing.assert_allclose(predicted, model.predict_on_batch(numbered(20, 20, None)[0][0]), atol=1e-3)

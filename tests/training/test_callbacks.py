@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from striate.backend import keras
 from striate.images.batches import Batches
 from striate.progress import Progress
 from striate.signals import on_first_signal
-from striate.training.callbacks import EpochClock, KeepBest, StopWhenAsked
+from striate.training.callbacks import WAITING, EpochClock, KeepBest, StopWhenAsked
+from striate.training.feed import Feed
 
 pytestmark = [
     pytest.mark.backend,
@@ -125,8 +127,9 @@ def test_the_clock_counts_every_step_once_however_many_keras_takes_at_a_time(ste
         def on_epoch_end(self, epoch, logs=None):
             done.append(clock.done)
 
-    clock = EpochClock(batches, 2, progress, rows.append)
-    model.fit(batches, epochs=2, validation_data=Batches(pixels, labels, 2, 42), callbacks=[clock, Watch()], verbose=0)
+    feed, held_out = Feed(batches), Feed(Batches(pixels, labels, 2, 42))
+    clock = EpochClock(feed, 2, progress, rows.append)
+    model.fit(feed.data, shuffle=False, epochs=2, validation_data=held_out.data, callbacks=[clock, Watch()], verbose=0)
     assert len(batches) == 7
     assert done == [7, 7]
     assert progress.done == 14
@@ -136,6 +139,24 @@ def test_the_clock_counts_every_step_once_however_many_keras_takes_at_a_time(ste
         assert row.ms_per_step == pytest.approx(1000 * row.seconds / 7)
         assert row.images_per_second == pytest.approx(42 / row.seconds)
         assert row.learning_rate == pytest.approx(0.01)
+        assert 0 < row.waiting <= 1
+
+
+def test_a_training_that_mostly_waits_for_pictures_says_so_once(monkeypatch):
+    progress = _Counting()
+    batches = Batches(np.zeros((8, 2, 2, 1), np.uint8), np.zeros(8, np.int32), 2, 2, shuffle_seed=0)
+    real = Batches.__getitem__
+
+    def slowly(self, index):
+        time.sleep(0.3)
+        return real(self, index)
+
+    monkeypatch.setattr(Batches, "__getitem__", slowly)
+    feed, rows = Feed(batches), []
+    clock = EpochClock(feed, 2, progress, rows.append)
+    _model().fit(feed.data, shuffle=False, epochs=2, validation_data=feed.data, callbacks=[clock], verbose=0)
+    assert all(row.waiting > 0.5 for row in rows)
+    assert [line for line in progress.lines if "waited for pictures" in line] == [WAITING.format(rows[0].waiting)]
 
 
 def test_keras_reads_every_epoch_in_that_epochs_own_order(monkeypatch):
@@ -151,9 +172,9 @@ def test_keras_reads_every_epoch_in_that_epochs_own_order(monkeypatch):
     monkeypatch.setattr(Batches, "__getitem__", spy)
     pixels = np.arange(40, dtype=np.uint8).reshape(10, 2, 2, 1)
     labels = np.arange(10) % 2
-    batches = Batches(pixels, labels, 2, 2, shuffle_seed=7)
-    clock = EpochClock(batches, 3, Progress(), lambda row: None)
-    _model().fit(batches, epochs=3, validation_data=Batches(pixels, labels, 2, 10), callbacks=[clock], verbose=0)
+    feed, held_out = Feed(Batches(pixels, labels, 2, 2, shuffle_seed=7)), Feed(Batches(pixels, labels, 2, 10))
+    clock = EpochClock(feed, 3, Progress(), lambda row: None)
+    _model().fit(feed.data, shuffle=False, epochs=3, validation_data=held_out.data, callbacks=[clock], verbose=0)
     for epoch in range(3):
         order = np.random.default_rng((7, 0, epoch)).permutation(10) * 4
         for index in range(5):

@@ -12,7 +12,7 @@ from striate.history import Epoch, HistoryFile, read_history
 
 def _epoch(number: int, **figures: float) -> Epoch:
     values = {"loss": 1.5, "accuracy": 0.25, "val_loss": 1.25, "val_accuracy": 0.5, "learning_rate": 0.001}
-    values |= {"seconds": 2.0, "images_per_second": 640.0, "ms_per_step": 12.5}
+    values |= {"seconds": 2.0, "images_per_second": 640.0, "ms_per_step": 12.5, "waiting": 0.25}
     return Epoch(number, **(values | figures))
 
 
@@ -38,6 +38,15 @@ def test_every_epoch_comes_back(written):
 def test_a_slow_step_is_written_without_an_exponent():
     assert "2,510 ms/step" in _epoch(1, ms_per_step=2510.4).line(3)
     assert "12.5 ms/step" in _epoch(1).line(3)
+
+
+def test_waiting_is_shown_where_it_was_measured_and_runs_without_it_are_read(written):
+    assert _epoch(1).line(3).endswith("  waiting 25%")
+    assert "waiting" not in _epoch(1, waiting=float("nan")).line(3)
+    older = [line.rpartition(",")[0] for line in written.read_text().splitlines()]
+    written.write_text("\n".join(older) + "\n")
+    rows = read_history(written)
+    assert len(rows) == 3 and all(row.waiting != row.waiting for row in rows)
 
 
 def test_a_loss_that_is_no_number_comes_back_as_such(tmp_path):

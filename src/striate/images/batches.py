@@ -1,5 +1,5 @@
-"""Decoded pictures → batches for Keras. Order and augmentation are pure functions of (seed, epoch), never of what
-ran before, so a training can be repeated and resumed.
+"""Decoded pictures → batches. Order and augmentation are pure functions of (seed, epoch), never of what ran before, so
+a training can be repeated and resumed.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.backend import keras
 from striate.images.augment import NONE, Augment
 
 _ORDER, _CHANGE = 0, 1  # streams of random numbers under one seed
 
+Batch = tuple[NDArray[Any], NDArray[np.float32]]
+"""Pictures and their one-hot labels."""
 
-class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+
+class Batches:
     """Batches of (uint8 pictures, float32 one-hot labels).
 
     Args:
@@ -41,7 +43,6 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         augment: Augment = NONE,
         most: int | None = None,
     ) -> None:
-        super().__init__()
         self.pixels = pixels
         self.targets = np.eye(classes, dtype=np.float32)[labels]
         self.batch = min(batch, len(pixels))
@@ -63,7 +64,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
             return math.ceil(len(self.pixels) / self.batch)
         return min(len(self.pixels) // self.batch, self.most or len(self.pixels))
 
-    def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    def __getitem__(self, index: int) -> Batch:
         """Returns batch number `index` of the current epoch."""
         chosen = self.order[index * self.batch : (index + 1) * self.batch]
         pixels: Any = self.pixels[chosen]

@@ -12,6 +12,7 @@ from striate.backend import keras
 from striate.config import replace
 from striate.images.batches import Batches
 from striate.progress import Progress
+from striate.training.feed import Feed
 from striate.training.loop import compiled, explained, steps_per_execution
 from striate.training.optimizers import make_optimizer
 from striate.training.recipe import Recipe
@@ -116,9 +117,16 @@ def pace(
     total, most = len(batches), batches.most
     batches.most = min(total, CALLS * steps_per_execution(total))
     compiled(model, make_optimizer(recipe, rate, steps=total), recipe.label_smoothing, len(batches))
-    watch, some = _Stopwatch(SHARE * seconds), _first(held_out, LOOKS)
+    watch, feed, some = _Stopwatch(SHARE * seconds), Feed(batches), _first(held_out, LOOKS)
     with progress.task("measuring the speed", 1, "rounds"), explained(recipe):
-        model.fit(batches, epochs=1 + MOST, validation_data=some, shuffle=False, verbose=0, callbacks=[watch])
+        model.fit(
+            feed.data,
+            epochs=1 + MOST,
+            validation_data=Feed(some).data,
+            shuffle=False,
+            verbose=0,
+            callbacks=[watch],
+        )
     batches.most = most
     for variable, value in before:
         variable.assign(value)

@@ -9,29 +9,37 @@ from typing import Any
 
 from striate.backend import keras
 from striate.history import Epoch
-from striate.images.batches import Batches
 from striate.progress import Progress
+from striate.training.feed import Feed
 
 Callback: Any = keras.callbacks.Callback
+
+MUCH_WAITING = 0.2  # share of an epoch's time
+WAITING = (
+    "{:.0%} of that time the network waited for pictures: they are read or changed more slowly than it learns. "
+    "Simpler changes (--augment) or a faster disk would help."
+)
 
 
 class EpochClock(Callback):  # type: ignore[misc]
     """Sets each epoch's order, measures it, shows its progress and hands its figures on.
 
     Args:
-        batches: the training batches.
+        feed: the training batches.
         epochs: how many are planned.
         progress: shows steps, and each epoch's line.
         record: called with each finished epoch.
     """
 
-    def __init__(self, batches: Batches, epochs: int, progress: Progress, record: Callable[[Epoch], None]) -> None:
+    def __init__(self, feed: Feed, epochs: int, progress: Progress, record: Callable[[Epoch], None]) -> None:
         super().__init__()
-        self.batches, self.epochs, self.progress, self.record = batches, epochs, progress, record
+        self.feed, self.batches = feed, feed.batches
+        self.epochs, self.progress, self.record = epochs, progress, record
+        self.has_warned = False
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Fixes the order before Keras asks for the first batch."""
-        self.batches.set_epoch(epoch)
+        self.feed.set_epoch(epoch)
         self.done = 0
         self.began = time.perf_counter()
 
@@ -55,9 +63,13 @@ class EpochClock(Callback):  # type: ignore[misc]
             seconds=seconds,
             images_per_second=self.done * self.batches.batch / seconds,
             ms_per_step=1000 * seconds / max(1, self.done),
+            waiting=min(1.0, self.feed.waited / seconds),
         )
         self.record(row)
         self.progress.say(row.line(self.epochs))
+        if row.waiting > MUCH_WAITING and seconds > 1 and not self.has_warned:
+            self.has_warned = True
+            self.progress.say(WAITING.format(row.waiting))
 
 
 class KeepBest(Callback):  # type: ignore[misc]

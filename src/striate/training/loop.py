@@ -13,6 +13,7 @@ from striate.history import Epoch, History
 from striate.images.batches import Batches
 from striate.progress import Progress
 from striate.training.callbacks import EpochClock, KeepBest, StopWhenAsked
+from striate.training.feed import Feed
 from striate.training.recipe import Recipe
 
 OUT_OF_MEMORY = (
@@ -48,14 +49,15 @@ class Loop:
             TrainingError: the machine's memory does not suffice.
         """
         compiled(model, optimizer, self.recipe.label_smoothing, len(batches))
-        clock = EpochClock(batches, self.epochs, self.progress, self._keep)
+        feed = Feed(batches)
+        clock = EpochClock(feed, self.epochs, self.progress, self._keep)
         first = self.best.patient_from = len(self.rows)
         with self.progress.task(name, len(batches) * epochs, "steps"), explained(self.recipe):
             model.fit(
-                batches,
+                feed.data,
                 initial_epoch=first,
                 epochs=first + epochs,
-                validation_data=held_out,
+                validation_data=Feed(held_out).data,
                 callbacks=[clock, self.best, self.stop],
                 shuffle=False,
                 verbose=0,

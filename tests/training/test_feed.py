@@ -1,0 +1,113 @@
+"""The feed: every batch once, in its epoch's order, on every backend; and no iterator that is slow to end."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from striate.backend import keras
+from striate.images.batches import Batches
+from striate.training import feed as module
+from striate.training.feed import Feed
+
+pytestmark = pytest.mark.backend
+CASES = settings(deadline=None, max_examples=25)
+needs_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="what TensorFlow is handed")
+
+
+def _batches(count: int, batch: int, seed: int | None) -> Batches:
+    pixels = np.arange(count, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 1), np.uint8)
+    return Batches(pixels, np.arange(count, dtype=np.int32) % 3, 3, batch, shuffle_seed=seed)
+
+
+def _same(read, batches):
+    assert len(read) == len(batches)
+    for index, (pixels, targets) in enumerate(read):
+        expected = batches[index]
+        np.testing.assert_array_equal(pixels, expected[0])
+        np.testing.assert_array_equal(targets, expected[1])
+
+
+@given(st.integers(1, 60), st.integers(1, 20), st.sampled_from([None, 3]), st.integers(1, 12))
+@CASES
+def test_groups_hold_every_batch_once_and_in_order(count, batch, seed, size):
+    feed = Feed(_batches(count, batch, seed))
+    groups = list(feed.groups(size))
+    assert all(len(group) == size for group in groups[:-1])
+    _same([one for group in groups for one in group], feed.batches)
+
+
+@needs_tensorflow
+@pytest.mark.parametrize(
+    ("count", "batch", "seed"), [(60, 4, None), (61, 4, None), (3, 4, None), (61, 4, 1), (44, 1, 2)]
+)
+def test_tensorflow_is_handed_the_same_batches_epoch_after_epoch(count, batch, seed):
+    feed = Feed(_batches(count, batch, seed))
+    data = feed.data
+    assert int(data.cardinality()) == len(feed)
+    for epoch in (0, 1, 5):
+        feed.set_epoch(epoch)
+        _same([(pixels.numpy(), targets.numpy()) for pixels, targets in data], feed.batches)
+
+
+@needs_tensorflow
+def test_large_batches_are_handed_over_one_by_one(monkeypatch):
+    sizes = []
+    monkeypatch.setattr(module, "GROUP_BYTES", 20)
+    feed = Feed(_batches(12, 4, None))  # of 16 bytes
+    monkeypatch.setattr(feed, "groups", lambda size: sizes.append(size) or Feed.groups(feed, size))
+    _same([(pixels.numpy(), targets.numpy()) for pixels, targets in feed.data], feed.batches)
+    assert sizes == [1]
+
+
+def test_single_batches_come_in_any_order():
+    feed = Feed(_batches(30, 4, 0))
+    for index in (0, 1, 5, 2, 3, 0):
+        np.testing.assert_array_equal(feed[index][0], feed.batches[index][0])
+
+
+def test_batches_are_made_ahead_and_waiting_is_measured(monkeypatch):
+    made = []
+    real = Batches.__getitem__
+
+    def slowly(self, index):
+        time.sleep(0.05)
+        made.append((index, threading.current_thread().name))
+        return real(self, index)
+
+    monkeypatch.setattr(Batches, "__getitem__", slowly)
+    feed = Feed(_batches(12, 4, 0))
+    stream = feed.groups(1)
+    next(stream)
+    assert 0.04 < feed.waited < 5
+    deadline = time.monotonic() + 10
+    while len(made) < 1 + module.AHEAD and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert [index for index, _ in made] == [0, 1, 2]
+    assert all(name.startswith("striate-feed") for _, name in made)
+    feed.set_epoch(1)
+    assert feed.waited == 0
+
+
+def test_what_goes_wrong_while_a_batch_is_made_reaches_the_training(monkeypatch):
+    def broken(self, index):
+        raise RuntimeError("a batch that cannot be made")
+
+    feed = Feed(_batches(12, 4, 0))
+    monkeypatch.setattr(Batches, "__getitem__", broken)
+    with pytest.raises(RuntimeError, match="cannot be made"):
+        list(feed.groups(2))
+
+
+def test_a_stream_that_is_left_leaves_no_thread_behind():
+    before = set(threading.enumerate())
+    stream = Feed(_batches(40, 4, 0)).groups(1)
+    next(stream)
+    assert set(threading.enumerate()) - before
+    stream.close()
+    assert not set(threading.enumerate()) - before
