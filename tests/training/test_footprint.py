@@ -55,7 +55,7 @@ def test_the_bound_lies_below_what_a_training_needs():
 
 
 def test_the_bound_grows_with_what_it_is_made_of():
-    small = _footprint("cnn", 32)
+    small = _footprint("cnn", 32, precision="float32")
     assert _footprint("cnn", 64) > small
     assert _footprint("cnn", 32, precision="mixed_bfloat16") < small
     assert _footprint("cnn", 32, optimizer="sgd") < small

@@ -31,7 +31,9 @@ augment = click.option(
     "--augment", metavar="WORD", help="auto, none, digits, clothes, photos, or flip,shift=0.1,rotate=10 …"
 )
 precision = click.option(
-    "--precision", type=click.Choice(["float32", "mixed_bfloat16", "mixed_float16"]), help="Arithmetic."
+    "--precision",
+    type=click.Choice(["auto", "float32", "mixed_bfloat16", "mixed_float16"]),
+    help="Arithmetic while training; auto measures which is fastest.",
 )
 validation = click.option(
     "--validation", type=float, default=0.1, show_default=True, help="Share to choose by, if none is given."

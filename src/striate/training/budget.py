@@ -12,6 +12,7 @@ from striate.backend import keras
 from striate.config import replace
 from striate.images.batches import Batches
 from striate.progress import Progress
+from striate.training.batch_norm import fused_batch_norm
 from striate.training.feed import Feed
 from striate.training.loop import compiled, explained, steps_per_execution
 from striate.training.optimizers import make_optimizer
@@ -118,7 +119,7 @@ def pace(
     batches.most = min(total, CALLS * steps_per_execution(total))
     compiled(model, make_optimizer(recipe, rate, steps=total), recipe.label_smoothing, len(batches))
     watch, feed, some = _Stopwatch(SHARE * seconds), Feed(batches), _first(held_out, LOOKS)
-    with progress.task("measuring the speed", 1, "rounds"), explained(recipe):
+    with progress.task("measuring the speed", 1, "rounds"), explained(recipe), fused_batch_norm(model):
         model.fit(
             feed.data,
             epochs=1 + MOST,

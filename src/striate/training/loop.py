@@ -12,6 +12,7 @@ from striate.errors import TrainingError
 from striate.history import Epoch, History
 from striate.images.batches import Batches
 from striate.progress import Progress
+from striate.training.batch_norm import fused_batch_norm
 from striate.training.callbacks import EpochClock, KeepBest, StopWhenAsked
 from striate.training.feed import Feed
 from striate.training.recipe import Recipe
@@ -52,7 +53,7 @@ class Loop:
         feed = Feed(batches)
         clock = EpochClock(feed, self.epochs, self.progress, self._keep)
         first = self.best.patient_from = len(self.rows)
-        with self.progress.task(name, len(batches) * epochs, "steps"), explained(self.recipe):
+        with self.progress.task(name, len(batches) * epochs, "steps"), explained(self.recipe), fused_batch_norm(model):
             model.fit(
                 feed.data,
                 initial_epoch=first,

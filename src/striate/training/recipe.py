@@ -46,7 +46,8 @@ class Recipe:
         label_smoothing: share of the target that is spread over all classes (Szegedy et al. 2016).
         dropout: rate before the last layers, 0 for none, None for the network's own.
         augment: random changes, or a word for them (see augment.resolve).
-        precision: Keras' dtype policy.
+        precision: Keras' dtype policy while training, or `auto`: bfloat16 where it is measured to be faster (see
+            precision.py). The classifier that comes out computes in float32.
         patience: epochs without a better validation loss before training stops; None never stops early.
         keep: `best`: the weights of the epoch with the lowest validation loss; `last`: those of the last epoch.
         seed: of initial weights, dropout, order, augmentation and split.
@@ -73,7 +74,7 @@ class Recipe:
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     augment: Augment | str = "none"
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     patience: Count | None = None
     keep: Literal["best", "last"] = "best"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0

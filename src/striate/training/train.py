@@ -24,6 +24,7 @@ from striate.training.budget import fine_tuning_within, within
 from striate.training.loop import Loop
 from striate.training.optimizers import make_optimizer
 from striate.training.plan import preprocessing_of
+from striate.training.precision import fastest
 from striate.training.recipe import Recipe
 from striate.training.transfer import GROUPS, VALIDATION_BATCH, fine_tune, groups_of, learn_head, rest, seen_by, thaw
 
@@ -68,12 +69,16 @@ def fit(
         TrainingError: the loss was never finite, or the memory does not suffice.
         WeightsError: the pretrained weights are not there or not the network's.
     """
-    assert recipe.batch and recipe.architecture and isinstance(recipe.augment, Augment)  # noqa: S101  (plan() did)
+    assert recipe.architecture  # noqa: S101  (plan() did)
     classes = train.images.classes
     network = architecture or architecture_named(recipe.architecture)
     began = time.perf_counter()
-    set_seed(recipe.seed)
-    model = _begun(network, train.pixels.shape[1:], len(classes), recipe, progress)
+    plain = _begun(network, train.pixels.shape[1:], len(classes), recipe, "float32", progress)
+    recipe = _with_precision(recipe, plain, progress)
+    assert recipe.batch and isinstance(recipe.augment, Augment)  # noqa: S101  (plan() filled them)
+    model = plain
+    if recipe.precision != "float32":
+        model = _begun(network, train.pixels.shape[1:], len(classes), recipe, recipe.precision, progress)
     batches = Batches(
         train.pixels,
         train.images.labels,
@@ -107,14 +112,32 @@ def fit(
                     loop.epochs = len(loop.rows) + recipe.fine_tune
             if recipe.fine_tune:
                 fine_tune(model, batches, held_out, recipe, loop)
-    classifier = Classifier(model, classes, preprocessing_of(recipe), architecture=network.name)
+    if model is not plain:  # what is kept computes in float32, on any machine
+        plain.set_weights(model.get_weights())
+    classifier = Classifier(plain, classes, preprocessing_of(recipe), architecture=network.name)
     return Trained(classifier, loop.history(), loop.stop.asked, recipe)
 
 
-def _begun(network: Architecture, shape: tuple[int, int, int], classes: int, recipe: Recipe, progress: Progress) -> Any:
-    """Returns the network as it is before its first step."""
+def _with_precision(recipe: Recipe, model: Any, progress: Progress) -> Recipe:
+    """Returns the recipe with its arithmetic settled: the fastest, or float32 where only the last layer learns."""
+    if recipe.precision != "auto":
+        return recipe
+    is_resting = recipe.weights is not None and not recipe.fine_tune
+    return replace(recipe, precision="float32" if is_resting else fastest(model, progress))
+
+
+def _begun(
+    network: Architecture,
+    shape: tuple[int, int, int],
+    classes: int,
+    recipe: Recipe,
+    precision: str,
+    progress: Progress,
+) -> Any:
+    """Returns the network as it is before its first step, the same weights whatever the arithmetic."""
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(keras.dtype_policies.DTypePolicy(recipe.precision))
+    keras.config.set_dtype_policy(keras.dtype_policies.DTypePolicy(precision))
+    set_seed(recipe.seed)
     try:
         if recipe.weights is None:
             return build(network, shape, classes, dropout=recipe.dropout, seed=recipe.seed)

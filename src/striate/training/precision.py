@@ -1,0 +1,121 @@
+"""In which arithmetic a network trains fastest on this machine: measured, not guessed.
+
+Networks differ by the layers they spend their time in: dense ones, convolutions, or depthwise convolutions. One small
+network of each kind stands for the others; its training step is timed in float32 and in mixed bfloat16 (Micikevicius
+et al. 2018: half-precision arithmetic, float32 weights), once a machine, and the answer is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import platformdirs
+
+from striate.backend import CHOICE, devices, keras
+from striate.files import write_text
+from striate.images.batches import Batches
+from striate.machine import machine, versions
+from striate.progress import Progress
+from striate.training.batch_norm import flat_layers, fused_batch_norm
+from striate.training.feed import Feed
+
+Kind = Literal["dense", "convolution", "depthwise"]
+HALF = "mixed_bfloat16"
+ENOUGH = 1.25  # times as fast: below, float32's seven digits are worth more
+SIDE, BATCH, STEPS, ROUNDS = 16, 64, 6, 5
+
+
+def fastest(model: Any, progress: Progress) -> str:
+    """Returns the dtype policy to train this network in: `float32` or `mixed_bfloat16`."""
+    if CHOICE.name == "jax" and devices() == ["cpu"]:  # XLA only imitates bfloat16 there: minutes for this measurement
+        return "float32"
+    gain = gain_of(kind_of(model))
+    if gain < ENOUGH:
+        return "float32"
+    progress.say(f"Arithmetic: bfloat16, {gain:.1f} times as fast as float32 here; weights stay float32.")
+    return HALF
+
+
+def kind_of(model: Any) -> Kind:
+    """Returns which layers the network spends its time in."""
+    kinds = {type(layer) for layer in flat_layers(model)}
+    if kinds & {keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D}:
+        return "depthwise"
+    return "convolution" if keras.layers.Conv2D in kinds else "dense"
+
+
+@cache
+def gain_of(kind: Kind) -> float:
+    """Returns how many times as fast a training step of that kind is in mixed bfloat16 as in float32."""
+    path = cache_folder() / f"{_name(kind)}.json"
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        return float(json.loads(path.read_text(encoding="utf-8"))["gain"])
+    gain = _measured(kind)
+    with contextlib.suppress(OSError):  # then the next process measures again
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps({"kind": kind, "gain": gain}) + "\n")
+    return gain
+
+
+def cache_folder() -> Path:
+    """Returns where what was measured is kept between trainings."""
+    return platformdirs.user_cache_path("striate") / "precision"
+
+
+def _name(kind: Kind) -> str:
+    """Returns hexadecimal digits made of all that the speed depends on."""
+    about = (kind, CHOICE.name, devices(), versions(("keras", CHOICE.name)), machine())
+    return hashlib.sha256(repr(about).encode()).hexdigest()[:32]
+
+
+def _measured(kind: Kind) -> float:
+    """Times both in turns, so that a noisy machine disturbs both alike; the best round of each counts."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (BATCH * STEPS, SIDE, SIDE, 3), np.uint8)
+    batches = Batches(pixels, rng.integers(0, 10, len(pixels)).astype(np.int32), 10, BATCH, shuffle_seed=0)
+    models = {policy: _probe(kind, policy) for policy in ("float32", HALF)}
+    best = dict.fromkeys(models, float("inf"))
+    for number in range(ROUNDS + 1):
+        for policy, model in models.items():
+            with fused_batch_norm(model):
+                began = time.perf_counter()
+                model.fit(Feed(batches).data, epochs=1, verbose=0, shuffle=False)
+                if number:  # the first one compiles
+                    best[policy] = min(best[policy], time.perf_counter() - began)
+    return round(best["float32"] / best[HALF], 2)
+
+
+def _probe(kind: Kind, policy: str) -> Any:
+    layers = keras.layers
+    with_policy: dict[str, Any] = {"dtype": policy}
+    x = pictures = keras.Input((SIDE, SIDE, 3))
+    x = layers.Rescaling(1 / 255, **with_policy)(x)
+    if kind == "dense":
+        x = layers.Flatten(**with_policy)(x)
+        for _ in range(3):
+            x = layers.Dense(512, activation="relu", **with_policy)(x)
+    else:
+        x = layers.Conv2D(48, 3, padding="same", use_bias=False, **with_policy)(x)
+        for _ in range(3):
+            if kind == "depthwise":
+                x = layers.DepthwiseConv2D(3, padding="same", use_bias=False, **with_policy)(x)
+                x = layers.ReLU(**with_policy)(layers.BatchNormalization(**with_policy)(x))
+            side = 1 if kind == "depthwise" else 3
+            x = layers.Conv2D(48, side, padding="same", use_bias=False, **with_policy)(x)
+            x = layers.ReLU(**with_policy)(layers.BatchNormalization(**with_policy)(x))
+        x = layers.GlobalAveragePooling2D(**with_policy)(x)
+    model = keras.Model(pictures, layers.Dense(10, dtype="float32")(x))
+    model.compile(
+        optimizer=keras.optimizers.SGD(1e-3),
+        loss=keras.losses.CategoricalCrossentropy(from_logits=True),
+        steps_per_execution=STEPS if CHOICE.name == "tensorflow" else 1,
+        jit_compile="auto" if CHOICE.name == "jax" else False,
+    )
+    return model
