@@ -23,7 +23,7 @@ FLOORS = {
 }
 """Module or package directly below striate → its floor."""
 
-NEIGHBOURS = {("classifier", "network"), ("classifier", "prediction")}
+NEIGHBOURS = {("classifier", "network"), ("classifier", "prediction"), ("classifier", "inference")}
 """Who may import whom on the same floor, beside the ground floor, whose modules all may."""
 
 

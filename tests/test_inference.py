@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from striate.backend import CHOICE, keras, set_seed
-from striate.inference import forward
+from striate.inference import MANY, Answers, forward
 from striate.models.architecture import build
 from striate.models.architectures import ARCHITECTURES
 
@@ -71,3 +71,29 @@ def test_half_precision_comes_out_as_numbers():
     found = np.empty((6, inner.output_shape[1]), np.float32)
     found[:] = forward(inner)(PIXELS)
     assert np.isfinite(found).all() and found.std() > 0
+
+
+@pytest.mark.parametrize("count", [1, 4, MANY])
+def test_answers_follow_the_weights_whatever_the_number_of_pictures(model, count):
+    pixels = np.resize(PIXELS, (count, *PIXELS.shape[1:]))
+    answers = Answers(model)
+    for change in (0.0, 1.0, 1.0):
+        kernel, bias = model.get_layer("logits").get_weights()
+        model.get_layer("logits").set_weights([kernel, bias + change])
+        expected = model.predict_on_batch(pixels)
+        np.testing.assert_allclose(answers(pixels), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.skipif(CHOICE.name != "tensorflow", reason="only there are weights made constants")
+def test_a_large_batch_is_compiled_once_as_long_as_the_weights_stay(model, monkeypatch):
+    from striate import inference
+
+    made = []
+    monkeypatch.setattr(inference, "forward", lambda model: made.append(model) or forward(model))
+    answers, pixels = Answers(model), np.resize(PIXELS, (MANY, *PIXELS.shape[1:]))
+    for _ in range(3):
+        answers(pixels)
+    assert len(made) == 1
+    model.get_layer("logits").set_weights([np.zeros_like(one) for one in model.get_layer("logits").get_weights()])
+    answers(pixels)
+    assert len(made) == 2

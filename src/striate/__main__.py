@@ -2,6 +2,6 @@
 
 import sys
 
-from striate.cli import main
+from striate.cli import run
 
-sys.exit(main())
+sys.exit(run())

@@ -7,6 +7,7 @@ user's own `keras.py`, or a missing backend, is explained before Python's error 
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import platform
 import sys
@@ -23,6 +24,20 @@ if CHOICE.name == "tensorflow" and platform.machine().lower() in ("x86_64", "amd
     # TensorFlow leaves oneDNN's kernels off on processors without AVX-512, where they are 1.7 to 4 times as fast too
     # (2 cores with AVX2, images per second, median of two: lenet 2,600 → 9,300, cnn 590 → 1,430, mlp 11,300 → 17,300).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Holds the garbage collector back, which otherwise goes through all that an import makes again and again: half a
+    second of TensorFlow's two and a half.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @contextlib.contextmanager
@@ -53,7 +68,7 @@ def _quietly() -> Iterator[None]:
             os.close(kept)
 
 
-with _quietly():
+with _uncollected(), _quietly():
     import keras as _keras
 
     if CHOICE.name == "tensorflow":

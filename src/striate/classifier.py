@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,6 +28,9 @@ from striate.images.pixels import Preprocessing
 from striate.images.sources.given import listed
 from striate.prediction import Prediction, Predictions
 from striate.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from striate.inference import Answers
 
 FORMAT = 1
 """Raise it when an older Striate could misread a newer folder; add a migration and a fixture when you do."""
@@ -83,6 +86,7 @@ class Classifier:
         self.preprocessing = preprocessing
         self.temperature = temperature
         self.architecture = architecture
+        self._answers: Answers | None = None
 
     @property
     def classes_(self) -> NDArray[np.str_]:
@@ -170,10 +174,14 @@ class Classifier:
         self, pixels: NDArray[np.uint8], *, advance: Callable[[int], None] | None = None
     ) -> NDArray[np.float64]:
         """Returns (n, classes) logarithms of the probabilities; `advance` is told the pictures done, batch by batch."""
+        if self._answers is None or self._answers.model is not self.model:
+            from striate.inference import Answers
+
+            self._answers = Answers(self.model)
         rows = []
         for start in range(0, len(pixels), BATCH):
             part = pixels[start : start + BATCH]
-            rows.append(self.model.predict_on_batch(_padded(part))[: len(part)])
+            rows.append(self._answers(_padded(part, whole=len(pixels) > BATCH))[: len(part)])
             if advance is not None:
                 advance(len(part))
         logits = np.concatenate(rows) if rows else np.empty((0, len(self.classes)))
@@ -258,9 +266,9 @@ class Classifier:
         return Prediction(name, self.classes[order[0]], float(row[order[0]]), shares)
 
 
-def _padded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Returns the batch filled up to a power of two, so that a backend compiles few shapes."""
-    size = 1 << (len(pixels) - 1).bit_length()
+def _padded(pixels: NDArray[np.uint8], *, whole: bool) -> NDArray[np.uint8]:
+    """Returns the batch filled up to a whole one or to a power of two, so that a backend compiles few shapes."""
+    size = BATCH if whole else 1 << (len(pixels) - 1).bit_length()
     filling = np.broadcast_to(pixels[:1], (size - len(pixels), *pixels.shape[1:]))
     return np.concatenate([pixels, filling]) if len(filling) else pixels
 

@@ -1,36 +1,100 @@
-"""A network's forward pass for many pictures, as fast as the backend gives it."""
+"""A network's forward pass, as fast as the backend gives it."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.backend import CHOICE
+from striate.backend import CHOICE, keras
+from striate.models.folded import folded
+
+Forward = Callable[[NDArray[Any]], NDArray[Any]]
+"""From a batch of inputs to the network's outputs."""
+
+MANY = 256  # inputs in a batch from which on it pays to compile a network anew, its weights being constants
 
 
-def forward(model: Any) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """Returns a function from a batch of inputs to the model's outputs, with the weights that it has now: where they
-    have changed, ask for another.
+def forward(model: Any, policy: str = "float32") -> Forward:
+    """Returns a function for many batches of one size, with the weights that the model has now: where they have
+    changed, ask for another. Its outputs are float32.
 
-    On TensorFlow the weights become constants of the graph, which lets it fold batch-norm into the convolutions before
-    it: MobileNetV2 at 128 pixels answers 1.6 times as many pictures a second on two cores as through
-    `predict_on_batch`, which the other backends use. A batch of another size than before is compiled anew.
+    Batch-norm is folded into the convolutions before it, and on TensorFlow the weights become constants of the graph.
+    A batch of another size than before is compiled anew.
+
+    Args:
+        model: functional.
+        policy: `float32`, or `bfloat16` to trade four of seven digits for speed.
     """
+    lean = folded(model, policy)
     if CHOICE.name != "tensorflow":
-        answer: Callable[[NDArray[Any]], NDArray[Any]] = model.predict_on_batch
-        return answer
+        return _direct(lean)
     import tensorflow as tf
 
     trainable, fixed = (
         [tf.constant(np.asarray(variable.value)) for variable in variables]
-        for variables in (model.trainable_variables, model.non_trainable_variables)
+        for variables in (lean.trainable_variables, lean.non_trainable_variables)
     )
 
     @tf.function(autograph=False, reduce_retracing=False)  # type: ignore[untyped-decorator]
     def run(pictures: Any) -> Any:
-        return model.stateless_call(trainable, fixed, pictures, training=False)[0]
+        return tf.cast(lean.stateless_call(trainable, fixed, pictures, training=False)[0], tf.float32)
 
     return lambda pictures: np.asarray(run(tf.constant(pictures)))
+
+
+class Answers:
+    """A model's outputs for batches small and large, always with the weights that it has when it is asked.
+
+    One picture through a small network takes 1 ms, where Keras' `predict` takes 35.
+
+    Args:
+        model: whose.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self._small = _direct(model)
+        self._large: Forward | None = None
+        self._weights = b""
+
+    def __call__(self, pictures: NDArray[Any]) -> NDArray[Any]:
+        """Returns (n, classes) for n pictures (n, h, w, c)."""
+        if len(pictures) < MANY or CHOICE.name != "tensorflow":
+            return self._small(pictures)
+        weights = _digest(self.model)
+        if self._large is None or weights != self._weights:
+            self._large, self._weights = forward(self.model), weights
+        return self._large(pictures)
+
+
+def _direct(model: Any) -> Forward:
+    """Returns the forward pass with the weights of the moment, without what Keras' `predict` does around it."""
+    if CHOICE.name == "tensorflow":
+        import tensorflow as tf
+
+        @tf.function(autograph=False, reduce_retracing=False)  # type: ignore[untyped-decorator]
+        def run(pictures: Any) -> Any:
+            return model(pictures, training=False)
+
+        return lambda pictures: np.asarray(run(tf.constant(pictures)))
+    if CHOICE.name == "torch":
+        import torch
+
+        def answer(pictures: NDArray[Any]) -> NDArray[Any]:
+            with torch.inference_mode():
+                found: NDArray[Any] = keras.ops.convert_to_numpy(model(pictures, training=False).float())
+            return found
+
+        return answer
+    return lambda pictures: np.asarray(model.predict_on_batch(pictures), np.float32)
+
+
+def _digest(model: Any) -> bytes:
+    digest = hashlib.blake2b()
+    for variable in model.weights:
+        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable.value)).data)
+    return digest.digest()

@@ -44,8 +44,8 @@ def looks(monkeypatch):
     seen = []
     real = features.forward
 
-    def forward(model):
-        see = real(model)
+    def forward(model, policy):
+        see = real(model, policy)
         return lambda batch: (seen.append(len(batch)), see(batch))[1]
 
     monkeypatch.setattr(features, "forward", forward)
@@ -61,6 +61,14 @@ def test_an_embedding_is_what_the_layer_of_that_name_gives(cache):
     expected = keras.ops.convert_to_numpy(extractor(pixels, training=False))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_half_precision_sees_nearly_the_same_and_is_kept_on_its_own(cache, looks):
+    model, pixels = _network(), _pixels(BATCH)
+    exact = embeddings(model, pixels, progress=SILENT)
+    half = embeddings(model, pixels, progress=SILENT, policy="bfloat16")
+    assert half.dtype == np.float32 and len(looks) == len(list(cache.iterdir())) == 2
+    assert 0 < np.abs(half - exact).max() < 0.03 * np.abs(exact).max()
 
 
 def test_every_forward_pass_has_one_size(cache, looks):

@@ -127,7 +127,7 @@ def test_half_precision_learns_too(parts, planned):
 
 
 def test_a_second_training_looks_at_no_picture(parts, planned, rested, monkeypatch):
-    def never(model):
+    def never(model, policy):
         raise AssertionError("the pictures are looked at again")
 
     monkeypatch.setattr(features, "forward", never)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -47,6 +48,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from striate.cli.invoke import invoke
 
     return invoke(verb, COMMANDS[verb][0], rest)
+
+
+def run() -> int:
+    """Is `main` for a process of its own: what is left at its end is not searched for garbage first, which takes most
+    of a second once TensorFlow is loaded.
+    """
+    try:
+        return main()
+    finally:
+        gc.freeze()
 
 
 def _print_help() -> None:

@@ -96,7 +96,7 @@ def identify(weights: Path) -> str:
     """
     with opened(weights) as tensors:
         sizes = _sizes(tensors)
-    name = _owner(sizes)
+    name = _owner(sizes, weights.name)
     if name is None:
         raise WeightsError(
             "These weights belong to none of the networks that have pretrained ones",
@@ -141,11 +141,14 @@ def _fits(wanted: Sizes, found: Sizes) -> bool:
 MOST_ON_TOP = 6  # tensors: VGG's three dense layers
 
 
-def _owner(found: Sizes) -> str | None:
-    """Returns the network whose backbone has weights of these sizes, or None."""
+def _owner(found: Sizes, file: str) -> str | None:
+    """Returns the network whose backbone has weights of these sizes, or None; those that the file's name holds are
+    compared first, since most files tell the truth and every comparison takes a quarter of a second.
+    """
     from striate.models.architectures import ARCHITECTURES
 
-    return next((name for name in BACKBONES if _fits(_wanted(ARCHITECTURES[name]), found)), None)
+    names = sorted(BACKBONES, key=lambda name: (name not in file, -len(name)))
+    return next((name for name in names if _fits(_wanted(ARCHITECTURES[name]), found)), None)
 
 
 def _refuse_others(name: str, wanted: Sizes, tensors: list[tuple[str, Any]], weights: Path) -> None:
@@ -160,7 +163,7 @@ def _refuse_others(name: str, wanted: Sizes, tensors: list[tuple[str, Any]], wei
             received=f"{first[2]}, in {weights}",
             expected=f"{kernel[2]}",
         )
-    owner = _owner(found)
+    owner = _owner(found, weights.name)
     different = next(
         (f"{label} {size}" for (label, _), size, want in zip(tensors, found, wanted, strict=False) if size != want),
         f"{len(found)} tensors",

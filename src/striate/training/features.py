@@ -22,22 +22,24 @@ BATCH = 128  # pictures per forward pass
 LIMIT = 2 << 30  # bytes of features kept on disk; the longest unused leave first
 
 
-def embeddings(model: Any, pixels: NDArray[np.uint8], *, progress: Progress) -> NDArray[np.float32]:
+def embeddings(
+    model: Any, pixels: NDArray[np.uint8], *, progress: Progress, policy: str = "float32"
+) -> NDArray[np.float32]:
     """Returns (n, d) float32: the layer `embedding` for every picture (n, h, w, c), the network at rest (dropout off,
-    batch-norm with its stored statistics).
+    batch-norm with its stored statistics), in the arithmetic of a dtype policy (float32 or bfloat16).
 
     They are looked up first in the user's cache folder, by the pictures, the layers, the weights and the arithmetic:
     whatever changes an embedding changes its name.
     """
     extractor = keras.Model(model.input, model.get_layer("embedding").output)
-    path = cache_folder() / f"{_name(extractor, pixels)}.npy"
+    path = cache_folder() / f"{_name(extractor, pixels, policy)}.npy"
     shape = (len(pixels), extractor.output_shape[1])
     kept = _load(path, shape)
     if kept is not None:
         progress.say(f"What the network sees of {len(pixels):,} pictures is known from an earlier training.")
         return kept
     found = np.empty(shape, np.float32)
-    see = forward(extractor)
+    see = forward(extractor, policy)
     with progress.task("looking at pictures", len(pixels), "pictures") as task:
         for start in range(0, len(pixels), BATCH):
             part = pixels[start : start + BATCH]
@@ -53,11 +55,11 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("striate") / "features"
 
 
-def _name(extractor: Any, pixels: NDArray[np.uint8]) -> str:
+def _name(extractor: Any, pixels: NDArray[np.uint8], policy: str) -> str:
     """Returns 64 hexadecimal digits made of everything that the embeddings depend on."""
     layers = [(type(layer).__name__, {**layer.get_config(), "name": None}) for layer in extractor.layers]
     described = json.dumps(layers, default=str, sort_keys=True)
-    digest = hashlib.sha256(f"{keras.__version__} {CHOICE.name} {pixels.shape} {described}".encode())
+    digest = hashlib.sha256(f"{keras.__version__} {CHOICE.name} {policy} {pixels.shape} {described}".encode())
     for variable in extractor.weights:
         digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable.value)).data)
     for start in range(0, len(pixels), 1024):

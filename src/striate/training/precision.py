@@ -32,11 +32,17 @@ ENOUGH = 1.25  # times as fast: below, float32's seven digits are worth more
 SIDE, BATCH, STEPS, ROUNDS = 16, 64, 6, 5
 
 
-def fastest(model: Any, progress: Progress) -> str:
-    """Returns the dtype policy to train this network in: `float32` or `mixed_bfloat16`."""
+def fastest(model: Any, progress: Progress, *, is_resting: bool = False) -> str:
+    """Returns the dtype policy to train this network in: `float32` or `mixed_bfloat16`.
+
+    Args:
+        model: the network.
+        progress: told of bfloat16.
+        is_resting: only its answers are asked for (see inference.forward), where depthwise convolutions gain as others.
+    """
     if CHOICE.name == "jax" and devices() == ["cpu"]:  # XLA only imitates bfloat16 there: minutes for this measurement
         return "float32"
-    gain = gain_of(kind_of(model))
+    gain = gain_of("convolution" if is_resting else kind_of(model))
     if gain < ENOUGH:
         return "float32"
     progress.say(f"Arithmetic: bfloat16, {gain:.1f} times as fast as float32 here; weights stay float32.")

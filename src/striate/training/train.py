@@ -74,10 +74,13 @@ def fit(
     network = architecture or architecture_named(recipe.architecture)
     began = time.perf_counter()
     plain = _begun(network, train.pixels.shape[1:], len(classes), recipe, "float32", progress)
-    recipe = _with_precision(recipe, plain, progress)
+    is_resting = recipe.weights is not None and not recipe.fine_tune
+    if recipe.precision == "auto":
+        recipe = replace(recipe, precision=fastest(plain, progress, is_resting=is_resting))
+        set_seed(recipe.seed)  # measuring drew random numbers
     assert recipe.batch and isinstance(recipe.augment, Augment)  # noqa: S101  (plan() filled them)
     model = plain
-    if recipe.precision != "float32":
+    if recipe.precision != "float32" and not is_resting:
         model = _begun(network, train.pixels.shape[1:], len(classes), recipe, recipe.precision, progress)
     batches = Batches(
         train.pixels,
@@ -116,14 +119,6 @@ def fit(
         plain.set_weights(model.get_weights())
     classifier = Classifier(plain, classes, preprocessing_of(recipe), architecture=network.name)
     return Trained(classifier, loop.history(), loop.stop.asked, recipe)
-
-
-def _with_precision(recipe: Recipe, model: Any, progress: Progress) -> Recipe:
-    """Returns the recipe with its arithmetic settled: the fastest, or float32 where only the last layer learns."""
-    if recipe.precision != "auto":
-        return recipe
-    is_resting = recipe.weights is not None and not recipe.fine_tune
-    return replace(recipe, precision="float32" if is_resting else fastest(model, progress))
 
 
 def _begun(

@@ -48,7 +48,8 @@ def seen_by(
     assert recipe.batch  # noqa: S101  (plan() filled it)
     number = len(train.images.classes)
     with explained(recipe):
-        vectors = [embeddings(model, part.pixels, progress=progress) for part in (train, validation)]
+        policy = "float32" if recipe.precision == "float32" else "bfloat16"
+        vectors = [embeddings(model, part.pixels, progress=progress, policy=policy) for part in (train, validation)]
     return (
         Batches(vectors[0], train.images.labels, number, recipe.batch, shuffle_seed=recipe.seed),
         Batches(vectors[1], validation.images.labels, number, VALIDATION_BATCH),
@@ -59,6 +60,7 @@ def learn_head(model: Any, seen: Batches, held_out: Batches, recipe: Recipe, loo
     """Trains the last layer on what `seen_by` returns; the model has the kept epoch's weights afterwards."""
     assert recipe.epochs  # noqa: S101  (plan() filled it)
     head = keras.Sequential([keras.Input(seen.pixels.shape[1:]), *(_copy(layer) for layer in _head_layers(model))])
+    head.layers[-1].set_weights(model.get_layer("logits").get_weights())
     loop.learn(
         head,
         seen,

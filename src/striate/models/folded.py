@@ -1,0 +1,103 @@
+"""A network at rest with its batch-norm folded into the convolutions before it (Jacob et al. 2018, section 3.2): the
+same answers from fewer passes over the maps.
+
+TensorFlow's own optimiser folds some of it: on two cores MobileNetV2 at 128 pixels answers 627 pictures a second as
+Keras traces it, 1,020 folded, and 1,785 folded in bfloat16.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.models.architecture import keras_layers
+
+
+def folded(model: Any, policy: str = "float32") -> Any:
+    """Returns a new network that answers as this one does when it does not train, to rounding.
+
+    Args:
+        model: functional; its weights are read now. A network within it is taken as it is.
+        policy: dtype policy of the new one, `float32` or `bfloat16`.
+    """
+    keras, layers = keras_layers()
+    norms = _foldable(model)
+    convolutions = {convolution: norm for norm, convolution in norms.items()}
+
+    def made(layer: Any) -> Any:
+        if layer.name in norms:
+            return layers.Identity(name=layer.name, dtype=policy)
+        config = layer.get_config()
+        if hasattr(layer, "layers"):  # whose layers have policies of their own
+            return type(layer).from_config(config)
+        config["dtype"] = policy
+        if layer.name in convolutions:
+            config["use_bias"] = True
+        return type(layer).from_config(config)
+
+    def called(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        kwargs.pop("mask", None)  # batch-norm's, of which pictures have none
+        return layer(*args, **kwargs)
+
+    new = keras.models.clone_model(model, clone_function=made, call_function=called)
+    for layer in model.layers:
+        if layer.name in convolutions:
+            new.get_layer(layer.name).set_weights(_merged(layer, model.get_layer(convolutions[layer.name])))
+        elif layer.weights and layer.name not in norms:
+            new.get_layer(layer.name).set_weights(layer.get_weights())
+    return new
+
+
+def _foldable(model: Any) -> dict[str, str]:
+    """Returns batch-norm → convolution, by name: those alone after a convolution that has no activation."""
+    keras, layers = keras_layers()
+    described = {layer["name"]: layer for layer in model.get_config()["layers"]}
+    sources = {name: list(_sources(layer["inbound_nodes"])) for name, layer in described.items()}
+    uses = Counter(name for names in sources.values() for name in names)
+    ends = set(model.output_names)
+    found: dict[str, str] = {}
+    for norm in model.layers:
+        if type(norm) is not layers.BatchNormalization or norm.axis not in (-1, 3) or len(sources[norm.name]) != 1:
+            continue
+        before = model.get_layer(sources[norm.name][0])
+        is_convolution = type(before) in (layers.Conv2D, layers.DepthwiseConv2D)
+        is_alone = (
+            uses[before.name] == 1 and before.name not in ends and len(described[before.name]["inbound_nodes"]) == 1
+        )
+        if is_convolution and is_alone and before.activation is keras.activations.linear:
+            found[norm.name] = before.name
+    return found
+
+
+def _sources(node: Any) -> Iterator[str]:
+    """Yields the names of the layers that a description's inbound nodes take tensors from."""
+    if isinstance(node, dict):
+        history = node.get("keras_history")
+        if history is not None:
+            yield history[0]
+        for value in node.values():
+            yield from _sources(value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from _sources(value)
+
+
+def _merged(convolution: Any, norm: Any) -> list[NDArray[np.float32]]:
+    """Returns kernel and bias of the convolution followed by batch-norm."""
+    keras, layers = keras_layers()
+
+    def values(variable: Any) -> NDArray[np.float64]:
+        return np.asarray(keras.ops.convert_to_numpy(variable.value), np.float64)
+
+    scale = 1 / np.sqrt(values(norm.moving_variance) + norm.epsilon)
+    if norm.scale:
+        scale *= values(norm.gamma)
+    shift = values(norm.beta) if norm.center else 0.0
+    kernel, bias = values(convolution.kernel), values(convolution.bias) if convolution.use_bias else 0.0
+    shape = scale.shape if type(convolution) is layers.Conv2D else (*kernel.shape[2:],)
+    merged = (kernel * scale.reshape(shape), (bias - values(norm.moving_mean)) * scale + shift)
+    return [part.astype(np.float32) for part in merged]

@@ -1,0 +1,104 @@
+"""A folded network answers as the network does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from striate.backend import keras, set_seed
+from striate.models.architecture import build
+from striate.models.architectures import ARCHITECTURES
+from striate.models.folded import folded
+
+pytestmark = pytest.mark.backend
+layers = keras.layers
+
+
+def _unsettled(model):
+    """Gives every batch-norm scales, offsets and statistics that show whether they were kept."""
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            spread = {"gamma": (0.5, 2), "beta": (-1, 1), "moving_mean": (-1, 1), "moving_variance": (0.5, 2)}
+            layer.set_weights([rng.uniform(*spread[weight.name], weight.shape) for weight in layer.weights])
+    return model
+
+
+def _norms(model):
+    return sum(isinstance(layer, layers.BatchNormalization) for layer in model.layers)
+
+
+def _compare(model, new, tolerance=1e-4):
+    shape = (4, *model.input_shape[1:])
+    pixels = np.random.default_rng(1).integers(0, 256, shape).astype(np.float32)
+    expected, found = (np.asarray(one.predict_on_batch(pixels), np.float32) for one in (model, new))
+    assert expected.shape == found.shape
+    assert np.ptp(expected) > 0
+    np.testing.assert_allclose(found, expected, atol=tolerance * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        ("vgg-small", 0),
+        ("resnet20", 0),
+        ("googlenet", 0),
+        ("mobilenet", 0),
+        ("cnn", 0),
+        ("lenet", 0),
+        ("densenet121", 62),
+    ],
+)
+def test_networks_answer_the_same(name, left):
+    if name in ("googlenet", "densenet121") and keras.backend.backend() != "tensorflow":
+        pytest.skip("takes long to compile, and shows nothing new")
+    set_seed(0)
+    model = _unsettled(build(ARCHITECTURES[name], (32, 32, 3), 5))
+    new = folded(model)
+    assert _norms(new) == left
+    _compare(model, new)
+
+
+def test_half_precision_answers_nearly_the_same():
+    model = _unsettled(build(ARCHITECTURES["vgg-small"], (16, 16, 1), 3))
+    new = folded(model, "bfloat16")
+    assert {layer.compute_dtype for layer in new.layers if layer.weights} == {"bfloat16"}
+    _compare(model, new, 0.05)
+
+
+@pytest.mark.parametrize("case", ["activated", "read twice", "shared", "pooled", "an output", "bias", "no scale"])
+def test_only_what_can_be_folded_is(case):
+    x = pictures = keras.Input((8, 8, 2))
+    convolution = layers.Conv2D(2, 3, padding="same", activation="relu" if case == "activated" else None)
+    y = convolution(x)
+    if case == "shared":
+        y = convolution(y)
+    norm = layers.BatchNormalization(scale=case != "no scale", center=case != "bias")
+    z = norm(layers.MaxPooling2D(2)(y) if case == "pooled" else y)
+    if case == "read twice":
+        z = layers.Add()([y, z])
+    out = layers.GlobalAveragePooling2D()(z)
+    model = _unsettled(keras.Model(pictures, [y, out] if case == "an output" else out))
+    new = folded(model)
+    assert _norms(new) == (0 if case in ("bias", "no scale") else 1)
+    if case == "an output":
+        model, new = (keras.Model(one.input, one.outputs[1]) for one in (model, new))
+    _compare(model, new)
+
+
+def test_a_network_within_the_network_is_taken_as_it_is():
+    inner = keras.Input((8, 8, 3))
+    x = layers.BatchNormalization(name="norm")(layers.Conv2D(4, 3)(inner))
+    x = pictures = keras.Input((8, 8, 3))
+    x = keras.Model(inner, layers.BatchNormalization()(layers.Conv2D(4, 3)(inner)), name="inner")(x)
+    model = keras.Model(pictures, layers.GlobalAveragePooling2D()(x))
+    _compare(model, folded(model))
+
+
+def test_the_network_itself_stays_as_it_was():
+    model = _unsettled(build(ARCHITECTURES["vgg-small"], (8, 8, 1), 3))
+    before, config = model.get_weights(), model.get_config()
+    folded(model, "bfloat16")
+    assert model.get_config() == config
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
