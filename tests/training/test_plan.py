@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from striate.config import from_json, to_json
+from striate.config import from_json, replace, to_json
 from striate.errors import PictureError
 from striate.images.augment import AUTO, Augment
 from striate.images.batches import Batches
@@ -120,6 +120,13 @@ def test_nothing_but_broken_files_is_told(tmp_path):
 def test_epochs_and_batch_follow_from_the_number_of_pictures(n, epochs, batch):
     planned = plan(Recipe(), _arrays(n, 1, 1))
     assert (planned.epochs, planned.batch) == (epochs, batch)
+
+
+@pytest.mark.parametrize(("n", "resting", "tuning"), [(100, 30, 30), (7_200, 15, 30), (50_000, 5, 6)])
+def test_a_last_layer_alone_is_shown_a_third_of_the_pictures(n, resting, tuning):
+    recipe = Recipe(architecture="mobilenet_v2", pretrained="imagenet", height=96, width=96, channels=3)
+    assert plan(recipe, _arrays(n, 1, 1)).epochs == resting
+    assert plan(replace(recipe, fine_tune=2), _arrays(n, 1, 1)).epochs == tuning
 
 
 @settings(max_examples=50, deadline=None)

@@ -37,9 +37,9 @@ def plan(recipe: Recipe, train: ImageSet) -> Recipe:
 
     Network and weights: see choose.choose_network. Pictures of one size up to 64 pixels keep it; others get the
     largest of SIDES (PRETRAINED_SIDES) that their median short side still fills. Pictures without colour get one
-    channel, unless pretrained weights look at them. Epochs aim at BUDGET pictures seen in all, between 5 and 30
-    passes; batches hold about a fiftieth of the pictures, between 32 and 128. Where the pretrained layers rest, the
-    pictures are not changed at random.
+    channel, unless pretrained weights look at them. Epochs aim at BUDGET pictures seen in all, a third of it where only
+    a last layer learns, between 5 and 30 passes; batches hold about a fiftieth of the pictures, between 32 and 128.
+    Where the pretrained layers rest, the pictures are not changed at random.
     """
     is_open = recipe.architecture is None or None in (recipe.height, recipe.width, recipe.channels)
     sizes, is_colour = look(train) if is_open else (np.zeros((1, 2), np.int64), False)
@@ -57,13 +57,13 @@ def plan(recipe: Recipe, train: ImageSet) -> Recipe:
         changes["channels"] = 3 if is_pretrained or is_colour else 1
     if recipe.dropout is None:
         changes["dropout"] = own_dropout(name)
+    resting = is_pretrained and not recipe.fine_tune
     if recipe.epochs is None:
-        changes["epochs"] = min(30, max(5, round(BUDGET / len(train))))
+        changes["epochs"] = min(30, max(5, round((BUDGET / 3 if resting else BUDGET) / len(train))))
     if recipe.batch is None:
         changes["batch"] = min(128, max(32, 1 << round(math.log2(max(1, len(train) / 50)))))
     if recipe.fine_tune and recipe.fine_tune_rate is None:
         changes["fine_tune_rate"] = recipe.learning_rate / 20
-    resting = is_pretrained and not recipe.fine_tune
     changes["augment"] = NONE if resting else resolve(recipe.augment, train.kind)
     planned = replace(recipe, **changes)
     refuse_grey(planned)
