@@ -73,7 +73,7 @@ def test_a_shift_uses_its_whole_range_both_ways_along_each_side_on_its_own():
 
 def test_a_whole_pixel_of_shift_moves_pixels_by_one():
     """Drawn until one shift is close to (1, 0): the matrix maps places in the new picture to the old one."""
-    augment, pixels = Augment(shift=0.2), rng(1).integers(0, 256, (1, HEIGHT, WIDTH, 1), dtype=np.uint8)
+    augment, pixels = Augment(shift=0.2, zoom=1e-9), rng(1).integers(0, 256, (1, HEIGHT, WIDTH, 1), dtype=np.uint8)
     for seed in range(5000):
         dx, dy = augment.matrices(1, HEIGHT, WIDTH, rng(seed))[0, :, 2]
         if abs(dx - 1) < 0.015 and abs(dy) < 0.015:
@@ -81,6 +81,27 @@ def test_a_whole_pixel_of_shift_moves_pixels_by_one():
             np.testing.assert_allclose(moved[:-1, :-1], still[:-1, 1:], atol=8)
             return
     pytest.fail("no seed gave that shift")
+
+
+@pytest.mark.parametrize("border", ["black", "edge", "mirror"])
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_alone_a_shift_is_by_whole_pixels_and_shows_each_of_them(border, flip, channels):
+    still = rng(1).integers(0, 256, (HEIGHT, WIDTH, channels), dtype=np.uint8)
+    changed = Augment(shift=0.1, flip=flip, border=border)(np.repeat(still[None], 600, axis=0), rng())
+    down, right = 1, 2  # a tenth of 11 and of 17, rounded
+    mode = {"black": "constant", "edge": "edge", "mirror": "reflect"}[border]
+    wide = np.pad(still, ((down, down), (right, right), (0, 0)), mode)
+    places = [(y, x, way) for y in range(3) for x in range(5) for way in ((1, -1) if flip else (1,))]
+    expected = {wide[y : y + HEIGHT, x : x + WIDTH][:, ::way].tobytes() for y, x, way in places}
+    assert len(expected) == len(places)
+    assert {picture.tobytes() for picture in changed} == expected
+
+
+def test_pictures_a_pixel_thin_can_be_shifted():
+    thin = rng().integers(0, 256, (5, 1, 9, 3), dtype=np.uint8)
+    for border in ("black", "edge", "mirror"):
+        assert Augment(shift=0.9, border=border)(thin, rng()).shape == thin.shape
 
 
 def test_a_rotation_keeps_lengths_and_turns_by_at_most_its_angle():

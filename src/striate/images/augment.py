@@ -22,6 +22,8 @@ Degrees = Annotated[float, Field(ge=0, le=180)]
 
 _BORDERS = {"black": cv2.BORDER_CONSTANT, "edge": cv2.BORDER_REPLICATE, "mirror": cv2.BORDER_REFLECT_101}
 
+_PADDING: dict[str, Literal["constant", "edge", "reflect"]] = {"black": "constant", "edge": "edge", "mirror": "reflect"}
+
 
 @config
 class Augment:
@@ -29,7 +31,7 @@ class Augment:
 
     Attributes:
         flip: mirror left and right, every second time.
-        shift: up to this share of the side, each way.
+        shift: up to this share of the side, each way; by whole pixels where nothing turns or scales the picture.
         rotate: up to this many degrees, each way.
         shear: up to this many degrees, each way.
         zoom: by a factor between 1 - zoom and 1 + zoom.
@@ -52,7 +54,9 @@ class Augment:
 
     def __call__(self, pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         """Returns changed copies of the pictures (n, h, w, c) uint8, each in its own way."""
-        if self.is_geometric:
+        if not any((self.rotate, self.shear, self.zoom)):
+            pixels = self._shifted(pixels, rng) if self.is_geometric else pixels
+        else:
             out = np.empty_like(pixels)
             height, width = pixels.shape[1:3]
             for picture, matrix, place in zip(pixels, self.matrices(len(pixels), height, width, rng), out, strict=True):
@@ -69,6 +73,18 @@ class Augment:
             factors = rng.uniform(1 - self.brightness, 1 + self.brightness, (len(pixels), 1, 1, 1))
             pixels = np.clip(pixels * factors.astype(np.float32), 0, 255).astype(np.uint8)
         return pixels
+
+    def _shifted(self, pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        """Returns the pictures moved by whole pixels and mirrored: a quarter of the work, and nothing is blurred."""
+        count, height, width, _ = pixels.shape
+        most = [round(self.shift * side) for side in (height, width)]
+        y, x = (rng.integers(0, 2 * reach + 1, count) for reach in most)
+        step = np.where(rng.random(count) < 0.5, -1, 1) if self.flip else np.ones(count, int)
+        wide = np.pad(pixels, ((0, 0), *((reach, reach) for reach in most), (0, 0)), _PADDING[self.border])
+        out = np.empty_like(pixels)
+        for place, picture, top, left, way in zip(out, wide, y.tolist(), x.tolist(), step.tolist(), strict=True):
+            place[...] = picture[top : top + height, left : left + width][:, ::way]
+        return out
 
     def matrices(self, count: int, height: int, width: int, rng: np.random.Generator) -> NDArray[np.float64]:
         """Returns `count` random (2, 3) maps from a changed picture's pixels to the pixels of the original."""
