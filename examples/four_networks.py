@@ -1,6 +1,6 @@
 """Four networks on the same digits: dense, convolutional, VGG and residual, by accuracy and by loss.
 
-    python examples/four_networks.py     # downloads MNIST (12 MB) on first use; about half an hour on two cores
+    python examples/four_networks.py     # downloads MNIST (12 MB) on first use; about ten minutes on two cores
 
 The tutorial this follows shows each network's accuracy and loss on the test pictures, one after the other. Here they
 stand side by side, trained on the same pictures for the same number of epochs. Stopped, it goes on where it was when

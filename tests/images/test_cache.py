@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from striate.errors import DataError
+from striate.images import cache
 from striate.images.cache import CHUNK, decode_all
+from striate.images.encoded import Encoded
 from striate.images.imageset import ImageSet
 from striate.images.pixels import Preprocessing
 from striate.images.sources.arrays import from_arrays
@@ -105,3 +109,95 @@ def test_progress_counts_every_picture_once(spoilt: ImageSet):
     counted = Counted()
     decode_all(spoilt, FORM, progress=counted)
     assert counted.done == counted.total == len(spoilt)
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch) -> Path:
+    """The folder of what is kept, empty; everything counts as slow."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(cache, "SLOW", 0.0)
+    return cache.SHELF.folder
+
+
+def _known(images: ImageSet, form: Preprocessing = FORM, **options) -> bool:
+    """Decodes twice's worth of checks: what comes back is right, and tells whether it was known."""
+    found, expected = decode_all(images, form, keep=True, **options), decode_all(images, form)
+    np.testing.assert_array_equal(found.pixels, expected.pixels)
+    np.testing.assert_array_equal(found.images.keys, expected.images.keys)
+    assert found.broken == expected.broken
+    return found.is_known
+
+
+def test_the_second_time_nothing_is_decoded(spoilt: ImageSet, shelf: Path, monkeypatch):
+    assert not _known(spoilt)
+    assert _known(spoilt)
+    expected = decode_all(spoilt, FORM)
+    monkeypatch.setattr(Preprocessing, "__call__", lambda self, picture: pytest.fail("decoded again"))
+    found = decode_all(spoilt, FORM, keep=True)
+    np.testing.assert_array_equal(found.pixels, expected.pixels)
+
+
+def test_more_than_the_memory_allows_stays_on_the_disk(spoilt: ImageSet, shelf: Path):
+    assert not _known(spoilt, memory_limit=0)
+    assert _known(spoilt, memory_limit=0)
+    assert isinstance(decode_all(spoilt, FORM, keep=True, memory_limit=0).pixels, np.memmap)
+    assert not isinstance(decode_all(spoilt, FORM, keep=True).pixels, np.memmap)
+
+
+def _touched(images: ImageSet) -> None:
+    path = images.sources[5]
+    about = path.stat()
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns + 1))
+
+
+def _another_picture(images: ImageSet) -> None:
+    shutil.copy(images.sources[6], images.sources[5])
+
+
+def _repaired(images: ImageSet) -> None:
+    shutil.copy(images.sources[6], images.sources[0])
+
+
+@pytest.mark.parametrize("change", [_touched, _another_picture, _repaired])
+def test_a_file_that_changed_is_decoded_anew(spoilt: ImageSet, shelf: Path, change):
+    decode_all(spoilt, FORM, keep=True)
+    change(spoilt)
+    assert not _known(spoilt)
+    assert _known(spoilt)
+
+
+def test_another_form_or_choice_of_pictures_is_decoded_anew(spoilt: ImageSet, shelf: Path):
+    decode_all(spoilt, FORM, keep=True)
+    assert not _known(spoilt, Preprocessing(16, 20, 3, fit="crop"))
+    assert not _known(spoilt, Preprocessing(16, 20, 1))
+    assert not _known(spoilt.subset(np.arange(len(spoilt))[::-1]))
+    assert not _known(spoilt.subset(np.arange(9)))
+
+
+def test_a_picture_that_is_gone_is_told_as_ever(spoilt: ImageSet, shelf: Path):
+    spoilt.sources[5].unlink()
+    assert "no such file" in decode_all(spoilt, FORM, keep=True).broken[str(spoilt.keys[5])]
+    assert not shelf.exists()
+
+
+def test_bytes_in_a_table_are_kept_by_what_they_are(spoilt: ImageSet, shelf: Path):
+    def table(edit: bytes = b"") -> ImageSet:
+        contents = [path.read_bytes() for path in spoilt.sources[20:40]]
+        contents[3] += edit
+        ends = np.cumsum([0, *map(len, contents)])
+        places = np.stack([0 * ends[:-1], ends[:-1], np.diff(ends)], axis=1)
+        return replace(spoilt.subset(np.arange(20, 40)), sources=Encoded([memoryview(b"".join(contents))], places))
+
+    assert not _known(table())
+    assert _known(table())
+    assert not _known(table(b"\0"))
+
+
+def test_pixels_in_memory_and_what_is_quickly_decoded_are_not_kept(spoilt: ImageSet, shelf: Path, monkeypatch):
+    pixels = np.zeros((5, 4, 4, 3), np.uint8)
+    decode_all(from_arrays(pixels, [0, 1, 0, 1, 0]), FORM, keep=True)
+    monkeypatch.setattr(cache, "SLOW", 1e9)
+    decode_all(spoilt, FORM, keep=True)
+    monkeypatch.setattr(cache, "SLOW", 0.0)
+    decode_all(spoilt, FORM)
+    assert not shelf.exists()

@@ -10,7 +10,7 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.transforms import Bbox
 
 from striate.drawing import FAINT, INK, STYLE, VALIDATION
@@ -90,6 +90,8 @@ def accuracy_and_loss(points: Sequence[Point], *, title: str, note: str) -> Figu
         above = [point.bar[1] - point.accuracy for point in points]
         left.errorbar(heights, rows, xerr=[below, above], fmt="o", color=VALIDATION, ecolor="#7FB8D8", capsize=3)
         left.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g} %"))
+        for axes in (left, right):
+            axes.xaxis.set_major_locator(MaxNLocator(5))
         right.barh(rows, [point.loss for point in points], height=0.5, color=VALIDATION)
         for row, point in zip(rows, points, strict=True):
             left.annotate(f"{100 * point.accuracy:.2f}", (point.accuracy, row), (0, 7), **_OFFSET, ha="center")

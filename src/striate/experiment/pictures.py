@@ -170,8 +170,10 @@ def decode(found: Gathered, planned: Recipe, *, max_broken: float, progress: Pro
     if not 0 <= max_broken <= 1:
         raise DataError("The share of unreadable pictures is out of range", received=max_broken, expected="0 to 1")
     splits, form = found.splits, preprocessing_of(planned)
-    train, chosen_by, measured_on = (decode_all(part, form, progress=progress) for part in splits)
+    train, chosen_by, measured_on = (decode_all(part, form, progress=progress, keep=True) for part in splits)
     parts = (train, chosen_by, measured_on)
+    if known := sum(len(part.images) for part in parts if part.is_known):
+        progress.say(f"{known:,} pictures are known, decoded, from an earlier run.")
     broken = {key: reason for part in parts for key, reason in part.broken.items()}
     _check_readable(splits, parts, broken, max_broken)
     findings = tuple(check(found.whole, broken))

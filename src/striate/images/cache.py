@@ -1,22 +1,38 @@
-"""Decode a whole image set once, in parallel, into one array that every epoch can index."""
+"""Decode a whole image set once, in parallel, into one array that every epoch can index; and not even once where an
+earlier run has done it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
+import PIL
 from numpy.typing import NDArray
 
+from striate.config import to_json
 from striate.errors import DataError, PictureError
+from striate.images.encoded import Encoded
 from striate.images.imageset import ImageSet
 from striate.images.pixels import Preprocessing
+from striate.kept import Shelf
 from striate.machine import memory
 from striate.progress import SILENT, Progress
 
+SHELF = Shelf("decoded", limit=8 << 30)
+"""Where decoded pictures are kept between runs."""
+
+FORMAT = 1
+"""Raise it when the same picture begins to be decoded to other pixels."""
+
+SLOW = 1.0  # seconds of decoding from which on the result is kept
 CHUNK = 64  # pictures per job: enough to hide the pool's overhead, few enough for a smooth progress bar
 
 
@@ -28,11 +44,13 @@ class Decoded:
         images: the pictures that could be decoded, in order.
         pixels: (n, h, w, c) uint8, parallel to `images`; in memory, or a memory map when that would not fit.
         broken: key → reason, for the pictures left out.
+        is_known: whether an earlier run had decoded them.
     """
 
     images: ImageSet
     pixels: NDArray[np.uint8]
     broken: dict[str, str]
+    is_known: bool = False
 
 
 def decode_all(
@@ -41,6 +59,7 @@ def decode_all(
     *,
     progress: Progress = SILENT,
     memory_limit: int | None = None,
+    keep: bool = False,
 ) -> Decoded:
     """Returns every picture that can be decoded, and the reasons for those that cannot.
 
@@ -51,12 +70,20 @@ def decode_all(
         memory_limit: bytes above which the pixels go to a temporary memory-mapped file (removed by the system
             when no longer used); by default a quarter of the machine's memory (of 8 GiB where the system
             does not say).
+        keep: look for what an earlier run decoded, in the user's cache folder, and leave there what took long. A file
+            that has another size or time of change since then is another picture.
 
     Raises:
         DataError: not one picture could be decoded.
     """
     limit = memory_limit if memory_limit is not None else (memory() or 8 << 30) // 4
-    pixels = _allocate((len(images), *preprocessing.shape), limit)
+    shape = (len(images), *preprocessing.shape)
+    key = _key(images, preprocessing) if keep else None
+    if key is not None and (known := SHELF.find(key, mapped=prod(shape) > limit)) is not None:
+        pixels, reasons = known[0], {int(index): str(reason) for index, reason in known[1]["broken"].items()}
+        return _without(images, pixels, reasons, is_known=True)
+    began = time.perf_counter()
+    pixels = _allocate(shape, limit)
     broken: dict[int, str] = {}
 
     def job(chunk: range) -> int:
@@ -77,8 +104,16 @@ def decode_all(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+    found = _without(images, pixels, broken)
+    if key is not None and time.perf_counter() - began > SLOW:
+        SHELF.keep(key, found.pixels, {"broken": {str(index): broken[index] for index in sorted(broken)}})
+    return found
+
+
+def _without(images: ImageSet, pixels: NDArray[np.uint8], broken: dict[int, str], *, is_known: bool = False) -> Decoded:
+    """Returns the pictures that could be decoded; of those known from earlier, `pixels` holds no others."""
     if not broken:
-        return Decoded(images, pixels, {})
+        return Decoded(images, pixels, {}, is_known)
     kept = np.setdiff1d(np.arange(len(images)), list(broken))
     if len(kept) == 0:
         first = min(broken)
@@ -87,7 +122,25 @@ def decode_all(
             received=f"{images.keys[first]}: {broken[first]}",
         )
     reasons = {str(images.keys[index]): broken[index] for index in sorted(broken)}
-    return Decoded(images.subset(kept), _compact(pixels, kept), reasons)
+    return Decoded(images.subset(kept), pixels if is_known else _compact(pixels, kept), reasons, is_known)
+
+
+def _key(images: ImageSet, preprocessing: Preprocessing) -> str | None:
+    """Returns 64 hexadecimal digits made of all that the pixels depend on; None for what is in pixels already."""
+    if isinstance(images.sources, np.ndarray):
+        return None
+    digest = hashlib.sha256(f"{FORMAT} {PIL.__version__} {to_json(preprocessing)} {len(images)}".encode())
+    if isinstance(images.sources, Encoded):
+        for piece in images.sources.pieces():
+            digest.update(piece)
+        return digest.hexdigest()
+    for path in images.sources:
+        try:
+            about = path.stat()
+        except OSError:  # gone since it was listed: decoding will say so
+            return None
+        digest.update(f"\0{about.st_size}\0{about.st_mtime_ns}\n".encode() + os.fsencode(path.absolute()))
+    return digest.hexdigest()
 
 
 def _chunks(total: int) -> Iterator[range]:
