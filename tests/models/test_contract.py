@@ -30,7 +30,18 @@ are, but not by `make test`."""
 
 LIGHT = {
     "tensorflow": tuple(ARCHITECTURES),
-    "torch": ("mlp", "lenet", "cnn-small", "cnn", "alexnet", "vgg-small", "googlenet", "resnet20", "mobilenet"),
+    "torch": (
+        "mlp",
+        "lenet",
+        "cnn-small",
+        "cnn",
+        "cnn-fast",
+        "alexnet",
+        "vgg-small",
+        "googlenet",
+        "resnet20",
+        "mobilenet",
+    ),
     "jax": ("mlp", "lenet", "cnn-small", "cnn", "resnet20"),
 }
 """Backend → rows that `make test` holds against the contract there: a few seconds each. JAX crawls where it is not

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from striate.errors import UnknownNameError
+from striate.models.airbench import AIRBENCH
 from striate.models.alexnet import ALEXNET
 from striate.models.applications import (
     EFFICIENTNET_V2_B0,
@@ -15,7 +16,7 @@ from striate.models.applications import (
     XCEPTION,
 )
 from striate.models.architecture import Architecture
-from striate.models.cnn import CNN, CNN_SMALL
+from striate.models.cnn import CNN, CNN_FAST, CNN_SMALL
 from striate.models.convnext import CONVNEXT_TINY
 from striate.models.densenet import DENSENET121
 from striate.models.googlenet import GOOGLENET
@@ -28,10 +29,10 @@ from striate.models.resnet_cifar import RESNET20, RESNET32, RESNET56
 from striate.models.vgg import VGG11, VGG13, VGG16, VGG19, VGG_SMALL
 
 _ROWS = (
-    *(MLP, LENET, CNN_SMALL, CNN),
+    *(MLP, LENET, CNN_SMALL, CNN, CNN_FAST),
     *(ALEXNET, VGG11, VGG13, VGG16, VGG19, VGG_SMALL, GOOGLENET, INCEPTION_V3),
     *(RESNET18, RESNET34, RESNET50, RESNET101, RESNET20, RESNET32, RESNET56),
-    *(DENSENET121, MOBILENET, CONVNEXT_TINY),
+    *(DENSENET121, MOBILENET, CONVNEXT_TINY, AIRBENCH),
     *(RESNET50_V2, XCEPTION, MOBILENET_V2, MOBILENET_V2_035, MOBILENET_V3_SMALL, MOBILENET_V3_LARGE),
     *(EFFICIENTNET_V2_B0, EFFICIENTNET_V2_S),
 )

@@ -55,7 +55,24 @@ divided by ten twice, pictures mirrored and shifted by up to four pixels. The de
 takes it off the weights themselves, not off the gradient, which momentum 0.9 would multiply by ten. The momentum is
 Nesterov's. On two cores an epoch of 50,000 pictures takes about a minute, so shorten it: --epochs 20."""
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (DEFAULT, CLASSIC, RESNET_CIFAR)}
+FAST_DIGITS = Recipe(
+    name="fast-digits",
+    architecture="cnn-fast",
+    pretrained="none",
+    epochs=2,
+    batch=250,
+    optimizer="adamw",
+    learning_rate=6e-3,
+    schedule="cosine",
+    warmup=0.25,
+    weight_decay=0.01,
+    label_smoothing=0.1,
+    dropout=0.0,
+    augment="shift=0.036,border=black",
+    keep="last",
+)
+
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (DEFAULT, CLASSIC, RESNET_CIFAR, FAST_DIGITS)}
 
 
 def recipe_named(recipe: str | Path | Recipe) -> Recipe:

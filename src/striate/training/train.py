@@ -27,6 +27,7 @@ from striate.training.plan import preprocessing_of
 from striate.training.precision import fastest
 from striate.training.recipe import Recipe
 from striate.training.transfer import GROUPS, VALIDATION_BATCH, fine_tune, groups_of, learn_head, rest, seen_by, thaw
+from striate.training.whitening import whiten
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +83,7 @@ def fit(
     model = plain
     if recipe.precision != "float32" and not is_resting:
         model = _begun(network, train.pixels.shape[1:], len(classes), recipe, recipe.precision, progress)
+    whiten(model, train.pixels, recipe.seed)
     batches = Batches(
         train.pixels,
         train.images.labels,

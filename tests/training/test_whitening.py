@@ -1,0 +1,84 @@
+"""A whitened first convolution: what comes out of it is spread evenly and does not hang together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from striate.backend import keras, set_seed
+from striate.models.architecture import build
+from striate.models.architectures import ARCHITECTURES
+from striate.training import whitening
+from striate.training.plan import plan
+from striate.training.recipe import Recipe
+from striate.training.train import fit
+from striate.training.whitening import whiten
+
+pytestmark = pytest.mark.backend
+
+
+def _pictures(count, side, channels):
+    """Smooth random pictures: neighbouring pixels resemble each other, as real ones do."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 1, (count, side + 4, side + 4, channels))
+    smooth = sum(noise[:, y : y + side, x : x + side] for y in range(5) for x in range(5))
+    return np.clip(100 + 12 * smooth, 0, 255).astype(np.uint8)
+
+
+def _responses(model, pixels):
+    inner = keras.Model(model.input, model.get_layer("whiten").output)
+    maps = np.asarray(inner.predict_on_batch(pixels), np.float64)
+    return maps.reshape(-1, maps.shape[-1])
+
+
+@pytest.mark.parametrize(("side", "channels"), [(16, 3), (28, 1), (48, 3)])
+def test_responses_are_white_and_come_in_opposite_pairs(side, channels):
+    set_seed(0)
+    model, pixels = build(ARCHITECTURES["airbench"], (side, side, channels), 3), _pictures(64, side, channels)
+    before = _responses(model, pixels)
+    whiten(model, pixels, seed=0)
+    found = _responses(model, pixels)
+    half = found.shape[1] // 2
+    np.testing.assert_allclose(found[:, half:], -found[:, :half], atol=1e-3)
+    covariance = np.cov(found[:, :half], rowvar=False)
+    off = covariance - np.diag(np.diag(covariance))
+    assert np.abs(off).max() < 0.1 < np.abs(np.corrcoef(before, rowvar=False) - np.eye(2 * half)).max()
+    assert 0.3 < np.diag(covariance).min() <= np.diag(covariance).max() < 1.15
+    assert np.abs(found.mean(axis=0)).max() < 0.1
+
+
+def test_it_follows_from_the_pictures_and_the_seed_alone(monkeypatch):
+    monkeypatch.setattr(whitening, "PICTURES", 10)
+    pixels, kernels = _pictures(40, 12, 3), []
+    for seed in (0, 0, 1):
+        model = build(ARCHITECTURES["airbench"], (12, 12, 3), 3)
+        whiten(model, pixels, seed)
+        kernels.append(model.get_layer("whiten").get_weights()[0])
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    assert np.abs(kernels[0] - kernels[2]).max() > 1e-3
+
+
+def test_a_network_without_such_a_layer_is_left_alone():
+    model = build(ARCHITECTURES["cnn"], (12, 12, 3), 3)
+    before = model.get_weights()
+    whiten(model, _pictures(4, 12, 3), seed=0)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert all(layer.trainable for layer in model.layers)
+
+
+def test_pictures_all_alike_give_finite_filters():
+    model = build(ARCHITECTURES["airbench"], (12, 12, 3), 3)
+    whiten(model, np.full((3, 12, 12, 3), 7, np.uint8), seed=0)
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_it_rests_through_the_training_and_is_in_the_classifier(digits, precision):
+    settings = {"architecture": "airbench", "epochs": 1, "batch": 64, "augment": "none", "precision": precision}
+    trained = fit(*digits, plan(Recipe(**settings), digits[0].images))
+    expected = build(ARCHITECTURES["airbench"], digits[0].pixels.shape[1:], 10)
+    whiten(expected, digits[0].pixels, seed=0)
+    kernel, bias = trained.classifier.model.get_layer("whiten").get_weights()
+    np.testing.assert_array_equal(kernel, expected.get_layer("whiten").get_weights()[0])
+    np.testing.assert_array_equal(bias, expected.get_layer("whiten").get_weights()[1])
