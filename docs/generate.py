@@ -1,4 +1,5 @@
-"""Writes what comes from the code: docs/cli.md and src/striate/models/figures.json.
+"""Writes what comes from the code and from measurements: docs/cli.md, docs/performance.md and
+src/striate/models/figures.json.
 
 `--check` writes nothing and says what is out of date.
 """
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 
 import click
+from performance import page
 
 from striate.cli import COMMANDS
 from striate.models.architecture import Architecture, fits, outline, smallest_side
@@ -50,7 +52,8 @@ def _smallest(row: Architecture, before: int | None) -> int:
     return smallest_side(row, channels)
 
 
-TARGETS = {Path(__file__).parent / "cli.md": reference, FIGURES: all_figures}
+DOCS = Path(__file__).parent
+TARGETS = {DOCS / "cli.md": reference, DOCS / "performance.md": page, FIGURES: all_figures}
 """File → what it should hold."""
 
 
