@@ -75,8 +75,8 @@ def _cats_dogs(found: dict[str, Any]) -> list[str]:
         "",
         *_table(("", "test accuracy", "whole command, s"), rows),
         "",
-        f"From shell to report it takes {ratio['median']:.2f} [{min(ratio['all']):.2f}, {max(ratio['all']):.2f}] of the",
-        f"tutorial's time. n = {found['striate']['accuracy']['n']:,} test pictures.",
+        f"From shell to report it takes {ratio['median']:.2f} [{min(ratio['all']):.2f}, {max(ratio['all']):.2f}] of",
+        f"the tutorial's time. n = {found['striate']['accuracy']['n']:,} test pictures.",
         "",
         "    python benchmarks/cats_dogs.py FOLDER WEIGHTS",
     ]

@@ -111,12 +111,12 @@ class Classifier:
             DataError: a folder or glob without a file, or an array of another shape or type.
         """
         names, sources, several = listed(pictures)
-        found = Predictions(self.stream(sources, names, progress=progress))
         if several:
-            return found
-        if found[0].error is not None:
-            raise PictureError(f"{names[0]}: {found[0].error}")
-        return found[0]
+            return Predictions(self.stream(sources, names, progress=progress))
+        pixels = self._decoded(sources[0])
+        if isinstance(pixels, str):
+            raise PictureError(f"{names[0]}: {pixels}")
+        return self._prediction(names[0], self.probabilities(pixels[None])[0])
 
     def stream(
         self, sources: Sequence[Picture], names: Sequence[str], *, progress: Progress = SILENT
