@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,40 +96,19 @@ def _fine_tuning(found: dict[str, Any]) -> list[str]:
     ]
 
 
-def _step_efficiency(found: dict[str, Any]) -> list[str]:
+def _comparison(
+    found: dict[str, Any], *, title: str, about: Sequence[str], peer: tuple[str, str], ratio: tuple[str, str], form: str
+) -> list[str]:
+    """Returns networks' pictures a second on two sides; `peer` and `ratio` are names in the JSON and for people."""
+    rows = []
+    for name, one in found["results"].items():
+        speeds, times = one["images_per_second"], one[ratio[0]]
+        spread = f"{form.format(times['median'])} [{form.format(times['min'])}, {form.format(times['max'])}]"
+        rows.append((name, f"{speeds[peer[0]]:,}", f"{speeds['striate']:,}", spread))
     return [
-        "## A training step beside a hand-written loop",
-        "",
-        "Pictures a second of a whole `fit` (history, progress, metrics, a polite stop), and of a whole epoch as one",
-        "TensorFlow graph that has none of that. Keras' own batch-norm in the latter; 100 % is the loop.",
-        "",
-        *_table(("", "loop", "Striate", "reached"), _compared(found, "handwritten", "reached", "{:.0%}")),
-        "",
-        "    python benchmarks/step_efficiency.py",
-    ]
-
-
-def _step_overhead(found: dict[str, Any]) -> list[str]:
-    return [
-        "## A training step beside a bare `model.fit`",
-        "",
-        "The same network and pictures by Keras' `fit` on arrays, as a tutorial writes it, in float32.",
-        "",
-        *_table(("", "bare fit", "Striate", "time per picture, of bare fit's"), _compared(found, "bare", "cost_ratio")),
-        "",
-        "    python benchmarks/step_overhead.py",
-    ]
-
-
-def _pytorch(found: dict[str, Any]) -> list[str]:
-    return [
-        "## A training step beside PyTorch",
-        "",
-        "Pictures a second, each side in its best precision; PyTorch channels last, a bare loop.",
-        "",
-        *_table(("", "PyTorch", "Striate", "times as fast"), _compared(found, "pytorch", "times_as_fast")),
-        "",
-        "    python benchmarks/pytorch.py",
+        *(f"## {title}", "", *about, ""),
+        *_table(("", peer[1], "Striate", ratio[1]), rows),
+        *("", f"    python benchmarks/{found['benchmark']}.py"),
     ]
 
 
@@ -148,21 +128,36 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "digits": _digits,
     "cats_dogs": _cats_dogs,
     "fine_tuning": _fine_tuning,
-    "step_efficiency": _step_efficiency,
-    "step_overhead": _step_overhead,
-    "pytorch": _pytorch,
+    "step_efficiency": partial(
+        _comparison,
+        title="A training step beside a hand-written loop",
+        about=(
+            "Pictures a second of a whole `fit` (history, progress, metrics, a polite stop), and of a whole epoch as one",
+            "TensorFlow graph that has none of that, with Keras' own batch-norm.",
+        ),
+        peer=("handwritten", "loop"),
+        ratio=("reached", "reached"),
+        form="{:.0%}",
+    ),
+    "step_overhead": partial(
+        _comparison,
+        title="A training step beside a bare `model.fit`",
+        about=("The same network and pictures by Keras' `fit` on arrays, as a tutorial writes it, in float32.",),
+        peer=("bare", "bare fit"),
+        ratio=("cost_ratio", "time per picture, of bare fit's"),
+        form="{:.2f}",
+    ),
+    "pytorch": partial(
+        _comparison,
+        title="A training step beside PyTorch",
+        about=("Pictures a second, each side in its best precision; PyTorch channels last, a bare loop.",),
+        peer=("pytorch", "PyTorch"),
+        ratio=("times_as_fast", "times as fast"),
+        form="{:.2f}",
+    ),
     "start_up": _start_up,
 }
 """Name of a result → how it is shown."""
-
-
-def _compared(found: dict[str, Any], peer: str, ratio: str, form: str = "{:.2f}") -> Rows:
-    rows = []
-    for name, one in found["results"].items():
-        speeds, times = one["images_per_second"], one[ratio]
-        spread = f"{form.format(times['median'])} [{form.format(times['min'])}, {form.format(times['max'])}]"
-        rows.append((name, f"{speeds[peer]:,}", f"{speeds['striate']:,}", spread))
-    return rows
 
 
 def _table(header: Sequence[str], rows: Rows) -> list[str]:
