@@ -132,8 +132,8 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
         _comparison,
         title="A training step beside a hand-written loop",
         about=(
-            "Pictures a second of a whole `fit` (history, progress, metrics, a polite stop), and of a whole epoch as one",
-            "TensorFlow graph that has none of that, with Keras' own batch-norm.",
+            "Pictures a second of a whole `fit` (history, progress, metrics, a polite stop), and of a whole epoch as",
+            "one TensorFlow graph that has none of that, with Keras' own batch-norm.",
         ),
         peer=("handwritten", "loop"),
         ratio=("reached", "reached"),
