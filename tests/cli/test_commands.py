@@ -195,7 +195,9 @@ def test_lists_show_what_there_is(home: Path) -> None:
     assert {"digits", "mnist", "fashion_mnist", "cifar10", "cifar100"} == {
         row["name"] for row in json.loads(striate("datasets", "--json", folder=home).stdout)
     }
-    assert set(json.loads(striate("recipes", "--json", folder=home).stdout)) == {"default", "classic", "resnet-cifar"}
+    assert set(json.loads(striate("recipes", "--json", folder=home).stdout)) == {
+        *("default", "classic", "resnet-cifar", "fast-digits")
+    }
     (first, *_) = json.loads(striate("runs", "--json", folder=home).stdout)
     assert Path(first["run"]).name == "stripes" and first["state"] == "finished"
     for verb in ("models", "datasets", "recipes", "runs"):

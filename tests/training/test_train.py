@@ -28,7 +28,7 @@ pytestmark = [
 
 
 def _recipe(digits, **settings):
-    settings = {"architecture": "mlp", "epochs": 3, "batch": 64, "seed": 5} | settings
+    settings = {"architecture": "mlp", "epochs": 3, "batch": 64, "seed": 5, "precision": "float32"} | settings
     return plan(Recipe(**settings), digits[0].images)
 
 
