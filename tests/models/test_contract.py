@@ -154,9 +154,13 @@ def test_a_network_survives_the_disk_with_equal_output(row, network, tmp_path):
 def test_dropout_is_there_when_asked_for_and_works_while_training(row, network, half):
     assert len(_kinds(network, "Dropout")) > len(_kinds(half, "Dropout")), "none is added"
     assert max(layer.rate for layer in _kinds(network, "Dropout")) == 0.3
-    pixels = _pictures(network.input_shape[1:])
+    pixels, before = _pictures(network.input_shape[1:]), network.get_weights()
+    for layer in _kinds(network, "DepthwiseConv2D"):
+        if layer.name.endswith("_scale"):  # ConvNeXt's branches begin at a millionth: nobody would miss one
+            layer.set_weights([np.ones_like(weight) for weight in layer.get_weights()])
     one, two = (_answers(network, pixels, training=True) for _ in range(2))
-    assert not np.allclose(one, two), "dropout does nothing while training"
+    network.set_weights(before)
+    assert not np.allclose(one, two, rtol=1e-3), "dropout does nothing while training"
 
 
 @pytest.mark.backend
