@@ -97,3 +97,18 @@ def test_a_large_batch_is_compiled_once_as_long_as_the_weights_stay(model, monke
     model.get_layer("logits").set_weights([np.zeros_like(one) for one in model.get_layer("logits").get_weights()])
     answers(pixels)
     assert len(made) == 2
+
+
+def test_a_model_that_is_no_graph_of_layers_is_taken_as_it_is():
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.flat, self.dense = keras.layers.Flatten(), keras.layers.Dense(3)
+
+        def call(self, pictures):
+            return self.dense(self.flat(keras.ops.cast(pictures, "float32")))
+
+    model, pixels = Own(), np.resize(PIXELS, (MANY, *PIXELS.shape[1:]))
+    expected = model.predict_on_batch(pixels)
+    np.testing.assert_allclose(forward(model)(pixels), expected, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(Answers(model)(pixels), expected, rtol=1e-4, atol=1e-3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -26,10 +27,11 @@ def forward(model: Any, policy: str = "float32") -> Forward:
     A batch of another size than before is compiled anew.
 
     Args:
-        model: functional.
+        model: any; one that is no graph of layers (a subclass with a `call` of its own) is taken as it is.
         policy: `float32`, or `bfloat16` to trade four of seven digits for speed.
     """
-    lean = folded(model, policy)
+    is_graph = isinstance(model, keras.Sequential) or type(model).__name__ == "Functional"
+    lean = folded(model, policy) if is_graph else model
     if CHOICE.name != "tensorflow":
         return _direct(lean)
     import tensorflow as tf
@@ -41,7 +43,7 @@ def forward(model: Any, policy: str = "float32") -> Forward:
 
     @tf.function(autograph=False, reduce_retracing=False)  # type: ignore[untyped-decorator]
     def run(pictures: Any) -> Any:
-        return tf.cast(lean.stateless_call(trainable, fixed, pictures, training=False)[0], tf.float32)
+        return tf.cast(lean.stateless_call(trainable, fixed, pictures, **_at_rest(lean))[0], tf.float32)
 
     return lambda pictures: np.asarray(run(tf.constant(pictures)))
 
@@ -78,7 +80,7 @@ def _direct(model: Any) -> Forward:
 
         @tf.function(autograph=False, reduce_retracing=False)  # type: ignore[untyped-decorator]
         def run(pictures: Any) -> Any:
-            return model(pictures, training=False)
+            return model(pictures, **_at_rest(model))
 
         return lambda pictures: np.asarray(run(tf.constant(pictures)))
     if CHOICE.name == "torch":
@@ -86,11 +88,16 @@ def _direct(model: Any) -> Forward:
 
         def answer(pictures: NDArray[Any]) -> NDArray[Any]:
             with torch.inference_mode():
-                found: NDArray[Any] = keras.ops.convert_to_numpy(model(pictures, training=False).float())
+                found: NDArray[Any] = keras.ops.convert_to_numpy(model(pictures, **_at_rest(model)).float())
             return found
 
         return answer
     return lambda pictures: np.asarray(model.predict_on_batch(pictures), np.float32)
+
+
+def _at_rest(model: Any) -> dict[str, bool]:
+    """Returns the argument that says so, if the model takes it: a user's own need not."""
+    return {"training": False} if "training" in inspect.signature(model.call).parameters else {}
 
 
 def _digest(model: Any) -> bytes:

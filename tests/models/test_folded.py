@@ -102,3 +102,22 @@ def test_the_network_itself_stays_as_it_was():
     assert model.get_config() == config
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_a_network_that_was_compiled_with_an_optimizer_of_ones_own_is_no_harder():
+    class Own(keras.optimizers.SGD):
+        pass
+
+    model = _unsettled(build(ARCHITECTURES["vgg-small"], (8, 8, 1), 3))
+    model.compile(Own(0.1), keras.losses.CategoricalCrossentropy(from_logits=True))
+    new = folded(model)
+    assert not new.compiled
+    _compare(model, new)
+
+
+def test_a_sequential_network_is_a_graph_too():
+    x = [layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU(), layers.GlobalAveragePooling2D()]
+    model = _unsettled(keras.Sequential([keras.Input((8, 8, 3)), *x, layers.Dense(3)]))
+    new = folded(model)
+    assert _norms(new) == 0
+    _compare(model, new)

@@ -21,10 +21,13 @@ def folded(model: Any, policy: str = "float32") -> Any:
     """Returns a new network that answers as this one does when it does not train, to rounding.
 
     Args:
-        model: functional; its weights are read now. A network within it is taken as it is.
+        model: a graph of layers, functional or sequential; its weights are read now. A network within it is taken as
+            it is.
         policy: dtype policy of the new one, `float32` or `bfloat16`.
     """
     keras, layers = keras_layers()
+    ends = [one[0] if len(one) == 1 else one for one in (model.inputs, model.outputs)]
+    model = keras.Model(*ends)  # the graph alone: a clone would be compiled as the original is
     norms = _foldable(model)
     convolutions = {convolution: norm for norm, convolution in norms.items()}
 
