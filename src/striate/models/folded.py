@@ -35,7 +35,7 @@ def folded(model: Any, policy: str = "float32") -> Any:
         if layer.name in norms:
             return layers.Identity(name=layer.name, dtype=policy)
         config = layer.get_config()
-        if hasattr(layer, "layers"):  # whose layers have policies of their own
+        if hasattr(layer, "layers") or not isinstance(layer, layers.Layer):  # whose policies are their layers', or none
             return type(layer).from_config(config)
         config["dtype"] = policy
         if layer.name in convolutions:
