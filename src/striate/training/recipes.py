@@ -72,6 +72,10 @@ FAST_DIGITS = Recipe(
     augment="shift=0.036,border=black",
     keep="last",
 )
+"""Digits in seconds: pictures moved by up to a pixel, one steep rise and fall of the rate (Smith and Topin 2019),
+batch-norm that forgets fast. MNIST's test pictures, mean and deviation of three seeds on two cores (AMD EPYC,
+AVX-512, bfloat16): one epoch 98.89 ± 0.06 % in 3.7 s, compiling included; 14 epochs 99.53 ± 0.01 % in 28 s, where
+the tutorial's ten epochs reach 98.92 ± 0.10 % in 43 s."""
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (DEFAULT, CLASSIC, RESNET_CIFAR, FAST_DIGITS)}
 
