@@ -33,7 +33,12 @@ def striate(data: Path, seed: int, epochs: int, scratch: str) -> dict[str, float
     command += ["--epochs", str(epochs), "--seed", str(seed), "--runs", scratch, "--json"]
     seconds, said = timed(command, {"XDG_CACHE_HOME": scratch})
     run = json.loads((Path(said["run"]) / "run.json").read_text())
-    return {"command": seconds, "training": run["seconds"]["training"], "accuracy": said["test"]["accuracy"]}
+    return {
+        "command": seconds,
+        "training": run["seconds"]["training"],
+        "accuracy": said["test"]["accuracy"],
+        "n": said["test"]["n"],
+    }
 
 
 def tutorial(data: Path, goal: float) -> dict[str, Any]:
@@ -94,7 +99,7 @@ def main() -> None:
             "whole command": statistics.median(one["tutorial"]["command"] / one["short"]["command"] for one in rounds),
         },
         "rounds": rounds,
-        "n": 10_000,
+        "n": rounds[0]["short"]["n"],
         "machine": machine(),
         "versions": versions(),
     }

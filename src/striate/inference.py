@@ -67,7 +67,7 @@ class Answers:
         """Returns (n, classes) for n pictures (n, h, w, c)."""
         if len(pictures) < MANY or CHOICE.name != "tensorflow":
             return self._small(pictures)
-        weights = _digest(self.model)
+        weights = hash_weights(self.model, hashlib.blake2b())
         if self._large is None or weights != self._weights:
             self._large, self._weights = forward(self.model), weights
         return self._large(pictures)
@@ -100,8 +100,9 @@ def _at_rest(model: Any) -> dict[str, bool]:
     return {"training": False} if "training" in inspect.signature(model.call).parameters else {}
 
 
-def _digest(model: Any) -> bytes:
-    digest = hashlib.blake2b()
+def hash_weights(model: Any, digest: Any) -> bytes:
+    """Adds the model's weights, as they are now, to a hash of hashlib's, and returns its value."""
     for variable in model.weights:
         digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable.value)).data)
-    return digest.digest()
+    value: bytes = digest.digest()
+    return value

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.backend import CHOICE, keras
-from striate.inference import forward
+from striate.inference import forward, hash_weights
 from striate.kept import Shelf
 from striate.progress import Progress
 
@@ -51,8 +51,7 @@ def _key(extractor: Any, pixels: NDArray[np.uint8], policy: str) -> str:
     layers = [(type(layer).__name__, {**layer.get_config(), "name": None}) for layer in extractor.layers]
     described = json.dumps(layers, default=str, sort_keys=True)
     digest = hashlib.sha256(f"{keras.__version__} {CHOICE.name} {policy} {pixels.shape} {described}".encode())
-    for variable in extractor.weights:
-        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable.value)).data)
+    hash_weights(extractor, digest)
     for start in range(0, len(pixels), 1024):
         digest.update(np.ascontiguousarray(pixels[start : start + 1024]).data)
     return digest.hexdigest()
