@@ -159,7 +159,7 @@ def _of(layers):
 
 @compiles_long
 def test_stages_thaw_from_above_and_batch_norm_rests_throughout(parts, planned, weights, monkeypatch):
-    recipe = planned(fine_tune=3, fine_tune_rate=1e-2, optimizer="sgd", epochs=1, keep="last", dropout=0.2)
+    recipe = planned(fine_tune=3, fine_tune_rate=1e-2, optimizer="adam", epochs=1, keep="last", dropout=0.2)
     stages, trained = _stages(parts, recipe, monkeypatch)
     model = trained.classifier.model
     groups = [_of(layers) for layers in groups_of(model)]
