@@ -87,14 +87,17 @@ class Loop:
 
 
 def compiled(model: Any, optimizer: Any, label_smoothing: float, steps: int) -> None:
-    """Makes the model ready to learn from `steps` batches an epoch."""
+    """Makes the model ready to learn from `steps` batches an epoch. All variables are made here: for one that is made
+    while a step is traced, TensorFlow traces the step again.
+    """
     model.compile(
         optimizer=optimizer,
         loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing),
-        metrics=["accuracy"],
+        metrics=[keras.metrics.CategoricalAccuracy("accuracy")],
         steps_per_execution=steps_per_execution(steps),
         jit_compile="auto" if keras.backend.backend() == "jax" else False,
     )
+    model.optimizer.build(model.trainable_variables)
 
 
 def steps_per_execution(steps: int) -> int:
