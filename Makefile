@@ -47,18 +47,8 @@ format: $(VENV)/dev.stamp  ## format and repair what can be repaired
 docs: $(VENV)/dev.stamp  ## write the generated documents anew
 	$(BIN)/python docs/generate.py
 
-bench: $(VENV)/dev.stamp  ## the benchmarks, JSON beside them
-	$(BIN)/python benchmarks/step_overhead.py > benchmarks/results/step_overhead.json
-	$(BIN)/python benchmarks/step_efficiency.py > benchmarks/results/step_efficiency.json
-	$(BIN)/python benchmarks/pytorch.py > benchmarks/results/pytorch.json
-	$(BIN)/python benchmarks/start_up.py > benchmarks/results/start_up.json
-	[ -z "$$STRIATE_TEST_DATA" ] || $(BIN)/python benchmarks/digits.py $$STRIATE_TEST_DATA > benchmarks/results/digits.json
-	@[ -n "$$STRIATE_TEST_DATA" ] || echo "Left out: digits, cats and dogs, since STRIATE_TEST_DATA names no folder of data."
-	[ -z "$$STRIATE_TEST_DATA" ] || $(BIN)/python benchmarks/cats_dogs.py $$STRIATE_TEST_DATA/cats_dogs \
-	    $$STRIATE_TEST_DATA/weights/mobilenet_v2_1.0_224_no_top_bnfolded.h5 > benchmarks/results/cats_dogs.json
-	[ -z "$$STRIATE_TEST_DATA" ] || $(BIN)/python benchmarks/fine_tuning.py $$STRIATE_TEST_DATA/cats_dogs \
-	    $$STRIATE_TEST_DATA/weights/mobilenet_v2_0.35_224_no_top.h5 > benchmarks/results/fine_tuning.json
-	$(BIN)/python docs/generate.py
+bench: $(VENV)/dev.stamp  ## every benchmark, JSON beside them (some hours); QUICK=1 for three minutes that leave none
+	$(BIN)/python benchmarks/run.py $(STRIATE_TEST_DATA) $(if $(QUICK),--quick)
 
 contract: $(VENV)/dev.stamp  ## what every network promises, in full on all three backends
 	for backend in tensorflow jax torch; do \

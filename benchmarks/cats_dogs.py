@@ -12,26 +12,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
+from commands import timed
+from evidence import publish
+
 from striate.evaluation.intervals import wilson
-from striate.machine import machine, versions
 
 PEER = Path(__file__).parent / "peers" / "tutorial_cats_dogs.py"
-
-
-def timed(command: list[str], environment: dict[str, str]) -> tuple[float, dict[str, Any]]:
-    """Returns the seconds that a command takes, and the JSON document it prints last."""
-    began = time.perf_counter()
-    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=True)
-    return time.perf_counter() - began, json.loads(done.stdout[done.stdout.index("{") :])
 
 
 def striate(folder: Path, weights: Path) -> dict[str, float]:
@@ -72,16 +64,15 @@ def main() -> None:
         theirs.append(tutorial(options.folder))
         print(json.dumps({"striate": ours[-1], "tutorial": theirs[-1]}), file=sys.stderr, flush=True)
     ratios = [one["seconds"] / other["seconds"] for one, other in zip(ours, theirs, strict=True)]
-    document = {
-        "what": "cats and dogs, shell to report: striate train --pretrained WEIGHTS beside the tutorial's network",
-        "rounds": options.rounds,
-        "striate": {"weights": options.weights.name, **summary(ours)},
-        "tutorial": {"network": "64x64, two convolutions, ImageDataGenerator, 10 epochs", **summary(theirs)},
-        "time_ratio": {"median": statistics.median(ratios), "all": ratios},
-        "machine": machine(),
-        "versions": versions(),
-    }
-    print(json.dumps(document, indent=2))
+    publish(
+        {
+            "what": "cats and dogs, shell to report: striate train --pretrained WEIGHTS beside the tutorial's network",
+            "rounds": options.rounds,
+            "striate": {"weights": options.weights.name, **summary(ours)},
+            "tutorial": {"network": "64x64, two convolutions, ImageDataGenerator, 10 epochs", **summary(theirs)},
+            "time_ratio": {"median": statistics.median(ratios), "all": ratios},
+        }
+    )
 
 
 if __name__ == "__main__":

@@ -17,10 +17,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from cats_dogs import timed
+from commands import timed
+from evidence import publish
 
 from striate.evaluation.compare import compare
-from striate.machine import machine, versions
 from striate.runs import Run
 
 VARIANTS: dict[str, list[str]] = {
@@ -59,23 +59,22 @@ def main() -> None:
                     }
                 )
                 print(json.dumps({name: found[name][-1]}), file=sys.stderr, flush=True)
-    document = {
-        "what": "MobileNetV2 0.35 on cats and dogs: accuracy on the test pictures, and seconds from shell to report",
-        "weights": options.weights.name,
-        "size": options.size,
-        "variants": {
-            name: {
-                "options": " ".join(VARIANTS[name]),
-                "mean_accuracy": statistics.fmean(row["accuracy"] for row in rows),
-                "median_seconds": statistics.median(row["seconds"] for row in rows),
-                "runs": rows,
-            }
-            for name, rows in found.items()
-        },
-        "machine": machine(),
-        "versions": versions(),
-    }
-    print(json.dumps(document, indent=2))
+    publish(
+        {
+            "what": "MobileNetV2 0.35 on cats and dogs: test accuracy, and seconds from shell to report",
+            "weights": options.weights.name,
+            "size": options.size,
+            "variants": {
+                name: {
+                    "options": " ".join(VARIANTS[name]),
+                    "mean_accuracy": statistics.fmean(row["accuracy"] for row in rows),
+                    "median_seconds": statistics.median(row["seconds"] for row in rows),
+                    "runs": rows,
+                }
+                for name, rows in found.items()
+            },
+        }
+    )
 
 
 if __name__ == "__main__":

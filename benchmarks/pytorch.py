@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from evidence import publish, spread
 
 from striate.images.sources.load import load_images
-from striate.machine import machine, versions
 
 BATCHES = {"cnn-small": 128, "cnn": 128, "lenet": 128, "resnet20": 128}
 """Network → pictures per step."""
@@ -84,19 +84,18 @@ def main() -> None:
             "batch": batch,
             "images_per_second": {side: round(statistics.median(values)) for side, values in best.items()},
             "precision": {side: max(found[-1], key=found[-1].__getitem__) for side, found in rates.items()},
-            "times_as_fast": {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)},
+            "times_as_fast": spread(ratios),
         }
         print(json.dumps({name: results[name]}), file=sys.stderr, flush=True)
-    document = {
-        "benchmark": "pytorch",
-        "meaning": "times_as_fast: images per second with Striate / with a hand-written PyTorch loop, each at its best",
-        "rounds": options.rounds,
-        "pictures": options.pictures,
-        "machine": machine(),
-        "versions": versions(),
-        "results": results,
-    }
-    print(json.dumps(document, indent=2))
+    publish(
+        {
+            "benchmark": "pytorch",
+            "meaning": "times_as_fast: images/s with Striate / with a hand-written PyTorch loop, each at its best",
+            "rounds": options.rounds,
+            "pictures": options.pictures,
+            "results": results,
+        }
+    )
 
 
 if __name__ == "__main__":

@@ -16,8 +16,7 @@ import sys
 import tempfile
 import time
 
-from striate.environment import backend_choice, version_of
-from striate.machine import machine
+from evidence import publish, spread
 
 COMMANDS = {
     "python -c pass": ["-c", "pass"],
@@ -32,11 +31,6 @@ def seconds(words: list[str], folder: str) -> float:
     began = time.perf_counter()
     subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, check=True)
     return time.perf_counter() - began
-
-
-def summary(values: list[float]) -> dict[str, float]:
-    """Returns median, least and greatest, seconds."""
-    return {"median": round(statistics.median(values), 4), "min": round(min(values), 4), "max": round(max(values), 4)}
 
 
 def main() -> None:
@@ -58,24 +52,18 @@ def main() -> None:
             trainings.append(time.perf_counter() - began)
             accuracies.append(json.loads(done.stdout)["test"]["accuracy"])
     base = statistics.median(times["python -c pass"])
-    print(
-        json.dumps(
-            {
-                "benchmark": "start_up",
-                "rounds": options.rounds,
-                "seconds": {name: summary(values) for name, values in times.items()},
-                "times_python": {name: round(statistics.median(values) / base, 2) for name, values in times.items()},
-                "striate train digits": {
-                    "n": len(trainings),
-                    "seconds": summary(trainings),
-                    "test_accuracy": [round(value, 4) for value in accuracies],
-                },
-                "versions": {name: version_of(name) for name in ("striate", "keras", "tensorflow", "click", "numpy")},
-                "backend": backend_choice().name,
-                "machine": machine(),
+    publish(
+        {
+            "benchmark": "start_up",
+            "rounds": options.rounds,
+            "seconds": {name: spread(values, 4) for name, values in times.items()},
+            "times_python": {name: round(statistics.median(values) / base, 2) for name, values in times.items()},
+            "striate train digits": {
+                "n": len(trainings),
+                "seconds": spread(trainings, 2),
+                "test_accuracy": [round(value, 4) for value in accuracies],
             },
-            indent=2,
-        )
+        }
     )
 
 

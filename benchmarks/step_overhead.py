@@ -10,13 +10,13 @@ is not counted. What is timed is the training part of the second epoch, without 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from evidence import publish, spread
 
 from striate.backend import keras, set_seed
 from striate.config import replace
@@ -24,7 +24,6 @@ from striate.images.cache import Decoded, decode_all
 from striate.images.pixels import Preprocessing
 from striate.images.sources.load import load_images
 from striate.images.split import split
-from striate.machine import machine
 from striate.models.architecture import build
 from striate.models.architectures import ARCHITECTURES
 from striate.training.optimizers import make_optimizer
@@ -95,26 +94,16 @@ def main() -> None:
         results[name] = {
             "batch": batch,
             "images_per_second": {side: round(statistics.median(values)) for side, values in rates.items()},
-            "cost_ratio": {
-                "median": round(statistics.median(ratios), 3),
-                "min": round(min(ratios), 3),
-                "max": round(max(ratios), 3),
-            },
+            "cost_ratio": spread(ratios),
         }
-    print(
-        json.dumps(
-            {
-                "benchmark": "step_overhead",
-                "meaning": "cost_ratio: time per picture with Striate / with bare fit; below 1 Striate is faster",
-                "rounds": options.rounds,
-                "pictures": options.pictures,
-                "backend": keras.backend.backend(),
-                "keras": keras.__version__,
-                "machine": machine(),
-                "results": results,
-            },
-            indent=2,
-        )
+    publish(
+        {
+            "benchmark": "step_overhead",
+            "meaning": "cost_ratio: time per picture with Striate / with bare fit; below 1 Striate is faster",
+            "rounds": options.rounds,
+            "pictures": options.pictures,
+            "results": results,
+        }
     )
 
 

@@ -8,7 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from goals import goals
+
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
+
+PEAK = "of_the_gemm_peak"
 
 Rows = Sequence[Sequence[str]]
 
@@ -22,39 +26,35 @@ def page() -> str:
         "comparison ran in turns on one machine; figures are medians, with the smallest and the largest in brackets.",
         "These machines are shared and noisy: trust the ratios.",
     ]
+    results = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in sorted(RESULTS.glob("*.json"))}
+    parts += ["", *goals(results)]
     for name, section in SECTIONS.items():
-        file = RESULTS / f"{name}.json"
-        if file.is_file():
-            found = json.loads(file.read_text(encoding="utf-8"))
-            parts += ["", *section(found), "", _where(found)]
+        if name in results:
+            parts += ["", *section(results[name]), "", _where(results[name])]
     return "\n".join(parts) + "\n"
 
 
-def _digits(found: dict[str, Any]) -> list[str]:
-    faster, goal = found["times_as_fast"], found["goal"]
+def _race(found: dict[str, Any]) -> list[str]:
+    """Returns what each side took and reached."""
+    labels = {"peer": found["peer"], **{name: f"`{command}`" for name, command in found["commands"].items()}}
     rows = []
-    for side, label in (("tutorial", "the tutorial's script"), ("short", "fast-digits"), ("long", "fast-digits")):
-        accuracy, seconds = found["accuracy"][side], found["seconds"][side]
-        rows.append(
-            (
-                f"{label}, {found['epochs'][side]} epochs".replace(" 1 epochs", " 1 epoch"),
-                f"{accuracy['mean']:.2%} ± {100 * accuracy['sd']:.2f}",
-                f"{seconds['training']:.1f}",
-                f"{seconds['command']:.1f}",
-            )
-        )
-    passing = sum(one["short"]["accuracy"] >= goal for one in found["rounds"])
-    to_goal = f"{faster['training to the goal']:.1f} times as fast" if faster["training to the goal"] else "not reached"
+    for side, label in labels.items():
+        if side not in found["sides"]:
+            continue
+        accuracy, seconds = (found["sides"][side][figure] for figure in ("accuracy", "seconds"))
+        deviation = "" if accuracy["sd"] is None else f" ± {100 * accuracy['sd']:.2f}"
+        training, command = (seconds[figure]["median"] for figure in ("training", "command"))
+        mean = f"{accuracy['mean']:.2%}{deviation} ({len(accuracy['all'])})"
+        rows.append((label, mean, f"{training:,.1f}", f"{command:,.1f}"))
+    name = next(name for name, work in RACES.items() if work == found["what"])
     return [
-        "## Digits (MNIST)",
+        f"## {found['what']}",
         "",
-        *_table(("", "test accuracy, mean ± sd", "training, s", "whole command, s"), rows),
+        *_table(("", "test accuracy, mean ± sd (seeds)", "training, s", "whole command, s"), rows),
         "",
-        f"To {goal:.1%} of the test pictures, training alone: {to_goal} as the tutorial's script. The whole command,",
-        f"a report included, takes 1/{faster['whole command']:.1f} of the script's. One epoch passed {goal:.1%} with",
-        f"{passing} of {len(found['rounds'])} seeds. n = {found['n']:,} test pictures.",
+        f"n = {found['n']:,} test pictures.",
         "",
-        "    python benchmarks/digits.py DATA",
+        f"    python benchmarks/race.py {name} DATA",
     ]
 
 
@@ -103,12 +103,13 @@ def _comparison(
     """Returns networks' pictures a second on two sides; `peer` and `ratio` are names in the JSON and for people."""
     rows = []
     for name, one in found["results"].items():
-        speeds, times = one["images_per_second"], one[ratio[0]]
-        spread = f"{form.format(times['median'])} [{form.format(times['min'])}, {form.format(times['max'])}]"
-        rows.append((name, f"{speeds[peer[0]]:,}", f"{speeds['striate']:,}", spread))
+        speeds = one["images_per_second"]
+        share = (f"{one[PEAK]:.0%}",) if PEAK in one else ()
+        rows.append((name, f"{speeds[peer[0]]:,}", f"{speeds['striate']:,}", _spread(one[ratio[0]], form), *share))
+    header = ("", peer[1], "Striate", ratio[1], *(("of the GEMM peak",) if "gemm_peak" in found else ()))
     return [
         *(f"## {title}", "", *about, ""),
-        *_table(("", peer[1], "Striate", ratio[1]), rows),
+        *_table(header, rows),
         *("", f"    python benchmarks/{found['benchmark']}.py"),
     ]
 
@@ -125,8 +126,86 @@ def _start_up(found: dict[str, Any]) -> list[str]:
     ]
 
 
+def _answers(found: dict[str, Any]) -> list[str]:
+    one = [
+        (
+            name,
+            *(f"{row['milliseconds'][side]:.2f}" for side in ("keras", "bare", "striate")),
+            _spread(row[BARE], "{:.2f}"),
+        )
+        for name, row in found["one"].items()
+    ]
+    folder = [
+        (
+            name,
+            *(f"{row['images_per_second'][side]:,}" for side in ("decoding", "network", "striate")),
+            _spread(row["reached"], "{:.0%}"),
+            _spread(row["of_both"], "{:.0%}"),
+        )
+        for name, row in found["folder"].items()
+    ]
+    return [
+        "## Prediction",
+        "",
+        "One picture from Python, milliseconds:",
+        "",
+        *_table(("", "Keras' predict", "bare network", "Striate", "times the bare network"), one),
+        "",
+        "A folder of photographs, pictures a second; decoding and network share the cores:",
+        "",
+        *_table(("", "decoding alone", "network alone", "Striate", "of the smaller", "of both in turns"), folder),
+        *("", "    python benchmarks/answers.py DATA"),
+    ]
+
+
+BARE = "times_the_bare_network"
+
+
+def _pipeline(found: dict[str, Any]) -> list[str]:
+    rows = [
+        (side, *(f"{speeds[number]:,}" for number in ("first", "second")))
+        for side, speeds in found["images_per_second"].items()
+    ]
+    return [
+        "## Photographs from a folder, without a network",
+        "",
+        f"{found['pictures']:,} JPEG files to {found['side']}×{found['side']}, pictures a second:",
+        "",
+        *_table(("", "first pass", "second pass"), rows),
+        *("", "    python benchmarks/pipeline.py DATA"),
+    ]
+
+
+def _precision(found: dict[str, Any]) -> list[str]:
+    rows = []
+    for name, one in found["results"].items():
+        low, high = one["difference"]["interval"]
+        points = f"{100 * one['difference']['mean']:+.2f} ({100 * low:+.2f} to {100 * high:+.2f})"
+        accuracies = (f"{one['accuracy'][precision]:.2%}" for precision in ("float32", "mixed_bfloat16"))
+        rows.append((name, *accuracies, points, _spread(one["times_as_fast"], "{:.2f}")))
+    return [
+        "## bfloat16 beside float32",
+        "",
+        f"The same {found['seeds']} seeds in both; the difference in points, with the 95 % interval of its mean.",
+        "",
+        *_table(("", "float32", "bfloat16", "difference", "times as fast"), rows),
+        *("", "    python benchmarks/precision.py DATA"),
+    ]
+
+
+RACES = {
+    "digits": "Digits (MNIST)",
+    "clothes": "Clothes (Fashion-MNIST)",
+    "cats_dogs": "Cats and dogs, without pretrained weights",
+    "cifar10": "CIFAR-10, a lossy copy (JPEG quality 75: not comparable with published figures)",
+}
+"""Name of a race → what its document says it is about."""
+
 SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
-    "digits": _digits,
+    **{f"race_{name}": _race for name in RACES},
+    "precision": _precision,
+    "answers": _answers,
+    "pipeline": _pipeline,
     "cats_dogs": _cats_dogs,
     "fine_tuning": _fine_tuning,
     "step_efficiency": partial(
@@ -159,6 +238,10 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "start_up": _start_up,
 }
 """Name of a result → how it is shown."""
+
+
+def _spread(found: dict[str, float], form: str) -> str:
+    return f"{form.format(found['median'])} [{form.format(found['min'])}, {form.format(found['max'])}]"
 
 
 def _table(header: Sequence[str], rows: Rows) -> list[str]:

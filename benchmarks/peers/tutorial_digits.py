@@ -9,46 +9,14 @@ are looked at after every epoch, as the tutorial does; `seconds` is what the tra
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
-import time
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from keras import Input, Sequential, callbacks, layers, utils
+from clock import Clock
+from idx import pictures
+from keras import Input, Sequential, layers
 
 BATCH = 200
-
-
-def idx(path: Path, header: int) -> Any:
-    """Returns the bytes of an IDX file after its header."""
-    return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8)[header:]
-
-
-def pictures(folder: Path, name: str) -> tuple[Any, Any]:
-    """Returns float32 pictures (n, 28, 28, 1) in 0..1 and one-hot labels."""
-    pixels = idx(folder / f"{name}-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28, 1)
-    return pixels.astype("float32") / 255, utils.to_categorical(idx(folder / f"{name}-labels-idx1-ubyte.gz", 8))
-
-
-class Clock(callbacks.Callback):  # type: ignore[misc]
-    """Adds up the seconds of training, and notes the test accuracy after each epoch."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seconds = 0.0
-        self.epochs: list[dict[str, float]] = []
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.began = time.perf_counter()
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.ended = time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self.seconds += self.ended - self.began
-        self.epochs.append({"seconds": self.seconds, "accuracy": float(logs["val_accuracy"])})
 
 
 def main() -> None:

@@ -196,7 +196,7 @@ def test_lists_show_what_there_is(home: Path) -> None:
         row["name"] for row in json.loads(striate("datasets", "--json", folder=home).stdout)
     }
     assert set(json.loads(striate("recipes", "--json", folder=home).stdout)) == {
-        *("default", "classic", "resnet-cifar", "fast-digits")
+        *("default", "classic", "resnet-cifar", "fast", "fast-digits", "fast-clothes")
     }
     (first, *_) = json.loads(striate("runs", "--json", folder=home).stdout)
     assert Path(first["run"]).name == "stripes" and first["state"] == "finished"

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from striate.config import replace
 from striate.errors import ConfigError, UnknownNameError
-from striate.images.augment import AUTO, CLASSIC, NONE, Augment, resolve
+from striate.images.augment import AUTO, CLASSIC, FAST, NONE, Augment, resolve
 
 HEIGHT, WIDTH = 11, 17
 CASES = settings(deadline=None, max_examples=40)
@@ -23,6 +23,7 @@ augments = st.builds(
     shear=st.floats(0, 60),
     zoom=st.floats(0, 0.9),
     brightness=st.floats(0, 0.9),
+    cutout=st.floats(0, 0.9),
     border=st.sampled_from(("black", "edge", "mirror")),
 )
 stacks = hnp.arrays(
@@ -161,6 +162,19 @@ def test_brightness_multiplies_within_its_range_and_stops_at_white():
     assert Augment(brightness=0.9)(np.full((50, 2, 2, 3), 250, np.uint8), rng()).max() == 255
 
 
+def test_a_hole_is_a_square_in_the_mean_colour_somewhere_in_each_picture():
+    pixels = np.zeros((400, 16, 16, 3), np.uint8)
+    pixels[:, :8] = (200, 100, 40)
+    changed = Augment(cutout=0.25)(pixels, rng())
+    hole = (changed != pixels).any(axis=-1)
+    assert (changed[hole] == (100, 50, 20)).all()
+    for across in (1, 2):
+        sides = hole.any(axis=across).sum(axis=1)
+        assert (sides.min(), sides.max()) == (2, 4)  # at the rim half of it lies outside
+    assert (hole.sum(axis=(1, 2)) == hole.any(axis=1).sum(axis=1) * hole.any(axis=2).sum(axis=1)).all()
+    assert hole.any(axis=0).all()
+
+
 @pytest.mark.parametrize(("border", "value"), [("black", 0), ("edge", 200), ("mirror", 200)])
 def test_the_border_is_what_its_name_says(border: str, value: int):
     found = Augment(shift=0.9, border=border)(np.full((20, 8, 8, 1), 200, np.uint8), rng())
@@ -177,12 +191,15 @@ def test_a_changed_picture_without_black_borders_holds_no_new_extremes():
 def test_automatic_augmentation_never_mirrors_digits():
     assert not AUTO["digits"].flip
     assert AUTO["photos"].flip
+    assert not FAST["digits"].flip
+    assert FAST["photos"].flip
 
 
 @pytest.mark.parametrize("kind", ["digits", "clothes", "photos"])
 def test_words_mean_what_the_tables_say(kind):
     assert resolve("auto", kind) == AUTO[kind]
     assert resolve("classic", kind) == CLASSIC[kind]
+    assert resolve("fast", kind) == FAST[kind]
     assert resolve("none", kind) == NONE
     assert resolve("clothes", kind) == AUTO["clothes"]
     mine = Augment(shift=0.3)

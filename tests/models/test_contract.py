@@ -22,7 +22,7 @@ from striate.models.cost import figures
 from striate.network import load_network, save_network
 
 SIBLINGS = (
-    *("vgg11", "vgg13", "vgg19", "resnet34", "resnet101", "resnet56"),
+    *("vgg11", "vgg13", "vgg19", "resnet34", "resnet101", "resnet56", "airbench"),
     *("resnet50_v2", "mobilenet_v3_large", "efficientnet_v2_s"),
 )
 """Rows that differ from another one by their depth or width alone: held against the contract by `make contract`, as all

@@ -26,6 +26,9 @@ from striate.cli import options
     help="Then let the pretrained layers learn too; 4 epochs without a number.",
 )
 @click.option("--epochs", type=int, help="Passes over the training pictures.")
+@click.option(
+    "--steps-per-epoch", type=int, help="Steps after which an epoch ends; all that the pictures fill, unless told."
+)
 @click.option("--minutes", type=float, help="Plan the epochs so that the training takes about so long.")
 @options.batch
 @options.learning_rate

@@ -36,6 +36,8 @@ class Augment:
         shear: up to this many degrees, each way.
         zoom: by a factor between 1 - zoom and 1 + zoom.
         brightness: times a factor between 1 - brightness and 1 + brightness.
+        cutout: a square with this share of the side, at a random place, in the picture's mean colour (DeVries and
+            Taylor 2017, arXiv:1708.04552).
         border: what appears where the picture has moved away.
     """
 
@@ -45,6 +47,7 @@ class Augment:
     shear: Annotated[float, Field(ge=0, le=60)] = 0.0
     zoom: Share = 0.0
     brightness: Share = 0.0
+    cutout: Share = 0.0
     border: Literal["black", "edge", "mirror"] = "mirror"
 
     @property
@@ -72,6 +75,19 @@ class Augment:
         if self.brightness:
             factors = rng.uniform(1 - self.brightness, 1 + self.brightness, (len(pixels), 1, 1, 1))
             pixels = np.clip(pixels * factors.astype(np.float32), 0, 255).astype(np.uint8)
+        return self._with_holes(pixels, rng) if self.cutout else pixels
+
+    def _with_holes(self, pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        """Returns copies in which a square of each picture shows nothing; at the rim a part of it lies outside."""
+        count, height, width, _ = pixels.shape
+        pixels = pixels.copy()
+        means = pixels[:, ::4, ::4].mean(axis=(1, 2)).astype(np.uint8)  # of a sixteenth: near enough
+        tall, wide = (max(1, round(self.cutout * side)) for side in (height, width))
+        y, x = (
+            rng.integers(-(reach // 2), side - reach // 2, count) for reach, side in ((tall, height), (wide, width))
+        )
+        for picture, mean, top, left in zip(pixels, means, y.tolist(), x.tolist(), strict=True):
+            picture[max(0, top) : top + tall, max(0, left) : left + wide] = mean
         return pixels
 
     def _shifted(self, pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -120,13 +136,21 @@ CLASSIC: dict[Kind, Augment] = {
 """As the tutorials do it: nothing for digits and clothes; shear 0.2 (degrees), zoom 0.2 and flip for photographs."""
 
 
+FAST: dict[Kind, Augment] = {
+    "digits": Augment(shift=0.036, border="black"),
+    "clothes": Augment(flip=True, shift=0.07, border="black"),
+    "photos": Augment(flip=True, shift=0.0625),
+}
+"""The least that helps, a few microseconds a picture: moved by one or two of 28 or 32 pixels, and mirrored."""
+
+
 def resolve(augment: Augment | str, kind: Kind) -> Augment:
     """Returns the augmentation meant by `augment`.
 
     Args:
-        augment: an Augment, `auto`, `classic`, `none`, `digits`, `clothes`, `photos`, or a list such as
+        augment: an Augment, `auto`, `classic`, `fast`, `none`, `digits`, `clothes`, `photos`, or a list such as
             `flip,shift=0.1,rotate=10`.
-        kind: what the pictures show; decides `auto` and `classic`.
+        kind: what the pictures show; decides `auto`, `classic` and `fast`.
 
     Raises:
         ConfigError: not such a word.
@@ -136,6 +160,7 @@ def resolve(augment: Augment | str, kind: Kind) -> Augment:
     fixed: dict[str, Augment] = {
         "auto": AUTO[kind],
         "classic": CLASSIC[kind],
+        "fast": FAST[kind],
         "none": NONE,
         **{str(name): value for name, value in AUTO.items()},
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from striate.errors import UnknownNameError
-from striate.models.airbench import AIRBENCH
+from striate.models.airbench import AIRBENCH, AIRBENCH_HALF
 from striate.models.alexnet import ALEXNET
 from striate.models.applications import (
     EFFICIENTNET_V2_B0,
@@ -32,7 +32,7 @@ _ROWS = (
     *(MLP, LENET, CNN_SMALL, CNN, CNN_FAST),
     *(ALEXNET, VGG11, VGG13, VGG16, VGG19, VGG_SMALL, GOOGLENET, INCEPTION_V3),
     *(RESNET18, RESNET34, RESNET50, RESNET101, RESNET20, RESNET32, RESNET56),
-    *(DENSENET121, MOBILENET, CONVNEXT_TINY, AIRBENCH),
+    *(DENSENET121, MOBILENET, CONVNEXT_TINY, AIRBENCH, AIRBENCH_HALF),
     *(RESNET50_V2, XCEPTION, MOBILENET_V2, MOBILENET_V2_035, MOBILENET_V3_SMALL, MOBILENET_V3_LARGE),
     *(EFFICIENTNET_V2_B0, EFFICIENTNET_V2_S),
 )

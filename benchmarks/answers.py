@@ -1,0 +1,122 @@
+"""Prediction: one picture beside the bare network and Keras' `predict`; a folder beside what its two parts allow.
+
+    python benchmarks/answers.py DATA [--rounds N]
+
+DATA holds cats_dogs/test_set. One picture is an array of the network's own size, answered from Python; its peers are
+the network as a traced TensorFlow function, handed the same array, and Keras' `model.predict`. Of a folder, three
+speeds are taken in turns: decoding all its pictures without a network; the network alone, all its pictures decoded; and
+`classifier.predict` from files to answers. `reached` is its share of the smaller of the two. They share the machine's
+cores, though: where each alone fills them, both together leave 1/(1/decoding + 1/network), and `of_both` is the share
+of that. Networks have random weights; speed does not depend on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from evidence import publish, spread
+
+from striate.backend import set_seed
+from striate.classifier import Classifier
+from striate.images.cache import decode_all
+from striate.images.pixels import Preprocessing
+from striate.images.sources.load import load_images
+from striate.models.architecture import build
+from striate.models.architectures import ARCHITECTURES
+
+ONE = {"cnn-small": (28, 28, 1), "cnn": (28, 28, 1), "resnet20": (32, 32, 3)}
+"""Network → shape of the one picture."""
+
+FOLDER = {"cnn-small": (64, 64, 3), "resnet20": (64, 64, 3), "mobilenet_v2": (128, 128, 3)}
+"""Network → shape to which a folder's pictures are decoded."""
+
+CALLS = {"striate": 100, "bare": 100, "keras": 10}
+"""Whose answers → how many make a round."""
+
+
+def made(name: str, shape: tuple[int, int, int]) -> Classifier:
+    """Returns an untrained classifier of two classes, or ten for grey pictures."""
+    set_seed(0)
+    classes = ("cats", "dogs") if shape[2] == 3 else tuple("0123456789")
+    model = build(ARCHITECTURES[name], shape, len(classes))
+    return Classifier(model, classes, Preprocessing(*shape[:2], 3 if shape[2] == 3 else 1), architecture=name)
+
+
+def one_picture(name: str, shape: tuple[int, int, int], rounds: int) -> dict[str, Any]:
+    """Returns milliseconds an answer."""
+    classifier = made(name, shape)
+    picture = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    network = tf.function(lambda pictures: classifier.model(pictures, training=False))
+    ways: dict[str, Callable[[], Any]] = {
+        "striate": lambda: classifier.predict(picture),
+        "bare": lambda: network(tf.constant(picture[None])).numpy(),
+        "keras": lambda: classifier.model.predict(picture[None], verbose=0),
+    }
+    found: dict[str, list[float]] = {side: [] for side in ways}
+    for number in range(rounds + 1):
+        for side, way in ways.items():
+            began = time.perf_counter()
+            for _ in range(CALLS[side]):
+                way()
+            if number:  # the first round traces
+                found[side].append(1000 * (time.perf_counter() - began) / CALLS[side])
+    ratios = [own / bare for own, bare in zip(found["striate"], found["bare"], strict=True)]
+    return {
+        "milliseconds": {side: round(statistics.median(values), 3) for side, values in found.items()},
+        "times_the_bare_network": spread(ratios),
+    }
+
+
+def folder(name: str, shape: tuple[int, int, int], path: Path, rounds: int) -> dict[str, Any]:
+    """Returns pictures a second."""
+    classifier, images = made(name, shape), load_images(path)
+    files = [images.source(index) for index in range(len(images))]
+    pixels = decode_all(images, classifier.preprocessing).pixels
+    ways: dict[str, Callable[[], Any]] = {
+        "decoding": lambda: decode_all(images, classifier.preprocessing),
+        "network": lambda: classifier.probabilities(pixels),
+        "striate": lambda: list(classifier.predict(files)),
+    }
+    found: dict[str, list[float]] = {side: [] for side in ways}
+    for number in range(rounds + 1):
+        for side, way in ways.items():
+            began = time.perf_counter()
+            way()
+            if number:
+                found[side].append(len(files) / (time.perf_counter() - began))
+    pairs = list(zip(found["decoding"], found["network"], found["striate"], strict=True))
+    return {
+        "pictures": len(files),
+        "images_per_second": {side: round(statistics.median(values)) for side, values in found.items()},
+        "reached": spread([own / min(decoding, network) for decoding, network, own in pairs]),
+        "of_both": spread([own * (1 / decoding + 1 / network) for decoding, network, own in pairs]),
+    }
+
+
+def main() -> None:
+    """Prints one JSON document."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
+    document: dict[str, Any] = {"benchmark": "answers", "rounds": options.rounds, "one": {}, "folder": {}}
+    for name, shape in ONE.items():
+        document["one"][name] = one_picture(name, shape, options.rounds)
+        print(json.dumps({name: document["one"][name]}), file=sys.stderr, flush=True)
+    for name, shape in FOLDER.items():
+        document["folder"][name] = folder(name, shape, options.data / "cats_dogs" / "test_set", options.rounds)
+        print(json.dumps({name: document["folder"][name]}), file=sys.stderr, flush=True)
+    publish(document)
+
+
+if __name__ == "__main__":
+    main()

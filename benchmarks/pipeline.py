@@ -1,0 +1,138 @@
+"""Pictures from a folder to batches, without a network: Striate, Keras' and torchvision's own ways.
+
+    python benchmarks/pipeline.py DATA [--rounds N]
+
+DATA holds cats_dogs/training_set, photographs as JPEG. Every side brings them to 64×64, mirrors every second one at
+random and shuffles. Counted are pictures a second of the first pass and of the second: Striate decodes once, the others
+on every pass. Each measurement is a process of its own, in turns. The files are in the system's cache for all: one pass
+over them is made before. torchvision is left out where it is not installed (it is none of Striate's dependencies).
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from commands import timed
+from evidence import publish, spread
+
+SIDE, BATCH = 64, 64
+
+
+def striate(folder: Path) -> list[float]:
+    """Returns seconds of the first pass, decoding included, and of the second."""
+    from striate.images.augment import Augment
+    from striate.images.batches import Batches
+    from striate.images.cache import decode_all
+    from striate.images.pixels import Preprocessing
+    from striate.images.sources.load import load_images
+    from striate.training.feed import Feed
+
+    began = time.perf_counter()
+    decoded = decode_all(load_images(folder), Preprocessing(SIDE, SIDE, 3))
+    decoding = time.perf_counter() - began
+    batches = Batches(decoded.pixels, decoded.images.labels, 2, BATCH, shuffle_seed=0, augment=Augment(flip=True))
+    feed = Feed(batches)
+
+    def one_pass(epoch: int) -> Iterable[Any]:
+        feed.set_epoch(epoch)
+        data: Iterable[Any] = feed.data
+        return data
+
+    first, second = _passes(one_pass)
+    return [decoding + first, second]
+
+
+def keras(folder: Path) -> list[float]:
+    """Returns seconds of two passes of `image_dataset_from_directory`, prefetched."""
+    import keras as library
+    import tensorflow as tf
+
+    data = library.utils.image_dataset_from_directory(folder, image_size=(SIDE, SIDE), batch_size=BATCH, verbose=False)
+    flip = library.layers.RandomFlip("horizontal")
+    ahead = data.map(lambda x, y: (flip(x, training=True), y), num_parallel_calls=tf.data.AUTOTUNE)
+    ahead = ahead.prefetch(tf.data.AUTOTUNE)
+    return _passes(lambda epoch: ahead)
+
+
+def torchvision(folder: Path) -> list[float]:
+    """Returns seconds of two passes of an `ImageFolder` through a `DataLoader` with two processes."""
+    import torch
+    from torchvision import datasets, transforms
+
+    change = transforms.Compose(
+        [transforms.Resize((SIDE, SIDE)), transforms.RandomHorizontalFlip(), transforms.PILToTensor()]
+    )
+    loader = torch.utils.data.DataLoader(
+        datasets.ImageFolder(str(folder), change), BATCH, shuffle=True, num_workers=2, persistent_workers=True
+    )
+    return _passes(lambda epoch: loader)
+
+
+SIDES: dict[str, Callable[[Path], list[float]]] = {"striate": striate, "keras": keras, "torchvision": torchvision}
+
+
+def _passes(data: Callable[[int], Iterable[Any]]) -> list[float]:
+    seconds = []
+    for epoch in range(2):
+        began = time.perf_counter()
+        for _ in data(epoch):
+            pass
+        seconds.append(time.perf_counter() - began)
+    return seconds
+
+
+def main() -> None:
+    """Prints one JSON document."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--one", choices=SIDES, help="one measurement, as JSON (used inside)")
+    options = parser.parse_args()
+    folder = options.data / "cats_dogs" / "training_set"
+    if options.one:
+        print(json.dumps({"seconds": SIDES[options.one](folder)}))
+        return
+    pictures = sum(len(path.read_bytes()) > 0 for path in folder.rglob("*.jpg"))
+    sides = [side for side in SIDES if side == "striate" or importlib.util.find_spec(side)]
+    found: dict[str, list[list[float]]] = {side: [] for side in sides}
+    for _ in range(options.rounds):
+        for side, rounds in found.items():
+            _, said = timed([sys.executable, __file__, str(options.data), "--one", side], {})
+            rounds.append([pictures / seconds for seconds in said["seconds"]])
+        print(json.dumps({side: rounds[-1] for side, rounds in found.items()}), file=sys.stderr, flush=True)
+    passes = ("first", "second")
+    publish(
+        {
+            "benchmark": "pipeline",
+            "pictures": pictures,
+            "side": SIDE,
+            "images_per_second": {
+                side: {
+                    name: round(statistics.median(one[number] for one in rounds)) for number, name in enumerate(passes)
+                }
+                for side, rounds in found.items()
+            },
+            "times_as_fast": {
+                side: {
+                    name: spread(
+                        [own[number] / other[number] for own, other in zip(found["striate"], rounds, strict=True)]
+                    )
+                    for number, name in enumerate(passes)
+                }
+                for side, rounds in found.items()
+                if side != "striate"
+            },
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Every benchmark, one after the other: benchmarks/results/NAME.json from each, and then docs/performance.md.
+
+    python benchmarks/run.py [DATA] [--only NAME,…]     some hours on two cores
+    python benchmarks/run.py [DATA] --quick             under three minutes: smaller, fewer rounds; leaves no results
+
+DATA is the folder of data that the benchmarks name; those that need it are left out without it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CATS_DOGS = ("DATA/cats_dogs", "DATA/weights/mobilenet_v2_1.0_224_no_top_bnfolded.h5")
+FINE_TUNING = ("DATA/cats_dogs", "DATA/weights/mobilenet_v2_0.35_224_no_top.h5")
+
+FULL: dict[str, tuple[str, ...]] = {
+    "start_up": ("start_up.py",),
+    "step_efficiency": ("step_efficiency.py", "--data-dir", "DATA"),
+    "step_overhead": ("step_overhead.py", "--data-dir", "DATA"),
+    "pytorch": ("pytorch.py", "--data-dir", "DATA"),
+    "answers": ("answers.py", "DATA"),
+    "pipeline": ("pipeline.py", "DATA"),
+    "race_digits": ("race.py", "digits", "DATA"),
+    "race_clothes": ("race.py", "clothes", "DATA"),
+    "race_cats_dogs": ("race.py", "cats_dogs", "DATA"),
+    "race_cifar10": ("race.py", "cifar10", "DATA", "--rounds", "1"),
+    "precision": ("precision.py", "DATA"),
+    "cats_dogs": ("cats_dogs.py", *CATS_DOGS),
+    "fine_tuning": ("fine_tuning.py", *FINE_TUNING),
+}
+"""Name of a result → the script and its arguments."""
+
+QUICK: dict[str, tuple[str, ...]] = {
+    "step_efficiency": ("step_efficiency.py", "--data-dir", "DATA", "--rounds", "1", "--pictures", "4000"),
+    "pytorch": ("pytorch.py", "--data-dir", "DATA", "--rounds", "1", "--pictures", "2560"),
+    "answers": ("answers.py", "DATA", "--rounds", "1"),
+    "race_digits": ("race.py", "digits", "DATA", "--only", "short", "--seeds", "1", "--rounds", "1"),
+}
+"""The same where it is only asked whether something has become slow."""
+
+
+def measure(name: str, words: tuple[str, ...], data: Path | None) -> str:
+    """Returns the JSON document that a benchmark prints; what it says on the way goes to standard error."""
+    command = [sys.executable, str(HERE / words[0]), *(word.replace("DATA", str(data)) for word in words[1:])]
+    began = time.perf_counter()
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    print(f"{name}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+    if done.returncode:
+        sys.exit(f"{name} failed: {' '.join(command)}")
+    return done.stdout[done.stdout.index("{") :]
+
+
+def main() -> None:
+    """Writes the results, or prints them as one JSON document."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", help="names of results, by default all")
+    options = parser.parse_args()
+    chosen = QUICK if options.quick else FULL
+    if options.only:
+        chosen = {name: chosen[name] for name in options.only.split(",")}
+    data = options.data.resolve() if options.data else None
+    if data is None:
+        left_out = [name for name, words in chosen.items() if any("DATA" in word for word in words)]
+        chosen = {name: words for name, words in chosen.items() if name not in left_out}
+        print(f"Left out, since they need a folder of data: {', '.join(left_out)}", file=sys.stderr)
+    results = {}
+    for name, words in chosen.items():
+        results[name] = measure(name, words, data)
+        if not options.quick:
+            (HERE / "results" / f"{name}.json").write_text(results[name], encoding="utf-8")
+    if options.quick:
+        print(json.dumps({name: json.loads(text) for name, text in results.items()}, indent=2))
+    else:
+        subprocess.run([sys.executable, str(HERE.parent / "docs" / "generate.py")], check=True)
+
+
+if __name__ == "__main__":
+    main()

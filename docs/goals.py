@@ -1,0 +1,139 @@
+"""The table of goals at the head of docs/performance.md: what was to be reached, what was, and how to repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+Results = dict[str, dict[str, Any]]
+"""Name of a result → its document."""
+
+Row = tuple[str, str, str, bool]
+"""Work, goal, figures, and whether they reach it."""
+
+
+def goals(results: Results) -> list[str]:
+    """Returns the table as Markdown; a goal whose benchmark left no result is not mentioned."""
+    lines = [
+        "## Goals",
+        "",
+        "| work | goal | measured | reached | command |",
+        "|---|---|---|---|---|",
+    ]
+    for needed, rows, command in GOALS:
+        if needed in results:
+            for work, goal, measured, is_reached in rows(results[needed]):
+                lines.append(f"| {work} | {goal} | {measured} | {'yes' if is_reached else 'no'} | `{command}` |")
+    for work, goal, measured, is_reached in _budgets(results):
+        lines.append(f"| {work} | {goal} | {measured} | {'yes' if is_reached else 'no'} | those of the races |")
+    return lines
+
+
+def _budgets(results: Results) -> Iterator[Row]:
+    """Yields how well `--minutes` was kept, and how long the networks waited for pictures, in all the races."""
+    races = [found for name, found in results.items() if name.startswith("race_")]
+    asked = [
+        (float(command.split("--minutes ")[1].split()[0]) * 60, found["sides"][name]["seconds"]["training"]["range"])
+        for found in races
+        for name, command in found["commands"].items()
+        if "--minutes" in command and name in found["sides"]
+    ]
+    if asked:
+        shares = [seconds / budget for budget, seen in asked for seconds in seen]
+        figures = f"{min(shares):.0%} to {max(shares):.0%} of it"
+        yield ("`--minutes`", "within 10 %", figures, min(shares) >= 0.9 and max(shares) <= 1.1)
+    waits = [one["waiting"] for found in races for row in found["rounds"] for one in row.values() if "waiting" in one]
+    if waits:
+        figures = f"at most {max(waits):.1%} of an epoch"
+        yield ("Waiting for pictures, from the second epoch on", "under 3 %", figures, max(waits) < 0.03)
+
+
+def _digits(found: dict[str, Any]) -> Iterator[Row]:
+    training, command = (found["ratios"]["short"][name] for name in ("training, peer's to the goal", "command"))
+    yield ("MNIST to 98.8 %, training alone", "10 times as fast", f"{training:.1f} times", training >= 10)
+    yield ("MNIST to 98.8 %, whole command", "5 times as fast", f"{command:.1f} times", command >= 5)
+    yield _within("MNIST in the tutorial's time", found, "long", 0.995)
+
+
+def _clothes(found: dict[str, Any]) -> Iterator[Row]:
+    training, accuracy = found["ratios"]["short"]["training"], _mean(found, "short")
+    figures = f"{training:.1f} times, {accuracy:.2%}"
+    is_reached = training >= 6 and accuracy >= found["goal"]
+    yield (
+        "Fashion-MNIST to 92.05 %, training alone",
+        "6 times as fast as the tutorial's 20 epochs",
+        figures,
+        is_reached,
+    )
+    yield _within("Fashion-MNIST in the tutorial's time", found, "long", 0.94)
+
+
+def _cats_dogs(found: dict[str, Any]) -> Iterator[Row]:
+    yield _within("Cats and dogs from scratch, in the tutorial's time", found, "short", 0.85)
+    seconds, accuracy = found["sides"]["long"]["seconds"]["training"]["median"], _mean(found, "long")
+    is_reached = accuracy >= 0.92 and seconds <= 1200
+    yield ("Cats and dogs from scratch", "92 % within 20 minutes", f"{accuracy:.2%} in {_minutes(seconds)}", is_reached)
+
+
+def _cifar10(found: dict[str, Any]) -> Iterator[Row]:
+    seconds, accuracy = found["sides"]["long"]["seconds"]["training"]["median"], _mean(found, "long")
+    figures = f"{accuracy:.2%} in {_minutes(seconds)}"
+    if "peer" in found["sides"]:
+        figures += f"; Keras' ResNet-20 example {_mean(found, 'peer'):.2%} after 15 min"
+    work = "CIFAR-10 (lossy copy) from scratch"
+    yield (work, "90 % within 15 minutes", figures, accuracy >= 0.9 and seconds <= 900)
+
+
+def _within(work: str, found: dict[str, Any], entry: str, goal: float) -> Row:
+    """Returns the row of an accuracy that is to be reached while the peer trains."""
+    accuracy, ratio = _mean(found, entry), found["ratios"][entry]["training"]
+    figures = f"{accuracy:.2%} in {1 / ratio:.2f} of its time"
+    return (work, f"{goal:.1%}", figures, accuracy >= goal and ratio >= 1)
+
+
+def _lowest(work: str, figure: str, goal: float, form: str) -> Callable[[dict[str, Any]], Iterator[Row]]:
+    """Returns the row of a ratio that every network is to reach."""
+
+    def rows(found: dict[str, Any]) -> Iterator[Row]:
+        ratios = {name: one[figure]["median"] for name, one in found["results"].items()}
+        figures = ", ".join(f"{name.replace('mixed_', '')} {form.format(ratio)}" for name, ratio in ratios.items())
+        yield (work, form.format(goal), figures, min(ratios.values()) >= goal)
+
+    return rows
+
+
+def _answers(found: dict[str, Any]) -> Iterator[Row]:
+    times = {name: one["times_the_bare_network"]["median"] for name, one in found["one"].items()}
+    figures = ", ".join(f"{name} {ratio:.2f}" for name, ratio in times.items())
+    yield ("One picture from Python", "at most 2 times the bare network", figures, max(times.values()) <= 2)
+    shares = {name: one["reached"]["median"] for name, one in found["folder"].items()}
+    figures = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+    yield ("A folder", "90 % of min(decoding, network)", figures, min(shares.values()) >= 0.9)
+
+
+def _mean(found: dict[str, Any], side: str) -> float:
+    return float(found["sides"][side]["accuracy"]["mean"])
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.1f} min"
+
+
+GOALS: tuple[tuple[str, Callable[[dict[str, Any]], Iterator[Row]], str], ...] = (
+    ("race_digits", _digits, "python benchmarks/race.py digits DATA"),
+    ("race_clothes", _clothes, "python benchmarks/race.py clothes DATA"),
+    ("race_cats_dogs", _cats_dogs, "python benchmarks/race.py cats_dogs DATA"),
+    ("race_cifar10", _cifar10, "python benchmarks/race.py cifar10 DATA --rounds 1"),
+    (
+        "step_efficiency",
+        _lowest("Training step beside a hand-written loop", "reached", 0.95, "{:.0%}"),
+        "python benchmarks/step_efficiency.py",
+    ),
+    (
+        "pytorch",
+        _lowest("Pictures a second beside PyTorch, best precision each", "times_as_fast", 1.0, "{:.2f}"),
+        "python benchmarks/pytorch.py",
+    ),
+    ("answers", _answers, "python benchmarks/answers.py DATA"),
+)
+"""Result, its rows, and the command that measures it."""
