@@ -13,10 +13,11 @@ import sklearn.metrics
 from PIL import Image
 
 from striate.backend import keras, set_seed
-from striate.classifier import BATCH, FORMAT, Classifier, Prediction, Predictions
+from striate.classifier import BATCH, Classifier, Prediction, Predictions
 from striate.errors import ClassifierError, DataError, PictureError
 from striate.files import sha256
 from striate.images.pixels import Preprocessing, decode
+from striate.manifest import FORMAT
 from striate.models.architecture import build
 from striate.models.architectures import ARCHITECTURES
 

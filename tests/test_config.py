@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from striate.classifier import Manifest
 from striate.config import from_json, plain, replace, to_json
 from striate.errors import ConfigError
 from striate.images.augment import Augment
 from striate.images.pixels import Preprocessing
+from striate.manifest import Manifest
 from striate.training.recipe import Recipe
 
 sides = st.integers(1, 8192)

@@ -14,7 +14,7 @@ FLOORS = {
     **dict.fromkeys(("errors", "config", "files", "progress", "history", "environment", "backend"), 1),
     **dict.fromkeys(("machine", "signals", "drawing", "download", "kept"), 1),
     **dict.fromkeys(("images", "models"), 2),
-    **dict.fromkeys(("network", "inference", "prediction", "classifier"), 3),
+    **dict.fromkeys(("network", "inference", "prediction", "manifest", "classifier"), 3),
     **dict.fromkeys(("training", "evaluation"), 4),
     "runs": 5,
     **dict.fromkeys(("experiment", "doctor"), 6),
@@ -23,7 +23,7 @@ FLOORS = {
 }
 """Module or package directly below striate → its floor."""
 
-NEIGHBOURS = {("classifier", "network"), ("classifier", "prediction"), ("classifier", "inference")}
+NEIGHBOURS = {("classifier", name) for name in ("network", "prediction", "inference", "manifest")}
 """Who may import whom on the same floor, beside the ground floor, whose modules all may."""
 
 

@@ -9,7 +9,6 @@ On disk it is a folder that can be moved anywhere on its own:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,46 +18,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 
-from striate.config import config, from_json
 from striate.environment import version_of
-from striate.errors import ClassifierError, ConfigError, DataError, PictureError
+from striate.errors import ClassifierError, DataError, PictureError
 from striate.files import sha256, write_json
 from striate.images.imageset import Picture
 from striate.images.pixels import Preprocessing
 from striate.images.sources.given import listed
+from striate.manifest import FORMAT, Manifest, read_manifest
 from striate.prediction import Prediction, Predictions
 from striate.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from striate.inference import Answers
 
-FORMAT = 1
-"""Raise it when an older Striate could misread a newer folder; add a migration and a fixture when you do."""
-
 BATCH = 256  # pictures per forward pass
-
-
-@config
-class Manifest:
-    """What classifier.json holds.
-
-    Attributes:
-        format: see FORMAT.
-        architecture: its name, for people; loading does not need it.
-        classes: names in the order of the network's outputs.
-        preprocessing: how pixels become the network's input.
-        temperature: what logits are divided by before the softmax (Guo et al. 2017); 1 is none.
-        sha256: file name → checksum.
-        made_with: package → version.
-    """
-
-    format: int
-    architecture: str
-    classes: tuple[str, ...]
-    preprocessing: Preprocessing
-    temperature: float
-    sha256: dict[str, str]
-    made_with: dict[str, str]
 
 
 class Classifier:
@@ -226,7 +199,7 @@ class Classifier:
         folder = Path(folder)
         if (folder / "classifier" / "classifier.json").is_file():
             folder = folder / "classifier"
-        manifest = _manifest(folder / "classifier.json")
+        manifest = read_manifest(folder / "classifier.json")
         for name in ("network.json", "weights.safetensors"):
             path = folder / name
             if not path.is_file() or sha256(path) != manifest.sha256.get(name):
@@ -271,34 +244,3 @@ def _padded(pixels: NDArray[np.uint8], *, whole: bool) -> NDArray[np.uint8]:
     size = BATCH if whole else 1 << (len(pixels) - 1).bit_length()
     filling = np.broadcast_to(pixels[:1], (size - len(pixels), *pixels.shape[1:]))
     return np.concatenate([pixels, filling]) if len(filling) else pixels
-
-
-def _manifest(path: Path) -> Manifest:
-    try:
-        text = path.read_bytes()
-    except OSError:
-        raise ClassifierError("There is no classifier here", received=path.parent, expected=path.name) from None
-    number = _format_number(text)
-    if number is not None and number > FORMAT:
-        raise ClassifierError(
-            "This classifier was made by a newer Striate",
-            received=f"format {number}",
-            expected=f"format {FORMAT} or older",
-            hint="pip install --upgrade striate",
-        )
-    try:
-        manifest = from_json(Manifest, text, str(path))
-    except ConfigError as error:
-        raise ClassifierError(f"The classifier's manifest is damaged. {error}") from None
-    if len(manifest.classes) < 2 or not 0 < manifest.temperature < 1e6:
-        raise ClassifierError("The classifier's manifest makes no sense", received=path)
-    return manifest
-
-
-def _format_number(text: bytes) -> int | None:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    number = value.get("format") if isinstance(value, dict) else None
-    return number if isinstance(number, int) else None
