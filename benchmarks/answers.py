@@ -51,6 +51,19 @@ def made(name: str, shape: tuple[int, int, int]) -> Classifier:
     return Classifier(model, classes, Preprocessing(*shape[:2], 3 if shape[2] == 3 else 1), architecture=name)
 
 
+def in_turns(ways: dict[str, Callable[[], Any]], calls: dict[str, int], rounds: int) -> dict[str, list[float]]:
+    """Returns the seconds of one call of each way in every round but the first, which traces."""
+    found: dict[str, list[float]] = {side: [] for side in ways}
+    for number in range(rounds + 1):
+        for side, way in ways.items():
+            began = time.perf_counter()
+            for _ in range(calls[side]):
+                way()
+            if number:
+                found[side].append((time.perf_counter() - began) / calls[side])
+    return found
+
+
 def one_picture(name: str, shape: tuple[int, int, int], rounds: int) -> dict[str, Any]:
     """Returns milliseconds an answer."""
     classifier = made(name, shape)
@@ -61,14 +74,7 @@ def one_picture(name: str, shape: tuple[int, int, int], rounds: int) -> dict[str
         "bare": lambda: network(tf.constant(picture[None])).numpy(),
         "keras": lambda: classifier.model.predict(picture[None], verbose=0),
     }
-    found: dict[str, list[float]] = {side: [] for side in ways}
-    for number in range(rounds + 1):
-        for side, way in ways.items():
-            began = time.perf_counter()
-            for _ in range(CALLS[side]):
-                way()
-            if number:  # the first round traces
-                found[side].append(1000 * (time.perf_counter() - began) / CALLS[side])
+    found = {side: [1000 * one for one in seconds] for side, seconds in in_turns(ways, CALLS, rounds).items()}
     ratios = [own / bare for own, bare in zip(found["striate"], found["bare"], strict=True)]
     return {
         "milliseconds": {side: round(statistics.median(values), 3) for side, values in found.items()},
@@ -86,13 +92,8 @@ def folder(name: str, shape: tuple[int, int, int], path: Path, rounds: int) -> d
         "network": lambda: classifier.probabilities(pixels),
         "striate": lambda: list(classifier.predict(files)),
     }
-    found: dict[str, list[float]] = {side: [] for side in ways}
-    for number in range(rounds + 1):
-        for side, way in ways.items():
-            began = time.perf_counter()
-            way()
-            if number:
-                found[side].append(len(files) / (time.perf_counter() - began))
+    seconds = in_turns(ways, dict.fromkeys(ways, 1), rounds)
+    found = {side: [len(files) / one for one in values] for side, values in seconds.items()}
     pairs = list(zip(found["decoding"], found["network"], found["striate"], strict=True))
     return {
         "pictures": len(files),

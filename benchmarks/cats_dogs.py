@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from commands import timed
+from commands import timed, trained
 from evidence import publish
 
 from striate.evaluation.intervals import wilson
@@ -29,8 +29,7 @@ PEER = Path(__file__).parent / "peers" / "tutorial_cats_dogs.py"
 def striate(folder: Path, weights: Path) -> dict[str, float]:
     """Returns what `striate train --pretrained` takes and reaches."""
     with tempfile.TemporaryDirectory() as scratch:
-        command = [sys.executable, "-m", "striate", "train", str(folder), "--pretrained", str(weights)]
-        seconds, said = timed([*command, "--runs", scratch, "--json"], {"XDG_CACHE_HOME": scratch})
+        seconds, said = trained([str(folder), "--pretrained", str(weights)], Path(scratch))
     return {"seconds": seconds, "accuracy": said["test"]["accuracy"], "n": said["test"]["n"]}
 
 

@@ -1,4 +1,4 @@
-"""Whole commands, timed."""
+"""Whole commands: written, and timed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 
-def timed(command: list[str], environment: dict[str, str]) -> tuple[float, dict[str, Any]]:
+def timed(command: Sequence[str], environment: dict[str, str]) -> tuple[float, dict[str, Any]]:
     """Returns the seconds that a command takes, and the JSON document it prints last; ends with what it said if it
     fails.
     """
@@ -19,3 +21,16 @@ def timed(command: list[str], environment: dict[str, str]) -> tuple[float, dict[
     if done.returncode:
         sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
     return time.perf_counter() - began, json.loads(done.stdout[done.stdout.index("{") :])
+
+
+def trained(words: Sequence[str], scratch: Path) -> tuple[float, dict[str, Any]]:
+    """Returns the seconds that `striate train` takes with these words, and what it says. Runs and caches lie in
+    `scratch`, so that nothing of the user's is found or left.
+    """
+    command = [sys.executable, "-m", "striate", "train", *words, "--runs", str(scratch / "runs"), "--json"]
+    return timed(command, {"XDG_CACHE_HOME": str(scratch)})
+
+
+def filled(words: Sequence[str], data: Path | None) -> list[str]:
+    """Returns the words with the folder of data in place of DATA."""
+    return [word.replace("DATA", str(data)) for word in words]

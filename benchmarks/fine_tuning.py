@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from commands import timed
+from commands import trained
 from evidence import publish
 
 from striate.evaluation.compare import compare
@@ -42,12 +42,14 @@ def main() -> None:
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in VARIANTS}
     with tempfile.TemporaryDirectory() as scratch:
         for seed in range(options.seeds):
-            resting = Path(scratch) / f"0-{seed}"
+            runs = Path(scratch) / "runs"
+            resting = runs / f"0-{seed}"
             for number, (name, words) in enumerate(VARIANTS.items()):
-                run = Path(scratch) / f"{number}-{seed}"
-                command = [sys.executable, "-m", "striate", "train", str(options.folder), "--runs", scratch, "--json"]
-                command += ["--pretrained", str(options.weights), "--size", str(options.size), "--name", run.name]
-                seconds, said = timed([*command, "--seed", str(seed), *words], {"XDG_CACHE_HOME": scratch})
+                name_of_run = f"{number}-{seed}"
+                command = [str(options.folder), "--pretrained", str(options.weights), "--size", str(options.size)]
+                command += ["--name", name_of_run, "--seed", str(seed), *words]
+                seconds, said = trained(command, Path(scratch))
+                run = runs / name_of_run
                 pair = compare([Run(resting).contender(), Run(run).contender()]).pairs[0].paired
                 found[name].append(
                     {

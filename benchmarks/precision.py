@@ -17,13 +17,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from commands import timed
+from commands import filled, trained
 from evidence import publish, spread
 from scipy import stats
 
+from striate.runs import Run
+
 CASES: dict[str, tuple[str, ...]] = {
     "digits": ("mnist", "--data-dir", "DATA", "--recipe", "fast-digits", "--epochs", "2"),
-    "clothes": ("fashion-mnist", "--data-dir", "DATA", "--recipe", "fast-clothes", "--epochs", "4"),
+    "clothes": ("fashion_mnist", "--data-dir", "DATA", "--recipe", "fast-clothes", "--epochs", "4"),
     "cats and dogs": ("DATA/cats_dogs", "--recipe", "fast", "--epochs", "6"),
 }
 """Pictures → the arguments of `striate train`."""
@@ -31,13 +33,10 @@ CASES: dict[str, tuple[str, ...]] = {
 PRECISIONS = ("float32", "mixed_bfloat16")
 
 
-def trained(arguments: tuple[str, ...], data: Path, seed: int, precision: str, scratch: str) -> dict[str, float]:
+def outcome(words: tuple[str, ...], data: Path, seed: int, precision: str, scratch: Path) -> dict[str, float]:
     """Returns the test accuracy and the seconds of training."""
-    command = [sys.executable, "-m", "striate", "train", *(word.replace("DATA", str(data)) for word in arguments)]
-    command += ["--seed", str(seed), "--precision", precision, "--runs", scratch, "--json"]
-    _, said = timed(command, {"XDG_CACHE_HOME": scratch})
-    run = json.loads((Path(said["run"]) / "run.json").read_text())
-    return {"accuracy": said["test"]["accuracy"], "seconds": run["seconds"]["training"]}
+    _, said = trained(filled((*words, "--seed", str(seed), "--precision", precision), data), scratch)
+    return {"accuracy": said["test"]["accuracy"], "seconds": Run(said["run"]).manifest.seconds["training"]}
 
 
 def judged(found: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
@@ -63,11 +62,11 @@ def main() -> None:
     options = parser.parse_args()
     data, results = options.data.resolve(), {}
     with tempfile.TemporaryDirectory() as scratch:
-        for name, arguments in CASES.items():
+        for name, words in CASES.items():
             found: dict[str, list[dict[str, float]]] = {precision: [] for precision in PRECISIONS}
             for seed in range(options.seeds):
                 for precision, ones in found.items():
-                    ones.append(trained(arguments, data, seed, precision, scratch))
+                    ones.append(outcome(words, data, seed, precision, Path(scratch)))
             results[name] = judged(found)
             print(json.dumps({name: results[name]}), file=sys.stderr, flush=True)
     publish({"benchmark": "precision", "seeds": options.seeds, "results": results})

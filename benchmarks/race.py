@@ -18,12 +18,11 @@ import shutil
 import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from commands import timed
+from commands import filled, timed, trained
 from evidence import publish
 
 from striate.evaluation.intervals import wilson
@@ -67,7 +66,7 @@ RACES = {
     ),
     "clothes": Race(
         what="Clothes (Fashion-MNIST)",
-        pictures=("fashion-mnist", "--data-dir", "DATA"),
+        pictures=("fashion_mnist", "--data-dir", "DATA"),
         peer=("tutorial_clothes.py", "DATA/fashion_mnist"),
         title="the clothes tutorial's network with dropout, 20 epochs",
         goal=0.9205,
@@ -79,7 +78,7 @@ RACES = {
         peer=("tutorial_cats_dogs.py", "DATA/cats_dogs"),
         title="the cats-and-dogs tutorial's network, 64×64, 10 epochs",
         goal=0.85,
-        entries={"short": ("--recipe", "fast", "--minutes", "1.2"), "long": ("--recipe", "fast-photos")},
+        entries={"short": ("--recipe", "fast", "--minutes", "1.2"), "long": ("--recipe", "fast")},
     ),
     "cifar10": Race(
         what="CIFAR-10, a lossy copy (JPEG quality 75: not comparable with published figures)",
@@ -95,8 +94,8 @@ RACES = {
 def striate(race: Race, entry: str, data: Path, seed: int, scratch: Path) -> dict[str, float]:
     """Returns what `striate train` takes and reaches; of the pictures it knows nothing from earlier rounds."""
     shutil.rmtree(scratch / "striate" / "decoded", ignore_errors=True)
-    words = _filled((*race.pictures, *race.entries[entry], "--seed", str(seed)), data)
-    seconds, said = _train(words, scratch)
+    words = filled((*race.pictures, *race.entries[entry], "--seed", str(seed)), data)
+    seconds, said = trained(words, scratch)
     run = Run(said["run"])
     later = run.epochs[1:]
     return {
@@ -112,7 +111,7 @@ def striate(race: Race, entry: str, data: Path, seed: int, scratch: Path) -> dic
 def peer(race: Race, data: Path) -> dict[str, Any]:
     """Returns what the other side takes and reaches."""
     script, *arguments = race.peer
-    command = [sys.executable, str(PEERS / script), *_filled(arguments, data)]
+    command = [sys.executable, str(PEERS / script), *filled(arguments, data)]
     seconds, said = timed(command, {"KERAS_BACKEND": "tensorflow"})
     passed = next((one["seconds"] for one in said["epochs"] if one["accuracy"] >= race.goal), None)
     return {
@@ -124,22 +123,12 @@ def peer(race: Race, data: Path) -> dict[str, Any]:
     }
 
 
-def _train(words: Sequence[str], scratch: Path) -> tuple[float, dict[str, Any]]:
-    """Returns the seconds that `striate train` takes, and what it says; nothing of the user's is found or left."""
-    command = [sys.executable, "-m", "striate", "train", *words, "--runs", str(scratch / "runs"), "--json"]
-    return timed(command, {"XDG_CACHE_HOME": str(scratch)})
-
-
-def _filled(arguments: Sequence[str], data: Path) -> list[str]:
-    return [argument.replace("DATA", str(data)) for argument in arguments]
-
-
 def run(race: Race, data: Path, entries: list[str], seeds: int, rounds: int, scratch: Path) -> dict[str, Any]:
     """Returns all that was measured, and its medians. Which arithmetic is fast is found out before, as it is once a
     machine.
     """
     found: list[dict[str, Any]] = []
-    _train(("digits", "--epochs", "1"), scratch)
+    trained(("digits", "--epochs", "1"), scratch)
     for seed in range(seeds):
         one: dict[str, Any] = {name: striate(race, name, data, seed, scratch) for name in entries}
         if seed < rounds:

@@ -15,6 +15,8 @@ import sys
 import time
 from pathlib import Path
 
+from commands import filled
+
 HERE = Path(__file__).parent
 CATS_DOGS = ("DATA/cats_dogs", "DATA/weights/mobilenet_v2_1.0_224_no_top_bnfolded.h5")
 FINE_TUNING = ("DATA/cats_dogs", "DATA/weights/mobilenet_v2_0.35_224_no_top.h5")
@@ -47,7 +49,7 @@ QUICK: dict[str, tuple[str, ...]] = {
 
 def measure(name: str, words: tuple[str, ...], data: Path | None) -> str:
     """Returns the JSON document that a benchmark prints; what it says on the way goes to standard error."""
-    command = [sys.executable, str(HERE / words[0]), *(word.replace("DATA", str(data)) for word in words[1:])]
+    command = [sys.executable, str(HERE / words[0]), *filled(words[1:], data)]
     began = time.perf_counter()
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     print(f"{name}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)

@@ -20,12 +20,10 @@ def goals(results: Results) -> list[str]:
         "| work | goal | measured | reached | command |",
         "|---|---|---|---|---|",
     ]
-    for needed, rows, command in GOALS:
-        if needed in results:
-            for work, goal, measured, is_reached in rows(results[needed]):
-                lines.append(f"| {work} | {goal} | {measured} | {'yes' if is_reached else 'no'} | `{command}` |")
-    for work, goal, measured, is_reached in _budgets(results):
-        lines.append(f"| {work} | {goal} | {measured} | {'yes' if is_reached else 'no'} | those of the races |")
+    rows = [(row, f"`{command}`") for name, made, command in GOALS if name in results for row in made(results[name])]
+    rows += [(row, "those of the races") for row in _budgets(results)]
+    for (work, goal, measured, is_reached), command in rows:
+        lines.append(f"| {work} | {goal} | {measured} | {'yes' if is_reached else 'no'} | {command} |")
     return lines
 
 

@@ -46,6 +46,11 @@ def build_airbench(
     return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name=name)
 
 
+def build_airbench_half(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
+    """Returns the same with 128 filters in its second block, which nearly halves the work."""
+    return build_airbench(shape, classes, dropout, seed, widths=HALF, name="airbench-half")
+
+
 def _convolution(x: Any, filters: int, name: str) -> Any:
     convolution = keras_layers()[1].Conv2D
     return convolution(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=name)(x)
@@ -55,11 +60,6 @@ def _activation(x: Any, name: str, *, last: bool = False) -> Any:
     _, layers = keras_layers()
     x = layers.BatchNormalization(momentum=0.8, scale=False, name=f"{name}_norm")(x)
     return layers.ReLU(name="features" if last else f"{name}_relu")(x)
-
-
-def build_airbench_half(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
-    """Returns the same with 128 filters in its second block, which nearly halves the work."""
-    return build_airbench(shape, classes, dropout, seed, widths=HALF, name="airbench-half")
 
 
 AIRBENCH = Architecture(
