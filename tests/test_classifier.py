@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 import sklearn.metrics
 from PIL import Image
 
@@ -227,6 +228,22 @@ def test_two_classes_and_two_hundred_take_the_same_path(number: int, files: list
     assert again.probabilities == pytest.approx(classifier.predict(files[0]).probabilities, abs=1e-6)
 
 
+def test_mirrored_answers_are_the_mean_of_the_logits_of_picture_and_mirror_image(files: list[Path], tmp_path: Path):
+    plain, mirrored = untrained(temperature=0.02), untrained(temperature=0.02, tta="mirror")  # sharp: views differ
+    pixels = np.stack([FORM(path) for path in files])
+    logits = [np.log(plain.probabilities(one)) for one in (pixels, pixels[:, :, ::-1])]
+    expected = scipy.special.softmax((logits[0] + logits[1]) / 2, axis=1)
+    assert np.abs(expected - plain.probabilities(pixels)).max() > 5e-3
+    mirrored.save(tmp_path)
+    for one in (mirrored, Classifier.load(tmp_path)):
+        np.testing.assert_allclose(one.probabilities(pixels), expected, atol=1e-5)
+        np.testing.assert_allclose(one.probabilities(pixels[:, :, ::-1]), expected, atol=1e-5)
+        np.testing.assert_allclose(one.predict_proba(files), expected, atol=1e-5)
+        np.testing.assert_allclose(one.probabilities(pixels[:1]), expected[:1], atol=1e-5)
+        many = np.resize(pixels, (2 * BATCH + 5, *FORM.shape))
+        np.testing.assert_allclose(one.probabilities(many), np.resize(expected, (len(many), 3)), atol=1e-4)
+
+
 # On disk
 
 
@@ -272,6 +289,15 @@ def test_the_folder_holds_three_files_and_their_checksums(folder: Path):
 def test_a_newer_format_is_refused_by_name_even_when_the_rest_is_strange(folder: Path):
     with pytest.raises(ClassifierError, match=rf"made by a newer Striate\. Received: format {FORMAT + 1}\..*upgrade"):
         Classifier.load(edited(folder, format=FORMAT + 1, invented_later={"a": 1}))
+
+
+def test_a_folder_of_format_1_answers_as_before(folder: Path, original: Path, files: list[Path]):
+    manifest = json.loads((folder / "classifier.json").read_text())
+    del manifest["tta"]
+    (folder / "classifier.json").write_text(json.dumps(manifest | {"format": 1}))
+    loaded = Classifier.load(folder)
+    assert loaded.tta == "none"
+    np.testing.assert_array_equal(loaded.predict_proba(files), Classifier.load(original).predict_proba(files))
 
 
 @pytest.mark.parametrize("name", ["network.json", "weights.safetensors"])

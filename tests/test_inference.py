@@ -81,7 +81,7 @@ def test_answers_follow_the_weights_whatever_the_number_of_pictures(model, count
         kernel, bias = model.get_layer("logits").get_weights()
         model.get_layer("logits").set_weights([kernel, bias + change])
         expected = model.predict_on_batch(pixels)
-        np.testing.assert_allclose(answers(pixels), expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(answers.now()(pixels), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.skipif(CHOICE.name != "tensorflow", reason="only there are weights made constants")
@@ -92,10 +92,10 @@ def test_a_large_batch_is_compiled_once_as_long_as_the_weights_stay(model, monke
     monkeypatch.setattr(inference, "forward", lambda model: made.append(model) or forward(model))
     answers, pixels = Answers(model), np.resize(PIXELS, (MANY, *PIXELS.shape[1:]))
     for _ in range(3):
-        answers(pixels)
+        answers.now()(pixels)
     assert len(made) == 1
     model.get_layer("logits").set_weights([np.zeros_like(one) for one in model.get_layer("logits").get_weights()])
-    answers(pixels)
+    answers.now()(pixels)
     assert len(made) == 2
 
 
@@ -111,4 +111,4 @@ def test_a_model_that_is_no_graph_of_layers_is_taken_as_it_is():
     model, pixels = Own(), np.resize(PIXELS, (MANY, *PIXELS.shape[1:]))
     expected = model.predict_on_batch(pixels)
     np.testing.assert_allclose(forward(model)(pixels), expected, rtol=1e-4, atol=1e-3)
-    np.testing.assert_allclose(Answers(model)(pixels), expected, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(Answers(model).now()(pixels), expected, rtol=1e-4, atol=1e-3)

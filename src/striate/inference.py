@@ -49,28 +49,56 @@ def forward(model: Any, policy: str = "float32") -> Forward:
 
 
 class Answers:
-    """A model's outputs for batches small and large, always with the weights that it has when it is asked.
+    """A model's outputs for batches small and large.
 
     One picture through a small network takes 1 ms, where Keras' `predict` takes 35.
 
     Args:
         model: whose.
+        mirrored: whether each output is the mean over a picture and its mirror image.
     """
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
+    def __init__(self, model: Any, *, mirrored: bool = False) -> None:
+        self.model, self.mirrored = model, mirrored
         self._small = _direct(model)
         self._large: Forward | None = None
         self._weights = b""
 
-    def __call__(self, pictures: NDArray[Any]) -> NDArray[Any]:
-        """Returns (n, classes) for n pictures (n, h, w, c)."""
-        if len(pictures) < MANY or CHOICE.name != "tensorflow":
-            return self._small(pictures)
+    def now(self) -> Forward:
+        """Returns a function from n pictures (n, h, w, c) to (n, classes), for the batches of one question: it looks
+        once, before its first large batch, whether the model has other weights than before.
+        """
+        large: Forward | None = None
+
+        def answer(pictures: NDArray[Any]) -> NDArray[Any]:
+            nonlocal large
+            if len(pictures) < MANY or CHOICE.name != "tensorflow":
+                return self._small(pictures)
+            large = large or self._compiled()
+            return large(pictures)
+
+        return _over_mirror_images(answer) if self.mirrored else answer
+
+    def _compiled(self) -> Forward:
         weights = hash_weights(self.model, hashlib.blake2b())
         if self._large is None or weights != self._weights:
             self._large, self._weights = forward(self.model), weights
-        return self._large(pictures)
+        return self._large
+
+
+def _over_mirror_images(answer: Forward) -> Forward:
+    """Returns the mean of the answers for pictures and for their mirror images."""
+
+    def both(pictures: NDArray[Any]) -> NDArray[Any]:
+        mirrored = np.ascontiguousarray(pictures[:, :, ::-1])
+        if len(pictures) < MANY:  # calls cost more than pictures
+            one, other = np.split(answer(np.concatenate([pictures, mirrored])), 2)
+        else:
+            one, other = answer(pictures), answer(mirrored)
+        mean: NDArray[Any] = (one + other) / 2
+        return mean
+
+    return both
 
 
 def _direct(model: Any) -> Forward:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 from striate.config import config, from_json
 from striate.errors import ClassifierError, ConfigError
+from striate.files import sha256
 from striate.images.pixels import Preprocessing
 
-FORMAT = 1
-"""Raise it when an older Striate could misread a newer folder; add a migration and a fixture when you do."""
+FORMAT = 2
+"""Raise it when an older Striate could misread a newer folder; add a migration, and a test of the older
+form, when you do. In format 1 there was no `tta`; that means none."""
+
+Tta = Literal["none", "mirror"]
 
 
 @config
@@ -23,6 +29,7 @@ class Manifest:
         classes: names in the order of the network's outputs.
         preprocessing: how pixels become the network's input.
         temperature: what logits are divided by before the softmax (Guo et al. 2017); 1 is none.
+        tta: test-time augmentation: `mirror`, where the logits are the mean over a picture and its mirror image.
         sha256: file name → checksum.
         made_with: package → version.
     """
@@ -34,6 +41,7 @@ class Manifest:
     temperature: float
     sha256: dict[str, str]
     made_with: dict[str, str]
+    tta: Tta = "none"
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -61,6 +69,40 @@ def read_manifest(path: Path) -> Manifest:
     if len(manifest.classes) < 2 or not 0 < manifest.temperature < 1e6:
         raise ClassifierError("The classifier's manifest makes no sense", received=path)
     return manifest
+
+
+def require_whole(manifest: Manifest, folder: Path, names: Sequence[str]) -> None:
+    """Compares files of the folder with their checksums.
+
+    Raises:
+        ClassifierError: one is missing or damaged.
+    """
+    for name in names:
+        path = folder / name
+        if not path.is_file() or sha256(path) != manifest.sha256.get(name):
+            raise ClassifierError(
+                f"{name} is {'damaged' if path.is_file() else 'missing'}",
+                received=path,
+                hint="another copy of the classifier, or train again",
+            )
+
+
+def require_fitting(manifest: Manifest, model: Any) -> None:
+    """Compares a network's input and output with what the manifest says of them.
+
+    Raises:
+        ClassifierError: it is another network's manifest.
+    """
+    if tuple(model.output_shape) != (None, len(manifest.classes)):
+        raise ClassifierError(
+            "The manifest names another number of classes than the network tells apart",
+            received=f"{len(manifest.classes)} names, network output {model.output_shape}",
+        )
+    if tuple(model.input_shape) != (None, *manifest.preprocessing.shape):
+        raise ClassifierError(
+            "The manifest's preprocessing does not fit the network",
+            received=f"pictures of {manifest.preprocessing.shape}, network input {model.input_shape}",
+        )
 
 
 def _format_number(text: bytes) -> int | None:

@@ -175,6 +175,17 @@ def test_the_augmentation_follows_from_what_the_pictures_show(photos):
     assert plan(RECIPES["default"], load_images(photos)).augment == AUTO["photos"]
 
 
+def test_answers_are_averaged_over_mirror_images_where_training_mirrors_pictures(photos):
+    for data, augment, expected in (
+        (load_images(photos), "flip,shift=0.1", "mirror"),
+        (load_images(photos), "shift=0.1", "none"),
+        (load_images("digits"), "fast", "none"),
+    ):
+        assert plan(Recipe(tta="auto", augment=augment), data).tta == expected
+        assert plan(Recipe(tta="mirror", augment=augment), data).tta == "mirror"
+        assert plan(Recipe(augment=augment), data).tta == "none"
+
+
 def test_the_rate_falls_in_two_steps_as_the_residual_networks_paper_says():
     rate = schedule(Recipe(schedule="step"), 0.1, 100)
     values = [float(rate(step)) for step in (0, 49, 51, 74, 76, 99)]

@@ -82,3 +82,20 @@ def test_it_rests_through_the_training_and_is_in_the_classifier(digits, precisio
     kernel, bias = trained.classifier.model.get_layer("whiten").get_weights()
     np.testing.assert_array_equal(kernel, expected.get_layer("whiten").get_weights()[0])
     np.testing.assert_array_equal(bias, expected.get_layer("whiten").get_weights()[1])
+
+
+@pytest.mark.parametrize("name", ["airbench", "airbench-half"])
+def test_the_convolutions_begin_by_handing_their_maps_on(name):
+    set_seed(0)
+    model = build(ARCHITECTURES[name], (32, 32, 3), 10)
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if not isinstance(layer, keras.layers.Conv2D) or layer.name == whitening.LAYER:
+            continue
+        *_, given, made = layer.kernel.shape
+        maps = rng.normal(0, 1, (2, 6, 6, given)).astype(np.float32)
+        out = keras.ops.convert_to_numpy(layer(maps))
+        shared = min(given, made)
+        np.testing.assert_allclose(out[..., :shared], maps[..., :shared], rtol=1e-6)
+        if made > given:
+            assert out[..., given:].std() > 0.1

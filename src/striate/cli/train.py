@@ -44,6 +44,11 @@ from striate.cli import options
     help="Dropout; 0.5 without a number.",
 )
 @options.augment
+@click.option(
+    "--tta",
+    type=click.Choice(["none", "mirror", "auto"]),
+    help="Test-time augmentation: answer with the mean over a picture and its mirror image.",
+)
 @click.option("--patience", type=int, help="Stop after so many epochs without a better validation loss.")
 @options.precision
 @click.option("--seed", type=int, help="Of initial weights, order, dropout, augmentation and split.")

@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from striate.models.architecture import Architecture, Shape, keras_layers
 
 WIDTHS = (64, 256, 256)
@@ -18,9 +21,9 @@ def build_airbench(
     """Returns a whitening convolution, three blocks of two 3×3 convolutions and a linear last layer.
 
     As in the paper: the first convolution, over 2×2 pixels, has as many filters as there are whitened directions in
-    such a patch, twice (a training fills them in from the pictures, see training/whitening.py); each block pools after
-    its first convolution, before it normalises; the last maps are pooled by their maximum and divided by nine. Unlike
-    it: ReLU for GELU, which costs a processor more than it gains.
+    such a patch, twice (a training fills them in from the pictures, see training/whitening.py); the others begin by
+    handing their input on; each block pools after its first convolution, before it normalises; the last maps are
+    pooled by their maximum and divided by nine. Unlike it: ReLU for GELU, which costs a processor more than it gains.
 
     The maps begin at about 32×32 whatever the picture: above 40 pixels the first convolution looks at patches side by
     side (2×2; 4×4 above 80), of which the whitened directions leave nothing out. Below 24 pixels the last blocks do
@@ -52,8 +55,22 @@ def build_airbench_half(shape: Shape, classes: int, dropout: float, seed: int) -
 
 
 def _convolution(x: Any, filters: int, name: str) -> Any:
-    convolution = keras_layers()[1].Conv2D
-    return convolution(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=name)(x)
+    keras, layers = keras_layers()
+    layer = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=name)
+    x = layer(x)
+    layer.kernel.assign(_passing_on(np.array(keras.ops.convert_to_numpy(layer.kernel))))
+    return x
+
+
+def _passing_on(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Returns the (height, width, in, out) kernel with its first filters changed so that each hands one of its input
+    maps on as it is; the rest stay random (section 3.3).
+    """
+    height, width, *maps = kernel.shape
+    place = np.arange(min(maps))
+    kernel[..., place] = 0
+    kernel[height // 2, width // 2, place, place] = 1
+    return kernel
 
 
 def _activation(x: Any, name: str, *, last: bool = False) -> Any:

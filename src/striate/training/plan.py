@@ -64,7 +64,9 @@ def plan(recipe: Recipe, train: ImageSet) -> Recipe:
         changes["batch"] = min(128, max(32, 1 << round(math.log2(max(1, len(train) / 50)))))
     if recipe.fine_tune and recipe.fine_tune_rate is None:
         changes["fine_tune_rate"] = recipe.learning_rate / 20
-    changes["augment"] = NONE if resting else resolve(recipe.augment, train.kind)
+    augment = changes["augment"] = NONE if resting else resolve(recipe.augment, train.kind)
+    if recipe.tta == "auto":
+        changes["tta"] = "mirror" if augment.flip else "none"
     planned = replace(recipe, **changes)
     refuse_grey(planned)
     return planned

@@ -119,7 +119,8 @@ def fit(
                 fine_tune(model, batches, held_out, recipe, loop)
     if model is not plain:  # what is kept computes in float32, on any machine
         plain.set_weights(model.get_weights())
-    classifier = Classifier(plain, classes, preprocessing_of(recipe), architecture=network.name)
+    assert recipe.tta != "auto"  # noqa: S101  (plan() did)
+    classifier = Classifier(plain, classes, preprocessing_of(recipe), architecture=network.name, tta=recipe.tta)
     return Trained(classifier, loop.history(), loop.stop.asked, recipe)
 
 

@@ -1,0 +1,69 @@
+"""Pictures decoded ahead of the network."""
+
+from __future__ import annotations
+
+import io
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from striate.images.ahead import AHEAD, JOB, decoded_ahead
+from striate.images.pixels import Preprocessing
+
+FORM = Preprocessing(6, 7, 3)
+
+
+def png(value: int) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (7, 6), (value, value, value)).save(out, "PNG")
+    return out.getvalue()
+
+
+def values(batch) -> list:
+    return [one if isinstance(one, str) else int(one[0, 0, 0]) for one in batch]
+
+
+@pytest.mark.parametrize("batch", [1, 3, JOB, JOB + 1, 100, 1000])
+def test_batches_come_whole_and_in_order_and_reasons_lie_among_them(batch: int):
+    sources = [png(number) for number in range(100)]
+    sources[40] = b"no picture"
+    found = list(decoded_ahead(FORM, sources, batch))
+    assert [len(one) for one in found[:-1]] == [batch] * (len(found) - 1)
+    flat = [value for one in found for value in values(one)]
+    assert flat[40] == "not a picture in any known format"
+    assert flat[:40] + flat[41:] == [*range(40), *range(41, 100)]
+
+
+def test_nothing_in_is_nothing_out():
+    assert list(decoded_ahead(FORM, [], 10)) == []
+
+
+class Counted(list):
+    """Sources that count how many were asked for."""
+
+    asked = 0
+
+    def __getitem__(self, index):
+        self.asked += 1
+        return super().__getitem__(index)
+
+
+def test_no_more_than_a_few_batches_are_decoded_before_they_are_asked_for():
+    sources = Counted([np.full((6, 7, 3), number % 251, np.uint8) for number in range(1000)])
+    coming = decoded_ahead(FORM, sources, 20)
+    next(coming)
+    next(coming)
+    coming.close()
+    assert sources.asked <= (2 + AHEAD) * 20
+
+
+def test_an_error_that_is_not_a_pictures_own_ends_it_and_leaves_no_thread():
+    class Failing(Counted):
+        def __getitem__(self, index):
+            raise RuntimeError("the disk is on fire")
+
+    with pytest.raises(RuntimeError, match="on fire"):
+        list(decoded_ahead(FORM, Failing([b""] * 50), 10))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("striate-decode")]
