@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -24,7 +25,7 @@ def _by_kind(found):
 def test_a_healthy_environment_has_a_backend_and_devices_and_no_complaint(tmp_path):
     facts, found = examine(tmp_path)
     assert {one.severity for one in found} == {"ok"}
-    assert set(_by_kind(found)) == {"backend", "devices"}
+    assert set(_by_kind(found)) == {"backend", "devices", "arithmetic"}
     assert facts["backend"] in facts["backends"] == installed_backends()
     assert facts["devices"]
     assert facts["folder"] == str(tmp_path)
@@ -88,3 +89,18 @@ def test_fewer_threads_than_cores_are_a_warning(tmp_path, monkeypatch):
 def test_other_numbers_of_threads_are_none_of_its_business(tmp_path, monkeypatch, threads):
     monkeypatch.setenv("OMP_NUM_THREADS", threads)
     assert "threads" not in _by_kind(examine(tmp_path)[1])
+
+
+def test_it_tells_what_is_known_of_the_arithmetic_and_measures_nothing(tmp_path, monkeypatch):
+    from striate.training import precision
+
+    monkeypatch.setattr(precision, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(precision, "_measured", lambda kind: pytest.fail("measured"))
+    facts, found = examine(tmp_path)
+    assert facts["bfloat16_gains"] == {}
+    assert "first training will measure" in next(one.evidence for one in found if one.kind == "arithmetic")
+    for kind, gain in (("dense", 1.1), ("depthwise", 2.25)):
+        precision._path(kind).write_text(json.dumps({"kind": kind, "gain": gain}))
+    facts, found = examine(tmp_path)
+    assert facts["bfloat16_gains"] == {"dense": 1.1, "depthwise": 2.25}
+    assert "dense 1.10, depthwise 2.25" in next(one.evidence for one in found if one.kind == "arithmetic")

@@ -60,6 +60,8 @@ def examine(folder: Path | None = None) -> tuple[dict[str, Any], list[Diagnosis]
         found.append(Diagnosis("backend", "error", str(error), "correct it there"))
     if not any(one.severity == "error" for one in found):
         found.append(_devices(facts))
+    if "devices" in facts:
+        found.append(_arithmetic(facts))
     threads = os.environ.get("OMP_NUM_THREADS")
     if threads and threads.isdecimal() and int(threads) < (os.cpu_count() or 1):
         evidence = f"OMP_NUM_THREADS={threads}, but there are {os.cpu_count()} cores"
@@ -87,3 +89,15 @@ def _devices(facts: dict[str, Any]) -> Diagnosis:
         )
     facts["devices"] = devices()
     return Diagnosis("devices", "ok", "it sees " + ", ".join(facts["devices"]))
+
+
+def _arithmetic(facts: dict[str, Any]) -> Diagnosis:
+    from striate.training.precision import ENOUGH, KINDS, known_gain_of
+
+    gains = {kind: gain for kind in KINDS if (gain := known_gain_of(kind)) is not None}
+    facts["bfloat16_gains"] = gains
+    if not gains:
+        return Diagnosis("arithmetic", "ok", "the first training will measure whether bfloat16 is faster than float32")
+    shown = ", ".join(f"{kind} {gain:.2f}" for kind, gain in gains.items())
+    evidence = f"bfloat16 is so many times as fast as float32, by kind of layers: {shown}; used from {ENOUGH} on"
+    return Diagnosis("arithmetic", "ok", evidence)

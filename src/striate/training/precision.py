@@ -13,7 +13,7 @@ import json
 import time
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import platformdirs
@@ -27,6 +27,7 @@ from striate.training.batch_norm import flat_layers, fused_batch_norm
 from striate.training.feed import Feed
 
 Kind = Literal["dense", "convolution", "depthwise"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 HALF = "mixed_bfloat16"
 ENOUGH = 1.25  # times as fast: below, float32's seven digits are worth more
 SIDE, BATCH, STEPS, ROUNDS = 16, 64, 6, 5
@@ -60,14 +61,21 @@ def kind_of(model: Any) -> Kind:
 @cache
 def gain_of(kind: Kind) -> float:
     """Returns how many times as fast a training step of that kind is in mixed bfloat16 as in float32."""
-    path = cache_folder() / f"{_name(kind)}.json"
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        return float(json.loads(path.read_text(encoding="utf-8"))["gain"])
-    gain = _measured(kind)
+    known = known_gain_of(kind)
+    if known is not None:
+        return known
+    gain, path = _measured(kind), _path(kind)
     with contextlib.suppress(OSError):  # then the next process measures again
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps({"kind": kind, "gain": gain}) + "\n")
     return gain
+
+
+def known_gain_of(kind: Kind) -> float | None:
+    """Returns what was measured before on this machine, with these packages; None if nothing was."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        return float(json.loads(_path(kind).read_text(encoding="utf-8"))["gain"])
+    return None
 
 
 def cache_folder() -> Path:
@@ -75,10 +83,10 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("striate") / "precision"
 
 
-def _name(kind: Kind) -> str:
-    """Returns hexadecimal digits made of all that the speed depends on."""
+def _path(kind: Kind) -> Path:
+    """Returns the file's place, its name made of all that the speed depends on."""
     about = (kind, CHOICE.name, devices(), versions(("keras", CHOICE.name)), machine())
-    return hashlib.sha256(repr(about).encode()).hexdigest()[:32]
+    return cache_folder() / f"{hashlib.sha256(repr(about).encode()).hexdigest()[:32]}.json"
 
 
 def _measured(kind: Kind) -> float:
