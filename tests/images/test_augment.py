@@ -36,7 +36,8 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 
 def matrices(augment: Augment, count: int = 500, seed: int = 0) -> np.ndarray:
-    return augment.matrices(count, HEIGHT, WIDTH, rng(seed))
+    mirrored = (np.arange(count) % 2 == 1) & augment.flip
+    return augment.matrices(mirrored, HEIGHT, WIDTH, rng(seed))
 
 
 def test_all_ranges_at_zero_give_the_identity_and_the_same_pixels():
@@ -76,7 +77,7 @@ def test_a_whole_pixel_of_shift_moves_pixels_by_one():
     """Drawn until one shift is close to (1, 0): the matrix maps places in the new picture to the old one."""
     augment, pixels = Augment(shift=0.2, zoom=1e-9), rng(1).integers(0, 256, (1, HEIGHT, WIDTH, 1), dtype=np.uint8)
     for seed in range(5000):
-        dx, dy = augment.matrices(1, HEIGHT, WIDTH, rng(seed))[0, :, 2]
+        dx, dy = augment.matrices(np.zeros(1, bool), HEIGHT, WIDTH, rng(seed))[0, :, 2]
         if abs(dx - 1) < 0.015 and abs(dy) < 0.015:
             moved, still = augment(pixels, rng(seed))[0].astype(int), pixels[0].astype(int)
             np.testing.assert_allclose(moved[:-1, :-1], still[:-1, 1:], atol=8)

@@ -103,3 +103,17 @@ def test_a_memory_map_gives_the_same_batches(tmp_path):
     mapped[:] = usual.pixels
     other = Batches(mapped, np.arange(20, dtype=np.int32) % 3, 3, 6, shuffle_seed=0)
     assert pictures(other) == pictures(usual)
+
+
+def test_each_picture_is_mirrored_in_every_second_epoch_half_of_them_in_the_first():
+    pixels = np.arange(400, dtype=np.uint16).astype(np.uint8).reshape(100, 1, 4, 1)
+    for seed in range(3):
+        batches = Batches(pixels, np.zeros(100, np.int32), 2, 100, shuffle_seed=seed, augment=Augment(flip=True))
+        seen = []
+        for epoch in range(4):
+            batches.set_epoch(epoch)
+            by_picture = np.empty((100, 4), np.uint8)
+            by_picture[batches.order] = batches[0][0].reshape(100, 4)
+            seen.append(by_picture[:, 0] > by_picture[:, 3])
+        assert 30 < seen[0].sum() < 70
+        assert (seen[1] == ~seen[0]).all() and (seen[2] == seen[0]).all() and (seen[3] == seen[1]).all()

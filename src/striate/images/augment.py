@@ -30,7 +30,8 @@ class Augment:
     """Ranges that random changes are drawn from; zero leaves that property alone.
 
     Attributes:
-        flip: mirror left and right, every second time.
+        flip: mirror left and right, every second time; a training mirrors each picture in every second epoch (Jordan
+            2024, arXiv:2404.00498, section 3.6).
         shift: up to this share of the side, each way; by whole pixels where nothing turns or scales the picture.
         rotate: up to this many degrees, each way.
         shear: up to this many degrees, each way.
@@ -55,14 +56,27 @@ class Augment:
         """Whether pixels move."""
         return self.flip or any((self.shift, self.rotate, self.shear, self.zoom))
 
-    def __call__(self, pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-        """Returns changed copies of the pictures (n, h, w, c) uint8, each in its own way."""
+    def __call__(
+        self, pixels: NDArray[np.uint8], rng: np.random.Generator, mirrored: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.uint8]:
+        """Returns changed copies of the pictures (n, h, w, c) uint8, each in its own way.
+
+        Args:
+            pixels: the pictures.
+            rng: what is drawn from.
+            mirrored: which are to be mirrored, where `flip` is set; drawn unless told.
+        """
+        if not self.flip:
+            mirrored = np.zeros(len(pixels), bool)
+        elif mirrored is None:
+            mirrored = rng.random(len(pixels)) < 0.5
         if not any((self.rotate, self.shear, self.zoom)):
-            pixels = self._shifted(pixels, rng) if self.is_geometric else pixels
+            pixels = self._shifted(pixels, rng, mirrored) if self.is_geometric else pixels
         else:
             out = np.empty_like(pixels)
             height, width = pixels.shape[1:3]
-            for picture, matrix, place in zip(pixels, self.matrices(len(pixels), height, width, rng), out, strict=True):
+            matrices = self.matrices(mirrored, height, width, rng)
+            for picture, matrix, place in zip(pixels, matrices, out, strict=True):
                 moved = cv2.warpAffine(
                     picture,
                     matrix,
@@ -90,30 +104,34 @@ class Augment:
             picture[max(0, top) : top + tall, max(0, left) : left + wide] = mean
         return pixels
 
-    def _shifted(self, pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    def _shifted(
+        self, pixels: NDArray[np.uint8], rng: np.random.Generator, mirrored: NDArray[np.bool_]
+    ) -> NDArray[np.uint8]:
         """Returns the pictures moved by whole pixels and mirrored: a quarter of the work, and nothing is blurred."""
         count, height, width, _ = pixels.shape
         most = [round(self.shift * side) for side in (height, width)]
         y, x = (rng.integers(0, 2 * reach + 1, count) for reach in most)
-        step = np.where(rng.random(count) < 0.5, -1, 1) if self.flip else np.ones(count, int)
+        step = np.where(mirrored, -1, 1)
         wide = np.pad(pixels, ((0, 0), *((reach, reach) for reach in most), (0, 0)), _PADDING[self.border])
         out = np.empty_like(pixels)
         for place, picture, top, left, way in zip(out, wide, y.tolist(), x.tolist(), step.tolist(), strict=True):
             place[...] = picture[top : top + height, left : left + width][:, ::way]
         return out
 
-    def matrices(self, count: int, height: int, width: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Returns `count` random (2, 3) maps from a changed picture's pixels to the pixels of the original."""
+    def matrices(
+        self, mirrored: NDArray[np.bool_], height: int, width: int, rng: np.random.Generator
+    ) -> NDArray[np.float64]:
+        """Returns a random (2, 3) map for each picture, from its changed pixels to the original's."""
+        count = len(mirrored)
         angle = np.deg2rad(rng.uniform(-self.rotate, self.rotate, count))
         slant = np.tan(np.deg2rad(rng.uniform(-self.shear, self.shear, count)))
         scale = rng.uniform(1 - self.zoom, 1 + self.zoom, count)
-        mirror = np.where(rng.random(count) < 0.5, -1.0, 1.0) if self.flip else np.ones(count)
         shift = rng.uniform(-self.shift, self.shift, (2, count)) * [[width], [height]]
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]).transpose(2, 0, 1)
         skew = np.tile(np.eye(2), (count, 1, 1))
         skew[:, 0, 1] = slant
         linear = turn @ skew * (scale * np.ones((2, 2, 1))).transpose(2, 0, 1)
-        linear[:, :, 0] *= mirror[:, None]
+        linear[mirrored, :, 0] *= -1
         centre = np.array([(width - 1) / 2, (height - 1) / 2])
         offset = centre + shift.T - np.einsum("nij,j->ni", linear, centre)
         return np.concatenate([linear, offset[:, :, None]], axis=2)

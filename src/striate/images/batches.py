@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from striate.images.augment import NONE, Augment
 
-_ORDER, _CHANGE = 0, 1  # streams of random numbers under one seed
+_ORDER, _CHANGE, _SIDE = 0, 1, 2  # streams of random numbers under one seed
 
 Batch = tuple[NDArray[Any], NDArray[np.float32]]
 """Pictures and their one-hot labels."""
@@ -49,6 +49,7 @@ class Batches:
         self.seed = shuffle_seed
         self.augment = augment
         self.most = most
+        self.mirrored_first = np.random.default_rng((shuffle_seed or 0, _SIDE)).random(len(pixels)) < 0.5
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
@@ -69,5 +70,6 @@ class Batches:
         chosen = self.order[index * self.batch : (index + 1) * self.batch]
         pixels: Any = self.pixels[chosen]
         if self.seed is not None and self.augment != NONE:
-            pixels = self.augment(pixels, np.random.default_rng((self.seed, _CHANGE, self.epoch, index)))
+            rng = np.random.default_rng((self.seed, _CHANGE, self.epoch, index))
+            pixels = self.augment(pixels, rng, self.mirrored_first[chosen] ^ bool(self.epoch % 2))
         return pixels, self.targets[chosen]
