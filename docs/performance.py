@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from goals import goals
+from text import spread, table
+from trainings import cats_dogs_section, fine_tuning_section, race_section, time_section
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 
 PEAK = "of_the_gemm_peak"
-
-Rows = Sequence[Sequence[str]]
 
 
 def page() -> str:
@@ -34,68 +34,6 @@ def page() -> str:
     return "\n".join(parts) + "\n"
 
 
-def _race(found: dict[str, Any], *, name: str) -> list[str]:
-    """Returns what each side took and reached."""
-    labels = {"peer": found["peer"], **{name: f"`{command}`" for name, command in found["commands"].items()}}
-    rows = []
-    for side, label in labels.items():
-        if side not in found["sides"]:
-            continue
-        accuracy, seconds = (found["sides"][side][figure] for figure in ("accuracy", "seconds"))
-        deviation = "" if accuracy["sd"] is None else f" ± {100 * accuracy['sd']:.2f}"
-        training, command = (seconds[figure]["median"] for figure in ("training", "command"))
-        mean = f"{accuracy['mean']:.2%}{deviation} ({len(accuracy['all'])})"
-        rows.append((label, mean, f"{training:,.1f}", f"{command:,.1f}"))
-    return [
-        f"## {found['what']}",
-        "",
-        *_table(("", "test accuracy, mean ± sd (seeds)", "training, s", "whole command, s"), rows),
-        "",
-        f"n = {found['n']:,} test pictures.",
-        "",
-        f"    python benchmarks/race.py {name} DATA",
-    ]
-
-
-def _cats_dogs(found: dict[str, Any]) -> list[str]:
-    rows = [
-        (
-            label,
-            f"{found[side]['accuracy']['median']:.2%}",
-            f"{found[side]['seconds']['median']:.1f} [{found[side]['seconds']['range'][0]:.1f}, "
-            f"{found[side]['seconds']['range'][1]:.1f}]",
-        )
-        for side, label in (
-            ("tutorial", "the tutorial's network"),
-            ("striate", "train --pretrained, resting MobileNetV2"),
-        )
-    ]
-    ratio = found["time_ratio"]
-    return [
-        "## Cats and dogs, with pretrained weights",
-        "",
-        *_table(("", "test accuracy", "whole command, s"), rows),
-        "",
-        f"From shell to report it takes {ratio['median']:.2f} [{min(ratio['all']):.2f}, {max(ratio['all']):.2f}] of",
-        f"the tutorial's time. n = {found['striate']['accuracy']['n']:,} test pictures.",
-        "",
-        "    python benchmarks/cats_dogs.py FOLDER WEIGHTS",
-    ]
-
-
-def _fine_tuning(found: dict[str, Any]) -> list[str]:
-    rows = [
-        (name, f"{one['mean_accuracy']:.2%}", f"{one['median_seconds']:.0f}") for name, one in found["variants"].items()
-    ]
-    return [
-        "## Cats and dogs: resting or fine-tuned (MobileNetV2 0.35)",
-        "",
-        *_table(("", "mean test accuracy", "whole command, s"), rows),
-        "",
-        "    python benchmarks/fine_tuning.py FOLDER WEIGHTS",
-    ]
-
-
 def _comparison(
     found: dict[str, Any], *, title: str, about: Sequence[str], peer: tuple[str, str], ratio: tuple[str, str], form: str
 ) -> list[str]:
@@ -104,11 +42,11 @@ def _comparison(
     for name, one in found["results"].items():
         speeds = one["images_per_second"]
         share = (f"{one[PEAK]:.0%}",) if PEAK in one else ()
-        rows.append((name, f"{speeds[peer[0]]:,}", f"{speeds['striate']:,}", _spread(one[ratio[0]], form), *share))
+        rows.append((name, f"{speeds[peer[0]]:,}", f"{speeds['striate']:,}", spread(one[ratio[0]], form), *share))
     header = ("", peer[1], "Striate", ratio[1], *(("of the GEMM peak",) if "gemm_peak" in found else ()))
     return [
         *(f"## {title}", "", *about, ""),
-        *_table(header, rows),
+        *table(header, rows),
         *("", f"    python benchmarks/{found['benchmark']}.py"),
     ]
 
@@ -119,7 +57,7 @@ def _start_up(found: dict[str, Any]) -> list[str]:
     return [
         "## Starting",
         "",
-        *_table(("", "seconds"), [*rows, ("`striate train digits`, to the report", f"{whole:.1f}")]),
+        *table(("", "seconds"), [*rows, ("`striate train digits`, to the report", f"{whole:.1f}")]),
         "",
         "    python benchmarks/start_up.py",
     ]
@@ -130,7 +68,7 @@ def _answers(found: dict[str, Any]) -> list[str]:
         (
             name,
             *(f"{row['milliseconds'][side]:.2f}" for side in ("keras", "bare", "striate")),
-            _spread(row[BARE], "{:.2f}"),
+            spread(row[BARE], "{:.2f}"),
         )
         for name, row in found["one"].items()
     ]
@@ -138,8 +76,8 @@ def _answers(found: dict[str, Any]) -> list[str]:
         (
             name,
             *(f"{row['images_per_second'][side]:,}" for side in ("decoding", "network", "striate")),
-            _spread(row["reached"], "{:.0%}"),
-            _spread(row["of_both"], "{:.0%}"),
+            spread(row["reached"], "{:.0%}"),
+            spread(row["of_both"], "{:.0%}"),
         )
         for name, row in found["folder"].items()
     ]
@@ -148,11 +86,11 @@ def _answers(found: dict[str, Any]) -> list[str]:
         "",
         "One picture from Python, milliseconds:",
         "",
-        *_table(("", "Keras' predict", "bare network", "Striate", "times the bare network"), one),
+        *table(("", "Keras' predict", "bare network", "Striate", "times the bare network"), one),
         "",
         "A folder of photographs, pictures a second; decoding and network share the cores:",
         "",
-        *_table(("", "decoding alone", "network alone", "Striate", "of the smaller", "of both in turns"), folder),
+        *table(("", "decoding alone", "network alone", "Striate", "of the smaller", "of both in turns"), folder),
         *("", "    python benchmarks/answers.py DATA"),
     ]
 
@@ -170,7 +108,7 @@ def _pipeline(found: dict[str, Any]) -> list[str]:
         "",
         f"{found['pictures']:,} JPEG files to {found['side']}×{found['side']}, pictures a second:",
         "",
-        *_table(("", "first pass", "second pass"), rows),
+        *table(("", "first pass", "second pass"), rows),
         *("", "    python benchmarks/pipeline.py DATA"),
     ]
 
@@ -181,13 +119,13 @@ def _precision(found: dict[str, Any]) -> list[str]:
         low, high = one["difference"]["interval"]
         points = f"{100 * one['difference']['mean']:+.2f} ({100 * low:+.2f} to {100 * high:+.2f})"
         accuracies = (f"{one['accuracy'][precision]:.2%}" for precision in ("float32", "mixed_bfloat16"))
-        rows.append((name, *accuracies, points, _spread(one["times_as_fast"], "{:.2f}")))
+        rows.append((name, *accuracies, points, spread(one["times_as_fast"], "{:.2f}")))
     return [
         "## bfloat16 beside float32",
         "",
         f"The same {found['seeds']} seeds in both; the difference in points, with the 95 % interval of its mean.",
         "",
-        *_table(("", "float32", "bfloat16", "difference", "times as fast"), rows),
+        *table(("", "float32", "bfloat16", "difference", "times as fast"), rows),
         *("", "    python benchmarks/precision.py DATA"),
     ]
 
@@ -195,12 +133,13 @@ def _precision(found: dict[str, Any]) -> list[str]:
 RACES = ("digits", "clothes", "cats_dogs", "cifar10")
 
 SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
-    **{f"race_{name}": partial(_race, name=name) for name in RACES},
+    **{f"race_{name}": partial(race_section, name=name) for name in RACES},
     "precision": _precision,
     "answers": _answers,
     "pipeline": _pipeline,
-    "cats_dogs": _cats_dogs,
-    "fine_tuning": _fine_tuning,
+    "cats_dogs": cats_dogs_section,
+    "fine_tuning": fine_tuning_section,
+    "where_time_goes": time_section,
     "step_efficiency": partial(
         _comparison,
         title="A training step beside a hand-written loop",
@@ -231,15 +170,6 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "start_up": _start_up,
 }
 """Name of a result → how it is shown."""
-
-
-def _spread(found: dict[str, float], form: str) -> str:
-    return f"{form.format(found['median'])} [{form.format(found['min'])}, {form.format(found['max'])}]"
-
-
-def _table(header: Sequence[str], rows: Rows) -> list[str]:
-    line = "| " + " | ".join(header) + " |"
-    return [line, "|---|" + "---:|" * (len(header) - 1), *("| " + " | ".join(row) + " |" for row in rows)]
 
 
 def _where(found: dict[str, Any]) -> str:

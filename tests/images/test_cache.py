@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -201,3 +203,29 @@ def test_pixels_in_memory_and_what_is_quickly_decoded_are_not_kept(spoilt: Image
     monkeypatch.setattr(cache, "SLOW", 0.0)
     decode_all(spoilt, FORM)
     assert not shelf.exists()
+
+
+def test_pixels_that_find_no_room_are_an_error_that_says_how_much_is_needed(photos: Path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("striate.images.cache.os.posix_fallocate", full)
+    with pytest.raises(DataError, match=r"no room for the decoded pictures: no space left .*GiB\. Try: .*TMPDIR"):
+        decode_all(load_folder(photos), FORM, memory_limit=0)
+
+
+@pytest.mark.parametrize("is_set", [True, False])
+def test_pixels_beyond_the_memory_lie_in_the_cache_folder_unless_another_is_named(
+    photos: Path, tmp_path: Path, monkeypatch, is_set: bool
+):
+    seen = []
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / name)
+    monkeypatch.delenv("TMPDIR", raising=False)
+    if is_set:
+        monkeypatch.setenv("TMPDIR", str(tmp_path))
+    made = tempfile.TemporaryFile
+    monkeypatch.setattr(
+        "striate.images.cache.tempfile.TemporaryFile", lambda **options: seen.append(options["dir"]) or made(**options)
+    )
+    decode_all(load_folder(photos), FORM, memory_limit=0)
+    assert seen == [None if is_set else tmp_path / "striate" / "decoded"]

@@ -4,6 +4,7 @@ earlier run has done it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -67,14 +68,14 @@ def decode_all(
         images: what to decode.
         preprocessing: the size and form to decode to.
         progress: told the number of pictures done.
-        memory_limit: bytes above which the pixels go to a temporary memory-mapped file (removed by the system
-            when no longer used); by default a quarter of the machine's memory (of 8 GiB where the system
-            does not say).
+        memory_limit: bytes above which the pixels go to a temporary memory-mapped file in the user's cache folder
+            (removed by the system when no longer used); by default a quarter of the machine's memory (of 8 GiB where
+            the system does not say).
         keep: look for what an earlier run decoded, in the user's cache folder, and leave there what took long. A file
             that has another size or time of change since then is another picture.
 
     Raises:
-        DataError: not one picture could be decoded.
+        DataError: not one picture could be decoded, or there is no room for the pixels.
     """
     limit = memory_limit if memory_limit is not None else (memory() or 8 << 30) // 4
     shape = (len(images), *preprocessing.shape)
@@ -148,10 +149,28 @@ def _chunks(total: int) -> Iterator[range]:
 
 
 def _allocate(shape: tuple[int, ...], limit: int) -> NDArray[np.uint8]:
-    if int(np.prod(shape, dtype=np.int64)) <= limit or 0 in shape:
+    """Returns room for the pixels: in memory, or in a file beside the shelf (in TMPDIR if that is set; what lies in
+    /tmp is in memory on many systems).
+    """
+    size = prod(shape)
+    if size <= limit or not size:
         return np.empty(shape, np.uint8)
-    with tempfile.TemporaryFile(prefix="striate-") as file:
-        return np.memmap(file, np.uint8, "w+", shape=shape)
+    folder = None
+    if not os.environ.get("TMPDIR"):
+        with contextlib.suppress(OSError):
+            SHELF.folder.mkdir(parents=True, exist_ok=True)
+            folder = SHELF.folder
+    with tempfile.TemporaryFile(prefix="striate-", dir=folder) as file:
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)  # a map of a file that finds no room kills the process
+            return np.memmap(file, np.uint8, "w+", shape=shape)
+        except OSError as error:
+            raise DataError(
+                f"There is no room for the decoded pictures: {(error.strerror or str(error)).lower()}",
+                received=f"{shape[0]:,} pictures, {size / 2**30:.1f} GiB",
+                hint="a smaller --size, or TMPDIR=FOLDER on another disk",
+            ) from None
 
 
 def _compact(pixels: NDArray[np.uint8], kept: NDArray[np.intp]) -> NDArray[np.uint8]:
