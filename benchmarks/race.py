@@ -83,7 +83,7 @@ RACES = {
         goal=0.85,
         entries={
             "short": ("--recipe", "fast", "--minutes", "1.3"),
-            "long": ("--recipe", "fast", "--epochs", "40", "--validation", "0.05"),
+            "long": ("--recipe", "fast", "--epochs", "30", "--validation", "0.05"),
         },
     ),
     "cifar10": Race(
