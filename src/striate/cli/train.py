@@ -79,9 +79,9 @@ def train(
 ) -> int:
     """Train a classifier on DATA and write a run.
 
-    DATA is a folder with one folder per class (below train/val/test if you like), a CSV table (path,label[,split]),
-    a Parquet table or a folder of them, or a data set known by name (see striate datasets). Without any option the
-    network, the picture size, the schedule and the augmentation follow from the data.
+    DATA is a folder with one folder per class (below train/val/test if you like), a zip or tar archive of one, a CSV
+    table (path,label[,split]), a Parquet table or a folder of them, or a data set known by name (see striate
+    datasets). Without any option the network, the picture size, the schedule and the augmentation follow from the data.
     """
     from striate.cli.reports import print_files, print_report, run_summary
     from striate.cli.screen import print_json, progress

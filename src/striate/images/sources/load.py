@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from striate.errors import DataError, nearest
 from striate.images.imageset import ImageSet
+from striate.images.sources.archive import ENDINGS, is_archive, stem, unpacked
 from striate.images.sources.arrays import from_arrays
 from striate.images.sources.folder import load_folder
 from striate.images.sources.named import DATASETS, load_named
@@ -26,11 +28,12 @@ def load_images(data: Data, *, data_dir: str | Path | None = None, progress: Pro
 
     Args:
         data: the name of a data set (`digits`, `mnist`, …), a folder with a folder per class, a CSV or Parquet
-            table, a folder of Parquet tables, a pair (pixels, labels) of arrays, two such pairs for training and test
-            (as Keras' own `load_data()` returns them), or an ImageSet, which is returned as it is. A folder that
-            happens to be called like a data set is reached as `./digits`, or as a Path.
+            table, a folder of Parquet tables, a zip or tar archive of either folder, a pair (pixels, labels) of
+            arrays, two such pairs for training and test (as Keras' own `load_data()` returns them), or an ImageSet,
+            which is returned as it is. A folder that happens to be called like a data set is reached as `./digits`,
+            or as a Path.
         data_dir: where named data sets lie or are put.
-        progress: told the bytes of a download.
+        progress: told the bytes of a download or an archive.
 
     Raises:
         DataError: nothing there, or nothing usable; the message says what to change.
@@ -46,20 +49,23 @@ def load_images(data: Data, *, data_dir: str | Path | None = None, progress: Pro
         tables = tables_in(path)
         return load_parquet(path, tables) if tables else load_folder(path)
     if path.is_file():
+        if is_archive(path):
+            return replace(load_images(unpacked(path, progress=progress)), name=stem(path))
         if path.suffix.lower() in (".csv", ".tsv", ".txt"):
             return load_table(path)
         if path.suffix.lower() == ".parquet":
             return load_parquet(path, [path])
         raise DataError(
-            "A single file that is not a table of pictures",
+            "A single file that is neither a table of pictures nor an archive",
             received=path,
-            expected="a folder, or a .csv or .parquet table",
+            expected="a folder, a .csv or .parquet table, or one of " + ", ".join(ENDINGS),
         )
     near = nearest(str(data), DATASETS)
     raise DataError(
         "There is no such folder, table or named data set",
         received=str(data),
-        expected="a folder with a folder per class, a CSV or Parquet table, or one of " + ", ".join(DATASETS),
+        expected="a folder with a folder per class, an archive of one, a CSV or Parquet table, or one of "
+        + ", ".join(DATASETS),
         hint=near,
     )
 

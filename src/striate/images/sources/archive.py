@@ -1,0 +1,161 @@
+"""Archives of pictures, unpacked once into the user's cache folder. Nothing in an archive is trusted: what would land
+elsewhere, is no plain file, or grows out of all proportion is refused before or while it is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import stat
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+import platformdirs
+
+from striate.errors import DataError
+from striate.progress import SILENT, Progress
+
+ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+"""How the names of archives end, in lower case."""
+
+MOST_FILES = 2_000_000
+RATIO = 100  # times its own size that an archive may grow to; pictures hardly shrink when they are packed
+ALLOWANCE = 64 << 20  # bytes that any archive may hold
+PIECE = 1 << 20  # bytes copied at a time
+WHOLE = ".striate-whole"
+"""The file that says that all was unpacked; hidden, so that it is no picture."""
+
+
+@dataclass(frozen=True)
+class _Member:
+    """One file in an archive: its name, its size as the archive states it, and how to read it."""
+
+    name: str
+    size: int
+    open: Callable[[], IO[bytes]]
+
+
+def is_archive(path: Path) -> bool:
+    """Returns whether a file's name says that it is an archive."""
+    return path.name.lower().endswith(ENDINGS)
+
+
+def stem(path: Path) -> str:
+    """Returns the archive's name without what says that it is one."""
+    ending = next(end for end in sorted(ENDINGS, key=len, reverse=True) if path.name.lower().endswith(end))
+    return path.name[: -len(ending)]
+
+
+def unpacked(archive: Path, *, progress: Progress = SILENT) -> Path:
+    """Returns the folder that holds the archive's files; unpacks it unless that was done before. If all lies in a
+    single folder, as most programs pack it, it is that one.
+
+    Raises:
+        DataError: damaged, encrypted or empty; a member that leaves the folder, is a link or a device; more files or
+            bytes than MOST_FILES, RATIO and the disk allow.
+    """
+    about = archive.stat()
+    key = f"{archive.resolve()} {about.st_size} {about.st_mtime_ns}"
+    folder = platformdirs.user_cache_path("striate") / "unpacked"
+    place = folder / hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    if not (place / WHOLE).is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="striate-", dir=folder) as scratch:
+            inner = Path(scratch) / "files"
+            inner.mkdir()
+            _unpack(archive, about.st_size, inner, progress)
+            (inner / WHOLE).touch()
+            shutil.rmtree(place, ignore_errors=True)
+            with contextlib.suppress(OSError):  # another process was faster
+                inner.rename(place)
+    children = [child for child in place.iterdir() if not child.name.startswith((".", "__MACOSX"))]
+    return children[0] if len(children) == 1 and children[0].is_dir() else place
+
+
+def _unpack(archive: Path, size: int, folder: Path, progress: Progress) -> None:
+    limit = min(ALLOWANCE + RATIO * size, shutil.disk_usage(folder).free - (256 << 20))
+    written = 0
+    try:
+        with progress.task("unpacking", size, "bytes") as task, _members(archive) as members:
+            for number, member in enumerate(members):
+                if number >= MOST_FILES:
+                    raise _refused(archive, "holds too many files", f"more than {MOST_FILES:,}", "several archives")
+                target = folder / _inside(archive, member.name)
+                if written + member.size > limit:
+                    raise _too_large(archive, limit)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with member.open() as source, target.open("wb") as out:
+                    while piece := source.read(PIECE):
+                        written += len(piece)
+                        if written > limit:  # the stated size was a lie
+                            raise _too_large(archive, limit)
+                        out.write(piece)
+                task.advance(min(size, member.size))
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise _refused(archive, f"cannot be unpacked: {error}", None, "another copy of it") from None
+    if not written:
+        raise _refused(archive, "holds no file", None, None)
+
+
+def _inside(archive: Path, name: str) -> PurePosixPath:
+    """Returns the member's path below the folder.
+
+    Raises:
+        DataError: it would leave it.
+    """
+    path = PurePosixPath(name.replace("\\", "/"))
+    if not name or "\0" in name or path.is_absolute() or ".." in path.parts or path.parts[0].endswith(":"):
+        raise _refused(archive, "holds a file that would land outside its folder", name, "an archive of relative paths")
+    return path
+
+
+@contextlib.contextmanager
+def _members(archive: Path) -> Iterator[Iterator[_Member]]:
+    if archive.name.lower().endswith(".zip"):
+        with zipfile.ZipFile(archive) as packed:
+            yield _zipped(archive, packed)
+    else:
+        with tarfile.open(archive, "r:*") as rolled:
+            yield _rolled(archive, rolled)
+
+
+def _zipped(archive: Path, packed: zipfile.ZipFile) -> Iterator[_Member]:
+    for info in packed.infolist():
+        if info.is_dir():
+            continue
+        kind = stat.S_IFMT(info.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG):
+            raise _refused(archive, "holds what is no plain file", info.filename, "an archive without links")
+        if info.flag_bits & 1:
+            raise _refused(archive, "is encrypted", info.filename, "unpack it yourself, and name the folder")
+        yield _Member(info.filename, info.file_size, lambda info=info: packed.open(info))  # type: ignore[misc]
+
+
+def _rolled(archive: Path, rolled: tarfile.TarFile) -> Iterator[_Member]:
+    for info in rolled:
+        if info.isdir():
+            continue
+        if not info.isreg():
+            raise _refused(archive, "holds what is no plain file", info.name, "an archive without links and devices")
+        yield _Member(info.name, info.size, lambda info=info: rolled.extractfile(info))  # type: ignore[misc]
+
+
+def _too_large(archive: Path, limit: int) -> DataError:
+    return _refused(
+        archive,
+        "holds more than is safe to unpack",
+        f"more than {max(0, limit) / 2**20:,.0f} MiB ({RATIO} times its own size, or what the disk has left)",
+        "if you trust it, unpack it yourself, and name the folder",
+    )
+
+
+def _refused(archive: Path, problem: str, received: str | None, hint: str | None) -> DataError:
+    return DataError(f"The archive {archive.name} {problem}", received=received, hint=hint)
