@@ -15,8 +15,10 @@ from striate.images.sources.archive import ENDINGS, is_archive, stem, unpacked
 from striate.images.sources.arrays import from_arrays
 from striate.images.sources.folder import load_folder
 from striate.images.sources.named import DATASETS, load_named
-from striate.images.sources.parquet import load_parquet, tables_in
+from striate.images.sources.parquet import load_parquet
+from striate.images.sources.shards import shards_in
 from striate.images.sources.table import load_table
+from striate.images.sources.webdataset import is_shard, load_shards
 from striate.progress import SILENT, Progress
 
 Data = str | Path | ImageSet | tuple[Any, Any]
@@ -28,10 +30,10 @@ def load_images(data: Data, *, data_dir: str | Path | None = None, progress: Pro
 
     Args:
         data: the name of a data set (`digits`, `mnist`, …), a folder with a folder per class, a CSV or Parquet
-            table, a folder of Parquet tables, a zip or tar archive of either folder, a pair (pixels, labels) of
-            arrays, two such pairs for training and test (as Keras' own `load_data()` returns them), or an ImageSet,
-            which is returned as it is. A folder that happens to be called like a data set is reached as `./digits`,
-            or as a Path.
+            table, a folder of Parquet tables, a WebDataset shard or a folder of them, a zip or tar archive of a
+            folder, a pair (pixels, labels) of arrays, two such pairs for training and test (as Keras' own
+            `load_data()` returns them), or an ImageSet, which is returned as it is. A folder that happens to be called
+            like a data set is reached as `./digits`, or as a Path.
         data_dir: where named data sets lie or are put.
         progress: told the bytes of a download or an archive.
 
@@ -46,9 +48,13 @@ def load_images(data: Data, *, data_dir: str | Path | None = None, progress: Pro
         return load_named(data, None if data_dir is None else Path(data_dir), progress=progress)
     path = Path(data)
     if path.is_dir():
-        tables = tables_in(path)
-        return load_parquet(path, tables) if tables else load_folder(path)
+        if tables := shards_in(path, ".parquet"):
+            return load_parquet(path, tables)
+        shards = shards_in(path, ".tar")
+        return load_shards(path, shards) if shards and is_shard(shards[0]) else load_folder(path)
     if path.is_file():
+        if path.suffix.lower() == ".tar" and is_shard(path):
+            return load_shards(path, [path])
         if is_archive(path):
             return replace(load_images(unpacked(path, progress=progress)), name=stem(path))
         if path.suffix.lower() in (".csv", ".tsv", ".txt"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from striate.errors import DataError, nearest
 from striate.images.encoded import Encoded, joined
 from striate.images.imageset import ImageSet
 from striate.images.sources import columns
-from striate.images.sources.folder import HIDDEN, SPLIT_FOLDERS
+from striate.images.sources.shards import key_of, require_all, split_of
 from striate.images.sources.table import check_files
 
 if TYPE_CHECKING:
@@ -31,21 +30,6 @@ class _Table:
     labels: NDArray[Any]
     names: tuple[str, ...] | None
     given: list[str]
-
-
-def tables_in(folder: Path) -> list[Path]:
-    """Returns the Parquet tables that a folder consists of, sorted; none where it is a folder of classes.
-
-    They lie in the folder itself, in `data/` or its only folder, or in folders named after splits. Loose tables
-    beside other folders count only if a name says the split: an index may lie beside class folders.
-    """
-    inner = sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith(HIDDEN))
-    loose = _parquet(folder)
-    others = [child for child in inner if child.name.lower() != "data"]
-    if loose and (not others or any(_split_of(table, folder) for table in loose)):
-        return loose
-    below = [child for child in inner if child.name.lower() in {"data", *SPLIT_FOLDERS}] or inner[: len(inner) == 1]
-    return [table for child in below for table in _parquet(child)]
 
 
 def load_parquet(root: Path, tables: list[Path]) -> ImageSet:
@@ -65,13 +49,13 @@ def load_parquet(root: Path, tables: list[Path]) -> ImageSet:
         DataError: PyArrow is missing; not a Parquet table, or a damaged one; columns, labels or shards missing;
             no rows; labels or splits that mean nothing.
     """
-    _check_shards(tables)
-    parts = [_read(table, "" if table == root else _split_of(table, root)) for table in tables]
+    require_all(tables)
+    parts = [_read(table, "" if table == root else split_of(table, root)) for table in tables]
     if not any(part.given for part in parts):
         raise DataError(f"{root} has no rows", expected="one row per picture")
     parts = [part for part in parts if part.given]
     classes, labels = _classes(parts)
-    paths = [_key(part.path, root) for part in parts]
+    paths = [key_of(part.path, root) for part in parts]
     keys = [f"{path}/{row}" for path, part in zip(paths, parts, strict=True) for row in range(len(part.given))]
     stored = [part.pictures for part in parts if isinstance(part.pictures, Encoded)]
     sources: Encoded | list[Path] = joined(stored)
@@ -89,44 +73,6 @@ def load_parquet(root: Path, tables: list[Path]) -> ImageSet:
         sources=sources,
         given=np.array([split for part in parts for split in part.given], "U10"),
     )
-
-
-def _parquet(folder: Path) -> list[Path]:
-    return sorted(
-        child
-        for child in folder.iterdir()
-        if child.suffix.lower() == ".parquet" and not child.name.startswith(HIDDEN) and child.is_file()
-    )
-
-
-def _split_of(table: Path, root: Path) -> str:
-    """Returns the split that a table's name says, or the name of its folder below `root`; "" if neither does."""
-    words = [re.split(r"[-_.]", table.stem)[0]] + ([table.parent.name] if table.parent != root else [])
-    return next((SPLIT_FOLDERS[word.lower()] for word in words if word.lower() in SPLIT_FOLDERS), "")
-
-
-def _key(table: Path, root: Path) -> str:
-    """Returns how a table is called in keys: its name without the ending, below `root` but for `data/`."""
-    if table == root:
-        return table.stem
-    return table.relative_to(root).with_suffix("").as_posix().removeprefix("data/")
-
-
-def _check_shards(tables: list[Path]) -> None:
-    """Refuses a set of which a part was not downloaded: shards say in their names how many there are."""
-    there = {table.name for table in tables}
-    for table in tables if len(tables) > 1 else []:
-        found = re.fullmatch(r"(.*-)(\d+)(-of-(\d+).*)", table.name)
-        if not found:
-            continue
-        start, number, end, total = found.groups()
-        missing = [name for i in range(int(total)) if (name := f"{start}{i:0{len(number)}}{end}") not in there]
-        if missing:
-            raise DataError(
-                f"{len(missing):,} of the {int(total):,} parts that {table.name} belongs to are missing",
-                received=", ".join(missing[:3]) + (" …" if len(missing) > 3 else ""),
-                hint="download them too",
-            )
 
 
 def _read(table: Path, split: str) -> _Table:
