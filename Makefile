@@ -48,6 +48,7 @@ docs: $(VENV)/dev.stamp  ## write the generated documents anew
 	$(BIN)/python docs/generate.py
 
 bench: $(VENV)/dev.stamp  ## every benchmark, JSON beside them (some hours); QUICK=1 for three minutes that leave none
+	@$(PIP) --require-hashes --no-deps -r locks/bench.txt || echo "Without torchvision: its side is left out."
 	$(BIN)/python benchmarks/run.py $(STRIATE_TEST_DATA) $(if $(QUICK),--quick)
 
 contract: $(VENV)/dev.stamp  ## what every network promises, in full on all three backends

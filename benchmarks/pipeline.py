@@ -26,6 +26,11 @@ from evidence import publish, spread
 
 SIDE, BATCH = 64, 64
 
+BOXES = ("roi_align", "roi_pool", "ps_roi_align", "ps_roi_pool", "deform_conv2d")
+OPERATORS = ("nms", "qnms", "qroi_align", *BOXES, *(f"_{name}_backward" for name in BOXES))
+"""What torchvision compiles for finding objects, unused here. Its usual wheels are compiled for CUDA; beside a PyTorch
+for processors they can be imported once these names are known."""
+
 
 def striate(folder: Path) -> list[float]:
     """Returns seconds of the first pass and of the second."""
@@ -70,6 +75,11 @@ def keras(folder: Path) -> list[float]:
 def torchvision(folder: Path) -> list[float]:
     """Returns seconds of two passes of an `ImageFolder` through a `DataLoader` with two processes."""
     import torch
+
+    operators = torch.library.Library("torchvision", "DEF")
+    if not torch.version.cuda:
+        for name in OPERATORS:
+            operators.define(f"{name}(Tensor x) -> Tensor")
     from torchvision import datasets, transforms
 
     def made() -> Callable[[int], Iterable[Any]]:

@@ -78,7 +78,9 @@ AVX-512, bfloat16): 160 steps 98.91 ± 0.09 % in 2.7 s, compiling included; 14 e
 the tutorial's ten epochs reach 98.94 ± 0.10 % in 41 s."""
 
 FAST_CLOTHES = replace(FAST_DIGITS, name="fast-clothes", epochs=10, augment="flip", tta="auto")
-"""Clothes in seconds: the same with pictures mirrored."""
+"""Clothes in seconds: the same with pictures mirrored, in training and in answers. Fashion-MNIST's test pictures, mean
+and deviation of five seeds on the same machine: 93.17 ± 0.17 % in 26 s, where the tutorial's twenty epochs reach
+92.10 ± 0.08 % (two seeds) in 320 s."""
 
 FAST = Recipe(
     name="fast",
@@ -97,8 +99,10 @@ FAST = Recipe(
     keep="last",
 )
 """The most that minutes give without pretrained weights: a shallow, wide network behind a whitened first convolution,
-SGD under one steep rise and fall of its rate, little that is changed about the pictures (Jordan 2024, with the batch
-and the rate of a processor)."""
+SGD under one steep rise and fall of its rate, little that is changed about the pictures, answers averaged with those
+for the mirror images (Jordan 2024, arXiv:2404.00498, with the batch and the rate of a processor). Test pictures, mean
+and deviation of five seeds on two cores (AMD EPYC, AVX-512, bfloat16): Fashion-MNIST in 8 epochs 94.03 ± 0.10 % in
+252 s; cats and dogs at 64×64 in 30 epochs 93.23 ± 0.33 % in 193 s."""
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe for recipe in (DEFAULT, CLASSIC, RESNET_CIFAR, FAST, FAST_DIGITS, FAST_CLOTHES)
