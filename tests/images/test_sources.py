@@ -93,6 +93,14 @@ def test_pictures_may_lie_in_folders_below_their_class(tmp_path: Path):
     assert listed(images)["cat/indoors/night/1.png"] == ("cat", "")
 
 
+def test_a_link_that_leads_to_itself_hides_nothing_beside_it(tmp_path: Path):
+    root = pictures(tmp_path, "cat/0.png", "cat/2.png", "cat/inner/9.png", "dog/0.png")
+    (root / "cat" / "1.png").symlink_to("1.png")
+    (root / "cat" / "3.png").symlink_to(root / "dog" / "0.png")
+    expected = ["cat/0.png", "cat/2.png", "cat/3.png", "cat/inner/9.png", "dog/0.png"]
+    assert load_folder(root).keys.tolist() == expected
+
+
 def test_litter_is_ignored_and_listed_and_loose_programs_files_are_not_entered(tmp_path: Path):
     root = pictures(tmp_path, "cat/1.png", "dog/1.png")
     litter = ["cat/Thumbs.db", "cat/._1.png", "cat/.DS_Store", "cat/labels.txt", "dog/desktop.ini", "dog/notes.pdf"]
@@ -420,7 +428,7 @@ def test_every_kind_of_source_comes_through_the_one_door(two: Path):
 
 
 def test_one_picture_is_not_a_data_set(two: Path):
-    with pytest.raises(DataError, match="A single file that is not a table"):
+    with pytest.raises(DataError, match="A single file that is neither a table"):
         load_images(two / "a.png")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mimetypes
 import os
 from pathlib import Path
@@ -86,7 +87,8 @@ def _split_folders(root: Path) -> dict[str, list[Path]] | None:
 
 def _key(path: Path, root: Path) -> str:
     """Returns the path below `root` as text that any file can hold; names may be bytes that are not UTF-8."""
-    return path.relative_to(root).as_posix().encode("utf-8", "backslashreplace").decode()
+    name = path.as_posix().removeprefix(f"{root.as_posix().rstrip('/')}/" if root.parts else "")
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -99,10 +101,24 @@ def walk(folder: Path) -> list[Path]:
     nothing below hidden folders.
     """
     found: list[Path] = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(HIDDEN))
-        found.extend(path for name in sorted(names) if (path := Path(parent, name)).is_file())
+    below = [os.fspath(folder)]
+    while below:
+        inner = []
+        with contextlib.suppress(OSError), os.scandir(below.pop()) as entries:  # a folder that may not be read
+            for entry in sorted(entries, key=lambda one: one.name):
+                if _is_file(entry):
+                    found.append(Path(entry.path))
+                elif entry.is_dir(follow_symlinks=False) and not entry.name.startswith(HIDDEN):
+                    inner.append(entry.path)
+        below += reversed(inner)
     return found
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def is_something_else(path: Path) -> bool:
