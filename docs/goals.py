@@ -12,6 +12,11 @@ Row = tuple[str, str, str, bool]
 """Work, goal, figures, and whether they reach it."""
 
 
+def missed(results: Results) -> set[str]:
+    """Returns the names of results of which a goal is not reached."""
+    return {name for name, made, _ in GOALS if name in results and not all(row[3] for row in made(results[name]))}
+
+
 def goals(results: Results) -> list[str]:
     """Returns the table as Markdown; a goal whose benchmark left no result is not mentioned."""
     lines = [

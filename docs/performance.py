@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from goals import goals
+from goals import goals, missed
+from limits import limits
 from text import spread, table
 from trainings import cats_dogs_section, fine_tuning_section, race_section, time_section
 
@@ -28,6 +29,8 @@ def page() -> str:
     ]
     results = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in sorted(RESULTS.glob("*.json"))}
     parts += ["", *goals(results)]
+    if why := limits(results, missed(results)):
+        parts += ["", *why]
     for name, section in SECTIONS.items():
         if name in results:
             parts += ["", *section(results[name]), "", _where(results[name])]

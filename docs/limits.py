@@ -1,0 +1,60 @@
+"""Why a goal is not reached: the profile, and what was tried. A paragraph for each, its figures computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Results = dict[str, dict[str, Any]]
+"""Name of a result → its document."""
+
+STEPS = "short training, seconds"
+
+
+def limits(results: Results, missed: set[str]) -> list[str]:
+    """Returns the section as Markdown, nothing where every goal is reached.
+
+    Args:
+        results: all there are.
+        missed: results of which a goal is not reached.
+    """
+    parts = [made(results) for name, made in REASONS.items() if name in missed]
+    paragraphs = [line for part in parts if part for line in ("", part)]
+    return ["## Goals that are not reached", *paragraphs] if paragraphs else []
+
+
+def _digits(results: Results) -> str:
+    found = results.get("where_time_goes")
+    if found is None:
+        return ""
+    parts = {name: one["median"] for name, one in found[STEPS].items()}
+    steps = next(seconds for name, seconds in parts.items() if name.endswith("steps"))
+    step = found["steps"]["fast-digits"]
+    forward, both, whole = (step["milliseconds"][part] for part in ("forward", "forward and back", "step"))
+    idle = step["of_the_gemm_peak"]["median"]
+    return (
+        f"**MNIST, ten times as fast in training alone.** A training of 160 steps takes {parts['whole']:.1f} s, "
+        f"{steps:.1f} s of them its steps; building, tracing and validation take the rest, which ten epochs hide. "
+        f"A step of {whole:.1f} ms is {forward:.1f} ms forward and {both - forward:.1f} ms back: with so small a network "
+        f"the arithmetic units are mostly idle ({idle:.0%} of a large matrix product's speed). Tried without gain: SGD, "
+        "larger batches and fewer steps, 64 units in the dense layer, TensorFlow's graph optimisation off, other "
+        "shifts. What did gain is in: variables made before the step is traced, the fused batch-norm, groups of batches."
+    )
+
+
+def _answers(results: Results) -> str:
+    rows = results["answers"]["folder"]
+    both = [one["of_both"]["median"] for one in rows.values()]
+    shares = []
+    for name, one in rows.items():
+        decoding, network = one["images_per_second"]["decoding"], one["images_per_second"]["network"]
+        shares.append(f"{name} {1 / (1 / decoding + 1 / network) / min(decoding, network):.0%}")
+    return (
+        "**A folder, at 90 % of the slower part.** Decoding alone fills all cores, and so does the network alone; one "
+        f"after the other they leave at most {', '.join(shares)} of the slower one's speed. Of that, "
+        f"{min(both):.0%} to {max(both):.0%} are reached. With a GPU, whose network leaves the cores alone, it may differ."
+    )
+
+
+REASONS: dict[str, Callable[[Results], str]] = {"race_digits": _digits, "answers": _answers}
+"""Name of a result → why a goal of it is not reached."""
