@@ -35,10 +35,10 @@ def _digits(results: Results) -> str:
     return (
         f"**MNIST, ten times as fast in training alone.** A training of 160 steps takes {parts['whole']:.1f} s, "
         f"{steps:.1f} s of them its steps; building, tracing and validation take the rest, which ten epochs hide. "
-        f"A step of {whole:.1f} ms is {forward:.1f} ms forward and {both - forward:.1f} ms back: with so small a network "
-        f"the arithmetic units are mostly idle ({idle:.0%} of a large matrix product's speed). Tried without gain: SGD, "
+        f"A step of {whole:.1f} ms is {forward:.1f} ms forward and {both - forward:.1f} ms back: in so small a network "
+        f"the arithmetic is mostly idle ({idle:.0%} of a large matrix product's speed). Tried without gain: SGD, "
         "larger batches and fewer steps, 64 units in the dense layer, TensorFlow's graph optimisation off, other "
-        "shifts. What did gain is in: variables made before the step is traced, the fused batch-norm, groups of batches."
+        "shifts. What gained is in: variables made before a step is traced, the fused batch-norm, groups of batches."
     )
 
 
@@ -52,7 +52,7 @@ def _answers(results: Results) -> str:
     return (
         "**A folder, at 90 % of the slower part.** Decoding alone fills all cores, and so does the network alone; one "
         f"after the other they leave at most {', '.join(shares)} of the slower one's speed. Of that, "
-        f"{min(both):.0%} to {max(both):.0%} are reached. With a GPU, whose network leaves the cores alone, it may differ."
+        f"{min(both):.0%} to {max(both):.0%} are reached. A network on a GPU would leave the cores alone."
     )
 
 

@@ -13,6 +13,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -136,7 +137,7 @@ def _zipped(archive: Path, packed: zipfile.ZipFile) -> Iterator[_Member]:
             raise _refused(archive, "holds what is no plain file", info.filename, "an archive without links")
         if info.flag_bits & 1:
             raise _refused(archive, "is encrypted", info.filename, "unpack it yourself, and name the folder")
-        yield _Member(info.filename, info.file_size, lambda info=info: packed.open(info))  # type: ignore[misc]
+        yield _Member(info.filename, info.file_size, partial(packed.open, info))
 
 
 def _rolled(archive: Path, rolled: tarfile.TarFile) -> Iterator[_Member]:
@@ -145,7 +146,13 @@ def _rolled(archive: Path, rolled: tarfile.TarFile) -> Iterator[_Member]:
             continue
         if not info.isreg():
             raise _refused(archive, "holds what is no plain file", info.name, "an archive without links and devices")
-        yield _Member(info.name, info.size, lambda info=info: rolled.extractfile(info))  # type: ignore[misc]
+        yield _Member(info.name, info.size, partial(_opened, rolled, info))
+
+
+def _opened(rolled: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    file = rolled.extractfile(info)
+    assert file is not None  # noqa: S101  (it is a regular file)
+    return file
 
 
 def _too_large(archive: Path, limit: int) -> DataError:
