@@ -18,6 +18,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -98,15 +99,13 @@ SIDES: dict[str, Callable[[Path], list[float]]] = {"striate": striate, "keras": 
 
 def _passes(made: Callable[[], Callable[[int], Iterable[Any]]]) -> list[float]:
     """Returns the seconds of two passes, making what passes them counted with the first; imports are over."""
-    seconds = []
-    began = time.perf_counter()
+    marks = [time.perf_counter()]
     data = made()
     for epoch in range(2):
         for _ in data(epoch):
             pass
-        seconds.append(time.perf_counter() - began)
-        began = time.perf_counter()
-    return seconds
+        marks.append(time.perf_counter())
+    return [end - began for began, end in pairwise(marks)]
 
 
 def main() -> None:

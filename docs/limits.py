@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-Results = dict[str, dict[str, Any]]
-"""Name of a result → its document."""
+from goals import Results, missed
 
 STEPS = "short training, seconds"
 
 
-def limits(results: Results, missed: set[str]) -> list[str]:
-    """Returns the section as Markdown, nothing where every goal is reached.
-
-    Args:
-        results: all there are.
-        missed: results of which a goal is not reached.
-    """
-    parts = [made(results) for name, made in REASONS.items() if name in missed]
+def limits(results: Results) -> list[str]:
+    """Returns the section as Markdown, nothing where every goal is reached."""
+    names = missed(results)
+    parts = [made(results) for name, made in REASONS.items() if name in names]
     paragraphs = [line for part in parts if part for line in ("", part)]
     return ["## Goals that are not reached", *paragraphs] if paragraphs else []
 

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from goals import goals, missed
+from goals import goals
 from limits import limits
-from text import spread, table
+from text import section, spread, table
 from trainings import cats_dogs_section, fine_tuning_section, race_section, time_section
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
@@ -29,11 +29,11 @@ def page() -> str:
     ]
     results = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in sorted(RESULTS.glob("*.json"))}
     parts += ["", *goals(results)]
-    if why := limits(results, missed(results)):
+    if why := limits(results):
         parts += ["", *why]
-    for name, section in SECTIONS.items():
+    for name, made in SECTIONS.items():
         if name in results:
-            parts += ["", *section(results[name]), "", _where(results[name])]
+            parts += ["", *made(results[name]), "", _where(results[name])]
     return "\n".join(parts) + "\n"
 
 
@@ -47,23 +47,14 @@ def _comparison(
         share = (f"{one[PEAK]:.0%}",) if PEAK in one else ()
         rows.append((name, f"{speeds[peer[0]]:,}", f"{speeds['striate']:,}", spread(one[ratio[0]], form), *share))
     header = ("", peer[1], "Striate", ratio[1], *(("of the GEMM peak",) if "gemm_peak" in found else ()))
-    return [
-        *(f"## {title}", "", *about, ""),
-        *table(header, rows),
-        *("", f"    python benchmarks/{found['benchmark']}.py"),
-    ]
+    return section(title, f"{found['benchmark']}.py", about, table(header, rows))
 
 
 def _start_up(found: dict[str, Any]) -> list[str]:
     rows = [(f"`{name}`", f"{one['median']:.3f}") for name, one in found["seconds"].items()]
     whole = found["striate train digits"]["seconds"]["median"]
-    return [
-        "## Starting",
-        "",
-        *table(("", "seconds"), [*rows, ("`striate train digits`, to the report", f"{whole:.1f}")]),
-        "",
-        "    python benchmarks/start_up.py",
-    ]
+    rows.append(("`striate train digits`, to the report", f"{whole:.1f}"))
+    return section("Starting", "start_up.py", table(("", "seconds"), rows))
 
 
 def _answers(found: dict[str, Any]) -> list[str]:
@@ -84,18 +75,14 @@ def _answers(found: dict[str, Any]) -> list[str]:
         )
         for name, row in found["folder"].items()
     ]
-    return [
-        "## Prediction",
-        "",
+    return section(
+        "Prediction",
+        "answers.py DATA",
         "One picture from Python, milliseconds:",
-        "",
-        *table(("", "Keras' predict", "bare network", "Striate", "times the bare network"), one),
-        "",
+        table(("", "Keras' predict", "bare network", "Striate", "times the bare network"), one),
         "A folder of photographs, pictures a second; decoding and network share the cores:",
-        "",
-        *table(("", "decoding alone", "network alone", "Striate", "of the smaller", "of both in turns"), folder),
-        *("", "    python benchmarks/answers.py DATA"),
-    ]
+        table(("", "decoding alone", "network alone", "Striate", "of the smaller", "of both in turns"), folder),
+    )
 
 
 BARE = "times_the_bare_network"
@@ -106,14 +93,12 @@ def _pipeline(found: dict[str, Any]) -> list[str]:
         (side, *(f"{speeds[number]:,}" for number in ("first", "second")))
         for side, speeds in found["images_per_second"].items()
     ]
-    return [
-        "## Photographs from a folder, without a network",
-        "",
+    return section(
+        "Photographs from a folder, without a network",
+        "pipeline.py DATA",
         f"{found['pictures']:,} JPEG files to {found['side']}×{found['side']}, pictures a second:",
-        "",
-        *table(("", "first pass", "second pass"), rows),
-        *("", "    python benchmarks/pipeline.py DATA"),
-    ]
+        table(("", "first pass", "second pass"), rows),
+    )
 
 
 def _precision(found: dict[str, Any]) -> list[str]:
@@ -123,14 +108,12 @@ def _precision(found: dict[str, Any]) -> list[str]:
         points = f"{100 * one['difference']['mean']:+.2f} ({100 * low:+.2f} to {100 * high:+.2f})"
         accuracies = (f"{one['accuracy'][precision]:.2%}" for precision in ("float32", "mixed_bfloat16"))
         rows.append((name, *accuracies, points, spread(one["times_as_fast"], "{:.2f}")))
-    return [
-        "## bfloat16 beside float32",
-        "",
+    return section(
+        "bfloat16 beside float32",
+        "precision.py DATA",
         f"The same {found['seeds']} seeds in both; the difference in points, with the 95 % interval of its mean.",
-        "",
-        *table(("", "float32", "bfloat16", "difference", "times as fast"), rows),
-        *("", "    python benchmarks/precision.py DATA"),
-    ]
+        table(("", "float32", "bfloat16", "difference", "times as fast"), rows),
+    )
 
 
 RACES = ("digits", "clothes", "cats_dogs", "cifar10")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from text import spread, table
+from text import section, spread, table
 
 
 def race_section(found: dict[str, Any], *, name: str) -> list[str]:
@@ -19,15 +19,12 @@ def race_section(found: dict[str, Any], *, name: str) -> list[str]:
         training, command = (seconds[figure]["median"] for figure in ("training", "command"))
         mean = f"{accuracy['mean']:.2%}{deviation} ({len(accuracy['all'])})"
         rows.append((label, mean, f"{training:,.1f}", f"{command:,.1f}"))
-    return [
-        f"## {found['what']}",
-        "",
-        *table(("", "test accuracy, mean ± sd (seeds)", "training, s", "whole command, s"), rows),
-        "",
+    return section(
+        found["what"],
+        f"race.py {name} DATA",
+        table(("", "test accuracy, mean ± sd (seeds)", "training, s", "whole command, s"), rows),
         f"n = {found['n']:,} test pictures.",
-        "",
-        f"    python benchmarks/race.py {name} DATA",
-    ]
+    )
 
 
 def cats_dogs_section(found: dict[str, Any]) -> list[str]:
@@ -45,16 +42,16 @@ def cats_dogs_section(found: dict[str, Any]) -> list[str]:
         )
     ]
     ratio = found["time_ratio"]
-    return [
-        "## Cats and dogs, with pretrained weights",
-        "",
-        *table(("", "test accuracy", "whole command, s"), rows),
-        "",
-        f"From shell to report it takes {ratio['median']:.2f} [{min(ratio['all']):.2f}, {max(ratio['all']):.2f}] of",
-        f"the tutorial's time. n = {found['striate']['accuracy']['n']:,} test pictures.",
-        "",
-        "    python benchmarks/cats_dogs.py FOLDER WEIGHTS",
-    ]
+    least, greatest = min(ratio["all"]), max(ratio["all"])
+    return section(
+        "Cats and dogs, with pretrained weights",
+        "cats_dogs.py FOLDER WEIGHTS",
+        table(("", "test accuracy", "whole command, s"), rows),
+        (
+            f"From shell to report it takes {ratio['median']:.2f} [{least:.2f}, {greatest:.2f}] of",
+            f"the tutorial's time. n = {found['striate']['accuracy']['n']:,} test pictures.",
+        ),
+    )
 
 
 def fine_tuning_section(found: dict[str, Any]) -> list[str]:
@@ -62,13 +59,11 @@ def fine_tuning_section(found: dict[str, Any]) -> list[str]:
     rows = [
         (name, f"{one['mean_accuracy']:.2%}", f"{one['median_seconds']:.0f}") for name, one in found["variants"].items()
     ]
-    return [
-        "## Cats and dogs: resting or fine-tuned (MobileNetV2 0.35)",
-        "",
-        *table(("", "mean test accuracy", "whole command, s"), rows),
-        "",
-        "    python benchmarks/fine_tuning.py FOLDER WEIGHTS",
-    ]
+    return section(
+        "Cats and dogs: resting or fine-tuned (MobileNetV2 0.35)",
+        "fine_tuning.py FOLDER WEIGHTS",
+        table(("", "mean test accuracy", "whole command, s"), rows),
+    )
 
 
 def time_section(found: dict[str, Any]) -> list[str]:
@@ -82,15 +77,11 @@ def time_section(found: dict[str, Any]) -> list[str]:
         )
         for name, one in found["steps"].items()
     ]
-    return [
-        "## Where the time of a training goes",
-        "",
+    return section(
+        "Where the time of a training goes",
+        "where_time_goes.py DATA",
         "The digits' short training, seconds:",
-        "",
-        *table(("", "seconds"), parts),
-        "",
+        table(("", "seconds"), parts),
         "A step in bfloat16, milliseconds, and its multiply-adds a second beside those of a large matrix product:",
-        "",
-        *table(("", "forward", "forward and back", "step", "of the GEMM peak"), steps),
-        *("", "    python benchmarks/where_time_goes.py DATA"),
-    ]
+        table(("", "forward", "forward and back", "step", "of the GEMM peak"), steps),
+    )

@@ -184,3 +184,23 @@ def test_every_cut_of_an_archive_is_whole_or_refused(tmp_path: Path):
             except DataError:
                 continue
             assert {name: (folder / name).read_bytes() for name in noise} == noise  # only padding was cut off
+
+
+@pytest.mark.parametrize(
+    ("ending", "mode"), [(".zip", ""), (".tar.gz", "w:gz"), (".tar.xz", "w:xz"), (".tar.bz2", "w:bz2")]
+)
+def test_an_archive_with_bytes_changed_is_read_or_refused_and_never_worse(tmp_path: Path, ending: str, mode: str):
+    rng = np.random.default_rng(0)
+    noise = {f"{name}/{number}.png": rng.bytes(300) + bytes(300) for name in ("cat", "dog") for number in range(3)}
+    path = tmp_path / f"a{ending}"
+    data = (make_tar(path, noise, mode) if mode else make_zip(path, noise)).read_bytes()
+    refused = 0
+    for place in range(0, len(data), max(1, len(data) // 150)):
+        changed = bytearray(data)
+        changed[place] ^= 0x5A
+        path.write_bytes(changed)
+        try:
+            unpacked(path)
+        except DataError:
+            refused += 1
+    assert refused > 10  # tar has no checksum over its members' bytes; a changed picture shows when it is decoded

@@ -1,12 +1,13 @@
-"""Pictures on their way to a network: decoded in order, batch after batch, while it works on the one before."""
+"""Work done ahead of who needs it, in order; and pictures so decoded while a network works on those before."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from itertools import chain, islice
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from striate.errors import PictureError
 from striate.images.imageset import Picture
 from striate.images.pixels import Preprocessing
 
+T = TypeVar("T")
+
 Decoded = NDArray[np.uint8] | str
 """A picture's pixels, or why it has none."""
 
@@ -22,23 +25,27 @@ JOB = 16  # pictures a job: enough to hide the pool's overhead, few enough that 
 AHEAD = 2  # batches
 
 
+def in_order(pool: Executor, work: Callable[[int], T], items: Iterable[int], ahead: int) -> Iterator[T]:
+    """Yields what `work` makes of each item, in order, while the pool is at work on the next `ahead` of them."""
+    left = iter(items)
+    coming = deque(pool.submit(work, item) for item in islice(left, ahead))
+    while coming:
+        found = coming.popleft().result()
+        coming.extend(pool.submit(work, item) for item in islice(left, 1))
+        yield found
+
+
 def decoded_ahead(preprocessing: Preprocessing, sources: Sequence[Picture], batch: int) -> Iterator[list[Decoded]]:
     """Yields what becomes of the pictures, `batch` at a time and in order; the next batches are being decoded."""
 
-    def job(chunk: range) -> list[Decoded]:
-        return [decoded_or_why(preprocessing, sources[index]) for index in chunk]
+    def job(first: int) -> list[Decoded]:
+        return [decoded_or_why(preprocessing, sources[index]) for index in range(first, min(first + JOB, len(sources)))]
 
-    def jobs(start: int) -> list[Future[list[Decoded]]]:
-        end = min(start + batch, len(sources))
-        return [pool.submit(job, range(first, min(first + JOB, end))) for first in range(start, end, JOB)]
-
-    starts = iter(range(0, len(sources), batch))
     with ThreadPoolExecutor(os.cpu_count(), "striate-decode") as pool:
-        coming = deque(jobs(start) for start in islice(starts, AHEAD))
+        jobs = in_order(pool, job, range(0, len(sources), JOB), max(1, AHEAD * batch // JOB))
+        pictures = chain.from_iterable(jobs)
         try:
-            while coming:
-                found = [picture for one in coming.popleft() for picture in one.result()]
-                coming.extend(jobs(start) for start in islice(starts, 1))
+            while found := list(islice(pictures, batch)):
                 yield found
         finally:
             pool.shutdown(cancel_futures=True)

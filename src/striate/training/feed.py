@@ -8,15 +8,14 @@ epochs take 3.4 s, a third of the time went by so (TensorFlow 2.21). Here nothin
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from striate.backend import CHOICE, keras
+from striate.images.ahead import in_order
 from striate.images.batches import Batch, Batches
 
 AHEAD = 2  # groups of batches that are made or being made while the network learns
@@ -68,15 +67,12 @@ class Feed(keras.utils.PyDataset):  # type: ignore[misc]
             return [self.batches[index] for index in range(first, min(first + size, total))]
 
         total = len(self.batches)
-        ends = iter(range(start, total, size))
         with ThreadPoolExecutor(1, "striate-feed") as maker:
-            coming = deque(maker.submit(make, first) for first in islice(ends, AHEAD))
-            while coming:
-                began = time.perf_counter()
-                group = coming.popleft().result()
+            began = time.perf_counter()
+            for group in in_order(maker, make, range(start, total, size), AHEAD):
                 self.waited += time.perf_counter() - began
-                coming.extend(maker.submit(make, first) for first in islice(ends, 1))
                 yield group
+                began = time.perf_counter()
 
 
 def _dataset(feed: Feed) -> Any:

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import lzma
 import shutil
 import stat
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +26,12 @@ from striate.progress import SILENT, Progress
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 """How the names of archives end, in lower case."""
+
+DAMAGE = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError),
+    *(EOFError, OSError, ValueError, RuntimeError),
+)
+"""What the readers of archives raise at bytes that are none."""
 
 MOST_FILES = 2_000_000
 RATIO = 100  # times its own size that an archive may grow to; pictures hardly shrink when they are packed
@@ -98,9 +106,7 @@ def _unpack(archive: Path, size: int, folder: Path, progress: Progress) -> None:
                             raise _too_large(archive, limit)
                         out.write(piece)
                 task.advance(min(size, member.size))
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, ValueError, RuntimeError) as error:
-        if isinstance(error, DataError):
-            raise
+    except DAMAGE as error:
         raise _refused(archive, f"cannot be unpacked: {error}", None, "another copy of it") from None
     if not written:
         raise _refused(archive, "holds no file", None, None)

@@ -13,7 +13,7 @@ from striate.errors import DataError, nearest
 from striate.images.encoded import Encoded, joined
 from striate.images.imageset import ImageSet
 from striate.images.sources import columns
-from striate.images.sources.shards import key_of, require_all, split_of
+from striate.images.sources.shards import key_of, name_of, require_all, split_of
 from striate.images.sources.table import check_files
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def load_parquet(root: Path, tables: list[Path]) -> ImageSet:
         sources = [folder / name for folder, name in listed]
         check_files(root, [name for _, name in listed], sources)
     return ImageSet(
-        name=root.resolve().stem if root.is_file() else root.resolve().name,
+        name=name_of(root),
         classes=classes,
         labels=labels,
         keys=np.array(keys, np.str_),

@@ -38,6 +38,11 @@ def split_of(shard: Path, root: Path) -> str:
     return next((SPLIT_FOLDERS[word.lower()] for word in words if word.lower() in SPLIT_FOLDERS), "")
 
 
+def name_of(root: Path) -> str:
+    """Returns how a set is called: after its folder, or its only file without the ending."""
+    return root.resolve().stem if root.is_file() else root.resolve().name
+
+
 def key_of(shard: Path, root: Path) -> str:
     """Returns how a shard is called in keys: its name without the ending, below `root` but for `data/`."""
     if shard == root:

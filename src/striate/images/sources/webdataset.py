@@ -7,9 +7,9 @@ from __future__ import annotations
 import json
 import mmap
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from striate.errors import DataError
 from striate.images.encoded import Encoded
 from striate.images.imageset import ImageSet
-from striate.images.sources.shards import key_of, require_all, split_of
+from striate.images.sources.shards import key_of, name_of, require_all, split_of
 
 LABELS = ("cls", "label", "class", "json")
 """Endings of the members that hold a label, the first one found counts."""
@@ -33,12 +33,13 @@ END = 1024  # zeros that a tar file ends with
 LOOK = 64  # members that tell whether a tar is a shard
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Sample:
+    """A picture's name, its first byte and length in the shard (−1 where there is none), and its label, if any."""
+
     name: str
-    picture: tuple[int, int] = (0, -1)  # first byte, length
-    label: str | None = None
-    rank: int = len(LABELS)
+    picture: tuple[int, int]
+    label: str | None
 
 
 def is_shard(path: Path) -> bool:
@@ -96,7 +97,7 @@ def load_shards(root: Path, shards: list[Path]) -> ImageSet:
     classes = sorted(set(labels), key=lambda name: (0, int(name), "") if name.isdecimal() else (1, 0, name))
     number = {name: index for index, name in enumerate(classes)}
     return ImageSet(
-        name=root.resolve().stem if root.is_file() else root.resolve().name,
+        name=name_of(root),
         classes=tuple(classes),
         labels=np.array([number[label] for label in labels], np.int32),
         keys=np.array(keys, np.str_),
@@ -107,30 +108,31 @@ def load_shards(root: Path, shards: list[Path]) -> ImageSet:
 
 def _samples(shard: Path, data: memoryview) -> Iterator[_Sample]:
     """Yields what lies side by side under one name; what has no picture is left out."""
-    current: _Sample | None = None
     try:
         if any(data[-END:]):  # tarfile takes a shard that was cut between two members for a whole one
             raise tarfile.ReadError("the end of the archive is missing")
         with tarfile.open(shard, "r:") as file:
-            for member in file:
-                if not member.isreg() or member.issparse():
-                    continue
-                name, ending = _parts(member.name)
-                if current is None or current.name != name:
-                    if current is not None and current.picture[1] >= 0:
-                        yield current
-                    current = _Sample(name)
-                if member.offset_data + member.size > len(data):
-                    raise tarfile.ReadError("unexpected end of data")
-                if ending in PICTURES and current.picture[1] < 0:
-                    current.picture = (member.offset_data, member.size)
-                elif ending in LABELS and (rank := LABELS.index(ending)) < current.rank:
-                    text = bytes(data[member.offset_data : member.offset_data + min(member.size, LONGEST)])
-                    current.label, current.rank = _label(shard, member.name, text, ending), rank
+            members = (member for member in file if member.isreg() and not member.issparse())
+            for name, together in groupby(members, key=lambda member: _parts(member.name)[0]):
+                sample = _sample(shard, name, together, data)
+                if sample.picture[1] >= 0:
+                    yield sample
     except (tarfile.TarError, OSError, EOFError) as error:
         raise DataError(f"{shard} is damaged or cut off: {error}", hint="download it again") from None
-    if current is not None and current.picture[1] >= 0:
-        yield current
+
+
+def _sample(shard: Path, name: str, members: Iterable[tarfile.TarInfo], data: memoryview) -> _Sample:
+    picture, label, rank = (0, -1), None, len(LABELS)
+    for member in members:
+        if member.offset_data + member.size > len(data):
+            raise tarfile.ReadError("unexpected end of data")
+        _, ending = _parts(member.name)
+        if ending in PICTURES and picture[1] < 0:
+            picture = (member.offset_data, member.size)
+        elif ending in LABELS[:rank]:
+            text = bytes(data[member.offset_data : member.offset_data + min(member.size, LONGEST)])
+            label, rank = _label(shard, member.name, text, ending), LABELS.index(ending)
+    return _Sample(name, picture, label)
 
 
 def _parts(name: str) -> tuple[str, str]:
