@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from striate.images.ahead import AHEAD, JOB, decoded_ahead
+from striate.images.ahead import AHEAD, JOB, decoded_ahead, in_order, workers
 from striate.images.pixels import Preprocessing
 
 FORM = Preprocessing(6, 7, 3)
@@ -67,3 +67,21 @@ def test_an_error_that_is_not_a_pictures_own_ends_it_and_leaves_no_thread():
     with pytest.raises(RuntimeError, match="on fire"):
         list(decoded_ahead(FORM, Failing([b""] * 50), 10))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("striate-decode")]
+
+
+def test_whoever_leaves_before_the_end_waits_for_no_work():
+    """As the garbage collector does with a training's feed, in a thread that may hold any lock."""
+    go_on = threading.Event()
+
+    def stream():
+        with workers(1, "striate-left") as pool:
+            yield from in_order(pool, lambda item: item if not item else go_on.wait(60), range(5), 2)
+
+    coming = stream()
+    assert next(coming) == 0
+    leaving = threading.Thread(target=coming.close)
+    leaving.start()
+    leaving.join(10)
+    was_left = not leaving.is_alive()
+    go_on.set()
+    assert was_left

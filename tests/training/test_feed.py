@@ -110,5 +110,8 @@ def test_a_stream_that_is_left_leaves_no_thread_behind():
     stream = Feed(_batches(40, 4, 0)).groups(1)
     next(stream)
     assert set(threading.enumerate()) - before
-    stream.close()
+    stream.close()  # which waits for nothing: see workers() in images/ahead.py
+    until = time.monotonic() + 10
+    while set(threading.enumerate()) - before and time.monotonic() < until:
+        time.sleep(0.001)
     assert not set(threading.enumerate()) - before

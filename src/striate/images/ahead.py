@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,6 +26,22 @@ JOB = 16  # pictures a job: enough to hide the pool's overhead, few enough that 
 AHEAD = 2  # batches
 
 
+@contextlib.contextmanager
+def workers(number: int | None, name: str) -> Iterator[Executor]:
+    """Gives a pool of so many threads, for a generator that may be left before its end: then nothing is waited for. The
+    garbage collector may close it in any thread and at any moment, even while that thread is being started and holds a
+    lock that joining another needs (Python 3.11: threading._shutdown_locks_lock).
+    """
+    pool, is_left = ThreadPoolExecutor(number, name), False
+    try:
+        yield pool
+    except GeneratorExit:
+        is_left = True
+        raise
+    finally:
+        pool.shutdown(wait=not is_left, cancel_futures=True)
+
+
 def in_order(pool: Executor, work: Callable[[int], T], items: Iterable[int], ahead: int) -> Iterator[T]:
     """Yields what `work` makes of each item, in order, while the pool is at work on the next `ahead` of them."""
     left = iter(items)
@@ -41,14 +58,11 @@ def decoded_ahead(preprocessing: Preprocessing, sources: Sequence[Picture], batc
     def job(first: int) -> list[Decoded]:
         return [decoded_or_why(preprocessing, sources[index]) for index in range(first, min(first + JOB, len(sources)))]
 
-    with ThreadPoolExecutor(os.cpu_count(), "striate-decode") as pool:
+    with workers(os.cpu_count(), "striate-decode") as pool:
         jobs = in_order(pool, job, range(0, len(sources), JOB), max(1, AHEAD * batch // JOB))
         pictures = chain.from_iterable(jobs)
-        try:
-            while found := list(islice(pictures, batch)):
-                yield found
-        finally:
-            pool.shutdown(cancel_futures=True)
+        while found := list(islice(pictures, batch)):
+            yield found
 
 
 def decoded_or_why(preprocessing: Preprocessing, source: Picture) -> Decoded:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from striate.backend import CHOICE, keras
-from striate.images.ahead import in_order
+from striate.images.ahead import in_order, workers
 from striate.images.batches import Batch, Batches
 
 AHEAD = 2  # groups of batches that are made or being made while the network learns
@@ -67,7 +66,7 @@ class Feed(keras.utils.PyDataset):  # type: ignore[misc]
             return [self.batches[index] for index in range(first, min(first + size, total))]
 
         total = len(self.batches)
-        with ThreadPoolExecutor(1, "striate-feed") as maker:
+        with workers(1, "striate-feed") as maker:
             began = time.perf_counter()
             for group in in_order(maker, make, range(start, total, size), AHEAD):
                 self.waited += time.perf_counter() - began
