@@ -1,10 +1,13 @@
-"""The most that a machine's arithmetic gives: a large matrix product, in either precision."""
+"""The most that a machine's arithmetic gives, a large matrix product in either precision, and what a step asks of it."""
 
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import tensorflow as tf
+
+from striate.models.cost import layer_costs
 
 SIDE, CALLS = 2048, 3
 
@@ -28,3 +31,16 @@ def peak(precision: str, rounds: int = 5) -> float:
         _ = out[0, 0].numpy()
         best = min(best, (time.perf_counter() - began) / CALLS)
     return float(SIDE**3 / best / 1e9)
+
+
+def multiply_adds(model: Any) -> int:
+    """Returns those of a training step for one picture: once for the answer, once for the slope by each layer's weights, and
+    once for the slope by its input, where something below it learns.
+    """
+    total, below = 0, False
+    for row in layer_costs(model):
+        if row.multiply_adds:
+            is_learning = model.get_layer(row.name).trainable
+            total += row.multiply_adds * (1 + is_learning + below)
+            below = below or is_learning
+    return total

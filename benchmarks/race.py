@@ -92,7 +92,12 @@ RACES = {
         peer=("keras_resnet20.py", "DATA/cifar10_jpeg", "--minutes", "15"),
         title="Keras' ResNet-20 example, after 15 of its minutes",
         goal=0.9,
-        entries={"long": ("--recipe", "fast")},
+        entries={
+            "long": (
+                *("--recipe", "fast", "--epochs", "27", "--validation", "0.02"),
+                *("--augment", "flip,shift=0.09,cutout=0.25", "--tta", "multicrop"),
+            )
+        },
     ),
 }
 

@@ -6,8 +6,7 @@ The peer is the fastest loop that TensorFlow lets one write: pictures and labels
 gathering of its batches included, is one graph. It keeps no history, shows no progress, counts no accuracy and cannot
 be stopped. Both sides run in one process, in turns (A B A B …), so that a noisy machine disturbs both alike. A round is
 two epochs; the first, which compiles, is not counted. Validation is not counted either. Beside it: the step's
-multiply-adds a second (of which the way back has twice as many as the way there) as a share of those of a large matrix
-product in the same arithmetic.
+multiply-adds a second as a share of those of a large matrix product in the same arithmetic.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from evidence import publish, spread
-from gemm import peak
+from gemm import multiply_adds, peak
 
 from striate.backend import keras, set_seed
 from striate.config import replace
@@ -31,7 +30,6 @@ from striate.images.sources.load import load_images
 from striate.images.split import split
 from striate.models.architecture import build
 from striate.models.architectures import ARCHITECTURES
-from striate.models.cost import cost
 from striate.training.optimizers import make_optimizer
 from striate.training.plan import plan
 from striate.training.recipe import Recipe
@@ -115,7 +113,7 @@ def main() -> None:
     for name in options.networks.split(","):
         batch, number = CASES[name]
         train = decode_all(splits.train.subset(np.arange(options.pictures or number)), form)
-        work = 3 * cost(build(ARCHITECTURES[name], (28, 28, 1), 10)).multiply_adds
+        work = multiply_adds(build(ARCHITECTURES[name], (28, 28, 1), 10))
         for precision in PRECISIONS:
             recipe = replace(
                 CLASSIC,

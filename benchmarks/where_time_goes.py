@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 from commands import timed
 from evidence import publish, spread
-from gemm import peak
+from gemm import multiply_adds, peak
 
 from striate.backend import keras, set_seed
 from striate.config import replace
@@ -33,7 +33,6 @@ from striate.images.sources.load import load_images
 from striate.images.split import split
 from striate.models.architecture import build
 from striate.models.architectures import ARCHITECTURES
-from striate.models.cost import layer_costs
 from striate.training.batch_norm import fused_batch_norm
 from striate.training.optimizers import make_optimizer
 from striate.training.plan import plan
@@ -98,19 +97,6 @@ def short_training(data: Path) -> dict[str, float]:
         "the rest": ended - marks.last["validated"],
         "whole": ended - began,
     }
-
-
-def multiply_adds(model: Any) -> int:
-    """Returns those of a step for one picture: once for the answer, once for the slope by each layer's weights, and
-    once for the slope by its input, where something below it learns.
-    """
-    total, below = 0, False
-    for row in layer_costs(model):
-        if row.multiply_adds:
-            is_learning = model.get_layer(row.name).trainable
-            total += row.multiply_adds * (1 + is_learning + below)
-            below = below or is_learning
-    return total
 
 
 def step(name: str, shape: tuple[int, int, int], rounds: int) -> dict[str, Any]:

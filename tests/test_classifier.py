@@ -228,6 +228,26 @@ def test_two_classes_and_two_hundred_take_the_same_path(number: int, files: list
     assert again.probabilities == pytest.approx(classifier.predict(files[0]).probabilities, abs=1e-6)
 
 
+def test_answers_over_six_views_are_the_weighted_mean_of_their_logits(files: list[Path], tmp_path: Path):
+    plain, several = untrained(temperature=0.02), untrained(temperature=0.02, tta="multicrop")
+    pixels = np.stack([FORM(path) for path in files])
+    height, width = pixels.shape[1:3]
+    wide = np.pad(pixels, ((0, 0), (1, 1), (1, 1), (0, 0)), "reflect")
+    total = np.zeros((len(files), 3))
+    for start, weight in ((1, 1 / 2), (0, 1 / 4), (2, 1 / 4)):
+        shifted = wide[:, start : start + height, start : start + width]
+        for one in (shifted, shifted[:, :, ::-1]):
+            total += weight / 2 * np.log(plain.probabilities(np.ascontiguousarray(one)))
+    expected = scipy.special.softmax(total, axis=1)
+    assert np.abs(expected - plain.probabilities(pixels)).max() > 5e-4
+    several.save(tmp_path)
+    for one in (several, Classifier.load(tmp_path)):
+        np.testing.assert_allclose(one.probabilities(pixels), expected, atol=1e-5)
+        np.testing.assert_allclose(one.probabilities(pixels[:1]), expected[:1], atol=1e-5)
+        many = np.resize(pixels, (2 * BATCH + 5, *FORM.shape))
+        np.testing.assert_allclose(one.probabilities(many), np.resize(expected, (len(many), 3)), atol=1e-4)
+
+
 def test_mirrored_answers_are_the_mean_of_the_logits_of_picture_and_mirror_image(files: list[Path], tmp_path: Path):
     plain, mirrored = untrained(temperature=0.02), untrained(temperature=0.02, tta="mirror")  # sharp: views differ
     pixels = np.stack([FORM(path) for path in files])

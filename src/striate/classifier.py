@@ -45,7 +45,7 @@ class Classifier:
         temperature: what logits are divided by before the softmax.
         architecture: the network's name, for people.
         tta: test-time augmentation: `mirror` answers with the mean of the logits for a picture and for its mirror
-            image (Krizhevsky et al. 2012, section 4.1, with ten views), in twice the time.
+            image, in twice the time; `multicrop` over six views of it (see inference.VIEWS).
     """
 
     def __init__(
@@ -167,11 +167,10 @@ class Classifier:
             yield batch, np.exp(rows)
 
     def _answer(self) -> Forward:
-        is_mirrored = self.tta == "mirror"
-        if self._answers is None or self._answers.model is not self.model or self._answers.mirrored != is_mirrored:
+        if self._answers is None or self._answers.model is not self.model or self._answers.tta != self.tta:
             from striate.inference import Answers
 
-            self._answers = Answers(self.model, mirrored=is_mirrored)
+            self._answers = Answers(self.model, tta=self.tta)
         return self._answers.now()
 
     def _log_softmax(self, answer: Forward, pixels: NDArray[np.uint8], several: bool) -> NDArray[np.float64]:

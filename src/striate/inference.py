@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,30 @@ def forward(model: Any, policy: str = "float32") -> Forward:
     return lambda pictures: np.asarray(run(tf.constant(pictures)))
 
 
+class View(NamedTuple):
+    """One way to look at a picture: its weight in the mean, whether it is mirrored, and the direction of a shift along
+    both axes (−1, 0 or 1).
+    """
+
+    weight: float
+    is_mirrored: bool
+    shift: int
+
+
+VIEWS: dict[str, tuple[View, ...]] = {
+    "mirror": tuple(View(1 / 2, mirrored, 0) for mirrored in (False, True)),
+    "multicrop": tuple(
+        View(weight / 2, mirrored, shift)
+        for shift, weight in ((0, 1 / 2), (-1, 1 / 4), (1, 1 / 4))
+        for mirrored in (False, True)
+    ),
+}
+"""Test-time augmentations. `multicrop` is that of Jordan 2024 (arXiv:2404.00498, section 3.5): the picture, and the
+picture shifted by a pixel towards two corners, each mirrored as well."""
+
+SMALL = 32  # pixels of a side that a shift by one pixel belongs to; on larger pictures it grows with them
+
+
 class Answers:
     """A model's outputs for batches small and large.
 
@@ -55,11 +79,11 @@ class Answers:
 
     Args:
         model: whose.
-        mirrored: whether each output is the mean over a picture and its mirror image.
+        tta: over which views of a picture each output is the mean, see VIEWS.
     """
 
-    def __init__(self, model: Any, *, mirrored: bool = False) -> None:
-        self.model, self.mirrored = model, mirrored
+    def __init__(self, model: Any, *, tta: str = "none") -> None:
+        self.model, self.tta = model, tta
         self._small = _direct(model)
         self._large: Forward | None = None
         self._weights = b""
@@ -77,7 +101,7 @@ class Answers:
             large = large or self._compiled()
             return large(pictures)
 
-        return _over_mirror_images(answer) if self.mirrored else answer
+        return answer if self.tta == "none" else _over_views(answer, VIEWS[self.tta])
 
     def _compiled(self) -> Forward:
         weights = hash_weights(self.model, hashlib.blake2b())
@@ -86,19 +110,31 @@ class Answers:
         return self._large
 
 
-def _over_mirror_images(answer: Forward) -> Forward:
-    """Returns the mean of the answers for pictures and for their mirror images."""
+def _over_views(answer: Forward, views: tuple[View, ...]) -> Forward:
+    """Returns the weighted mean of the answers for several views of each picture."""
 
-    def both(pictures: NDArray[Any]) -> NDArray[Any]:
-        mirrored = np.ascontiguousarray(pictures[:, :, ::-1])
+    def mean(pictures: NDArray[Any]) -> NDArray[Any]:
+        seen = [_seen(pictures, view) for view in views]
         if len(pictures) < MANY:  # calls cost more than pictures
-            one, other = np.split(answer(np.concatenate([pictures, mirrored])), 2)
+            found = np.split(answer(np.concatenate(seen)), len(views))
         else:
-            one, other = answer(pictures), answer(mirrored)
-        mean: NDArray[Any] = (one + other) / 2
-        return mean
+            found = [answer(one) for one in seen]
+        result: NDArray[Any] = sum(view.weight * one for view, one in zip(views, found, strict=True))
+        return result
 
-    return both
+    return mean
+
+
+def _seen(pictures: NDArray[Any], view: View) -> NDArray[Any]:
+    """Returns the pictures (n, h, w, c) as the view shows them; what a shift uncovers mirrors the edge."""
+    height, width = pictures.shape[1:3]
+    if view.shift:
+        reach = max(1, round(min(height, width) / SMALL))
+        reach = min(reach, height - 1, width - 1)
+        wide = np.pad(pictures, ((0, 0), (reach, reach), (reach, reach), (0, 0)), "reflect")
+        start = reach * (1 + view.shift)
+        pictures = wide[:, start : start + height, start : start + width]
+    return np.ascontiguousarray(pictures[:, :, ::-1] if view.is_mirrored else pictures)
 
 
 def _direct(model: Any) -> Forward:

@@ -16,7 +16,7 @@ FORMAT = 2
 """Raise it when an older Striate could misread a newer folder; add a migration, and a test of the older
 form, when you do. In format 1 there was no `tta`; that means none."""
 
-Tta = Literal["none", "mirror"]
+Tta = Literal["none", "mirror", "multicrop"]
 
 
 @config
@@ -29,7 +29,8 @@ class Manifest:
         classes: names in the order of the network's outputs.
         preprocessing: how pixels become the network's input.
         temperature: what logits are divided by before the softmax (Guo et al. 2017); 1 is none.
-        tta: test-time augmentation: `mirror`, where the logits are the mean over a picture and its mirror image.
+        tta: test-time augmentation: over which views of a picture the logits are the mean; `mirror` for the picture
+            and its mirror image, `multicrop` for shifted ones as well.
         sha256: file name → checksum.
         made_with: package → version.
     """

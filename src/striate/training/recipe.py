@@ -49,7 +49,7 @@ class Recipe:
         precision: Keras' dtype policy while training, or `auto`: bfloat16 where it is measured to be faster (see
             precision.py). The classifier that comes out computes in float32.
         tta: test-time augmentation of the classifier that comes out: `mirror` answers with the mean over a picture and
-            its mirror image, in twice the time; `auto` does where training mirrors pictures.
+            its mirror image, in twice the time, `multicrop` over six views; `auto` mirrors where training does.
         patience: epochs without a better validation loss before training stops; None never stops early.
         keep: `best`: the weights of the epoch with the lowest validation loss; `last`: those of the last epoch.
         seed: of initial weights, dropout, order, augmentation and split.
@@ -77,7 +77,7 @@ class Recipe:
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     augment: Augment | str = "none"
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
-    tta: Literal["none", "mirror", "auto"] = "none"
+    tta: Literal["none", "mirror", "multicrop", "auto"] = "none"
     patience: Count | None = None
     keep: Literal["best", "last"] = "best"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
