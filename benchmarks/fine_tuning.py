@@ -46,7 +46,14 @@ def main() -> None:
             resting = runs / f"0-{seed}"
             for number, (name, words) in enumerate(VARIANTS.items()):
                 name_of_run = f"{number}-{seed}"
-                command = [str(options.folder), "--pretrained", str(options.weights), "--size", str(options.size)]
+                command = [
+                    str(options.folder),
+                    "--allow-leaks",
+                    "--pretrained",
+                    str(options.weights),
+                    "--size",
+                    str(options.size),
+                ]
                 command += ["--name", name_of_run, "--seed", str(seed), *words]
                 seconds, said = trained(command, Path(scratch))
                 run = runs / name_of_run

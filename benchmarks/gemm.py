@@ -1,4 +1,4 @@
-"""The most that a machine's arithmetic gives, a large matrix product in either precision, and what a step asks of it."""
+"""The most that a machine's arithmetic gives, as a large matrix product, and what a training step asks of it."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def peak(precision: str, rounds: int = 5) -> float:
 
 
 def multiply_adds(model: Any) -> int:
-    """Returns those of a training step for one picture: once for the answer, once for the slope by each layer's weights, and
-    once for the slope by its input, where something below it learns.
+    """Returns those of a training step for one picture: once for the answer, once for the slope by each layer's
+    weights, and once for the slope by its input, where something below it learns.
     """
     total, below = 0, False
     for row in layer_costs(model):

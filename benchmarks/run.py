@@ -33,6 +33,8 @@ FULL: dict[str, tuple[str, ...]] = {
     "race_clothes": ("race.py", "clothes", "DATA"),
     "race_cats_dogs": ("race.py", "cats_dogs", "DATA"),
     "race_cifar10": ("race.py", "cifar10", "DATA", "--seeds", "3", "--rounds", "1"),
+    "copies": ("copies.py", "DATA"),
+    "data": ("data.py", "DATA"),
     "precision": ("precision.py", "DATA"),
     "cats_dogs": ("cats_dogs.py", *CATS_DOGS),
     "fine_tuning": ("fine_tuning.py", *FINE_TUNING),

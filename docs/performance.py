@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from data_sets import copies_section, data_section
 from goals import goals
 from limits import limits
 from text import section, spread, table
@@ -120,6 +121,8 @@ RACES = ("digits", "clothes", "cats_dogs", "cifar10")
 
 SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     **{f"race_{name}": partial(race_section, name=name) for name in RACES},
+    "copies": copies_section,
+    "data": data_section,
     "precision": _precision,
     "answers": _answers,
     "pipeline": _pipeline,

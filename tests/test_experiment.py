@@ -28,6 +28,7 @@ from striate.experiment import measure_again, train
 from striate.images.augment import NONE
 from striate.images.sources.load import load_images
 from striate.images.split import split
+from striate.inspection.divide import split as st_split
 from striate.models.architecture import Architecture
 from striate.models.backbones import BACKBONES, weights_folder
 from striate.progress import Progress
@@ -426,3 +427,82 @@ def test_epochs_asked_for_take_the_place_of_a_recipes_minutes(tmp_path):
     recipe = replace(RECIPES["default"], minutes=60.0)
     run = train("digits", recipe=recipe, runs=tmp_path, **{**QUICK, "epochs": 1})
     assert run.manifest.epochs == 1
+
+
+@pytest.fixture
+def leaky(photos, tmp_path):
+    """Splits of the striped photographs, a test picture of which is among the training pictures too."""
+    root = tmp_path / "leaky"
+    for path in sorted(photos.rglob("*.jpg")):
+        number = int(path.stem.split()[-1])
+        target = root / ("train", "test")[number % 3 == 0] / path.parent.name / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(path) as image:
+            image.save(target, quality=80)
+            if path.stem == "upright 6":
+                image.resize((33, 33)).save(root / "train" / "upright" / "small.png")
+    return load_images(root)
+
+
+def test_a_leak_is_refused_before_a_folder_is_made_and_named(leaky, tmp_path):
+    with pytest.raises(DataError, match="lie in more than one split") as caught:
+        train(leaky, runs=tmp_path / "runs", **QUICK)
+    assert "test/upright/upright 6.jpg = train/upright/small.png" in str(caught.value)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_leak_that_is_allowed_is_told_and_measured_without(leaky, tmp_path):
+    progress = _Lines()
+    run = train(leaky, allow_leaks=True, runs=tmp_path, progress=progress, **QUICK)
+    assert any(line.startswith("error: ") and "more than one split" in line for line in progress.lines)
+    assert [finding.kind for finding in run.manifest.findings] == ["leak"]
+    assert run.report.n == 30 and run.report.without_leaks is not None
+    assert run.report.without_leaks.n == 29
+    rows = [row for row in _rows(run.path / "predictions.csv") if row["key"] != "test/upright/upright 6.jpg"]
+    right = sum(row["class"] == row["predicted"] for row in rows)
+    assert run.report.without_leaks.accuracy == pytest.approx(right / 29)
+    assert [row["key"] for row in _rows(run.path / "leaked.csv")] == ["test/upright/upright 6.jpg"]
+
+
+def test_splits_made_before_are_looked_at_as_well(leaky, tmp_path):
+    images = replace(leaky, given=np.full(len(leaky), "", "U10"))
+    careless = split(images, seed=0)  # knows nothing of copies
+    together = next(part for part in careless if "train/upright/small.png" in part.keys.tolist())
+    assert train(st_split(images, seed=0), runs=tmp_path / "runs", **QUICK).report.without_leaks is None
+    if "test/upright/upright 6.jpg" not in together.keys.tolist():
+        with pytest.raises(DataError, match="lie in more than one split"):
+            train(careless, runs=tmp_path / "careless", **QUICK)
+
+
+def test_a_named_set_keeps_its_published_division_whatever_leaks(monkeypatch, photos, tmp_path):
+    from striate.images.sources import load as door
+    from striate.images.sources.arrays import from_arrays
+
+    rng = np.random.default_rng(0)
+    pixels, labels = rng.integers(0, 256, (60, 12, 12), np.uint8), np.arange(60) % 2
+    test = rng.integers(0, 256, (20, 12, 12), np.uint8)
+    test[4] = pixels[10]
+    own = from_arrays(pixels, labels, test=(test, np.arange(20) % 2))
+    monkeypatch.setattr(door, "load_named", lambda *_, **__: own)
+    run = train("fashion_mnist", runs=tmp_path, **QUICK)
+    assert run.report.without_leaks is not None and run.report.without_leaks.n == 19
+
+
+def test_corrections_shape_a_training_and_stay_with_its_run(folder, tmp_path):
+    (tmp_path / "list.csv").write_text(
+        "key,action,label\nacross/across 0.jpg,exclude,\nacross/across 1.jpg,relabel,upright\n", encoding="utf-8"
+    )
+    run = train(folder, corrections=tmp_path / "list.csv", runs=tmp_path / "runs", **QUICK)
+    rows = {row["key"]: row["class"] for row in _rows(run.path / "split.csv")}
+    assert "across/across 0.jpg" not in rows and rows["across/across 1.jpg"] == "upright"
+    (tmp_path / "list.csv").unlink()
+    assert measure_again(run).report == run.report
+    assert (run.path / "corrections.csv").is_file()
+    assert measure_again(run, folder).report == run.report
+
+
+def test_a_mistake_in_the_corrections_is_told_before_a_folder_is_made(folder, tmp_path):
+    (tmp_path / "list.csv").write_text("key,action\nacross/across 0.jpg,delete\n", encoding="utf-8")
+    with pytest.raises(DataError, match="unknown action"):
+        train(folder, corrections=tmp_path / "list.csv", runs=tmp_path / "runs", **QUICK)
+    assert not (tmp_path / "runs").exists()

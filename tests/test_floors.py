@@ -12,9 +12,9 @@ import striate
 SOURCE = Path(striate.__file__).parent
 FLOORS = {
     **dict.fromkeys(("errors", "config", "files", "progress", "history", "environment", "backend"), 1),
-    **dict.fromkeys(("machine", "signals", "drawing", "download", "kept"), 1),
+    **dict.fromkeys(("machine", "signals", "drawing", "pages", "download", "kept"), 1),
     **dict.fromkeys(("images", "models"), 2),
-    **dict.fromkeys(("network", "inference", "prediction", "manifest", "classifier"), 3),
+    **dict.fromkeys(("network", "inference", "prediction", "manifest", "classifier", "inspection"), 3),
     **dict.fromkeys(("training", "evaluation"), 4),
     "runs": 5,
     **dict.fromkeys(("experiment", "doctor"), 6),

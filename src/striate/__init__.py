@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from striate.evaluation.compare import compare
     from striate.evaluation.measure import evaluate
     from striate.evaluation.report import Report
+    from striate.experiment.examine import examine
     from striate.experiment.flow import train
     from striate.experiment.ladder import ladder
     from striate.images.augment import Augment
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from striate.images.pixels import Preprocessing
     from striate.images.sources.arrays import from_arrays
     from striate.images.sources.load import load_images
-    from striate.images.split import Splits, split
+    from striate.images.split import Splits
+    from striate.inspection.divide import split
     from striate.models.architecture import Architecture
     from striate.models.architectures import ARCHITECTURES
     from striate.prediction import Prediction, Predictions
@@ -57,10 +59,11 @@ _HOMES = {
     "StriateError": "striate.errors",
     "compare": "striate.evaluation.compare",
     "evaluate": "striate.evaluation.measure",
+    "examine": "striate.experiment.examine",
     "from_arrays": "striate.images.sources.arrays",
     "ladder": "striate.experiment.ladder",
     "load_images": "striate.images.sources.load",
-    "split": "striate.images.split",
+    "split": "striate.inspection.divide",
     "train": "striate.experiment.flow",
 }
 
@@ -82,6 +85,7 @@ __all__ = [
     "StriateError",
     "compare",
     "evaluate",
+    "examine",
     "from_arrays",
     "ladder",
     "load_images",

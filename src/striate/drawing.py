@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -51,3 +52,10 @@ def draw(figure: Figure, target: Path | BinaryIO, *, dpi: int, form: Literal["pn
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # class names may be in any script
         figure.savefig(target, format=form, dpi=dpi, facecolor="white")
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """Returns 0..1 as a percentage that never rounds up to certainty: 0.99996 is "99.9 %", not "100.0 %"."""
+    if share < 1 and round(share * 100, digits) == 100:
+        share = math.floor(share * 100 * 10**digits) / 10**digits / 100
+    return f"{share:.{digits}%}".replace("%", " %")

@@ -119,7 +119,7 @@ def _over_views(answer: Forward, views: tuple[View, ...]) -> Forward:
             found = np.split(answer(np.concatenate(seen)), len(views))
         else:
             found = [answer(one) for one in seen]
-        result: NDArray[Any] = sum(view.weight * one for view, one in zip(views, found, strict=True))
+        result: NDArray[Any] = np.einsum("v,v...->...", [view.weight for view in views], found, optimize=False)
         return result
 
     return mean

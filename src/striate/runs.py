@@ -24,7 +24,7 @@ from striate.evaluation.compare import Contender
 from striate.evaluation.measure import load_correct
 from striate.evaluation.report import Report
 from striate.history import Epoch, History, read_history
-from striate.images.check import Finding
+from striate.inspection.finding import Finding
 from striate.training.recipe import Recipe
 
 FORMAT = 1

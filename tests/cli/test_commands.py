@@ -171,7 +171,7 @@ def test_compare_tells_what_differs_and_draws_the_curves(home: Path, photos: Pat
     assert "architecture" in shown
 
 
-def test_data_counts_checks_and_draws(photos: Path, tmp_path: Path) -> None:
+def test_data_counts_checks_and_writes_a_page(photos: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(photos, tmp_path / "mixed")
     (folder / "across" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
     (folder / "across" / "Thumbs.db").write_bytes(b"litter")
@@ -183,9 +183,65 @@ def test_data_counts_checks_and_draws(photos: Path, tmp_path: Path) -> None:
     kinds = {finding["kind"]: finding for finding in said["findings"]}
     assert kinds["broken"]["files"][0].startswith("across/broken.png: ")
     assert kinds["ignored"]["files"] == ["across/Thumbs.db"]
-    with Image.open(tmp_path / said["contact_sheet"]) as sheet:
+    assert "across/broken.png" in (tmp_path / said["page"]).read_text(encoding="utf-8")
+    assert {one["feature"] for one in said["shortcuts"]} >= {"file size", "mean colour"}
+    assert said["corrections"] is None
+    shown = striate("data", folder, "--png", "sheet.png", "--html", "here.html", folder=tmp_path).stdout
+    assert "across" in shown and "here.html" in shown
+    with Image.open(tmp_path / "sheet.png") as sheet:
         assert np.asarray(sheet).std() > 10
-    assert "across" in striate("data", folder, folder=tmp_path).stdout
+
+
+def test_a_leak_is_found_repaired_and_trained_without(photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "leaky"
+    for name in ("across", "upright"):
+        for number, path in enumerate(sorted((photos / name).iterdir())):
+            target = folder / ("test" if number % 3 == 0 else "train") / name / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+    shutil.copyfile(folder / "test" / "across" / "across 0.jpg", folder / "train" / "across" / "again.jpg")
+    train = ("train", folder, "--arch", "mlp", "--epochs", "1", "--json")
+    refused = striate(*train, folder=tmp_path)
+    assert refused.returncode == 2 and not (tmp_path / "runs").exists()
+    assert "test/across/across 0.jpg = train/across/again.jpg" in refused.stderr
+    assert "--allow-leaks" in refused.stderr and "Traceback" not in refused.stderr
+
+    looked = striate("data", folder, "--fix", "--json", folder=tmp_path)
+    said = json.loads(looked.stdout)
+    assert looked.returncode == 1
+    assert said["corrections"] == "leaky-corrections.csv"
+    rows = (tmp_path / said["corrections"]).read_text(encoding="utf-8").splitlines()
+    assert rows == [
+        "key,action,label,was,reason",
+        "train/across/again.jpg,exclude,,across,leak: shows the same as test/across/across 0.jpg",
+    ]
+
+    repaired = striate(*train, "--corrections", said["corrections"], "--name", "repaired", folder=tmp_path)
+    assert repaired.returncode == 0, repaired.stderr
+    result = json.loads(repaired.stdout)
+    assert result["findings"] == [] and result["test"]["without_leaks"] is None
+    again = json.loads(striate("evaluate", "repaired", "--json", folder=tmp_path).stdout)
+    assert again["test"] == result["test"]
+
+    allowed = striate(*train, "--allow-leaks", "--name", "allowed", folder=tmp_path)
+    assert allowed.returncode == 0, allowed.stderr
+    result = json.loads(allowed.stdout)
+    assert [finding["kind"] for finding in result["findings"]] == ["leak"]
+    assert result["test"]["n"] == 20 and result["test"]["without_leaks"]["n"] == 19
+    again = json.loads(striate("evaluate", "allowed", "--json", folder=tmp_path).stdout)
+    assert again["test"] == result["test"]
+    assert "Without the leaks" in (tmp_path / "runs" / "allowed" / "report.html").read_text(encoding="utf-8")
+
+
+def test_suspects_are_listed_to_be_decided_on(photos: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(photos, tmp_path / "doubtful")
+    (folder / "across" / "across 7.jpg").rename(folder / "upright" / "stranger.jpg")
+    said = json.loads(striate("data", folder, "--suspects", "--fix", "list.csv", "--json", folder=tmp_path).stdout)
+    suspect = next(finding for finding in said["findings"] if finding["kind"] == "label_suspect")
+    assert suspect["files"][0] == "upright/stranger.jpg"
+    rows = (tmp_path / "list.csv").read_text(encoding="utf-8")
+    assert "upright/stranger.jpg,keep,across,upright,label_suspect: margin -" in rows
+    assert "Labels in doubt" in (tmp_path / said["page"]).read_text(encoding="utf-8")
 
 
 def test_lists_show_what_there_is(home: Path) -> None:

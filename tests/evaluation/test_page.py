@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from striate.evaluation.page.render import TABLE_CLASSES, Facts, confused_pairs, save_page, verdict
-from striate.evaluation.page.render import _percent as percent
-from striate.images.check import Finding
+from striate.inspection.finding import Finding
+from striate.pages.render import percent
 
 CHROMIUM = Path("/usr/bin/chromium")
 EVIL = "<script>alert(1)</script>"

@@ -16,11 +16,11 @@ from PIL import Image
 from striate.cli import main
 from striate.errors import DataError, PictureError
 from striate.images.cache import decode_all
-from striate.images.check import unreadable
 from striate.images.contact_sheet import samples
 from striate.images.pixels import Preprocessing
 from striate.images.sources.load import load_images
 from striate.images.split import load_splits, save_splits, split
+from striate.inspection.survey import survey
 from striate.training.plan import plan, preprocessing_of
 from striate.training.recipe import Recipe
 
@@ -196,7 +196,7 @@ def test_a_null_picture_is_broken_and_the_others_are_not(tmp_path: Path):
     images = load_images(write(tmp_path / "t.parquet", image=cells, label=labels))
     broken = {"t/7": "no picture in this row (null)", "t/11": "no picture in this row (null)"}
     broken["t/13"] = "empty file (0 bytes)"
-    assert unreadable(images) == broken
+    assert survey(images).broken == broken
     with pytest.raises(PictureError, match="no picture in this row"):
         images.source(7)
     decoded = decode_all(images, Preprocessing(12, 12, 3))
@@ -321,3 +321,20 @@ def test_cifar10_as_it_is_published_in_parquet(test_data: Path):
     assert preprocessing_of(plan(Recipe(architecture="mlp"), images)).shape == (32, 32, 3)
     some = images.subset(np.arange(0, 60_000, 600))
     assert decode_all(some, Preprocessing(32, 32, 3)).pixels.std() > 50
+
+
+def test_a_column_that_would_fill_the_memory_is_mapped_from_a_file_without_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from striate.images.sources import parquet
+
+    table = bright_and_dark(tmp_path / "a.parquet", 60)
+    before = load_images(table)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(parquet, "memory", lambda: 1000)
+    monkeypatch.setattr(parquet, "BATCH", 16)
+    after = load_images(table)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet"]
+    assert after.fingerprint() == before.fingerprint()
+    assert [after.source(index) for index in range(60)] == [before.source(index) for index in range(60)]
+    assert pa.total_allocated_bytes() < 100_000

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import importlib.util
 import io
+import json
 import os
 import struct
 import zlib
@@ -17,8 +20,20 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import ExifTags, Image
 
-from striate.errors import DataError, PictureError
+from striate.errors import ConfigError, DataError, PictureError
+from striate.images.limits import limits
 from striate.images.pixels import Preprocessing, decode
+
+HEIC_GREY = (
+    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAXxtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAACJp"
+    "bG9jAAAAAERAAAEAAQAAAAABoAABAAAAAAAAADoAAAAjaWluZgAAAAAAAQAAABVpbmZlAgAAAAABAABodmMxAAAAAA5waXRtAAAAAAAB"
+    "AAAA/GlwcnAAAADcaXBjbwAAAHVodmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGEABDAH//wNwAAADAJAAAAMAAAMAHroCQGEA"
+    "AQApQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbqrprm4CGgwIAAAAyAAAADAIRiAAEABkQBwXPBiQAAABNjb2xybmNseAABAA0ABoAAAAAU"
+    "aXNwZQAAAAAAAABAAAAAQAAAAChjbGFwAAAAGAAAAAEAAAAQAAAAAf///9gAAAAC////0AAAAAIAAAAQcGl4aQAAAAADCAgIAAAAGGlw"
+    "bWEAAAAAAAAAAQABBYECAwWEAAAAQm1kYXQAAAA2KAGvCchdGLAkFRt/7x7/4vdOnaKNOAvlJhL+shu4nh9p4oDzMy3s7jgg6SCoKB5K"
+    "43hnN5tg"
+)
+"""A HEIC file of 24×16 pixels: dark grey on the left, light grey on the right."""
 
 TURNS = {  # EXIF orientation → what a camera held that way stores of an upright picture
     1: None,
@@ -406,6 +421,54 @@ def test_a_missing_file_and_a_folder_are_picture_errors(tmp_path: Path):
         decode(tmp_path)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are POSIX's")
+def test_a_pipe_and_a_device_are_refused_and_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for path in (tmp_path / "pipe.jpg", Path("/dev/zero")):
+        with pytest.raises(PictureError, match="no regular file, but a pipe or a device"):
+            decode(path)
+
+
+def test_limits_are_named_in_the_refusal_and_can_be_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    data = encoded(Image.new("RGB", (100, 50)), "PNG")
+    (tmp_path / "a.png").write_bytes(data)
+    for variable, most, reason in (
+        ("STRIATE_MAX_PIXELS", 4999, r"100×50 pixels, more than 4,999, .*STRIATE_MAX_PIXELS raises it"),
+        ("STRIATE_MAX_BYTES", len(data) - 1, r"bytes, more than the limit of .*STRIATE_MAX_BYTES raises it"),
+    ):
+        for picture in (data, tmp_path / "a.png"):
+            with monkeypatch.context() as patch:
+                patch.setenv(variable, str(most))
+                with pytest.raises(PictureError, match=reason):
+                    decode(picture)
+                patch.setenv(variable, str(most + 1))
+                assert decode(picture).shape == (50, 100, 3)
+    monkeypatch.setenv("STRIATE_MAX_PIXELS", "many")
+    with pytest.raises(ConfigError, match="STRIATE_MAX_PIXELS is no limit"):
+        limits()
+
+
+def test_a_raised_limit_lets_more_through_than_pillow_would(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    data = encoded(Image.new("L", (60, 60)), "PNG")
+    monkeypatch.setenv("STRIATE_MAX_PIXELS", "1999")
+    with pytest.raises(PictureError, match="STRIATE_MAX_PIXELS raises it"):
+        decode(data)
+    monkeypatch.setenv("STRIATE_MAX_PIXELS", "4000")
+    assert decode(data).shape == (60, 60, 1)
+
+
+def test_a_heic_photograph_is_read_or_says_which_extra_reads_it():
+    if importlib.util.find_spec("pi_heif"):
+        pixels = decode(base64.b64decode(HEIC_GREY))
+        assert pixels.shape[:2] == (16, 24)
+        np.testing.assert_allclose(pixels[:, :12].mean(), 60, atol=6)
+        np.testing.assert_allclose(pixels[:, 12:].mean(), 190, atol=6)
+    else:
+        with pytest.raises(PictureError, match=r"a HEIC photograph, which needs an extra.*striate\[heic\]"):
+            decode(base64.b64decode(HEIC_GREY))
+
+
 def test_a_decompression_bomb_is_refused_before_it_is_unpacked():
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     chunk = lambda kind, body: struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))  # noqa: E731
@@ -482,6 +545,48 @@ def test_every_bad_odd_picture_is_refused_with_a_reason_unless_pillow_can_read_i
     with pytest.raises(PictureError) as caught:
         decode(path)
     assert caught.value.problem
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_every_odd_picture_is_accepted_or_refused_as_in_the_golden_list(test_data: Path):
+    """odd_pictures.json holds, for each file, its decoded shape and the BLAKE2 of its pixels, or why it is refused. It
+    was made by golden.py beside it, and the pixels were compared with other decoders (below).
+    """
+    place = Path(__file__).with_name("golden.py")
+    spec = importlib.util.spec_from_file_location("golden", place)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    golden = json.loads(place.with_name("odd_pictures.json").read_text(encoding="utf-8"))
+    assert set(golden) == set(manifest())
+    found = {name: module.outcome(test_data / "odd_images" / name) for name in golden}
+    wrong = {name: (found[name], expected) for name, expected in golden.items() if found[name] != expected}
+    assert not wrong
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_another_decoder_sees_the_same_pixels(test_data: Path):
+    """OpenCV has decoders of its own for BMP, PNG, TIFF and WebP, and another colour conversion for JPEG. Where both
+    read a plain RGB or grey picture, they agree: to the bit where nothing is lossy, within 4 levels elsewhere.
+    """
+    compared = 0
+    for name, said in manifest().items():
+        path = test_data / "odd_images" / name
+        if said != "ok" or not name.startswith("valid/") or "orientation" in name:
+            continue
+        with Image.open(path) as image:
+            plain = image.mode in ("L", "RGB") and "transparency" not in image.info
+            lossy, kind = image.format in ("JPEG", "MPO", "WEBP", "JPEG2000", "AVIF"), image.format
+        other = cv2.imread(str(path), cv2.IMREAD_COLOR) if plain and kind != "GIF" else None
+        if other is None:
+            continue
+        pixels = decode(path)
+        own = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+        if own.shape == other.shape:
+            compared += 1
+            away = np.abs(own.astype(int) - other[:, :, ::-1])
+            assert away.max() <= (4 if lossy else 0), (name, away.max())
+    assert compared > 50
 
 
 def test_the_list_of_odd_pictures_is_the_folder_and_names_the_two_that_pillow_refuses(test_data: Path):

@@ -130,12 +130,69 @@ def test_a_link_that_leads_back_up_does_not_loop(tmp_path: Path):
     assert set(listed(load_folder(root))) == {"cat/1.png", "dog/1.png"}
 
 
-def test_a_class_folder_may_be_a_link_and_dangling_links_are_passed_over(tmp_path: Path):
-    pictures(tmp_path / "elsewhere", "1.png")
-    root = pictures(tmp_path / "root", "dog/1.png")
-    (root / "cat").symlink_to(tmp_path / "elsewhere")
-    (root / "dog" / "2.png").symlink_to(tmp_path / "gone.png")
+def test_a_class_folder_may_be_a_link_within_the_root_and_dangling_links_are_passed_over(tmp_path: Path):
+    root = pictures(tmp_path / "root", "dog/1.png", ".store/cats/1.png")
+    (root / "cat").symlink_to(root / ".store" / "cats")
+    (root / "dog" / "2.png").symlink_to("gone.png")
     assert set(listed(load_folder(root))) == {"cat/1.png", "dog/1.png"}
+
+
+def test_links_that_lead_out_of_the_root_are_not_followed_and_are_listed(tmp_path: Path):
+    pictures(tmp_path / "elsewhere", "1.png", "2.png")
+    root = pictures(tmp_path / "root", "cat/1.png", "dog/1.png")
+    (root / "fox").symlink_to(tmp_path / "elsewhere")
+    (root / "dog" / "secret.png").symlink_to(tmp_path / "elsewhere" / "2.png")
+    (root / "dog" / "up.png").symlink_to("../../elsewhere/1.png")
+    images = load_folder(root)
+    assert set(listed(images)) == {"cat/1.png", "dog/1.png"}
+    assert set(images.ignored) == {"fox", "dog/secret.png", "dog/up.png"}
+
+
+def test_a_folder_of_links_that_lead_out_says_what_to_name_instead(tmp_path: Path):
+    pictures(tmp_path / "elsewhere", "cat/1.png", "dog/1.png")
+    (tmp_path / "root").mkdir()
+    for name in ("cat", "dog"):
+        (tmp_path / "root" / name).symlink_to(tmp_path / "elsewhere" / name)
+    with pytest.raises(DataError, match=r"links that lead out of it.* Try: the folder that they lead to"):
+        load_folder(tmp_path / "root")
+
+
+def test_a_root_that_is_a_link_itself_is_followed(tmp_path: Path):
+    pictures(tmp_path / "real", "cat/1.png", "dog/1.png")
+    (tmp_path / "named").symlink_to("real")
+    (tmp_path / "real" / "dog" / "2.png").symlink_to(tmp_path / "real" / "cat" / "1.png")
+    assert set(listed(load_folder(tmp_path / "named"))) == {"cat/1.png", "dog/1.png", "dog/2.png"}
+
+
+def test_a_class_that_is_a_link_to_the_root_is_no_class(tmp_path: Path):
+    root = pictures(tmp_path, "cat/1.png", "dog/1.png")
+    (root / "again").symlink_to(".")
+    assert set(listed(load_folder(root))) == {"cat/1.png", "dog/1.png"}
+
+
+@pytest.mark.parametrize("split", ["", "train/"])
+def test_folders_below_a_class_can_be_classes_of_their_own(tmp_path: Path, split: str):
+    names = ["mammals/cat/1.png", "mammals/dog/1.png", "mammals/dog/old/2.png", "birds/1.png", "birds/owl/1.png"]
+    root = pictures(tmp_path, *(split + name for name in names))
+    assert load_folder(root).classes == ("birds", "mammals")
+    images = load_images(root, nested="path")
+    assert images.classes == ("birds", "birds/owl", "mammals/cat", "mammals/dog", "mammals/dog/old")
+    assert listed(images)[f"{split}mammals/dog/old/2.png"] == ("mammals/dog/old", split.strip("/"))
+
+
+def test_paths_of_nearly_four_thousand_characters_are_read(tmp_path: Path):
+    root = pictures(tmp_path / "root", "dog/1.png")
+    folder, before = root / "cat", Path.cwd()
+    folder.mkdir()
+    while len(str(folder)) < 3700:
+        folder /= "d" * 200
+    folder.mkdir(parents=True)
+    picture(folder / "ü 猫 🐱.png", 7)
+    images = load_folder(root)
+    (key,) = [key for key in images.keys.tolist() if key.startswith("cat/")]
+    assert len(str(root / key)) > 3700 and key.endswith("ü 猫 🐱.png")
+    assert images.read(images.keys.tolist().index(key))[0, 0, 0] == 7
+    assert Path.cwd() == before
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are bytes only on POSIX systems")

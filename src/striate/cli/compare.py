@@ -45,7 +45,7 @@ def compare(names: tuple[str, ...], png: Path | None, runs: Path, as_json: bool,
 
 def _print(found: Comparison) -> None:
     from striate.cli.screen import print_table
-    from striate.evaluation.plots import percent
+    from striate.drawing import percent
 
     table: dict[str, list[str]] = {
         "test accuracy": [percent(one.report.accuracy, 2) for one in found.contenders],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,54 +13,122 @@ from striate.cli import options
 from striate.errors import printable
 
 if TYPE_CHECKING:
+    from striate.experiment.examine import Examined
     from striate.images.imageset import ImageSet
+    from striate.images.sources.folder import Nested
+    from striate.inspection.finding import Finding
 
 STRIP = 7  # pictures per class in the terminal, 12 columns wide each
 MOST = 40  # classes listed in the terminal
+SOME = 10  # files, or sets of them, listed under a finding
 
 
 @click.command(context_settings=options.CONTEXT)
 @click.argument("data")
-@click.option("--png", type=click.Path(path_type=Path, dir_okay=False), help="Where the contact sheet is drawn.")
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where the page is written; by default NAME-data.html.",
+)
+@click.option("--png", type=click.Path(path_type=Path, dir_okay=False), help="Draw a contact sheet, too.")
+@click.option("--suspects", is_flag=True, help="Look for wrong labels, too: trains four networks.")
+@click.option("--recipe", default="default", show_default=True, help="How those are trained: see striate recipes.")
+@click.option(
+    "--fix",
+    is_flag=False,
+    flag_value="",
+    metavar="[FILE]",
+    help="Write what to leave out or relabel as a CSV table, for --corrections; NAME-corrections.csv without a name.",
+)
+@options.corrections
+@options.nested
 @options.data_dir
+@options.engine
 @options.common
-def data(data: str, png: Path | None, data_dir: Path | None, as_json: bool, quiet: bool, debug: bool) -> int:
-    """Look at DATA and check it before training: classes, balance, unreadable files, a contact sheet.
+def data(
+    data: str,
+    page: Path | None,
+    png: Path | None,
+    suspects: bool,
+    recipe: str,
+    fix: str | None,
+    nested: Nested | None,
+    corrections: Path | None,
+    data_dir: Path | None,
+    backend: str | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+    debug: bool,
+) -> int:
+    """Look at DATA and check it before training, and write a page about it.
 
-    Every file is decoded once. The exit code is 1 when something is wrong that would stop a training.
+    Every picture is decoded once. Found are unreadable files, copies (also re-encoded, resized, brightened and mirrored
+    ones), copies in several splits or under two labels, odd classes, pictures unlike the rest, and what tells the class
+    though it should not. Nothing of the data is changed: --fix writes a list that train, ladder and evaluate honour.
+    The exit code is 1 when something is wrong that would make accuracies a lie.
     """
     from striate.cli.screen import print_json, progress
-    from striate.images.check import check, indivisible, unreadable
+    from striate.experiment.examine import examine
     from striate.images.contact_sheet import contact_sheet
-    from striate.images.sources.load import load_images
+    from striate.images.corrections import save_corrections
 
+    if suspects:
+        options.choose_engine(backend, device)
     shown = progress(as_json=as_json, quiet=quiet)
-    images = load_images(data, data_dir=data_dir, progress=shown)
-    findings = [*indivisible(images), *check(images, unreadable(images, progress=shown))]
-    png = png or Path(f"{Path(images.name).name}-contact-sheet.png")
-    contact_sheet(images, png)
+    found = examine(
+        data,
+        suspects=suspects,
+        recipe=recipe,
+        nested=nested or "top",
+        corrections=corrections,
+        data_dir=data_dir,
+        progress=shown,
+    )
+    stem = Path(found.images.name).name
+    page = page or Path(f"{stem}-data.html")
+    found.save_page(page, command=shlex.join(["striate", "data", *sys.argv[2:]]))
+    if png is not None:
+        contact_sheet(found.images, png)
+    table = None if fix is None else Path(fix or f"{stem}-corrections.csv")
+    if table is not None:
+        save_corrections(found.corrections(), table)
     if as_json:
-        print_json(
-            {
-                "name": images.name,
-                "classes": images.counts(),
-                "splits": _splits(images),
-                "findings": findings,
-                "contact_sheet": str(png),
-            }
-        )
+        print_json(_summary(found, page, table))
     else:
-        _print(images)
-        for finding in findings:
-            click.echo(printable(f"{finding.severity}: {finding.message}. To do: {finding.fix}."))
-            for key in finding.files[:10]:
-                click.echo(printable(f"    {key}"))
-            if len(finding.files) > 10:
-                click.echo(f"    … {len(finding.files) - 10:,} more; --json lists them")
-        if not findings:
-            click.echo("Nothing is wrong with names, numbers and readability.")
-        click.echo(printable(f"Contact sheet:  {png}"))
-    return 1 if any(finding.severity == "error" for finding in findings) else 0
+        _print(found.images)
+        _print_findings(found.findings)
+        click.echo(printable(f"Page:         {page}"))
+        if table is not None:
+            click.echo(
+                printable(f"Corrections:  {table}; look through it, then: striate train … --corrections {table}")
+            )
+    return 1 if any(finding.severity == "error" for finding in found.findings) else 0
+
+
+def _summary(found: Examined, page: Path, table: Path | None) -> dict[str, Any]:
+    return {
+        "name": found.images.name,
+        "classes": found.images.counts(),
+        "splits": _splits(found.images),
+        "findings": found.findings,
+        "shortcuts": found.inspection.shortcuts,
+        "page": str(page),
+        "corrections": table and str(table),
+    }
+
+
+def _print_findings(findings: list[Finding]) -> None:
+    for finding in findings:
+        click.echo(printable(f"{finding.severity}: {finding.message}. To do: {finding.fix}."))
+        lines = [" = ".join(one) for one in finding.members] or list(finding.files)
+        for line in lines[:SOME]:
+            click.echo(printable(f"    {line}"))
+        if len(lines) > SOME:
+            click.echo(f"    … {len(lines) - SOME:,} more; --json lists them")
+    if not findings:
+        click.echo("Nothing was found that would mislead a training.")
 
 
 def _splits(images: ImageSet) -> dict[str, int]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from striate.cli import options
+
+if TYPE_CHECKING:
+    from striate.images.sources.folder import Nested
 
 
 @click.command(context_settings=options.CONTEXT)
 @click.argument("run")
 @click.argument("data", required=False)
 @options.runs
+@options.nested
 @options.data_dir
 @options.engine
 @options.common
@@ -20,6 +25,7 @@ def evaluate(
     run: str,
     data: str | None,
     runs: Path,
+    nested: Nested | None,
     data_dir: Path | None,
     backend: str | None,
     device: str,
@@ -38,7 +44,9 @@ def evaluate(
 
     options.choose_engine(backend, device)
     found = RunStore(runs).find(run)
-    measured = measure_again(found, data, data_dir=data_dir, progress=progress(as_json=as_json, quiet=quiet))
+    measured = measure_again(
+        found, data, data_dir=data_dir, nested=nested, progress=progress(as_json=as_json, quiet=quiet)
+    )
     if as_json:
         print_json(
             {

@@ -15,6 +15,7 @@ from striate.errors import printable
 if TYPE_CHECKING:
     from striate.experiment.rung import Rung
     from striate.experiment.standings import Ladder
+    from striate.images.sources.folder import Nested
 
 CODES = {"finished": 0, "failed": 1, "interrupted": 130}
 
@@ -36,6 +37,7 @@ CODES = {"finished": 0, "failed": 1, "interrupted": 130}
 @options.shares
 @click.option("--name", help="Name of the ladder's folder  [default: ladder-<data>].")
 @options.runs
+@options.nested
 @options.data_dir
 @options.engine
 @options.common
@@ -49,6 +51,9 @@ def ladder(
     validation: float,
     test: float,
     max_broken: float,
+    nested: Nested | None,
+    corrections: Path | None,
+    allow_leaks: bool,
     name: str | None,
     runs: Path,
     data_dir: Path | None,
@@ -81,6 +86,9 @@ def ladder(
         validation=validation,
         test=test,
         max_broken=max_broken,
+        nested=nested or "top",
+        corrections=corrections,
+        allow_leaks=allow_leaks,
         progress=progress(as_json=as_json, quiet=quiet),
         command=shlex.join(["striate", "ladder", *sys.argv[2:]]),
         **changes,
@@ -119,8 +127,8 @@ def print_ladder(found: Ladder) -> None:
 
 
 def _cells(rung: Rung) -> list[str]:
+    from striate.drawing import percent
     from striate.evaluation.ladder_plot import scaled
-    from striate.evaluation.plots import percent
 
     first = [rung.architecture, str(rung.year)]
     if rung.accuracy is None:

@@ -89,7 +89,7 @@ def recipes(as_json: bool, quiet: bool, debug: bool) -> None:
 def runs(runs: Path, as_json: bool, quiet: bool, debug: bool) -> None:
     """List the runs, oldest first."""
     from striate.cli.screen import print_json, print_table
-    from striate.evaluation.plots import percent
+    from striate.drawing import percent
     from striate.runs import RunStore
 
     rows = [_row(run) for run in RunStore(runs).list()]

@@ -42,6 +42,19 @@ test = click.option("--test", type=float, default=0.2, show_default=True, help="
 max_broken = click.option(
     "--max-broken", type=float, default=0.2, show_default=True, help="Share of unreadable files tolerated."
 )
+corrections = click.option(
+    "--corrections",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A list of pictures to leave out or relabel, as striate data --fix writes it.",
+)
+allow_leaks = click.option(
+    "--allow-leaks", is_flag=True, help="Train although splits share pictures; the accuracy without them is told too."
+)
+nested = click.option(
+    "--nested",
+    type=click.Choice(["top", "path"]),
+    help="Folders within class folders: more of the same class (top), or classes of their own (path).",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 quiet = click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 debug = click.option("--debug", is_flag=True, help="Show Python's traceback when something goes wrong.")
@@ -55,8 +68,8 @@ def engine(function: F) -> F:
 
 
 def shares(function: F) -> F:
-    """Adds --validation, --test and --max-broken, for verbs that divide pictures."""
-    return validation(test(max_broken(function)))
+    """Adds --validation, --test, --max-broken, --corrections and --allow-leaks, for verbs that divide pictures."""
+    return validation(test(max_broken(corrections(allow_leaks(function)))))
 
 
 def common(function: F) -> F:

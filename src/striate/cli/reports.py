@@ -8,8 +8,8 @@ import click
 
 from striate.cli.screen import print_table
 from striate.config import plain
+from striate.drawing import percent
 from striate.errors import printable
-from striate.evaluation.plots import percent
 from striate.evaluation.report import Report
 from striate.runs import Run
 
@@ -28,6 +28,13 @@ def print_report(report: Report) -> None:
     cells.append(("mean", f"{mean.precision:.3f}", f"{mean.recall:.3f}", f"{mean.f1:.3f}", f"{report.n:,}"))
     print_table(columns, cells)
     click.echo(accuracy_line(report))
+    if report.without_leaks is not None:
+        share = report.without_leaks
+        low, high = share.interval
+        click.echo(
+            f"Without leaks: {percent(share.accuracy, 2)} of the {share.n:,} that have no copy among those learnt or "
+            f"chosen from (95 % interval {percent(low)} to {percent(high)})"
+        )
     print_verdict(report)
 
 
@@ -58,6 +65,7 @@ def as_summary(report: Report) -> dict[str, Any]:
         "loss": report.loss,
         "per_class": plain(report.classes),
         "confusion": plain(report.confusion),
+        "without_leaks": plain(report.without_leaks),
     }
 
 

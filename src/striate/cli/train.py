@@ -5,11 +5,14 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from striate.cli import options
+
+if TYPE_CHECKING:
+    from striate.images.sources.folder import Nested
 
 
 @click.command(context_settings=options.CONTEXT)
@@ -46,8 +49,8 @@ from striate.cli import options
 @options.augment
 @click.option(
     "--tta",
-    type=click.Choice(["none", "mirror", "auto"]),
-    help="Test-time augmentation: answer with the mean over a picture and its mirror image.",
+    type=click.Choice(["none", "mirror", "multicrop", "auto"]),
+    help="Test-time augmentation: answer with the mean over a picture and its mirror image, or six views.",
 )
 @click.option("--patience", type=int, help="Stop after so many epochs without a better validation loss.")
 @options.precision
@@ -55,6 +58,7 @@ from striate.cli import options
 @options.shares
 @click.option("--name", help="Name of the run.")
 @options.runs
+@options.nested
 @options.data_dir
 @options.engine
 @options.common
@@ -67,6 +71,9 @@ def train(
     validation: float,
     test: float,
     max_broken: float,
+    nested: Nested | None,
+    corrections: Path | None,
+    allow_leaks: bool,
     name: str | None,
     runs: Path,
     data_dir: Path | None,
@@ -99,6 +106,9 @@ def train(
         validation=validation,
         test=test,
         max_broken=max_broken,
+        nested=nested or "top",
+        corrections=corrections,
+        allow_leaks=allow_leaks,
         progress=progress(as_json=as_json, quiet=quiet),
         command=shlex.join(["striate", "train", *sys.argv[2:]]),
         **changes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,9 +52,15 @@ def evaluate(classifier: Classifier, images: ImageSet, *, split: str = "all", pr
 
 
 def measure(
-    classifier: Classifier, images: ImageSet | Decoded, *, split: str = "all", progress: Progress = SILENT
+    classifier: Classifier,
+    images: ImageSet | Decoded,
+    *,
+    split: str = "all",
+    leaked: Collection[str] = (),
+    progress: Progress = SILENT,
 ) -> Measured:
-    """Returns the same with the pictures and predictions beside the report; takes decoded pictures as well.
+    """Returns the same with the pictures and predictions beside the report; takes decoded pictures as well. Those of
+    the keys `leaked` have a copy among pictures learnt or chosen from: the report says how good it is without them.
 
     Raises:
         DataError: as above.
@@ -69,7 +76,8 @@ def measure(
             received=f"{int(np.sum(~np.isfinite(rows).all(axis=1))):,} of {len(rows):,} {split} pictures",
             hint="--precision float32, or a lower --lr",
         )
-    report = make_report(images.images.name, split, classifier.classes, images.images.keys, images.images.labels, rows)
+    keys, labels = images.images.keys, images.images.labels
+    report = make_report(images.images.name, split, classifier.classes, keys, labels, rows, leaked=leaked)
     return Measured(report, images, rows.argmax(axis=1), np.exp(rows.max(axis=1)))
 
 

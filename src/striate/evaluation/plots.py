@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from striate.drawing import BLUES, FAINT, INK, RIGHT, SERIES, STYLE, TRAIN, VALIDATION, WRONG
+from striate.drawing import BLUES, FAINT, INK, RIGHT, SERIES, STYLE, TRAIN, VALIDATION, WRONG, percent
 from striate.errors import printable
 from striate.evaluation.measure import Measured
 from striate.evaluation.report import Report
@@ -139,13 +139,6 @@ def right_and_wrong(measured: Measured, count: int = 24) -> tuple[NDArray[np.int
     right = order[np.lexsort((labels[order], rank))][:count]
     wrong = np.flatnonzero(~is_right)
     return right, wrong[np.argsort(-measured.confidence[wrong], kind="stable")][:count]
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """Returns 0..1 as a percentage that never rounds up to certainty: 0.99996 is "99.9 %", not "100.0 %"."""
-    if share < 1 and round(share * 100, digits) == 100:
-        share = math.floor(share * 100 * 10**digits) / 10**digits / 100
-    return f"{share:.{digits}%}".replace("%", " %")
 
 
 def _whole_epochs(axes: Any, numbers: list[int]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
@@ -43,6 +45,15 @@ class Wrong:
 
 
 @config
+class Share:
+    """How many of some pictures were answered rightly, with a 95 % confidence interval (Wilson)."""
+
+    n: int
+    accuracy: float
+    interval: tuple[float, float]
+
+
+@config
 class Report:
     """What was measured.
 
@@ -60,6 +71,8 @@ class Report:
         weighted: mean over the classes, weighted by support.
         confusion: confusion[i][j] pictures of class i were answered with class j.
         wrong: every picture answered wrongly, most confident first.
+        without_leaks: the accuracy on those pictures that have no copy among those learnt or chosen from; None where
+            there are no others.
     """
 
     format: int
@@ -75,6 +88,7 @@ class Report:
     weighted: ClassScore
     confusion: tuple[tuple[int, ...], ...]
     wrong: tuple[Wrong, ...]
+    without_leaks: Share | None = None
 
     @property
     def correct(self) -> int:
@@ -89,6 +103,8 @@ def make_report(
     keys: NDArray[np.str_],
     labels: NDArray[np.int32],
     log_probabilities: NDArray[np.float64],
+    *,
+    leaked: Collection[str] = (),
 ) -> Report:
     """Returns the report on n ≥ 1 pictures.
 
@@ -99,6 +115,7 @@ def make_report(
         keys: (n,) the pictures' names.
         labels: (n,) true labels.
         log_probabilities: (n, classes) logarithms of the predicted probabilities.
+        leaked: names of pictures that have a copy among those learnt or chosen from.
 
     Raises:
         DataError: no pictures.
@@ -133,7 +150,16 @@ def make_report(
         wrong=tuple(
             Wrong(str(keys[i]), classes[labels[i]], classes[predicted[i]], float(confidence[i])) for i in wrong
         ),
+        without_leaks=_share((predicted == labels)[~np.isin(keys, list(leaked))]) if leaked else None,
     )
+
+
+def _share(is_right: NDArray[np.bool_]) -> Share | None:
+    n, right = len(is_right), int(is_right.sum())
+    if not n:
+        return None
+    low, high = wilson(right, n)
+    return Share(n, right / n, (low, high))
 
 
 def _average(

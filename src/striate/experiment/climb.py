@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from striate.config import replace
+from striate.drawing import percent
 from striate.errors import StriateError
-from striate.evaluation.plots import percent
 from striate.experiment.flow import train
 from striate.experiment.pictures import Prepared
 from striate.models.architecture import Architecture

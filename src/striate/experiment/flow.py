@@ -12,10 +12,12 @@ from striate.classifier import Classifier
 from striate.config import replace
 from striate.errors import ConfigError, StriateError
 from striate.experiment.pictures import Prepared, prepare, save_broken
-from striate.experiment.results import save_report_page, save_results
+from striate.experiment.results import CORRECTIONS, save_report_page, save_results
 from striate.files import write_json
 from striate.history import HistoryFile
+from striate.images.corrections import load_corrections, save_corrections
 from striate.images.imageset import SPLITS
+from striate.images.sources.folder import Nested
 from striate.images.sources.load import Data
 from striate.images.split import Splits, save_splits
 from striate.machine import machine, versions
@@ -45,6 +47,9 @@ def train(
     validation: float = 0.1,
     test: float = 0.2,
     max_broken: float = MAX_BROKEN,
+    nested: Nested = "top",
+    corrections: str | Path | None = None,
+    allow_leaks: bool = False,
     progress: Progress = SILENT,
     command: str = "",
     **changes: Any,
@@ -61,6 +66,10 @@ def train(
         validation: share of the pictures to choose by, unless the data brings its own.
         test: share to measure on, unless the data brings its own.
         max_broken: share of unreadable pictures above which nothing is trained.
+        nested: what folders within class folders are, see `load_images`.
+        corrections: a list of pictures to leave out or to relabel, as `striate data --fix` writes it.
+        allow_leaks: train although pictures of one split have copies in another; the report then states the accuracy
+            without them, too.
         progress: shows what happens.
         command: the command line that repeats the run, for its report.
         **changes: fields of the recipe to set otherwise (epochs=…, batch=…, dropout=…, seed=…, …).
@@ -84,6 +93,9 @@ def train(
             validation=validation,
             test=test,
             max_broken=max_broken,
+            nested=nested,
+            corrections=corrections,
+            allow_leaks=allow_leaks,
             network=network,
             progress=progress,
         )
@@ -99,6 +111,8 @@ def train(
     run = store.create(name, f"{pictures.splits.train.name}-{network.name}")
     write_json(run.path / "recipe.json", chosen)
     save_splits(pictures.splits, run.path / "split.csv")
+    if corrections is not None:
+        save_corrections(load_corrections(Path(corrections)), run.path / CORRECTIONS)
     if pictures.broken:
         save_broken(pictures.broken, run.path / "broken.csv")
     record = HistoryFile(run.path / "history.csv")
@@ -111,6 +125,7 @@ def train(
             data={
                 "source": pictures.source,
                 "data_dir": None if data_dir is None else str(Path(data_dir).resolve()),
+                "nested": nested,
                 "name": pictures.splits.train.name,
                 "classes": list(classes),
                 "counts": {name: len(part) for name, part in zip(SPLITS, pictures.splits, strict=True)},
@@ -146,7 +161,7 @@ def train(
     write_json(run.path / "recipe.json", trained.recipe)
     with on_first_signal(lambda: progress.say("Finishing the report; once more to leave it unfinished.")):
         trained.classifier.save(run.path / "classifier")
-        measured = save_results(run, trained, pictures.parts, progress)
+        measured = save_results(run, trained, pictures.parts, progress, leaked=pictures.leaked)
         done = manifest(
             state="interrupted" if trained.interrupted else "finished",
             reason=None,

@@ -17,6 +17,7 @@ from striate.experiment.pictures import Prepared, decode, gather
 from striate.experiment.rung import measured, milliseconds_per_picture, steps
 from striate.experiment.standings import FORMAT, Document, Ladder, Plan, earlier
 from striate.files import write_json
+from striate.images.sources.folder import Nested
 from striate.images.sources.load import Data
 from striate.images.split import Splits
 from striate.models.architecture import Architecture, Shape, outline
@@ -48,6 +49,9 @@ def ladder(
     validation: float = 0.1,
     test: float = 0.2,
     max_broken: float = MAX_BROKEN,
+    nested: Nested = "top",
+    corrections: str | Path | None = None,
+    allow_leaks: bool = False,
     progress: Progress = SILENT,
     command: str = "",
     **changes: Any,
@@ -68,6 +72,9 @@ def ladder(
         validation: share of the pictures to choose by, unless the data brings its own.
         test: share to measure on, unless the data brings its own.
         max_broken: share of unreadable pictures above which nothing is trained.
+        nested: what folders within class folders are, see `load_images`.
+        corrections: a list of pictures to leave out or to relabel, as `striate data --fix` writes it.
+        allow_leaks: train although pictures of one split have copies in another.
         progress: shows what happens.
         command: the command line that repeats the ladder, for its runs' reports.
         **changes: fields of the recipe to set otherwise (epochs=…, minutes=…, batch=…, height=…, …).
@@ -81,7 +88,17 @@ def ladder(
         raise ConfigError("The number of seeds cannot be used", received=seeds, expected="1 or more")
     scratch = {"architecture": None, "pretrained": "none", "fine_tune": 0}
     chosen = replace(recipe_named(recipe), "the recipe", **{**one_budget(changes), **scratch})
-    found = gather(data, seed=chosen.seed, data_dir=data_dir, validation=validation, test=test, progress=progress)
+    found = gather(
+        data,
+        seed=chosen.seed,
+        data_dir=data_dir,
+        validation=validation,
+        test=test,
+        nested=nested,
+        corrections=corrections,
+        allow_leaks=allow_leaks,
+        progress=progress,
+    )
     planned = plan(chosen, found.splits.train)
     form = preprocessing_of(planned)
     networks = networks or _networks(SMALL_RUNGS if max(form.height, form.width) <= SMALL else LARGE_RUNGS)

@@ -14,12 +14,19 @@ from striate.errors import DataError
 from striate.files import write_csv
 from striate.images.augment import NONE
 from striate.images.cache import Decoded, decode_all
-from striate.images.check import Finding, check
+from striate.images.corrections import corrected, load_corrections
 from striate.images.encoded import Encoded, joined
-from striate.images.imageset import ImageSet
+from striate.images.imageset import SPLITS, ImageSet
+from striate.images.sources.folder import Nested
+from striate.images.sources.hub import PREFIX
 from striate.images.sources.load import Data, load_images
 from striate.images.sources.named import DATASETS
-from striate.images.split import Splits, split
+from striate.images.split import Splits
+from striate.inspection.classes import class_findings
+from striate.inspection.copies import Copies, copy_findings, leaked, quick_copies
+from striate.inspection.divide import divide
+from striate.inspection.files import broken_finding, lossy
+from striate.inspection.finding import Finding
 from striate.models.architecture import Architecture
 from striate.models.architectures import DEFAULT, architecture_named
 from striate.models.backbones import find_weights
@@ -42,6 +49,7 @@ class Prepared:
         findings: what is remarkable about the set.
         source: how to find it again; None when it was handed over in Python.
         fingerprint: of the whole set, unreadable pictures included.
+        leaked: keys of the test pictures that have a copy among those that are learnt or chosen from.
     """
 
     recipe: Recipe
@@ -50,6 +58,7 @@ class Prepared:
     findings: tuple[Finding, ...]
     source: str | None
     fingerprint: str
+    leaked: frozenset[str] = frozenset()
 
     @property
     def splits(self) -> Splits:
@@ -88,11 +97,15 @@ class Gathered:
         whole: all of them.
         splits: what each is for.
         source: as in Prepared.
+        copies: which of all show the same.
+        findings: what is remarkable about them, as far as that can be told in a few seconds.
     """
 
     whole: ImageSet
     splits: Splits
     source: str | None
+    copies: Copies
+    findings: tuple[Finding, ...]
 
     def described(self, planned: Recipe) -> str:
         """Returns what there is, and the form it will be brought to, in one line."""
@@ -109,17 +122,37 @@ def gather(
     data_dir: str | Path | None,
     validation: float,
     test: float,
+    nested: Nested = "top",
+    corrections: str | Path | None = None,
+    allow_leaks: bool = False,
     progress: Progress,
 ) -> Gathered:
-    """Returns the pictures listed and divided; the arguments are those of flow.train, `seed` the division's.
+    """Returns the pictures listed, corrected, checked and divided; the arguments are those of flow.train, `seed` the
+    division's.
 
     Raises:
-        DataError: nothing there, or too little to divide.
+        DataError: nothing there, too little to divide, or copies in several of the splits that the data brings.
     """
     if isinstance(data, Splits):
-        return Gathered(_together(data), data, None)
-    whole = load_images(data, data_dir=data_dir, progress=progress)
-    return Gathered(whole, split(whole, validation=validation, test=test, seed=seed), lasting(data))
+        if corrections is not None:
+            raise DataError("Splits made before cannot be corrected", hint="st.train(images, corrections=…)")
+        whole, splits, source = _together(data), data, None
+        copies = quick_copies(whole, progress=progress)
+    else:
+        whole, source = load_images(data, data_dir=data_dir, nested=nested, progress=progress), lasting(data)
+        if corrections is not None:
+            whole = corrected(whole, load_corrections(Path(corrections)))
+        splits, copies = divide(whole, validation=validation, test=test, seed=seed, progress=progress)
+    findings = (*copy_findings(whole, copies), *class_findings(whole), *lossy(whole))
+    for finding in findings:
+        if finding.kind == "leak" and not allow_leaks and source not in DATASETS:  # whose divisions are published
+            raise DataError(
+                f"{whole.name}: {finding.message}",
+                received="; ".join(" = ".join(one) for one in finding.members[:3]),
+                hint="striate data DATA --fix, then --corrections; or --allow-leaks",
+            )
+        progress.say(f"{finding.severity}: {finding.message}. {finding.advice}")
+    return Gathered(whole, splits, source, copies, findings)
 
 
 def prepare(
@@ -130,6 +163,9 @@ def prepare(
     validation: float,
     test: float,
     max_broken: float,
+    nested: Nested = "top",
+    corrections: str | Path | None = None,
+    allow_leaks: bool = False,
     network: Architecture | None = None,
     progress: Progress,
 ) -> Prepared:
@@ -138,11 +174,21 @@ def prepare(
 
     Raises:
         ConfigError: the pictures are too small for the network.
-        DataError: nothing there, too little, or too much of it unreadable.
+        DataError: nothing there, too little, too much of it unreadable, or leaks between given splits.
         TrainingError: the network, at this size, does not fit the machine's memory.
         WeightsError: pretrained weights that are at hand are not what their name says.
     """
-    found = gather(data, seed=recipe.seed, data_dir=data_dir, validation=validation, test=test, progress=progress)
+    found = gather(
+        data,
+        seed=recipe.seed,
+        data_dir=data_dir,
+        validation=validation,
+        test=test,
+        nested=nested,
+        corrections=corrections,
+        allow_leaks=allow_leaks,
+        progress=progress,
+    )
     planned = plan(recipe, found.splits.train)
     _check_network(planned, found.splits.train, network)
     if recipe.pretrained is None and planned.pretrained == "imagenet":  # else the caller has looked
@@ -176,10 +222,18 @@ def decode(found: Gathered, planned: Recipe, *, max_broken: float, progress: Pro
         progress.say(f"{known:,} pictures are known, decoded, from an earlier run.")
     broken = {key: reason for part in parts for key, reason in part.broken.items()}
     _check_readable(splits, parts, broken, max_broken)
-    findings = tuple(check(found.whole, broken))
-    for finding in findings:
-        progress.say(f"{finding.severity}: {finding.message}. {finding.fix[0].upper()}{finding.fix[1:]}.")
-    return Prepared(planned, parts, broken, findings, found.source, found.whole.fingerprint())
+    unreadable = broken_finding(found.whole, broken)
+    for finding in unreadable:
+        progress.say(f"{finding.severity}: {finding.message}. {finding.advice}")
+    return Prepared(
+        planned,
+        parts,
+        broken,
+        (*found.findings, *unreadable),
+        found.source,
+        found.whole.fingerprint(),
+        frozenset(found.whole.keys[leaked(found.whole, found.copies)].tolist()),
+    )
 
 
 def _check_network(planned: Recipe, train: ImageSet, network: Architecture | None) -> None:
@@ -216,11 +270,12 @@ def lasting(data: Data) -> str | None:
     """Returns how the data can be found again from any working folder; None when it was handed over in Python."""
     if not isinstance(data, str | Path):
         return None
-    return data if isinstance(data, str) and data in DATASETS else str(Path(data).resolve())
+    is_name = isinstance(data, str) and (data in DATASETS or data.startswith(PREFIX))
+    return str(data) if is_name else str(Path(data).resolve())
 
 
 def _together(splits: Splits) -> ImageSet:
-    """Returns what the whole set's checks need: all keys and labels (the pictures themselves stay apart)."""
+    """Returns all pictures of splits made before, each given to the split that it is in."""
     sources: Any
     if isinstance(splits.train.sources, np.ndarray):
         sources = np.concatenate([np.asarray(part.sources) for part in splits])
@@ -232,6 +287,6 @@ def _together(splits: Splits) -> ImageSet:
         splits.train,
         labels=np.concatenate([part.labels for part in splits]),
         keys=np.concatenate([part.keys for part in splits]),
-        given=np.concatenate([part.given for part in splits]),
+        given=np.repeat(np.array(SPLITS), [len(part) for part in splits]),
         sources=sources,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +13,11 @@ from striate.evaluation import plots
 from striate.evaluation.measure import Measured, measure, save_predictions
 from striate.evaluation.page.render import Facts, save_page
 from striate.experiment.pictures import lasting
-from striate.files import write_json
+from striate.files import write_csv, write_json
 from striate.history import History
 from striate.images.cache import Decoded
+from striate.images.corrections import corrected, load_corrections
+from striate.images.sources.folder import Nested
 from striate.images.sources.load import Data, load_images
 from striate.images.split import load_splits
 from striate.progress import SILENT, Progress
@@ -24,10 +28,23 @@ if TYPE_CHECKING:
     from striate.training.train import Trained
 
 
-def save_results(run: Run, trained: Trained, parts: tuple[Decoded, Decoded, Decoded], progress: Progress) -> Measured:
+LEAKED, CORRECTIONS = "leaked.csv", "corrections.csv"
+"""A run's lists of test pictures with a copy among the others, and of what was left out or relabelled."""
+
+
+def save_results(
+    run: Run,
+    trained: Trained,
+    parts: tuple[Decoded, Decoded, Decoded],
+    progress: Progress,
+    *,
+    leaked: Collection[str] = (),
+) -> Measured:
     """Measures on validation and test, writes figures, lists and plots, and returns what the page shows."""
+    if leaked:
+        write_csv(run.path / LEAKED, ("key",), ([key] for key in sorted(leaked)))
     validation = measure(trained.classifier, parts[1], split="validation", progress=progress)
-    measured = measure(trained.classifier, parts[2], split="test", progress=progress)
+    measured = measure(trained.classifier, parts[2], split="test", leaked=leaked, progress=progress)
     write_json(run.path / "validation.json", validation.report)
     write_json(run.path / "report.json", measured.report)
     save_predictions(measured, run.path / "predictions.csv")
@@ -60,7 +77,12 @@ def save_report_page(run: Run, manifest: Manifest, recipe: Recipe, history: Hist
 
 
 def measure_again(
-    run: Run, data: Data | None = None, *, data_dir: str | Path | None = None, progress: Progress = SILENT
+    run: Run,
+    data: Data | None = None,
+    *,
+    data_dir: str | Path | None = None,
+    nested: Nested | None = None,
+    progress: Progress = SILENT,
 ) -> Measured:
     """Returns a run's classifier measured on its own test pictures, or on other data.
 
@@ -69,6 +91,7 @@ def measure_again(
         data: other pictures; of a set that brings a test split, only that is measured. Of the very data the run was
             trained on, only the run's test pictures are: the others have shaped the classifier.
         data_dir: where named data sets lie, if not where the run found them.
+        nested: what folders within class folders are, if not what they were for the run.
         progress: shows what happens.
 
     Raises:
@@ -79,16 +102,24 @@ def measure_again(
         raise DataError(
             "This run was trained on pictures handed over in Python", hint=f"striate evaluate {run.name} DATA"
         )
-    if data is None:
-        images = load_images(trained_on["source"], data_dir=data_dir or trained_on["data_dir"], progress=progress)
-    else:
-        images = load_images(data, data_dir=data_dir, progress=progress)
+    source = trained_on["source"] if data is None else data
+    place = data_dir or (trained_on["data_dir"] if data is None else None)
+    kind = nested or trained_on.get("nested", "top")
+    images = load_images(source, data_dir=place, nested=kind, progress=progress)
+    if (own := run.path / CORRECTIONS).is_file() and (data is None or lasting(data) == trained_on["source"]):
+        images = corrected(images, load_corrections(own))
     if data is None or lasting(data) == trained_on["source"] or images.fingerprint() == trained_on["fingerprint"]:
         if data is not None:
             progress.say("The run was trained on this data; only the pictures it set aside for testing are measured.")
-        return measure(
-            run.classifier, load_splits(images, run.path / "split.csv").test, split="test", progress=progress
-        )
+        test = load_splits(images, run.path / "split.csv").test
+        return measure(run.classifier, test, split="test", leaked=_leaked(run), progress=progress)
     if "test" in images.given:
         return measure(run.classifier, images.subset(images.given == "test"), split="test", progress=progress)
     return measure(run.classifier, images, split="all", progress=progress)
+
+
+def _leaked(run: Run) -> frozenset[str]:
+    if not (run.path / LEAKED).is_file():
+        return frozenset()
+    with (run.path / LEAKED).open(newline="", encoding="utf-8") as file:
+        return frozenset(row["key"] for row in csv.DictReader(file))

@@ -128,9 +128,18 @@ def _without(images: ImageSet, pixels: NDArray[np.uint8], broken: dict[int, str]
 
 def _key(images: ImageSet, preprocessing: Preprocessing) -> str | None:
     """Returns 64 hexadecimal digits made of all that the pixels depend on; None for what is in pixels already."""
+    found = file_key(images)
+    about = f"{FORMAT} {PIL.__version__} {to_json(preprocessing)} {found}"
+    return found and hashlib.sha256(about.encode()).hexdigest()
+
+
+def file_key(images: ImageSet) -> str | None:
+    """Returns 64 hexadecimal digits that change when one of the encoded pictures does: another size or time of change
+    makes a file another picture. None where the set is in pixels already, or a file of it is gone.
+    """
     if isinstance(images.sources, np.ndarray):
         return None
-    digest = hashlib.sha256(f"{FORMAT} {PIL.__version__} {to_json(preprocessing)} {len(images)}".encode())
+    digest = hashlib.sha256(str(len(images)).encode())
     if isinstance(images.sources, Encoded):
         for piece in images.sources.pieces():
             digest.update(piece)

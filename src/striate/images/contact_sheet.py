@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from striate.errors import PictureError, printable
 from striate.files import writing
 from striate.images.imageset import ImageSet
-from striate.images.pixels import Preprocessing
+from striate.images.pixels import Fit, Preprocessing
 
 TILE, GAP, MARGIN, LABEL, COLUMNS = 72, 4, 20, 190, 12  # pixels; pictures a row
 MAX_CLASSES = 100
@@ -54,11 +54,11 @@ def contact_sheet(images: ImageSet, path: Path, *, columns: int = COLUMNS, seed:
         sheet.save(temporary, "PNG")
 
 
-def samples(images: ImageSet, label: int, count: int, seed: int = 0, side: int = TILE) -> list[NDArray[np.uint8]]:
+def samples(
+    images: ImageSet, label: int, count: int, seed: int = 0, side: int = TILE, fit: Fit = "pad"
+) -> list[NDArray[np.uint8]]:
     """Returns up to `count` readable pictures of a class, drawn at random, as (side, side, 3) uint8."""
-    form = Preprocessing(side, side, 3, fit="pad", interpolation="bilinear")
-    if isinstance(images.sources, np.ndarray) and max(images.sources.shape[1:3]) <= side // 2:
-        form = Preprocessing(side, side, 3, fit="pad", interpolation="nearest")
+    form = tile(images, side, fit)
     own = np.random.default_rng((seed, label)).permutation(np.flatnonzero(images.labels == label))
     found: list[NDArray[np.uint8]] = []
     for index in own:
@@ -69,6 +69,12 @@ def samples(images: ImageSet, label: int, count: int, seed: int = 0, side: int =
         except PictureError:
             continue
     return found
+
+
+def tile(images: ImageSet, side: int, fit: Fit = "pad") -> Preprocessing:
+    """Returns how pictures are brought to a square to be looked at: pixels that are enlarged stay square."""
+    is_tiny = isinstance(images.sources, np.ndarray) and max(images.sources.shape[1:3]) <= side // 2
+    return Preprocessing(side, side, 3, fit=fit, interpolation="nearest" if is_tiny else "bilinear")
 
 
 def _short(name: str) -> str:

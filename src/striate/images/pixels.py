@@ -5,24 +5,18 @@ come through here, so that none of them can see other pixels than the rest.
 from __future__ import annotations
 
 import io
-import warnings
 from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps
 from pydantic import Field
 
 from striate.config import config
 from striate.errors import DataError, PictureError
 from striate.images.imageset import Picture
-
-Image.init()  # loads every plugin now; Pillow otherwise knows only five formats until one fails
-warnings.filterwarnings("ignore", module=r"PIL\.")  # its remarks on odd EXIF or APNG blocks: the pixels are whole
-
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "PPM", "ICO", "JPEG2000")
-"""The formats decoded (JPEG includes MPO), told by content, never by file name. Pillow knows more; some of those start
-other programs."""
+from striate.images.limits import contents, refuse_bytes
+from striate.images.opening import opened, reason
 
 Fit = Literal["stretch", "crop", "pad"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
@@ -89,7 +83,7 @@ def header(picture: Picture) -> Image.Image:
     """
     if isinstance(picture, np.ndarray):
         return _from_array(picture)
-    return Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture, formats=FORMATS)
+    return opened(picture if isinstance(picture, bytes) else contents(picture))
 
 
 def _opened(picture: Picture, target: Preprocessing | None, background: int = 255) -> Image.Image:
@@ -100,9 +94,10 @@ def _opened(picture: Picture, target: Preprocessing | None, background: int = 25
         return _flattened(_from_array(picture), background)
     head = b""
     try:
-        data = picture if isinstance(picture, bytes) else picture.read_bytes()
+        data = picture if isinstance(picture, bytes) else contents(picture)
         head = data[:512]
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        refuse_bytes(len(data))
+        image = opened(data)
         if image.format == "PNG":  # Pillow skips the checksums of pixel data unless asked
             Image.open(io.BytesIO(data), formats=("PNG",)).verify()
         if target is not None and image.format in ("JPEG", "MPO"):
@@ -110,7 +105,7 @@ def _opened(picture: Picture, target: Preprocessing | None, background: int = 25
         image.load()
         return _flattened(_oriented(image), background)
     except Exception as error:  # decoders of foreign bytes raise anything; every one of them means "not decodable"
-        raise PictureError(_reason(error, head)) from error
+        raise PictureError(reason(error, head)) from error
 
 
 def _draft(image: Image.Image, target: Preprocessing) -> None:
@@ -198,28 +193,3 @@ def _resized(image: Image.Image, target: Preprocessing) -> Image.Image:
         colour = target.background if image.mode == "L" else (target.background,) * 3
         return ImageOps.pad(image, size, method, color=colour)
     return image if image.size == size else image.resize(size, method)
-
-
-def _reason(error: Exception, head: bytes) -> str:
-    """Returns why the bytes could not be decoded, in words that help."""
-    if isinstance(error, Image.DecompressionBombError):
-        limit = (Image.MAX_IMAGE_PIXELS or 0) * 2
-        return f"larger than {limit:,} pixels, the limit against decompression bombs"
-    if isinstance(error, PictureError):
-        return error.problem
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    if not head:
-        return "empty file (0 bytes)"
-    start = head.lstrip().lower()
-    if start.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer, not the picture itself (git lfs pull fetches it)"
-    if start.startswith((b"<!doctype html", b"<html")):
-        return "a web page saved under a picture's name"
-    if not any(head):
-        return "nothing but zero bytes"
-    if isinstance(error, UnidentifiedImageError):
-        return "not a picture in any known format"
-    if isinstance(error, OSError | SyntaxError | ValueError):
-        return f"broken: {str(error).rstrip('.')}"
-    return "broken: its inner structure is damaged"

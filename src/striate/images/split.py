@@ -23,20 +23,29 @@ class Splits(NamedTuple):
     test: ImageSet
 
 
-def split(images: ImageSet, *, validation: float = 0.1, test: float = 0.2, seed: int = 0) -> Splits:
+def split(
+    images: ImageSet,
+    *,
+    validation: float = 0.1,
+    test: float = 0.2,
+    seed: int = 0,
+    groups: NDArray[np.int64] | None = None,
+) -> Splits:
     """Returns the image set divided into train, validation and test.
 
     Splits that the data set brings along are kept as they are; only missing ones are made, from its training
-    pictures. Each class gives every split made here the stated share of its pictures, rounded, at least one.
+    pictures. Each class gives every split made here the stated share of its pictures, rounded, at least one. Pictures
+    of one group stay together, so that a share may be missed by less than a group.
 
     Args:
         images: what to divide.
         validation: share of the pictures to choose by, in (0, 0.5].
         test: share to measure on, in (0, 0.5]; not used when the data has its own test split.
         seed: which random division.
+        groups: (n,) pictures with the same number belong together (copies of one motif; of one patient, one scene).
 
     Raises:
-        DataError: a share out of range, fewer than two classes, or a class with too few pictures.
+        DataError: a share out of range, fewer than two classes, or a class with too few pictures or groups.
     """
     for name, share in (("validation", validation), ("test", test)):
         if not 0 < share <= 0.5:
@@ -52,11 +61,50 @@ def split(images: ImageSet, *, validation: float = 0.1, test: float = 0.2, seed:
         for label in range(len(images.classes)):
             own = np.flatnonzero((images.labels == label) & (assigned == "train"))
             size = max(1, round(share * int(np.sum(pool & (images.labels == label)))))
+            size -= int(np.sum((assigned == name) & (images.labels == label)))  # what a group has brought along
             if len(own) <= size:
                 raise _too_few(images, label)
-            _, taken = train_test_split(own, test_size=size, random_state=int(rng.integers(2**31)))
+            seed_of_class = int(rng.integers(2**31))
+            if size <= 0:
+                continue
+            if groups is None or _are_alone(groups, own, assigned == "train"):
+                _, taken = train_test_split(own, test_size=size, random_state=seed_of_class)
+            else:
+                taken = _whole_groups(own, size, groups, assigned == "train", np.random.default_rng(seed_of_class))
+                if not len(np.setdiff1d(own, taken)) or not len(np.intersect1d(own, taken)):
+                    raise _too_few(images, label)
             assigned[taken] = name
     return Splits(*(images.subset(assigned == name) for name in SPLITS))
+
+
+def _are_alone(groups: NDArray[np.int64], own: NDArray[np.intp], is_there: NDArray[np.bool_]) -> bool:
+    """Returns whether each of a class's pictures is the only one of its group that is still to be divided."""
+    numbers, sizes = np.unique(groups[is_there], return_counts=True)
+    return bool(np.all(sizes[np.searchsorted(numbers, groups[own])] == 1))
+
+
+def _whole_groups(
+    own: NDArray[np.intp],
+    size: int,
+    groups: NDArray[np.int64],
+    is_there: NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> NDArray[np.intp]:
+    """Returns pictures of about so many of a class, drawn group by group; a group brings its members of other classes
+    along. Groups that would be too much are left out, unless nothing was taken yet.
+    """
+    numbers, sizes = np.unique(groups[own], return_counts=True)
+    order = rng.permutation(len(numbers))
+    order = order[np.argsort(sizes[order] > size, kind="stable")]  # what is too large by itself comes last
+    chosen: list[int] = []
+    taken = 0
+    for index in order.tolist():
+        if taken + sizes[index] <= size or (not taken and len(numbers) > 1):
+            chosen.append(int(numbers[index]))
+            taken += int(sizes[index])
+        if taken >= size:
+            break
+    return np.flatnonzero(is_there & np.isin(groups, chosen))
 
 
 def save_splits(splits: Splits, path: Path) -> None:

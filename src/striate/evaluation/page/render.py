@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,22 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from striate import drawing
 from striate.errors import printable
 from striate.evaluation import plots
 from striate.evaluation.measure import Measured
 from striate.evaluation.report import Report
-from striate.files import write_text
 from striate.history import History
-from striate.images.check import Finding
+from striate.inspection.finding import Finding
+from striate.pages import render as pages
 
 TABLE_CLASSES = 20  # up to here the confusion matrix is a table of numbers, above it a picture
-THUMBNAIL = 112  # pixels
 GALLERY = 24  # pictures of each kind
 
 
@@ -65,21 +59,16 @@ def save_page(path: Path, facts: Facts, history: History | None, measured: Measu
     """Writes the page; `history` is None when a classifier was measured without its training."""
     report = measured.report
     right, wrong = plots.right_and_wrong(measured, GALLERY)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("striate.evaluation", "page"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=_percent, number=_number, clean=printable)
-    page = environment.get_template("report.html.j2").render(
+    pages.save_page(
+        path,
+        "striate.evaluation",
+        "report.html.j2",
         facts=facts,
         report=report,
         verdict=verdict(report),
         digits=_digits(report.n),
         pairs=confused_pairs(report),
-        curves={name: _figure(plots.curves(history, [name])) for name in ("accuracy", "loss")}
+        curves={name: pages.figure(plots.curves(history, [name])) for name in ("accuracy", "loss")}
         if history and history.epochs
         else None,
         history=history,
@@ -87,16 +76,10 @@ def save_page(path: Path, facts: Facts, history: History | None, measured: Measu
             value for name, value in facts.settings.items() if name.startswith("augment.") and name != "augment.border"
         ),
         heat=partial(_heat, report),
-        matrix=_figure(plots.confusion(report)) if len(report.classes) > TABLE_CLASSES else None,
+        matrix=pages.figure(plots.confusion(report)) if len(report.classes) > TABLE_CLASSES else None,
         right=[_shown(measured, int(index)) for index in right],
         wrong=[_shown(measured, int(index)) for index in wrong],
     )
-    write_text(path, page)
-
-
-def _percent(share: float, digits: int = 1) -> str:
-    """Returns a percentage that no line break divides."""
-    return plots.percent(share, digits).replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _digits(n: int) -> int:
@@ -107,10 +90,10 @@ def _digits(n: int) -> int:
 def verdict(report: Report) -> str:
     """Returns the result in one sentence."""
     low, high = report.interval
-    share = plots.percent(report.accuracy, _digits(report.n))
+    share = drawing.percent(report.accuracy, _digits(report.n))
     return (
         f"Answers {share} of the {report.n:,} {report.split} pictures rightly; "
-        f"on pictures like these, expect between {plots.percent(low)} and {plots.percent(high)}."
+        f"on pictures like these, expect between {drawing.percent(low)} and {drawing.percent(high)}."
         + (" That is no better than always giving the commonest answer." if low <= report.baseline else "")
     ).replace(" %", "\N{NO-BREAK SPACE}%")
 
@@ -145,28 +128,5 @@ def _shown(measured: Measured, index: int) -> dict[str, Any]:
         "said": printable(images.classes[measured.predicted[index]]),
         "true": printable(images.classes[images.labels[index]]),
         "confidence": float(measured.confidence[index]),
-        "image": _picture(measured.decoded.pixels[index]),
+        "image": pages.picture(measured.decoded.pixels[index]),
     }
-
-
-def _picture(pixels: NDArray[np.uint8]) -> str:
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else np.asarray(pixels))
-    if max(image.size) > THUMBNAIL:
-        image.thumbnail((THUMBNAIL, THUMBNAIL))
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _figure(figure: Any) -> str:
-    buffer = io.BytesIO()
-    drawing.draw(figure, buffer, dpi=160)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _number(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "none"}[value]
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:g}" if isinstance(value, float) else printable(str(value))

@@ -13,7 +13,8 @@ from striate.errors import DataError, nearest
 from striate.images.imageset import ImageSet
 from striate.images.sources.archive import ENDINGS, is_archive, stem, unpacked
 from striate.images.sources.arrays import from_arrays
-from striate.images.sources.folder import load_folder
+from striate.images.sources.folder import Nested, load_folder
+from striate.images.sources.hub import PREFIX, load_hub
 from striate.images.sources.named import DATASETS, load_named
 from striate.images.sources.parquet import load_parquet
 from striate.images.sources.shards import shards_in
@@ -25,16 +26,21 @@ Data = str | Path | ImageSet | tuple[Any, Any]
 """What `load_images` takes."""
 
 
-def load_images(data: Data, *, data_dir: str | Path | None = None, progress: Progress = SILENT) -> ImageSet:
+def load_images(
+    data: Data, *, data_dir: str | Path | None = None, nested: Nested = "top", progress: Progress = SILENT
+) -> ImageSet:
     """Returns the labelled pictures that `data` names.
 
     Args:
         data: the name of a data set (`digits`, `mnist`, …), a folder with a folder per class, a CSV or Parquet
             table, a folder of Parquet tables, a WebDataset shard or a folder of them, a zip or tar archive of a
-            folder, a pair (pixels, labels) of arrays, two such pairs for training and test (as Keras' own
-            `load_data()` returns them), or an ImageSet, which is returned as it is. A folder that happens to be called
-            like a data set is reached as `./digits`, or as a Path.
+            folder, the address `hf://OWNER/NAME` of a set on the Hugging Face hub, a pair (pixels, labels) of arrays,
+            two such pairs for training and test (as Keras' own `load_data()` returns them), or an ImageSet, which is
+            returned as it is. A folder that happens to be called like a data set is reached as `./digits`, or as a
+            Path.
         data_dir: where named data sets lie or are put.
+        nested: what folders within class folders are: more pictures of the class (`top`), or classes of their own,
+            named by their paths (`path`).
         progress: told the bytes of a download or an archive.
 
     Raises:
@@ -46,17 +52,19 @@ def load_images(data: Data, *, data_dir: str | Path | None = None, progress: Pro
         return _from_tuple(data)
     if isinstance(data, str) and data in DATASETS:  # a Path is a path: Path("./digits") has lost its dot
         return load_named(data, None if data_dir is None else Path(data_dir), progress=progress)
+    if isinstance(data, str) and data.startswith(PREFIX):
+        return load_hub(data)
     path = Path(data)
     if path.is_dir():
         if tables := shards_in(path, ".parquet"):
             return load_parquet(path, tables)
         shards = shards_in(path, ".tar")
-        return load_shards(path, shards) if shards and is_shard(shards[0]) else load_folder(path)
+        return load_shards(path, shards) if shards and is_shard(shards[0]) else load_folder(path, nested=nested)
     if path.is_file():
         if path.suffix.lower() == ".tar" and is_shard(path):
             return load_shards(path, [path])
         if is_archive(path):
-            return replace(load_images(unpacked(path, progress=progress)), name=stem(path))
+            return replace(load_images(unpacked(path, progress=progress), nested=nested), name=stem(path))
         if path.suffix.lower() in (".csv", ".tsv", ".txt"):
             return load_table(path)
         if path.suffix.lower() == ".parquet":

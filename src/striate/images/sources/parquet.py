@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import platformdirs
 from numpy.typing import NDArray
 
 from striate.errors import DataError, nearest
@@ -15,10 +18,13 @@ from striate.images.imageset import ImageSet
 from striate.images.sources import columns
 from striate.images.sources.shards import key_of, name_of, require_all, split_of
 from striate.images.sources.table import check_files
+from striate.machine import memory
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
+SHARE = 8  # part of the machine's memory that a column may take
+BATCH = 1024  # rows read at a time, of larger ones
 PICTURES = ("image", "img", "path")
 """Columns that can hold the pictures, the first one found counts."""
 
@@ -33,7 +39,8 @@ class _Table:
 
 
 def load_parquet(root: Path, tables: list[Path]) -> ImageSet:
-    """Returns the pictures of Parquet tables; their encoded bytes are held in memory once, and decoded on demand.
+    """Returns the pictures of Parquet tables; their encoded bytes are held once, in memory or (where they would take
+    more than an eighth of it) in a file that is mapped, and decoded on demand.
 
     Pictures are in the column `image` or `img` (a struct with `bytes`, or bytes), or named in `path`, relative to
     the table. Classes are in the column `label`: text, or whole numbers, whose names the schema may hold as Hugging
@@ -101,7 +108,29 @@ def _read(table: Path, split: str) -> _Table:
 
 
 def _column(file: pq.ParquetFile, name: str) -> Any:
-    return file.read(columns=[name]).column(0)
+    """Returns a column, in memory; mapped from a file that has no name any more where that would take too much."""
+    if _bytes_of(file, name) <= (memory() or 8 << 30) // SHARE:
+        return file.read(columns=[name]).column(0)
+    import pyarrow as pa
+
+    folder = platformdirs.user_cache_path("striate")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(prefix="striate-", dir=os.environ.get("TMPDIR") or folder) as scratch:
+        writer = None
+        for batch in file.iter_batches(BATCH, columns=[name]):
+            writer = writer or pa.ipc.new_file(scratch, batch.schema)
+            writer.write_batch(batch)
+        assert writer is not None  # noqa: S101  (a column that takes memory has rows)
+        writer.close()
+        scratch.flush()
+        return pa.ipc.open_file(pa.memory_map(scratch.name)).read_all().column(0)
+
+
+def _bytes_of(file: pq.ParquetFile, name: str) -> int:
+    about = file.metadata
+    places = ((group, column) for group in range(about.num_row_groups) for column in range(about.num_columns))
+    parts = (about.row_group(group).column(column) for group, column in places)
+    return sum(part.total_uncompressed_size for part in parts if f"{part.path_in_schema}.".startswith(f"{name}."))
 
 
 def _pictures(table: Path, file: pq.ParquetFile) -> Encoded | list[str]:

@@ -1,0 +1,1 @@
+"""Looking before training: what the pictures are, and what is wrong with them."""

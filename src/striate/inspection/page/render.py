@@ -1,0 +1,193 @@
+"""data.html: what a data set is and what is wrong with it, as one file that needs no network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate import drawing
+from striate.errors import PictureError, printable
+from striate.images.contact_sheet import samples, tile
+from striate.images.imageset import SPLITS, ImageSet
+from striate.inspection.finding import Finding
+from striate.inspection.inspect import Inspection
+from striate.inspection.neighbours import nearest_across
+from striate.inspection.page import figures
+from striate.inspection.survey import Survey, text
+from striate.inspection.suspects import Suspects
+from striate.pages import render as pages
+
+CLASSES = 60  # shown with their pictures
+ROW, SIDE = 8, 96  # pictures of a class; pixels
+GROUPS, MEMBERS, LOOSE = 6, 4, 12  # evidence of a finding: sets, pictures of each, pictures without a set
+MEAN, MEAN_SIDE = 200, 64  # pictures that a class's mean is made of; pixels
+PAIRS = 6
+DOUBTED = 30  # pictures whose labels are in doubt
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture on the page: its address, its key, the end of that, its class, and the split it is given to."""
+
+    image: str
+    key: str
+    name: str
+    label: str
+    split: str
+
+
+def save_data_page(
+    path: Path,
+    inspection: Inspection,
+    findings: Sequence[Finding],
+    *,
+    suspects: Suspects | None = None,
+    command: str = "",
+) -> None:
+    """Writes the page; `suspects` are shown where labels were looked at."""
+    seen = inspection.survey
+    images = seen.images
+    place = {key: index for index, key in enumerate(images.keys.tolist())}
+    counts = [(name, _splits(images, label)) for label, name in enumerate(images.classes)]
+    largest = max((sum(by_split.values()) for _, by_split in counts), default=1)
+    pages.save_page(
+        path,
+        "striate.inspection",
+        "data.html.j2",
+        name=images.name,
+        total=len(images),
+        classes=len(images.classes),
+        verdict=verdict(findings),
+        cards=_cards(inspection, findings),
+        findings=[(one, _evidence(images, one, place)) for one in findings],
+        splits=[split for split in ("", *SPLITS) if (images.given == split).any()],
+        counts=counts,
+        largest=max(1, largest),
+        rows=[
+            (
+                name,
+                sum(by_split.values()),
+                mean_picture(images, label),
+                [_thumb(one) for one in samples(images, label, ROW, side=SIDE)],
+            )
+            for label, (name, by_split) in enumerate(counts[:CLASSES])
+        ],
+        sizes=_sizes(seen),
+        figures=[(title, pages.figure(drawn), alt) for title, drawn, alt in figures.all_figures(seen)],
+        pairs=[(_shown(images, a), _shown(images, b), likeness) for a, b, likeness in nearest_across(seen, PAIRS)],
+        shortcuts=inspection.shortcuts,
+        suspects=_doubted(images, suspects, place) if suspects else [],
+        confident=suspects.confident if suspects else 0,
+        command=command,
+    )
+
+
+def verdict(findings: Sequence[Finding]) -> str:
+    """Returns the state of the data in one sentence."""
+    by_severity = {kind: sum(one.severity == kind for one in findings) for kind in ("error", "warning")}
+    parts = [_plural(number, kind) for kind, number in by_severity.items() if number]
+    if by_severity["error"]:
+        return f"Not ready to be trusted: {' and '.join(parts)}. Accuracies measured on it as it is would mislead."
+    if parts:
+        return f"Fit to train on once {parts[0]} {'has' if by_severity['warning'] == 1 else 'have'} been looked at."
+    return "Nothing was found that would mislead a training."
+
+
+def mean_picture(images: ImageSet, label: int) -> str:
+    """Returns the mean of (at most MEAN) pictures of a class, as the address of a picture; "" where none is there."""
+    some = samples(images, label, MEAN, seed=1, side=MEAN_SIDE, fit="stretch")
+    return _thumb(np.mean(some, axis=0).round().astype(np.uint8)) if some else ""
+
+
+def _cards(inspection: Inspection, findings: Sequence[Finding]) -> list[tuple[str, str]]:
+    seen = inspection.survey
+    sets = inspection.copies.sets()
+    return [
+        (f"{len(seen.images):,}", f"pictures in {len(seen.images.classes):,} classes"),
+        (f"{len(seen.broken):,}", "cannot be read"),
+        (f"{sum(map(len, sets)) - len(sets):,}", "superfluous copies"),
+        (f"{sum(one.severity != 'note' for one in findings):,}", "findings to look at"),
+    ]
+
+
+def _splits(images: ImageSet, label: int) -> dict[str, int]:
+    names, numbers = np.unique(images.given[images.labels == label], return_counts=True)
+    return dict(zip(names.tolist(), numbers.tolist(), strict=True))
+
+
+def _evidence(images: ImageSet, finding: Finding, place: Mapping[str, int]) -> list[list[Shown]]:
+    """Returns the pictures behind a finding, set by set; those without a set are one."""
+    sets: Sequence[Sequence[str]] = finding.members[:GROUPS] or [finding.files]
+    most = MEMBERS if finding.members else LOOSE
+    found = [[place[key] for key in one if key in place][:most] for one in sets]
+    return [shown for one in found if (shown := [part for index in one if (part := _shown(images, index))])]
+
+
+def _doubted(images: ImageSet, suspects: Suspects, place: Mapping[str, int]) -> list[tuple[Shown, str, float]]:
+    """Returns the pictures most in doubt, what they are said to be, and by what margin."""
+    rows = zip(suspects.keys.tolist(), suspects.suggested, suspects.margin, strict=True)
+    return [
+        (one, printable(suspects.classes[other]), float(margin))
+        for key, other, margin in list(rows)[: min(DOUBTED, suspects.confident)]
+        if (one := _shown(images, place[key])) is not None
+    ]
+
+
+def _shown(images: ImageSet, index: int) -> Shown | None:
+    try:
+        pixels = tile(images, SIDE)(images.source(index))
+    except PictureError:
+        return None
+    label = images.classes[images.labels[index]]
+    key = printable(str(images.keys[index]))
+    name = key.rpartition("/")[2]
+    return Shown(_thumb(pixels), key, key if name.isdecimal() else name, printable(label), str(images.given[index]))
+
+
+def _thumb(pixels: NDArray[np.uint8]) -> str:
+    return pages.picture(pixels, SIDE, "WEBP")
+
+
+def _sizes(seen: Survey) -> list[tuple[str, str]]:
+    """Returns what is known of sizes, formats and colours, in words."""
+    facts = seen.facts[seen.is_readable]
+    if not len(facts):
+        return []
+    width, height = facts["width"], facts["height"]
+    ratio = width / np.maximum(1, height)
+    rows = [
+        ("width", _range(width, " px")),
+        ("height", _range(height, " px")),
+        ("width to height", _range(ratio, "", 2)),
+        ("format", _shares(facts["format"])),
+        ("colour mode", _shares(facts["mode"])),
+        ("mean red, green, blue", ", ".join(f"{value:.0f}" for value in facts["colour"].mean(axis=0))),
+        ("mean contrast", f"{facts['spread'].mean():.0f} grey levels of deviation within a picture"),
+    ]
+    if seen.are_files:
+        rows.insert(3, ("file size", _range(facts["bytes"] / 1024, " KiB", 1)))
+    cameras: list[Any] = [name for name in np.unique(facts["camera"]) if name]
+    return rows + ([("camera", _shares(facts["camera"]))] if cameras else [])
+
+
+def _range(values: NDArray[Any], unit: str, digits: int = 0) -> str:
+    low, middle, high = np.percentile(values, (0, 50, 100))
+    if low == high:
+        return f"{low:,.{digits}f}{unit}, all alike"
+    return f"{low:,.{digits}f} to {high:,.{digits}f}{unit}, median {middle:,.{digits}f}"
+
+
+def _shares(words: NDArray[np.bytes_], most: int = 6) -> str:
+    names, numbers = np.unique(words, return_counts=True)
+    order = np.argsort(-numbers, kind="stable")
+    parts = [f"{text(names[i]) or 'unknown'} {drawing.percent(numbers[i] / len(words))}" for i in order[:most]]
+    return ", ".join(parts) + (f", {len(names) - most} more" if len(names) > most else "")
+
+
+def _plural(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"

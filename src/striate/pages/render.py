@@ -1,0 +1,76 @@
+"""From a template and what it shows to a page; pictures and figures become part of it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import Any, Literal
+
+import jinja2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from striate import drawing
+from striate.errors import printable
+from striate.files import write_text
+
+THUMBNAIL = 112  # pixels
+
+
+def save_page(path: Path, package: str, template: str, **shown: Any) -> None:
+    """Writes a page, whole or not at all.
+
+    Args:
+        path: of the file.
+        package: the package whose folder `page` holds the template; templates there extend `base.html.j2`.
+        template: its name.
+        **shown: what it names.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.ChoiceLoader(
+            [jinja2.PackageLoader(package, "page"), jinja2.PackageLoader("striate.pages", "templates")]
+        ),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, number=number, clean=printable)
+    write_text(path, environment.get_template(template).render(shown))
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """Returns a percentage that no line break divides."""
+    return drawing.percent(share, digits).replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def number(value: Any) -> str:
+    """Returns a value as people write it."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:g}" if isinstance(value, float) else printable(str(value))
+
+
+def picture(pixels: NDArray[np.uint8], side: int = THUMBNAIL, form: Literal["PNG", "WEBP"] = "PNG") -> str:
+    """Returns (h, w, 1 or 3) pixels as the address of a picture within the page, no larger than `side`."""
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else np.asarray(pixels))
+    if max(image.size) > side:
+        image.thumbnail((side, side))
+    buffer = io.BytesIO()
+    image.save(buffer, form, **({"optimize": True} if form == "PNG" else {"quality": 82}))
+    return _address(buffer, form.lower())
+
+
+def figure(drawn: Any) -> str:
+    """Returns a matplotlib figure as the address of a picture within the page."""
+    buffer = io.BytesIO()
+    drawing.draw(drawn, buffer, dpi=160)
+    return _address(buffer, "png")
+
+
+def _address(buffer: io.BytesIO, kind: str) -> str:
+    return f"data:image/{kind};base64," + base64.b64encode(buffer.getvalue()).decode()

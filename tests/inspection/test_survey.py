@@ -1,0 +1,87 @@
+"""The facts about each picture, and that they are found once."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from striate.images.imageset import ImageSet
+from striate.images.sources.arrays import from_arrays
+from striate.images.sources.folder import load_folder
+from striate.inspection import survey as module
+from striate.inspection.survey import digests, survey
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> ImageSet:
+    root = tmp_path / "mixed"
+    for name in ("a", "b"):
+        (root / name).mkdir(parents=True)
+    exif = Image.Exif()
+    exif[271], exif[272], exif[274] = "Canon", "EOS ünïcode", 6
+    Image.new("RGB", (200, 100), (255, 0, 0)).save(root / "a" / "turned.jpg", exif=exif, quality=95)
+    Image.new("L", (30, 40), 100).save(root / "a" / "grey.png")
+    Image.new("P", (50, 50)).save(root / "b" / "palette.gif")
+    (root / "b" / "broken.jpg").write_bytes(b"nothing of the kind")
+    return load_folder(root)
+
+
+def fact(images: ImageSet, key: str):
+    return survey(images).facts[images.keys.tolist().index(key)]
+
+
+def test_size_format_mode_camera_and_colour_are_those_of_the_file(mixed: ImageSet):
+    turned = fact(mixed, "a/turned.jpg")
+    assert (turned["width"], turned["height"]) == (100, 200)  # as it is shown
+    assert (turned["format"], turned["mode"]) == (b"JPEG", b"RGB")
+    assert module.text(turned["camera"]) == "Canon EOS ünïcode"
+    np.testing.assert_allclose(turned["colour"], (254, 0, 0), atol=2)
+    assert turned["bytes"] == mixed.sources[mixed.keys.tolist().index("a/turned.jpg")].stat().st_size
+    grey = fact(mixed, "a/grey.png")
+    assert (grey["format"], grey["mode"], grey["width"], grey["height"]) == (b"PNG", b"L", 30, 40)
+    np.testing.assert_array_equal(grey["thumbnail"], np.full((32, 32), 100))
+    assert fact(mixed, "b/palette.gif")["format"] == b"GIF"
+
+
+def test_what_is_broken_has_its_reason_and_no_facts(mixed: ImageSet):
+    assert survey(mixed).broken == {"b/broken.jpg": "not a picture in any known format"}
+    assert fact(mixed, "b/broken.jpg")["digest"] == b""
+
+
+def test_a_second_look_opens_no_picture_until_one_changes(mixed: ImageSet, monkeypatch: pytest.MonkeyPatch):
+    first = survey(mixed)
+    calls = []
+    look = module.look
+    monkeypatch.setattr(module, "look", lambda images, index: calls.append(index) or look(images, index))
+    np.testing.assert_array_equal(survey(mixed).facts, first.facts)
+    assert calls == []
+    shutil.copyfile(mixed.sources[0], Path(mixed.sources[0]).with_name("new.png"))
+    assert len(survey(load_folder(Path(mixed.sources[0]).parents[1])).facts) == 5
+    assert len(calls) == 5
+
+
+def test_pixels_have_facts_too():
+    pixels = np.zeros((4, 6, 8, 3), np.uint8)
+    pixels[1] = 200
+    seen = survey(from_arrays(pixels, np.array([0, 1, 0, 1])))
+    assert seen.facts["format"].tolist() == [b"pixels"] * 4
+    assert seen.facts["width"].tolist() == [8] * 4 and seen.facts["height"].tolist() == [6] * 4
+    assert len(np.unique(seen.facts["digest"])) == 2
+    assert not seen.are_files
+
+
+def test_digests_are_those_of_the_survey(mixed: ImageSet):
+    whole = survey(mixed).facts["digest"]
+    known = survey(mixed).is_readable
+    np.testing.assert_array_equal(digests(mixed)[known], whole[known])
+
+
+def test_a_missing_or_empty_file_has_no_digest(mixed: ImageSet):
+    Path(mixed.sources[0]).unlink()
+    Path(mixed.sources[1]).write_bytes(b"")
+    assert digests(mixed)[:2].tolist() == [b"", b""]
+    assert survey(mixed).broken[str(mixed.keys[0])] == "no such file or directory"
