@@ -86,3 +86,17 @@ def test_cats_and_dogs_ends_with_one_new_picture(test_data: Path, tmp_path: Path
     prediction = story("cats_and_dogs").main(test_data / "cats_dogs", picture, tmp_path, epochs=1, every=20)
     assert prediction.label in ("cats", "dogs")
     assert prediction.probabilities.keys() == {"cats", "dogs"}
+
+
+def test_the_messy_folder_is_looked_at_repaired_and_trained_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = story("messy_folder")
+    run = module.main(module.messy(tmp_path / "messy"), tmp_path / "out", epochs=1)
+    shown = capsys.readouterr().out
+    for word in ("more than one split", "under two labels (3 and 8)", "cannot be read", "more than once"):
+        assert word in shown
+    assert "without the leaked ones" in shown and "Repaired:" in shown
+    assert run.report.without_leaks is None
+    assert {finding.kind for finding in run.manifest.findings} & {"leak", "conflict", "duplicate", "broken"} == set()
+    assert (tmp_path / "out" / "data.html").stat().st_size > 50_000

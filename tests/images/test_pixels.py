@@ -539,6 +539,8 @@ def test_every_valid_odd_picture_is_decoded(test_data: Path, name: str):
 @pytest.mark.parametrize("name", [name for name in manifest() if name.startswith("bad/")])
 def test_every_bad_odd_picture_is_refused_with_a_reason_unless_pillow_can_read_it(test_data: Path, name: str):
     path = test_data / "odd_images" / name
+    if "heif" in name and importlib.util.find_spec("pi_heif"):
+        return  # Pillow alone knew nothing of them; the golden list says what their own decoder makes of them
     if manifest()[name] == "ok" and not name.endswith("xcsn0g01.png"):
         assert decode(path).dtype == np.uint8
         return
@@ -559,6 +561,8 @@ def test_every_odd_picture_is_accepted_or_refused_as_in_the_golden_list(test_dat
     spec.loader.exec_module(module)
     golden = json.loads(place.with_name("odd_pictures.json").read_text(encoding="utf-8"))
     assert set(golden) == set(manifest())
+    if not importlib.util.find_spec("pi_heif"):
+        golden = {name: expected for name, expected in golden.items() if "heif" not in name}
     found = {name: module.outcome(test_data / "odd_images" / name) for name in golden}
     wrong = {name: (found[name], expected) for name, expected in golden.items() if found[name] != expected}
     assert not wrong

@@ -50,6 +50,14 @@ def test_a_changed_copy_is_found_and_nothing_else(scene, change: str):
     assert pairs.likeness[0] > 0.97
 
 
+def test_a_set_that_holds_many_variants_of_each_picture_has_a_group_for_each(scene):
+    """As where pictures were augmented before they were divided."""
+    variants = [ImageEnhance.Brightness(scene(seed)).enhance(0.5 + 0.1 * n) for seed in range(6) for n in range(8)]
+    pairs = similar_pairs(thumbnails(*variants))
+    groups = groups_of(48, pairs.first, pairs.second)
+    assert groups.tolist() == [seed for seed in range(6) for _ in range(8)]
+
+
 def test_a_symmetric_picture_is_not_its_own_copy_and_counts_as_plain(scene):
     left = scene(0).crop((0, 0, 64, 96))
     both = Image.new("RGB", (128, 96))

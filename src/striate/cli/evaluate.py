@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.argument("data", required=False)
 @options.runs
 @options.nested
+@options.corrections
 @options.data_dir
 @options.engine
 @options.common
@@ -26,6 +27,7 @@ def evaluate(
     data: str | None,
     runs: Path,
     nested: Nested | None,
+    corrections: Path | None,
     data_dir: Path | None,
     backend: str | None,
     device: str,
@@ -45,7 +47,12 @@ def evaluate(
     options.choose_engine(backend, device)
     found = RunStore(runs).find(run)
     measured = measure_again(
-        found, data, data_dir=data_dir, nested=nested, progress=progress(as_json=as_json, quiet=quiet)
+        found,
+        data,
+        data_dir=data_dir,
+        nested=nested,
+        corrections=corrections,
+        progress=progress(as_json=as_json, quiet=quiet),
     )
     if as_json:
         print_json(

@@ -143,6 +143,8 @@ def gather(
         if corrections is not None:
             whole = corrected(whole, load_corrections(Path(corrections)))
         splits, copies = divide(whole, validation=validation, test=test, seed=seed, progress=progress)
+    if not copies.is_near_known and not isinstance(whole.sources, np.ndarray):
+        progress.say("Among so many pictures only equal copies were looked for; striate data looks for changed ones.")
     findings = (*copy_findings(whole, copies), *class_findings(whole), *lossy(whole))
     for finding in findings:
         if finding.kind == "leak" and not allow_leaks and source not in DATASETS:  # whose divisions are published

@@ -82,6 +82,7 @@ def measure_again(
     *,
     data_dir: str | Path | None = None,
     nested: Nested | None = None,
+    corrections: str | Path | None = None,
     progress: Progress = SILENT,
 ) -> Measured:
     """Returns a run's classifier measured on its own test pictures, or on other data.
@@ -92,6 +93,7 @@ def measure_again(
             trained on, only the run's test pictures are: the others have shaped the classifier.
         data_dir: where named data sets lie, if not where the run found them.
         nested: what folders within class folders are, if not what they were for the run.
+        corrections: a list of pictures of `data` to leave out or to relabel; of the run's own data, its own list holds.
         progress: shows what happens.
 
     Raises:
@@ -106,7 +108,10 @@ def measure_again(
     place = data_dir or (trained_on["data_dir"] if data is None else None)
     kind = nested or trained_on.get("nested", "top")
     images = load_images(source, data_dir=place, nested=kind, progress=progress)
-    if (own := run.path / CORRECTIONS).is_file() and (data is None or lasting(data) == trained_on["source"]):
+    own = run.path / CORRECTIONS
+    if corrections is not None:
+        images = corrected(images, load_corrections(Path(corrections)))
+    elif own.is_file() and (data is None or lasting(data) == trained_on["source"]):
         images = corrected(images, load_corrections(own))
     if data is None or lasting(data) == trained_on["source"] or images.fingerprint() == trained_on["fingerprint"]:
         if data is not None:

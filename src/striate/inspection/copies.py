@@ -12,10 +12,10 @@ from striate.errors import PictureError
 from striate.images.imageset import SPLITS, ImageSet
 from striate.inspection.finding import Finding, grouped
 from striate.inspection.likeness import groups_of, similar_pairs
-from striate.inspection.survey import LOOK, Survey, digests, survey
+from striate.inspection.survey import LOOK, Survey, digests, sizes, survey
 from striate.progress import SILENT, Progress
 
-NEAR = 20_000  # encoded pictures up to which a training looks for changed copies too
+NEAR, NEAR_BYTES = 20_000, 2 << 30  # encoded pictures up to which a training looks for changed copies too
 MANY = 0.01  # share of superfluous copies from which on they are worth a warning
 
 
@@ -67,9 +67,10 @@ def find_copies(survey: Survey, *, progress: Progress = SILENT) -> Copies:
 
 def quick_copies(images: ImageSet, *, progress: Progress = SILENT) -> Copies:
     """Returns which pictures show the same, as far as can be told in a few seconds: changed copies are looked for among
-    up to NEAR encoded pictures, equal ones among any number.
+    up to NEAR encoded pictures of up to NEAR_BYTES in all, equal ones among any number.
     """
-    if len(images) <= NEAR and not isinstance(images.sources, np.ndarray):
+    is_encoded = not isinstance(images.sources, np.ndarray)
+    if is_encoded and len(images) <= NEAR and sizes(images).sum() <= NEAR_BYTES:
         return find_copies(survey(images, progress=progress), progress=progress)
     digest = digests(images, progress=progress)
     _, inverse, number = np.unique(digest, return_inverse=True, return_counts=True)

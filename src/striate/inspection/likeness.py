@@ -28,10 +28,10 @@ LOW = 8  # frequencies each way that make the hash; pixels each way that candida
 BITS = 10  # of 64, by which the hashes of candidates differ at most
 ALIKE = 0.97  # correlation from which on candidates may be the same picture
 SLACK = 0.01  # less, where they are compared coarsely, which nearly always shows copies even more alike
-RATIO = 0.15  # of the distance to what else there is, up to which they are
+RATIO = 0.2  # of the distance to what else there is, up to which they are
 SAMPLE = 2000  # pictures that stand for what else there is
-OTHERS = 3  # rank of the nearest of them that is compared with: the first two may be copies themselves
-BLOCK, STRIPE = 256, 8192  # hashes compared at a time: so many with so many, which a processor's cache holds
+MOST, FEW = 0.2, 10  # share of those that may be copies of one picture; number that always may
+BLOCK, STRIPE = 64, 4096  # hashes compared at a time: so many with so many, which a processor's cache holds
 PAIRS = 16_384  # candidates compared at a time
 PARTNERS = 20  # later pictures that a picture is paired with at most, the most alike: enough to hang together by
 
@@ -76,13 +76,14 @@ def similar_pairs(
     total = len(thumbnails)
     hashes, mirrored = perceptual_hashes(thumbnails), perceptual_hashes(thumbnails[:, :, ::-1])
     coarse = _coarse(thumbnails)
+    coarsely = (standardised(coarse), standardised(coarse[:, :, ::-1]))
     near = np.full(total, np.nan, np.float32)
 
     def job(start: int) -> Pairs:
         found = []
         for is_mirrored, others in ((False, hashes), (True, mirrored)):
             for first, second in _candidates(hashes, others, start, bits):
-                may_be = _correlations(coarse, first, second, is_mirrored=is_mirrored) >= alike - SLACK
+                may_be = _products(coarsely[0][first], coarsely[is_mirrored][second]) >= alike - SLACK
                 first, second = first[may_be], second[may_be]  # noqa: PLW2901
                 likeness = _correlations(thumbnails, first, second, is_mirrored=is_mirrored)
                 chosen = likeness >= alike
@@ -100,7 +101,7 @@ def similar_pairs(
             task.advance(min(BLOCK, total - start))
     pairs = _unique(_joined(parts))
     concerned = np.unique(np.concatenate([pairs.first, pairs.second]))
-    near[concerned] = _surroundings(thumbnails, concerned)
+    near[concerned] = _surroundings(thumbnails, concerned, alike)
     distance = _distance(pairs.likeness)
     return _chosen(pairs, distance <= ratio * np.minimum(near[pairs.first], near[pairs.second]))
 
@@ -157,7 +158,10 @@ def _correlations(
     thumbnails: NDArray[np.uint8], first: NDArray[np.int64], second: NDArray[np.int64], *, is_mirrored: bool
 ) -> NDArray[np.float32]:
     other = thumbnails[second]
-    one, two = standardised(thumbnails[first]), standardised(other[:, :, ::-1] if is_mirrored else other)
+    return _products(standardised(thumbnails[first]), standardised(other[:, :, ::-1] if is_mirrored else other))
+
+
+def _products(one: NDArray[np.float32], two: NDArray[np.float32]) -> NDArray[np.float32]:
     result: NDArray[np.float32] = np.einsum("ij,ij->i", one, two)
     return result
 
@@ -173,9 +177,10 @@ def standardised(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
     return flat
 
 
-def _surroundings(thumbnails: NDArray[np.uint8], numbers: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Returns (len(numbers),) how far those pictures are from the OTHERS-nearest of a sample of all, plain or mirrored,
-    themselves left out.
+def _surroundings(thumbnails: NDArray[np.uint8], numbers: NDArray[np.int64], alike: float) -> NDArray[np.float32]:
+    """Returns (len(numbers),) how far those pictures are from the nearest of a sample of all, plain or mirrored, that
+    is not alike itself, since a picture may have many copies. But where more than the share MOST of all is alike, they
+    are no copies but the subject (parts on one background), and the distance is that to the last of this share.
     """
     sample = np.random.default_rng(0).permutation(len(thumbnails))[:SAMPLE]
     both = [standardised(thumbnails[sample]), standardised(thumbnails[sample][:, :, ::-1])]
@@ -184,9 +189,10 @@ def _surroundings(thumbnails: NDArray[np.uint8], numbers: NDArray[np.int64]) -> 
         own = numbers[start : start + BLOCK]
         rows = standardised(thumbnails[own])
         likeness = np.maximum(rows @ both[0].T, rows @ both[1].T)
-        likeness[sample[None] == own[:, None]] = -1
-        rank = min(OTHERS, likeness.shape[1]) - 1
-        found[start : start + BLOCK] = _distance(-np.partition(-likeness, rank, axis=1)[:, rank])
+        rank = max(FEW, int(MOST * likeness.shape[1]))
+        subject = -np.partition(-likeness, rank, axis=1)[:, rank] if rank < likeness.shape[1] else np.float32(-1)
+        other = np.where(likeness < alike, likeness, -1).max(axis=1)
+        found[start : start + BLOCK] = _distance(np.maximum(subject, other))
     return found
 
 

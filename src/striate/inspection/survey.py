@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from PIL import ExifTags, Image
 
 from striate.errors import PictureError
 from striate.images.cache import file_key
+from striate.images.encoded import Encoded
 from striate.images.imageset import ImageSet, Picture
 from striate.images.limits import contents
 from striate.images.pixels import Preprocessing, header
@@ -106,17 +106,40 @@ def survey(images: ImageSet, *, progress: Progress = SILENT) -> Survey:
 
 
 def digests(images: ImageSet, *, progress: Progress = SILENT) -> NDArray[np.bytes_]:
-    """Returns (n,) the digest of each picture, without decoding any; empty where the file cannot be read or holds
-    nothing.
+    """Returns (n,) what equal pictures have in common, without decoding any: their digest, where another has the same
+    number of bytes, and else their place. Empty where a file cannot be read or holds nothing.
     """
-    found = np.zeros(len(images), FACTS["digest"])
+    found = np.array([f"#{index}" for index in range(len(images))], FACTS["digest"])
+    size = sizes(images)
+    _, inverse, number = np.unique(size, return_inverse=True, return_counts=True)
+    rows = np.flatnonzero((number[inverse] > 1) & (size > 0))
+    found[size <= 0] = b""
 
-    def job(index: int) -> None:
-        with contextlib.suppress(PictureError):
+    def job(row: int) -> None:
+        index = int(rows[row])
+        try:
             found[index] = _digest(_read(images.source(index)))
+        except PictureError:
+            found[index] = b""
 
-    _each("reading files", len(images), job, progress)
+    _each("looking for copies", len(rows), job, progress)
     return found
+
+
+def sizes(images: ImageSet) -> NDArray[np.int64]:
+    """Returns (n,) the bytes of each picture as it is stored; 0 or less where there is none."""
+    if isinstance(images.sources, np.ndarray):
+        return np.full(len(images), max(1, images.sources[:1].nbytes), np.int64)
+    if isinstance(images.sources, Encoded):
+        return images.sources.places[:, 2]
+    return np.array([_size(path) for path in images.sources], np.int64)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _each(task: str, total: int, job: Callable[[int], None], progress: Progress) -> None:

@@ -1,0 +1,144 @@
+"""Whether probabilities mean what they say, how they are corrected, and what refusing to answer buys."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from scipy.stats import beta
+
+from striate.config import config
+from striate.errors import DataError
+from striate.evaluation.intervals import wilson
+
+BINS = 15  # of a reliability diagram, as in Guo et al.
+TEMPERATURES = (0.05, 20.0)  # searched
+CONFIDENCE = 0.95
+CANDIDATES = 50  # thresholds tried
+
+
+@config
+class Bin:
+    """Answers of similar confidence: how sure they were on average, how often right (95 % interval), how many."""
+
+    confidence: float
+    accuracy: float
+    interval: tuple[float, float]
+    n: int
+
+
+@config
+class Calibration:
+    """How far stated probabilities are from what happens.
+
+    Attributes:
+        ece: expected calibration error: mean distance between confidence and accuracy over the bins, weighted by their
+            numbers (Guo et al. 2017, arXiv:1706.04599, equation 3), 0..1.
+        brier: mean over the pictures of the squared distances of all classes' probabilities from 0 and 1 (Brier 1950),
+            0..2.
+        confidence: mean of the highest probability.
+        bins: of equal width, those that hold an answer, ascending.
+    """
+
+    ece: float
+    brier: float
+    confidence: float
+    bins: tuple[Bin, ...]
+
+
+class Coverage(NamedTuple):
+    """What answering only when sure costs and buys, the fields parallel, from the surest answer to the last.
+
+    Attributes:
+        threshold: (n,) confidence from which on is answered.
+        coverage: (n,) share of the pictures that are answered.
+        risk: (n,) share of those answered wrongly.
+    """
+
+    threshold: NDArray[np.float64]
+    coverage: NDArray[np.float64]
+    risk: NDArray[np.float64]
+
+
+def calibration(labels: NDArray[np.integer], probabilities: NDArray[np.float64], bins: int = BINS) -> Calibration:
+    """Returns how well calibrated answers are.
+
+    Args:
+        labels: (n,) true labels, n ≥ 1.
+        probabilities: (n, classes), rows sum to 1.
+        bins: how many equal parts of 0..1.
+    """
+    confidence, is_right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    found, error = [], 0.0
+    for number in range(bins):
+        inside = place == number
+        n, right = int(inside.sum()), int(is_right[inside].sum())
+        if n:
+            mean = float(confidence[inside].mean())
+            found.append(Bin(mean, right / n, tuple(wilson(right, n)), n))
+            error += n / len(labels) * abs(right / n - mean)
+    truth = np.zeros_like(probabilities)
+    truth[np.arange(len(labels)), labels] = 1
+    brier = float(np.square(probabilities - truth).sum(axis=1).mean())
+    return Calibration(error, brier, float(confidence.mean()), tuple(found))
+
+
+def fit_temperature(labels: NDArray[np.integer], logits: NDArray[np.float64]) -> float:
+    """Returns the temperature that makes the logits' probabilities likeliest (Guo et al. 2017, section 4.2).
+
+    Args:
+        labels: (n,) true labels of pictures that were not learnt from.
+        logits: (n, classes), as the network gives them.
+
+    Raises:
+        DataError: no pictures.
+    """
+    if not len(labels):
+        raise DataError("There are no pictures to fit a temperature on")
+    rows = np.arange(len(labels))
+
+    def loss(logarithm: float) -> float:
+        return float(-log_softmax(logits / np.exp(logarithm), axis=1)[rows, labels].mean())
+
+    found = minimize_scalar(loss, bounds=tuple(np.log(TEMPERATURES)), method="bounded", options={"xatol": 1e-4})
+    return float(np.exp(found.x))
+
+
+def coverage(confidence: NDArray[np.float64], is_right: NDArray[np.bool_]) -> Coverage:
+    """Returns the risk–coverage curve (El-Yaniv and Wiener 2010; Geifman and El-Yaniv 2017, arXiv:1705.08500).
+
+    Args:
+        confidence: (n,) of each answer, n ≥ 1.
+        is_right: (n,) whether it was right.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    number = np.arange(1, len(order) + 1)
+    wrong = np.cumsum(~is_right[order])
+    last = np.append(confidence[order][1:] != confidence[order][:-1], True)  # equally sure answers go together
+    return Coverage(confidence[order][last], (number / len(order))[last], (wrong / number)[last])
+
+
+def threshold_for(confidence: NDArray[np.float64], is_right: NDArray[np.bool_], risk: float) -> float | None:
+    """Returns the lowest confidence from which on answers are wrong at most as often as asked, with 95 % certainty that
+    it is so on pictures like these; None where no threshold promises that.
+
+    The bound is Clopper and Pearson's on the errors above a threshold, with Bonferroni's correction for the CANDIDATES
+    that are tried (the guarantee of Geifman and El-Yaniv 2017, arXiv:1705.08500, section 3; their bisection may miss a
+    threshold, since few answers prove little however sure they are).
+
+    Args:
+        confidence: (n,) of each answer, on pictures that were not learnt from.
+        is_right: (n,) whether it was right.
+        risk: the share of wrong answers allowed, in (0, 1).
+    """
+    order = np.argsort(-confidence, kind="stable")
+    sorted_confidence, wrong = confidence[order], np.cumsum(~is_right[order])
+    numbers = np.unique(np.linspace(1, len(order), CANDIDATES).round().astype(int))
+    errors = wrong[numbers - 1]
+    bounds = beta.ppf(1 - (1 - CONFIDENCE) / len(numbers), errors + 1, np.maximum(numbers - errors, 1e-9))
+    kept = np.flatnonzero((bounds <= risk) & (errors < numbers))
+    return float(sorted_confidence[numbers[kept[-1]] - 1]) if len(kept) else None

@@ -1,0 +1,168 @@
+"""Figures beside accuracy, each with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    cohen_kappa_score,
+    log_loss,
+    matthews_corrcoef,
+    roc_auc_score,
+    top_k_accuracy_score,
+)
+
+from striate.config import config
+from striate.evaluation.intervals import CONFIDENCE
+
+RESAMPLES = 1000
+TOP = 5
+
+Resampled = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""From resampled matrices, see `_matrices`, to a figure of each."""
+
+
+@config
+class Figure:
+    """A figure and its 95 % interval."""
+
+    value: float
+    interval: tuple[float, float]
+
+
+@config
+class Metrics:
+    """What scikit-learn's functions of the same names say of n pictures.
+
+    Attributes:
+        balanced_accuracy: mean recall of the classes that are there.
+        kappa: Cohen's κ: agreement beyond chance, −1..1.
+        mcc: Matthews' correlation coefficient, −1..1.
+        log_loss: mean cross-entropy, nats.
+        top: share whose class is among the TOP likeliest; None with fewer classes than that and one more.
+        auc: area under the ROC curve, each class against the rest, mean over the classes; None where one is missing.
+    """
+
+    balanced_accuracy: Figure
+    kappa: Figure
+    mcc: Figure
+    log_loss: Figure
+    top: Figure | None
+    auc: float | None
+
+
+def metrics(labels: NDArray[np.integer], log_probabilities: NDArray[np.float64], seed: int = 0) -> Metrics:
+    """Returns the figures; intervals are percentiles of RESAMPLES bootstrap samples of the pictures (Efron 1979).
+
+    Those of figures that depend on the confusion matrix alone are drawn as matrices: a bootstrap of n pictures is a
+    multinomial draw of n from its cells.
+
+    Args:
+        labels: (n,) true labels, n ≥ 1.
+        log_probabilities: (n, classes) logarithms of the predicted probabilities.
+        seed: of the resampling.
+    """
+    n, classes = log_probabilities.shape
+    predicted = log_probabilities.argmax(axis=1)
+    rng = np.random.default_rng(seed)
+    there = np.unique(np.concatenate([labels, predicted]))
+    matrices = _matrices(np.searchsorted(there, labels), np.searchsorted(there, predicted), len(there), rng)
+    losses = -log_probabilities[np.arange(n), labels]
+    numbers = np.arange(classes)
+    hits = None
+    if classes > TOP:
+        rank = (log_probabilities > log_probabilities[np.arange(n), labels][:, None]).sum(axis=1)
+        hits = (rank < TOP).astype(np.float64)
+    return Metrics(
+        balanced_accuracy=_of(_balanced, matrices, float(balanced_accuracy_score(labels, predicted))),
+        kappa=_of(_kappa, matrices, _number(cohen_kappa_score(labels, predicted))),
+        mcc=_of(_mcc, matrices, float(matthews_corrcoef(labels, predicted))),
+        log_loss=_mean(losses, float(log_loss(labels, np.exp(log_probabilities), labels=numbers)), rng),
+        top=None
+        if hits is None
+        else _mean(hits, float(top_k_accuracy_score(labels, log_probabilities, k=TOP, labels=numbers)), rng),
+        auc=_auc(labels, log_probabilities),
+    )
+
+
+def _matrices(
+    labels: NDArray[np.integer], predicted: NDArray[np.integer], classes: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Returns (RESAMPLES, 3, classes): the diagonal, the row sums and the column sums of resampled confusion matrices,
+    which is all that the figures need; many classes would not fit otherwise.
+    """
+    cells, number = np.unique(labels.astype(np.int64) * classes + predicted, return_counts=True)
+    drawn = rng.multinomial(len(labels), number / len(labels), RESAMPLES).astype(np.float64)
+    row, column = np.divmod(cells, classes)
+    found = np.zeros((RESAMPLES, 3, classes))
+    diagonal = row == column
+    found[:, 0, row[diagonal]] = drawn[:, diagonal]
+    for place, index in ((1, row), (2, column)):
+        sums = np.zeros((classes, RESAMPLES))
+        np.add.at(sums, index, drawn.T)
+        found[:, place] = sums.T
+    return found
+
+
+def _of(
+    figure: Callable[[NDArray[np.float64]], NDArray[np.float64]], matrices: NDArray[np.float64], value: float
+) -> Figure:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return Figure(value, _percentiles(figure(matrices)))
+
+
+def _balanced(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
+    diagonal, rows, _ = np.moveaxis(matrices, 1, 0)
+    recall = np.where(rows > 0, diagonal / rows, np.nan)
+    result: NDArray[np.float64] = np.nanmean(recall, axis=1)
+    return result
+
+
+def _kappa(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
+    diagonal, rows, columns = np.moveaxis(matrices, 1, 0)
+    n = rows.sum(axis=1)
+    observed, chance = diagonal.sum(axis=1) / n, (rows * columns).sum(axis=1) / n**2
+    result: NDArray[np.float64] = np.where(chance < 1, (observed - chance) / (1 - chance), 0.0)
+    return result
+
+
+def _mcc(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns Gorodkin's R_K of each matrix (2004, Computational Biology and Chemistry 28), 0 where it is undefined."""
+    diagonal, rows, columns = np.moveaxis(matrices, 1, 0)
+    n = rows.sum(axis=1)
+    above = diagonal.sum(axis=1) * n - (rows * columns).sum(axis=1)
+    below = np.sqrt((n**2 - (rows**2).sum(axis=1)) * (n**2 - (columns**2).sum(axis=1)))
+    result: NDArray[np.float64] = np.where(below > 0, above / below, 0.0)
+    return result
+
+
+def _mean(values: NDArray[np.float64], value: float, rng: np.random.Generator) -> Figure:
+    """Returns a mean with the bootstrap interval of it; drawn part by part, so that any n fits."""
+    n = len(values)
+    means = np.array([values[rng.integers(0, n, n)].mean() for _ in range(RESAMPLES)])
+    return Figure(value, _percentiles(means))
+
+
+def _percentiles(values: NDArray[np.float64]) -> tuple[float, float]:
+    outside = 50 * (1 - CONFIDENCE)
+    low, high = np.nanpercentile(values, (outside, 100 - outside))
+    return float(low), float(high)
+
+
+def _auc(labels: NDArray[np.integer], log_probabilities: NDArray[np.float64]) -> float | None:
+    classes = log_probabilities.shape[1]
+    if len(np.unique(labels)) < classes:
+        return None
+    if classes == 2:
+        return float(roc_auc_score(labels, log_probabilities[:, 1] - log_probabilities[:, 0]))
+    truth = labels[:, None] == np.arange(classes)
+    areas = [roc_auc_score(truth[:, label], log_probabilities[:, label]) for label in range(classes)]
+    return float(np.mean(areas))
+
+
+def _number(value: float) -> float:
+    """Returns 0 for κ where there is but one class, which scikit-learn calls undefined."""
+    return 0.0 if np.isnan(value) else float(value)

@@ -1,0 +1,113 @@
+"""Will it hold: accuracy on test pictures that were made worse, step by step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from striate.classifier import Classifier
+from striate.config import config
+from striate.drawing import FAINT, SERIES, STYLE
+from striate.evaluation.corruptions import CORRUPTIONS, SEVERITIES, Corruption
+from striate.evaluation.intervals import wilson
+from striate.images.cache import Decoded
+from striate.progress import SILENT, Progress
+
+SAMPLE = 1000  # pictures
+
+
+@config
+class Curve:
+    """Accuracy under one corruption.
+
+    Attributes:
+        name: of the corruption.
+        accuracy: at severities 1 to 5.
+        intervals: their 95 % intervals (Wilson).
+        held: mean of the accuracies, as a share of the accuracy on the pictures as they are.
+    """
+
+    name: str
+    accuracy: tuple[float, ...]
+    intervals: tuple[tuple[float, float], ...]
+    held: float
+
+
+@config
+class Robustness:
+    """What was measured.
+
+    Attributes:
+        n: pictures.
+        accuracy: on them as they are.
+        interval: its 95 % interval.
+        curves: one for each corruption, the hardest first.
+    """
+
+    n: int
+    accuracy: float
+    interval: tuple[float, float]
+    curves: tuple[Curve, ...]
+
+
+def robustness(
+    classifier: Classifier, decoded: Decoded, *, sample: int = SAMPLE, seed: int = 0, progress: Progress = SILENT
+) -> Robustness:
+    """Returns how a classifier holds on pictures that are made worse, after they were brought to its size.
+
+    Args:
+        classifier: which.
+        decoded: labelled pictures, in the classifier's form and with its classes.
+        sample: of how many pictures, drawn at random.
+        seed: of what is drawn.
+        progress: told the corruptions done.
+    """
+    rows = np.sort(np.random.default_rng(seed).permutation(len(decoded.pixels))[:sample])
+    pixels, labels = decoded.pixels[rows], decoded.images.labels[rows]
+    right = _right(classifier, pixels, labels)
+    accuracy = right / len(rows)
+    curves = []
+    with progress.task("making pictures worse", len(CORRUPTIONS), "corruptions") as task:
+        for name, corruption in CORRUPTIONS.items():
+            counts = [
+                _right(classifier, corrupted(pixels, corruption, severity, seed), labels)
+                for severity in range(1, SEVERITIES + 1)
+            ]
+            shares = tuple(count / len(rows) for count in counts)
+            intervals = tuple(tuple(wilson(count, len(rows))) for count in counts)
+            held = float(np.mean(shares)) / accuracy if accuracy else 0.0
+            curves.append(Curve(name, shares, intervals, held))
+            task.advance()
+    low, high = wilson(right, len(rows))
+    return Robustness(len(rows), accuracy, (low, high), tuple(sorted(curves, key=lambda curve: curve.held)))
+
+
+def corrupted(pixels: NDArray[np.uint8], corruption: Corruption, severity: int, seed: int) -> NDArray[np.uint8]:
+    """Returns (n, h, w, c) pictures made worse, each in its own way, and the same way every time."""
+    rng = np.random.default_rng((seed, severity))
+    return np.stack([corruption(one, severity, rng) for one in pixels])
+
+
+def robustness_plot(found: Robustness) -> Figure:
+    """Returns accuracy against severity, one line a corruption."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8, 4.4), layout="constrained")
+        axes = figure.subplots()
+        numbers = list(range(SEVERITIES + 1))
+        for index, curve in enumerate(found.curves):
+            style: dict[str, Any] = {"color": SERIES[index % len(SERIES)], "marker": "o", "markersize": 3.5}
+            line = "-" if index < len(SERIES) else "--"
+            label = f"{curve.name}: {curve.held:.0%} held"
+            axes.plot(numbers, [found.accuracy, *curve.accuracy], line, label=label, **style)
+        axes.axhline(found.accuracy, color=FAINT, linestyle=":", linewidth=1)
+        axes.set(xlabel="severity", ylabel="accuracy", ylim=(0, 1.02), xticks=numbers)
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9)
+    return figure
+
+
+def _right(classifier: Classifier, pixels: NDArray[np.uint8], labels: NDArray[np.int32]) -> int:
+    return int((classifier.log_probabilities(pixels).argmax(axis=1) == labels).sum())

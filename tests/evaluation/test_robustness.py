@@ -1,0 +1,65 @@
+"""Pictures made worse: each corruption does what its name says, more with every severity, and the same every time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from striate import drawing
+from striate.evaluation.corruptions import CORRUPTIONS, SEVERITIES
+from striate.evaluation.robustness import corrupted, robustness, robustness_plot
+from striate.images.cache import decode_all
+from striate.images.sources.load import load_images
+
+
+def scene(channels: int, side: int = 48) -> np.ndarray:
+    y, x = np.mgrid[:side, :side]
+    layers = [(x * 255 // (side - 1)), (y * 255 // (side - 1)), ((x // 6 + y // 6) % 2) * 200]
+    pixels = np.stack(layers, axis=-1).astype(np.uint8)
+    return pixels if channels == 3 else pixels.mean(axis=2, keepdims=True).astype(np.uint8)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_a_corruption_grows_with_its_severity_and_keeps_the_form(name: str, channels: int):
+    pixels = scene(channels)
+    before, away = pixels.copy(), []
+    for severity in range(1, SEVERITIES + 1):
+        found = CORRUPTIONS[name](pixels, severity, np.random.default_rng(0))
+        assert found.shape == pixels.shape and found.dtype == np.uint8
+        away.append(np.abs(found.astype(int) - pixels).mean())
+    np.testing.assert_array_equal(pixels, before)
+    assert away[0] > 0.5 and away[-1] > away[0]
+    if name not in ("another angle", "smaller"):  # which come full circle on a chessboard
+        assert away == sorted(away)
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (8, 8), (300, 200)])
+def test_pictures_of_any_size_can_be_made_worse(name: str, shape: tuple[int, int]):
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    assert CORRUPTIONS[name](pixels, 5, np.random.default_rng(0)).shape == pixels.shape
+
+
+def test_the_same_seed_makes_the_same_pictures():
+    pixels = np.stack([scene(3)] * 3)
+    one, two = (corrupted(pixels, CORRUPTIONS["noise"], 3, seed=4) for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+    assert np.abs(one[0].astype(int) - one[1]).max() > 0  # each picture in its own way
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_a_classifier_loses_with_severity_and_the_figure_shows_it(digits_run, tmp_path):
+    classifier = digits_run.classifier
+    decoded = decode_all(load_images("digits"), classifier.preprocessing)
+    found = robustness(classifier, decoded, sample=300)
+    assert found.n == 300 and found.interval[0] <= found.accuracy <= found.interval[1]
+    assert {curve.name for curve in found.curves} == set(CORRUPTIONS)
+    assert [curve.held for curve in found.curves] == sorted(curve.held for curve in found.curves)
+    by_name = {curve.name: curve for curve in found.curves}
+    assert by_name["another angle"].accuracy[-1] < by_name["another angle"].accuracy[0]
+    assert by_name["noise"].held < 1.01
+    drawing.save(robustness_plot(found), tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.size[0] > 1000
