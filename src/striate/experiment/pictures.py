@@ -231,7 +231,7 @@ def decode(found: Gathered, planned: Recipe, *, max_broken: float, progress: Pro
         planned,
         parts,
         broken,
-        (*found.findings, *unreadable),
+        (*unreadable, *found.findings),
         found.source,
         found.whole.fingerprint(),
         frozenset(found.whole.keys[leaked(found.whole, found.copies)].tolist()),
