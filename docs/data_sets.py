@@ -47,11 +47,13 @@ def data_section(found: dict[str, Any]) -> list[str]:
         ),
     ]
     if "memory" in found:
-        sizes = found["memory"]["largest resident set, MiB"]
-        rows = [(name, f"{mib:,}") for name, mib in sizes.items()]
+        rows = [
+            (f"{int(number):,}", f"{one['own']:,}", f"{one['with mapped files']:,}")
+            for number, one in found["memory"]["mib"].items()
+        ]
         parts += [
-            "The largest resident set of a training on so many JPEG files of 64×64 "
-            f"({found['memory']['decoded']} decoded):",
-            table(("", "MiB"), rows),
+            f"Memory of a training on JPEG files of 64×64 ({found['memory']['decoded_mib']:,} MiB decoded, the larger "
+            "set) on a machine that is said to have 2 GiB, at most, MiB:",
+            table(("pictures", "its own", "with mapped files"), rows),
         ]
     return section("Checking data", "data.py DATA", *parts)

@@ -122,6 +122,8 @@ def _splits(images: ImageSet, label: int) -> dict[str, int]:
 
 def _evidence(images: ImageSet, finding: Finding, place: Mapping[str, int]) -> list[list[Shown]]:
     """Returns the pictures behind a finding, set by set; those without a set are one."""
+    if finding.kind == "label_suspect":  # they have a section of their own
+        return []
     sets: Sequence[Sequence[str]] = finding.members[:GROUPS] or [finding.files]
     most = MEMBERS if finding.members else LOOSE
     found = [[place[key] for key in one if key in place][:most] for one in sets]
