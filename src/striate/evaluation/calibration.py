@@ -79,7 +79,7 @@ def calibration(labels: NDArray[np.integer], probabilities: NDArray[np.float64],
         n, right = int(inside.sum()), int(is_right[inside].sum())
         if n:
             mean = float(confidence[inside].mean())
-            found.append(Bin(mean, right / n, tuple(wilson(right, n)), n))
+            found.append(Bin(mean, right / n, (wilson(right, n).low, wilson(right, n).high), n))
             error += n / len(labels) * abs(right / n - mean)
     truth = np.zeros_like(probabilities)
     truth[np.arange(len(labels)), labels] = 1

@@ -36,7 +36,7 @@ def _jpeg(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
         ".jpg", pixels[:, :, ::-1] if pixels.shape[2] == 3 else pixels, [cv2.IMWRITE_JPEG_QUALITY, quality]
     )
     flag = cv2.IMREAD_COLOR if pixels.shape[2] == 3 else cv2.IMREAD_GRAYSCALE
-    decoded = cv2.imdecode(data, flag)
+    decoded = np.asarray(cv2.imdecode(data, flag), np.uint8)
     return _same(np.ascontiguousarray(decoded[:, :, ::-1]) if pixels.shape[2] == 3 else decoded, pixels)
 
 

@@ -78,7 +78,7 @@ def robustness(
                 for severity in range(1, SEVERITIES + 1)
             ]
             shares = tuple(count / len(rows) for count in counts)
-            intervals = tuple(tuple(wilson(count, len(rows))) for count in counts)
+            intervals = tuple((low, high) for low, high in (wilson(count, len(rows)) for count in counts))
             held = float(np.mean(shares)) / accuracy if accuracy else 0.0
             curves.append(Curve(name, shares, intervals, held))
             task.advance()
