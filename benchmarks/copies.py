@@ -6,7 +6,7 @@ DATA holds cats_dogs, fashion_mnist and mnist. Of each, N pictures are taken, an
 added: re-encoded as JPEG, halved, mirrored, brightened, darkened, cropped, or several of these. Recall is the share of
 the planted pairs that are found. `real` are pairs of originals that are found at the strictest thresholds already, up
 to 0.1: the sets hold copies of their own. False are further pairs of originals. `ratio` is the threshold
-(likeness.RATIO).
+(likeness.RATIO). At last the copies that the sets hold as they are published, at the same thresholds.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from striate.images.imageset import ImageSet
 from striate.images.sources.load import load_images
-from striate.inspection.likeness import RATIO, similar_pairs
-from striate.inspection.survey import look
+from striate.inspection.likeness import RATIO, groups_of, similar_pairs
+from striate.inspection.survey import look, survey
 
 RATIOS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
 SETS = ("cats_dogs", "fashion_mnist", "mnist")
@@ -109,6 +109,32 @@ def measured(name: str, data: Path, total: int, copies: int) -> dict[str, Any]:
     return {"pictures": total, "copies of each kind": copies, "real": len(real), "curve": curve}
 
 
+def published(name: str, data: Path) -> dict[str, Any]:
+    """Returns how many copies a set holds as it is published, by threshold: motifs that are there more than once, those
+    of them within training or test pictures, and across.
+    """
+    images = load_images(data / name) if name == "cats_dogs" else load_images(name, data_dir=data)
+    facts = survey(images).facts
+    is_test = images.given == "test"
+    rows = []
+    for ratio in RATIOS:
+        pairs = similar_pairs(facts["thumbnail"], ratio=ratio)
+        group = groups_of(len(images), pairs.first, pairs.second)
+        sizes = [np.bincount(group[part], minlength=group.max() + 1) for part in (~is_test, is_test)]
+        train, test = (size > 1 for size in sizes)
+        across = (sizes[0] > 0) & (sizes[1] > 0)
+        rows.append(
+            {
+                "ratio": ratio,
+                "motifs": int((train | test | across).sum()),
+                "within training": int(train.sum()),
+                "within test": int(test.sum()),
+                "across": int(across.sum()),
+            }
+        )
+    return {"pictures": len(images), "thresholds": rows}
+
+
 def main() -> None:
     """Prints one JSON document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -121,6 +147,7 @@ def main() -> None:
             "benchmark": "copies",
             "default": RATIO,
             "sets": {name: measured(name, options.data, options.pictures, options.copies) for name in SETS},
+            "published": {name: published(name, options.data) for name in (*SETS, "digits")},
         }
     )
 

@@ -26,6 +26,18 @@ def copies_section(found: dict[str, Any]) -> list[str]:
             f"{name}, {one['pictures']:,} pictures and {one['copies of each kind']} copies of each kind:",
             table(("ratio", *map(str, ratios)), rows),
         ]
+    parts.append(
+        "Copies that the sets hold as they are published: motifs across training and test / within one of them:"
+    )
+    ratios = [row["ratio"] for row in next(iter(found["published"].values()))["thresholds"]]
+    rows = [
+        (
+            f"{name}, {one['pictures']:,}",
+            *(f"{row['across']} / {row['within training'] + row['within test']}" for row in one["thresholds"]),
+        )
+        for name, one in found["published"].items()
+    ]
+    parts.append(table(("ratio", *map(str, ratios)), rows))
     return section("Copies", "copies.py DATA", *parts)
 
 
