@@ -185,10 +185,12 @@ def test_data_counts_checks_and_writes_a_page(photos: Path, tmp_path: Path) -> N
     assert kinds["broken"]["files"][0].startswith("across/broken.png: ")
     assert kinds["ignored"]["files"] == ["across/Thumbs.db"]
     assert "across/broken.png" in (tmp_path / said["page"]).read_text(encoding="utf-8")
+    assert said["statistics"]["formats"] == {"JPEG": 90} and said["statistics"]["bytes"]["least"] > 500
     assert {one["feature"] for one in said["shortcuts"]} >= {"file size", "mean colour"}
     assert said["corrections"] is None
     shown = striate("data", folder, "--png", "sheet.png", "--html", "here.html", folder=tmp_path).stdout
     assert "across" in shown and "here.html" in shown
+    assert "format                 JPEG 100.0 %" in shown
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert np.asarray(sheet).std() > 10
 

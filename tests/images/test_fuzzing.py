@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and limits memory")
+
 SCRIPT = Path(__file__).with_name("fuzz.py")
 MIB = 1500  # of memory at the end, TensorFlow not loaded
 

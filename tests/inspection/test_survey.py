@@ -13,6 +13,7 @@ from striate.images.imageset import ImageSet
 from striate.images.sources.arrays import from_arrays
 from striate.images.sources.folder import load_folder
 from striate.inspection import survey as module
+from striate.inspection.statistics import statistics
 from striate.inspection.survey import digests, survey
 
 
@@ -72,6 +73,17 @@ def test_pixels_have_facts_too():
     assert seen.facts["width"].tolist() == [8] * 4 and seen.facts["height"].tolist() == [6] * 4
     assert len(np.unique(seen.facts["digest"])) == 2
     assert not seen.are_files
+
+
+def test_statistics_are_those_of_the_readable_pictures(mixed: ImageSet):
+    found = statistics(survey(mixed))
+    assert found is not None
+    assert (found.width.least, found.width.median, found.width.greatest) == (30, 50, 100)
+    assert found.formats == {"GIF": 1, "JPEG": 1, "PNG": 1} and found.cameras == {"Canon EOS 5D": 1}
+    assert found.modes == {"L": 1, "P": 1, "RGB": 1}
+    words = dict(found.words())
+    assert words["width"] == "30 to 100 px, median 50" and words["format"].startswith("GIF 33.3 %, ")
+    assert statistics(survey(mixed.subset([2]))) is None
 
 
 def test_only_files_of_equal_size_are_read_to_be_compared(mixed: ImageSet, monkeypatch: pytest.MonkeyPatch):

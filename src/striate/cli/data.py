@@ -98,6 +98,8 @@ def data(
         print_json(_summary(found, page, table))
     else:
         _print(found.images)
+        for name, value in found.statistics.words() if found.statistics else []:
+            click.echo(printable(f"{name:22} {value}"))
         _print_findings(found.findings)
         click.echo(printable(f"Page:         {page}"))
         if table is not None:
@@ -112,6 +114,7 @@ def _summary(found: Examined, page: Path, table: Path | None) -> dict[str, Any]:
         "name": found.images.name,
         "classes": found.images.counts(),
         "splits": _splits(found.images),
+        "statistics": found.statistics,
         "findings": found.findings,
         "shortcuts": found.inspection.shortcuts,
         "page": str(page),

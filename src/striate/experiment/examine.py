@@ -14,6 +14,7 @@ from striate.inspection.finding import Finding
 from striate.inspection.inspect import Inspection, inspect
 from striate.inspection.page.render import save_data_page
 from striate.inspection.repairs import repairs
+from striate.inspection.statistics import Statistics, statistics
 from striate.inspection.suspects import Suspects, suspect_finding
 from striate.progress import SILENT, Progress
 from striate.training.recipe import Recipe
@@ -38,6 +39,11 @@ class Examined:
         """What is remarkable, the most severe first."""
         doubts = suspect_finding(self.suspects, len(self.images)) if self.suspects else []
         return [*self.inspection.findings, *doubts]
+
+    @property
+    def statistics(self) -> Statistics | None:
+        """Sizes, formats and colours; None where no picture can be read."""
+        return statistics(self.inspection.survey)
 
     def corrections(self) -> list[Correction]:
         """Returns what could be left out, and which labels to decide on, a row a picture."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from striate import drawing
 from striate.errors import PictureError, printable
 from striate.images.contact_sheet import samples, tile
 from striate.images.imageset import SPLITS, ImageSet
@@ -18,7 +16,7 @@ from striate.inspection.finding import Finding
 from striate.inspection.inspect import Inspection
 from striate.inspection.neighbours import nearest_across
 from striate.inspection.page import figures
-from striate.inspection.survey import Survey, text
+from striate.inspection.statistics import statistics
 from striate.inspection.suspects import Suspects
 from striate.pages import render as pages
 
@@ -77,7 +75,7 @@ def save_data_page(
             )
             for label, (name, by_split) in enumerate(counts[:CLASSES])
         ],
-        sizes=_sizes(seen),
+        sizes=known.words() if (known := statistics(seen)) else [],
         figures=[(title, pages.figure(drawn), alt) for title, drawn, alt in figures.all_figures(seen)],
         pairs=[(_shown(images, a), _shown(images, b), likeness) for a, b, likeness in nearest_across(seen, PAIRS)],
         shortcuts=inspection.shortcuts,
@@ -153,42 +151,6 @@ def _shown(images: ImageSet, index: int) -> Shown | None:
 
 def _thumb(pixels: NDArray[np.uint8]) -> str:
     return pages.picture(pixels, SIDE, "WEBP")
-
-
-def _sizes(seen: Survey) -> list[tuple[str, str]]:
-    """Returns what is known of sizes, formats and colours, in words."""
-    facts = seen.facts[seen.is_readable]
-    if not len(facts):
-        return []
-    width, height = facts["width"], facts["height"]
-    ratio = width / np.maximum(1, height)
-    rows = [
-        ("width", _range(width, " px")),
-        ("height", _range(height, " px")),
-        ("width to height", _range(ratio, "", 2)),
-        ("format", _shares(facts["format"])),
-        ("colour mode", _shares(facts["mode"])),
-        ("mean red, green, blue", ", ".join(f"{value:.0f}" for value in facts["colour"].mean(axis=0))),
-        ("mean contrast", f"{facts['spread'].mean():.0f} grey levels of deviation within a picture"),
-    ]
-    if seen.are_files:
-        rows.insert(3, ("file size", _range(facts["bytes"] / 1024, " KiB", 1)))
-    cameras: list[Any] = [name for name in np.unique(facts["camera"]) if name]
-    return rows + ([("camera", _shares(facts["camera"]))] if cameras else [])
-
-
-def _range(values: NDArray[Any], unit: str, digits: int = 0) -> str:
-    low, middle, high = np.percentile(values, (0, 50, 100))
-    if low == high:
-        return f"{low:,.{digits}f}{unit}, all alike"
-    return f"{low:,.{digits}f} to {high:,.{digits}f}{unit}, median {middle:,.{digits}f}"
-
-
-def _shares(words: NDArray[np.bytes_], most: int = 6) -> str:
-    names, numbers = np.unique(words, return_counts=True)
-    order = np.argsort(-numbers, kind="stable")
-    parts = [f"{text(names[i]) or 'unknown'} {drawing.percent(numbers[i] / len(words))}" for i in order[:most]]
-    return ", ".join(parts) + (f", {len(names) - most} more" if len(names) > most else "")
 
 
 def _plural(number: int, word: str) -> str:
