@@ -51,9 +51,8 @@ def test_groups_of_any_size_stay_together_and_no_picture_is_lost(pictures, seed)
     assert len(where) == len(images) == sum(map(len, parts))
     place = np.array([where[key] for key in images.keys.tolist()])
     assert all(len(np.unique(place[groups == group])) == 1 for group in np.unique(groups))
-    for part in parts:
-        assert len(part) > 0
-    assert (parts.train.counts() and min(parts.train.counts().values())) > 0
+    assert min(parts.train.counts().values()) > 0
+    assert min(map(len, parts)) > 0
 
 
 def test_one_group_alone_cannot_be_divided():

@@ -74,6 +74,9 @@ def split(
                 if not len(np.setdiff1d(own, taken)) or not len(np.intersect1d(own, taken)):
                     raise _too_few(images, label)
             assigned[taken] = name
+    for label in range(len(images.classes)):  # a group of another class may have taken the last one along
+        if not np.any((images.labels == label) & (assigned == "train")):
+            raise _too_few(images, label)
     return Splits(*(images.subset(assigned == name) for name in SPLITS))
 
 
