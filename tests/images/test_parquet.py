@@ -324,6 +324,15 @@ def test_cifar10_as_it_is_published_in_parquet(test_data: Path):
     assert decode_all(some, Preprocessing(32, 32, 3)).pixels.std() > 50
 
 
+def test_names_that_are_not_utf_8_make_a_damaged_table(tmp_path: Path):
+    table = bright_and_dark(tmp_path / "a.parquet")
+    data = table.read_bytes()
+    for name in (b"bytes", b"label"):
+        table.write_bytes(data.replace(name, name[:3] + b"\xfa" + name[4:]))
+        with pytest.raises(DataError, match=r"damaged|no column"):
+            load_images(table)
+
+
 def test_a_column_that_would_fill_the_memory_is_mapped_from_a_file_without_a_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

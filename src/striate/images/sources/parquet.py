@@ -102,7 +102,7 @@ def _read(table: Path, split: str) -> _Table:
             given = [split] * file.metadata.num_rows
             if "split" in file.schema_arrow.names:
                 given = columns.splits(table, _column(file, "split"))
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:  # names and labels are foreign bytes too
         raise DataError(f"{table} {_reason(table, error)}") from None
     return _Table(table, pictures, labels, names if labels.dtype.kind == "i" else None, given)
 
