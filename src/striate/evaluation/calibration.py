@@ -12,11 +12,10 @@ from scipy.stats import beta
 
 from striate.config import config
 from striate.errors import DataError
-from striate.evaluation.intervals import wilson
+from striate.evaluation.intervals import CONFIDENCE, wilson
 
 BINS = 15  # of a reliability diagram, as in Guo et al.
 TEMPERATURES = (0.05, 20.0)  # searched
-CONFIDENCE = 0.95
 CANDIDATES = 50  # thresholds tried
 
 

@@ -153,7 +153,7 @@ def gather(
                 received="; ".join(" = ".join(one) for one in finding.members[:3]),
                 hint="striate data DATA --fix, then --corrections; or --allow-leaks",
             )
-        progress.say(f"{finding.severity}: {finding.message}. {finding.advice}")
+        progress.say(finding.line)
     return Gathered(whole, splits, source, copies, findings)
 
 
@@ -226,7 +226,7 @@ def decode(found: Gathered, planned: Recipe, *, max_broken: float, progress: Pro
     _check_readable(splits, parts, broken, max_broken)
     unreadable = broken_finding(found.whole, broken)
     for finding in unreadable:
-        progress.say(f"{finding.severity}: {finding.message}. {finding.advice}")
+        progress.say(finding.line)
     return Prepared(
         planned,
         parts,

@@ -111,7 +111,7 @@ def _opened(picture: Picture, target: Preprocessing | None, background: int = 25
 def _draft(image: Image.Image, target: Preprocessing) -> None:
     """Lets the JPEG decoder reduce by 2, 4 or 8 while it decodes, never below what `target` needs."""
     width, height = image.size
-    if _lies_on_its_side(image):
+    if lies_on_its_side(image):
         width, height = height, width
     ratios = (width / target.width, height / target.height)
     ratio = max(ratios) if target.fit == "pad" else min(ratios)
@@ -119,7 +119,8 @@ def _draft(image: Image.Image, target: Preprocessing) -> None:
         image.draft("RGB", (max(1, int(image.size[0] / ratio)), max(1, int(image.size[1] / ratio))))
 
 
-def _lies_on_its_side(image: Image.Image) -> bool:
+def lies_on_its_side(image: Image.Image) -> bool:
+    """Returns whether an EXIF orientation exchanges width and height; an unreadable EXIF block turns nothing."""
     try:
         return image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
     except Exception:  # see _oriented

@@ -43,6 +43,11 @@ class Finding:
         """What to do, as a sentence."""
         return f"{self.fix[0].upper()}{self.fix[1:]}."
 
+    @property
+    def line(self) -> str:
+        """What was found and what to do, in one line."""
+        return f"{self.severity}: {self.message}. {self.advice}"
+
 
 def grouped(
     kind: str, severity: Severity, message: str, fix: str, groups: Sequence[Sequence[Any]], **further: Any

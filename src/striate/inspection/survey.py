@@ -21,7 +21,7 @@ from striate.images.cache import file_key
 from striate.images.encoded import Encoded
 from striate.images.imageset import ImageSet, Picture
 from striate.images.limits import contents
-from striate.images.pixels import Preprocessing, header
+from striate.images.pixels import Preprocessing, header, lies_on_its_side
 from striate.kept import Shelf
 from striate.progress import SILENT, Progress
 
@@ -206,7 +206,7 @@ def _look_at_header(fact: Any, data: bytes) -> None:
             exif = image.getexif()
         except Exception:  # the block is foreign bytes, and the pixels are whole without it
             exif = Image.Exif()
-        if exif.get(ExifTags.Base.Orientation) in (5, 6, 7, 8):
+        if lies_on_its_side(image):
             width, height = height, width
         fact["width"], fact["height"] = width, height
         words = (str(exif.get(tag, "")).strip("\0 ") for tag in (ExifTags.Base.Make, ExifTags.Base.Model))
