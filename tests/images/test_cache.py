@@ -14,7 +14,8 @@ import pytest
 
 from striate.errors import DataError
 from striate.images import cache
-from striate.images.cache import CHUNK, decode_all
+from striate.images.ahead import CHUNK
+from striate.images.cache import decode_all
 from striate.images.encoded import Encoded
 from striate.images.imageset import ImageSet
 from striate.images.pixels import Preprocessing

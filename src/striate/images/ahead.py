@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from striate.errors import PictureError
 from striate.images.imageset import Picture
 from striate.images.pixels import Preprocessing
+from striate.progress import Progress
 
 T = TypeVar("T")
 
@@ -24,6 +25,9 @@ Decoded = NDArray[np.uint8] | str
 
 JOB = 16  # pictures a job: enough to hide the pool's overhead, few enough that the last job of a batch is short
 AHEAD = 2  # batches
+CHUNK = (
+    64  # pictures a job, where none is waited for: enough to hide the overhead, few enough for a smooth progress bar
+)
 
 
 @contextlib.contextmanager
@@ -63,6 +67,24 @@ def decoded_ahead(preprocessing: Preprocessing, sources: Sequence[Picture], batc
         pictures = chain.from_iterable(jobs)
         while found := list(islice(pictures, batch)):
             yield found
+
+
+def for_each(task: str, total: int, job: Callable[[int], None], progress: Progress) -> None:
+    """Does a job for each of `total` pictures, by number and in all cores; an error ends it."""
+
+    def jobs(chunk: range) -> int:
+        for index in chunk:
+            job(index)
+        return len(chunk)
+
+    chunks = (range(start, min(start + CHUNK, total)) for start in range(0, total, CHUNK))
+    with ThreadPoolExecutor(os.cpu_count()) as pool, progress.task(task, total, "pictures") as shown:
+        try:
+            for done in pool.map(jobs, chunks):
+                shown.advance(done)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def decoded_or_why(preprocessing: Preprocessing, source: Picture) -> Decoded:

@@ -9,8 +9,6 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
 
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 
 from striate.config import to_json
 from striate.errors import DataError, PictureError
+from striate.images.ahead import for_each
 from striate.images.encoded import Encoded
 from striate.images.imageset import ImageSet
 from striate.images.pixels import Preprocessing
@@ -34,7 +33,6 @@ FORMAT = 1
 """Raise it when the same picture begins to be decoded to other pixels."""
 
 SLOW = 1.0  # seconds of decoding from which on the result is kept
-CHUNK = 64  # pictures per job: enough to hide the pool's overhead, few enough for a smooth progress bar
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,24 +85,13 @@ def decode_all(
     pixels = _allocate(shape, limit)
     broken: dict[int, str] = {}
 
-    def job(chunk: range) -> int:
-        for index in chunk:
-            try:
-                pixels[index] = preprocessing(images.source(index))
-            except PictureError as error:
-                broken[index] = error.problem
-        return len(chunk)
-
-    with (
-        ThreadPoolExecutor(os.cpu_count()) as pool,
-        progress.task("reading pictures", len(images), "pictures") as task,
-    ):
+    def job(index: int) -> None:
         try:
-            for done in pool.map(job, _chunks(len(images))):
-                task.advance(done)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+            pixels[index] = preprocessing(images.source(index))
+        except PictureError as error:
+            broken[index] = error.problem
+
+    for_each("reading pictures", len(images), job, progress)
     found = _without(images, pixels, broken)
     if key is not None and time.perf_counter() - began > SLOW:
         SHELF.keep(key, found.pixels, {"broken": {str(index): broken[index] for index in sorted(broken)}})
@@ -151,10 +138,6 @@ def file_key(images: ImageSet) -> str | None:
             return None
         digest.update(f"\0{about.st_size}\0{about.st_mtime_ns}\n".encode() + os.fsencode(path.absolute()))
     return digest.hexdigest()
-
-
-def _chunks(total: int) -> Iterator[range]:
-    return (range(start, min(start + CHUNK, total)) for start in range(0, total, CHUNK))
 
 
 def _allocate(shape: tuple[int, ...], limit: int) -> NDArray[np.uint8]:

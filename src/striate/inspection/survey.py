@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from striate.errors import PictureError
+from striate.images.ahead import for_each
 from striate.images.cache import file_key
 from striate.images.encoded import Encoded
 from striate.images.imageset import ImageSet, Picture
@@ -32,8 +30,6 @@ LOOK = Preprocessing(SIDE, SIDE, 3)
 SHELF = Shelf("surveys", limit=1 << 30)
 FORMAT = 1
 """Raise it when a fact begins to be measured otherwise."""
-
-CHUNK = 64  # pictures a job
 
 FACTS = np.dtype(
     [
@@ -99,7 +95,7 @@ def survey(images: ImageSet, *, progress: Progress = SILENT) -> Survey:
     def job(index: int) -> None:
         facts[index] = look(images, index)
 
-    _each("looking at pictures", len(images), job, progress)
+    for_each("looking at pictures", len(images), job, progress)
     if key:
         SHELF.keep(key, facts)
     return Survey(images, facts)
@@ -122,7 +118,7 @@ def digests(images: ImageSet, *, progress: Progress = SILENT) -> NDArray[np.byte
         except PictureError:
             found[index] = b""
 
-    _each("looking for copies", len(rows), job, progress)
+    for_each("looking for copies", len(rows), job, progress)
     return found
 
 
@@ -140,24 +136,6 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def _each(task: str, total: int, job: Callable[[int], None], progress: Progress) -> None:
-    """Does a job for each picture, in all cores."""
-
-    def jobs(chunk: range) -> int:
-        for index in chunk:
-            job(index)
-        return len(chunk)
-
-    chunks = (range(start, min(start + CHUNK, total)) for start in range(0, total, CHUNK))
-    with ThreadPoolExecutor(os.cpu_count()) as pool, progress.task(task, total, "pictures") as shown:
-        try:
-            for done in pool.map(jobs, chunks):
-                shown.advance(done)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 def look(images: ImageSet, index: int) -> Any:
