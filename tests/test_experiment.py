@@ -87,12 +87,15 @@ def test_a_run_folder_holds_every_file_that_its_description_lists(run):
         "plots/right.png",
         "plots/wrong.png",
         "predictions.csv",
+        "predictions.npy",
         "recipe.json",
         "report.html",
         "report.json",
         "run.json",
         "split.csv",
+        "validation.csv",
         "validation.json",
+        "validation.npy",
     ]
 
 

@@ -6,7 +6,8 @@ split.csv           key, class, split
 broken.csv          key, reason, for pictures that could not be read (when there were any)
 history.csv         one row per epoch, written as it happens
 report.json         figures on the test pictures; report.html to read, validation.json for the validation pictures
-predictions.csv     key, class, predicted, confidence on the test pictures
+predictions.csv     key, class, predicted, confidence on the test pictures; validation.csv on those to choose by; beside
+                    each, as .npy, the logarithms of all classes' probabilities
 plots/*.png
 classifier/         the result; can be moved anywhere on its own
 """
@@ -20,8 +21,8 @@ from typing import Any, Literal, TypeVar
 from striate.classifier import Classifier
 from striate.config import config, from_json, plain
 from striate.errors import ConfigError, RunError, nearest
+from striate.evaluation.answered import load_correct
 from striate.evaluation.compare import Contender
-from striate.evaluation.measure import load_correct
 from striate.evaluation.report import Report
 from striate.history import Epoch, History, read_history
 from striate.inspection.finding import Finding

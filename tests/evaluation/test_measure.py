@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 
 from striate.classifier import Classifier
 from striate.errors import DataError
-from striate.evaluation.measure import evaluate, load_correct, measure, save_predictions, with_classes
+from striate.evaluation.measure import evaluate, measure, with_classes
 from striate.images.cache import decode_all
 from striate.images.sources.load import load_images
 from striate.images.split import load_splits
@@ -116,26 +115,3 @@ def test_temperature_changes_confidence_and_no_answer(digits_run, test_digits):
     one, two = measure(sharp, test_digits), measure(soft, test_digits)
     assert (one.predicted == two.predicted).all()
     assert two.confidence.mean() < one.confidence.mean()
-
-
-def test_the_list_of_predictions_comes_back_as_right_and_wrong(forge, tmp_path):
-    measured = forge(["cat", 'dog, "big"', "猫"], each=5)
-    save_predictions(measured, tmp_path / "predictions.csv")
-    correct = load_correct(tmp_path / "predictions.csv")
-    images = measured.decoded.images
-    assert correct == dict(zip(images.keys.tolist(), (measured.predicted == images.labels).tolist(), strict=True))
-    assert sum(correct.values()) == measured.report.correct
-    with (tmp_path / "predictions.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["key", "class", "predicted", "confidence"]
-    assert {row["class"] for row in rows} == {"cat", 'dog, "big"', "猫"}
-    assert [float(row["confidence"]) for row in rows] == pytest.approx(measured.confidence, rel=1e-5)
-
-
-@pytest.mark.parametrize("text", [None, "picture,answer\na,b\n"])
-def test_another_table_is_no_list_of_predictions(tmp_path, text):
-    path = tmp_path / "predictions.csv"
-    if text is not None:
-        path.write_text(text)
-    with pytest.raises(DataError, match="list of predictions cannot be read"):
-        load_correct(path)

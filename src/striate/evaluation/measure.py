@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from striate.classifier import Classifier
 from striate.errors import ClassifierError, DataError, nearest
+from striate.evaluation.answered import Answered
 from striate.evaluation.report import Report, make_report
-from striate.files import write_csv
 from striate.images.cache import Decoded, decode_all
 from striate.images.imageset import ImageSet
 from striate.progress import SILENT, Progress
@@ -26,14 +25,28 @@ class Measured:
     Attributes:
         report: the figures.
         decoded: the pictures measured.
-        predicted: (n,) predicted labels.
-        confidence: (n,) their probabilities.
+        log_probabilities: (n, classes) logarithms of the predicted probabilities.
     """
 
     report: Report
     decoded: Decoded
-    predicted: NDArray[np.intp]
-    confidence: NDArray[np.float64]
+    log_probabilities: NDArray[np.float64]
+
+    @property
+    def answered(self) -> Answered:
+        """The answers without the pictures."""
+        images = self.decoded.images
+        return Answered(images.classes, images.keys, images.labels, self.log_probabilities)
+
+    @cached_property
+    def predicted(self) -> NDArray[np.intp]:
+        """(n,) predicted labels."""
+        return self.answered.predicted
+
+    @cached_property
+    def confidence(self) -> NDArray[np.float64]:
+        """(n,) their probabilities."""
+        return self.answered.confidence
 
 
 def evaluate(classifier: Classifier, images: ImageSet, *, split: str = "all", progress: Progress = SILENT) -> Report:
@@ -78,7 +91,7 @@ def measure(
         )
     keys, labels = images.images.keys, images.images.labels
     report = make_report(images.images.name, split, classifier.classes, keys, labels, rows, leaked=leaked)
-    return Measured(report, images, rows.argmax(axis=1), np.exp(rows.max(axis=1)))
+    return Measured(report, images, rows)
 
 
 def with_classes(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:
@@ -99,28 +112,3 @@ def with_classes(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:
         )
     table = np.array([classes.index(name) for name in images.classes], np.int32)
     return replace(images, classes=classes, labels=table[images.labels])
-
-
-def save_predictions(measured: Measured, path: Path) -> None:
-    """Writes one row per picture: key, class, predicted, confidence."""
-    images = measured.decoded.images
-    rows = (
-        (key, images.classes[label], images.classes[guess], f"{share:.6g}")
-        for key, label, guess, share in zip(
-            images.keys.tolist(), images.labels, measured.predicted, measured.confidence, strict=True
-        )
-    )
-    write_csv(path, ("key", "class", "predicted", "confidence"), rows)
-
-
-def load_correct(path: Path) -> dict[str, bool]:
-    """Returns key → whether it was answered rightly, from a predictions.csv.
-
-    Raises:
-        DataError: the file is missing or not of that kind.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return {row["key"]: row["class"] == row["predicted"] for row in csv.DictReader(file)}
-    except (OSError, KeyError) as error:
-        raise DataError(f"The list of predictions cannot be read: {error}", received=path) from None

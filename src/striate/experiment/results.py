@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from striate import drawing
 from striate.errors import DataError
 from striate.evaluation import plots
-from striate.evaluation.measure import Measured, measure, save_predictions
+from striate.evaluation.answered import save_answered
+from striate.evaluation.measure import Measured, measure
 from striate.evaluation.page.render import Facts, save_page
 from striate.experiment.pictures import lasting
 from striate.files import write_csv, write_json
@@ -47,7 +48,8 @@ def save_results(
     measured = measure(trained.classifier, parts[2], split="test", leaked=leaked, progress=progress)
     write_json(run.path / "validation.json", validation.report)
     write_json(run.path / "report.json", measured.report)
-    save_predictions(measured, run.path / "predictions.csv")
+    save_answered(validation.answered, run.path / "validation.csv")
+    save_answered(measured.answered, run.path / "predictions.csv")
     folder = run.path / "plots"
     folder.mkdir()
     right, wrong = plots.right_and_wrong(measured)
