@@ -62,6 +62,12 @@ def cifar10(data: Path, seed: int, epochs: int, scratch: Path) -> dict[str, floa
     }
 
 
+def card() -> str:
+    """Returns the first GPU's name."""
+    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    return subprocess.run(query, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[0]
+
+
 def main() -> None:
     """Prints one JSON document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -83,9 +89,10 @@ def main() -> None:
             "benchmark": "gpu",
             "backend": CHOICE.name,
             "device": ", ".join(devices()),
+            "card": card(),
             "cifar10": {
                 "epochs": options.epochs,
-                "command": " ".join(("striate train DATA/cifar10_jpeg", *CIFAR10, "--epochs", str(options.epochs))),
+                "train": " ".join(("striate train DATA/cifar10_jpeg", *CIFAR10, "--epochs", str(options.epochs))),
                 "published": PUBLISHED,
                 "rounds": found,
                 **{name: spread([one[name] for one in found], 4) for name in found[0]},
