@@ -10,8 +10,8 @@ from typing import Any
 
 from data_sets import copies_section, data_section
 from goals import goals
-from gpu import gpu_section
 from limits import limits
+from on_gpu import gpu_section
 from text import section, spread, table
 from trainings import cats_dogs_section, fine_tuning_section, race_section, time_section
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @options.nested
 @options.corrections
 @options.data_dir
+@options.refusing
 @options.engine
 @options.common
 def evaluate(
@@ -29,6 +30,8 @@ def evaluate(
     nested: Nested | None,
     corrections: Path | None,
     data_dir: Path | None,
+    reject_below: float | None,
+    target_risk: float | None,
     backend: str | None,
     device: str,
     as_json: bool,
@@ -41,11 +44,14 @@ def evaluate(
     """
     from striate.cli.reports import as_summary, print_report
     from striate.cli.screen import print_json, progress
+    from striate.config import plain
+    from striate.evaluation.refusal import refusal
     from striate.experiment import measure_again
     from striate.runs import RunStore
 
     options.choose_engine(backend, device)
     found = RunStore(runs).find(run)
+    limit = options.threshold(reject_below, target_risk, lambda: found)
     measured = measure_again(
         found,
         data,
@@ -54,6 +60,8 @@ def evaluate(
         corrections=corrections,
         progress=progress(as_json=as_json, quiet=quiet),
     )
+    limit = found.classifier.reject_below if limit is None else limit
+    refused = refusal(measured.answered, limit) if limit else None
     if as_json:
         print_json(
             {
@@ -62,11 +70,14 @@ def evaluate(
                 "classes": list(found.classifier.classes),
                 "data": measured.report.data,
                 "test": as_summary(measured.report),
+                "refusal": plain(refused),
                 "broken": [{"source": key, "error": reason} for key, reason in measured.decoded.broken.items()],
             }
         )
     else:
         print_report(measured.report)
+        if refused is not None:
+            click.echo(refused.line())
         if broken := measured.decoded.broken:
             click.echo(f"Left out: {len(broken):,} files that cannot be read (--json lists them).")
     return 0

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 @options.precision
 @click.option("--seed", type=int, help="Of initial weights, order, dropout, augmentation and split.")
 @options.shares
+@options.target_risk
 @click.option("--name", help="Name of the run.")
 @options.runs
 @options.nested
@@ -74,6 +75,7 @@ def train(
     nested: Nested | None,
     corrections: Path | None,
     allow_leaks: bool,
+    target_risk: float | None,
     name: str | None,
     runs: Path,
     data_dir: Path | None,
@@ -92,6 +94,7 @@ def train(
     """
     from striate.cli.reports import print_files, print_report, run_summary
     from striate.cli.screen import print_json, progress
+    from striate.evaluation.refusal import refusal
     from striate.experiment import train as train_run
 
     changes = options.changes(size, grey, settings)
@@ -109,6 +112,7 @@ def train(
         nested=nested or "top",
         corrections=corrections,
         allow_leaks=allow_leaks,
+        target_risk=target_risk,
         progress=progress(as_json=as_json, quiet=quiet),
         command=shlex.join(["striate", "train", *sys.argv[2:]]),
         **changes,
@@ -117,6 +121,8 @@ def train(
         print_json(run_summary(run))
     else:
         print_report(run.report)
+        if limit := run.classifier.reject_below:
+            click.echo(refusal(run.answered("test"), limit).line())
         if run.state == "interrupted":
             click.echo(f"Interrupted after {run.manifest.epochs} epochs; measured with what had been learnt by then.")
         print_files(run)

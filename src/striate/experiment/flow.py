@@ -11,6 +11,7 @@ from typing import Any
 from striate.classifier import Classifier
 from striate.config import replace
 from striate.errors import ConfigError, StriateError
+from striate.evaluation.refusal import require_risk
 from striate.experiment.pictures import Prepared, prepare, save_broken
 from striate.experiment.results import CORRECTIONS, save_report_page, save_results
 from striate.files import write_json
@@ -50,6 +51,7 @@ def train(
     nested: Nested = "top",
     corrections: str | Path | None = None,
     allow_leaks: bool = False,
+    target_risk: float | None = None,
     progress: Progress = SILENT,
     command: str = "",
     **changes: Any,
@@ -70,6 +72,8 @@ def train(
         corrections: a list of pictures to leave out or to relabel, as `striate data --fix` writes it.
         allow_leaks: train although pictures of one split have copies in another; the report then states the accuracy
             without them, too.
+        target_risk: share of wrong answers allowed, in (0, 1): the classifier then answers only from the confidence on
+            that promises it (see Run.threshold), and is unsure below; None answers everything.
         progress: shows what happens.
         command: the command line that repeats the run, for its report.
         **changes: fields of the recipe to set otherwise (epochs=…, batch=…, dropout=…, seed=…, …).
@@ -82,6 +86,8 @@ def train(
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     store = RunStore(runs)
     store.check_free(name)
+    if target_risk is not None:
+        require_risk(target_risk)
     chosen, network = _choose(recipe, architecture, changes, progress)
     if isinstance(data, Prepared):
         pictures = data.under(chosen, network)
@@ -160,8 +166,7 @@ def train(
     learnt = time.perf_counter()
     write_json(run.path / "recipe.json", trained.recipe)
     with on_first_signal(lambda: progress.say("Finishing the report; once more to leave it unfinished.")):
-        trained.classifier.save(run.path / "classifier")
-        measured = save_results(run, trained, pictures.parts, progress, leaked=pictures.leaked)
+        measured = save_results(run, trained, pictures.parts, progress, leaked=pictures.leaked, target_risk=target_risk)
         done = manifest(
             state="interrupted" if trained.interrupted else "finished",
             reason=None,
