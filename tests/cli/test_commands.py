@@ -139,6 +139,19 @@ def test_evaluate_tells_the_price_of_being_sure(home: Path) -> None:
     assert found["refusal"]["answered"] <= 18
 
 
+def test_evaluate_tells_how_the_classifier_holds(home: Path) -> None:
+    words = ("evaluate", "stripes", "--robustness-pictures", "10")
+    done = striate(*words, folder=home)
+    assert done.returncode == 0
+    assert "another angle" in done.stdout and "On 10 of the pictures" in done.stdout
+    kept = json.loads((home / "runs" / "stripes" / "robustness.json").read_text())
+    assert kept == json.loads(striate(*words, "--json", folder=home).stdout)["robustness"]
+    assert {path.name for path in (home / "runs" / "stripes" / "plots").glob("*r*s*.png")} >= {
+        "robustness.png",
+        "corruptions.png",
+    }
+
+
 def test_predict_with_top_shows_only_the_most_probable(home: Path, photos: Path) -> None:
     one = photos / "upright" / "upright 3.jpg"
     (item,) = json.loads(striate("predict", "stripes", one, "--top", 1, "--json", folder=home).stdout)
