@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from striate.experiment.examine import examine
     from striate.experiment.flow import train
     from striate.experiment.ladder import ladder
+    from striate.experiment.repeat import cross_validate, repeat
     from striate.images.augment import Augment
     from striate.images.imageset import ImageSet
     from striate.images.pixels import Preprocessing
@@ -58,11 +59,13 @@ _HOMES = {
     "Splits": "striate.images.split",
     "StriateError": "striate.errors",
     "compare": "striate.evaluation.compare",
+    "cross_validate": "striate.experiment.repeat",
     "evaluate": "striate.evaluation.measure",
     "examine": "striate.experiment.examine",
     "from_arrays": "striate.images.sources.arrays",
     "ladder": "striate.experiment.ladder",
     "load_images": "striate.images.sources.load",
+    "repeat": "striate.experiment.repeat",
     "split": "striate.inspection.divide",
     "train": "striate.experiment.flow",
 }
@@ -84,11 +87,13 @@ __all__ = [
     "Splits",
     "StriateError",
     "compare",
+    "cross_validate",
     "evaluate",
     "examine",
     "from_arrays",
     "ladder",
     "load_images",
+    "repeat",
     "split",
     "train",
 ]

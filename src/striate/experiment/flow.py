@@ -12,6 +12,7 @@ from striate.classifier import Classifier
 from striate.config import replace
 from striate.errors import ConfigError, StriateError
 from striate.evaluation.refusal import require_risk
+from striate.experiment.conditions import MAX_BROKEN, Conditions
 from striate.experiment.pictures import Prepared, prepare, save_broken
 from striate.experiment.results import CORRECTIONS, save_report_page, save_results
 from striate.files import write_json
@@ -33,8 +34,6 @@ from striate.training.choose import network_of, refuse_grey
 from striate.training.plan import preprocessing_of
 from striate.training.recipe import Recipe
 from striate.training.recipes import recipe_named
-
-MAX_BROKEN = 0.2  # share of unreadable pictures above which a training does not begin
 
 
 def train(
@@ -88,23 +87,12 @@ def train(
     store.check_free(name)
     if target_risk is not None:
         require_risk(target_risk)
-    chosen, network = _choose(recipe, architecture, changes, progress)
+    given = Conditions(data_dir, validation, test, max_broken, nested, corrections, allow_leaks)
+    chosen, network = choose(recipe, architecture, changes, progress)
     if isinstance(data, Prepared):
-        pictures = data.under(chosen, network)
+        pictures, given = data.under(chosen, network), data.given
     else:
-        pictures = prepare(
-            data,
-            chosen,
-            data_dir=data_dir,
-            validation=validation,
-            test=test,
-            max_broken=max_broken,
-            nested=nested,
-            corrections=corrections,
-            allow_leaks=allow_leaks,
-            network=network,
-            progress=progress,
-        )
+        pictures = prepare(data, chosen, given, network=network, progress=progress)
     chosen = pictures.recipe
     network = network or architecture_named(chosen.architecture or DEFAULT)
     classes = pictures.splits.train.classes
@@ -117,8 +105,8 @@ def train(
     run = store.create(name, f"{pictures.splits.train.name}-{network.name}")
     write_json(run.path / "recipe.json", chosen)
     save_splits(pictures.splits, run.path / "split.csv")
-    if corrections is not None:
-        save_corrections(load_corrections(Path(corrections)), run.path / CORRECTIONS)
+    if given.corrections is not None:
+        save_corrections(load_corrections(Path(given.corrections)), run.path / CORRECTIONS)
     if pictures.broken:
         save_broken(pictures.broken, run.path / "broken.csv")
     record = HistoryFile(run.path / "history.csv")
@@ -130,8 +118,8 @@ def train(
             command=command,
             data={
                 "source": pictures.source,
-                "data_dir": None if data_dir is None else str(Path(data_dir).resolve()),
-                "nested": nested,
+                "data_dir": given.place,
+                "nested": given.nested,
                 "name": pictures.splits.train.name,
                 "classes": list(classes),
                 "counts": {name: len(part) for name, part in zip(SPLITS, pictures.splits, strict=True)},
@@ -197,7 +185,7 @@ def one_budget(changes: dict[str, Any]) -> dict[str, Any]:
     return {"minutes": None, **changes}
 
 
-def _choose(
+def choose(
     recipe: str | Path | Recipe, architecture: str | Architecture | None, changes: dict[str, Any], progress: Progress
 ) -> tuple[Recipe, Architecture | None]:
     """Returns the recipe with its changes and the network it trains, None where the pictures decide. A typo is told,

@@ -18,6 +18,7 @@ from striate import drawing
 from striate.config import config, from_json, plain
 from striate.errors import ConfigError, RunError
 from striate.evaluation import ladder_plot
+from striate.experiment.plans import refuse_other_plan
 from striate.experiment.rung import Rung, Step
 from striate.files import write_csv, write_json
 from striate.runs import Run, RunStore, flat_settings
@@ -153,15 +154,7 @@ def earlier(store: RunStore, name: str, intended: Plan) -> Document | None:
         before = from_json(Document, path.read_bytes(), str(path))
     except ConfigError as error:
         raise RunError(f"ladder.json is damaged or from another version of Striate. {error}") from None
-    old, new = _fixed(before.plan), _fixed(intended)
-    for setting in dict.fromkeys((*old, *new)):
-        if old.get(setting) != new.get(setting):
-            raise RunError(
-                f"The ladder {name} was begun with another plan",
-                received=f"{setting} {_shown(new.get(setting))}",
-                expected=f"{setting} {_shown(old.get(setting))}",
-                hint="another --name for another ladder",
-            )
+    refuse_other_plan(f"The ladder {name}", _fixed(before.plan), _fixed(intended))
     return before
 
 
@@ -175,7 +168,3 @@ def _fixed(intended: Plan) -> dict[str, Any]:
         **flat_settings(intended.recipe),
         "backend": intended.backend,
     }
-
-
-def _shown(value: Any) -> str:
-    return "left open" if value is None else str(value)[:40]

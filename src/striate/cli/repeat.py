@@ -1,0 +1,146 @@
+"""striate repeat."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from striate.cli import options
+from striate.cli.training import training
+from striate.errors import printable
+
+if TYPE_CHECKING:
+    from striate.experiment.repeated import Document, Repeated
+
+CODES = {"finished": 0, "failed": 1, "interrupted": 130}
+MOST = 30  # classes shown; of more, those found least often
+
+
+@click.command(context_settings=options.CONTEXT)
+@click.argument("data")
+@click.option("--seeds", type=click.IntRange(min=2), metavar="N", help="So many seeds, on one division.  [default: 5]")
+@click.option(
+    "--folds", type=click.IntRange(2, 100), metavar="K", help="The folds of a cross-validation instead of seeds."
+)
+@training
+@click.option("--name", help="Name of the folder  [default: seeds-<data> or folds-<data>].")
+@options.runs
+@options.nested
+@options.data_dir
+@options.engine
+@options.common
+def repeat(
+    data: str,
+    seeds: int | None,
+    folds: int | None,
+    arch: str | None,
+    size: str | None,
+    grey: bool | None,
+    backend: str | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+    debug: bool,
+    **settings: Any,
+) -> int:
+    """Train the same several times, and tell how far the results lie apart.
+
+    With --seeds, on one division of the pictures: what chance in initial weights, order and augmentation makes. With
+    --folds, a stratified cross-validation: every picture is measured once, by a classifier trained without it; a test
+    split that the data brings along stays unseen. Every training is an ordinary run in the folder. The same command
+    again goes on where it stopped; seeds may be added.
+    """
+    from striate.cli.screen import print_json, progress
+    from striate.experiment.repeat import cross_validate
+    from striate.experiment.repeat import repeat as train_again
+
+    if seeds is not None and folds is not None:
+        raise click.UsageError("--seeds and --folds are two kinds of repetition: choose one.")
+    changes = options.changes(size, grey, settings)
+    options.choose_engine(backend, device)
+    common: dict[str, Any] = {
+        "architecture": arch,
+        "progress": progress(as_json=as_json, quiet=quiet),
+        "command": shlex.join(["striate", "repeat", *sys.argv[2:]]),
+        **changes,
+    }
+    found = (
+        train_again(data, seeds=seeds or 5, **common) if folds is None else cross_validate(data, folds=folds, **common)
+    )
+    if as_json:
+        print_json(found.summary())
+    else:
+        print_repeated(found)
+    return CODES[found.document.state]
+
+
+def print_repeated(found: Repeated) -> None:
+    """Prints every training, what they have in common, and where everything lies."""
+    from striate.cli.screen import print_table
+    from striate.drawing import percent
+
+    document = found.document
+    rows = [
+        (one.run, percent(one.accuracy, 2), " … ".join(map(percent, one.interval)), f"{one.n:,}", f"{one.seconds:.0f}")
+        for one in document.attempts
+    ]
+    print_table(["run", ">accuracy", ">95 % interval", ">pictures", ">seconds"], rows)
+    if document.accuracy is not None:
+        _print_classes(document)
+        for line in sentences(document):
+            click.echo(click.wrap_text(line, 98, subsequent_indent="  "))
+    for name, reason in (document.failed or {}).items():
+        click.echo(printable(f"{name or 'A training'} failed: {reason}"))
+    if document.state == "interrupted":
+        click.echo("Interrupted. The same command goes on from here and keeps the finished runs.")
+    click.echo(printable(f"Folder:  {found.path}"))
+    if document.accuracy is not None:
+        click.echo(printable(f"Figure:  {found.path / 'repeated.png'}"))
+
+
+def sentences(document: Document) -> list[str]:
+    """Returns what the trainings say together."""
+    from striate.drawing import percent
+
+    accuracy, kind = document.accuracy, document.plan.kind
+    assert accuracy is not None  # noqa: S101
+    if accuracy.deviation is None or accuracy.interval is None:
+        return [f"One training so far: {percent(accuracy.mean, 2)}."]
+    low, high = accuracy.interval
+    first = (
+        f"Mean of {len(document.attempts)} {kind}: {percent(accuracy.mean, 2)} ± {100 * accuracy.deviation:.2f} points "
+        f"(standard deviation), from {percent(accuracy.least, 2)} to {percent(accuracy.greatest, 2)}; 95 % interval of "
+        f"the mean {percent(low, 2)} to {percent(high, 2)}."
+    )
+    if document.pooled is None:
+        return [first, "All on the same test pictures: it says what another seed would give, not other pictures."]
+    low, high = document.pooled.interval
+    return [
+        first,
+        f"All {document.pooled.n:,} pictures, each answered by a classifier trained without it: "
+        f"{percent(document.pooled.accuracy, 2)} rightly (95 % interval {percent(low, 2)} to {percent(high, 2)}).",
+        "The folds' trainings share most of their pictures, so their spread is an estimate with no unbiased variance "
+        "(Bengio and Grandvalet 2004); the interval of the mean is widened for that (Nadeau and Bengio 2003).",
+    ]
+
+
+def _print_classes(document: Document) -> None:
+    from striate.cli.screen import print_table
+    from striate.drawing import percent
+
+    found = sorted(zip(document.classes, document.recalls, strict=True), key=lambda one: one[1].mean)
+    if len(found) > MOST:
+        click.echo(f"\nThe {MOST} of {len(found)} classes that are found least often:")
+    rows = [
+        (
+            name,
+            percent(one.mean),
+            "" if one.deviation is None else f"{100 * one.deviation:.1f}",
+            f"{percent(one.least)} … {percent(one.greatest)}",
+        )
+        for name, one in found[:MOST]
+    ]
+    print_table(["class", ">mean recall", ">± deviation", ">range"], rows)

@@ -1,0 +1,83 @@
+"""The folds of a cross-validation, from pictures that were read, checked and decoded once."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
+
+from striate.errors import DataError
+from striate.experiment.pictures import Prepared, together
+from striate.images.cache import Decoded
+from striate.images.imageset import ImageSet
+from striate.images.split import split
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """All pictures that the folds are made of.
+
+    Attributes:
+        prepared: them, in another division.
+        images: all in one set.
+        pixels: (n, h, w, c), parallel to them.
+        groups: (n,) a number that copies of one picture share.
+        place: (n,) the fold, from 0, in which a picture is measured on.
+        validation: share of the others to choose by.
+        seed: of both divisions.
+    """
+
+    prepared: Prepared
+    images: ImageSet
+    pixels: NDArray[np.uint8]
+    groups: NDArray[np.int64]
+    place: NDArray[np.intp]
+    validation: float
+    seed: int
+
+    @classmethod
+    def of(cls, prepared: Prepared, folds: int, validation: float, seed: int) -> Pool:
+        """Returns the pool with every picture's fold drawn: stratified, copies together (scikit-learn's
+        StratifiedGroupKFold).
+
+        Raises:
+            DataError: a class has fewer pictures, or fewer of them that differ, than there are folds.
+        """
+        images = together(prepared.splits)
+        images = replace(images, given=np.full(len(images), "", "U10"))
+        keys, labels = images.keys, images.labels
+        groups = np.array([prepared.copies.get(key, -1 - row) for row, key in enumerate(keys.tolist())], np.int64)
+        for label, name in enumerate(images.classes):
+            different = len(np.unique(groups[labels == label]))
+            if different < folds:
+                raise DataError(
+                    f"The class {name!r} has too few different pictures for so many folds",
+                    received=f"{different} pictures, {folds} folds",
+                    hint=f"--folds {max(2, different)}" if different >= 2 else "more pictures of it",
+                )
+        place = np.zeros(len(keys), np.intp)
+        divided = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(keys, labels, groups)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # classes of few pictures were looked at above
+            for number, (_, held_out) in enumerate(divided):
+                place[held_out] = number
+        pixels = np.concatenate([part.pixels for part in prepared.parts])
+        return cls(prepared, images, pixels, groups, place, validation, seed)
+
+    def fold(self, number: int) -> Prepared:
+        """Returns the pictures of a training that leaves fold `number` (from 0) out, to measure on."""
+        given = np.where(self.place == number, "test", "").astype("U10")
+        splits = split(
+            replace(self.images, given=given),
+            validation=self.validation,
+            seed=self.seed + number,
+            groups=self.groups,
+        )
+        row = {key: index for index, key in enumerate(self.images.keys.tolist())}
+        train, chosen_by, measured_on = (
+            Decoded(part, self.pixels[[row[key] for key in part.keys.tolist()]], {}) for part in splits
+        )
+        return replace(self.prepared, parts=(train, chosen_by, measured_on), leaked=frozenset())

@@ -1,0 +1,186 @@
+"""The same training several times: with several seeds, or on the folds of a cross-validation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from dataclasses import replace as dataclass_replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from striate.config import replace
+from striate.environment import backend_choice
+from striate.errors import ConfigError
+from striate.experiment.conditions import Conditions, parted
+from striate.experiment.flow import choose
+from striate.experiment.folds import Pool
+from striate.experiment.pictures import Prepared, lasting, prepare
+from striate.experiment.repeated import Document, Kind, Plan, Repeated, State, attempt, earlier, repeated
+from striate.experiment.trials import Trial, Trials
+from striate.files import write_json
+from striate.images.corrections import corrected, load_corrections
+from striate.images.sources.load import Data, load_images
+from striate.images.split import Splits
+from striate.models.architecture import Architecture
+from striate.progress import SILENT, Progress
+from striate.runs import RunStore
+from striate.training.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What is trained: the trials, each one's pictures, and what all have in common."""
+
+    trials: list[Trial]
+    pictures: Callable[[Trial], Prepared]
+    prepared: Prepared
+    data: str
+
+
+def repeat(
+    data: Data | Splits,
+    *,
+    seeds: int = 5,
+    architecture: str | Architecture | None = None,
+    recipe: str | Path | Recipe = "default",
+    name: str | None = None,
+    runs: str | Path = "runs",
+    progress: Progress = SILENT,
+    command: str = "",
+    **settings: Any,
+) -> Repeated:
+    """Returns the same training with several seeds, on one division of the pictures, and how far the results lie apart:
+    what chance in initial weights, order and augmentation makes of it.
+
+    Called again with the same arguments it goes on where it stopped, and with more seeds it adds to them.
+
+    Args:
+        data: what `load_images` takes, or splits made before.
+        seeds: how many: the recipe's seed and the next ones; the pictures are divided by the first.
+        architecture: the network, as `train` takes it.
+        recipe: the same.
+        name: of the folder; by default made from the data's name.
+        runs: the folder that it lies in.
+        progress: shows what happens.
+        command: the command line that repeats it, for its runs' reports.
+        **settings: what `train` takes besides: data_dir, validation, allow_leaks, … and fields of the recipe.
+
+    Raises:
+        StriateError: bad data, names or settings, or work of that name with another plan, before anything is written.
+    """
+    if seeds < 2:
+        raise ConfigError("The number of seeds cannot be used", received=seeds, expected="2 or more")
+    given, changes = parted(settings)
+    chosen, network = choose(recipe, architecture, changes, progress)
+
+    def work() -> _Work:
+        prepared = prepare(data, chosen, given, network=network, progress=progress)
+        trials = [
+            Trial(f"seed-{seed}", replace(chosen, seed=seed), network)
+            for seed in range(chosen.seed, chosen.seed + seeds)
+        ]
+        return _Work(trials, lambda trial: prepared, prepared, prepared.splits.train.name)
+
+    return _done("seeds", seeds, work, chosen, given, name=name, runs=runs, progress=progress, command=command)
+
+
+def cross_validate(
+    data: Data,
+    *,
+    folds: int = 5,
+    architecture: str | Architecture | None = None,
+    recipe: str | Path | Recipe = "default",
+    name: str | None = None,
+    runs: str | Path = "runs",
+    progress: Progress = SILENT,
+    command: str = "",
+    **settings: Any,
+) -> Repeated:
+    """Returns a stratified k-fold cross-validation: every picture is measured once, by a classifier that was trained
+    without it.
+
+    A test split that the data brings along stays untouched and unseen: the folds are made of the other pictures. Copies
+    of one picture lie in one fold. In each training the pictures to choose by come from the folds that are learnt from.
+
+    Args:
+        data: what `load_images` takes.
+        folds: how many.
+        architecture: the network, as `train` takes it.
+        recipe: the same.
+        name: of the folder; by default made from the data's name.
+        runs: the folder that it lies in.
+        progress: shows what happens.
+        command: the command line that repeats it, for its runs' reports.
+        **settings: what `train` takes besides: data_dir, validation, … and fields of the recipe.
+
+    Raises:
+        StriateError: bad data, names or settings, fewer pictures of a class than folds, or work of that name with
+            another plan, before anything is written.
+    """
+    if not 2 <= folds <= 100:
+        raise ConfigError("The number of folds cannot be used", received=folds, expected="2 to 100")
+    given, changes = parted(settings)
+    chosen, network = choose(recipe, architecture, changes, progress)
+
+    def work() -> _Work:
+        images = load_images(data, data_dir=given.data_dir, nested=given.nested, progress=progress)
+        if given.corrections is not None:
+            images = corrected(images, load_corrections(Path(given.corrections)))
+        whole = images.subset(images.given != "test")
+        whole = dataclass_replace(whole, given=np.full(len(whole), "", "U10"))
+        prepared = prepare(
+            whole, chosen, dataclass_replace(given, corrections=None), network=network, progress=progress
+        )
+        prepared = dataclass_replace(prepared, source=lasting(data), given=given)
+        pool = Pool.of(prepared, folds, given.validation, chosen.seed)
+        trials = [Trial(f"fold-{number}", chosen, network) for number in range(1, folds + 1)]
+        return _Work(trials, lambda trial: pool.fold(trials.index(trial)), prepared, images.name)
+
+    return _done("folds", folds, work, chosen, given, name=name, runs=runs, progress=progress, command=command)
+
+
+def _done(
+    kind: Kind,
+    count: int,
+    work: Callable[[], _Work],
+    chosen: Recipe,
+    given: Conditions,
+    *,
+    name: str | None,
+    runs: str | Path,
+    progress: Progress,
+    command: str,
+) -> Repeated:
+    """Returns the trials' results, after those that are missing were trained."""
+    found = work()
+    name = name or f"{kind}-" + re.sub(r"[^\w.+-]+", "-", found.data).strip("-.")
+    intended = Plan(
+        kind=kind,
+        count=count,
+        data={
+            "source": found.prepared.source,
+            "data_dir": given.place,
+            "name": found.data,
+            "fingerprint": found.prepared.fingerprint,
+            "validation": given.validation,
+            "test": given.test,
+        },
+        recipe=chosen,
+        backend=backend_choice().name,
+    )
+    before = earlier(RunStore(runs), name, intended)
+    folder = Path(runs) / name
+    trials = Trials(folder, found.trials, progress, whole="repetition" if kind == "seeds" else "cross-validation")
+    if before is not None and before.state == "finished" and not trials.missing() and before.plan == intended:
+        progress.say(f"All {count} runs are there already.")
+        return Repeated(folder, before)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / Repeated.FILE, Document(state="unfinished", plan=intended))
+    trials.train(found.pictures, command=command)
+    state: State = "interrupted" if trials.interrupted else "failed" if trials.failed else "finished"
+    done = repeated(folder, state, intended, [attempt(run) for run in trials.finished()], trials.failed)
+    done.save()
+    return done
