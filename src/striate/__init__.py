@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from striate.experiment.examine import examine
     from striate.experiment.flow import train
     from striate.experiment.ladder import ladder
+    from striate.experiment.learn_curve import learn_curve
     from striate.experiment.repeat import cross_validate, repeat
     from striate.images.augment import Augment
     from striate.images.imageset import ImageSet
@@ -64,6 +65,7 @@ _HOMES = {
     "examine": "striate.experiment.examine",
     "from_arrays": "striate.images.sources.arrays",
     "ladder": "striate.experiment.ladder",
+    "learn_curve": "striate.experiment.learn_curve",
     "load_images": "striate.images.sources.load",
     "repeat": "striate.experiment.repeat",
     "split": "striate.inspection.divide",
@@ -92,6 +94,7 @@ __all__ = [
     "examine",
     "from_arrays",
     "ladder",
+    "learn_curve",
     "load_images",
     "repeat",
     "split",

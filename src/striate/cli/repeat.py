@@ -93,7 +93,7 @@ def print_repeated(found: Repeated) -> None:
         for line in sentences(document):
             click.echo(click.wrap_text(line, 98, subsequent_indent="  "))
     for name, reason in (document.failed or {}).items():
-        click.echo(printable(f"{name or 'A training'} failed: {reason}"))
+        click.echo(printable(f"{name} failed: {reason}"))
     if document.state == "interrupted":
         click.echo("Interrupted. The same command goes on from here and keeps the finished runs.")
     click.echo(printable(f"Folder:  {found.path}"))

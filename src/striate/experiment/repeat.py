@@ -14,10 +14,11 @@ import numpy as np
 from striate.config import replace
 from striate.environment import backend_choice
 from striate.errors import ConfigError
-from striate.experiment.conditions import Conditions, parted
+from striate.experiment.conditions import parted
 from striate.experiment.flow import choose
 from striate.experiment.folds import Pool
 from striate.experiment.pictures import Prepared, lasting, prepare
+from striate.experiment.plans import pictures_of
 from striate.experiment.repeated import Document, Kind, Plan, Repeated, State, attempt, earlier, repeated
 from striate.experiment.trials import Trial, Trials
 from striate.files import write_json
@@ -34,10 +35,10 @@ from striate.training.recipe import Recipe
 class _Work:
     """What is trained: the trials, each one's pictures, and what all have in common."""
 
+    kind: Kind
     trials: list[Trial]
     pictures: Callable[[Trial], Prepared]
     prepared: Prepared
-    data: str
 
 
 def repeat(
@@ -75,16 +76,12 @@ def repeat(
         raise ConfigError("The number of seeds cannot be used", received=seeds, expected="2 or more")
     given, changes = parted(settings)
     chosen, network = choose(recipe, architecture, changes, progress)
-
-    def work() -> _Work:
-        prepared = prepare(data, chosen, given, network=network, progress=progress)
-        trials = [
-            Trial(f"seed-{seed}", replace(chosen, seed=seed), network)
-            for seed in range(chosen.seed, chosen.seed + seeds)
-        ]
-        return _Work(trials, lambda trial: prepared, prepared, prepared.splits.train.name)
-
-    return _done("seeds", seeds, work, chosen, given, name=name, runs=runs, progress=progress, command=command)
+    prepared = prepare(data, chosen, given, network=network, progress=progress)
+    trials = [
+        Trial(f"seed-{seed}", replace(chosen, seed=seed), network) for seed in range(chosen.seed, chosen.seed + seeds)
+    ]
+    work = _Work("seeds", trials, lambda trial: prepared, prepared)
+    return _done(work, chosen, name=name, runs=runs, progress=progress, command=command)
 
 
 def cross_validate(
@@ -124,62 +121,42 @@ def cross_validate(
         raise ConfigError("The number of folds cannot be used", received=folds, expected="2 to 100")
     given, changes = parted(settings)
     chosen, network = choose(recipe, architecture, changes, progress)
-
-    def work() -> _Work:
-        images = load_images(data, data_dir=given.data_dir, nested=given.nested, progress=progress)
-        if given.corrections is not None:
-            images = corrected(images, load_corrections(Path(given.corrections)))
-        whole = images.subset(images.given != "test")
-        whole = dataclass_replace(whole, given=np.full(len(whole), "", "U10"))
-        prepared = prepare(
-            whole, chosen, dataclass_replace(given, corrections=None), network=network, progress=progress
-        )
-        prepared = dataclass_replace(prepared, source=lasting(data), given=given)
-        pool = Pool.of(prepared, folds, given.validation, chosen.seed)
-        trials = [Trial(f"fold-{number}", chosen, network) for number in range(1, folds + 1)]
-        return _Work(trials, lambda trial: pool.fold(trials.index(trial)), prepared, images.name)
-
-    return _done("folds", folds, work, chosen, given, name=name, runs=runs, progress=progress, command=command)
+    images = load_images(data, data_dir=given.data_dir, nested=given.nested, progress=progress)
+    if given.corrections is not None:
+        images = corrected(images, load_corrections(Path(given.corrections)))
+    whole = images.subset(images.given != "test")
+    whole = dataclass_replace(whole, given=np.full(len(whole), "", "U10"))
+    alone = dataclass_replace(given, corrections=None)
+    prepared = prepare(whole, chosen, alone, network=network, progress=progress)
+    prepared = dataclass_replace(prepared, source=lasting(data), given=given, fingerprint=images.fingerprint())
+    pool = Pool.of(prepared, folds, given.validation, chosen.seed)
+    trials = [Trial(f"fold-{number}", chosen, network) for number in range(1, folds + 1)]
+    work = _Work("folds", trials, lambda trial: pool.fold(trials.index(trial)), prepared)
+    return _done(work, chosen, name=name, runs=runs, progress=progress, command=command)
 
 
 def _done(
-    kind: Kind,
-    count: int,
-    work: Callable[[], _Work],
-    chosen: Recipe,
-    given: Conditions,
-    *,
-    name: str | None,
-    runs: str | Path,
-    progress: Progress,
-    command: str,
+    work: _Work, chosen: Recipe, *, name: str | None, runs: str | Path, progress: Progress, command: str
 ) -> Repeated:
     """Returns the trials' results, after those that are missing were trained."""
-    found = work()
-    name = name or f"{kind}-" + re.sub(r"[^\w.+-]+", "-", found.data).strip("-.")
+    name = name or f"{work.kind}-" + re.sub(r"[^\w.+-]+", "-", work.prepared.splits.train.name).strip("-.")
     intended = Plan(
-        kind=kind,
-        count=count,
-        data={
-            "source": found.prepared.source,
-            "data_dir": given.place,
-            "name": found.data,
-            "fingerprint": found.prepared.fingerprint,
-            "validation": given.validation,
-            "test": given.test,
-        },
+        kind=work.kind,
+        count=len(work.trials),
+        data=pictures_of(work.prepared),
         recipe=chosen,
         backend=backend_choice().name,
     )
     before = earlier(RunStore(runs), name, intended)
     folder = Path(runs) / name
-    trials = Trials(folder, found.trials, progress, whole="repetition" if kind == "seeds" else "cross-validation")
+    whole = {"seeds": "repetition", "folds": "cross-validation"}[work.kind]
+    trials = Trials(folder, work.trials, progress, whole=whole)
     if before is not None and before.state == "finished" and not trials.missing() and before.plan == intended:
-        progress.say(f"All {count} runs are there already.")
+        progress.say(f"All {len(work.trials)} runs are there already.")
         return Repeated(folder, before)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / Repeated.FILE, Document(state="unfinished", plan=intended))
-    trials.train(found.pictures, command=command)
+    trials.train(work.pictures, command=command)
     state: State = "interrupted" if trials.interrupted else "failed" if trials.failed else "finished"
     done = repeated(folder, state, intended, [attempt(run) for run in trials.finished()], trials.failed)
     done.save()

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from striate import drawing
-from striate.config import config, from_json, plain
-from striate.errors import ConfigError, RunError
+from striate.config import config, plain
 from striate.evaluation.intervals import wilson
 from striate.evaluation.report import Share
 from striate.evaluation.spread import Spread, spread
-from striate.experiment.plans import refuse_other_plan
+from striate.experiment.plans import fixed, read_earlier, refuse_other_plan
 from striate.files import write_csv, write_json
-from striate.runs import Run, RunStore, flat_settings
+from striate.runs import Run, RunStore
 from striate.training.recipe import Recipe
 
 FORMAT = 1
@@ -194,27 +193,12 @@ def earlier(store: RunStore, name: str, intended: Plan) -> Document | None:
     Raises:
         RunError: the name is taken by something else, or by work with another plan.
     """
-    path = store.root / name / Repeated.FILE
-    if not path.is_file():
-        store.check_free(name)
-        return None
-    try:
-        before = from_json(Document, path.read_bytes(), str(path))
-    except ConfigError as error:
-        raise RunError(f"{Repeated.FILE} is damaged or from another version of Striate. {error}") from None
-    refuse_other_plan(f"The work {name}", _fixed(before.plan), _fixed(intended))
+    before = read_earlier(Document, store, name, Repeated.FILE)
+    if before is not None:
+        refuse_other_plan(f"The work {name}", _fixed(before.plan), _fixed(intended))
     return before
 
 
 def _fixed(intended: Plan) -> dict[str, Any]:
-    """Returns what must be the same for runs to be taken together."""
-    data = intended.data
-    return {
-        "kind": intended.kind,
-        "folds": intended.count if intended.kind == "folds" else None,
-        "pictures": data["fingerprint"],
-        "validation": data["validation"],
-        "test": data["test"],
-        **flat_settings(intended.recipe),
-        "backend": intended.backend,
-    }
+    folds = intended.count if intended.kind == "folds" else None
+    return {"kind": intended.kind, "folds": folds, **fixed(intended.data, intended.recipe, intended.backend)}

@@ -30,7 +30,7 @@ class Trial:
         architecture: the network; None leaves it to recipe and data.
         label: what its progress begins with; by default its name.
         about: said beside its name.
-        group: of a group, one that failed stands for the others.
+        group: of a group, one that failed stands for the others; by default its name, a group of its own.
         effort: how long it takes, in any unit.
     """
 
@@ -41,6 +41,11 @@ class Trial:
     about: str = ""
     group: str = ""
     effort: float = 1.0
+
+    @property
+    def kind(self) -> str:
+        """The group that it fails with."""
+        return self.group or self.name
 
 
 class Trials:
@@ -95,7 +100,7 @@ class Trials:
         if len(missing) < total:
             self.progress.say(f"{total - len(missing)} of {total} runs are there already.")
         for position, trial in enumerate(missing):
-            if trial.group in self.failed:
+            if trial.kind in self.failed:
                 continue
             run = self.run(trial)
             if run.path.exists():  # what an interrupted, killed or failed training left
@@ -131,10 +136,10 @@ class Trials:
         """Notes why a trial could not be trained; of its run only what has a manifest stays."""
         foreign = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
         reason = str(error) if isinstance(error, StriateError) else foreign
-        self.failed[trial.group] = reason
+        self.failed[trial.kind] = reason
         if run.path.exists() and run.state == "unfinished":
             shutil.rmtree(run.path)
-        self.progress.say(f"{trial.group or trial.name} failed: {reason}")
+        self.progress.say(f"{trial.kind} failed: {reason}")
 
     def _say_result(
         self, run: Run, rest: Sequence[Trial], seconds_left: Callable[[Sequence[Trial]], float | None]
