@@ -42,12 +42,19 @@ FULL: dict[str, tuple[str, ...]] = {
 """Name of a result → the script and its arguments."""
 
 QUICK: dict[str, tuple[str, ...]] = {
-    "step_efficiency": ("step_efficiency.py", "--data-dir", "DATA", "--rounds", "1", "--pictures", "4000"),
-    "pytorch": ("pytorch.py", "--data-dir", "DATA", "--rounds", "1", "--pictures", "2560"),
+    "step_efficiency": (
+        *("step_efficiency.py", "--data-dir", "DATA"),
+        *("--rounds", "1", "--pictures", "4000", "--networks", "cnn-small"),
+    ),
+    "pytorch": (
+        *("pytorch.py", "--data-dir", "DATA"),
+        *("--rounds", "1", "--pictures", "2560", "--networks", "cnn-small,cnn"),
+    ),
     "answers": ("answers.py", "DATA", "--rounds", "1"),
-    "race_digits": ("race.py", "digits", "DATA", "--only", "short", "--seeds", "1", "--rounds", "1"),
+    "race_digits": ("race.py", "digits", "DATA", "--only", "short", "--seeds", "1", "--rounds", "0"),
 }
-"""The same where it is only asked whether something has become slow."""
+"""The same where it is only asked whether something has become slow: one round, small networks, a race without its
+peer's minutes."""
 
 
 def measure(name: str, words: tuple[str, ...], data: Path | None) -> str:

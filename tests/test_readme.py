@@ -27,8 +27,8 @@ def test_the_python_example_runs_as_printed(tmp_path: Path) -> None:
 
 
 def test_every_command_named_exists_and_every_command_is_named() -> None:
-    named = set(re.findall(r"^striate (\w+)", README, flags=re.M)) | set(
-        re.findall(r"\w+", next(line for line in README.splitlines() if line.startswith("striate models ·")))
+    named = set(re.findall(r"^striate ([\w-]+)", README, flags=re.M)) | set(
+        re.findall(r"[\w-]+", next(line for line in README.splitlines() if line.startswith("striate models ·")))
     )
     assert set(COMMANDS) <= named
     assert named - set(COMMANDS) <= {"striate"}

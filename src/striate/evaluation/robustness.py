@@ -72,7 +72,7 @@ class Robustness:
             f"{percent(self.accuracy)}."
         )
         helps = HELPS.get(weakest.name)
-        return f"{said} Try: {helps}" if helps else f"{said} Try: training pictures of that kind."
+        return f"{said} Try: {helps or 'training pictures of that kind'}."
 
 
 def robustness(
