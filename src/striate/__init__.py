@@ -21,12 +21,13 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from striate.classifier import Classifier
     from striate.errors import StriateError
-    from striate.evaluation.compare import compare
+    from striate.evaluation.comparison.compare import compare
     from striate.evaluation.measure import evaluate
     from striate.evaluation.report import Report
     from striate.experiment.examine import examine
     from striate.experiment.flow import train
     from striate.experiment.ladder import ladder
+    from striate.experiment.repeat import repeat
     from striate.images.augment import Augment
     from striate.images.imageset import ImageSet
     from striate.images.pixels import Preprocessing
@@ -57,12 +58,13 @@ _HOMES = {
     "RunStore": "striate.runs",
     "Splits": "striate.images.split",
     "StriateError": "striate.errors",
-    "compare": "striate.evaluation.compare",
+    "compare": "striate.evaluation.comparison.compare",
     "evaluate": "striate.evaluation.measure",
     "examine": "striate.experiment.examine",
     "from_arrays": "striate.images.sources.arrays",
     "ladder": "striate.experiment.ladder",
     "load_images": "striate.images.sources.load",
+    "repeat": "striate.experiment.repeat",
     "split": "striate.inspection.divide",
     "train": "striate.experiment.flow",
 }
@@ -89,6 +91,7 @@ __all__ = [
     "from_arrays",
     "ladder",
     "load_images",
+    "repeat",
     "split",
     "train",
 ]

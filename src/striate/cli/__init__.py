@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("train", "train a classifier and write a run"),
+    "repeat": ("repeat", "train with several seeds or folds, and tell how far the results spread"),
     "ladder": ("ladder", "train the networks of history on the same data, and compare them"),
     "predict": ("predict", "say what pictures show"),
     "evaluate": ("evaluate", "measure a run on its test pictures or on other data"),

@@ -12,7 +12,7 @@ from striate.errors import StriateError
 from striate.experiment.flow import train
 from striate.experiment.pictures import Prepared
 from striate.models.architecture import Architecture
-from striate.progress import Progress
+from striate.progress import Labelled, Progress
 from striate.runs import Run
 from striate.signals import hearing_signals
 from striate.training.recipe import Recipe
@@ -91,7 +91,7 @@ class Climb:
                         name=run.name,
                         runs=self.folder,
                         data_dir=data_dir,
-                        progress=_Labelled(self.progress, f"{number} {network.name}"),
+                        progress=Labelled(self.progress, f"{number} {network.name}"),
                         command=command,
                     )
             except KeyboardInterrupt:
@@ -145,31 +145,3 @@ class Climb:
             seconds.get(network.name, seconds[hardest] * max(1.0, size[network.name] / size[hardest]))
             for network, _ in rest
         )
-
-
-class _Labelled(Progress):
-    """Shows the progress of one run as a part of the ladder's.
-
-    Args:
-        outer: shows it.
-        label: what each task's name begins with.
-    """
-
-    def __init__(self, outer: Progress, label: str) -> None:
-        self.outer, self.label = outer, label
-
-    def begin(self, task: str, total: int, unit: str) -> None:
-        """Shows the task under the ladder's label."""
-        self.outer.begin(f"{self.label}: {task}", total, unit)
-
-    def advance(self, count: int = 1, note: str | None = None) -> None:
-        """Moves it."""
-        self.outer.advance(count, note)
-
-    def end(self) -> None:
-        """Ends it."""
-        self.outer.end()
-
-    def say(self, line: str) -> None:
-        """Says it."""
-        self.outer.say(line)

@@ -24,6 +24,7 @@ from striate.machine import machine, versions
 from striate.models.architecture import Architecture, build
 from striate.models.architectures import ARCHITECTURES, DEFAULT, architecture_named
 from striate.models.backbones import find_weights
+from striate.models.cost import layer_costs
 from striate.models.pretrained import refuse_foreign
 from striate.progress import SILENT, Progress
 from striate.runs import FORMAT, Manifest, Run, RunStore
@@ -82,7 +83,7 @@ def train(
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     store = RunStore(runs)
     store.check_free(name)
-    chosen, network = _choose(recipe, architecture, changes, progress)
+    chosen, network = choose(recipe, architecture, changes, progress)
     if isinstance(data, Prepared):
         pictures = data.under(chosen, network)
     else:
@@ -173,10 +174,19 @@ def train(
                 "total": time.perf_counter() - began,
             },
             kept=trained.history.kept,
+            multiply_adds=_multiply_adds(trained.classifier),
         )
         save_report_page(run, done, trained.recipe, trained.history, measured)
         write_json(run.path / "run.json", done)
     return Run(run.path, trained.classifier)
+
+
+def _multiply_adds(classifier: Classifier) -> int | None:
+    """Returns the network's multiply-adds for one picture; None of a network that is not made of known layers."""
+    try:
+        return sum(row.multiply_adds for row in layer_costs(classifier.model))
+    except Exception:  # of someone else's network, anything
+        return None
 
 
 def one_budget(changes: dict[str, Any]) -> dict[str, Any]:
@@ -192,7 +202,7 @@ def one_budget(changes: dict[str, Any]) -> dict[str, Any]:
     return {"minutes": None, **changes}
 
 
-def _choose(
+def choose(
     recipe: str | Path | Recipe, architecture: str | Architecture | None, changes: dict[str, Any], progress: Progress
 ) -> tuple[Recipe, Architecture | None]:
     """Returns the recipe with its changes and the network it trains, None where the pictures decide. A typo is told,
