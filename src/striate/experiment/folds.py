@@ -45,7 +45,7 @@ def assign_folds(images: ImageSet, groups: NDArray[np.int64], folds: int, *, see
     alone = len(np.unique(own)) == len(own)
     kind = StratifiedKFold if alone else StratifiedGroupKFold
     found = np.zeros(len(images), np.int64)
-    parts = kind(folds, shuffle=True, random_state=seed).split(np.zeros(len(pool)), labels, own)
+    parts = kind(folds, shuffle=True, random_state=seed).split(np.zeros(len(pool)), labels, None if alone else own)
     for number, (_, held_out) in enumerate(parts, 1):
         found[pool[held_out]] = number
     return found

@@ -221,7 +221,7 @@ class _Work:
         if rest:
             done = [one for other in self.names if (one := Run(self.runs / other)).state == "finished"]
             seconds = sum(one.manifest.seconds["total"] for one in done) / len(done) * len(rest)
-            line += f"; roughly {max(1, round(seconds / 60))} min left"
+            line += f"; roughly {f'{seconds / 60:.0f} min' if seconds > 90 else f'{seconds:.0f} s'} left"
         self.progress.say(line)
 
 

@@ -166,10 +166,13 @@ class Repeated:
             reports = [run.report for run in self.runs.values()]
             short = [f"seed {trial.seed}" if trial.fold is None else f"fold {trial.fold}" for trial in self.trials]
             drawing.save(
-                spread_figure(short, reports, self.spread, title=self.path.name, note=self._caption()),
+                spread_figure(short, reports, self.spread, title=self._title(), note=self._caption()),
                 self.path / "repeat.png",
             )
         write_json(self.path / MANIFEST, self.document)
+
+    def _title(self) -> str:
+        return f"{self.path.name}: {len(self.trials)} {self.document.plan.kind}"
 
     def _caption(self) -> str:
         n, kind = self.spread.pictures.n if self.spread else 0, self.document.plan.kind

@@ -1,4 +1,4 @@
-"""A comparison's figures: the differences with their intervals, and the curves in one picture."""
+"""A comparison's figures: the curves of all runs in one picture."""
 
 from __future__ import annotations
 
@@ -7,38 +7,11 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
-from striate.drawing import FAINT, INK, RIGHT, SERIES, STYLE
+from striate.drawing import INK, SERIES, STYLE
 from striate.errors import printable
 from striate.evaluation.comparison.compare import Comparison
 from striate.evaluation.comparison.contender import Group
-from striate.evaluation.comparison.pair import Pair
-
-
-def effects(pairs: Sequence[Pair]) -> Figure:
-    """Returns every pair's difference with its 95 % interval, on a line that has zero on it."""
-    with mpl.rc_context({**STYLE, "axes.grid": False}):
-        figure = Figure(figsize=(7.6, 1.25 + 0.62 * len(pairs)), layout="constrained")
-        axes = figure.subplots()
-        axes.axvline(0, color=INK, linewidth=1)
-        for row, pair in enumerate(pairs):
-            low, high = (100 * end for end in pair.paired.interval)
-            colour = RIGHT if pair.is_real else FAINT
-            axes.plot([low, high], [row, row], color=colour, linewidth=5, alpha=0.35, solid_capstyle="round")
-            axes.plot([100 * pair.paired.difference], [row], "o", color=colour, markersize=9)
-        axes.set_yticks(range(len(pairs)), [_versus(pair) for pair in pairs])
-        axes.set_ylim(len(pairs) - 0.4, -0.6)
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
-        axes.grid(axis="x", color="#E8EBEF")
-        furthest = max(abs(100 * end) for pair in pairs for end in pair.paired.interval)
-        axes.set_xlim(-1.12 * furthest, 1.12 * furthest)
-        axes.xaxis.set_major_formatter(
-            FuncFormatter(lambda value, _: f"{value:+g}".replace("-", "−") if value else "0")
-        )
-        axes.set_xlabel("← the upper is better      percentage points of test accuracy      the lower is better →")
-    return figure
 
 
 def curves(found: Comparison, name: str) -> Figure:
@@ -91,12 +64,3 @@ def _draw_curves(axes: Any, groups: Sequence[Group], name: str, *, with_legend: 
     if with_legend:  # handed over, since matplotlib hides labels that begin with "_"
         handles += axes.plot([], [], color=INK) + axes.plot([], [], color=INK, linewidth=1, linestyle=(0, (4, 2)))
         axes.legend(handles, [*labels, "validation", "training"], loc="best", fontsize=9)
-
-
-def _versus(pair: Pair) -> str:
-    return f"{_short(pair.a)}\nor {_short(pair.b)}?"
-
-
-def _short(name: str, most: int = 30) -> str:
-    name = printable(name)
-    return name if len(name) <= most else name[: most - 1] + "…"

@@ -14,10 +14,10 @@ from striate.errors import printable
 from striate.evaluation.comparison import figures
 from striate.evaluation.comparison.compare import Comparison
 from striate.evaluation.comparison.contender import Group
-from striate.evaluation.comparison.pair import Pair, points, recalls
+from striate.evaluation.comparison.pair import Pair, points, signed
 from striate.pages import render as pages
 
-GALLERY = 18  # pictures a side
+GALLERY = 21  # pictures a side
 PAIRS = 6  # pairs whose pictures are shown, those with the surest difference first
 TINY = 64  # pixels: smaller pictures are shown with their pixels
 
@@ -41,17 +41,19 @@ def save_page(
         command: the command line that repeats it.
     """
     has_epochs = any(one.epochs for one in found.contenders)
+    reach = 1.1 * max((abs(end) for pair in found.pairs for end in pair.paired.interval), default=1.0)
     pages.save_page(
         path,
         "striate.evaluation.comparison",
         "compare.html.j2",
         found=found,
         lead=lead(found),
-        effects=pages.figure(figures.effects(found.pairs)) if found.pairs else None,
+        reach=reach,
+        place=lambda difference: 50 + 50 * difference / reach,
         curves={name: pages.figure(figures.curves(found, name)) for name in ("accuracy", "loss")} if has_epochs else {},
         rows=table(found),
-        points=points,
-        recalls=recalls,
+        signed=signed,
+        unbroken=_unbroken,
         galleries=[_gallery(pair, pictures) for pair in _shown_pairs(found)],
         real_classes=[(pair, real) for pair in found.pairs if (real := [row for row in pair.classes if row.is_real])],
         missing=missing,
@@ -108,6 +110,11 @@ def table(found: Comparison) -> dict[str, list[str]]:
     return rows
 
 
+def _unbroken(text: str) -> str:
+    """Returns a sentence in which no line break divides a figure from its unit."""
+    return printable(text).replace(" %", "\N{NO-BREAK SPACE}%").replace(" points", "\N{NO-BREAK SPACE}points")
+
+
 def _mean(group: Group, figure: Any, form: Any) -> str:
     value = float(np.mean([figure(one) for one in group.contenders]))
     if np.isnan(value):
@@ -123,7 +130,7 @@ def _interval(group: Group) -> str:
     if len(group.contenders) > 1:
         return ""
     low, high = group.contenders[0].report.interval
-    return f"{percent(low)} … {percent(high)}"
+    return f"{percent(low).removesuffix(' %')} … {percent(high)}"
 
 
 def _shown_pairs(found: Comparison) -> list[Pair]:
