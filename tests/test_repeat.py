@@ -182,7 +182,7 @@ def test_groups_of_seeds_are_compared_and_their_pictures_found_again(seeds, runs
     assert all(one.milliseconds > 0 and one.multiply_adds > 0 for one in found.contenders)
     assert found.contenders[0].multiply_adds == 64 * 512 + 512 * 256 + 256 * 10
     assert save_comparison_page(tmp_path / "c.html", found, chosen) == ""
-    assert (tmp_path / "c.html").read_text(encoding="utf-8").count("data:image/png") > 5
+    assert (tmp_path / "c.html").read_text(encoding="utf-8").count("data:image/png") > 3
     key = next(iter(found.contenders[0].answers))
     images = load_images("digits")
     (place,) = np.flatnonzero(images.keys == key)

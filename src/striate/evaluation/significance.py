@@ -27,9 +27,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in found]
 
 
-def detectable(n: int, discordant: int) -> float | None:
-    """Returns the smallest difference of accuracy, 0..1, that McNemar's test (α = 0.05) would have found in four cases
-    of five; None where n is too small for any.
+def detectable(n: int, discordant: int, tests: int = 1) -> float | None:
+    """Returns the smallest difference of accuracy, 0..1, that McNemar's test would have found in four cases of five, at
+    α = 0.05 over all tests; None where n is too small for any.
 
     Connor 1987, Biometrics 43, eq. 3: n = (z_α/2 √ψ + z_β √(ψ − δ²))² / δ², solved for δ. ψ is the share of pictures
     that only one of the two gets right, as observed and with half a picture more in each of the two cells; where δ
@@ -38,9 +38,10 @@ def detectable(n: int, discordant: int) -> float | None:
     Args:
         n: pictures.
         discordant: those that only one of the two got right.
+        tests: how many such tests are made; each gets its part of α (Bonferroni), Holm's least favourable case.
     """
     share = (discordant + 1) / (n + 2)
-    alpha, beta = float(norm.ppf(1 - ALPHA / 2)), float(norm.ppf(POWER))
+    alpha, beta = float(norm.ppf(1 - ALPHA / tests / 2)), float(norm.ppf(POWER))
 
     def excess(delta: float) -> float:
         psi = max(share, delta)
@@ -49,7 +50,9 @@ def detectable(n: int, discordant: int) -> float | None:
     return float(brentq(excess, 1e-9, 1.0)) if excess(1.0) > 0 else None
 
 
-def seeded_difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> tuple[PairedDifference, float]:
+def seeded_difference(
+    first: NDArray[np.bool_], second: NDArray[np.bool_], tests: int = 1
+) -> tuple[PairedDifference, float]:
     """Returns how two groups of trainings differ in mean accuracy on the same n ≥ 2 pictures, and the smallest
     difference that would have been found in four cases of five.
 
@@ -63,6 +66,7 @@ def seeded_difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> tu
     Args:
         first: (seeds, n) whether each training of the first group was right; at least one group has several seeds.
         second: (seeds, n) the same of the second group, pictures in the same order.
+        tests: as in `detectable`.
     """
     by_picture = second.mean(axis=0) - first.mean(axis=0)
     n = len(by_picture)
@@ -86,7 +90,8 @@ def seeded_difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> tu
         only_first=int(np.sum(first.all(axis=0) & ~second.any(axis=0))),
         only_second=int(np.sum(second.all(axis=0) & ~first.any(axis=0))),
     )
-    return tested, min(1.0, half + float(t.ppf(POWER, freedom)) * error)
+    needed = float(t.ppf(1 - ALPHA / tests / 2, freedom) + t.ppf(POWER, freedom))
+    return tested, min(1.0, needed * error)
 
 
 def _seed_variance(right: NDArray[np.bool_]) -> tuple[float, float]:

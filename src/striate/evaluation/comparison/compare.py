@@ -55,8 +55,8 @@ class Comparison:
         found = []
         if len(single) == len(self.groups):
             found.append(
-                "Each was trained once: how far another seed would move it is not known (striate repeat DATA --seeds 5 "
-                "tells)."
+                "Each was trained once: how far another seed would move it, its classes above all, is not known "
+                "(striate repeat DATA --seeds 5 tells)."
             )
         elif single:
             found.append(
@@ -66,7 +66,10 @@ class Comparison:
         if any(pair.is_seeded for pair in self.pairs):
             found.append("Test and interval ask what other pictures and other seeds of the same kind would show.")
         if len(self.pairs) > 1:
-            found.append(f"p-values are adjusted for {len(self.pairs)} comparisons (Holm).")
+            found.append(
+                f"p-values are adjusted for {len(self.pairs)} comparisons (Holm), intervals are not: one may leave out "
+                "zero and yet tell nothing."
+            )
         if not self.is_certain:
             found.append(
                 "The sets that the runs were trained from are not the same; their test pictures agree in name and "

@@ -156,7 +156,7 @@ class Pair:
 def pairs_of(groups: Sequence[tuple[Group, Group]], keys: Sequence[str]) -> tuple[Pair, ...]:
     """Returns every two of the groups tested on the pictures of those keys."""
     right = {group.name: group.is_right(keys) for pair in groups for group in pair}
-    tested = [_tested(right[one.name], right[two.name]) for one, two in groups]
+    tested = [_tested(right[one.name], right[two.name], len(groups)) for one, two in groups]
     adjusted = holm([paired.p_value for paired, _ in tested])
     labels = np.array([groups[0][0].contenders[0].answers[key].label for key in keys] if groups else [], np.str_)
     return tuple(
@@ -189,11 +189,13 @@ def recalls(row: ClassDifference) -> str:
     return f"{percent(row.recalls[0])} → {percent(row.recalls[1])}"
 
 
-def _tested(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> tuple[PairedDifference, float | None]:
+def _tested(
+    first: NDArray[np.bool_], second: NDArray[np.bool_], tests: int = 1
+) -> tuple[PairedDifference, float | None]:
     if len(first) + len(second) > 2 and first.shape[1] > 1:
-        return seeded_difference(first, second)
+        return seeded_difference(first, second, tests)
     paired = paired_difference(first[0], second[0])
-    return paired, detectable(first.shape[1], paired.only_first + paired.only_second)
+    return paired, detectable(first.shape[1], paired.only_first + paired.only_second, tests)
 
 
 def _classes(
