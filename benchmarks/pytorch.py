@@ -1,6 +1,6 @@
 """Images per second of the same networks in Striate and in a hand-written PyTorch loop, each in its best precision.
 
-    python benchmarks/pytorch.py [--data-dir DIR] [--pictures N] [--rounds N]
+    python benchmarks/pytorch.py [--data-dir DIR] [--pictures N] [--rounds N] [--batch N]
 
 Striate's side is a whole `fit` with `--precision auto`, of which the training part of the second epoch counts. The
 peer's is a bare loop without history, metrics or validation, channels last, in float32 and under bfloat16 autocast, of
@@ -27,7 +27,7 @@ BATCHES = {"cnn-small": 128, "cnn": 128, "lenet": 128, "resnet20": 128}
 """Network → pictures per step."""
 
 
-def ours(name: str, pixels: Any, labels: Any) -> dict[str, float]:
+def ours(name: str, pixels: Any, labels: Any, batch: int) -> dict[str, float]:
     """Returns Striate's images per second."""
     from striate.config import replace
     from striate.images.cache import decode_all
@@ -40,18 +40,18 @@ def ours(name: str, pixels: Any, labels: Any) -> dict[str, float]:
     images = from_arrays(pixels, labels)
     train = decode_all(images, Preprocessing(28, 28, 1))
     few = decode_all(images.subset(np.arange(200)), Preprocessing(28, 28, 1))
-    recipe = replace(CLASSIC, architecture=name, batch=BATCHES[name], epochs=2, augment="none", height=28, width=28)
+    recipe = replace(CLASSIC, architecture=name, batch=batch, epochs=2, augment="none", height=28, width=28)
     trained = fit(train, few, plan(replace(recipe, channels=1), images))
     return {trained.recipe.precision: trained.history.epochs[1].images_per_second}
 
 
-def theirs(name: str, pixels: Any, labels: Any) -> dict[str, float]:
+def theirs(name: str, pixels: Any, labels: Any, batch: int) -> dict[str, float]:
     """Returns PyTorch's images per second in either arithmetic."""
     sys.path.insert(0, str(Path(__file__).parent / "peers"))
     from pytorch_networks import images_per_second
 
     options = {"float32": False, "bfloat16": True}
-    return {key: images_per_second(name, pixels, labels, BATCHES[name], half=half) for key, half in options.items()}
+    return {key: images_per_second(name, pixels, labels, batch, half=half) for key, half in options.items()}
 
 
 def main() -> None:
@@ -60,6 +60,8 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--pictures", type=int, default=12_800)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batch", type=int, help="pictures per step, if not those of BATCHES")
+    parser.add_argument("--networks", default=",".join(BATCHES))
     parser.add_argument("--one", nargs=2, metavar=("SIDE", "NETWORK"), help="one measurement, as JSON (used inside)")
     options = parser.parse_args()
     if options.one:
@@ -67,15 +69,18 @@ def main() -> None:
         chosen = np.flatnonzero(images.given == "train")[: options.pictures]
         pixels = np.asarray(images.sources)[chosen].reshape(-1, 28, 28, 1)
         measured = {"striate": ours, "pytorch": theirs}[options.one[0]]
-        print(json.dumps(measured(options.one[1], pixels, images.labels[chosen])))
+        batch = options.batch or BATCHES[options.one[1]]
+        print(json.dumps(measured(options.one[1], pixels, images.labels[chosen], batch)))
         return
     results = {}
-    for name, batch in BATCHES.items():
+    for name in options.networks.split(","):
+        batch = options.batch or BATCHES[name]
         rates: dict[str, list[dict[str, float]]] = {"striate": [], "pytorch": []}
         for _ in range(options.rounds):
             for side, found in rates.items():
                 command = [sys.executable, __file__, "--one", side, name, "--pictures", str(options.pictures)]
                 command += ["--data-dir", str(options.data_dir)] if options.data_dir else []
+                command += ["--batch", str(batch)]
                 said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
                 found.append(json.loads(said[said.index("{") :]))
         best = {side: [max(one.values()) for one in found] for side, found in rates.items()}

@@ -102,6 +102,11 @@ RACES = {
 }
 
 
+def shown(race: Race, entry: str) -> str:
+    """Returns the command of an entry, as people type it."""
+    return " ".join(("striate train", *race.pictures, *race.entries[entry]))
+
+
 def striate(race: Race, entry: str, data: Path, seed: int, scratch: Path) -> dict[str, float]:
     """Returns what `striate train` takes and reaches; of the pictures it knows nothing from earlier rounds."""
     shutil.rmtree(scratch / "striate" / "decoded", ignore_errors=True)
@@ -166,7 +171,7 @@ def run(race: Race, data: Path, entries: list[str], seeds: int, rounds: int, scr
             }
             for name in entries
         },
-        "commands": {name: " ".join(("striate train", *race.pictures, *race.entries[name])) for name in entries},
+        "commands": {name: shown(race, name) for name in entries},
         "rounds": found,
     }
 

@@ -24,7 +24,7 @@ def reference() -> str:
     """Returns the command-line reference as Markdown."""
     parts = ["# The command line", "", "Generated from the code by `make docs`; do not edit.", ""]
     for verb, (module, summary) in COMMANDS.items():
-        command: click.Command = getattr(importlib.import_module(f"striate.cli.{module}"), verb)
+        command: click.Command = getattr(importlib.import_module(f"striate.cli.{module}"), verb.replace("-", "_"))
         with click.Context(command, info_name=f"striate {verb}", terminal_width=100, max_content_width=100) as context:
             text = command.get_help(context)
         parts += [f"## striate {verb}", "", f"{summary[0].upper()}{summary[1:]}.", "", "```text", text, "```", ""]

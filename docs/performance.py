@@ -11,6 +11,7 @@ from typing import Any
 from data_sets import copies_section, data_section
 from goals import goals
 from limits import limits
+from on_gpu import gpu_section
 from text import section, spread, table
 from trainings import cats_dogs_section, fine_tuning_section, race_section, time_section
 
@@ -156,6 +157,7 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
         ratio=("times_as_fast", "times as fast"),
         form="{:.2f}",
     ),
+    "gpu": gpu_section,
     "start_up": _start_up,
 }
 """Name of a result → how it is shown."""
@@ -164,7 +166,9 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
 def _where(found: dict[str, Any]) -> str:
     about = found.get("machine", {})
     versions = found.get("versions", {})
-    packages = ", ".join(f"{name} {versions[name]}" for name in ("keras", "tensorflow", "torch") if name in versions)
+    packages = ", ".join(
+        f"{name} {versions[name]}" for name in ("keras", "tensorflow", "jax", "torch") if name in versions
+    )
     return (
         f"*{about.get('processor', '?')}, {about.get('cores', '?')} cores" + (f"; {packages}" if packages else "") + "*"
     )

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 from text import section, spread, table
 
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+
+from race import RACES, shown
+
 
 def race_section(found: dict[str, Any], *, name: str) -> list[str]:
-    """Returns what each side took and reached."""
-    labels = {"peer": found["peer"], **{name: f"`{command}`" for name, command in found["commands"].items()}}
+    """Returns what each side took and reached, with the commands as they are today."""
+    race = RACES[name]
+    labels = {"peer": found["peer"], **{entry: f"`{shown(race, entry)}`" for entry in found["commands"]}}
     rows = []
     for side, label in labels.items():
         if side not in found["sides"]:

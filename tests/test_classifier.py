@@ -320,6 +320,41 @@ def test_a_folder_of_format_1_answers_as_before(folder: Path, original: Path, fi
     np.testing.assert_array_equal(loaded.predict_proba(files), Classifier.load(original).predict_proba(files))
 
 
+def test_a_folder_of_format_2_answers_everything_as_before(folder: Path, original: Path, files: list[Path]):
+    manifest = json.loads((folder / "classifier.json").read_text())
+    del manifest["reject_below"]
+    (folder / "classifier.json").write_text(json.dumps(manifest | {"format": 2}))
+    loaded = Classifier.load(folder)
+    assert loaded.reject_below == 0
+    np.testing.assert_array_equal(loaded.predict_proba(files), Classifier.load(original).predict_proba(files))
+
+
+def test_below_a_confidence_the_answer_is_unsure_and_keeps_its_guess(classifier: Classifier, files: list[Path]):
+    plain = classifier.predict(files)
+    limit = float(np.median([one.confidence for one in plain]))
+    found = classifier.predict(files, reject_below=limit)
+    assert 0 < sum(one.unsure for one in found) < len(found)
+    for before, after in zip(plain, found, strict=True):
+        assert (after.guess, after.confidence, after.probabilities) == (
+            before.label,
+            before.confidence,
+            before.probabilities,
+        )
+        assert after.unsure == (before.confidence < limit)
+        assert after.label == (None if after.unsure else before.label)
+        assert str(after).startswith("unsure (" if after.unsure else f"{before.label} ")
+    assert np.array(found).tolist() == [one.label or "" for one in found]
+
+
+def test_the_confidence_to_answer_from_is_kept_with_the_classifier(files: list[Path], tmp_path: Path):
+    careful = untrained(temperature=1.7, reject_below=0.99)
+    careful.save(tmp_path)
+    loaded = Classifier.load(tmp_path)
+    assert loaded.reject_below == 0.99
+    assert loaded.predict(files[0]).unsure and loaded.predict(files[0]).error is None
+    assert loaded.predict(files[0], reject_below=0).label == careful.predict(files[0]).guess
+
+
 @pytest.mark.parametrize("name", ["network.json", "weights.safetensors"])
 def test_a_damaged_or_missing_file_is_named(folder: Path, name: str):
     data = bytearray((folder / name).read_bytes())
@@ -353,6 +388,8 @@ def test_a_damaged_manifest_is_refused(folder: Path, text: bytes):
         {"classes": ["one", "two", "three", "four"]},
         {"temperature": 0.0},
         {"temperature": -1.0},
+        {"reject_below": 1.5},
+        {"reject_below": -0.1},
         {"sha256": {}},
         {"format": "1"},
         {"unknown": 1},

@@ -223,6 +223,16 @@ def test_the_first_folder_wins_and_folders_without_init_hide_nothing(tmp_path):
     assert shadows([tmp_path / "one", tmp_path / "two"]) == {"torch": tmp_path / "one" / "torch.py"}
 
 
+def test_what_pip_put_into_a_folder_of_its_own_is_not_the_users(tmp_path):
+    for package, record in (("keras", "keras-3.15.1"), ("PIL", "pillow-12.0.0"), ("torch", None)):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").touch()
+        if record:
+            (tmp_path / f"{record}.dist-info").mkdir()
+            (tmp_path / f"{record}.dist-info" / "RECORD").touch()
+    assert shadows([tmp_path]) == {"torch": tmp_path / "torch" / "__init__.py"}
+
+
 def test_this_process_is_not_shadowed():
     assert shadows() == {}
     refuse_shadows()

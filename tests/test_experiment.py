@@ -83,6 +83,7 @@ def test_a_run_folder_holds_every_file_that_its_description_lists(run):
         "classifier/weights.safetensors",
         "history.csv",
         "plots/confusion.png",
+        "plots/coverage.png",
         "plots/curves.png",
         "plots/right.png",
         "plots/wrong.png",

@@ -66,24 +66,30 @@ NETWORKS = {"cnn-small": cnn_small, "cnn": cnn, "lenet": lenet, "resnet20": resn
 
 
 def images_per_second(name: str, pixels: Any, labels: Any, batch: int, *, half: bool) -> float:
-    """Returns the speed of the second of two epochs over (n, 28, 28, 1) uint8 pictures and their (n,) labels."""
+    """Returns the speed of the second of two epochs over (n, 28, 28, 1) uint8 pictures and their (n,) labels. Where
+    there is a GPU, all is done there, the pictures lie there from the beginning, and float32 is TF32.
+    """
     torch.manual_seed(0)
-    model = NETWORKS[name]().to(memory_format=torch.channels_last)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.set_float32_matmul_precision("high")
+    model = NETWORKS[name]().to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters())
-    x = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-    y = torch.from_numpy(labels).long()
+    x = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(device)
+    y = torch.from_numpy(labels).long().to(device)
     steps, seconds = len(x) // batch, 0.0
     for _ in range(2):
-        order = torch.randperm(len(x))
+        order = torch.randperm(len(x), device=device)
         began = time.perf_counter()
         for step in range(steps):
             chosen = order[step * batch : (step + 1) * batch]
             pictures = (x[chosen].float() / 255).contiguous(memory_format=torch.channels_last)
             optimizer.zero_grad(set_to_none=True)
-            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            with torch.autocast(device, torch.bfloat16, enabled=half):
                 loss = F.cross_entropy(model(pictures).float(), y[chosen])
             loss.backward()
             optimizer.step()
+        if device == "cuda":
+            torch.cuda.synchronize()
         seconds = time.perf_counter() - began
     assert torch.isfinite(loss)  # noqa: S101
     return steps * batch / seconds

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from striate.experiment.examine import examine
     from striate.experiment.flow import train
     from striate.experiment.ladder import ladder
-    from striate.experiment.repeat import repeat
+    from striate.experiment.learn_curve import learn_curve
+    from striate.experiment.repeat import cross_validate, repeat
     from striate.images.augment import Augment
     from striate.images.imageset import ImageSet
     from striate.images.pixels import Preprocessing
@@ -59,10 +60,12 @@ _HOMES = {
     "Splits": "striate.images.split",
     "StriateError": "striate.errors",
     "compare": "striate.evaluation.comparison.compare",
+    "cross_validate": "striate.experiment.repeat",
     "evaluate": "striate.evaluation.measure",
     "examine": "striate.experiment.examine",
     "from_arrays": "striate.images.sources.arrays",
     "ladder": "striate.experiment.ladder",
+    "learn_curve": "striate.experiment.learn_curve",
     "load_images": "striate.images.sources.load",
     "repeat": "striate.experiment.repeat",
     "split": "striate.inspection.divide",
@@ -86,10 +89,12 @@ __all__ = [
     "Splits",
     "StriateError",
     "compare",
+    "cross_validate",
     "evaluate",
     "examine",
     "from_arrays",
     "ladder",
+    "learn_curve",
     "load_images",
     "repeat",
     "split",

@@ -25,7 +25,7 @@ from striate.images.imageset import Picture
 from striate.images.pixels import Preprocessing
 from striate.images.sources.given import listed
 from striate.manifest import FORMAT, Manifest, Tta, read_manifest, require_fitting, require_whole
-from striate.prediction import Prediction, Predictions
+from striate.prediction import Prediction, Predictions, predicted
 from striate.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Classifier:
         architecture: the network's name, for people.
         tta: test-time augmentation: `mirror` answers with the mean of the logits for a picture and for its mirror
             image, in twice the time; `multicrop` over six views of it (see inference.VIEWS).
+        reject_below: confidence below which `predict` answers that it is unsure; 0 answers always.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Classifier:
         temperature: float = 1.0,
         architecture: str = "custom",
         tta: Tta = "none",
+        reject_below: float = 0.0,
     ) -> None:
         self.model = model
         self.classes = tuple(classes)
@@ -64,6 +66,7 @@ class Classifier:
         self.temperature = temperature
         self.architecture = architecture
         self.tta: Tta = tta
+        self.reject_below = reject_below
         self._answers: Answers | None = None
 
     @property
@@ -72,16 +75,23 @@ class Classifier:
         return np.array(self.classes, np.str_)
 
     @overload
-    def predict(self, pictures: str | Path | bytes, *, progress: Progress = ...) -> Prediction: ...
+    def predict(
+        self, pictures: str | Path | bytes, *, reject_below: float | None = ..., progress: Progress = ...
+    ) -> Prediction: ...
     @overload
-    def predict(self, pictures: Sequence[Any] | NDArray[np.uint8], *, progress: Progress = ...) -> Predictions: ...
-    def predict(self, pictures: Any, *, progress: Progress = SILENT) -> Prediction | Predictions:
+    def predict(
+        self, pictures: Sequence[Any] | NDArray[np.uint8], *, reject_below: float | None = ..., progress: Progress = ...
+    ) -> Predictions: ...
+    def predict(
+        self, pictures: Any, *, reject_below: float | None = None, progress: Progress = SILENT
+    ) -> Prediction | Predictions:
         """Returns what the pictures show: a Prediction for one, Predictions for several.
 
         Args:
             pictures: one picture (path, encoded bytes, an open file, a Pillow image, or an array (h, w), (h, w, 1 or 3)
                 uint8); or several: a folder, a glob, a list of any of these, or an array (n, h, w, 1 or 3). An array
                 (h, w, 3) is one picture.
+            reject_below: confidence below which the answer is that it is unsure, 0..1; by default the classifier's own.
             progress: told the number of pictures done.
 
         Raises:
@@ -90,17 +100,22 @@ class Classifier:
         """
         names, sources, several = listed(pictures)
         if several:
-            return Predictions(self.stream(sources, names, progress=progress))
+            return Predictions(self.stream(sources, names, reject_below=reject_below, progress=progress))
         pixels = decoded_or_why(self.preprocessing, sources[0])
         if isinstance(pixels, str):
             raise PictureError(f"{names[0]}: {pixels}")
-        return self._prediction(names[0], self.probabilities(pixels[None])[0])
+        return predicted(names[0], self.classes, self.probabilities(pixels[None])[0], self._limit(reject_below))
 
     def stream(
-        self, sources: Sequence[Picture], names: Sequence[str], *, progress: Progress = SILENT
+        self,
+        sources: Sequence[Picture],
+        names: Sequence[str],
+        *,
+        reject_below: float | None = None,
+        progress: Progress = SILENT,
     ) -> Iterator[Prediction]:
         """Yields one Prediction per source, in order, decoding the next pictures while the network works."""
-        given = iter(names)
+        given, limit = iter(names), self._limit(reject_below)
         with progress.task("predicting", len(sources), "pictures") as task:
             for batch, rows in self._in_batches(sources):
                 answers = iter(rows)
@@ -108,7 +123,7 @@ class Classifier:
                     if isinstance(pixels, str):
                         yield Prediction(name, None, None, {}, error=pixels)
                     else:
-                        yield self._prediction(name, next(answers))
+                        yield predicted(name, self.classes, next(answers), limit)
                 task.advance(len(batch))
 
     def predict_proba(self, pictures: Any) -> NDArray[np.float64]:
@@ -166,6 +181,9 @@ class Classifier:
             rows = self._log_softmax(answer, np.stack(whole), several) if whole else np.empty((0, len(self.classes)))
             yield batch, np.exp(rows)
 
+    def _limit(self, reject_below: float | None) -> float:
+        return self.reject_below if reject_below is None else reject_below
+
     def _answer(self) -> Forward:
         if self._answers is None or self._answers.model is not self.model or self._answers.tta != self.tta:
             from striate.inference import Answers
@@ -201,6 +219,7 @@ class Classifier:
                 preprocessing=self.preprocessing,
                 temperature=self.temperature,
                 tta=self.tta,
+                reject_below=self.reject_below,
                 sha256={path.name: sha256(path) for path in (network, weights)},
                 made_with={name: version_of(name) or "unknown" for name in ("striate", "keras")},
             ),
@@ -229,12 +248,8 @@ class Classifier:
             temperature=manifest.temperature,
             architecture=manifest.architecture,
             tta=manifest.tta,
+            reject_below=manifest.reject_below,
         )
-
-    def _prediction(self, name: str, row: NDArray[np.float64]) -> Prediction:
-        order = np.argsort(-row, kind="stable")
-        shares = {self.classes[index]: float(row[index]) for index in order}
-        return Prediction(name, self.classes[order[0]], float(row[order[0]]), shares)
 
 
 def _padded(pixels: NDArray[np.uint8], *, whole: bool) -> NDArray[np.uint8]:

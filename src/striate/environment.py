@@ -88,7 +88,8 @@ def installed_backends() -> list[str]:
 
 
 def shadows(folders: list[Path] | None = None) -> dict[str, Path]:
-    """Returns package name → the user's own file or folder that hides it from Python.
+    """Returns package name → the user's own file or folder that hides it from Python. What an installer put there, as
+    `pip install --target` does, is not the user's own.
 
     Args:
         folders: where to look; by default the folders before site-packages on Python's search path.
@@ -100,9 +101,18 @@ def shadows(folders: list[Path] | None = None) -> dict[str, Path]:
     for folder in folders:
         for name in SHADOWABLE:
             for candidate in (folder / f"{name}.py", folder / name / "__init__.py"):
-                if candidate.is_file():
+                if candidate.is_file() and not _is_pips(folder, name):
                     found.setdefault(name, candidate)
     return found
+
+
+DISTRIBUTIONS = {"sklearn": "scikit_learn", "PIL": "pillow", "cv2": "opencv_python_headless"}
+"""Of packages that are not named as what is installed: its name in a .dist-info folder."""
+
+
+def _is_pips(folder: Path, name: str) -> bool:
+    """Whether an installer's record of the package lies beside it."""
+    return any(folder.glob(f"{DISTRIBUTIONS.get(name, name)}-*.dist-info/RECORD"))
 
 
 def refuse_shadows() -> None:

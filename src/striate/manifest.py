@@ -12,9 +12,10 @@ from striate.errors import ClassifierError, ConfigError
 from striate.files import sha256
 from striate.images.pixels import Preprocessing
 
-FORMAT = 2
+FORMAT = 3
 """Raise it when an older Striate could misread a newer folder; add a migration, and a test of the older
-form, when you do. In format 1 there was no `tta`; that means none."""
+form, when you do. In format 1 there was no `tta`; that means none. In format 2 there was no `reject_below`; that means
+that every picture is answered."""
 
 Tta = Literal["none", "mirror", "multicrop"]
 
@@ -31,6 +32,7 @@ class Manifest:
         temperature: what logits are divided by before the softmax (Guo et al. 2017); 1 is none.
         tta: test-time augmentation: over which views of a picture the logits are the mean; `mirror` for the picture
             and its mirror image, `multicrop` for shifted ones as well.
+        reject_below: confidence below which no class is answered, 0..1.
         sha256: file name → checksum.
         made_with: package → version.
     """
@@ -43,6 +45,7 @@ class Manifest:
     sha256: dict[str, str]
     made_with: dict[str, str]
     tta: Tta = "none"
+    reject_below: float = 0.0
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -67,7 +70,7 @@ def read_manifest(path: Path) -> Manifest:
         manifest = from_json(Manifest, text, str(path))
     except ConfigError as error:
         raise ClassifierError(f"The classifier's manifest is damaged. {error}") from None
-    if len(manifest.classes) < 2 or not 0 < manifest.temperature < 1e6:
+    if len(manifest.classes) < 2 or not (0 < manifest.temperature < 1e6 and 0 <= manifest.reject_below <= 1):
         raise ClassifierError("The classifier's manifest makes no sense", received=path)
     return manifest
 

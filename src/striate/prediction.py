@@ -18,10 +18,11 @@ class Prediction:
 
     Attributes:
         source: where the picture came from.
-        label: the most probable class; None when the picture could not be decoded.
-        confidence: its probability, 0..1.
+        label: the most probable class; None when the picture could not be decoded, and when the answer is unsure.
+        confidence: the most probable class's probability, 0..1.
         probabilities: class name → probability, most probable first.
-        error: why there is no label.
+        error: why the picture could not be decoded.
+        unsure: whether the confidence is below what was asked for, so that no class is answered.
     """
 
     source: str
@@ -29,12 +30,32 @@ class Prediction:
     confidence: float | None
     probabilities: dict[str, float]
     error: str | None = None
+    unsure: bool = False
+
+    @property
+    def guess(self) -> str | None:
+        """The most probable class, whether sure or not; None when the picture could not be decoded."""
+        return next(iter(self.probabilities), None)
+
+    def said(self, top: int = 4) -> str:
+        """Returns the answer in words, with the `top` most probable classes."""
+        if self.error is not None:
+            return self.error
+        shares = [f"{name} {share:.1%}" for name, share in list(self.probabilities.items())[:top]]
+        if self.unsure:
+            return f"unsure ({', '.join(shares)})"
+        return shares[0] + (f" ({', '.join(shares[1:])})" if shares[1:] else "")
 
     def __str__(self) -> str:
-        if self.label is None:
-            return f"{self.source}: {self.error}"
-        rest = [f"{name} {share:.1%}" for name, share in list(self.probabilities.items())[1:4]]
-        return f"{self.label} {self.confidence:.1%}" + (f" ({', '.join(rest)})" if rest else "")
+        return f"{self.source}: {self.error}" if self.error is not None else self.said()
+
+
+def predicted(source: str, classes: Sequence[str], shares: NDArray[np.float64], reject_below: float) -> Prediction:
+    """Returns the prediction that a picture's (classes,) probabilities make; unsure below that confidence."""
+    order = np.argsort(-shares, kind="stable")
+    confidence, is_unsure = float(shares[order[0]]), bool(shares[order[0]] < reject_below)
+    ranked = {classes[index]: float(shares[index]) for index in order}
+    return Prediction(source, None if is_unsure else classes[order[0]], confidence, ranked, unsure=is_unsure)
 
 
 class Predictions(Sequence[Prediction]):

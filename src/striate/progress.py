@@ -47,32 +47,4 @@ class Lines(Progress):
         print(line, file=self.stream, flush=True)
 
 
-class Labelled(Progress):
-    """Shows the progress of one piece as a part of a longer work's.
-
-    Args:
-        outer: shows it.
-        label: what each task's name begins with.
-    """
-
-    def __init__(self, outer: Progress, label: str) -> None:
-        self.outer, self.label = outer, label
-
-    def begin(self, task: str, total: int, unit: str) -> None:
-        """Shows the task under the label."""
-        self.outer.begin(f"{self.label}: {task}", total, unit)
-
-    def advance(self, count: int = 1, note: str | None = None) -> None:
-        """Moves it."""
-        self.outer.advance(count, note)
-
-    def end(self) -> None:
-        """Ends it."""
-        self.outer.end()
-
-    def say(self, line: str) -> None:
-        """Says it."""
-        self.outer.say(line)
-
-
 SILENT = Progress()

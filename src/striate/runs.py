@@ -8,7 +8,7 @@ history.csv         one row per epoch, written as it happens
 report.json         figures on the test pictures; report.html to read, validation.json for the validation pictures
 predictions.csv     key, class, predicted, confidence on the test pictures; validation.csv on those to choose by; beside
                     each, as .npy, the logarithms of all classes' probabilities
-plots/*.png
+plots/*.png         curves, confusion, right and wrong answers, coverage against risk
 classifier/         the result; can be moved anywhere on its own
 """
 
@@ -21,8 +21,9 @@ from typing import Any, Literal, TypeVar
 from striate.classifier import Classifier
 from striate.config import config, from_json, plain
 from striate.errors import ConfigError, RunError, nearest
-from striate.evaluation.answered import load_answers
+from striate.evaluation.answered import Answered, load_answered, load_answers
 from striate.evaluation.comparison.contender import Contender
+from striate.evaluation.refusal import promised
 from striate.evaluation.report import Report
 from striate.history import Epoch, History, read_history
 from striate.inspection.finding import Finding
@@ -149,6 +150,24 @@ class Run:
         if self._classifier is None:
             self._classifier = Classifier.load(self.path / "classifier")
         return self._classifier
+
+    def answered(self, split: Literal["validation", "test"]) -> Answered:
+        """Returns what the classifier answered to the validation or the test pictures.
+
+        Raises:
+            DataError: the lists are missing, as in runs of older versions, or damaged.
+        """
+        name = {"validation": "validation.csv", "test": "predictions.csv"}[split]
+        return load_answered(self.path / name, tuple(row.name for row in self.validation.classes))
+
+    def threshold(self, target_risk: float) -> float:
+        """Returns the confidence from which on at most that share of the answers is wrong: found on the validation
+        pictures, promised with 95 % certainty for pictures like them.
+
+        Raises:
+            DataError: no threshold can promise it; the message says what could.
+        """
+        return promised(self.answered("validation"), target_risk)
 
     def contender(self) -> Contender:
         """Returns what comparing needs to know of this run.

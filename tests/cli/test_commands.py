@@ -103,7 +103,53 @@ def test_predict_takes_folders_globs_and_a_list_and_writes_a_table(home: Path, p
     with (home / "t.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 30 + len(list((photos / "upright").glob("*1*.jpg")))
-    assert {"source", "label", "confidence", "across", "slanting", "upright", "error"} == set(rows[0])
+    assert {"source", "label", "confidence", "across", "slanting", "upright", "unsure", "error"} == set(rows[0])
+
+
+def test_predict_may_be_unsure_and_says_of_how_many(home: Path, photos: Path) -> None:
+    words = ("predict", "stripes", photos / "across", "--reject-below", "1")
+    done = striate(*words, "--csv", "unsure.csv", folder=home)
+    assert done.returncode == 0
+    assert ": unsure (across " in done.stdout
+    assert "Unsure of 30 of 30 (100.0 %)" in done.stdout
+    with (home / "unsure.csv").open(encoding="utf-8") as file:
+        assert {(row["label"], row["unsure"], row["error"]) for row in csv.DictReader(file)} == {("", "yes", "")}
+    (item,) = json.loads(
+        striate(*words[:2], photos / "across" / "across 3.jpg", *words[3:], "--json", folder=home).stdout
+    )
+    assert (item["label"], item["unsure"], item["error"]) == (None, True, None)
+    assert item["confidence"] == max(item["probabilities"].values())
+
+
+def test_a_target_risk_that_few_pictures_cannot_promise_is_told(home: Path, photos: Path) -> None:
+    done = striate("predict", "stripes", photos / "across", "--target-risk", "0.0001", folder=home)
+    assert done.returncode == 2
+    assert "validation pictures cannot promise so low a risk" in done.stderr
+    both = striate("evaluate", "stripes", "--target-risk", "0.1", "--reject-below", "0.5", folder=home)
+    assert both.returncode == 2
+    assert "both set the confidence" in both.stderr
+
+
+def test_evaluate_tells_the_price_of_being_sure(home: Path) -> None:
+    done = striate("evaluate", "stripes", "--reject-below", "0.6", folder=home)
+    assert done.returncode == 0
+    assert "of the pictures, those with a confidence of 60.0 % or more" in done.stdout
+    found = json.loads(striate("evaluate", "stripes", "--reject-below", "0.6", "--json", folder=home).stdout)
+    assert found["refusal"]["n"] == found["test"]["n"] == 18
+    assert found["refusal"]["answered"] <= 18
+
+
+def test_evaluate_tells_how_the_classifier_holds(home: Path) -> None:
+    words = ("evaluate", "stripes", "--robustness-pictures", "10")
+    done = striate(*words, folder=home)
+    assert done.returncode == 0
+    assert "another angle" in done.stdout and "On 10 of the pictures" in done.stdout
+    kept = json.loads((home / "runs" / "stripes" / "robustness.json").read_text())
+    assert kept == json.loads(striate(*words, "--json", folder=home).stdout)["robustness"]
+    assert {path.name for path in (home / "runs" / "stripes" / "plots").glob("*r*s*.png")} >= {
+        "robustness.png",
+        "corruptions.png",
+    }
 
 
 def test_predict_with_top_shows_only_the_most_probable(home: Path, photos: Path) -> None:
@@ -289,8 +335,6 @@ def test_lists_show_what_there_is(home: Path) -> None:
         (("predict", "strips", "x.jpg"), "Try: stripes."),
         (("compare", "stripes"), "Two runs or more"),
         (("compare", "stripes", "nothing"), "There is no such run"),
-        (("repeat", "digits"), "Either --seeds N or --folds K"),
-        (("repeat", "digits", "--seeds", 1), "2 or more"),
         (("trian", "digits"), "Try: striate train"),
     ],
 )

@@ -54,6 +54,27 @@ def test_the_temperature_that_was_drawn_with_is_found(temperature: float):
     assert after <= before + 1e-9
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(2, 6), st.floats(0.3, 3))
+@settings(deadline=None, max_examples=25)
+def test_a_temperature_changes_no_answer_and_never_costs(seed: int, classes: int, temperature: float):
+    labels, logits = drawn(seed, n=300, classes=classes, temperature=temperature)
+    found = fit_temperature(labels, logits)
+    assert (softmax(logits / found, axis=1).argmax(axis=1) == logits.argmax(axis=1)).all()
+    before, after = (log_loss(labels, softmax(logits / one, axis=1), labels=range(classes)) for one in (1.0, found))
+    assert after <= before + 1 / 300  # Platt's targets differ from the labels by so little
+
+
+def test_chance_is_not_taken_for_a_temperature():
+    fitted = [fit_temperature(*drawn(seed, n=100)) for seed in range(300)]  # calibrated from the beginning
+    assert np.mean([one != 1 for one in fitted]) == pytest.approx(0.05, abs=0.03)
+
+
+def test_pictures_without_an_error_are_not_followed_to_certainty():
+    labels, logits = np.repeat([0, 1, 2], 60), 3.0 * np.eye(3)[np.repeat([0, 1, 2], 60)]
+    confidence = softmax(logits / fit_temperature(labels, logits), axis=1).max()
+    assert 0.98 < confidence < 0.999
+
+
 def test_certain_and_right_or_wrong_everywhere_still_gives_a_finite_temperature():
     labels, logits = np.array([0, 1, 2]), 50 * np.eye(3)
     assert np.isfinite(fit_temperature(labels, logits))

@@ -42,6 +42,23 @@ def test_groups_hold_every_batch_once_and_in_order(count, batch, seed, size):
     _same([one for group in groups for one in group], feed.batches)
 
 
+def test_several_makers_beside_a_gpu_keep_the_order(monkeypatch):
+    made_by = set()
+
+    class Slow(Batches):
+        def __getitem__(self, index):
+            made_by.add(threading.current_thread().name)
+            time.sleep(0.002 * (index % 3))
+            return super().__getitem__(index)
+
+    monkeypatch.setattr(module, "devices", lambda: ["gpu:0"])
+    monkeypatch.setattr(module.os, "cpu_count", lambda: 8)
+    plain = _batches(90, 3, 5)
+    feed = Feed(Slow(plain.pixels, plain.targets.argmax(axis=1).astype(np.int32), 3, 3, shuffle_seed=5))
+    _same([one for group in feed.groups(1) for one in group], plain)
+    assert 1 < len(made_by) <= module.MAKERS
+
+
 @needs_tensorflow
 @pytest.mark.parametrize(
     ("count", "batch", "seed"), [(60, 4, None), (61, 4, None), (3, 4, None), (61, 4, 1), (44, 1, 2)]

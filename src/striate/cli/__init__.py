@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("train", "train a classifier and write a run"),
-    "repeat": ("repeat", "train with several seeds or folds, and tell how far the results spread"),
     "ladder": ("ladder", "train the networks of history on the same data, and compare them"),
+    "repeat": ("repeat", "train several times, with other seeds or on folds, and tell the spread"),
+    "learn-curve": ("learn_curve", "tell how much data is needed, and what twice as much would buy"),
     "predict": ("predict", "say what pictures show"),
     "evaluate": ("evaluate", "measure a run on its test pictures or on other data"),
     "compare": ("compare", "set runs side by side, and tell whether the difference is real"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -46,8 +47,7 @@ def compare(
     from striate import drawing
     from striate.cli.screen import print_json, progress
     from striate.evaluation.comparison import figures
-    from striate.experiment.comparing import compare_runs, save_comparison_page
-    from striate.experiment.repeated import expanded
+    from striate.experiment.comparing import compare_runs, expanded, save_comparison_page
     from striate.runs import RunStore
 
     store = RunStore(runs)
@@ -56,7 +56,7 @@ def compare(
         raise click.UsageError("Two runs or more are needed to compare.")
     shown = progress(as_json=as_json, quiet=quiet)
     found = compare_runs(chosen, is_timed=is_timed, progress=shown)
-    stem = f"compare-{'-'.join(group.name for group in found.groups)[:80]}"
+    stem = "compare-" + re.sub(r"[^\w.+-]+", "-", "-".join(group.name for group in found.groups))[:80]
     html, png = html or runs / f"{stem}.html", png or runs / f"{stem}.png"
     for path in (html, png):
         path.parent.mkdir(parents=True, exist_ok=True)

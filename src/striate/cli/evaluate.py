@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 @options.nested
 @options.corrections
 @options.data_dir
+@options.refusing
+@click.option("--robustness", is_flag=True, help="Measure also on pictures made worse: noise, blur, darkness, angle …")
+@click.option(
+    "--robustness-pictures", type=click.IntRange(min=10), metavar="N", help="So many of them  [default: 1,000]."
+)
 @options.engine
 @options.common
 def evaluate(
@@ -29,6 +34,10 @@ def evaluate(
     nested: Nested | None,
     corrections: Path | None,
     data_dir: Path | None,
+    reject_below: float | None,
+    target_risk: float | None,
+    robustness: bool,
+    robustness_pictures: int | None,
     backend: str | None,
     device: str,
     as_json: bool,
@@ -39,21 +48,33 @@ def evaluate(
 
     Of DATA that brings a test split, only that is measured. Its classes are matched with the classifier's by name.
     """
-    from striate.cli.reports import as_summary, print_report
+    from striate.cli.reports import as_summary, print_report, print_robustness
     from striate.cli.screen import print_json, progress
+    from striate.config import plain
+    from striate.evaluation.refusal import refusal
     from striate.experiment import measure_again
     from striate.runs import RunStore
 
     options.choose_engine(backend, device)
     found = RunStore(runs).find(run)
+    shown = progress(as_json=as_json, quiet=quiet)
+    limit = options.threshold(reject_below, target_risk, lambda: found)
     measured = measure_again(
         found,
         data,
         data_dir=data_dir,
         nested=nested,
         corrections=corrections,
-        progress=progress(as_json=as_json, quiet=quiet),
+        progress=shown,
     )
+    held = None
+    if robustness or robustness_pictures:
+        from striate.evaluation.robustness import SAMPLE
+        from striate.experiment.hold import hold
+
+        held = hold(found, measured, pictures=robustness_pictures or SAMPLE, progress=shown)
+    limit = found.classifier.reject_below if limit is None else limit
+    refused = refusal(measured.answered, limit) if limit else None
     if as_json:
         print_json(
             {
@@ -62,11 +83,17 @@ def evaluate(
                 "classes": list(found.classifier.classes),
                 "data": measured.report.data,
                 "test": as_summary(measured.report),
+                "refusal": plain(refused),
+                "robustness": plain(held),
                 "broken": [{"source": key, "error": reason} for key, reason in measured.decoded.broken.items()],
             }
         )
     else:
         print_report(measured.report)
+        if refused is not None:
+            click.echo(refused.line())
+        if held is not None:
+            print_robustness(held, found.path)
         if broken := measured.decoded.broken:
             click.echo(f"Left out: {len(broken):,} files that cannot be read (--json lists them).")
     return 0

@@ -25,7 +25,7 @@ def invoke(verb: str, module: str, arguments: Sequence[str]) -> int:
     try:
         if verb != "doctor":  # which explains them all
             refuse_shadows()
-        command: click.Command = getattr(importlib.import_module(f"striate.cli.{module}"), verb)
+        command: click.Command = getattr(importlib.import_module(f"striate.cli.{module}"), verb.replace("-", "_"))
         result = command.main(list(arguments), prog_name=f"striate {verb}", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except StriateError as error:

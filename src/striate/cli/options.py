@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from striate.runs import Run
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -55,6 +58,15 @@ nested = click.option(
     type=click.Choice(["top", "path"]),
     help="Folders within class folders: more of the same class (top), or classes of their own (path).",
 )
+reject_below = click.option(
+    "--reject-below", type=click.FloatRange(0, 1), metavar="P", help="Below this confidence the answer is: unsure."
+)
+target_risk = click.option(
+    "--target-risk",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="R",
+    help="Answer only so often that at most this share is wrong, as the validation pictures promise.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 quiet = click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 debug = click.option("--debug", is_flag=True, help="Show Python's traceback when something goes wrong.")
@@ -70,6 +82,11 @@ def engine(function: F) -> F:
 def shares(function: F) -> F:
     """Adds --validation, --test, --max-broken, --corrections and --allow-leaks, for verbs that divide pictures."""
     return validation(test(max_broken(corrections(allow_leaks(function)))))
+
+
+def refusing(function: F) -> F:
+    """Adds --reject-below and --target-risk, for verbs that answer."""
+    return reject_below(target_risk(function))
 
 
 def common(function: F) -> F:
@@ -113,3 +130,14 @@ def picture_size(text: str) -> tuple[int, int]:
     if not height.isdecimal() or not (width or height).isdecimal() or not int(height) or not int(width or height):
         raise click.BadParameter(f"{text!r} is not a size. Expected: 64 or 48x64.", param_hint="--size")
     return int(height), int(width or height)
+
+
+def threshold(reject_below: float | None, target_risk: float | None, find: Callable[[], Run]) -> float | None:
+    """Returns the confidence from which on is answered, None where the classifier's own holds; a target risk needs the
+    run that `find` returns.
+    """
+    if target_risk is None:
+        return reject_below
+    if reject_below is not None:
+        raise click.UsageError("--reject-below and --target-risk both set the confidence from which on is answered.")
+    return find().threshold(target_risk)

@@ -16,6 +16,7 @@ from striate.errors import printable
 @click.argument("sources", nargs=-1, required=True)
 @click.option("--top", type=click.IntRange(min=1), help="Show only the K most probable classes.", metavar="K")
 @click.option("--csv", "table", type=click.Path(path_type=Path, dir_okay=False), help="Write a table as well.")
+@options.refusing
 @options.runs
 @options.engine
 @options.common
@@ -24,6 +25,8 @@ def predict(
     sources: tuple[str, ...],
     top: int | None,
     table: Path | None,
+    reject_below: float | None,
+    target_risk: float | None,
     runs: Path,
     backend: str | None,
     device: str,
@@ -34,21 +37,27 @@ def predict(
     """Say what the pictures SOURCES show, with the classifier of RUN.
 
     RUN is a run's name or folder, or a classifier's folder. SOURCES are files, folders, globs, or - for a list of
-    paths on standard input. A picture that cannot be read is reported and does not stop the rest.
+    paths on standard input. A picture that cannot be read is reported and does not stop the rest. With --reject-below
+    or --target-risk, a picture that the classifier is not sure enough of gets no class: it is unsure.
     """
     from striate.cli.screen import print_json, progress
     from striate.images.sources.expand import expand
+    from striate.runs import RunStore
 
     paths = expand(sources)
     options.choose_engine(backend, device)
+    limit = options.threshold(reject_below, target_risk, lambda: RunStore(runs).find(run))
     classifier = find_classifier(run, runs)
-    found = []
-    for item in classifier.stream(paths, [str(path) for path in paths], progress=progress(as_json=True, quiet=quiet)):
+    names, found = [str(path) for path in paths], []
+    shown = progress(as_json=True, quiet=quiet)
+    for item in classifier.stream(paths, names, reject_below=limit, progress=shown):
         found.append(item)
         if not as_json:
-            click.echo(printable(_line(item, top or 4)))
+            click.echo(printable(f"{item.source}: {item.said(top or 4)}"))
     if as_json:
         print_json([_summary(item, top) for item in found])
+    elif limit or classifier.reject_below:
+        _print_price(found, limit or classifier.reject_below)
     if table is not None:
         _write(table, found, classifier.classes)
     return 0 if any(item.error is None for item in found) else 2
@@ -64,12 +73,16 @@ def find_classifier(run: str, runs: Path) -> Any:
     return RunStore(runs).find(run).classifier
 
 
-def _line(item: Any, top: int) -> str:
-    if item.error is not None:
-        return f"{item.source}: {item.error}"
-    (label, share), *rest = list(item.probabilities.items())[:top]
-    others = ", ".join(f"{name} {other:.1%}" for name, other in rest)
-    return f"{item.source}: {label} {share:.1%}" + (f" ({others})" if others else "")
+def _print_price(found: list[Any], limit: float) -> None:
+    from striate.drawing import percent
+
+    answered = [item for item in found if item.error is None]
+    if answered:
+        unsure = sum(item.unsure for item in answered)
+        click.echo(
+            f"Unsure of {unsure:,} of {len(answered):,} ({percent(unsure / len(answered))}): their confidence is below "
+            f"{percent(limit)}."
+        )
 
 
 def _summary(item: Any, top: int | None) -> dict[str, Any]:
@@ -78,6 +91,7 @@ def _summary(item: Any, top: int | None) -> dict[str, Any]:
         "label": item.label,
         "confidence": item.confidence,
         "probabilities": dict(list(item.probabilities.items())[:top]),
+        "unsure": item.unsure,
         "error": item.error,
     }
 
@@ -87,7 +101,8 @@ def _write(path: Path, found: list[Any], classes: tuple[str, ...]) -> None:
 
     rows = []
     for item in found:
-        shares = [f"{item.probabilities[name]:.6g}" if item.label else "" for name in classes]
+        shares = [f"{item.probabilities[name]:.6g}" if item.probabilities else "" for name in classes]
         confidence = "" if item.confidence is None else f"{item.confidence:.6g}"
-        rows.append((printable(item.source), item.label or "", confidence, *shares, item.error or ""))
-    write_csv(path, ("source", "label", "confidence", *classes, "error"), rows)
+        unsure = "yes" if item.unsure else ""
+        rows.append((printable(item.source), item.label or "", confidence, *shares, unsure, item.error or ""))
+    write_csv(path, ("source", "label", "confidence", *classes, "unsure", "error"), rows)

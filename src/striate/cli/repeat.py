@@ -4,44 +4,41 @@ from __future__ import annotations
 
 import shlex
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from striate.cli import options
-from striate.cli.train import train
+from striate.cli.training import training
 from striate.errors import printable
 
 if TYPE_CHECKING:
-    from striate.experiment.repeated import Repeated
-    from striate.images.sources.folder import Nested
+    from striate.experiment.repeated import Document, Repeated
 
 CODES = {"finished": 0, "failed": 1, "interrupted": 130}
-
-SHOWN = 12  # classes in the table; of more, those whose recall spreads most
+MOST = 30  # classes shown; of more, those found least often
 
 
 @click.command(context_settings=options.CONTEXT)
-@click.option("--seeds", type=int, metavar="N", help="Train with N seeds, on one division of the pictures.")
-@click.option("--folds", type=int, metavar="K", help="Cut the pictures into K parts and hold out each of them once.")
+@click.argument("data")
+@click.option("--seeds", type=click.IntRange(min=2), metavar="N", help="So many seeds, on one division.  [default: 5]")
+@click.option(
+    "--folds", type=click.IntRange(2, 100), metavar="K", help="The folds of a cross-validation instead of seeds."
+)
+@training
+@click.option("--name", help="Name of the folder  [default: seeds-<data> or folds-<data>].")
+@options.runs
+@options.nested
+@options.data_dir
+@options.engine
+@options.common
 def repeat(
     data: str,
     seeds: int | None,
     folds: int | None,
     arch: str | None,
-    recipe: str,
     size: str | None,
     grey: bool | None,
-    validation: float,
-    test: float,
-    max_broken: float,
-    nested: Nested | None,
-    corrections: Path | None,
-    allow_leaks: bool,
-    name: str | None,
-    runs: Path,
-    data_dir: Path | None,
     backend: str | None,
     device: str,
     as_json: bool,
@@ -49,117 +46,101 @@ def repeat(
     debug: bool,
     **settings: Any,
 ) -> int:
-    """Train on DATA several times, with N seeds or held out fold by fold, and tell how far the results spread.
+    """Train the same several times, and tell how far the results lie apart.
 
-    Pictures are read once; every training is an ordinary run, NAME-seed-0 … or NAME-fold-1 …. The same command again
-    goes on where it stopped, and seeds may be added. With --folds (k-fold cross-validation) copies of one picture stay
-    together, and a test split that the data brings is left alone: what is measured is the part held out.
+    With --seeds, on one division of the pictures: what chance in initial weights, order and augmentation makes. With
+    --folds, a stratified cross-validation: every picture is measured once, by a classifier trained without it; a test
+    split that the data brings along stays unseen. Every training is an ordinary run in the folder. The same command
+    again goes on where it stopped; seeds may be added.
     """
     from striate.cli.screen import print_json, progress
-    from striate.experiment.repeat import repeat as again
+    from striate.experiment.repeat import cross_validate
+    from striate.experiment.repeat import repeat as train_again
 
-    if (seeds is None) == (folds is None):
-        raise click.UsageError("Either --seeds N or --folds K is needed.")
+    if seeds is not None and folds is not None:
+        raise click.UsageError("--seeds and --folds are two kinds of repetition: choose one.")
     changes = options.changes(size, grey, settings)
     options.choose_engine(backend, device)
-    found = again(
-        data,
-        seeds=seeds,
-        folds=folds,
-        architecture=arch,
-        recipe=recipe,
-        name=name,
-        runs=runs,
-        data_dir=data_dir,
-        validation=validation,
-        test=test,
-        max_broken=max_broken,
-        nested=nested or "top",
-        corrections=corrections,
-        allow_leaks=allow_leaks,
-        progress=progress(as_json=as_json, quiet=quiet),
-        command=shlex.join(["striate", "repeat", *sys.argv[2:]]),
+    common: dict[str, Any] = {
+        "architecture": arch,
+        "progress": progress(as_json=as_json, quiet=quiet),
+        "command": shlex.join(["striate", "repeat", *sys.argv[2:]]),
         **changes,
+    }
+    found = (
+        train_again(data, seeds=seeds or 5, **common) if folds is None else cross_validate(data, folds=folds, **common)
     )
     if as_json:
         print_json(found.summary())
     else:
         print_repeated(found)
-    return CODES[found.state]
-
-
-repeat.params = [train.params[0], *repeat.params, *train.params[1:]]  # the picture set, and all that a training knows
+    return CODES[found.document.state]
 
 
 def print_repeated(found: Repeated) -> None:
-    """Prints every training, what they say together, and where everything lies."""
+    """Prints every training, what they have in common, and where everything lies."""
     from striate.cli.screen import print_table
     from striate.drawing import percent
 
-    document, spread = found.document, found.spread
-    word = document.plan.kind
-    columns = ["run", ">accuracy", ">95 % interval", ">pictures", ">loss", ">epochs", ">time"]
-    print_table(
-        columns,
-        [
-            (
-                trial.name,
-                percent(trial.accuracy, 2),
-                " … ".join(map(percent, trial.interval)),
-                f"{trial.n:,}",
-                f"{trial.loss:.4f}",
-                str(trial.epochs),
-                f"{trial.seconds:.0f} s",
-            )
-            for trial in found.trials
-        ],
-    )
-    if spread is not None:
-        if spread.deviation is not None and spread.interval is not None:
-            low, high = spread.interval
-            _echo(
-                f"Accuracy over {spread.trials} {word}: {percent(spread.mean, 2)} ± {100 * spread.deviation:.2f} "
-                f"points (standard deviation), {percent(spread.low, 2)} to {percent(spread.high, 2)}; 95 % "
-                f"interval of the mean {percent(low, 2)} to {percent(high, 2)}."
-            )
-        share = spread.pictures
-        low, high = share.interval
-        what = "All held-out pictures together" if word == "folds" else "The pictures measured on"
-        _echo(
-            f"{what}: {share.n:,}, {percent(share.accuracy, 2)} right, 95 % interval {percent(low)} to {percent(high)}."
-        )
-        _echo(found.note)
-        if spread.trials > 1:
-            _print_classes(found)
+    document = found.document
+    rows = [
+        (one.run, percent(one.accuracy, 2), " … ".join(map(percent, one.interval)), f"{one.n:,}", f"{one.seconds:.0f}")
+        for one in document.attempts
+    ]
+    print_table(["run", ">accuracy", ">95 % interval", ">pictures", ">seconds"], rows)
+    if document.accuracy is not None:
+        _print_classes(document)
+        for line in sentences(document):
+            click.echo(click.wrap_text(line, 98, subsequent_indent="  "))
     for name, reason in (document.failed or {}).items():
-        _echo(f"{name} failed: {reason}")
-    if found.state != "finished":
-        _echo(
-            f"{len(found.trials)} of {document.plan.count} are finished. The same command goes on from here and keeps "
-            "them."
-        )
-    click.echo(f"Time:    {document.seconds:.0f} s in all")
-    click.echo(printable(f"Summary: {found.path}\nFigure:  {found.path / 'repeat.png'}"))
-    if spread is not None and word == "seeds":
-        click.echo(printable(f"Next:    striate compare {found.path.name} RUN"))
+        click.echo(printable(f"{name} failed: {reason}"))
+    if document.state == "interrupted":
+        click.echo("Interrupted. The same command goes on from here and keeps the finished runs.")
+    click.echo(printable(f"Folder:  {found.path}"))
+    if document.accuracy is not None:
+        click.echo(printable(f"Figure:  {found.path / 'repeated.png'}"))
 
 
-def _print_classes(found: Repeated) -> None:
+def sentences(document: Document) -> list[str]:
+    """Returns what the trainings say together."""
+    from striate.drawing import percent
+
+    accuracy, kind = document.accuracy, document.plan.kind
+    assert accuracy is not None  # noqa: S101
+    if accuracy.deviation is None or accuracy.interval is None:
+        return [f"One training so far: {percent(accuracy.mean, 2)}."]
+    low, high = accuracy.interval
+    first = (
+        f"Mean of {len(document.attempts)} {kind}: {percent(accuracy.mean, 2)} ± {100 * accuracy.deviation:.2f} points "
+        f"(standard deviation), from {percent(accuracy.least, 2)} to {percent(accuracy.greatest, 2)}; 95 % interval of "
+        f"the mean {percent(low, 2)} to {percent(high, 2)}."
+    )
+    if document.pooled is None:
+        return [first, "All on the same test pictures: it says what another seed would give, not other pictures."]
+    low, high = document.pooled.interval
+    return [
+        first,
+        f"All {document.pooled.n:,} pictures, each answered by a classifier trained without it: "
+        f"{percent(document.pooled.accuracy, 2)} rightly (95 % interval {percent(low, 2)} to {percent(high, 2)}).",
+        "The folds' trainings share most of their pictures, so their spread is an estimate with no unbiased variance "
+        "(Bengio and Grandvalet 2004); the interval of the mean is widened for that (Nadeau and Bengio 2003).",
+    ]
+
+
+def _print_classes(document: Document) -> None:
     from striate.cli.screen import print_table
     from striate.drawing import percent
 
-    rows = list(found.spread.classes) if found.spread else []
-    if len(rows) > SHOWN:
-        click.echo(f"\nThe {SHOWN} of {len(rows)} classes whose recall spreads most:")
-        rows = sorted(rows, key=lambda row: row.low - row.high)[:SHOWN]
-    print_table(
-        ["class", ">recall", ">± deviation", ">least", ">most"],
-        [
-            (row.name, percent(row.mean), f"{100 * (row.deviation or 0):.1f}", percent(row.low), percent(row.high))
-            for row in rows
-        ],
-    )
-
-
-def _echo(text: str) -> None:
-    click.echo(printable(click.wrap_text(text, 98, subsequent_indent="  ")))
+    found = sorted(zip(document.classes, document.recalls, strict=True), key=lambda one: one[1].mean)
+    if len(found) > MOST:
+        click.echo(f"\nThe {MOST} of {len(found)} classes that are found least often:")
+    rows = [
+        (
+            name,
+            percent(one.mean),
+            "" if one.deviation is None else f"{100 * one.deviation:.1f}",
+            f"{percent(one.least)} … {percent(one.greatest)}",
+        )
+        for name, one in found[:MOST]
+    ]
+    print_table(["class", ">mean recall", ">± deviation", ">range"], rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,6 +12,7 @@ from striate.config import plain
 from striate.drawing import percent
 from striate.errors import printable
 from striate.evaluation.report import Report
+from striate.evaluation.robustness import Robustness
 from striate.runs import Run
 
 MOST = 30  # classes shown; of more, those with the lowest F1
@@ -84,6 +86,16 @@ def run_summary(run: Run) -> dict[str, Any]:
         "seconds": manifest.seconds["total"],
         "findings": plain(manifest.findings),
     }
+
+
+def print_robustness(found: Robustness, folder: Path) -> None:
+    """Prints how the classifier holds when pictures are made worse."""
+    rows = [(curve.name, f"{curve.held:.0%}", *(percent(share) for share in curve.accuracy)) for curve in found.curves]
+    print_table(["corruption", ">kept", *(f">severity {number}" for number in range(1, len(rows[0]) - 1))], rows)
+    click.echo(f"On {found.n:,} of the pictures; as they are: {percent(found.accuracy)}. {found.line()}")
+    click.echo(
+        printable(f"Figures: {folder / 'plots' / 'robustness.png'}, corruptions.png (what a severity looks like)")
+    )
 
 
 def print_files(run: Run) -> None:

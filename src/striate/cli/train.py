@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from striate.cli import options
+from striate.cli.training import training
 
 if TYPE_CHECKING:
     from striate.images.sources.folder import Nested
@@ -17,45 +18,8 @@ if TYPE_CHECKING:
 
 @click.command(context_settings=options.CONTEXT)
 @click.argument("data")
-@click.option("--arch", metavar="NAME", help="Network: see striate models.")
-@options.recipe
-@click.option("--pretrained", metavar="WEIGHTS", help="Weights to begin with: imagenet, a file of them, or none.")
-@click.option(
-    "--fine-tune",
-    type=int,
-    is_flag=False,
-    flag_value=4,
-    metavar="[EPOCHS]",
-    help="Then let the pretrained layers learn too; 4 epochs without a number.",
-)
-@click.option("--epochs", type=int, help="Passes over the training pictures.")
-@click.option(
-    "--steps-per-epoch", type=int, help="Steps after which an epoch ends; all that the pictures fill, unless told."
-)
-@click.option("--minutes", type=float, help="Plan the epochs so that the training takes about so long.")
-@options.batch
-@options.learning_rate
-@options.size
-@options.grey
-@click.option("--fit", type=click.Choice(["stretch", "crop", "pad"]), help="How other shapes are brought to the size.")
-@click.option(
-    "--dropout",
-    type=float,
-    is_flag=False,
-    flag_value=0.5,
-    metavar="[RATE]",
-    help="Dropout; 0.5 without a number.",
-)
-@options.augment
-@click.option(
-    "--tta",
-    type=click.Choice(["none", "mirror", "multicrop", "auto"]),
-    help="Test-time augmentation: answer with the mean over a picture and its mirror image, or six views.",
-)
-@click.option("--patience", type=int, help="Stop after so many epochs without a better validation loss.")
-@options.precision
-@click.option("--seed", type=int, help="Of initial weights, order, dropout, augmentation and split.")
-@options.shares
+@training
+@options.target_risk
 @click.option("--name", help="Name of the run.")
 @options.runs
 @options.nested
@@ -74,6 +38,7 @@ def train(
     nested: Nested | None,
     corrections: Path | None,
     allow_leaks: bool,
+    target_risk: float | None,
     name: str | None,
     runs: Path,
     data_dir: Path | None,
@@ -92,6 +57,7 @@ def train(
     """
     from striate.cli.reports import print_files, print_report, run_summary
     from striate.cli.screen import print_json, progress
+    from striate.evaluation.refusal import refusal
     from striate.experiment import train as train_run
 
     changes = options.changes(size, grey, settings)
@@ -109,6 +75,7 @@ def train(
         nested=nested or "top",
         corrections=corrections,
         allow_leaks=allow_leaks,
+        target_risk=target_risk,
         progress=progress(as_json=as_json, quiet=quiet),
         command=shlex.join(["striate", "train", *sys.argv[2:]]),
         **changes,
@@ -117,6 +84,8 @@ def train(
         print_json(run_summary(run))
     else:
         print_report(run.report)
+        if limit := run.classifier.reject_below:
+            click.echo(refusal(run.answered("test"), limit).line())
         if run.state == "interrupted":
             click.echo(f"Interrupted after {run.manifest.epochs} epochs; measured with what had been learnt by then.")
         print_files(run)

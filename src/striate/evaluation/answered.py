@@ -51,12 +51,14 @@ class Answered:
     @property
     def predicted(self) -> NDArray[np.intp]:
         """(n,) predicted labels."""
-        return self.log_probabilities.argmax(axis=1)
+        found: NDArray[np.intp] = self.log_probabilities.argmax(axis=1)
+        return found
 
     @property
     def confidence(self) -> NDArray[np.float64]:
         """(n,) the predicted labels' probabilities."""
-        return np.exp(self.log_probabilities.max(axis=1).astype(np.float64))
+        found: NDArray[np.float64] = np.exp(self.log_probabilities.max(axis=1).astype(np.float64))
+        return found
 
     @property
     def is_right(self) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
-from scipy.stats import beta
+from scipy.stats import beta, chi2
 
 from striate.config import config
 from striate.errors import DataError
@@ -86,25 +86,33 @@ def calibration(labels: NDArray[np.integer], probabilities: NDArray[np.float64],
     return Calibration(error, brier, float(confidence.mean()), tuple(found))
 
 
-def fit_temperature(labels: NDArray[np.integer], logits: NDArray[np.float64]) -> float:
-    """Returns the temperature that makes the logits' probabilities likeliest (Guo et al. 2017, section 4.2).
+def fit_temperature(labels: NDArray[np.integer], logits: NDArray[np.floating]) -> float:
+    """Returns the temperature that makes the logits' probabilities likeliest (Guo et al. 2017, section 4.2), or 1 where
+    it is no better than chance would make it (likelihood-ratio test, Wilks 1938, at 5 %).
+
+    The true class counts as certain only up to (n + 1) / (n + 2), as Platt's targets do (1999, section 2.2): n pictures
+    without an error would else be followed to any confidence.
 
     Args:
         labels: (n,) true labels of pictures that were not learnt from.
-        logits: (n, classes), as the network gives them.
+        logits: (n, classes), as the network gives them, or their logarithms of probabilities.
 
     Raises:
         DataError: no pictures.
     """
-    if not len(labels):
+    n, classes = logits.shape
+    if not n:
         raise DataError("There are no pictures to fit a temperature on")
-    rows = np.arange(len(labels))
+    certain = (n + 1) / (n + 2)
+    targets = np.full((n, classes), (1 - certain) / (classes - 1))
+    targets[np.arange(n), labels] = certain
 
     def loss(logarithm: float) -> float:
-        return float(-log_softmax(logits / np.exp(logarithm), axis=1)[rows, labels].mean())
+        return float(-(targets * log_softmax(logits / np.exp(logarithm), axis=1)).sum(axis=1).mean())
 
     found = minimize_scalar(loss, bounds=tuple(np.log(TEMPERATURES)), method="bounded", options={"xatol": 1e-4})
-    return float(np.exp(found.x))
+    is_better = chi2.sf(2 * n * (loss(0.0) - float(found.fun)), df=1) < 1 - CONFIDENCE
+    return float(np.exp(found.x)) if is_better else 1.0
 
 
 def coverage(confidence: NDArray[np.float64], is_right: NDArray[np.bool_]) -> Coverage:

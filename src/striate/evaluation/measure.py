@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 
 from striate.classifier import Classifier
 from striate.errors import ClassifierError, DataError, nearest
@@ -89,9 +90,19 @@ def measure(
             received=f"{int(np.sum(~np.isfinite(rows).all(axis=1))):,} of {len(rows):,} {split} pictures",
             hint="--precision float32, or a lower --lr",
         )
-    keys, labels = images.images.keys, images.images.labels
-    report = make_report(images.images.name, split, classifier.classes, keys, labels, rows, leaked=leaked)
-    return Measured(report, images, rows)
+    return _measured(images, rows, split, leaked)
+
+
+def tempered(measured: Measured, temperature: float) -> Measured:
+    """Returns what is measured when the logits are divided by so much more before the softmax."""
+    rows = log_softmax(measured.log_probabilities / temperature, axis=1)
+    return _measured(measured.decoded, rows, measured.report.split, ())
+
+
+def _measured(decoded: Decoded, rows: NDArray[np.float64], split: str, leaked: Collection[str]) -> Measured:
+    images = decoded.images
+    report = make_report(images.name, split, images.classes, images.keys, images.labels, rows, leaked=leaked)
+    return Measured(report, decoded, rows)
 
 
 def with_classes(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from striate.errors import DataError
+from striate.errors import DataError, RunError
 from striate.evaluation.comparison.compare import Comparison, compare
 from striate.evaluation.comparison.page import render
 from striate.experiment.own_pictures import own_pictures, refuse_other_contents
+from striate.experiment.repeated import Repeated
 from striate.experiment.rung import milliseconds_per_picture
 from striate.progress import SILENT, Progress
-from striate.runs import Run
+from striate.runs import Run, RunStore
 
 TIMED = 256  # test pictures that answers are timed on
 
@@ -32,7 +33,7 @@ def compare_runs(runs: Sequence[Run], *, is_timed: bool = False, progress: Progr
         RunError: as in `compare`, or the pictures of equal names show different things.
         DataError: answers are to be timed and the pictures are gone.
     """
-    contenders = [run.contender() for run in runs]
+    contenders = [dataclasses.replace(run.contender(), name=_name(run)) for run in runs]
     if is_timed:
         times = answer_times(runs, list(contenders[0].answers), progress=progress)
         contenders = [dataclasses.replace(one, milliseconds=time) for one, time in zip(contenders, times, strict=True)]
@@ -40,6 +41,27 @@ def compare_runs(runs: Sequence[Run], *, is_timed: bool = False, progress: Progr
     if not found.is_certain and refuse_other_contents(runs, list(contenders[0].answers), progress=progress):
         return dataclasses.replace(found, is_certain=True)
     return found
+
+
+def expanded(store: RunStore, name: str) -> list[Run]:
+    """Returns the run of that name, or the finished runs of the folder that `repeat` made under it.
+
+    Raises:
+        RunError: there is neither.
+    """
+    for folder in (Path(name), store.root / name):
+        if (folder / Repeated.FILE).is_file():
+            runs = [run for run in RunStore(folder).list() if run.state == "finished"]
+            if not runs:
+                raise RunError(f"Of {name} no training is finished", received=folder)
+            return sorted(runs, key=lambda run: run.manifest.seed)
+    return [store.find(name)]
+
+
+def _name(run: Run) -> str:
+    """Returns the run's name, that of the folder before it where `repeat` has made both."""
+    parent = run.path.resolve().parent
+    return f"{parent.name}-{run.name}" if (parent / Repeated.FILE).is_file() else run.name
 
 
 def answer_times(runs: Sequence[Run], keys: Sequence[str], *, progress: Progress = SILENT) -> list[float]:

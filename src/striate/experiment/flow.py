@@ -11,6 +11,8 @@ from typing import Any
 from striate.classifier import Classifier
 from striate.config import replace
 from striate.errors import ConfigError, StriateError
+from striate.evaluation.refusal import require_risk
+from striate.experiment.conditions import MAX_BROKEN, Conditions
 from striate.experiment.pictures import Prepared, prepare, save_broken
 from striate.experiment.results import CORRECTIONS, save_report_page, save_results
 from striate.files import write_json
@@ -34,8 +36,6 @@ from striate.training.plan import preprocessing_of
 from striate.training.recipe import Recipe
 from striate.training.recipes import recipe_named
 
-MAX_BROKEN = 0.2  # share of unreadable pictures above which a training does not begin
-
 
 def train(
     data: Data | Splits | Prepared,
@@ -51,6 +51,7 @@ def train(
     nested: Nested = "top",
     corrections: str | Path | None = None,
     allow_leaks: bool = False,
+    target_risk: float | None = None,
     progress: Progress = SILENT,
     command: str = "",
     **changes: Any,
@@ -71,6 +72,8 @@ def train(
         corrections: a list of pictures to leave out or to relabel, as `striate data --fix` writes it.
         allow_leaks: train although pictures of one split have copies in another; the report then states the accuracy
             without them, too.
+        target_risk: share of wrong answers allowed, in (0, 1): the classifier then answers only from the confidence on
+            that promises it (see Run.threshold), and is unsure below; None answers everything.
         progress: shows what happens.
         command: the command line that repeats the run, for its report.
         **changes: fields of the recipe to set otherwise (epochs=…, batch=…, dropout=…, seed=…, …).
@@ -83,23 +86,14 @@ def train(
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     store = RunStore(runs)
     store.check_free(name)
+    if target_risk is not None:
+        require_risk(target_risk)
+    given = Conditions(data_dir, validation, test, max_broken, nested, corrections, allow_leaks)
     chosen, network = choose(recipe, architecture, changes, progress)
     if isinstance(data, Prepared):
-        pictures = data.under(chosen, network)
+        pictures, given = data.under(chosen, network), data.given
     else:
-        pictures = prepare(
-            data,
-            chosen,
-            data_dir=data_dir,
-            validation=validation,
-            test=test,
-            max_broken=max_broken,
-            nested=nested,
-            corrections=corrections,
-            allow_leaks=allow_leaks,
-            network=network,
-            progress=progress,
-        )
+        pictures = prepare(data, chosen, given, network=network, progress=progress)
     chosen = pictures.recipe
     network = network or architecture_named(chosen.architecture or DEFAULT)
     classes = pictures.splits.train.classes
@@ -112,8 +106,8 @@ def train(
     run = store.create(name, f"{pictures.splits.train.name}-{network.name}")
     write_json(run.path / "recipe.json", chosen)
     save_splits(pictures.splits, run.path / "split.csv")
-    if corrections is not None:
-        save_corrections(load_corrections(Path(corrections)), run.path / CORRECTIONS)
+    if given.corrections is not None:
+        save_corrections(load_corrections(Path(given.corrections)), run.path / CORRECTIONS)
     if pictures.broken:
         save_broken(pictures.broken, run.path / "broken.csv")
     record = HistoryFile(run.path / "history.csv")
@@ -125,8 +119,8 @@ def train(
             command=command,
             data={
                 "source": pictures.source,
-                "data_dir": None if data_dir is None else str(Path(data_dir).resolve()),
-                "nested": nested,
+                "data_dir": given.place,
+                "nested": given.nested,
                 "name": pictures.splits.train.name,
                 "classes": list(classes),
                 "counts": {name: len(part) for name, part in zip(SPLITS, pictures.splits, strict=True)},
@@ -161,8 +155,7 @@ def train(
     learnt = time.perf_counter()
     write_json(run.path / "recipe.json", trained.recipe)
     with on_first_signal(lambda: progress.say("Finishing the report; once more to leave it unfinished.")):
-        trained.classifier.save(run.path / "classifier")
-        measured = save_results(run, trained, pictures.parts, progress, leaked=pictures.leaked)
+        measured = save_results(run, trained, pictures.parts, progress, leaked=pictures.leaked, target_risk=target_risk)
         done = manifest(
             state="interrupted" if trained.interrupted else "finished",
             reason=None,

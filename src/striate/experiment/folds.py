@@ -1,69 +1,83 @@
-"""Folds: which pictures are held out when, copies of one picture always together."""
+"""The folds of a cross-validation, from pictures that were read, checked and decoded once."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import warnings
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold
 
 from striate.errors import DataError
-from striate.experiment.pictures import Gathered, Prepared
-from striate.images.cache import rearranged
+from striate.experiment.pictures import Prepared, together
+from striate.images.cache import Decoded
 from striate.images.imageset import ImageSet
 from striate.images.split import split
 
 
-def assign_folds(images: ImageSet, groups: NDArray[np.int64], folds: int, *, seed: int) -> NDArray[np.int64]:
-    """Returns (n,) the number of the fold, from 1, in which each picture is held out; 0 for those that the data sets
-    aside itself, to test or to choose by.
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """All pictures that the folds are made of.
 
-    Every class gives every fold about as many pictures (scikit-learn's StratifiedKFold, and StratifiedGroupKFold where
-    there are groups).
-
-    Args:
-        images: the pictures.
-        groups: (n,) pictures with the same number stay together.
-        folds: how many, 2 or more.
-        seed: of the division.
-
-    Raises:
-        DataError: a class has fewer groups than there are folds.
+    Attributes:
+        prepared: them, in another division.
+        images: all in one set.
+        pixels: (n, h, w, c), parallel to them.
+        groups: (n,) a number that copies of one picture share.
+        place: (n,) the fold, from 0, in which a picture is measured on.
+        validation: share of the others to choose by.
+        seed: of both divisions.
     """
-    pool = np.flatnonzero(np.isin(images.given, ("", "train")))
-    labels, own = images.labels[pool], groups[pool]
-    for label, name in enumerate(images.classes):
-        have = len(np.unique(own[labels == label]))
-        if have < folds:
-            raise DataError(
-                f"The class {name!r} of {images.name} has too few pictures for {folds} folds",
-                received=f"{have} that show different things",
-                expected=f"at least {folds}",
-                hint=f"--folds {have}" if have > 1 else "add pictures, or remove the class",
-            )
-    alone = len(np.unique(own)) == len(own)
-    kind = StratifiedKFold if alone else StratifiedGroupKFold
-    found = np.zeros(len(images), np.int64)
-    parts = kind(folds, shuffle=True, random_state=seed).split(np.zeros(len(pool)), labels, None if alone else own)
-    for number, (_, held_out) in enumerate(parts, 1):
-        found[pool[held_out]] = number
-    return found
 
+    prepared: Prepared
+    images: ImageSet
+    pixels: NDArray[np.uint8]
+    groups: NDArray[np.int64]
+    place: NDArray[np.intp]
+    validation: float
+    seed: int
 
-def fold_pictures(
-    pictures: Prepared, found: Gathered, fold: NDArray[np.int64], number: int, *, validation: float
-) -> Prepared:
-    """Returns the pictures for the training that measures on one fold: the others to learn from, less those to choose
-    by, which are the data's own or `validation` of the rest. A test split of the data's own takes no part.
+    @classmethod
+    def of(cls, prepared: Prepared, folds: int, validation: float, seed: int) -> Pool:
+        """Returns the pool with every picture's fold drawn: stratified, copies together (scikit-learn's
+        StratifiedGroupKFold).
 
-    Raises:
-        DataError: the rest is too little to divide.
-    """
-    whole = found.whole
-    stays = whole.given != "test"
-    given = np.where(fold == number, "test", np.where(whole.given == "", "train", whole.given)).astype("U10")
-    images = replace(whole, given=given).subset(stays)
-    parts = split(images, validation=validation, seed=pictures.recipe.seed, groups=found.copies.group[stays])
-    train, chosen_by, measured_on = (rearranged(pictures.parts, part) for part in parts)
-    return replace(pictures, parts=(train, chosen_by, measured_on), leaked=frozenset())
+        Raises:
+            DataError: a class has fewer pictures, or fewer of them that differ, than there are folds.
+        """
+        images = together(prepared.splits)
+        images = replace(images, given=np.full(len(images), "", "U10"))
+        keys, labels = images.keys, images.labels
+        groups = np.array([prepared.copies.get(key, -1 - row) for row, key in enumerate(keys.tolist())], np.int64)
+        for label, name in enumerate(images.classes):
+            different = len(np.unique(groups[labels == label]))
+            if different < folds:
+                raise DataError(
+                    f"The class {name!r} has too few different pictures for so many folds",
+                    received=f"{different} pictures, {folds} folds",
+                    hint=f"--folds {max(2, different)}" if different >= 2 else "more pictures of it",
+                )
+        place = np.zeros(len(keys), np.intp)
+        divided = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(keys, labels, groups)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # classes of few pictures were looked at above
+            for number, (_, held_out) in enumerate(divided):
+                place[held_out] = number
+        pixels = np.concatenate([part.pixels for part in prepared.parts])
+        return cls(prepared, images, pixels, groups, place, validation, seed)
+
+    def fold(self, number: int) -> Prepared:
+        """Returns the pictures of a training that leaves fold `number` (from 0) out, to measure on."""
+        given = np.where(self.place == number, "test", "").astype("U10")
+        splits = split(
+            replace(self.images, given=given),
+            validation=self.validation,
+            seed=self.seed + number,
+            groups=self.groups,
+        )
+        row = {key: index for index, key in enumerate(self.images.keys.tolist())}
+        train, chosen_by, measured_on = (
+            Decoded(part, self.pixels[[row[key] for key in part.keys.tolist()]], {}) for part in splits
+        )
+        return replace(self.prepared, parts=(train, chosen_by, measured_on), leaked=frozenset())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ from striate.classifier import Classifier
 from striate.config import replace
 from striate.environment import backend_choice
 from striate.errors import ConfigError
-from striate.experiment.climb import Climb
-from striate.experiment.flow import MAX_BROKEN, one_budget
+from striate.experiment.climb import climb, seconds_left
+from striate.experiment.conditions import MAX_BROKEN, Conditions
+from striate.experiment.flow import one_budget
 from striate.experiment.pictures import Prepared, decode, gather
 from striate.experiment.rung import measured, milliseconds_per_picture, steps
 from striate.experiment.standings import FORMAT, Document, Ladder, Plan, earlier
+from striate.experiment.trials import Trials
 from striate.files import write_json
 from striate.images.sources.folder import Nested
 from striate.images.sources.load import Data
@@ -88,24 +91,15 @@ def ladder(
         raise ConfigError("The number of seeds cannot be used", received=seeds, expected="1 or more")
     scratch = {"architecture": None, "pretrained": "none", "fine_tune": 0}
     chosen = replace(recipe_named(recipe), "the recipe", **{**one_budget(changes), **scratch})
-    found = gather(
-        data,
-        seed=chosen.seed,
-        data_dir=data_dir,
-        validation=validation,
-        test=test,
-        nested=nested,
-        corrections=corrections,
-        allow_leaks=allow_leaks,
-        progress=progress,
-    )
+    given = Conditions(data_dir, validation, test, max_broken, nested, corrections, allow_leaks)
+    found = gather(data, given, seed=chosen.seed, progress=progress)
     planned = plan(chosen, found.splits.train)
     form = preprocessing_of(planned)
     networks = networks or _networks(SMALL_RUNGS if max(form.height, form.width) <= SMALL else LARGE_RUNGS)
     intended = Plan(
         data={
             "source": found.source,
-            "data_dir": None if data_dir is None else str(Path(data_dir).resolve()),
+            "data_dir": given.place,
             "name": found.whole.name,
             "fingerprint": found.whole.fingerprint(),
             "validation": validation,
@@ -119,31 +113,35 @@ def ladder(
     name = name or "ladder-" + re.sub(r"[^\w.+-]+", "-", found.whole.name).strip("-.")
     folder = Path(runs) / name
     before = earlier(RunStore(runs), name, intended)
-    climb = Climb(folder, intended.recipe, networks, seeds, progress)
-    networks = _with_earlier(networks, before, climb)
+    trials = climb(folder, intended.recipe, networks, seeds, progress)
+    earlier_ones = [ARCHITECTURES[name] for name in (before.plan.rungs if before else ()) if name in ARCHITECTURES]
+    known = climb(
+        folder, intended.recipe, {one.name: one for one in (*earlier_ones, *networks)}.values(), seeds, progress
+    )
+    networks = _with_earlier(networks, before, known)
     intended = replace(intended, rungs=tuple(network.name for network in networks))
-    if before is not None and before.state == "finished" and before.plan == intended and not climb.missing():
-        progress.say(f"All {len(climb.jobs)} runs are there already.")
+    if before is not None and before.state == "finished" and before.plan == intended and not trials.missing():
+        progress.say(f"All {len(trials.trials)} runs are there already.")
         return Ladder(folder, before)
 
     progress.say(found.described(planned))
-    pictures = decode(found, planned, max_broken=max_broken, progress=progress)
+    pictures = decode(found, planned, given, progress=progress)
     classes = len(pictures.splits.train.classes)
     work = {network.name: _work(network, form.shape, classes) for network in networks}
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "ladder.json", Document(FORMAT, "unfinished", intended))
-    climb.train(pictures, data_dir=data_dir, command=command, work=work)
-    times = {} if climb.interrupted else _times(networks, climb, pictures, progress)
+    trials.train(lambda trial: pictures, command=command, seconds_left=partial(seconds_left, trials, work))
+    times = {} if trials.interrupted else _times(networks, known, pictures, progress)
     document = Document(
         format=FORMAT,
-        state="interrupted" if climb.interrupted else "failed" if climb.failed else "finished",
+        state="interrupted" if trials.interrupted else "failed" if trials.failed else "finished",
         plan=intended,
         rungs=tuple(
             measured(
                 network,
-                climb.finished(network),
+                known.finished(network.name),
                 seeds,
-                reason=climb.failed.get(network.name),
+                reason=trials.failed.get(network.name),
                 multiply_adds=work[network.name],
                 milliseconds=times.get(network.name),
             )
@@ -169,7 +167,7 @@ def _networks(rungs: Sequence[str | Architecture]) -> tuple[Architecture, ...]:
 
 
 def _with_earlier(
-    networks: tuple[Architecture, ...], before: Document | None, climb: Climb
+    networks: tuple[Architecture, ...], before: Document | None, known: Trials
 ) -> tuple[Architecture, ...]:
     """Returns the networks of the table: those asked for, and those that earlier commands have trained."""
     asked = {network.name: network for network in networks}
@@ -177,7 +175,7 @@ def _with_earlier(
     kept = {
         name: network
         for name, network in earlier.items()
-        if network is not None and (name in asked or climb.finished(network))
+        if network is not None and (name in asked or known.finished(name))
     }
     return networks if kept.keys() <= asked.keys() else tuple({**kept, **asked}.values())
 
@@ -192,10 +190,10 @@ def _work(network: Architecture, shape: Shape, classes: int) -> int | None:
         return None
 
 
-def _times(networks: Sequence[Architecture], climb: Climb, pictures: Prepared, progress: Progress) -> dict[str, float]:
+def _times(networks: Sequence[Architecture], known: Trials, pictures: Prepared, progress: Progress) -> dict[str, float]:
     """Returns network → prediction time, all measured now, one after the other, on the same pictures."""
     pixels = pictures.parts[2].pixels[:TIMED]
-    trained = {network.name: runs[0] for network in networks if (runs := climb.finished(network))}
+    trained = {network.name: runs[0] for network in networks if (runs := known.finished(network.name))}
     times = {}
     with progress.task("timing predictions", len(trained), "networks") as task:
         for name, run in trained.items():

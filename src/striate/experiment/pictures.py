@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from dataclasses import replace as dataclass_replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,13 @@ import numpy as np
 
 from striate.config import replace
 from striate.errors import DataError
+from striate.experiment.conditions import Conditions
 from striate.files import write_csv
 from striate.images.augment import NONE
 from striate.images.cache import Decoded, decode_all
 from striate.images.corrections import corrected, load_corrections
 from striate.images.encoded import Encoded, joined
 from striate.images.imageset import SPLITS, ImageSet
-from striate.images.sources.folder import Nested
 from striate.images.sources.hub import PREFIX
 from striate.images.sources.load import Data, load_images
 from striate.images.sources.named import DATASETS
@@ -50,6 +51,8 @@ class Prepared:
         source: how to find it again; None when it was handed over in Python.
         fingerprint: of the whole set, unreadable pictures included.
         leaked: keys of the test pictures that have a copy among those that are learnt or chosen from.
+        given: how they were found, corrected and divided.
+        copies: key → a number that pictures share which show the same.
     """
 
     recipe: Recipe
@@ -59,6 +62,8 @@ class Prepared:
     source: str | None
     fingerprint: str
     leaked: frozenset[str] = frozenset()
+    given: Conditions = field(default_factory=Conditions)
+    copies: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def splits(self) -> Splits:
@@ -115,39 +120,28 @@ class Gathered:
         return f"{self.whole.name}: {sizes}; {form.height}×{form.width} pixels, {colour}"
 
 
-def gather(
-    data: Data | Splits,
-    *,
-    seed: int,
-    data_dir: str | Path | None,
-    validation: float,
-    test: float,
-    nested: Nested = "top",
-    corrections: str | Path | None = None,
-    allow_leaks: bool = False,
-    progress: Progress,
-) -> Gathered:
-    """Returns the pictures listed, corrected, checked and divided; the arguments are those of flow.train, `seed` the
-    division's.
+def gather(data: Data | Splits, given: Conditions, *, seed: int, progress: Progress) -> Gathered:
+    """Returns the pictures listed, corrected, checked and divided; `seed` is the division's.
 
     Raises:
         DataError: nothing there, too little to divide, or copies in several of the splits that the data brings.
     """
     if isinstance(data, Splits):
-        if corrections is not None:
+        if given.corrections is not None:
             raise DataError("Splits made before cannot be corrected", hint="st.train(images, corrections=…)")
-        whole, splits, source = _together(data), data, None
+        whole, splits, source = together(data), data, None
         copies = quick_copies(whole, progress=progress)
     else:
-        whole, source = load_images(data, data_dir=data_dir, nested=nested, progress=progress), lasting(data)
-        if corrections is not None:
-            whole = corrected(whole, load_corrections(Path(corrections)))
-        splits, copies = divide(whole, validation=validation, test=test, seed=seed, progress=progress)
+        whole = load_images(data, data_dir=given.data_dir, nested=given.nested, progress=progress)
+        source = lasting(data)
+        if given.corrections is not None:
+            whole = corrected(whole, load_corrections(Path(given.corrections)))
+        splits, copies = divide(whole, validation=given.validation, test=given.test, seed=seed, progress=progress)
     if not copies.is_near_known and not isinstance(whole.sources, np.ndarray):
         progress.say("Among so many pictures only equal copies were looked for; striate data looks for changed ones.")
     findings = (*copy_findings(whole, copies), *class_findings(whole), *lossy(whole))
     for finding in findings:
-        if finding.kind == "leak" and not allow_leaks and source not in DATASETS:  # whose divisions are published
+        if finding.kind == "leak" and not given.allow_leaks and source not in DATASETS:  # whose divisions are published
             raise DataError(
                 f"{whole.name}: {finding.message}",
                 received="; ".join(" = ".join(one) for one in finding.members[:3]),
@@ -158,21 +152,9 @@ def gather(
 
 
 def prepare(
-    data: Data | Splits,
-    recipe: Recipe,
-    *,
-    data_dir: str | Path | None,
-    validation: float,
-    test: float,
-    max_broken: float,
-    nested: Nested = "top",
-    corrections: str | Path | None = None,
-    allow_leaks: bool = False,
-    network: Architecture | None = None,
-    progress: Progress,
+    data: Data | Splits, recipe: Recipe, given: Conditions, *, network: Architecture | None = None, progress: Progress
 ) -> Prepared:
-    """Returns the pictures, ready to train on; the arguments are those of flow.train, `network` the one to be trained
-    where that is certain already.
+    """Returns the pictures, ready to train on; `network` is the one to be trained where that is certain already.
 
     Raises:
         ConfigError: the pictures are too small for the network.
@@ -180,17 +162,7 @@ def prepare(
         TrainingError: the network, at this size, does not fit the machine's memory.
         WeightsError: pretrained weights that are at hand are not what their name says.
     """
-    found = gather(
-        data,
-        seed=recipe.seed,
-        data_dir=data_dir,
-        validation=validation,
-        test=test,
-        nested=nested,
-        corrections=corrections,
-        allow_leaks=allow_leaks,
-        progress=progress,
-    )
+    found = gather(data, given, seed=recipe.seed, progress=progress)
     planned = plan(recipe, found.splits.train)
     _check_network(planned, found.splits.train, network)
     if recipe.pretrained is None and planned.pretrained == "imagenet":  # else the caller has looked
@@ -206,24 +178,26 @@ def prepare(
         progress.say(
             "The pretrained layers rest and look at every picture once, unchanged: --augment is for --fine-tune."
         )
-    return decode(found, planned, max_broken=max_broken, progress=progress)
+    return decode(found, planned, given, progress=progress)
 
 
-def decode(found: Gathered, planned: Recipe, *, max_broken: float, progress: Progress) -> Prepared:
+def decode(found: Gathered, planned: Recipe, given: Conditions, *, progress: Progress) -> Prepared:
     """Returns the pictures decoded as the planned recipe says, and checked.
 
     Raises:
         DataError: too much of it unreadable.
     """
-    if not 0 <= max_broken <= 1:
-        raise DataError("The share of unreadable pictures is out of range", received=max_broken, expected="0 to 1")
+    if not 0 <= given.max_broken <= 1:
+        raise DataError(
+            "The share of unreadable pictures is out of range", received=given.max_broken, expected="0 to 1"
+        )
     splits, form = found.splits, preprocessing_of(planned)
     train, chosen_by, measured_on = (decode_all(part, form, progress=progress, keep=True) for part in splits)
     parts = (train, chosen_by, measured_on)
     if known := sum(len(part.images) for part in parts if part.is_known):
         progress.say(f"{known:,} pictures are known, decoded, from an earlier run.")
     broken = {key: reason for part in parts for key, reason in part.broken.items()}
-    _check_readable(splits, parts, broken, max_broken)
+    _check_readable(splits, parts, broken, given.max_broken)
     unreadable = broken_finding(found.whole, broken)
     for finding in unreadable:
         progress.say(finding.line)
@@ -235,6 +209,8 @@ def decode(found: Gathered, planned: Recipe, *, max_broken: float, progress: Pro
         found.source,
         found.whole.fingerprint(),
         frozenset(found.whole.keys[leaked(found.whole, found.copies)].tolist()),
+        given,
+        dict(zip(found.whole.keys.tolist(), found.copies.group.tolist(), strict=True)),
     )
 
 
@@ -276,7 +252,7 @@ def lasting(data: Data) -> str | None:
     return str(data) if is_name else str(Path(data).resolve())
 
 
-def _together(splits: Splits) -> ImageSet:
+def together(splits: Splits) -> ImageSet:
     """Returns all pictures of splits made before, each given to the split that it is in."""
     sources: Any
     if isinstance(splits.train.sources, np.ndarray):

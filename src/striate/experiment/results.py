@@ -13,6 +13,8 @@ from striate.evaluation import plots
 from striate.evaluation.answered import save_answered
 from striate.evaluation.measure import Measured, measure
 from striate.evaluation.page.render import Facts, save_page
+from striate.evaluation.refusal import refusal
+from striate.experiment.calibrate import calibrate
 from striate.experiment.pictures import lasting
 from striate.files import write_csv, write_json
 from striate.history import History
@@ -40,11 +42,16 @@ def save_results(
     progress: Progress,
     *,
     leaked: Collection[str] = (),
+    target_risk: float | None = None,
 ) -> Measured:
-    """Measures on validation and test, writes figures, lists and plots, and returns what the page shows."""
+    """Calibrates and writes the classifier, measures it on validation and test, writes figures, lists and plots, and
+    returns what the page shows.
+    """
     if leaked:
         write_csv(run.path / LEAKED, ("key",), ([key] for key in sorted(leaked)))
     validation = measure(trained.classifier, parts[1], split="validation", progress=progress)
+    validation = calibrate(trained.classifier, validation, target_risk, progress)
+    trained.classifier.save(run.path / "classifier")
     measured = measure(trained.classifier, parts[2], split="test", leaked=leaked, progress=progress)
     write_json(run.path / "validation.json", validation.report)
     write_json(run.path / "report.json", measured.report)
@@ -55,6 +62,9 @@ def save_results(
     right, wrong = plots.right_and_wrong(measured)
     drawing.save(plots.curves(trained.history), folder / "curves.png")
     drawing.save(plots.confusion(measured.report), folder / "confusion.png")
+    limit = trained.classifier.reject_below
+    refused = refusal(measured.answered, limit) if limit else None
+    drawing.save(plots.coverage_curve(measured.answered, refused), folder / "coverage.png")
     drawing.save(plots.gallery(measured, right, "Answered rightly"), folder / "right.png")
     drawing.save(plots.gallery(measured, wrong, "Answered wrongly, most confident first"), folder / "wrong.png")
     return measured

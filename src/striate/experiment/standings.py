@@ -15,12 +15,12 @@ from typing import Any, Literal
 from matplotlib.figure import Figure
 
 from striate import drawing
-from striate.config import config, from_json, plain
-from striate.errors import ConfigError, RunError
+from striate.config import config, plain
 from striate.evaluation import ladder_plot
+from striate.experiment.plans import fixed, read_earlier, refuse_other_plan
 from striate.experiment.rung import Rung, Step
 from striate.files import write_csv, write_json
-from striate.runs import Run, RunStore, flat_settings
+from striate.runs import Run, RunStore
 from striate.training.recipe import Recipe
 
 FORMAT = 1
@@ -145,37 +145,8 @@ def earlier(store: RunStore, name: str, intended: Plan) -> Document | None:
     Raises:
         RunError: the name is taken by something else, or by a ladder with another plan.
     """
-    path = store.root / name / "ladder.json"
-    if not path.is_file():
-        store.check_free(name)
-        return None
-    try:
-        before = from_json(Document, path.read_bytes(), str(path))
-    except ConfigError as error:
-        raise RunError(f"ladder.json is damaged or from another version of Striate. {error}") from None
-    old, new = _fixed(before.plan), _fixed(intended)
-    for setting in dict.fromkeys((*old, *new)):
-        if old.get(setting) != new.get(setting):
-            raise RunError(
-                f"The ladder {name} was begun with another plan",
-                received=f"{setting} {_shown(new.get(setting))}",
-                expected=f"{setting} {_shown(old.get(setting))}",
-                hint="another --name for another ladder",
-            )
+    before = read_earlier(Document, store, name, "ladder.json")
+    if before is not None:
+        old, new = (fixed(one.data, one.recipe, one.backend) for one in (before.plan, intended))
+        refuse_other_plan(f"The ladder {name}", old, new)
     return before
-
-
-def _fixed(intended: Plan) -> dict[str, Any]:
-    """Returns what must be the same for runs to stand in one table."""
-    data = intended.data
-    return {
-        "pictures": data["fingerprint"],
-        "validation": data["validation"],
-        "test": data["test"],
-        **flat_settings(intended.recipe),
-        "backend": intended.backend,
-    }
-
-
-def _shown(value: Any) -> str:
-    return "left open" if value is None else str(value)[:40]

@@ -9,7 +9,6 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -32,8 +31,6 @@ SHELF = Shelf("decoded", limit=8 << 30)
 
 FORMAT = 1
 """Raise it when the same picture begins to be decoded to other pixels."""
-
-COPIED = 1024  # pictures copied at a time, so that those of a memory map need not all be in memory
 
 SLOW = 1.0  # seconds of decoding from which on the result is kept
 
@@ -99,26 +96,6 @@ def decode_all(
     if key is not None and time.perf_counter() - began > SLOW:
         SHELF.keep(key, found.pixels, {"broken": {str(index): broken[index] for index in sorted(broken)}})
     return found
-
-
-def rearranged(parts: Sequence[Decoded], images: ImageSet, *, memory_limit: int | None = None) -> Decoded:
-    """Returns those pictures of `images`, found by their keys, that are decoded in one of the parts: copied, in the
-    order of `images`, and not decoded again. `memory_limit` is that of `decode_all`.
-
-    Raises:
-        DataError: there is no room for the pixels.
-    """
-    place = {key: (part, row) for part, one in enumerate(parts) for row, key in enumerate(one.images.keys.tolist())}
-    kept = [index for index, key in enumerate(images.keys.tolist()) if key in place]
-    chosen = images.subset(kept)
-    where = np.array([place[key] for key in chosen.keys.tolist()], np.int64).reshape(-1, 2)
-    limit = memory_limit if memory_limit is not None else (memory() or 8 << 30) // 4
-    pixels = _allocate((len(kept), *parts[0].pixels.shape[1:]), limit)
-    for number, one in enumerate(parts):
-        rows = np.flatnonzero(where[:, 0] == number)
-        for some in np.array_split(rows, max(1, len(rows) // COPIED)):
-            pixels[some] = one.pixels[where[some, 1]]
-    return Decoded(chosen, pixels, {})
 
 
 def _without(images: ImageSet, pixels: NDArray[np.uint8], broken: dict[int, str], *, is_known: bool = False) -> Decoded:

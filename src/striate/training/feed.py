@@ -1,4 +1,4 @@
-"""From batches to Keras' fit: made ahead, in a thread of their own, while the network learns from earlier ones.
+"""From batches to Keras' fit: made ahead, in threads of their own, while the network learns from earlier ones.
 
 Keras would do that by `tf.data.Dataset.prefetch(AUTOTUNE)`. Whatever it tunes so has a thread that sleeps twice as
 long each time (0.01, 0.02, … 60 s) and is waited for whenever an iterator ends, after every epoch: of a training whose
@@ -7,17 +7,19 @@ epochs take 3.4 s, a third of the time went by so (TensorFlow 2.21). Here nothin
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from striate.backend import CHOICE, keras
+from striate.backend import CHOICE, devices, keras
 from striate.images.ahead import in_order, workers
 from striate.images.batches import Batch, Batches
 
 AHEAD = 2  # groups of batches that are made or being made while the network learns
+MAKERS = 6  # threads that make them, where the network does not need the processor itself
 GROUP = 10  # batches handed to TensorFlow at once, which saves it 4 % of a small network's step
 GROUP_BYTES = 8 << 20  # and fewer of them, if they are large
 
@@ -65,13 +67,18 @@ class Feed(keras.utils.PyDataset):  # type: ignore[misc]
         def make(first: int) -> list[Batch]:
             return [self.batches[index] for index in range(first, min(first + size, total))]
 
-        total = len(self.batches)
-        with workers(1, "striate-feed") as maker:
+        total, makers = len(self.batches), _makers()
+        with workers(makers, "striate-feed") as pool:
             began = time.perf_counter()
-            for group in in_order(maker, make, range(start, total, size), AHEAD):
+            for group in in_order(pool, make, range(start, total, size), AHEAD * makers):
                 self.waited += time.perf_counter() - began
                 yield group
                 began = time.perf_counter()
+
+
+def _makers() -> int:
+    """Returns how many threads make batches: one beside a network that computes on the processor."""
+    return 1 if devices() == ["cpu"] else max(1, min(MAKERS, (os.cpu_count() or 1) - 1))
 
 
 def _dataset(feed: Feed) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from striate.errors import RunError
@@ -120,6 +120,7 @@ def compare(runs: Sequence[Contender | Comparable]) -> Comparison:
     contenders = tuple(one if isinstance(one, Contender) else one.contender() for one in runs)
     if len(contenders) < 2:
         raise RunError("Two runs or more are needed to compare", received=len(contenders))
+    contenders = _named_apart(contenders)
     refuse_others(contenders)
     names = list(dict.fromkeys(name for one in contenders for name in one.settings))
     table = {name: tuple(one.settings.get(name) for one in contenders) for name in names}
@@ -130,4 +131,13 @@ def compare(runs: Sequence[Contender | Comparable]) -> Comparison:
         differing={name: values for name, values in table.items() if any(value != values[0] for value in values)},
         pairs=pairs_of(list(itertools.combinations(groups, 2)), list(contenders[0].answers)),
         is_certain=is_certain(contenders),
+    )
+
+
+def _named_apart(contenders: tuple[Contender, ...]) -> tuple[Contender, ...]:
+    """Returns the contenders, numbered where runs of several folders have one name."""
+    names = [one.name for one in contenders]
+    return tuple(
+        replace(one, name=f"{one.name} ({names[: place + 1].count(one.name)})") if names.count(one.name) > 1 else one
+        for place, one in enumerate(contenders)
     )

@@ -1,0 +1,79 @@
+"""Answering only when sure: what it costs, what it buys, and what can be promised."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from striate.errors import ConfigError, DataError
+from striate.evaluation.answered import Answered
+from striate.evaluation.intervals import wilson
+from striate.evaluation.plots import coverage_curve
+from striate.evaluation.refusal import promised, refusal
+
+
+def answered(confidence, is_right):
+    """Two classes; the predicted one is the first, as sure as told."""
+    share = np.asarray(confidence, np.float64)
+    labels = np.where(is_right, 0, 1).astype(np.int32)
+    keys = np.array([str(number) for number in range(len(share))])
+    return Answered(("yes", "no"), keys, labels, np.log(np.stack([share, 1 - share], axis=1)))
+
+
+def drawn(seed: int, n: int = 4000):
+    """Answers that are right as often as they are sure."""
+    rng = np.random.default_rng(seed)
+    confidence = rng.uniform(0.5, 0.999, n)
+    return answered(confidence, rng.random(n) < confidence)
+
+
+def test_coverage_and_risk_are_counted_above_the_threshold():
+    found = refusal(answered([0.9, 0.8, 0.7, 0.6], [True, False, True, True]), 0.65)
+    assert (found.n, found.answered, found.wrong) == (4, 3, 1)
+    assert (found.coverage, found.risk, found.risk_of_all) == (0.75, pytest.approx(1 / 3), 0.25)
+    assert found.interval == tuple(wilson(1, 3))
+    assert found.line().startswith(
+        "Answers 75.0 % of the pictures, those with a confidence of 65.0 % or more; of those answers 33.33 % are wrong"
+    )
+    assert found.line().endswith("instead of 25.00 % of all.")
+
+
+def test_a_threshold_above_all_answers_nothing_and_says_so():
+    found = refusal(answered([0.9, 0.8], [True, False]), 0.95)
+    assert (found.answered, found.coverage, found.risk, found.interval) == (0, 0.0, None, None)
+    assert "not one of 2 pictures" in found.line()
+
+
+def test_what_is_promised_on_some_pictures_holds_on_others():
+    risks = []
+    for seed in range(100):
+        threshold = promised(drawn(seed), 0.1)
+        later = refusal(drawn(seed + 1000, 40_000), threshold)
+        assert later.coverage > 0.1
+        risks.append(later.risk)
+    assert np.mean([risk > 0.1 for risk in risks]) <= 0.05
+
+
+def test_a_promise_that_cannot_be_made_says_which_could():
+    few = drawn(0, 60)
+    with pytest.raises(DataError, match=r"60 validation pictures cannot promise.*Try: a target risk of 0\.\d+") as told:
+        promised(few, 0.001)
+    possible = float(str(told.value).rsplit("of ", 1)[1].rstrip("."))
+    assert 0 < promised(few, possible) < 1
+
+
+@pytest.mark.parametrize("risk", [0.0, 1.0, -0.1, 2.0, float("nan")])
+def test_a_risk_is_a_share(risk):
+    with pytest.raises(ConfigError, match="target risk is a share"):
+        promised(drawn(0), risk)
+
+
+def test_the_figure_shows_the_curve_and_the_threshold_on_it():
+    given = drawn(1)
+    found = refusal(given, 0.9)
+    (axes,) = coverage_curve(given, found).axes
+    curve, _, point = axes.get_lines()
+    assert curve.get_xdata()[-1] == 100
+    assert curve.get_ydata()[-1] == pytest.approx(100 * found.risk_of_all)
+    assert (point.get_xdata()[0], point.get_ydata()[0]) == pytest.approx((100 * found.coverage, 100 * found.risk))
+    assert len(coverage_curve(answered([0.9, 0.9], [True, True])).axes) == 1
