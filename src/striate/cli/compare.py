@@ -97,8 +97,7 @@ def _print_pair(pair: Pair, *, several: bool) -> None:
     _echo(pair.sentence)
     adjusted = f" (adjusted {pair.p_adjusted:.2g})" if several else ""
     test = "McNemar" if not pair.is_seeded else "t-test over pictures and seeds"
-    only = f"{pair.paired.only_first:,} pictures right only in {pair.a}, {pair.paired.only_second:,} only in {pair.b}"
-    _echo(f"  {test} p = {pair.paired.p_value:.2g}{adjusted}; {only}")
+    _echo(f"  {test} p = {pair.paired.p_value:.2g}{adjusted}; {pair.counts}")
     for row in pair.classes:
         if row.is_real:
             _echo(f"  {row.name}: recall {recalls(row)} ({points(row.difference)}, p = {row.p_value:.2g})")

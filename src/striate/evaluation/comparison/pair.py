@@ -116,6 +116,14 @@ class Pair:
         return "a t-test over pictures and seeds" if self.is_seeded else "McNemar's exact test"
 
     @property
+    def counts(self) -> str:
+        """Returns how many pictures only one of the two gets right."""
+        one, two = f"{self.paired.only_first:,}", f"{self.paired.only_second:,}"
+        if self.is_seeded:
+            return f"{one} pictures right with every seed of {self.a} and none of {self.b}, {two} the other way round"
+        return f"{one} pictures right only in {self.a}, {two} only in {self.b}"
+
+    @property
     def sentence(self) -> str:
         """Returns the verdict in full."""
         low, high = self.paired.interval
