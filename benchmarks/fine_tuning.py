@@ -20,7 +20,7 @@ from typing import Any
 from commands import trained
 from evidence import publish
 
-from striate.evaluation.compare import compare
+from striate.evaluation.comparison.compare import compare
 from striate.runs import Run
 
 VARIANTS: dict[str, list[str]] = {

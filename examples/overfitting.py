@@ -12,8 +12,8 @@ from pathlib import Path
 
 import striate as st
 from striate import drawing
-from striate.evaluation import plots
-from striate.evaluation.compare import Comparison
+from striate.evaluation.comparison import figures
+from striate.evaluation.comparison.compare import Comparison
 from striate.progress import Lines
 
 
@@ -35,16 +35,12 @@ def main(data_dir: Path | None = None, runs: Path = Path("runs"), epochs: int = 
         )
         for name, dropout in (("without-dropout", 0.0), ("with-dropout", 0.5))
     ]
-    found = st.compare([run.contender() for run in both])
+    found = st.compare(both)
     for one in found.contenders:
         print(f"{one.name:<16} test {one.report.accuracy:.2%}   training minus validation {one.gap:+.2%}")
     pair = found.pairs[0]
-    if pair.paired is not None:
-        low, high = pair.paired.interval
-        print(
-            f"{pair.verdict}: {pair.paired.difference:+.2%} ({low:+.2%} to {high:+.2%}), p = {pair.paired.p_value:.2g}"
-        )
-    drawing.save(plots.compared_curves({run.name: run.epochs for run in both}), runs / "overfitting.png")
+    print(f"{pair.sentence} McNemar's p = {pair.paired.p_value:.2g}")
+    drawing.save(figures.both_curves(found), runs / "overfitting.png")
     print(f"Both runs' curves: {runs / 'overfitting.png'}")
     return found
 

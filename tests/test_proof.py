@@ -43,7 +43,11 @@ def test_dropout_closes_the_gap_on_clothes(test_data: Path, tmp_path: Path) -> N
     without, dropout = said["runs"]
     assert without["gap"] > 0.04
     assert dropout["gap"] < without["gap"] / 2
-    assert said["pairs"][0]["verdict"] != "without is better"
+    (pair,) = said["pairs"]
+    assert pair["verdict"] != "without is better"
+    assert pair["only_a"] + pair["only_b"] > 200 and 0 < pair["p_value"] <= 1
+    assert pair["smallest_detectable"] < 0.01
+    assert "another seed" in said["notes"][0]
 
 
 def test_cats_and_dogs_beats_three_quarters_and_a_cat_is_a_cat(test_data: Path, tmp_path: Path) -> None:

@@ -133,8 +133,8 @@ def test_a_finished_run_answers_what_it_holds(digits_run):
 def test_a_run_as_contender_is_what_it_holds(digits_run):
     contender = digits_run.contender()
     assert contender.report == digits_run.report
-    assert sum(contender.correct.values()) == digits_run.report.correct
-    assert len(contender.correct) == digits_run.report.n
+    assert contender.is_right(contender.answers).sum() == digits_run.report.correct
+    assert len(contender.answers) == digits_run.report.n
     assert contender.settings["data"] == "digits"
     assert contender.settings["epochs"] == 4
     assert "name" not in contender.settings

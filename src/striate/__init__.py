@@ -21,7 +21,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from striate.classifier import Classifier
     from striate.errors import StriateError
-    from striate.evaluation.compare import compare
+    from striate.evaluation.comparison.compare import compare
     from striate.evaluation.measure import evaluate
     from striate.evaluation.report import Report
     from striate.experiment.examine import examine
@@ -59,7 +59,7 @@ _HOMES = {
     "RunStore": "striate.runs",
     "Splits": "striate.images.split",
     "StriateError": "striate.errors",
-    "compare": "striate.evaluation.compare",
+    "compare": "striate.evaluation.comparison.compare",
     "cross_validate": "striate.experiment.repeat",
     "evaluate": "striate.evaluation.measure",
     "examine": "striate.experiment.examine",

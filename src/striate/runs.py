@@ -21,8 +21,8 @@ from typing import Any, Literal, TypeVar
 from striate.classifier import Classifier
 from striate.config import config, from_json, plain
 from striate.errors import ConfigError, RunError, nearest
-from striate.evaluation.answered import Answered, load_answered, load_correct
-from striate.evaluation.compare import Contender
+from striate.evaluation.answered import Answered, load_answered, load_answers
+from striate.evaluation.comparison.contender import Contender
 from striate.evaluation.refusal import promised
 from striate.evaluation.report import Report
 from striate.history import Epoch, History, read_history
@@ -56,6 +56,7 @@ class Manifest:
         epochs: epochs trained.
         kept: number of the epoch whose weights were kept.
         findings: what was remarkable about the data.
+        multiply_adds: of the network for one picture; None in runs that did not count them.
     """
 
     format: int
@@ -76,6 +77,7 @@ class Manifest:
     epochs: int
     kept: int
     findings: tuple[Finding, ...]
+    multiply_adds: int | None = None
 
 
 class Run:
@@ -168,18 +170,30 @@ class Run:
         return promised(self.answered("validation"), target_risk)
 
     def contender(self) -> Contender:
-        """Returns what comparing needs to know of this run."""
+        """Returns what comparing needs to know of this run.
+
+        Raises:
+            RunError: it failed, or is not finished.
+        """
+        if (state := self.state) in ("failed", "unfinished"):
+            raise RunError(
+                f"The run {self.name} {'failed' if state == 'failed' else 'is unfinished'}, so it was never measured",
+                received=self.manifest.reason if state == "failed" else self.path,
+                expected="a finished run (striate runs lists them)",
+            )
         manifest, recipe = self.manifest, self.recipe
         settings = {"data": manifest.data.get("name"), **flat_settings(recipe), "backend": manifest.backend}
         return Contender(
             name=self.name,
             settings=settings,
             report=self.report,
-            correct=load_correct(self.path / "predictions.csv"),
+            answers=load_answers(self.path / "predictions.csv"),
             epochs=self.epochs,
             kept=manifest.kept,
             parameters=manifest.parameters,
             seconds=manifest.seconds.get("training", 0.0),
+            fingerprint=str(manifest.data.get("fingerprint") or ""),
+            multiply_adds=manifest.multiply_adds,
         )
 
     def _read(self, cls: type[T], name: str) -> T:

@@ -214,6 +214,9 @@ def test_compare_tells_what_differs_and_draws_the_curves(home: Path, photos: Pat
     assert said["pairs"][0]["verdict"] in ("stripes is better", "dense is better", "cannot be told apart")
     with Image.open(home / said["plot"]) as plot:
         assert plot.size[0] > 1000
+    page = (home / said["page"]).read_text(encoding="utf-8")
+    assert "picture by picture" in page and said["pictures_missing"] is None
+    assert {"difference", "interval", "p_value", "p_adjusted", "verdict", "lost", "gained"} <= said["pairs"][0].keys()
     shown = striate("compare", "stripes", "dense", folder=home).stdout
     assert "McNemar" in shown
     assert "architecture" in shown

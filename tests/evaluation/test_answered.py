@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from striate.errors import DataError
-from striate.evaluation.answered import load_answered, load_correct, save_answered
+from striate.evaluation.answered import load_answered, load_answers, save_answered
 
 NAMES = ["cat", 'dog, "big"', "猫"]
 
@@ -23,8 +23,10 @@ def table(measured, tmp_path):
 
 
 def test_the_list_of_predictions_comes_back_as_right_and_wrong(measured, table):
-    correct = load_correct(table)
+    answers = load_answers(table)
     images = measured.decoded.images
+    assert [one.confidence for one in answers.values()] == pytest.approx(measured.confidence, rel=1e-5)
+    correct = {key: one.label == one.predicted for key, one in answers.items()}
     assert correct == dict(zip(images.keys.tolist(), (measured.predicted == images.labels).tolist(), strict=True))
     assert sum(correct.values()) == measured.report.correct
     with table.open(encoding="utf-8", newline="") as file:
@@ -44,13 +46,21 @@ def test_every_probability_comes_back(measured, table):
     assert found.is_right.sum() == measured.report.correct
 
 
-@pytest.mark.parametrize("text", [None, "picture,answer\na,b\n", "key,class,predicted,confidence\na,b\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "picture,answer\na,b\n",
+        "key,class,predicted,confidence\na,b\n",
+        "key,class,predicted,confidence\na,b,b,much\n",
+    ],
+)
 def test_another_table_is_no_list_of_predictions(tmp_path, text):
     path = tmp_path / "predictions.csv"
     if text is not None:
         path.write_text(text)
     with pytest.raises(DataError, match="list of predictions"):
-        load_correct(path)
+        load_answers(path)
 
 
 def test_numbers_of_other_pictures_are_told(table):

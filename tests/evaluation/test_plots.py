@@ -72,18 +72,6 @@ def test_curves_draw_the_historys_own_numbers(training):
     assert loss.get_ylim()[0] == 0
 
 
-def test_compared_curves_name_every_run(training, tmp_path):
-    names = ["run-1", "_hidden", "$x$", "猫", *"abcdefgh"]
-    figure = plots.compared_curves({name: training((2.0, 2.1), (NAN, 1.0)).epochs for name in names})
-    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert labels == [*names, "validation", "training"]
-    _pixels(figure, tmp_path)
-
-
-def test_compared_curves_of_runs_without_an_epoch_render(tmp_path):
-    _pixels(plots.compared_curves({"none": ()}), tmp_path)
-
-
 def test_a_confusion_matrix_of_any_class_names_renders(forge, tmp_path):
     measured = forge(NAMES)
     figure = plots.confusion(measured.report)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,68 +14,94 @@ from striate.cli import options
 from striate.errors import printable
 
 if TYPE_CHECKING:
-    from striate.evaluation.compare import Comparison
+    from striate.evaluation.comparison.compare import Comparison
+    from striate.evaluation.comparison.pair import Pair
 
 
 @click.command(context_settings=options.CONTEXT)
 @click.argument("names", nargs=-1, required=True, metavar="RUN RUN…")
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where the page is written  [default: beside the runs].",
+)
 @click.option("--png", type=click.Path(path_type=Path, dir_okay=False), help="Where the curves are drawn.")
+@click.option("--time", "is_timed", is_flag=True, help="Measure how long an answer takes, now and on this machine.")
 @options.runs
 @options.common
-def compare(names: tuple[str, ...], png: Path | None, runs: Path, as_json: bool, quiet: bool, debug: bool) -> int:
-    """Set runs side by side: what differs in their settings, how good they are, whether the difference is real."""
+def compare(
+    names: tuple[str, ...],
+    html: Path | None,
+    png: Path | None,
+    is_timed: bool,
+    runs: Path,
+    as_json: bool,
+    quiet: bool,
+    debug: bool,
+) -> int:
+    """Set runs side by side: what differs in their settings, how good they are, whether the difference is real.
+
+    Runs that differ in nothing but the seed are one group; the name of what striate repeat made stands for all its
+    runs. Every two are tested on the same test pictures; runs measured on others are refused.
+    """
     from striate import drawing
-    from striate.cli.screen import print_json
-    from striate.evaluation import plots
-    from striate.evaluation.compare import compare as compare_runs
+    from striate.cli.screen import print_json, progress
+    from striate.evaluation.comparison import figures
+    from striate.experiment.comparing import compare_runs, expanded, save_comparison_page
     from striate.runs import RunStore
 
-    if len(names) < 2:
-        raise click.UsageError("Two runs or more are needed to compare.")
     store = RunStore(runs)
-    contenders = [store.find(name).contender() for name in names]
-    found = compare_runs(contenders)
-    png = png or runs / f"compare-{'-'.join(one.name for one in contenders)[:80]}.png"
-    png.parent.mkdir(parents=True, exist_ok=True)
-    drawing.save(plots.compared_curves({one.name: one.epochs for one in contenders}), png)
+    chosen = [run for name in names for run in expanded(store, name)]
+    if len(chosen) < 2:
+        raise click.UsageError("Two runs or more are needed to compare.")
+    shown = progress(as_json=as_json, quiet=quiet)
+    found = compare_runs(chosen, is_timed=is_timed, progress=shown)
+    stem = "compare-" + re.sub(r"[^\w.+-]+", "-", "-".join(group.name for group in found.groups))[:80]
+    html, png = html or runs / f"{stem}.html", png or runs / f"{stem}.png"
+    for path in (html, png):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    drawing.save(figures.both_curves(found), png)
+    command = shlex.join(["striate", "compare", *sys.argv[2:]])
+    missing = save_comparison_page(html, found, chosen, command=command, progress=shown)
     if as_json:
-        print_json({**found.summary(), "plot": str(png)})
-    else:
-        _print(found)
-        click.echo(printable(f"Curves:  {png}"))
+        print_json({**found.summary(), "plot": str(png), "page": str(html), "pictures_missing": missing or None})
+        return 0
+    _print(found)
+    if missing:
+        click.echo(printable(f"The page lists pictures by name only: {missing}"))
+    click.echo(printable(f"Page:    {html}\nCurves:  {png}"))
     return 0
 
 
 def _print(found: Comparison) -> None:
     from striate.cli.screen import print_table
-    from striate.drawing import percent
+    from striate.evaluation.comparison.page.render import lead, table
 
-    table: dict[str, list[str]] = {
-        "test accuracy": [percent(one.report.accuracy, 2) for one in found.contenders],
-        "95 % interval": [" … ".join(map(percent, one.report.interval)) for one in found.contenders],
-        "test pictures": [f"{one.report.n:,}" for one in found.contenders],
-        "loss": [f"{one.report.loss:.4f}" for one in found.contenders],
-        "training − validation": [_points(one.gap) for one in found.contenders],
-        "epochs": [str(len(one.epochs)) for one in found.contenders],
-        "weights": [f"{one.parameters:,}" for one in found.contenders],
-        "training time": [f"{one.seconds:.0f} s" for one in found.contenders],
-    }
-    columns = ["", *(f">{one.name}" for one in found.contenders)]
-    print_table(columns, [(name, *values) for name, values in table.items()])
+    columns = ["", *(f">{group.name}" for group in found.groups)]
+    print_table(columns, [(name, *cells) for name, cells in table(found).items()])
     click.echo("training − validation: difference of accuracy in the last epoch; large means overfitting.\n")
-    if found.differing:
-        rows = [(name.replace("_", " "), *values) for name, values in found.differing.items()]
-        print_table(["setting", *(one.name for one in found.contenders)], rows)
+    if differing := found.differing_groups:
+        rows = [(name.replace("_", " "), *values) for name, values in differing.items()]
+        print_table(["setting", *(group.name for group in found.groups)], rows)
+    if not found.pairs:
+        _echo(lead(found))
     for pair in found.pairs:
-        click.echo(printable(f"{pair.a} → {pair.b}: {pair.verdict}"))
-        if pair.paired:
-            low, high = pair.paired.interval
-            click.echo(
-                f"  {_points(pair.paired.difference)}, 95 % interval {_points(low)} to {_points(high)}; "
-                f"McNemar p = {pair.paired.p_value:.2g} ({pair.paired.only_first:,} pictures right only in the first, "
-                f"{pair.paired.only_second:,} only in the second)"
-            )
+        _print_pair(pair, several=len(found.pairs) > 1)
+    for note in found.notes:
+        _echo(note)
 
 
-def _points(difference: float) -> str:
-    return f"{100 * difference:+.2f} points"
+def _print_pair(pair: Pair, *, several: bool) -> None:
+    from striate.evaluation.comparison.pair import points, recalls
+
+    _echo(pair.sentence)
+    adjusted = f" (adjusted {pair.p_adjusted:.2g})" if several else ""
+    test = "McNemar" if not pair.is_seeded else "t-test over pictures and seeds"
+    _echo(f"  {test} p = {pair.paired.p_value:.2g}{adjusted}; {pair.counts}")
+    for row in pair.classes:
+        if row.is_real:
+            _echo(f"  {row.name}: recall {recalls(row)} ({points(row.difference)}, p = {row.p_value:.2g})")
+
+
+def _echo(text: str) -> None:
+    click.echo(printable(click.wrap_text(text, 98, subsequent_indent="  ")))

@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,20 @@ from striate.errors import DataError
 from striate.files import write_csv, writing
 
 HEADER = ("key", "class", "predicted", "confidence")
+
+
+class Answer(NamedTuple):
+    """What a classifier said of one picture.
+
+    Attributes:
+        label: its true class.
+        predicted: the class answered.
+        confidence: that class's probability, 0..1.
+    """
+
+    label: str
+    predicted: str
+    confidence: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,13 +107,16 @@ def load_answered(path: Path, classes: tuple[str, ...]) -> Answered:
     return Answered(classes, np.array([row["key"] for row in rows], np.str_), labels, found)
 
 
-def load_correct(path: Path) -> dict[str, bool]:
-    """Returns key → whether it was answered rightly, from the table alone.
+def load_answers(path: Path) -> dict[str, Answer]:
+    """Returns key → answer, from the table alone.
 
     Raises:
         DataError: the file is missing or not of that kind.
     """
-    return {row["key"]: row["class"] == row["predicted"] for row in _rows(path)}
+    try:
+        return {row["key"]: Answer(row["class"], row["predicted"], float(row["confidence"])) for row in _rows(path)}
+    except ValueError as error:
+        raise DataError(f"The list of predictions is damaged: {error}", received=path) from None
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

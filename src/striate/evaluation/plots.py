@@ -11,14 +11,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from striate.drawing import BLUES, FAINT, INK, RIGHT, SERIES, STYLE, TRAIN, VALIDATION, WRONG, percent
+from striate.drawing import BLUES, FAINT, INK, RIGHT, STYLE, TRAIN, VALIDATION, WRONG, percent
 from striate.errors import printable
 from striate.evaluation.answered import Answered
 from striate.evaluation.calibration import coverage
 from striate.evaluation.measure import Measured
 from striate.evaluation.refusal import Refusal
 from striate.evaluation.report import Report
-from striate.history import Epoch, History
+from striate.history import History
 
 
 def curves(history: History, names: Sequence[str] = ("accuracy", "loss")) -> Figure:
@@ -42,29 +42,6 @@ def curves(history: History, names: Sequence[str] = ("accuracy", "loss")) -> Fig
             axes.legend(loc="best")
             if name == "loss" and not _flat(train + validation):
                 axes.set_ylim(bottom=0)
-    return figure
-
-
-def compared_curves(histories: dict[str, Sequence[Epoch]]) -> Figure:
-    """Returns several runs' curves in one figure: one colour a run, validation solid, training dashed."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(10, 4.2), layout="constrained")
-        panels = figure.subplots(1, 2)
-        for axes, name in zip(panels, ("accuracy", "loss"), strict=True):
-            for index, rows in enumerate(histories.values()):
-                numbers = [row.epoch for row in rows]
-                colour = SERIES[index % len(SERIES)]
-                axes.plot(numbers, [getattr(row, f"val_{name}") for row in rows], color=colour)
-                axes.plot(numbers, [getattr(row, name) for row in rows], color=colour, linestyle="--", linewidth=1)
-            axes.set(title=name.capitalize(), xlabel="epoch")
-            _whole_epochs(axes, [row.epoch for rows in histories.values() for row in rows])
-        named = panels[0].get_lines()[::2]  # each run's validation
-        kinds = [
-            *panels[0].plot([], [], color=INK),
-            *panels[0].plot([], [], color=INK, linestyle="--", linewidth=1),
-        ]
-        handles: Any = [*named, *kinds]  # handed over, since matplotlib hides labels that begin with "_"
-        panels[0].legend(handles, [*map(printable, histories), "validation", "training"], loc="best", fontsize=9)
     return figure
 
 

@@ -26,6 +26,7 @@ from striate.machine import machine, versions
 from striate.models.architecture import Architecture, build
 from striate.models.architectures import ARCHITECTURES, DEFAULT, architecture_named
 from striate.models.backbones import find_weights
+from striate.models.cost import layer_costs
 from striate.models.pretrained import refuse_foreign
 from striate.progress import SILENT, Progress
 from striate.runs import FORMAT, Manifest, Run, RunStore
@@ -166,10 +167,19 @@ def train(
                 "total": time.perf_counter() - began,
             },
             kept=trained.history.kept,
+            multiply_adds=_multiply_adds(trained.classifier),
         )
         save_report_page(run, done, trained.recipe, trained.history, measured)
         write_json(run.path / "run.json", done)
     return Run(run.path, trained.classifier)
+
+
+def _multiply_adds(classifier: Classifier) -> int | None:
+    """Returns the network's multiply-adds for one picture; None of a network that is not made of known layers."""
+    try:
+        return sum(row.multiply_adds for row in layer_costs(classifier.model))
+    except Exception:  # of someone else's network, anything
+        return None
 
 
 def one_budget(changes: dict[str, Any]) -> dict[str, Any]:

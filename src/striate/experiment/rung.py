@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from striate.classifier import Classifier
 from striate.config import config
-from striate.evaluation.compare import compare
+from striate.evaluation.comparison.compare import compare
 from striate.models.architecture import Architecture
 from striate.runs import Run
 
@@ -159,8 +159,7 @@ def steps(rungs: Sequence[Rung], run: Callable[[str], Run]) -> tuple[Step, ...]:
     names = list(contenders)
     for a, b in itertools.pairwise(names):
         both = [compare(pair).pairs[0].paired for pair in zip(contenders[a], contenders[b], strict=False)]
-        paired = [one for one in both if one is not None]
-        found.append(Step(a, b, tuple(one.difference for one in paired), tuple(one.p_value for one in paired)))
+        found.append(Step(a, b, tuple(one.difference for one in both), tuple(one.p_value for one in both)))
     return tuple(step for step in found if step.differences)
 
 

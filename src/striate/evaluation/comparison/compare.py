@@ -1,0 +1,143 @@
+"""Two or more runs side by side, and whether their difference is real."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from striate.errors import RunError
+from striate.evaluation.comparison.contender import Comparable, Contender, Group, grouped
+from striate.evaluation.comparison.pair import Pair, pairs_of
+from striate.evaluation.comparison.same import is_certain, refuse_others
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs side by side.
+
+    Attributes:
+        contenders: the runs, in the order given.
+        groups: the same, those that differ in nothing but the seed put together.
+        differing: setting → the runs' values, for settings that are not the same everywhere.
+        pairs: every two of the groups.
+        is_certain: whether the contents of the test pictures are known to be the same, beside names and labels.
+    """
+
+    contenders: tuple[Contender, ...]
+    groups: tuple[Group, ...]
+    differing: dict[str, tuple[Any, ...]]
+    pairs: tuple[Pair, ...]
+    is_certain: bool
+
+    @property
+    def differing_groups(self) -> dict[str, tuple[Any, ...]]:
+        """Setting → the groups' values, for settings that differ between them; of seeds, all."""
+        place = {one.name: index for index, one in enumerate(self.contenders)}
+        found = {
+            name: tuple(values[place[group.contenders[0].name]] for group in self.groups)
+            for name, values in self.differing.items()
+            if name != "seed"
+        }
+        found = {name: values for name, values in found.items() if any(value != values[0] for value in values)}
+        if "seed" in self.differing:
+            seeds = tuple(", ".join(str(one.settings.get("seed")) for one in group.contenders) for group in self.groups)
+            if any(value != seeds[0] for value in seeds):
+                found["seed"] = seeds
+        return found
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the verdicts must know, one sentence each."""
+        single = [group.name for group in self.groups if len(group.contenders) == 1]
+        found = []
+        if len(single) == len(self.groups):
+            found.append(
+                "Each was trained once: how far another seed would move it, its classes above all, is not known "
+                "(striate repeat DATA --seeds 5 tells)."
+            )
+        elif single:
+            found.append(
+                f"{' and '.join(single[:3])} {'was' if len(single) == 1 else 'were'} trained with one seed only; the "
+                "spread over seeds of the others is taken for theirs too."
+            )
+        if any(pair.is_seeded for pair in self.pairs):
+            found.append("Test and interval ask what other pictures and other seeds of the same kind would show.")
+        if len(self.pairs) > 1:
+            found.append(
+                f"p-values are adjusted for {len(self.pairs)} comparisons (Holm), intervals are not: one may leave out "
+                "zero and yet tell nothing."
+            )
+        if not self.is_certain:
+            found.append(
+                "The sets that the runs were trained from are not the same; their test pictures agree in name and "
+                "label, and whether in content is not known."
+            )
+        return tuple(found)
+
+    def summary(self) -> dict[str, Any]:
+        """Returns the comparison as plain JSON values."""
+        of = {one.name: group.name for group in self.groups for one in group.contenders}
+        return {
+            "runs": [
+                {
+                    "run": one.name,
+                    "group": of[one.name],
+                    "seed": one.settings.get("seed"),
+                    "n": one.report.n,
+                    "accuracy": one.report.accuracy,
+                    "interval": list(one.report.interval),
+                    "loss": one.report.loss,
+                    "gap": one.gap if math.isfinite(one.gap) else None,
+                    "epochs": len(one.epochs),
+                    "kept": one.kept,
+                    "parameters": one.parameters,
+                    "multiply_adds": one.multiply_adds,
+                    "seconds": one.seconds,
+                    "milliseconds": one.milliseconds,
+                }
+                for one in self.contenders
+            ],
+            "groups": [group.summary() for group in self.groups],
+            "differing": {name: list(values) for name, values in self.differing.items()},
+            "pairs": [pair.summary() for pair in self.pairs],
+            "notes": list(self.notes),
+        }
+
+
+def compare(runs: Sequence[Contender | Comparable]) -> Comparison:
+    """Returns the runs side by side: what differs in their settings, and every pair tested on the same pictures. Runs
+    that differ in nothing but the seed are one group, compared with its spread.
+
+    Args:
+        runs: two or more runs, or what `Run.contender` says of them.
+
+    Raises:
+        RunError: fewer than two, one that is not whole, or runs that were not measured on the same test pictures.
+    """
+    contenders = tuple(one if isinstance(one, Contender) else one.contender() for one in runs)
+    if len(contenders) < 2:
+        raise RunError("Two runs or more are needed to compare", received=len(contenders))
+    contenders = _named_apart(contenders)
+    refuse_others(contenders)
+    names = list(dict.fromkeys(name for one in contenders for name in one.settings))
+    table = {name: tuple(one.settings.get(name) for one in contenders) for name in names}
+    groups = grouped(contenders)
+    return Comparison(
+        contenders=contenders,
+        groups=groups,
+        differing={name: values for name, values in table.items() if any(value != values[0] for value in values)},
+        pairs=pairs_of(list(itertools.combinations(groups, 2)), list(contenders[0].answers)),
+        is_certain=is_certain(contenders),
+    )
+
+
+def _named_apart(contenders: tuple[Contender, ...]) -> tuple[Contender, ...]:
+    """Returns the contenders, numbered where runs of several folders have one name."""
+    names = [one.name for one in contenders]
+    return tuple(
+        replace(one, name=f"{one.name} ({names[: place + 1].count(one.name)})") if names.count(one.name) > 1 else one
+        for place, one in enumerate(contenders)
+    )
