@@ -36,6 +36,7 @@ STYLE: Any = {
     "legend.frameon": False,
     "text.parse_math": False,  # a class called "$x$" is a name, not a formula
     "svg.fonttype": "none",
+    "svg.hashsalt": "striate",  # the same figure is the same file
 }
 
 BLUES = LinearSegmentedColormap.from_list("striate", ["#FFFFFF", "#BBD7EA", "#0072B2", "#00314D"])
@@ -47,11 +48,13 @@ def save(figure: Figure, path: Path) -> None:
         draw(figure, temporary, dpi=144, form="svg" if path.suffix.lower() == ".svg" else "png")
 
 
-def draw(figure: Figure, target: Path | BinaryIO, *, dpi: int, form: Literal["png", "svg"] = "png") -> None:
+def draw(
+    figure: Figure, target: Path | BinaryIO, *, dpi: int, form: Literal["png", "svg"] = "png", paper: str = "white"
+) -> None:
     """Renders the figure into a file or a buffer."""
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # class names may be in any script
-        figure.savefig(target, format=form, dpi=dpi, facecolor="white")
+        figure.savefig(target, format=form, dpi=dpi, facecolor=paper)
 
 
 def percent(share: float, digits: int = 1) -> str:

@@ -5,7 +5,9 @@ recipe.json         every number that shaped the training; itself valid input to
 split.csv           key, class, split
 broken.csv          key, reason, for pictures that could not be read (when there were any)
 history.csv         one row per epoch, written as it happens
-report.json         figures on the test pictures; report.html to read, validation.json for the validation pictures
+report.json         figures on the test pictures; report.html and report.md to read, validation.json for the validation
+                    pictures
+opened.csv          time, by: every look at the test pictures
 predictions.csv     key, class, predicted, confidence on the test pictures; validation.csv on those to choose by; beside
                     each, as .npy, the logarithms of all classes' probabilities
 plots/*.png         curves, confusion, right and wrong answers, coverage against risk

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from striate.evaluation.intervals import paired_difference, wilson
+from striate.evaluation.intervals import f1_interval, paired_difference, wilson
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,15 @@ def test_wilson_covers_the_true_share_about_ninety_five_times_in_a_hundred(n, sh
     intervals = {right: wilson(int(right), n) for right in set(rights.tolist())}
     covered = np.mean([intervals[right].low <= share <= intervals[right].high for right in rights.tolist()])
     assert 0.91 <= covered <= 0.99
+
+
+@pytest.mark.parametrize("cells", [(0.2, 0.05, 0.05), (0.1, 0.02, 0.08), (0.45, 0.02, 0.01)])
+def test_the_interval_of_f1_covers_the_true_one_about_ninety_five_times_in_a_hundred(cells):
+    hit, missed, false = cells
+    truth = 2 * hit / (2 * hit + missed + false)
+    drawn = np.random.default_rng(0).multinomial(500, [*cells, 1 - sum(cells)], 2000)
+    found = [f1_interval(int(a), int(a + b), int(a + c)) for a, b, c, _ in drawn]
+    assert 0.935 <= np.mean([low <= truth <= high for low, high in found]) <= 0.965
 
 
 def _answers(both, only_first, only_second, neither):

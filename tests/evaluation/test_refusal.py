@@ -8,8 +8,8 @@ import pytest
 from striate.errors import ConfigError, DataError
 from striate.evaluation.answered import Answered
 from striate.evaluation.intervals import wilson
-from striate.evaluation.plots import coverage_curve
 from striate.evaluation.refusal import promised, refusal
+from striate.evaluation.trust_plot import coverage_curve
 
 
 def answered(confidence, is_right):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.special import log_softmax
 from sklearn import metrics
 
-from striate.config import from_json, to_json
+from striate.config import from_json, plain, to_json
 from striate.errors import DataError
 from striate.evaluation.intervals import wilson
 from striate.evaluation.report import Report, make_report
@@ -80,6 +80,54 @@ def test_every_error_is_listed_once_most_confident_first(case):
 def test_a_report_survives_json_without_a_digit_lost(case):
     report = _report(*case)
     assert from_json(Report, to_json(report), "report.json") == report
+
+
+@settings(max_examples=40, deadline=None)
+@given(_cases())
+def test_every_class_is_ranked_as_scikit_learn_ranks_it(case):
+    labels, rows, classes = case
+    for label, row in enumerate(_report(labels, rows, classes).classes):
+        own = labels == label
+        if own.all() or not own.any():
+            assert row.auc is None and row.average_precision is None
+        elif np.exp(rows).max() < 1 - 1e-6:  # beyond, probabilities are rounded to equal ones
+            assert row.auc == pytest.approx(metrics.roc_auc_score(own, rows[:, label]))
+            assert row.average_precision == pytest.approx(metrics.average_precision_score(own, rows[:, label]))
+
+
+def test_answers_that_float_rounds_to_certainty_are_still_ranked():
+    rows = log_softmax(np.array([[900.0, 0.0, 0.0], [800.0, 0.0, 0.0], [0.0, 50.0, 0.0]]), axis=1)
+    assert (np.exp(rows[:2, 0]) == 1).all()
+    assert _report([0, 1, 1], rows, 3).classes[0].auc == 1.0
+
+
+@settings(max_examples=40, deadline=None)
+@given(_cases())
+def test_intervals_hold_their_figures_and_are_there_where_these_are(case):
+    report = _report(*case)
+    said = np.array(report.confusion).sum(axis=0)
+    for row, number in zip(report.classes, said, strict=True):
+        for value, ends, is_there in (
+            (row.precision, row.precision_interval, number > 0),
+            (row.recall, row.recall_interval, row.support > 0),
+            (row.f1, row.f1_interval, number + row.support > 0),
+        ):
+            assert (ends is not None) == is_there
+            if ends is not None:
+                assert 0 <= ends[0] <= value + 1e-9 and value - 1e-9 <= ends[1] <= 1
+
+
+def test_a_report_of_format_1_can_be_read():
+    report = _report([0, 1, 1], np.log([[0.8, 0.2], [0.1, 0.9], [0.6, 0.4]]), 2)
+    old = plain(report)
+    for name in ("metrics", "calibration", "coverage"):
+        del old[name]
+    for row in (*old["classes"], old["macro"], old["weighted"]):
+        for name in ("precision_interval", "recall_interval", "f1_interval", "auc", "average_precision"):
+            del row[name]
+    read = from_json(Report, to_json({**old, "format": 1}), "report.json")
+    assert (read.accuracy, read.metrics, read.calibration, read.coverage) == (report.accuracy, None, None, ())
+    assert read.classes[0].recall == report.classes[0].recall
 
 
 def test_cross_entropy_agrees_with_scikit_learns_log_loss():

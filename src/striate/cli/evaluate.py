@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 @click.option(
     "--robustness-pictures", type=click.IntRange(min=10), metavar="N", help="So many of them  [default: 1,000]."
 )
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as a page.")
+@click.option("--md", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as Markdown.")
 @options.engine
 @options.common
 def evaluate(
@@ -38,6 +40,8 @@ def evaluate(
     target_risk: float | None,
     robustness: bool,
     robustness_pictures: int | None,
+    html: Path | None,
+    md: Path | None,
     backend: str | None,
     device: str,
     as_json: bool,
@@ -46,13 +50,16 @@ def evaluate(
 ) -> int:
     """Measure RUN again on its own test pictures, or on DATA.
 
-    Of DATA that brings a test split, only that is measured. Its classes are matched with the classifier's by name.
+    Of DATA that brings a test split, only that is measured. Its classes are matched with the classifier's by name. Each
+    look at a run's own test pictures is noted in its opened.csv: whoever chooses by them measures nothing.
     """
     from striate.cli.reports import as_summary, print_report, print_robustness
     from striate.cli.screen import print_json, progress
     from striate.config import plain
+    from striate.errors import printable
     from striate.evaluation.refusal import refusal
     from striate.experiment import measure_again
+    from striate.experiment.results import save_report_again
     from striate.runs import RunStore
 
     options.choose_engine(backend, device)
@@ -67,6 +74,7 @@ def evaluate(
         corrections=corrections,
         progress=shown,
     )
+    save_report_again(found, measured, html, md)
     held = None
     if robustness or robustness_pictures:
         from striate.evaluation.robustness import SAMPLE
@@ -94,6 +102,9 @@ def evaluate(
             click.echo(refused.line())
         if held is not None:
             print_robustness(held, found.path)
+        for path in (html, md):
+            if path is not None:
+                click.echo(printable(f"Report:  {path}"))
         if broken := measured.decoded.broken:
             click.echo(f"Left out: {len(broken):,} files that cannot be read (--json lists them).")
     return 0

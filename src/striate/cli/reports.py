@@ -68,6 +68,9 @@ def as_summary(report: Report) -> dict[str, Any]:
         "per_class": plain(report.classes),
         "confusion": plain(report.confusion),
         "without_leaks": plain(report.without_leaks),
+        "metrics": plain(report.metrics),
+        "calibration": plain(report.calibration),
+        "coverage": plain(report.coverage),
     }
 
 

@@ -43,6 +43,22 @@ def wilson(right: int, n: int) -> Interval:
     return Interval(float(found.low), float(found.high))
 
 
+def f1_interval(right: int, support: int, said: int) -> Interval:
+    """Returns the 95 % interval of a class's F1.
+
+    F1 = 2 J / (1 + J), where J = right / (support + said - right) is a proportion of the pictures that belong to the
+    class or were answered with it (Hand, Christen and Kirielle 2021, Machine Learning 110, call it F*): Wilson's
+    interval of J, transformed.
+
+    Args:
+        right: pictures of the class that were answered with it.
+        support: pictures of the class.
+        said: pictures answered with it; one of the two is not 0.
+    """
+    low, high = wilson(right, support + said - right)
+    return Interval(2 * low / (1 + low), 2 * high / (1 + high))
+
+
 def paired_difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedDifference:
     """Returns how often two classifiers are right on the same n ≥ 1 pictures, compared pair by pair.
 

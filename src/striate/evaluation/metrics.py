@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -11,12 +12,12 @@ from sklearn.metrics import (
     cohen_kappa_score,
     log_loss,
     matthews_corrcoef,
-    roc_auc_score,
     top_k_accuracy_score,
 )
 
 from striate.config import config
 from striate.evaluation.intervals import CONFIDENCE
+from striate.evaluation.ranking import rankings
 
 RESAMPLES = 1000
 TOP = 5
@@ -43,7 +44,8 @@ class Metrics:
         mcc: Matthews' correlation coefficient, −1..1.
         log_loss: mean cross-entropy, nats.
         top: share whose class is among the TOP likeliest; None with fewer classes than that and one more.
-        auc: area under the ROC curve, each class against the rest, mean over the classes; None where one is missing.
+        auc: area under the ROC curve, each class against the rest, mean over the classes; None where one is missing, or
+            where there are too many (see ranking.MOST).
     """
 
     balanced_accuracy: Figure
@@ -76,10 +78,14 @@ def metrics(labels: NDArray[np.integer], log_probabilities: NDArray[np.float64],
     if classes > TOP:
         rank = (log_probabilities > log_probabilities[np.arange(n), labels][:, None]).sum(axis=1)
         hits = (rank < TOP).astype(np.float64)
+    with warnings.catch_warnings():  # scikit-learn's, of a class without pictures or of only one
+        warnings.simplefilter("ignore")
+        balanced, kappa = balanced_accuracy_score(labels, predicted), cohen_kappa_score(labels, predicted)
+        mcc = matthews_corrcoef(labels, predicted)
     return Metrics(
-        balanced_accuracy=_of(_balanced, matrices, float(balanced_accuracy_score(labels, predicted))),
-        kappa=_of(_kappa, matrices, _number(cohen_kappa_score(labels, predicted))),
-        mcc=_of(_mcc, matrices, float(matthews_corrcoef(labels, predicted))),
+        balanced_accuracy=_of(_balanced, matrices, float(balanced)),
+        kappa=_of(_kappa, matrices, _number(kappa)),
+        mcc=_of(_mcc, matrices, float(mcc)),
         log_loss=_mean(losses, float(log_loss(labels, np.exp(log_probabilities), labels=numbers)), rng),
         top=None
         if hits is None
@@ -153,14 +159,8 @@ def _percentiles(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _auc(labels: NDArray[np.integer], log_probabilities: NDArray[np.float64]) -> float | None:
-    classes = log_probabilities.shape[1]
-    if len(np.unique(labels)) < classes:
-        return None
-    if classes == 2:
-        return float(roc_auc_score(labels, log_probabilities[:, 1] - log_probabilities[:, 0]))
-    truth = labels[:, None] == np.arange(classes)
-    areas = [roc_auc_score(truth[:, label], log_probabilities[:, label]) for label in range(classes)]
-    return float(np.mean(areas))
+    areas = [one.auc for one in rankings(labels, log_probabilities) if one is not None]
+    return float(np.mean(areas)) if len(areas) == log_probabilities.shape[1] else None
 
 
 def _number(value: float) -> float:

@@ -13,10 +13,7 @@ from numpy.typing import NDArray
 
 from striate.drawing import BLUES, FAINT, INK, RIGHT, STYLE, TRAIN, VALIDATION, WRONG, percent
 from striate.errors import printable
-from striate.evaluation.answered import Answered
-from striate.evaluation.calibration import coverage
 from striate.evaluation.measure import Measured
-from striate.evaluation.refusal import Refusal
 from striate.evaluation.report import Report
 from striate.history import History
 
@@ -134,34 +131,3 @@ def _flat(values: list[float]) -> bool:
 def _short(name: str, length: int) -> str:
     name = printable(name)
     return name if len(name) <= length else name[: length - 1] + "…"
-
-
-def coverage_curve(answered: Answered, refused: Refusal | None = None) -> Figure:
-    """Returns the risk–coverage curve (El-Yaniv and Wiener 2010), and where a threshold stands on it."""
-    curve = coverage(answered.confidence, answered.is_right)
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(5.4, 3.8), layout="constrained")
-        axes = figure.subplots()
-        axes.plot(100 * curve.coverage, 100 * curve.risk, color=VALIDATION, drawstyle="steps-post")
-        axes.axhline(100 * curve.risk[-1], color=FAINT, linestyle=":", linewidth=1)
-        axes.annotate(
-            f"all answered: {percent(float(curve.risk[-1]), 2)} wrong",
-            (0, 100 * curve.risk[-1]),
-            xytext=(4, 4),
-            textcoords="offset points",
-            fontsize=9,
-        )
-        if refused is not None and refused.risk is not None:
-            place = (100 * refused.coverage, 100 * refused.risk)
-            label = f"from {percent(refused.reject_below)}: {percent(refused.coverage)} answered"
-            axes.plot(*place, "o", color=WRONG, markersize=8, label=f"{label}, {percent(refused.risk, 2)} wrong")
-            axes.legend(loc="upper left", bbox_to_anchor=(0, 0.9), fontsize=9)
-        highest = float(curve.risk.max())
-        axes.set(
-            title="Answering only when sure",
-            xlabel="answered, % of the pictures, the surest first",
-            ylabel="wrong, % of the answers",
-            xlim=(0, 100),
-            ylim=(0, 100 * max(1.25 * highest, 0.002)),
-        )
-    return figure

@@ -10,6 +10,9 @@ from striate.evaluation.answered import Answered
 from striate.evaluation.calibration import threshold_for
 from striate.evaluation.intervals import wilson
 
+COVERED = (1.0, 0.99, 0.95, 0.9, 0.8, 0.7, 0.5)
+"""Shares of the pictures, the surest, whose answers are priced."""
+
 
 @config
 class Refusal:
@@ -65,6 +68,15 @@ def refusal(answered: Answered, reject_below: float) -> Refusal:
         interval=(found.low, found.high) if found else None,
         risk_of_all=float(1 - is_right.mean()),
     )
+
+
+def prices(answered: Answered) -> tuple[Refusal, ...]:
+    """Returns what it does to n ≥ 1 pictures to answer only the surest COVERED of them, each share once: where many are
+    equally sure, or n is small, some fall together.
+    """
+    ordered = np.sort(answered.confidence)[::-1]
+    thresholds = [float(ordered[max(0, int(np.ceil(share * len(ordered))) - 1)]) for share in COVERED]
+    return tuple(refusal(answered, one) for one in dict.fromkeys(thresholds))
 
 
 def promised(answered: Answered, risk: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection
 
 import numpy as np
@@ -10,14 +11,19 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from striate.config import config
 from striate.errors import DataError
-from striate.evaluation.intervals import wilson
+from striate.evaluation.answered import Answered
+from striate.evaluation.calibration import Calibration, calibration
+from striate.evaluation.intervals import Interval, f1_interval, wilson
+from striate.evaluation.metrics import Metrics, metrics
+from striate.evaluation.ranking import Ranking, rankings
+from striate.evaluation.refusal import Refusal, prices
 
-FORMAT = 1
+FORMAT = 2
 
 
 @config
 class ClassScore:
-    """One class's figures (scikit-learn's precision_recall_fscore_support; 0 where undefined).
+    """One class's figures (scikit-learn's precision_recall_fscore_support; 0 where undefined), with 95 % intervals.
 
     Attributes:
         name: the class.
@@ -25,6 +31,11 @@ class ClassScore:
         recall: of this class's pictures, the share answered with it.
         f1: harmonic mean of both.
         support: this class's pictures.
+        precision_interval: of the precision (Wilson); None where the class is never answered, and for means.
+        recall_interval: of the recall (Wilson); None for a class without pictures, and for means.
+        f1_interval: of the F1 (see intervals.f1_interval); None where neither is there, and for means.
+        auc: area under the class's ROC curve; None where it is not defined, and for means.
+        average_precision: area under its precision–recall curve, by steps; None likewise.
     """
 
     name: str
@@ -32,6 +43,11 @@ class ClassScore:
     recall: float
     f1: float
     support: int
+    precision_interval: tuple[float, float] | None = None
+    recall_interval: tuple[float, float] | None = None
+    f1_interval: tuple[float, float] | None = None
+    auc: float | None = None
+    average_precision: float | None = None
 
 
 @config
@@ -73,6 +89,11 @@ class Report:
         wrong: every picture answered wrongly, most confident first.
         without_leaks: the accuracy on those pictures that have no copy among those learnt or chosen from; None where
             there are no others.
+        metrics: figures beside accuracy.
+        calibration: whether the probabilities mean what they say.
+        coverage: what answering only the surest pictures costs and buys, from all of them down.
+
+    The last three are None and empty in reports of format 1, which did not know them.
     """
 
     format: int
@@ -89,6 +110,9 @@ class Report:
     confusion: tuple[tuple[int, ...], ...]
     wrong: tuple[Wrong, ...]
     without_leaks: Share | None = None
+    metrics: Metrics | None = None
+    calibration: Calibration | None = None
+    coverage: tuple[Refusal, ...] = ()
 
     @property
     def correct(self) -> int:
@@ -130,7 +154,7 @@ def make_report(
     wrong = np.flatnonzero(predicted != labels)
     wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
     low, high = wilson(n - len(wrong), n)
-    rows = precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=0.0)
+    answered = Answered(classes, keys, labels, log_probabilities)
     return Report(
         format=FORMAT,
         data=data,
@@ -140,10 +164,7 @@ def make_report(
         interval=(low, high),
         loss=float(-log_probabilities[np.arange(n), labels].mean()),
         baseline=float(np.bincount(labels).max() / n),
-        classes=tuple(
-            ClassScore(name, float(p), float(r), float(f), int(s))
-            for name, p, r, f, s in zip(classes, *rows, strict=True)
-        ),
+        classes=_scores(answered, matrix),
         macro=_average("macro", labels, predicted, numbers),
         weighted=_average("weighted", labels, predicted, numbers),
         confusion=tuple(tuple(int(cell) for cell in row) for row in matrix),
@@ -151,7 +172,36 @@ def make_report(
             Wrong(str(keys[i]), classes[labels[i]], classes[predicted[i]], float(confidence[i])) for i in wrong
         ),
         without_leaks=_share((predicted == labels)[~np.isin(keys, list(leaked))]) if leaked else None,
+        metrics=metrics(labels, log_probabilities),
+        calibration=calibration(labels, np.exp(log_probabilities)),
+        coverage=prices(answered),
     )
+
+
+def _scores(answered: Answered, matrix: NDArray[np.int64]) -> tuple[ClassScore, ...]:
+    numbers = np.arange(len(answered.classes))
+    rows = precision_recall_fscore_support(answered.labels, answered.predicted, labels=numbers, zero_division=0.0)
+    ranked = rankings(answered.labels, answered.log_probabilities)
+    said = matrix.sum(axis=0)
+    return tuple(
+        _score(ClassScore(name, float(p), float(r), float(f), int(s)), int(matrix[i, i]), int(said[i]), ranked[i])
+        for i, (name, p, r, f, s) in enumerate(zip(answered.classes, *rows, strict=True))
+    )
+
+
+def _score(row: ClassScore, right: int, said: int, ranked: Ranking | None) -> ClassScore:
+    return dataclasses.replace(
+        row,
+        precision_interval=_ends(wilson(right, said)) if said else None,
+        recall_interval=_ends(wilson(right, row.support)) if row.support else None,
+        f1_interval=_ends(f1_interval(right, row.support, said)) if row.support + said else None,
+        auc=ranked.auc if ranked else None,
+        average_precision=ranked.average_precision if ranked else None,
+    )
+
+
+def _ends(found: Interval) -> tuple[float, float]:
+    return found.low, found.high
 
 
 def _share(is_right: NDArray[np.bool_]) -> Share | None:

@@ -169,7 +169,7 @@ def train(
             kept=trained.history.kept,
             multiply_adds=_multiply_adds(trained.classifier),
         )
-        save_report_page(run, done, trained.recipe, trained.history, measured)
+        save_report_page(Run(run.path, trained.classifier), done, trained.recipe, trained.history, measured)
         write_json(run.path / "run.json", done)
     return Run(run.path, trained.classifier)
 

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from striate import drawing
+from striate.classifier import Classifier
 from striate.errors import DataError
 from striate.evaluation import plots
 from striate.evaluation.answered import save_answered
 from striate.evaluation.measure import Measured, measure
-from striate.evaluation.page.render import Facts, save_page
-from striate.evaluation.refusal import refusal
+from striate.evaluation.openings import note_opening, openings
+from striate.evaluation.page.render import Facts, save_markdown, save_page
+from striate.evaluation.refusal import Refusal, refusal
+from striate.evaluation.trust_plot import coverage_curve
 from striate.experiment.calibrate import calibrate
 from striate.experiment.pictures import lasting
 from striate.files import write_csv, write_json
@@ -53,6 +56,7 @@ def save_results(
     validation = calibrate(trained.classifier, validation, target_risk, progress)
     trained.classifier.save(run.path / "classifier")
     measured = measure(trained.classifier, parts[2], split="test", leaked=leaked, progress=progress)
+    note_opening(run.path, "train")
     write_json(run.path / "validation.json", validation.report)
     write_json(run.path / "report.json", measured.report)
     save_answered(validation.answered, run.path / "validation.csv")
@@ -62,30 +66,52 @@ def save_results(
     right, wrong = plots.right_and_wrong(measured)
     drawing.save(plots.curves(trained.history), folder / "curves.png")
     drawing.save(plots.confusion(measured.report), folder / "confusion.png")
-    limit = trained.classifier.reject_below
-    refused = refusal(measured.answered, limit) if limit else None
-    drawing.save(plots.coverage_curve(measured.answered, refused), folder / "coverage.png")
+    drawing.save(coverage_curve(measured.answered, _refused(trained.classifier, measured)), folder / "coverage.png")
     drawing.save(plots.gallery(measured, right, "Answered rightly"), folder / "right.png")
     drawing.save(plots.gallery(measured, wrong, "Answered wrongly, most confident first"), folder / "wrong.png")
     return measured
 
 
 def save_report_page(run: Run, manifest: Manifest, recipe: Recipe, history: History, measured: Measured) -> None:
-    """Writes the report page of a run."""
-    facts = Facts(
+    """Writes the report of a run, as a page and as Markdown."""
+    facts = _facts(run, manifest, recipe, measured)
+    save_page(run.path / "report.html", facts, history, measured)
+    save_markdown(run.path / "report.md", facts, history, measured)
+
+
+def save_report_again(run: Run, measured: Measured, html: Path | None, markdown: Path | None) -> None:
+    """Writes the report of a run measured again, on its own test pictures or on others, to where it is asked for."""
+    is_own = measured.report.split == "test" and measured.report.data == run.report.data
+    facts = _facts(run, run.manifest, run.recipe, measured, is_own=is_own)
+    history = run.history if is_own else None
+    for path, save in ((html, save_page), (markdown, save_markdown)):
+        if path is not None:
+            save(path, facts, history, measured)
+
+
+def _facts(run: Run, manifest: Manifest, recipe: Recipe, measured: Measured, *, is_own: bool = True) -> Facts:
+    classifier = run.classifier
+    return Facts(
         name=run.name,
         network=manifest.architecture,
         parameters=manifest.parameters,
         seconds=manifest.seconds["training"],
         state=manifest.state,
-        findings=manifest.findings,
+        findings=manifest.findings if is_own else (),
         settings=flat_settings(recipe),
         versions=manifest.versions,
         machine={**manifest.machine, "backend": manifest.backend, "device": manifest.device},
         command=manifest.command,
         validation=run.validation,
+        opened=openings(run.path) if is_own else (),
+        temperature=classifier.temperature,
+        refused=_refused(classifier, measured),
     )
-    save_page(run.path / "report.html", facts, history, measured)
+
+
+def _refused(classifier: Classifier, measured: Measured) -> Refusal | None:
+    limit = classifier.reject_below
+    return refusal(measured.answered, limit) if limit else None
 
 
 def measure_again(
@@ -129,7 +155,12 @@ def measure_again(
         if data is not None:
             progress.say("The run was trained on this data; only the pictures it set aside for testing are measured.")
         test = load_splits(images, run.path / "split.csv").test
-        return measure(run.classifier, test, split="test", leaked=_leaked(run), progress=progress)
+        measured = measure(run.classifier, test, split="test", leaked=_leaked(run), progress=progress)
+        try:
+            note_opening(run.path, "evaluate")
+        except OSError as error:
+            progress.say(f"This look at the test pictures cannot be noted in {run.path}: {error.strerror}.")
+        return measured
     if "test" in images.given:
         return measure(run.classifier, images.subset(images.given == "test"), split="test", progress=progress)
     return measure(run.classifier, images, split="all", progress=progress)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
+import re
+from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
 import jinja2
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -28,17 +33,50 @@ def save_page(path: Path, package: str, template: str, **shown: Any) -> None:
         template: its name.
         **shown: what it names.
     """
+    environment = _environment(package, autoescape=True)
+    write_text(path, environment.get_template(template).render(shown))
+
+
+def save_markdown(path: Path, package: str, template: str, **shown: Any) -> None:
+    """Writes the same from a Markdown template; what the data brings is marked there with the filter `literal`."""
+    environment = _environment(package, autoescape=False)
+    environment.filters["literal"] = literal
+    write_text(path, environment.get_template(template).render(shown))
+
+
+def _environment(package: str, *, autoescape: bool) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader(
             [jinja2.PackageLoader(package, "page"), jinja2.PackageLoader("striate.pages", "templates")]
         ),
-        autoescape=True,
+        autoescape=autoescape,  # noqa: S701  (Markdown has a filter of its own)
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(percent=percent, number=number, clean=printable)
-    write_text(path, environment.get_template(template).render(shown))
+    return environment
+
+
+def literal(text: Any) -> str:
+    """Returns a text that Markdown shows as it stands: no link, no markup, no HTML, no new cell of a table."""
+    marked = re.sub(r"([\\`*_\[\]#!|<>~&:])", r"\\\1", printable(str(text).replace("\n", " ")))
+    return re.sub(r"(?i)(www)\.", r"\1\\.", marked)
+
+
+@dataclass(frozen=True)
+class Script:
+    """A page's script and the hash by which its policy lets it, and nothing else, run."""
+
+    text: Markup
+    digest: str
+
+
+def script(package: str, name: str) -> Script:
+    """Returns the script of that name in the package's folder `page`."""
+    text = (resources.files(package) / "page" / name).read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return Script(Markup(text), f"sha256-{digest}")  # noqa: S704  (ours)
 
 
 def percent(share: float, digits: int = 1) -> str:

@@ -1,32 +1,32 @@
-"""report.html: one file, no network, made from a report's numbers and the pictures behind them."""
+"""report.html and report.md: made from a report's numbers and the pictures behind them."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from striate import drawing
 from striate.errors import printable
 from striate.evaluation import plots
 from striate.evaluation.measure import Measured
+from striate.evaluation.openings import Opening, said_of
+from striate.evaluation.page import cells, charts, words
+from striate.evaluation.page.heat import heat
+from striate.evaluation.refusal import Refusal
 from striate.evaluation.report import Report
 from striate.history import History
 from striate.inspection.finding import Finding
 from striate.pages import render as pages
 
-TABLE_CLASSES = 20  # up to here the confusion matrix is a table of numbers, above it a picture
+TABLE_CLASSES = 25  # up to here the confusion matrix is a table of numbers, above it a picture
 GALLERY = 24  # pictures of each kind
+PAIRS = 12  # confusions in the list
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the page says about the run beside its figures.
+    """What the report says about the run beside its figures.
 
     Attributes:
         name: the run's name.
@@ -40,6 +40,9 @@ class Facts:
         machine: the computer.
         command: how to repeat the run; "" when it was made from Python.
         validation: the report on the pictures that chose the epoch; None when measured on other data.
+        opened: when the test pictures were looked at; none when measured on other data.
+        temperature: that the logits are divided by.
+        refused: what its threshold does, where it has one.
     """
 
     name: str
@@ -53,80 +56,97 @@ class Facts:
     machine: Mapping[str, Any]
     command: str
     validation: Report | None
+    opened: tuple[Opening, ...] = ()
+    temperature: float = 1.0
+    refused: Refusal | None = None
 
 
 def save_page(path: Path, facts: Facts, history: History | None, measured: Measured) -> None:
-    """Writes the page; `history` is None when a classifier was measured without its training."""
+    """Writes report.html; `history` is None when a classifier was measured without its training."""
     report = measured.report
     right, wrong = plots.right_and_wrong(measured, GALLERY)
+    is_table = len(report.classes) <= TABLE_CLASSES
     pages.save_page(
         path,
         "striate.evaluation",
         "report.html.j2",
-        facts=facts,
-        report=report,
-        verdict=verdict(report),
-        digits=_digits(report.n),
-        pairs=confused_pairs(report),
-        curves={name: pages.figure(plots.curves(history, [name])) for name in ("accuracy", "loss")}
-        if history and history.epochs
-        else None,
-        history=history,
-        augmented=any(
-            value for name, value in facts.settings.items() if name.startswith("augment.") and name != "augment.border"
-        ),
-        heat=partial(_heat, report),
-        matrix=pages.figure(plots.confusion(report)) if len(report.classes) > TABLE_CLASSES else None,
+        **_shared(facts, history, measured),
+        curves=charts.curves(history),
+        trust=charts.trust(measured, facts.refused),
+        ranking=charts.ranking(measured),
+        matrix=None if is_table else charts.matrix(measured),
+        heat=lambda i, j: heat(report.confusion[i][j] / max(1, report.classes[i].support), i == j),
         right=[_shown(measured, int(index)) for index in right],
         wrong=[_shown(measured, int(index)) for index in wrong],
+        cells=cells.data(measured),
+        script=pages.script("striate.evaluation", "report.js"),
     )
 
 
-def _digits(n: int) -> int:
-    """Returns how many decimals of a percentage n pictures can carry."""
-    return 2 if n >= 5000 else 1
+def save_markdown(path: Path, facts: Facts, history: History | None, measured: Measured) -> None:
+    """Writes the same as Markdown, without the pictures."""
+    pages.save_markdown(path, "striate.evaluation", "report.md.j2", **_shared(facts, history, measured, pages.literal))
 
 
-def verdict(report: Report) -> str:
-    """Returns the result in one sentence."""
-    low, high = report.interval
-    share = drawing.percent(report.accuracy, _digits(report.n))
-    return (
-        f"Answers {share} of the {report.n:,} {report.split} pictures rightly; "
-        f"on pictures like these, expect between {drawing.percent(low)} and {drawing.percent(high)}."
-        + (" That is no better than always giving the commonest answer." if low <= report.baseline else "")
-    ).replace(" %", "\N{NO-BREAK SPACE}%")
+def _shared(
+    facts: Facts, history: History | None, measured: Measured, shown: Callable[[str], str] = printable
+) -> dict[str, Any]:
+    report = measured.report
+    return {
+        "facts": facts,
+        "report": report,
+        "history": history,
+        "verdict": words.verdict(report),
+        "insight": words.insight(report, shown),
+        "opened": said_of(facts.opened, report.split),
+        "digits": words.digits(report.n),
+        "pairs": words.confused_pairs(report, PAIRS),
+        "figures": _figures(report),
+        "augmented": any(
+            value for name, value in facts.settings.items() if name.startswith("augment.") and name != "augment.border"
+        ),
+    }
 
 
-def confused_pairs(report: Report, count: int = 5) -> list[tuple[str, str, int, float]]:
-    """Returns the commonest confusions: true class, predicted class, pictures, share of the true class."""
-    counts = np.array(report.confusion)
-    np.fill_diagonal(counts, 0)
-    order = np.argsort(-counts, axis=None, kind="stable")[:count]
-    names = [row.name for row in report.classes]
-    cells = [(int(i), int(j)) for i, j in zip(*np.unravel_index(order, counts.shape), strict=True)]
-    return [
-        (names[i], names[j], int(counts[i, j]), counts[i, j] / report.classes[i].support)
-        for i, j in cells
-        if counts[i, j]
+def _figures(report: Report) -> list[tuple[str, str, str, str]]:
+    """Returns the figures beside accuracy: name, value, interval, what it says."""
+    found = report.metrics
+    if found is None:
+        return []
+    share = pages.percent
+    rows = [
+        ("balanced accuracy", found.balanced_accuracy, share, "mean of the classes' recalls"),
+        ("top-5 accuracy", found.top, share, "the class is among the five likeliest"),
+        ("Cohen's κ", found.kappa, "{:.3f}".format, "agreement beyond chance; 1 is perfect, 0 is chance"),
+        ("Matthews' coefficient", found.mcc, "{:.3f}".format, "correlation of answers and classes, −1 to 1"),
+        ("log loss", found.log_loss, "{:.4f}".format, "mean cross-entropy, nats; lower is better"),
     ]
-
-
-def _heat(report: Report, i: int, j: int) -> str:
-    """Returns the style of a confusion cell: blue for right, red for wrong, by share of the true class."""
-    share = report.confusion[i][j] / max(1, report.classes[i].support)
-    red, green, blue = (0, 114, 178) if i == j else (192, 50, 33)
-    strength = math.sqrt(share) if i != j else share
-    ink = "#fff" if strength > 0.55 else "inherit"
-    return f"background:rgba({red},{green},{blue},{strength:.3f});color:{ink}"
+    told = [
+        (name, form(one.value), f"{form(one.interval[0])} to {form(one.interval[1])}", what)
+        for name, one, form, what in rows
+        if one is not None
+    ]
+    if found.auc is not None:
+        told.append(("area under ROC", f"{found.auc:.4f}", "", "mean over the classes, each against the rest"))
+    if report.calibration is not None:
+        what = "expected distance of confidence from accuracy"
+        told.append(("calibration error", share(report.calibration.ece, 2), "", what))
+        told.append(
+            ("Brier score", f"{report.calibration.brier:.4f}", "", "squared error of all probabilities, 0 to 2")
+        )
+    return told
 
 
 def _shown(measured: Measured, index: int) -> dict[str, Any]:
     images = measured.decoded.images
+    names = images.classes
     return {
         "key": printable(str(images.keys[index])),
-        "said": printable(images.classes[measured.predicted[index]]),
-        "true": printable(images.classes[images.labels[index]]),
-        "confidence": float(measured.confidence[index]),
+        "true": printable(names[images.labels[index]]),
+        "said": [
+            (printable(names[label]), share, label == images.labels[index])
+            for label, share in cells.likeliest(measured, index)
+        ],
         "image": pages.picture(measured.decoded.pixels[index]),
+        "tiny": max(measured.decoded.pixels[index].shape) <= cells.TINY,
     }

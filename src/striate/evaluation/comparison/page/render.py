@@ -16,6 +16,7 @@ from striate.evaluation.comparison.compare import Comparison
 from striate.evaluation.comparison.contender import Group
 from striate.evaluation.comparison.pair import Pair, points, signed
 from striate.pages import render as pages
+from striate.pages.vector import svg
 
 GALLERY = 21  # pictures a side
 PAIRS = 6  # pairs whose pictures are shown, those with the surest difference first
@@ -50,7 +51,15 @@ def save_page(
         lead=lead(found),
         reach=reach,
         place=lambda difference: 50 + 50 * difference / reach,
-        curves={name: pages.figure(figures.curves(found, name)) for name in ("accuracy", "loss")} if has_epochs else {},
+        curves={
+            name: svg(
+                figures.curves(found, name),
+                f"{name.capitalize()} of all runs over their epochs, training and validation",
+            )
+            for name in ("accuracy", "loss")
+        }
+        if has_epochs
+        else {},
         rows=table(found),
         signed=signed,
         unbroken=_unbroken,

@@ -1,0 +1,106 @@
+"""The pictures behind the confusion matrix: a page holds some of every cell, and shows them when it is asked to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from striate.errors import printable
+from striate.evaluation.measure import Measured
+from striate.pages import render as pages
+
+WRONG, RIGHT, MOST = 24, 12, 1200
+"""Pictures of a cell off the diagonal and of one on it, and of all cells."""
+
+TINY = 64  # pixels: smaller pictures are kept with every pixel
+SIDE = 96  # pixels, larger ones
+LITTLE = 0.005
+
+
+def data(measured: Measured) -> Markup:
+    """Returns JSON that may stand in a page: classes, pictures, and which of them each cell "i,j" shows (of the wrong
+    the surest first, of the right the least sure).
+    """
+    cells = chosen(measured)
+    order = list(dict.fromkeys(int(index) for indices in cells.values() for index in indices))
+    place = {index: number for number, index in enumerate(order)}
+    document = {
+        "classes": [printable(name) for name in measured.decoded.images.classes],
+        "pictures": [_picture(measured, index) for index in order],
+        "cells": {f"{i},{j}": [place[int(index)] for index in indices] for (i, j), indices in cells.items()},
+    }
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for letter, code in (
+        ("<", "\\u003c"),
+        (">", "\\u003e"),
+        ("&", "\\u0026"),
+        ("\u2028", "\\u2028"),
+        ("\u2029", "\\u2029"),
+    ):
+        text = text.replace(letter, code)  # nothing in it can end the element
+    return Markup(text)  # noqa: S704
+
+
+def chosen(measured: Measured) -> dict[tuple[int, int], NDArray[np.intp]]:
+    """Returns (true, predicted) label → indices of pictures; where there are more than MOST in all, every cell gives of
+    its own in turns.
+    """
+    labels, predicted, confidence = measured.decoded.images.labels, measured.predicted, measured.confidence
+    number = len(measured.decoded.images.classes)
+    place = labels.astype(np.int64) * number + predicted
+    ordered = np.lexsort((np.where(labels == predicted, confidence, -confidence), place))
+    starts = np.flatnonzero(np.r_[True, place[ordered][1:] != place[ordered][:-1]])
+    ends = np.r_[starts[1:], len(ordered)]
+    found: dict[tuple[int, int], NDArray[np.intp]] = {}
+    for start, end in zip(starts, ends, strict=True):
+        i, j = divmod(int(place[ordered[start]]), number)
+        found[i, j] = ordered[start:end][: RIGHT if i == j else WRONG]
+    return _limited(found)
+
+
+def _limited(found: dict[tuple[int, int], NDArray[np.intp]]) -> dict[tuple[int, int], NDArray[np.intp]]:
+    each = _share([len(indices) for indices in found.values()])
+    wrong_first = sorted(found, key=lambda cell: cell[0] == cell[1])
+    left, kept = MOST, {}
+    for cell in wrong_first:
+        kept[cell] = found[cell][: min(each, left)]
+        left -= len(kept[cell])
+    return {cell: indices for cell, indices in kept.items() if len(indices)}
+
+
+def _share(sizes: Iterable[int]) -> int:
+    """Returns the largest number that every cell may give so that all give MOST at most; one at least."""
+    known = list(sizes)
+    return max((each for each in range(1, WRONG + 1) if sum(min(each, size) for size in known) <= MOST), default=1)
+
+
+def _picture(measured: Measured, index: int) -> dict[str, Any]:
+    images = measured.decoded.images
+    pixels = measured.decoded.pixels[index]
+    return {
+        "key": printable(str(images.keys[index])),
+        "true": int(images.labels[index]),
+        "said": likeliest(measured, index),
+        "src": pages.picture(pixels, SIDE, "PNG" if max(pixels.shape) <= TINY else "WEBP"),
+        "tiny": max(pixels.shape) <= TINY,
+    }
+
+
+def likeliest(measured: Measured, index: int, count: int = 3) -> list[tuple[int, float]]:
+    """Returns labels and probabilities of a picture's likeliest classes, the true one among them; others only where
+    they have LITTLE.
+    """
+    row = measured.log_probabilities[index]
+    order = [int(label) for label in np.argsort(-row, kind="stable")[:count]]
+    true = int(measured.decoded.images.labels[index])
+    if true not in order:
+        order[-1] = true
+    shares = [(label, round(float(np.exp(row[label])), 4)) for label in order]
+    return [
+        (label, share) for place, (label, share) in enumerate(shares) if not place or label == true or share >= LITTLE
+    ]

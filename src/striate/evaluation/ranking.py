@@ -1,0 +1,85 @@
+"""How well each class's probability puts its own pictures before all others, whatever threshold is chosen."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
+
+MOST = 200
+"""Classes, above which nothing is computed: it would take longer than the answers."""
+
+
+class Ranking(NamedTuple):
+    """One class against the rest.
+
+    Attributes:
+        auc: area under the ROC curve, 0..1; 0.5 is chance.
+        average_precision: mean precision over the recalls, 0..1; the class's share of the pictures is chance.
+    """
+
+    auc: float
+    average_precision: float
+
+
+class Curve(NamedTuple):
+    """A curve's points, the fields parallel."""
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+
+
+def rankings(labels: NDArray[np.integer], log_probabilities: NDArray[np.floating]) -> tuple[Ranking | None, ...]:
+    """Returns scikit-learn's roc_auc_score and average_precision_score of each class against the rest; None for a class
+    without pictures, or with all of them, and for all of more than MOST classes.
+
+    Args:
+        labels: (n,) true labels.
+        log_probabilities: (n, classes) logarithms of the predicted probabilities.
+    """
+    number = int(log_probabilities.shape[1])
+    if number > MOST:
+        return tuple([None] * number)
+    found: list[Ranking | None] = []
+    for label, score in enumerate(scores(log_probabilities)):
+        own = labels == label
+        if own.all() or not own.any():
+            found.append(None)
+        else:
+            found.append(Ranking(float(roc_auc_score(own, score)), float(average_precision_score(own, score))))
+    return tuple(found)
+
+
+def roc(own: NDArray[np.bool_], score: NDArray[np.float64]) -> Curve:
+    """Returns false positive rate and true positive rate at every threshold, both ascending from 0 to 1.
+
+    Args:
+        own: (n,) which pictures belong to the class; some do and some do not.
+        score: (n,) the class's, see `scores`.
+    """
+    false, true, _ = roc_curve(own, score)
+    return Curve(false, true)
+
+
+def precision_recall(own: NDArray[np.bool_], score: NDArray[np.float64]) -> Curve:
+    """Returns recall, descending from 1 to 0, and precision at every threshold."""
+    precision, recall, _ = precision_recall_curve(own, score, drop_intermediate=True)
+    return Curve(recall, precision)
+
+
+def scores(log_probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Returns (classes, n) what orders the pictures: each class's log-odds, which tells apart what float32 rounds to 1
+    in a probability.
+    """
+    rows = np.asarray(log_probabilities, np.float64)
+    places = np.arange(len(rows)), rows.argmax(axis=1)
+    rest = rows.copy()
+    rest[places] = -np.inf
+    with np.errstate(divide="ignore"):
+        others = np.log1p(-np.exp(rows))
+    others[places] = logsumexp(rest, axis=1)
+    result: NDArray[np.float64] = (rows - others).T
+    return result

@@ -1,0 +1,94 @@
+"""A real browser that opens pages, and what it says about them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DRIVER = "/usr/bin/chromedriver"
+
+
+class Browser:
+    """Chromium, told to log whatever a page asks of the network and complains about.
+
+    Args:
+        driver: selenium's.
+    """
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def open(self, path: Path) -> None:
+        """Opens a page; what was logged before is forgotten."""
+        for kind in ("browser", "performance"):
+            self.driver.get_log(kind)
+        self.driver.get(path.as_uri())
+
+    def complaints(self) -> list[str]:
+        """Returns the console's messages."""
+        return [row["message"] for row in self.driver.get_log("browser")]
+
+    def requests(self) -> list[str]:
+        """Returns the addresses that the page asked for, its own and what stands within it left out."""
+        rows = [json.loads(row["message"])["message"] for row in self.driver.get_log("performance")]
+        asked = [row["params"]["request"]["url"] for row in rows if row["method"] == "Network.requestWillBeSent"]
+        return [url for url in asked if not url.startswith(("file:", "data:", "chrome:"))]
+
+    def violations(self) -> list[str]:
+        """Returns what axe finds serious or critical, rule by rule with the elements."""
+        axe = (resources.files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8")
+        self.driver.execute_cdp_cmd("Page.setBypassCSP", {"enabled": True})
+        self.driver.execute_script(axe)
+        found = self.driver.execute_async_script(
+            "const done = arguments[arguments.length - 1]; axe.run().then(done, (e) => done({error: String(e)}))"
+        )
+        assert "error" not in found, found["error"]
+        assert len(found["passes"]) > 5
+        return [
+            f"{row['id']}: {node['html'][:200]} {node['failureSummary']}"
+            for row in found["violations"]
+            if row["impact"] in ("serious", "critical")
+            for node in row["nodes"]
+        ]
+
+    def resize(self, width: int, height: int = 900) -> None:
+        """Makes the window so large, in CSS pixels; narrower than a window can be, too."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+    def prefer(self, scheme: str) -> None:
+        """Asks for the `light` or the `dark`."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    def run(self, script: str, *values: Any) -> Any:
+        """Returns what a script in the page returns."""
+        return self.driver.execute_script(script, *values)
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """The browser, or a skip where there is none."""
+    if not shutil.which(DRIVER):
+        pytest.skip(f"needs a browser and its driver: {DRIVER}")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic"):
+        options.add_argument(word)
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    driver.set_script_timeout(120)
+    try:
+        yield Browser(driver)
+    finally:
+        driver.quit()

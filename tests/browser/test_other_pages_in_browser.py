@@ -1,0 +1,70 @@
+"""The pages of comparisons and of data, seen in a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from striate.evaluation.answered import Answer
+from striate.evaluation.comparison.compare import compare
+from striate.evaluation.comparison.contender import Contender
+from striate.evaluation.comparison.page.render import save_page, wanted
+from striate.evaluation.report import make_report
+from striate.history import Epoch
+from striate.images.sources.arrays import from_arrays
+from striate.inspection.inspect import inspect
+from striate.inspection.page.render import save_data_page
+
+CLASSES = ("<b>cat</b>", "dog", "猫")
+
+
+def contender(name: str, seed: int, sharpness: float) -> Contender:
+    """Returns a run's answers to 300 pictures."""
+    rng = np.random.default_rng(seed)
+    labels = (np.arange(300) % 3).astype(np.int32)
+    rows = rng.normal(0, 1, (300, 3)) + sharpness * (labels[:, None] == np.arange(3))
+    rows -= np.log(np.exp(rows).sum(axis=1, keepdims=True))
+    keys = np.array([f"{number}.png" for number in range(300)])
+    report = make_report("pets", "test", CLASSES, keys, labels, rows)
+    answers = {
+        str(key): Answer(CLASSES[label], CLASSES[row.argmax()], float(np.exp(row.max())))
+        for key, label, row in zip(keys, labels, rows, strict=True)
+    }
+    epochs = tuple(Epoch(n, 1 / n, 0.5, 1 / n, 0.5, 1e-3, 1.0, 1.0, 0.0) for n in range(1, 4))
+    settings = {"seed": seed, "dropout": sharpness}
+    return Contender(name, settings, report, answers, epochs, 3, 1000, 1.0, "print", 5000)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1200])
+def test_a_comparison(chromium, tmp_path: Path, width: int, scheme: str):
+    found = compare([contender("one", 1, 1.0), contender("two", 2, 3.0), contender("two-b", 3, 3.0)])
+    rng = np.random.default_rng(0)
+    pictures = {key: rng.integers(0, 256, (16, 16, 3), dtype=np.uint8) for key in wanted(found)}
+    save_page(tmp_path / "c.html", found, pictures, command="striate compare one two")
+    look(chromium, tmp_path / "c.html", width, scheme)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1200])
+def test_a_data_set(chromium, tmp_path: Path, width: int, scheme: str):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (90, 24, 24, 3), dtype=np.uint8)
+    pixels[3] = pixels[40]
+    images = from_arrays(pixels, np.arange(90) % 3, classes=CLASSES, name="pets")
+    found = inspect(images)
+    save_data_page(tmp_path / "d.html", found, found.findings)
+    look(chromium, tmp_path / "d.html", width, scheme)
+
+
+def look(chromium, path: Path, width: int, scheme: str) -> None:
+    """Opens the page and looks for anything wrong with it."""
+    chromium.resize(width)
+    chromium.prefer(scheme)
+    chromium.open(path)
+    assert chromium.requests() == []
+    assert chromium.complaints() == []
+    assert chromium.run("return document.documentElement.scrollWidth") <= width
+    assert chromium.violations() == []
