@@ -17,9 +17,10 @@ FLOORS = {
     **dict.fromkeys(("network", "inference", "prediction", "manifest", "classifier", "inspection"), 3),
     **dict.fromkeys(("training", "evaluation"), 4),
     "runs": 5,
-    **dict.fromkeys(("experiment", "doctor"), 6),
-    "cli": 7,
-    "__main__": 8,
+    "diagnosis": 6,
+    **dict.fromkeys(("experiment", "doctor"), 7),
+    "cli": 8,
+    "__main__": 9,
 }
 """Module or package directly below striate → its floor."""
 

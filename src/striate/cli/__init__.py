@@ -15,7 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("evaluate", "measure a run on its test pictures or on other data"),
     "compare": ("compare", "set runs side by side, and tell whether the difference is real"),
     "data": ("data", "look at and check a data set before training"),
-    "doctor": ("doctor", "find what is wrong with this environment"),
+    "doctor": ("doctor", "find what is wrong with this environment, or with a training"),
     "models": ("models", "list the networks, or tell the story of one"),
     "datasets": ("lists", "list the data sets known by name"),
     "recipes": ("lists", "list the recipes for training"),

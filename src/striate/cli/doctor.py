@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from striate.cli import options
@@ -11,13 +13,21 @@ MARKS = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
 
 
 @click.command(context_settings=options.CONTEXT)
+@click.argument("run", required=False)
+@options.runs
 @options.backend
 @options.common
-def doctor(backend: str | None, as_json: bool, quiet: bool, debug: bool) -> int:
+def doctor(run: str | None, runs: Path, backend: str | None, as_json: bool, quiet: bool, debug: bool) -> int:
     """Find what is wrong with this environment: backend, devices, versions, files that hide packages.
 
-    The exit code is 1 when something prevents work.
+    With a RUN, find what is wrong with that training instead: what shows it, and one command to try.
+
+    The exit code is 1 when something prevents work, or when what came out of the training is of no use.
     """
+    return _training(run, runs, as_json) if run is not None else _environment(backend, as_json)
+
+
+def _environment(backend: str | None, as_json: bool) -> int:
     import os
 
     from striate.cli.screen import print_json
@@ -42,3 +52,27 @@ def doctor(backend: str | None, as_json: bool, quiet: bool, debug: bool) -> int:
                 click.echo(printable(f"         Try: {one.try_}"))
         click.echo(f"Python {facts['python']}; " + ", ".join(f"{k} {v}" for k, v in facts["versions"].items()))
     return 1 if any(one.severity == "error" for one in found) else 0
+
+
+def _training(name: str, runs: Path, as_json: bool) -> int:
+    from striate.cli.reports import as_finding
+    from striate.cli.screen import print_json
+    from striate.diagnosis.diagnose import diagnose
+    from striate.diagnosis.evidence import gather
+    from striate.runs import RunStore
+
+    run = RunStore(runs).find(name)
+    said = diagnose(gather(run))
+    if as_json:
+        findings = [as_finding(one) for one in said.found]
+        print_json({"run": str(run.path), "summary": said.summary, "findings": findings, "missing": list(said.missing)})
+    else:
+        if not said.found:
+            click.echo(printable(said.summary))
+        for one in said.found:
+            click.echo(printable(f"{MARKS[one.severity]}  {one.verdict}."))
+            click.echo(printable(f"         {one.evidence[0].upper()}{one.evidence[1:]}."))
+            click.echo(printable(f"         Try: {one.try_}"))
+        if said.missing:
+            click.echo(printable(f"Not looked at, since this run did not keep it: {'; '.join(said.missing)}."))
+    return 1 if any(one.severity == "error" for one in said.found) else 0

@@ -9,12 +9,15 @@ import click
 
 from striate.cli.screen import print_table
 from striate.config import plain
+from striate.diagnosis.diagnose import load_diagnoses
+from striate.diagnosis.diagnosis import Diagnosis
 from striate.drawing import percent
 from striate.errors import printable
 from striate.evaluation.report import Report
 from striate.evaluation.robustness import Robustness
 from striate.runs import Run
 
+SHOWN = 2  # faults at a training's end
 MOST = 30  # classes shown; of more, those with the lowest F1
 
 
@@ -88,6 +91,7 @@ def run_summary(run: Run) -> dict[str, Any]:
         "kept": manifest.kept,
         "seconds": manifest.seconds["total"],
         "findings": plain(manifest.findings),
+        "diagnosis": [as_finding(one) for one in said.found] if (said := load_diagnoses(run.path)) else [],
     }
 
 
@@ -99,6 +103,22 @@ def print_robustness(found: Robustness, folder: Path) -> None:
     click.echo(
         printable(f"Figures: {folder / 'plots' / 'robustness.png'}, corruptions.png (what a severity looks like)")
     )
+
+
+def as_finding(one: Diagnosis) -> dict[str, Any]:
+    """Returns what `--json` says of a fault."""
+    fields: dict[str, Any] = plain(one)
+    fields["try"] = fields.pop("try_")
+    return fields
+
+
+def print_diagnosis(run: Run) -> None:
+    """Prints the first faults of a training, a line each; nothing where there are none."""
+    said = load_diagnoses(run.path)
+    for one in said.found[:SHOWN] if said else ():
+        click.echo(printable(f"Doctor:  {one.line}"))
+    if said and len(said.found) > SHOWN:
+        click.echo(printable(f"         {len(said.found) - SHOWN} more: striate doctor {run.path}"))
 
 
 def print_files(run: Run) -> None:

@@ -55,7 +55,7 @@ def train(
     table (path,label[,split]), a Parquet table or a folder of them, or a data set known by name (see striate
     datasets). Without any option the network, the picture size, the schedule and the augmentation follow from the data.
     """
-    from striate.cli.reports import print_files, print_report, run_summary
+    from striate.cli.reports import print_diagnosis, print_files, print_report, run_summary
     from striate.cli.screen import print_json, progress
     from striate.evaluation.refusal import refusal
     from striate.experiment import train as train_run
@@ -88,5 +88,6 @@ def train(
             click.echo(refusal(run.answered("test"), limit).line())
         if run.state == "interrupted":
             click.echo(f"Interrupted after {run.manifest.epochs} epochs; measured with what had been learnt by then.")
+        print_diagnosis(run)
         print_files(run)
     return 130 if run.state == "interrupted" else 0

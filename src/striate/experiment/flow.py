@@ -15,6 +15,7 @@ from striate.evaluation.refusal import require_risk
 from striate.experiment.conditions import MAX_BROKEN, Conditions
 from striate.experiment.pictures import Prepared, prepare, save_broken
 from striate.experiment.results import CORRECTIONS, save_report_page, save_results
+from striate.experiment.symptoms import diagnosed
 from striate.files import write_json
 from striate.history import HistoryFile
 from striate.images.corrections import load_corrections, save_corrections
@@ -100,6 +101,7 @@ def train(
     read = time.perf_counter()
 
     from striate.backend import CHOICE, devices
+    from striate.training.loss_trace import LossTrace
     from striate.training.train import fit
 
     _try_out(network, chosen, classes)
@@ -138,6 +140,7 @@ def train(
             **outcome,
         )
 
+    trace = LossTrace()
     try:
         trained = fit(
             pictures.parts[0],
@@ -146,10 +149,12 @@ def train(
             architecture=network,
             progress=progress,
             record=record.append,
+            trace=trace,
         )
     except StriateError as error:
         seconds = {"total": time.perf_counter() - began}
         failed = manifest(state="failed", reason=str(error), parameters=0, seconds=seconds, kept=0)
+        diagnosed(run, failed, pictures.parts, None, trace, progress)
         write_json(run.path / "run.json", failed)
         raise
     learnt = time.perf_counter()
@@ -169,6 +174,7 @@ def train(
             kept=trained.history.kept,
             multiply_adds=_multiply_adds(trained.classifier),
         )
+        diagnosed(run, done, pictures.parts, trained.classifier, trace, progress)
         save_report_page(Run(run.path, trained.classifier), done, trained.recipe, trained.history, measured)
         write_json(run.path / "run.json", done)
     return Run(run.path, trained.classifier)

@@ -15,6 +15,7 @@ from striate.progress import Progress
 from striate.training.batch_norm import fused_batch_norm
 from striate.training.callbacks import EpochClock, KeepBest, StopWhenAsked
 from striate.training.feed import Feed
+from striate.training.loss_trace import LossTrace, WatchLoss
 from striate.training.recipe import Recipe
 
 OUT_OF_MEMORY = (
@@ -32,10 +33,20 @@ class Loop:
         epochs: how many there will be in all stages.
         progress: shows steps and epochs.
         record: called with each finished epoch, as it happens.
+        trace: filled with how the loss began and where it broke.
     """
 
-    def __init__(self, recipe: Recipe, epochs: int, *, progress: Progress, record: Callable[[Epoch], None]) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        epochs: int,
+        *,
+        progress: Progress,
+        record: Callable[[Epoch], None],
+        trace: LossTrace | None = None,
+    ) -> None:
         self.recipe, self.epochs, self.progress, self.record = recipe, epochs, progress, record
+        self.trace = trace or LossTrace()
         self.rows: list[Epoch] = []
         self.best = KeepBest(recipe.patience)
         self.stop = StopWhenAsked(progress)
@@ -53,16 +64,19 @@ class Loop:
         feed = Feed(batches)
         clock = EpochClock(feed, self.epochs, self.progress, self._keep)
         first = self.best.patient_from = len(self.rows)
+        is_sound = self.trace.lost is None
         with self.progress.task(name, len(batches) * epochs, "steps"), explained(self.recipe), fused_batch_norm(model):
             model.fit(
                 feed.data,
                 initial_epoch=first,
                 epochs=first + epochs,
                 validation_data=Feed(held_out).data,
-                callbacks=[clock, self.best, self.stop],
+                callbacks=[clock, self.best, self.stop, WatchLoss(self.trace, batches)],
                 shuffle=False,
                 verbose=0,
             )
+        if is_sound and self.trace.lost:
+            self.progress.say("The weights are no numbers any more; the training ends here.")
 
     def history(self) -> History:
         """Returns every epoch and which is kept: the best, or the last if the recipe says so and it is finite.

@@ -1,0 +1,123 @@
+"""A look at the pictures and the network when a training ends: what the doctor would otherwise have to guess."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import ks_2samp
+
+from striate.classifier import Classifier
+from striate.diagnosis.symptoms import FORMAT, Look, Symptoms, begun, broken_at
+from striate.diagnosis.tally import Tally, tally
+from striate.evaluation.answered import Answered
+from striate.images.cache import Decoded
+from striate.images.imageset import SPLITS
+from striate.training.loss_trace import LossTrace
+
+SAMPLE = 1000  # pictures of a split: an accuracy is known to 3 points then
+THUMBNAIL = 8  # pixels on each side, of what the nearest neighbours are looked for among
+NEIGHBOURS = 5
+
+Parts = tuple[Decoded, Decoded, Decoded]
+
+
+def symptoms_of(parts: Parts, classifier: Classifier | None, trace: LossTrace) -> Symptoms:
+    """Returns what a training notes about itself.
+
+    Args:
+        parts: training, validation and test pictures.
+        classifier: what came out; None when nothing did.
+        trace: how the loss began, and where it broke.
+    """
+    from striate.backend import devices
+
+    chosen = [_sample(len(part.pixels)) for part in parts]
+    pixels = [np.ascontiguousarray(part.pixels[one]) for part, one in zip(parts, chosen, strict=True)]
+    learnt, scale, units = None, None, ()
+    if classifier is not None:
+        from striate.diagnosis.activity import activity
+
+        images = parts[0].images
+        rows = classifier.log_probabilities(pixels[0])
+        if np.isfinite(rows).all():
+            learnt = tally(Answered(images.classes, images.keys[chosen[0]], images.labels[chosen[0]], rows))
+            scale, units = activity(classifier.model, pixels[0])
+    early, peak = begun(trace)
+    return Symptoms(
+        format=FORMAT,
+        looks=_looks(pixels),
+        learnt=learnt,
+        neighbours=_neighbours(parts, pixels, chosen),
+        scale=scale,
+        units=units,
+        early=early,
+        peak=peak,
+        broken=broken_at(trace, parts[0].images),
+        devices=tuple(devices()),
+        accelerators=accelerators(),
+    )
+
+
+def accelerators(root: Path = Path("/")) -> tuple[str, ...]:
+    """Returns the names of the machine's NVIDIA and AMD processors for computing, whether or not Keras can use them, as
+    Linux shows them.
+    """
+    found = [path.read_text(encoding="utf-8") for path in sorted(root.glob("proc/driver/nvidia/gpus/*/information"))]
+    names = [
+        line.partition(":")[2].strip() for text in found for line in text.splitlines() if line.startswith("Model:")
+    ]
+    if not names:
+        names = ["NVIDIA GPU" for _ in sorted(root.glob("dev/nvidia[0-9]"))]
+    return (*names, *(["AMD GPU"] if (root / "dev/kfd").exists() else []))
+
+
+def _sample(n: int) -> NDArray[np.intp]:
+    return np.sort(np.random.default_rng(0).permutation(n)[:SAMPLE])
+
+
+def _looks(pixels: list[NDArray[np.uint8]]) -> tuple[Look, ...]:
+    """Returns each split's mean and deviation, and how far its pictures are from those of training."""
+    single = [
+        np.stack([part.mean(axis=(1, 2, 3), dtype=np.float64), part.std(axis=(1, 2, 3), dtype=np.float64)])
+        for part in pixels
+    ]
+    found = []
+    for split, part, own in zip(SPLITS, pixels, single, strict=True):
+        tests = [ks_2samp(a, b, method="asymp") for a, b in zip(single[0], own, strict=True)]
+        found.append(
+            Look(
+                split,
+                len(part),
+                float(part.mean(dtype=np.float64)),
+                float(part.std(dtype=np.float64)),
+                max(float(test.statistic) for test in tests),
+                min(1.0, len(tests) * min(float(test.pvalue) for test in tests)),
+            )
+        )
+    return tuple(found)
+
+
+def _neighbours(parts: Parts, pixels: list[NDArray[np.uint8]], chosen: list[NDArray[np.intp]]) -> Tally | None:
+    """Returns how the nearest training pictures answer for those of validation, by thumbnails of equal contrast."""
+    from sklearn.neighbors import KNeighborsClassifier
+
+    train, validation = (part.images for part in itertools.islice(parts, 2))
+    known, asked = (_thumbnails(part) for part in pixels[:2])
+    number = min(NEIGHBOURS, len(known))
+    judge = KNeighborsClassifier(number, weights="distance").fit(known, train.labels[chosen[0]])
+    shares = np.zeros((len(asked), len(train.classes)))
+    shares[:, judge.classes_] = judge.predict_proba(asked)
+    rows = np.log(np.clip(shares, 1e-6, 1))
+    return tally(Answered(train.classes, validation.keys[chosen[1]], validation.labels[chosen[1]], rows))
+
+
+def _thumbnails(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    small = np.stack(
+        [cv2.resize(one, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).ravel() for one in pixels]
+    ).astype(np.float32)
+    small -= small.mean(axis=1, keepdims=True)
+    return small / np.maximum(small.std(axis=1, keepdims=True), 1e-6)
