@@ -10,13 +10,16 @@ to 102: those that are scored are others.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from evidence import publish
@@ -71,14 +74,12 @@ def named(plant: Plant, seed: int, data: Path, runs: Path, *, show: bool) -> lis
 
     pictures = drawn(set_of(plant, seed), plant, seed, data)
     plant.tamper(pictures)
-    settings = {
+    settings: dict[str, Any] = {
         name: str(data / WEIGHTS) if value == "WEIGHTS" else value for name, value in with_seed(plant, seed).items()
     }
     name = f"run-{len(list(runs.iterdir()))}"
-    try:
+    with contextlib.suppress(TrainingError):  # which is what some faults are about
         train(pictures.splits(), runs=runs, name=name, **settings)
-    except TrainingError:
-        pass  # which is what some faults are about
     said = load_diagnoses(runs / name)
     if said is None:
         return ["none was made"]
@@ -90,14 +91,14 @@ def named(plant: Plant, seed: int, data: Path, runs: Path, *, show: bool) -> lis
     return [one.kind for one in said.found]
 
 
-def without_pages() -> None:
+@contextlib.contextmanager
+def without_pages() -> Iterator[None]:
     """Leaves out what is drawn: it takes longer than these trainings."""
-    from striate.experiment import flow, results
-
-    flow.save_report_page = lambda *_: None
-    results.drawing.save = lambda *_: None
-    for name in ("curves", "confusion", "gallery"):
-        setattr(results.plots, name, lambda *_: None)
+    names = ("flow.save_report_page", "results.drawing.save", "results.plots.curves", "results.plots.confusion")
+    with contextlib.ExitStack() as stack:
+        for name in (*names, "results.plots.gallery", "results.coverage_curve"):
+            stack.enter_context(mock.patch(f"striate.experiment.{name}"))
+        yield
 
 
 def scored(rows: dict[str, Plant], seeds: list[int], data: Path, runs: Path, *, show: bool) -> dict[str, Any]:
@@ -140,9 +141,8 @@ def main() -> None:
         kind: {name: plant for name, plant in table.items() if not options.only or name in options.only.split(";")}
         for kind, table in (("faults", PLANTS), ("healthy", HEALTHY))
     }
-    without_pages()
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, without_pages():
         found = {
             kind: scored(table, seeds, options.data.resolve(), Path(scratch), show=options.show)
             for kind, table in rows.items()

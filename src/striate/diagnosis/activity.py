@@ -35,7 +35,8 @@ def activity(model: Any, pixels: NDArray[np.uint8]) -> tuple[Scale | None, tuple
     at_once = max(1, min(PICTURES, BYTES // max(1, size)))
     inputs, highest = [], [np.full(layer.output.shape[-1], -np.inf) for layer in rectified]
     for start in range(0, min(PICTURES, len(pixels)), at_once):
-        given, *answers = probe(pixels[start : min(start + at_once, PICTURES)], training=False)
+        found = probe([pixels[start : min(start + at_once, PICTURES)]], training=False)
+        given, *answers = found if isinstance(found, list | tuple) else (found,)
         inputs.append(keras.ops.convert_to_numpy(keras.ops.cast(given, "float32")).ravel())
         for number, answer in enumerate(answers):
             most = keras.ops.max(keras.ops.cast(answer, "float32"), axis=tuple(range(len(answer.shape) - 1)))

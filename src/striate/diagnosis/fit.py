@@ -26,6 +26,10 @@ of five pictures more were missed by half."""
 FALLING = 0.1
 """Of the training loss, taken away by the second half of the epochs: less is standing still."""
 
+HALF_LEARNT = 0.8
+"""Share of the training pictures answered rightly, below which a network has not learnt what there is to learn, whether
+or not their nearest neighbours do better."""
+
 FEW = 3
 """Epochs, up to which a network has hardly seen its pictures."""
 
@@ -169,7 +173,7 @@ def _stands_still(e: Evidence) -> bool:
         return False
     if e.learnt is None:
         return e.epochs[-1].accuracy < LITTLE
-    return e.learnt.interval.high < LITTLE or e.is_outdone
+    return e.learnt.interval.high < HALF_LEARNT or e.is_outdone
 
 
 def _jumps(e: Evidence) -> bool:

@@ -9,7 +9,7 @@ from striate.diagnosis.diagnosis import Diagnosis
 from striate.diagnosis.evidence import Evidence
 from striate.diagnosis.optimisation import EXPLODED
 from striate.diagnosis.suggestion import look_at_data
-from striate.diagnosis.tally import Tally
+from striate.diagnosis.tally import Tally, loss_rise
 from striate.drawing import percent
 from striate.evaluation.intervals import wilson
 
@@ -39,9 +39,7 @@ def label_noise(e: Evidence) -> Diagnosis | None:
     """Labels that do not belong to their pictures."""
     if e.validation is None:
         return None
-    seen = _strikes_evenly(e.validation)
-    if seen is None and e.learnt is not None and e.validation.accuracy > e.learnt.accuracy:
-        seen = _strikes_evenly(e.learnt, "training")
+    seen = None if e.is_outdone else _strikes_evenly(e.validation) or _fits_others_better(e)
     if seen is None:
         seen = _means_nothing(e)
     if seen is None:
@@ -51,17 +49,34 @@ def label_noise(e: Evidence) -> Diagnosis | None:
     return Diagnosis("label_noise", "error" if e.is_useless else "warning", number, seen[0], cure)
 
 
-def _strikes_evenly(answers: Tally, split: str = "validation") -> tuple[str, str] | None:
+def _strikes_evenly(answers: Tally) -> tuple[str, str] | None:
     if answers.is_no_better_than_guessing or answers.surest == 0 or answers.n == answers.right:
         return None
     wrong, share = 1 - answers.accuracy, answers.surest_wrong / answers.surest
     if wilson(answers.surest_wrong, answers.surest).low < NOISE or share < EVEN * wrong:
         return None
     evidence = (
-        f"{percent(share)} of the most confident fifth of the answers on {split} pictures are wrong, {percent(wrong)} "
-        "of all: the mistakes strike easy pictures like difficult ones"
+        f"{percent(share)} of the most confident fifth of the answers on validation pictures are wrong, "
+        f"{percent(wrong)} of all: the mistakes strike easy pictures like difficult ones"
     )
     return evidence, f"About {percent(share, 0)} of the labels seem to be wrong"
+
+
+def _fits_others_better(e: Evidence) -> tuple[str, str] | None:
+    """A network answers the pictures that it learnt from better than others of their kind, unless their labels are
+    wrong: unchanged and without dropout, as they are tallied here.
+    """
+    seen, other = e.learnt, e.validation
+    if seen is None or other is None or other.accuracy <= seen.accuracy or other.is_no_better_than_guessing:
+        return None
+    rise = loss_rise(other, seen)
+    if rise is None or rise <= 0:
+        return None
+    evidence = (
+        f"{percent(seen.accuracy)} of {seen.n:,} training pictures right, yet {percent(other.accuracy)} of {other.n:,} "
+        f"validation pictures, which it never learnt from; losses {seen.loss:.3g} and {other.loss:.3g}"
+    )
+    return evidence, "Labels of the training pictures seem to be wrong"
 
 
 def _means_nothing(e: Evidence) -> tuple[str, str] | None:

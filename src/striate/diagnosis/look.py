@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
 from striate.classifier import Classifier
-from striate.diagnosis.symptoms import FORMAT, Look, Symptoms, begun, broken_at
+from striate.diagnosis.symptoms import FORMAT, Look, Symptoms, Units, begun, broken_at
 from striate.diagnosis.tally import Tally, tally
 from striate.evaluation.answered import Answered
 from striate.images.cache import Decoded
@@ -37,7 +37,8 @@ def symptoms_of(parts: Parts, classifier: Classifier | None, trace: LossTrace) -
 
     chosen = [_sample(len(part.pixels)) for part in parts]
     pixels = [np.ascontiguousarray(part.pixels[one]) for part, one in zip(parts, chosen, strict=True)]
-    learnt, scale, units = None, None, ()
+    learnt, scale = None, None
+    units: tuple[Units, ...] = ()
     if classifier is not None:
         from striate.diagnosis.activity import activity
 
@@ -120,4 +121,5 @@ def _thumbnails(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         [cv2.resize(one, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).ravel() for one in pixels]
     ).astype(np.float32)
     small -= small.mean(axis=1, keepdims=True)
-    return small / np.maximum(small.std(axis=1, keepdims=True), 1e-6)
+    result: NDArray[np.float32] = small / np.maximum(small.std(axis=1, keepdims=True), 1e-6)
+    return result
