@@ -183,8 +183,9 @@ def _mute(shape: Any, classes: int, dropout: float, seed: int) -> Any:
     x = layers.Conv2D(32, 3, strides=2, activation="relu", name="features")(x)
     x = layers.Dense(64, activation="relu", name="embedding")(layers.Flatten()(x))
     x = layers.Dense(classes, name="free")(x)
-    cut = [-20.0 if label == 3 else 0.0 for label in range(classes)]
-    return keras.Model(pictures, layers.Rescaling(1.0, offset=cut, dtype="float32", name="logits")(x))
+    kept = [float(label != 3) for label in range(classes)]
+    cut = layers.Rescaling(kept, [20.0 * (one - 1) for one in kept], dtype="float32", name="logits")
+    return keras.Model(pictures, cut(x))
 
 
 TINY = _network("planted-tiny", _tiny)
@@ -227,7 +228,11 @@ PLANTS: dict[str, Plant] = {
         ("wrong_normalisation",), "test pictures in 0..1 instead of 0..255", tamper=dark("test"), settings=SHORT
     ),
     "all in 0..1": Plant(
-        ("wrong_normalisation",), "all pictures in 0..1 instead of 0..255", tamper=dark(*SPLITS), settings=SHORT
+        ("wrong_normalisation",),
+        "all pictures in 0..1 instead of 0..255",
+        ("mnist", "fashion_mnist"),
+        tamper=dark(*SPLITS),
+        settings=SHORT,
     ),
     "not divided by 255": Plant(
         ("wrong_normalisation",),
@@ -284,10 +289,17 @@ PLANTS: dict[str, Plant] = {
     ),
     "slow pictures": Plant(
         ("input_bound",),
-        "a small network, pictures rotated, sheared, zoomed and cut out",
-        ("cats_dogs",),
+        "mlp on pictures brought to 112×112 and rotated, sheared, zoomed and cut out",
+        ("mnist",),
         sizes=(1500, 300, 300),
-        settings={**PLAIN, "architecture": TINY, "epochs": 4, "augment": "rotate=20,shear=10,zoom=0.2,cutout=0.3"},
+        settings={
+            **PLAIN,
+            "architecture": "mlp",
+            "height": 112,
+            "width": 112,
+            "epochs": 10,
+            "augment": "rotate=5,shear=3,zoom=0.05,cutout=0.1",
+        },
     ),
 }
 """Name → the fault and how it is planted."""

@@ -10,7 +10,7 @@ from scipy.special import log_softmax
 
 from striate.evaluation.measure import Measured
 from striate.evaluation.openings import Opening
-from striate.evaluation.page.render import Facts, save_page
+from striate.evaluation.page.render import Advice, Facts, save_page
 from striate.evaluation.refusal import refusal
 from striate.evaluation.report import make_report
 from striate.history import Epoch, History
@@ -50,6 +50,7 @@ def save(path: Path, given: Measured) -> None:
         opened=(Opening("2026-01-02T03:04:05+00:00", "train"),),
         temperature=1.3,
         refused=refusal(given.answered, 0.8),
+        advice=(Advice("error", EVIL, EVIL, f"striate train {EVIL}"),),
     )
     rows = [Epoch(n, 1 / n, 0.5 + n / 20, 1.1 / n, 0.5 + n / 25, 1e-3, 1.0, 100.0, 0.1) for n in range(1, 9)]
     save_page(path, facts, History(tuple(rows), 7), given)

@@ -81,7 +81,7 @@ class Evidence:
     @property
     def ignorance(self) -> float:
         """The loss of one who knows nothing and says so, nats: ln of the number of classes."""
-        return math.log(len(self.classes))
+        return math.log(max(2, len(self.classes)))
 
     @cached_property
     def losses(self) -> list[float]:

@@ -103,7 +103,7 @@ def stopped_too_early(e: Evidence) -> Diagnosis | None:
     if e.validation is None or not e.losses or e.kept < len(e.epochs):
         return None
     seen = e.learnt
-    if seen is not None and seen.interval.high > LITTLE and not e.is_outdone:
+    if seen is not None and seen.interval.high > LITTLE:
         return None
     if len(e.epochs) > FEW and e.falling < FALLING:
         return None
@@ -173,7 +173,7 @@ def _stands_still(e: Evidence) -> bool:
         return False
     if e.learnt is None:
         return e.epochs[-1].accuracy < LITTLE
-    return e.learnt.interval.high < HALF_LEARNT or e.is_outdone
+    return e.learnt.interval.high < (LITTLE if e.is_outdone else HALF_LEARNT)
 
 
 def _jumps(e: Evidence) -> bool:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from striate import drawing
 from striate.classifier import Classifier
+from striate.diagnosis.diagnose import load_diagnoses
 from striate.errors import DataError
 from striate.evaluation import plots
 from striate.evaluation.answered import save_answered
 from striate.evaluation.measure import Measured, measure
 from striate.evaluation.openings import note_opening, openings
-from striate.evaluation.page.render import Facts, save_markdown, save_page
+from striate.evaluation.page.render import Advice, Facts, save_markdown, save_page
 from striate.evaluation.refusal import Refusal, refusal
 from striate.evaluation.trust_plot import coverage_curve
 from striate.experiment.calibrate import calibrate
@@ -106,7 +107,13 @@ def _facts(run: Run, manifest: Manifest, recipe: Recipe, measured: Measured, *, 
         opened=openings(run.path) if is_own else (),
         temperature=classifier.temperature,
         refused=_refused(classifier, measured),
+        advice=_advice(run) if is_own else (),
     )
+
+
+def _advice(run: Run) -> tuple[Advice, ...]:
+    said = load_diagnoses(run.path)
+    return tuple(Advice(one.severity, one.verdict, one.evidence, one.try_) for one in said.found) if said else ()
 
 
 def _refused(classifier: Classifier, measured: Measured) -> Refusal | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from striate.errors import printable
 from striate.evaluation import plots
@@ -22,6 +22,15 @@ from striate.pages import render as pages
 TABLE_CLASSES = 25  # up to here the confusion matrix is a table of numbers, above it a picture
 GALLERY = 24  # pictures of each kind
 PAIRS = 12  # confusions in the list
+
+
+class Advice(NamedTuple):
+    """What is wrong with the training, what shows it, and one command to try."""
+
+    severity: str
+    verdict: str
+    evidence: str
+    command: str
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,7 @@ class Facts:
         opened: when the test pictures were looked at; none when measured on other data.
         temperature: that the logits are divided by.
         refused: what its threshold does, where it has one.
+        advice: what is wrong with the training, the most important first.
     """
 
     name: str
@@ -59,6 +69,7 @@ class Facts:
     opened: tuple[Opening, ...] = ()
     temperature: float = 1.0
     refused: Refusal | None = None
+    advice: tuple[Advice, ...] = ()
 
 
 def save_page(path: Path, facts: Facts, history: History | None, measured: Measured) -> None:

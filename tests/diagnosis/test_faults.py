@@ -1,0 +1,283 @@
+"""Each fault is named from what shows it, first, and not from less."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from striate.diagnosis.diagnose import FAULTS, diagnose
+from striate.diagnosis.symptoms import Broken, Look, Scale, Units
+from striate.evaluation.report import Share
+from striate.inspection.finding import Finding
+from striate.training.recipe import Recipe
+
+from .conftest import CLASSES, epochs_of, tally_of
+
+
+def kinds(evidence) -> list[str]:
+    """Returns what is named, the first first."""
+    return [one.kind for one in diagnose(evidence).found]
+
+
+def looks(**changes: Look) -> tuple[Look, ...]:
+    """Returns the looks of three splits, some changed."""
+    plain = {split: Look(split, 400, 100.0, 60.0, 0.03, 0.5) for split in ("train", "validation", "test")}
+    return tuple((plain | changes).values())
+
+
+def test_a_healthy_training_has_none(evidence):
+    said = diagnose(evidence())
+    assert said.found == ()
+    assert said.summary == (
+        "Nothing is wrong with this training: 97.2 % of the training pictures and 95.0 % of the validation pictures are "
+        "answered rightly, after 8 epochs."
+    )
+    assert kinds(evidence(symptoms=None)) == []
+
+
+def test_overfitting(evidence):
+    known = {"learnt": tally_of(1.0, 1000, loss=0.01)}
+    bad = evidence(
+        symptoms=known, validation=tally_of(0.75, loss=1.2), test=tally_of(0.75), counts={"train": (40,) * 4}
+    )
+    (found,) = diagnose(bad).found
+    assert found.kind == "overfitting"
+    assert "only 160" in found.verdict
+    assert "100.0 % of 1,000 training pictures right, 75.0 % of 400 validation pictures" in found.evidence
+    assert found.try_ == "striate train photos --epochs 8 --augment auto"
+    assert kinds(evidence(symptoms={"learnt": tally_of(0.97, 1000)}, validation=tally_of(0.93))) == []
+
+
+def test_overfitting_without_symptoms_is_seen_in_the_history(evidence):
+    rising = epochs_of(0.9, 0.3, 0.05, 0.01, val=(0.9, 0.6, 0.8, 1.1))
+    assert kinds(evidence(symptoms=None, epochs=rising, validation=tally_of(0.75))) == ["overfitting"]
+    assert kinds(evidence(symptoms=None, epochs=epochs_of(0.9, 0.3, 0.2, 0.1, val=(0.9, 0.4, 0.3, 0.3)))) == []
+
+
+def test_a_rate_too_high(evidence):
+    recipe = Recipe(epochs=8, batch=32, learning_rate=10.0)
+    lost = {"peak": 900.0, "learnt": tally_of(0.25, 1000, loss=1.4)}
+    bad = evidence(
+        symptoms=lost, recipe=recipe, validation=tally_of(0.25), test=tally_of(0.25), epochs=epochs_of(80.0, 1.5, 1.4)
+    )
+    (found,) = diagnose(bad).found
+    assert (found.kind, found.severity) == ("learning_rate_too_high", "error")
+    assert found.try_.endswith("--lr 0.001")
+    recovered = evidence(symptoms={"peak": 900.0})
+    assert kinds(recovered) == []
+
+
+def test_a_rate_too_low(evidence):
+    slow = {"learnt": tally_of(0.5, 1000, loss=1.2)}
+    bad = evidence(
+        symptoms=slow,
+        recipe=Recipe(epochs=8, batch=32, learning_rate=1e-6),
+        validation=tally_of(0.5, loss=1.2),
+        test=tally_of(0.5),
+        epochs=epochs_of(1.38, 1.35, 1.32, 1.3, 1.28, 1.26, 1.24, 1.2),
+    )
+    (found,) = diagnose(bad).found
+    assert found.kind == "learning_rate_too_low"
+    assert found.try_.endswith("--lr 0.001")
+
+
+def test_a_loss_that_is_no_number_is_told_with_its_pictures(evidence):
+    broken = Broken(2, 5, 8, tuple(f"p{n}.jpg" for n in range(128)), 128)
+    bad = evidence(
+        symptoms={"broken": broken, "learnt": None},
+        epochs=epochs_of(0.9, math.nan),
+        is_failed=True,
+        reason="x",
+        kept=1,
+        validation=None,
+        test=None,
+    )
+    (found,) = diagnose(bad).found
+    assert found.kind == "not_finite"
+    assert "in epoch 2, batches 5 to 8, with 128 pictures: p0.jpg, p1.jpg, p2.jpg …; epoch 1 was kept" in found.evidence
+    assert found.files == broken.files
+    half = evidence(
+        symptoms={"broken": broken}, recipe=Recipe(epochs=2, batch=32, precision="mixed_float16"), is_failed=True
+    )
+    assert diagnose(half).found[0].try_.endswith("--precision float32")
+
+
+def test_dead_units(evidence):
+    dead = {"units": (Units("conv", 32, 0), Units("dense", 128, 128)), "learnt": tally_of(0.25, 1000)}
+    bad = evidence(
+        symptoms=dead, validation=tally_of(0.25), test=tally_of(0.25), epochs=epochs_of(1.4, 1.39, 1.39, 1.39)
+    )
+    assert kinds(bad)[0] == "dead_relus"
+    assert "128 of the 128 units of layer dense" in diagnose(bad).found[0].evidence
+    assert kinds(evidence(symptoms={"units": dead["units"]})) == []  # a network that works
+
+
+def test_one_class(evidence):
+    column = np.zeros((4, 4), int)
+    column[:, 2] = 100
+    bad = evidence(
+        symptoms={"learnt": tally_of(0, matrix=column)},
+        validation=tally_of(0, matrix=column),
+        test=tally_of(0, matrix=column),
+        epochs=epochs_of(1.4, 1.39, 1.39, 1.39),
+    )
+    (found,) = diagnose(bad).found
+    assert found.kind == "one_class"
+    assert found.verdict == "It always answers c"
+
+
+def test_label_noise(evidence):
+    evenly = tally_of(0.6, loss=1.2, surest_wrong=24)
+    alike = {"neighbours": tally_of(0.55)}
+    assert kinds(evidence(symptoms=alike, validation=evenly, test=evenly))[0] == "label_noise"
+    difficult = tally_of(0.6, loss=1.2, surest_wrong=1)
+    assert "label_noise" not in kinds(evidence(symptoms=alike, validation=difficult, test=difficult))
+    useless = evidence(symptoms={"neighbours": tally_of(0.9)}, validation=evenly, test=evenly)
+    assert "label_noise" not in kinds(useless)  # a network worse than its neighbours says nothing about labels
+
+
+def test_training_labels_that_are_worse_than_others(evidence):
+    noisy = {"learnt": tally_of(0.65, 1000, loss=1.3)}
+    found = diagnose(evidence(symptoms=noisy)).found[0]
+    assert (found.kind, found.try_) == ("label_noise", "striate data photos --suspects")
+    assert "64.8 % of 1,000 training pictures right, yet 95.0 % of 400" in found.evidence
+    chance = {"learnt": tally_of(0.948, 1000, loss=0.16)}
+    assert kinds(evidence(symptoms=chance)) == []
+
+
+def test_labels_that_mean_nothing(evidence):
+    by_heart = {"learnt": tally_of(0.9, 1000), "neighbours": tally_of(0.25)}
+    bad = evidence(symptoms=by_heart, validation=tally_of(0.25, loss=3.0), test=tally_of(0.25))
+    (found,) = diagnose(bad).found
+    assert (found.kind, found.severity) == ("label_noise", "error")
+
+
+def test_imbalance(evidence):
+    matrix = np.diag([100, 100, 100, 8])
+    matrix[3] = (4, 0, 0, 4)
+    counts = {"train": (1000, 1000, 1000, 30), "validation": (100, 100, 100, 8), "test": (100, 100, 100, 8)}
+    bad = evidence(counts=counts, validation=tally_of(0, matrix=matrix), test=tally_of(0, matrix=matrix))
+    (found,) = diagnose(bad).found
+    assert found.kind == "imbalance"
+    assert "30 to 1,000 training pictures a class; of the small classes (d) 50.0 % are recognised" in found.evidence
+    fine = np.diag([100, 100, 100, 8])
+    assert kinds(evidence(counts=counts, validation=tally_of(0, matrix=fine), test=tally_of(0, matrix=fine))) == []
+
+
+def test_class_collapse(evidence):
+    matrix = np.diag([95, 95, 95, 0])
+    matrix[3] = (100, 0, 0, 0)
+    bad = evidence(validation=tally_of(0, matrix=matrix), test=tally_of(0, matrix=matrix))
+    assert kinds(bad) == ["class_collapse"]
+    assert diagnose(bad).found[0].verdict == "d is never answered"
+
+
+def test_test_pictures_of_another_kind(evidence):
+    shifted = Look("test", 400, 150.0, 40.0, 0.6, 1e-9)
+    bad = evidence(symptoms={"looks": looks(test=shifted)}, test=tally_of(0.6))
+    (found,) = diagnose(bad).found
+    assert found.kind == "mismatch"
+    assert "Kolmogorov–Smirnov distance 0.60" in found.evidence
+    assert kinds(evidence(test=tally_of(0.93))) == []
+
+
+def test_pictures_normalised_otherwise(evidence):
+    dark = Look("test", 400, 0.4, 0.3, 1.0, 0.0)
+    found = diagnose(evidence(symptoms={"looks": looks(test=dark)}, test=tally_of(0.25))).found[0]
+    assert found.kind == "wrong_normalisation"
+    assert found.verdict == "The test pictures are normalised otherwise than those of training"
+    assert kinds(evidence(symptoms={"scale": Scale("conv", 100.0, 60.0)})) == ["wrong_normalisation"]
+    assert kinds(evidence(symptoms={"scale": Scale("conv", 0.0, 1.0)})) == []
+
+
+def test_a_leak(evidence):
+    leak = Finding("leak", "error", "copies", "remove them", ("test/1.jpg",), 40, 20)
+    bad = evidence(findings=(leak,), leaked=40, without_leaks=Share(360, 0.9, (0.86, 0.93)))
+    (found,) = diagnose(bad).found
+    assert (found.kind, found.try_) == ("leak", "striate data photos --fix")
+    assert "40 of 400 test pictures" in found.evidence
+    assert kinds(evidence(findings=(leak,), leaked=2, without_leaks=Share(398, 0.95, (0.9, 0.97)))) == []
+
+
+def test_stopped_too_early(evidence):
+    bad = evidence(
+        symptoms={"learnt": tally_of(0.75, 1000, loss=0.7)},
+        epochs=epochs_of(0.9),
+        kept=1,
+        validation=tally_of(0.74, loss=0.75),
+        test=tally_of(0.74),
+    )
+    (found,) = diagnose(bad).found
+    assert (found.kind, found.try_) == ("stopped_too_early", "striate train photos --epochs 10")
+
+
+def test_underfitting(evidence):
+    flat = {"learnt": tally_of(0.5, 1000, loss=1.0)}
+    bad = evidence(
+        symptoms=flat,
+        epochs=epochs_of(1.2, 1.05, 1.02, 1.01, 1.0, 1.0, 0.995, 0.99),
+        kept=7,
+        validation=tally_of(0.5, loss=1.0),
+        test=tally_of(0.5),
+    )
+    (found,) = diagnose(bad).found
+    assert found.kind == "underfitting"
+    assert "the nearest training pictures alone give 70.0 %" in found.evidence
+
+
+def test_plateau(evidence):
+    to_and_fro = (1.2, 1.0, 0.9, 0.8, 0.9, 0.8, 0.97, 0.88)
+    bad = evidence(
+        symptoms={"learnt": tally_of(0.6, 1000, loss=0.85)},
+        epochs=epochs_of(*to_and_fro),
+        kept=6,
+        validation=tally_of(0.6, loss=0.9),
+        test=tally_of(0.6),
+        recipe=Recipe(epochs=8, batch=32, learning_rate=1e-3),
+    )
+    (found,) = diagnose(bad).found
+    assert (found.kind, found.try_) == ("plateau", "striate train photos --epochs 8 --lr 0.0002")
+
+
+def test_too_few_to_choose_by(evidence):
+    few = np.diag([2, 2, 2, 1])
+    few[3, 0] = 1
+    assert kinds(evidence(validation=tally_of(0, matrix=few))) == ["small_validation"]
+
+
+def test_waiting_for_pictures(evidence):
+    assert kinds(evidence(epochs=epochs_of(1.0, 0.5, 0.3, 0.2, waiting=0.6))) == ["input_bound"]
+    assert kinds(evidence(epochs=epochs_of(1.0, 0.5, 0.3, 0.2, waiting=0.6, seconds=0.05))) == []
+
+
+def test_an_idle_graphics_processor(evidence):
+    idle = {"accelerators": ("NVIDIA H100",)}
+    assert kinds(evidence(symptoms=idle)) == ["gpu_unused"]
+    assert kinds(evidence(symptoms={**idle, "devices": ("gpu:0",)})) == []
+    assert kinds(evidence(symptoms=idle, command="striate train photos --device cpu")) == []
+
+
+def test_too_little_memory(evidence):
+    bad = evidence(symptoms=None, is_failed=True, reason="The memory does not suffice", validation=None, test=None)
+    (found,) = diagnose(bad).found
+    assert (found.kind, found.try_) == ("out_of_memory", "striate train photos --epochs 8 --batch 16")
+
+
+@pytest.mark.parametrize("missing", ["validation", "test", "epochs", "symptoms", "counts", "classes"])
+def test_whatever_is_missing_no_fault_stumbles(evidence, missing):
+    gone = {"epochs": (), "counts": {}, "classes": ()}.get(missing)
+    bare = replace(evidence(), **{missing: gone})
+    for fault, _ in FAULTS:
+        fault(bare)
+    diagnose(replace(evidence(symptoms=None), validation=None, test=None, epochs=(), counts={}, kept=0))
+
+
+def test_a_cause_hides_what_it_explains():
+    explained = {kind for _, kinds in FAULTS for kind in kinds}
+    named = [fault.__name__ for fault, _ in FAULTS]
+    assert len(named) == len(set(named))
+    assert {"overfitting", "underfitting", "one_class", "dead_relus"} <= explained
+    assert len(CLASSES) == 4
