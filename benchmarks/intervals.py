@@ -74,7 +74,7 @@ def truth(rng: np.random.Generator) -> dict[str, float]:
 
 
 def differences(rng: np.random.Generator, n: int, rounds: int) -> tuple[float, float]:
-    """Returns how often the paired interval holds the true difference, and how often the test calls equals different."""
+    """Returns how often the paired interval holds the true difference, and the test calls equals different."""
     held, called = 0, 0
     for _ in range(rounds):
         cells = rng.choice(4, n, p=(0.80, 0.08, 0.05, 0.07))  # both right, only the first, only the second, none

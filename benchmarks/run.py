@@ -38,6 +38,9 @@ FULL: dict[str, tuple[str, ...]] = {
     "precision": ("precision.py", "DATA"),
     "cats_dogs": ("cats_dogs.py", *CATS_DOGS),
     "fine_tuning": ("fine_tuning.py", *FINE_TUNING),
+    "report": ("report.py", "DATA"),
+    "intervals": ("intervals.py",),
+    "doctor": ("doctor.py", "DATA"),
 }
 """Name of a result → the script and its arguments."""
 

@@ -1,4 +1,4 @@
-"""Writes what comes from the code and from measurements: docs/cli.md, docs/performance.md and
+"""Writes what comes from the code and from measurements: docs/cli.md, docs/performance.md, docs/trust.md and
 src/striate/models/figures.json.
 
 `--check` writes nothing and says what is out of date.
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 from performance import page
+from trusting import trust
 
 from striate.cli import COMMANDS
 from striate.models.architecture import Architecture, fits, outline, smallest_side
@@ -53,7 +54,7 @@ def _smallest(row: Architecture, before: int | None) -> int:
 
 
 DOCS = Path(__file__).parent
-TARGETS = {DOCS / "cli.md": reference, DOCS / "performance.md": page, FIGURES: all_figures}
+TARGETS = {DOCS / "cli.md": reference, DOCS / "performance.md": page, DOCS / "trust.md": trust, FIGURES: all_figures}
 """File → what it should hold."""
 
 

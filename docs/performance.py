@@ -14,6 +14,7 @@ from limits import limits
 from on_gpu import gpu_section
 from text import section, spread, table
 from trainings import cats_dogs_section, fine_tuning_section, race_section, time_section
+from trusting import report_section
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 
@@ -126,6 +127,7 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "data": data_section,
     "precision": _precision,
     "answers": _answers,
+    "report": report_section,
     "pipeline": _pipeline,
     "cats_dogs": cats_dogs_section,
     "fine_tuning": fine_tuning_section,

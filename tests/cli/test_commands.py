@@ -140,6 +140,46 @@ def test_evaluate_tells_the_price_of_being_sure(home: Path) -> None:
     assert found["refusal"]["answered"] <= 18
 
 
+def test_the_doctor_names_a_rate_of_ten_when_training_ends_and_later(tmp_path: Path) -> None:
+    words = ("train", "digits", "--arch", "mlp", "--lr", "10", "--epochs", "6", "--name", "hot")
+    done = striate(*words, folder=tmp_path)
+    assert done.returncode == 0
+    assert (
+        "Doctor:  The learning rate is too high. Try: striate train digits --arch mlp --epochs 6 --lr 0.0"
+        in done.stdout
+    )
+    later = striate("doctor", "hot", folder=tmp_path)
+    assert later.returncode == 1
+    assert later.stdout.startswith("ERROR    The learning rate is too high.\n")
+    assert "where guessing costs 2.30" in later.stdout
+    found = json.loads(striate("doctor", "hot", "--json", folder=tmp_path).stdout)["findings"]
+    assert (found[0]["kind"], found[0]["severity"]) == ("learning_rate_too_high", "error")
+    page = (tmp_path / "runs" / "hot" / "report.html").read_text(encoding="utf-8")
+    assert "What could be better" in page
+    for name in ("symptoms.json", "diagnosis.json"):
+        (tmp_path / "runs" / "hot" / name).unlink()
+    older = striate("doctor", "hot", folder=tmp_path)
+    assert (older.returncode, "Not looked at" in older.stdout) == (1, True)
+    nowhere = striate("doctor", "hott", folder=tmp_path)
+    assert nowhere.returncode == 2
+    assert "Try: hot." in nowhere.stderr
+
+
+def test_evaluate_writes_the_report_anew_and_notes_each_look(home: Path, tmp_path: Path) -> None:
+    page, text = tmp_path / "r.html", tmp_path / "r.md"
+    done = striate("evaluate", "stripes", "--html", page, "--md", text, folder=home)
+    assert done.returncode == 0
+    assert f"Report:  {page}" in done.stdout
+    with (home / "runs" / "stripes" / "opened.csv").open(encoding="utf-8") as file:
+        looks = [row["by"] for row in csv.DictReader(file)]
+    assert looks[0] == "train" and set(looks[1:]) == {"evaluate"}
+    assert f"opened {len(looks)} times" in page.read_text(encoding="utf-8")
+    assert f"opened {len(looks)} times" in text.read_text(encoding="utf-8")
+    bad = striate("evaluate", "stripes", "--html", tmp_path / "absent" / "r.html", folder=home)
+    assert bad.returncode == 2
+    assert "Traceback" not in bad.stderr
+
+
 def test_evaluate_tells_how_the_classifier_holds(home: Path) -> None:
     words = ("evaluate", "stripes", "--robustness-pictures", "10")
     done = striate(*words, folder=home)

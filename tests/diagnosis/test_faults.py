@@ -32,8 +32,8 @@ def test_a_healthy_training_has_none(evidence):
     said = diagnose(evidence())
     assert said.found == ()
     assert said.summary == (
-        "Nothing is wrong with this training: 97.2 % of the training pictures and 95.0 % of the validation pictures are "
-        "answered rightly, after 8 epochs."
+        "Nothing is wrong with this training: 97.2 % of the training pictures and 95.0 % of the validation pictures "
+        "are answered rightly, after 8 epochs."
     )
     assert kinds(evidence(symptoms=None)) == []
 
