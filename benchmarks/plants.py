@@ -175,25 +175,40 @@ def _unscaled(shape: Any, classes: int, dropout: float, seed: int) -> Any:
     return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x))
 
 
+def _pooled(shape: Any, classes: int, dropout: float, seed: int) -> Any:
+    """Hardly any arithmetic: means of squares, and two dense layers."""
+    keras, layers = keras_layers()
+    pictures = keras.Input(shape)
+    x = layers.AveragePooling2D(8)(layers.Rescaling(1 / 255)(pictures))
+    x = layers.Dense(64, activation="relu", name="features")(layers.Flatten()(x))
+    x = layers.Dense(64, activation="relu", name="embedding")(x)
+    return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x))
+
+
+POOLED = _network("planted-pooled", _pooled)
+
+
 def _mute(shape: Any, classes: int, dropout: float, seed: int) -> Any:
-    """The last layer is cut off from class 3."""
+    """Class 3 has the mean of the other logits, which is never the highest."""
     keras, layers = keras_layers()
     pictures = keras.Input(shape)
     x = layers.Conv2D(16, 3, strides=2, activation="relu", name="conv")(layers.Rescaling(1 / 255)(pictures))
     x = layers.Conv2D(32, 3, strides=2, activation="relu", name="features")(x)
     x = layers.Dense(64, activation="relu", name="embedding")(layers.Flatten()(x))
-    x = layers.Dense(classes, name="free")(x)
-    kept = [float(label != 3) for label in range(classes)]
-    cut = layers.Rescaling(kept, [20.0 * (one - 1) for one in kept], dtype="float32", name="logits")
-    return keras.Model(pictures, cut(x))
+    x = layers.Dense(classes - 1, name="free")(x)
+    kernel = np.insert(np.eye(classes - 1), 3, 1 / (classes - 1), axis=1).tolist()
+    fixed = {"class_name": "Constant", "config": {"value": kernel}}
+    last = layers.Dense(classes, use_bias=False, kernel_initializer=fixed, dtype="float32", name="logits")
+    last.trainable = False
+    return keras.Model(pictures, last(x))
 
 
+MUTE = _network("planted-mute", _mute)
 TINY = _network("planted-tiny", _tiny)
 DEAD = _network("planted-dead", _hidden(bias_initializer={"class_name": "Constant", "config": {"value": -100.0}}))
 HUGE = _network(
     "planted-huge", _hidden(kernel_initializer={"class_name": "RandomNormal", "config": {"stddev": 1e13, "seed": 0}})
 )
-MUTE = _network("planted-mute", _mute)
 UNSCALED = _network("planted-unscaled", _unscaled)
 
 PLAIN = {"architecture": "cnn-small", "augment": "none", "precision": "float32"}
@@ -255,9 +270,9 @@ PLANTS: dict[str, Plant] = {
         tamper=skewed,
         settings=SHORT,
     ),
-    "a class cut off": Plant(
+    "a class without a say": Plant(
         ("class_collapse",),
-        "a network of one's own that can never answer one class",
+        "a network of one's own whose last layer gives one class the mean of the other classes' logits",
         ("mnist", "fashion_mnist"),
         settings={**SHORT, "architecture": MUTE},
     ),
@@ -289,15 +304,16 @@ PLANTS: dict[str, Plant] = {
     ),
     "slow pictures": Plant(
         ("input_bound",),
-        "mlp on pictures brought to 112×112 and rotated, sheared, zoomed and cut out",
+        "a network of hardly any arithmetic on pictures of 128×128 that are rotated, sheared, zoomed and cut out",
         ("mnist",),
-        sizes=(1500, 300, 300),
+        sizes=(5000, 500, 500),
         settings={
             **PLAIN,
-            "architecture": "mlp",
-            "height": 112,
-            "width": 112,
-            "epochs": 10,
+            "architecture": POOLED,
+            "height": 128,
+            "width": 128,
+            "epochs": 6,
+            "learning_rate": 3e-3,
             "augment": "rotate=5,shear=3,zoom=0.05,cutout=0.1",
         },
     ),

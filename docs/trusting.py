@@ -18,7 +18,7 @@ KINDS = {
     "one_class": "every picture gets the same answer",
     "class_collapse": "some classes are never answered, the others are",
     "imbalance": "rare classes that are recognised less than the others",
-    "label_noise": "mistakes strike easy pictures like difficult ones; pictures learnt from are answered worse than others",
+    "label_noise": "mistakes strike easy pictures like difficult ones, or pictures learnt from more than others",
     "wrong_normalisation": "values far from what initial weights expect, or splits on different scales",
     "mismatch": "test or validation pictures of another kind than those of training",
     "leak": "test pictures with copies among those learnt or chosen from",

@@ -125,14 +125,12 @@ def imbalance(e: Evidence) -> Diagnosis | None:
 
 def class_collapse(e: Evidence) -> Diagnosis | None:
     """Some classes are never answered, though the others are."""
-    matrix = e.test.matrix if e.test is not None else None if e.validation is None else e.validation.matrix
-    if matrix is None:
+    answers = e.test or e.validation
+    if answers is None or not (never := never_answered(answers)):
         return None
+    matrix = answers.matrix
     n, right = matrix.sum(axis=1), np.diag(matrix)
-    never = [i for i in range(len(n)) if n[i] >= SUPPORT and wilson(int(right[i]), int(n[i])).high < _never(int(n[i]))]
     others = [i for i in range(len(n)) if i not in never]
-    if not never or len(never) > len(n) / 2 or sum(right[others]) < 0.5 * sum(n[others]):
-        return None
     taken = matrix[never].sum(axis=0)
     instead = ", ".join(e.classes[i] for i in np.argsort(-taken)[: len(never)])
     names = ", ".join(e.classes[i] for i in never)
@@ -147,6 +145,17 @@ def class_collapse(e: Evidence) -> Diagnosis | None:
         )
     verdict = f"{names} {'is' if len(never) == 1 else 'are'} never answered"
     return Diagnosis("class_collapse", "warning", verdict, evidence, look_at_data(e, "--suspects"))
+
+
+def never_answered(answers: Tally) -> list[int]:
+    """Returns the labels of classes that are never answered, as far as others are: half of the classes at most."""
+    matrix = answers.matrix
+    n, right = matrix.sum(axis=1), np.diag(matrix)
+    never = [i for i in range(len(n)) if n[i] >= SUPPORT and wilson(int(right[i]), int(n[i])).high < _never(int(n[i]))]
+    others = [i for i in range(len(n)) if i not in never]
+    if len(never) > len(n) / 2 or sum(right[others]) < 0.5 * sum(n[others]):
+        return []
+    return never
 
 
 def _never(n: int) -> float:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from striate.diagnosis.diagnosis import Diagnosis
 from striate.diagnosis.evidence import Evidence
+from striate.diagnosis.labels import never_answered
 from striate.diagnosis.suggestion import look_at_data, train_with
 from striate.diagnosis.symptoms import Look
-from striate.diagnosis.tally import drop
+from striate.diagnosis.tally import Tally, drop
 from striate.drawing import percent
 
 SCALES = (0.03, 15.0)
@@ -60,7 +61,7 @@ def mismatch(e: Evidence) -> Diagnosis | None:
         return None
     looks = {look.split: look for look in e.symptoms.looks} if e.symptoms else {}
     validation, test = looks.get("validation"), looks.get("test")
-    if e.test is not None and (lost := drop(e.validation, e.test)).low > GAP:
+    if e.test is not None and _dropped(e.validation, e.test) and (lost := drop(e.validation, e.test)).low > GAP:
         evidence = (
             f"{percent(e.validation.accuracy)} of {e.validation.n:,} validation pictures right, "
             f"{percent(e.test.accuracy)} of {e.test.n:,} test pictures (between {percent(lost.low)} and "
@@ -90,6 +91,13 @@ def leak(e: Evidence) -> Diagnosis | None:
     cure = look_at_data(e, "--fix")
     verdict = "The test pictures leak into the training: its accuracy flatters"
     return Diagnosis("leak", "error", verdict, evidence, cure, found.files)
+
+
+def _dropped(validation: Tally, test: Tally) -> bool:
+    """Whether classes that are answered at all lose too: one that never is has a fault of its own."""
+    never = never_answered(test)
+    validation, test = validation.without(never), test.without(never)
+    return bool(validation.n and test.n) and drop(validation, test).low > GAP
 
 
 def _unlike(e: Evidence, split: str, evidence: str) -> Diagnosis:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from striate.config import config
+from striate.config import config, replace
 from striate.evaluation.answered import Answered
 from striate.evaluation.intervals import CONFIDENCE, Interval, wilson
 
@@ -65,6 +66,11 @@ class Tally:
     def baseline(self) -> float:
         """The accuracy of always giving the commonest answer, or of guessing where that is better."""
         return max(float(self.matrix.sum(axis=1).max()) / self.n, 1 / len(self.matrix))
+
+    def without(self, labels: Sequence[int]) -> Tally:
+        """Returns the same of the pictures of the other classes; loss and confidence stay those of all."""
+        rows = [(0,) * len(row) if label in labels else row for label, row in enumerate(self.confusion)]
+        return replace(self, confusion=tuple(rows))
 
     @property
     def is_no_better_than_guessing(self) -> bool:
