@@ -51,7 +51,7 @@ def overfitting(e: Evidence) -> Diagnosis | None:
         return _overfitting_by_history(e)
     lost = drop(seen, other)
     rise = loss_rise(seen, other)
-    is_told = lost.low > GAP and 1 - seen.accuracy < (1 - other.accuracy) / 2
+    is_told = lost.low > GAP and 1 - seen.accuracy < (1 - other.accuracy) / 2 and seen.loss < other.loss / 2
     by_loss = rise is not None and rise > LOSS_GAP and seen.loss < other.loss / 4 and lost.high > GAP
     if not is_told and not by_loss:
         return None
