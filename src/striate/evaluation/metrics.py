@@ -16,7 +16,7 @@ from sklearn.metrics import (
 )
 
 from striate.config import config
-from striate.evaluation.intervals import CONFIDENCE
+from striate.evaluation.intervals import CONFIDENCE, wilson
 from striate.evaluation.ranking import rankings
 
 RESAMPLES = 1000
@@ -57,7 +57,8 @@ class Metrics:
 
 
 def metrics(labels: NDArray[np.integer], log_probabilities: NDArray[np.float64], seed: int = 0) -> Metrics:
-    """Returns the figures; intervals are percentiles of RESAMPLES bootstrap samples of the pictures (Efron 1979).
+    """Returns the figures; intervals are percentiles of RESAMPLES bootstrap samples of the pictures (Efron 1979), but for
+    the share `top`, whose interval is Wilson's.
 
     Those of figures that depend on the confusion matrix alone are drawn as matrices: a bootstrap of n pictures is a
     multinomial draw of n from its cells.
@@ -77,7 +78,7 @@ def metrics(labels: NDArray[np.integer], log_probabilities: NDArray[np.float64],
     hits = None
     if classes > TOP:
         rank = (log_probabilities > log_probabilities[np.arange(n), labels][:, None]).sum(axis=1)
-        hits = (rank < TOP).astype(np.float64)
+        hits = int((rank < TOP).sum())
     with warnings.catch_warnings():  # scikit-learn's, of a class without pictures or of only one
         warnings.simplefilter("ignore")
         balanced, kappa = balanced_accuracy_score(labels, predicted), cohen_kappa_score(labels, predicted)
@@ -89,7 +90,7 @@ def metrics(labels: NDArray[np.integer], log_probabilities: NDArray[np.float64],
         log_loss=_mean(losses, float(log_loss(labels, np.exp(log_probabilities), labels=numbers)), rng),
         top=None
         if hits is None
-        else _mean(hits, float(top_k_accuracy_score(labels, log_probabilities, k=TOP, labels=numbers)), rng),
+        else Figure(float(top_k_accuracy_score(labels, log_probabilities, k=TOP, labels=numbers)), _wilson(hits, n)),
         auc=_auc(labels, log_probabilities),
     )
 
@@ -150,6 +151,11 @@ def _mean(values: NDArray[np.float64], value: float, rng: np.random.Generator) -
     n = len(values)
     means = np.array([values[rng.integers(0, n, n)].mean() for _ in range(RESAMPLES)])
     return Figure(value, _percentiles(means))
+
+
+def _wilson(right: int, n: int) -> tuple[float, float]:
+    low, high = wilson(right, n)
+    return low, high
 
 
 def _percentiles(values: NDArray[np.float64]) -> tuple[float, float]:

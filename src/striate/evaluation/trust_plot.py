@@ -27,7 +27,7 @@ def reliability(found: Calibration) -> Figure:
         beyond = np.abs(np.stack([right - ends[:, 0], ends[:, 1] - right]))
         axes.errorbar(confidence, right, beyond, color=VALIDATION, marker="o", markersize=4.5, capsize=2, linewidth=1.2)
         axes.set(title="Is it right as often as it is sure?", ylabel="right, %", ylim=(-2, 102))
-        axes.legend(loc="upper left")
+        axes.legend(loc="lower right")
         middle = 100 * (np.minimum(np.array([one.confidence for one in found.bins]) * BINS, BINS - 1).astype(int) + 0.5)
         below.bar(middle / BINS, [100 * one.n / n for one in found.bins], width=90 / BINS, color=VALIDATION)
         below.set(xlabel="confidence, %", ylabel="of all, %", xlim=(0, 101))

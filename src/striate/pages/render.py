@@ -54,7 +54,7 @@ def _environment(package: str, *, autoescape: bool) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=percent, number=number, clean=printable)
+    environment.filters.update(percent=percent, number=number, fraction=fraction, clean=printable)
     return environment
 
 
@@ -82,6 +82,13 @@ def script(package: str, name: str) -> Script:
 def percent(share: float, digits: int = 1) -> str:
     """Returns a percentage that no line break divides."""
     return drawing.percent(share, digits).replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def fraction(value: float, digits: int = 4) -> str:
+    """Returns a figure of 0..1 that never rounds up to 1: 0.99996 is "0.9999"."""
+    if value < 1 and round(value, digits) == 1:
+        value = 1 - 10**-digits
+    return f"{value:.{digits}f}"
 
 
 def number(value: Any) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from striate.errors import printable
 from striate.evaluation import plots
 from striate.evaluation.measure import Measured
+from striate.evaluation.metrics import Figure
 from striate.evaluation.openings import Opening, said_of
 from striate.evaluation.page import cells, charts, words
 from striate.evaluation.page.heat import heat
@@ -124,12 +126,12 @@ def _figures(report: Report) -> list[tuple[str, str, str, str]]:
     found = report.metrics
     if found is None:
         return []
-    share = pages.percent
-    rows = [
+    share, thousandths = pages.percent, partial(pages.fraction, digits=3)
+    rows: list[tuple[str, Figure | None, Callable[[float], str], str]] = [
         ("balanced accuracy", found.balanced_accuracy, share, "mean of the classes' recalls"),
         ("top-5 accuracy", found.top, share, "the class is among the five likeliest"),
-        ("Cohen's κ", found.kappa, "{:.3f}".format, "agreement beyond chance; 1 is perfect, 0 is chance"),
-        ("Matthews' coefficient", found.mcc, "{:.3f}".format, "correlation of answers and classes, −1 to 1"),
+        ("Cohen's κ", found.kappa, thousandths, "agreement beyond chance; 1 is perfect, 0 is chance"),
+        ("Matthews' coefficient", found.mcc, thousandths, "correlation of answers and classes, −1 to 1"),
         ("log loss", found.log_loss, "{:.4f}".format, "mean cross-entropy, nats; lower is better"),
     ]
     told = [
@@ -138,7 +140,7 @@ def _figures(report: Report) -> list[tuple[str, str, str, str]]:
         if one is not None
     ]
     if found.auc is not None:
-        told.append(("area under ROC", f"{found.auc:.4f}", "", "mean over the classes, each against the rest"))
+        told.append(("area under ROC", pages.fraction(found.auc), "", "mean over the classes, each against the rest"))
     if report.calibration is not None:
         what = "expected distance of confidence from accuracy"
         told.append(("calibration error", share(report.calibration.ece, 2), "", what))
