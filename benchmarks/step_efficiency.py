@@ -4,8 +4,9 @@
 
 The peer is the fastest loop that TensorFlow lets one write: pictures and labels are tensors, and a whole epoch, the
 gathering of its batches included, is one graph. It keeps no history, shows no progress, counts no accuracy and cannot
-be stopped. Both sides run in one process, in turns (A B A B …), so that a noisy machine disturbs both alike. A round is
-two epochs; the first, which compiles, is not counted. Validation is not counted either. Beside it: the step's
+be stopped. The same loop with accuracy and mean loss counted, as a training needs them, tells how much of a difference
+is that. All run in one process, in turns (A B C A B C …), so that a noisy machine disturbs them alike. A round is two
+epochs; the first, which compiles, is not counted. Validation is not counted either. Beside it: the step's
 multiply-adds a second as a share of those of a large matrix product in the same arithmetic.
 """
 
@@ -42,8 +43,8 @@ CASES = {"cnn-small": (200, 48_000), "cnn": (128, 24_000), "resnet20": (128, 12_
 PRECISIONS = ("float32", "mixed_bfloat16")
 
 
-def handwritten(train: Decoded, recipe: Recipe) -> float:
-    """Returns images per second of a whole epoch as one TensorFlow graph."""
+def handwritten(train: Decoded, recipe: Recipe, *, counts: bool = False) -> float:
+    """Returns images per second of a whole epoch as one TensorFlow graph, which may count right answers and losses."""
     import tensorflow as tf
 
     assert recipe.batch and recipe.architecture  # noqa: S101  (main() set them)
@@ -56,16 +57,22 @@ def handwritten(train: Decoded, recipe: Recipe) -> float:
     optimizer = make_optimizer(recipe, recipe.learning_rate, steps=steps)
     optimizer.build(weights)
 
+    right, losses = tf.Variable(0, dtype=tf.int64), tf.Variable(0.0)
+
     @tf.function(jit_compile=False, autograph=True)  # type: ignore[untyped-decorator]
     def epoch(order: Any) -> Any:
         loss = tf.constant(0.0)
         for step in tf.range(steps):
             chosen = order[step * recipe.batch : (step + 1) * recipe.batch]
             with tf.GradientTape() as tape:
-                logits = model(tf.gather(pixels, chosen), training=True)
-                one = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.gather(labels, chosen), logits)
+                logits, wanted = model(tf.gather(pixels, chosen), training=True), tf.gather(labels, chosen)
+                one = tf.nn.sparse_softmax_cross_entropy_with_logits(wanted, logits)
                 loss = tf.reduce_mean(one)
             optimizer.apply(tape.gradient(loss, weights), weights)
+            if counts:
+                is_right = tf.argmax(logits, axis=-1, output_type=wanted.dtype) == wanted
+                right.assign_add(tf.math.count_nonzero(is_right))
+                losses.assign_add(loss)
         return loss
 
     rng = np.random.default_rng(0)
@@ -84,17 +91,23 @@ def ours(train: Decoded, validation: Decoded, recipe: Recipe) -> float:
 
 def measured(train: Decoded, validation: Decoded, recipe: Recipe, rounds: int) -> dict[str, Any]:
     """Returns medians of both sides and the range of their ratio."""
-    rates: dict[str, list[float]] = {"handwritten": [], "striate": []}
+    rates: dict[str, list[float]] = {"handwritten": [], "counting": [], "striate": []}
     for number in range(rounds):
         rates["handwritten"].append(handwritten(train, recipe))
+        rates["counting"].append(handwritten(train, recipe, counts=True))
         rates["striate"].append(ours(train, validation, recipe))
         print(recipe.architecture, recipe.precision, number, rates, file=sys.stderr, flush=True)
-    ratios = [own / theirs for theirs, own in zip(rates["handwritten"], rates["striate"], strict=True)]
     return {
         "batch": recipe.batch,
         "images_per_second": {side: round(statistics.median(values)) for side, values in rates.items()},
-        "reached": spread(ratios),
+        "reached": _ratio(rates["striate"], rates["handwritten"]),
+        "reached_of_counting": _ratio(rates["striate"], rates["counting"]),
+        "counting_costs": _ratio(rates["counting"], rates["handwritten"]),
     }
+
+
+def _ratio(ones: list[float], others: list[float]) -> dict[str, float]:
+    return spread([one / other for one, other in zip(ones, others, strict=True)])
 
 
 def main() -> None:
