@@ -57,8 +57,8 @@ class Metrics:
 
 
 def metrics(labels: NDArray[np.integer], log_probabilities: NDArray[np.float64], seed: int = 0) -> Metrics:
-    """Returns the figures; intervals are percentiles of RESAMPLES bootstrap samples of the pictures (Efron 1979); that of
-    the share `top` is Wilson's.
+    """Returns the figures. Intervals are percentiles of RESAMPLES bootstrap samples of the pictures (Efron 1979), but
+    Wilson's of the share `top`.
 
     Those of figures that depend on the confusion matrix alone are drawn as matrices: a bootstrap of n pictures is a
     multinomial draw of n from its cells.
