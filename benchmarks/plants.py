@@ -153,13 +153,13 @@ def _tiny(shape: Any, classes: int, dropout: float, seed: int) -> Any:
     return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x))
 
 
-def _hidden(**options: Any) -> Callable[..., Any]:
+def _hidden(activation: str = "relu", **options: Any) -> Callable[..., Any]:
     def build(shape: Any, classes: int, dropout: float, seed: int) -> Any:
         keras, layers = keras_layers()
         pictures = keras.Input(shape)
         x = layers.Flatten()(layers.Rescaling(1 / 255)(pictures))
-        x = layers.Dense(128, activation="relu", name="features", **options)(x)
-        x = layers.Dense(64, activation="relu", name="embedding", **options)(x)
+        x = layers.Dense(128, activation=activation, name="features", **options)(x)
+        x = layers.Dense(64, activation=activation, name="embedding", **options)(x)
         return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits", **options)(x))
 
     return build
@@ -205,7 +205,9 @@ def _mute(shape: Any, classes: int, dropout: float, seed: int) -> Any:
 
 MUTE = _network("planted-mute", _mute)
 TINY = _network("planted-tiny", _tiny)
-DEAD = _network("planted-dead", _hidden(bias_initializer={"class_name": "Constant", "config": {"value": -100.0}}))
+LOW = {"class_name": "Constant", "config": {"value": -100.0}}
+DEAD = _network("planted-dead", _hidden(bias_initializer=LOW))
+SATURATED = _network("planted-saturated", _hidden("sigmoid", bias_initializer=LOW))
 HUGE = _network(
     "planted-huge", _hidden(kernel_initializer={"class_name": "RandomNormal", "config": {"stddev": 1e13, "seed": 0}})
 )
@@ -291,10 +293,8 @@ PLANTS: dict[str, Plant] = {
         ("not_finite",), "initial weights of deviation 1e13: NaN", settings={**SHORT, "architecture": HUGE}
     ),
     "dead ReLUs": Plant(("dead_relus",), "initial biases of -100", settings={**SHORT, "architecture": DEAD}),
-    "weights decay": Plant(
-        ("one_class",),
-        "mlp with AdamW's decay at 200: all weights end at 0",
-        settings={**SHORT, "architecture": "mlp", "weight_decay": 200.0},
+    "saturated": Plant(
+        ("one_class",), "a layer of sigmoids with initial biases of -100", settings={**SHORT, "architecture": SATURATED}
     ),
     "10 to choose by": Plant(
         ("small_validation",),

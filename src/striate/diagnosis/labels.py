@@ -32,6 +32,9 @@ HARM = 0.1
 NEVER = 0.1
 """Recall up to which a class counts as never answered, for certain."""
 
+OTHERS = 0.8
+"""Share of the other classes' pictures that are recognised, where a class is at fault and not the whole network."""
+
 SUPPORT = 10  # pictures of a class, below which nothing is said of it
 
 
@@ -148,12 +151,12 @@ def class_collapse(e: Evidence) -> Diagnosis | None:
 
 
 def never_answered(answers: Tally) -> list[int]:
-    """Returns the labels of classes that are never answered, as far as others are: half of the classes at most."""
+    """Returns the labels of classes that are never answered, though the others are: half of the classes at most."""
     matrix = answers.matrix
     n, right = matrix.sum(axis=1), np.diag(matrix)
     never = [i for i in range(len(n)) if n[i] >= SUPPORT and wilson(int(right[i]), int(n[i])).high < _never(int(n[i]))]
     others = [i for i in range(len(n)) if i not in never]
-    if len(never) > len(n) / 2 or sum(right[others]) < 0.5 * sum(n[others]):
+    if len(never) > len(n) / 2 or sum(right[others]) < OTHERS * sum(n[others]):
         return []
     return never
 
