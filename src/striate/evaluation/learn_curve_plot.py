@@ -72,9 +72,9 @@ def learn_curve_plot(
                 axes.annotate(
                     percent(one.accuracy),
                     (one.size, 100 * one.accuracy),
-                    xytext=(0, -14),
+                    xytext=(-7, 5),
                     textcoords="offset points",
-                    ha="center",
+                    ha="right",
                     fontsize=9,
                 )
             ticks += [one.size for one in further]
