@@ -298,9 +298,11 @@ PLANTS: dict[str, Plant] = {
     ),
     "10 to choose by": Plant(
         ("small_validation",),
-        "10 validation pictures",
+        "10 validation pictures, recipe default",
+        ("mnist",),
+        sizes=(3000, 500, 500),
         tamper=few(10, "validation"),
-        settings=SHORT,
+        settings={"epochs": 8},
     ),
     "slow pictures": Plant(
         ("input_bound",),

@@ -10,6 +10,8 @@ import pytest
 
 from striate.diagnosis.diagnose import FAULTS, diagnose
 from striate.diagnosis.symptoms import Broken, Look, Scale, Units
+from striate.diagnosis.tally import tally
+from striate.evaluation.answered import Answered
 from striate.evaluation.report import Share
 from striate.inspection.finding import Finding
 from striate.training.recipe import Recipe
@@ -49,6 +51,15 @@ def test_overfitting(evidence):
     assert "100.0 % of 1,000 training pictures right, 75.0 % of 400 validation pictures" in found.evidence
     assert found.try_ == "striate train photos --epochs 8 --augment auto"
     assert kinds(evidence(symptoms={"learnt": tally_of(0.97, 1000)}, validation=tally_of(0.93))) == []
+
+
+def test_overfitting_is_told_by_the_test_pictures_where_those_to_choose_by_are_too_few(evidence):
+    lucky = np.diag([5, 5, 5, 4])
+    known = {"learnt": tally_of(1.0, 200, loss=0.05)}
+    bad = evidence(symptoms=known, validation=tally_of(0, matrix=lucky, loss=0.2), test=tally_of(0.8, 600, loss=1.0))
+    found = diagnose(bad).found
+    assert found[0].kind == "overfitting"
+    assert "80.6 % of 619 validation and test pictures" in found[0].evidence
 
 
 def test_overfitting_without_symptoms_is_seen_in_the_history(evidence):
@@ -182,6 +193,8 @@ def test_test_pictures_of_another_kind(evidence):
     assert found.kind == "mismatch"
     assert "Kolmogorov–Smirnov distance 0.60" in found.evidence
     assert kinds(evidence(test=tally_of(0.93))) == []
+    guessing = evidence(symptoms={"neighbours": tally_of(0.25)}, validation=tally_of(0.27), test=tally_of(0.05))
+    assert "mismatch" not in kinds(guessing)
 
 
 def test_pictures_normalised_otherwise(evidence):
@@ -264,6 +277,21 @@ def test_too_little_memory(evidence):
     bad = evidence(symptoms=None, is_failed=True, reason="The memory does not suffice", validation=None, test=None)
     (found,) = diagnose(bad).found
     assert (found.kind, found.try_) == ("out_of_memory", "striate train photos --epochs 8 --batch 16")
+
+
+def test_two_tallies_together_are_the_tally_of_all():
+    rng = np.random.default_rng(0)
+    labels, rows = rng.integers(0, 4, 90), rng.dirichlet(np.ones(4), 90)
+    keys = np.arange(90).astype(str)
+    whole, first, second = (
+        tally(Answered(CLASSES, keys[part], labels[part], np.log(rows[part])))
+        for part in (slice(None), slice(60), slice(60, None))
+    )
+    both = first.plus(second)
+    assert (both.confusion, both.n) == (whole.confusion, 90)
+    assert both.loss == pytest.approx(whole.loss)
+    assert both.deviation == pytest.approx(whole.deviation, rel=0.02)
+    assert whole.without([1, 2]).n == int(np.isin(labels, (0, 3)).sum())
 
 
 @pytest.mark.parametrize("missing", ["validation", "test", "epochs", "symptoms", "counts", "classes"])

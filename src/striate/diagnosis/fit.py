@@ -44,11 +44,13 @@ FEW_TO_CHOOSE_BY = 100  # pictures; with more, the width comes from an accuracy 
 
 def overfitting(e: Evidence) -> Diagnosis | None:
     """Training pictures are known by heart, and other pictures of the same kind are not."""
-    seen, other = e.learnt, e.validation
+    seen, other, name = e.learnt, e.validation, "validation"
     if other is None or not e.epochs:
         return None
     if seen is None:
         return _overfitting_by_history(e)
+    if other.n < FEW_TO_CHOOSE_BY and e.test is not None:
+        other, name = other.plus(e.test), "validation and test"
     lost = drop(seen, other)
     rise = loss_rise(seen, other)
     is_told = lost.low > GAP and 1 - seen.accuracy < (1 - other.accuracy) / 2 and seen.loss < other.loss / 2
@@ -57,7 +59,7 @@ def overfitting(e: Evidence) -> Diagnosis | None:
         return None
     evidence = (
         f"{percent(seen.accuracy)} of {seen.n:,} training pictures right, {percent(other.accuracy)} of {other.n:,} "
-        f"validation pictures; losses {seen.loss:.3g} and {other.loss:.3g}"
+        f"{name} pictures; losses {seen.loss:.3g} and {other.loss:.3g}"
     )
     return _by_heart(e, evidence + _best(e))
 

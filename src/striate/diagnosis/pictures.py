@@ -57,7 +57,7 @@ def wrong_normalisation(e: Evidence) -> Diagnosis | None:
 
 def mismatch(e: Evidence) -> Diagnosis | None:
     """The test (or validation) pictures are of another kind than those of training, and are answered worse."""
-    if e.validation is None:
+    if e.validation is None or e.validation.is_no_better_than_guessing:  # then nothing was learnt that could be lost
         return None
     looks = {look.split: look for look in e.symptoms.looks} if e.symptoms else {}
     validation, test = looks.get("validation"), looks.get("test")

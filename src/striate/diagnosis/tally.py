@@ -67,6 +67,19 @@ class Tally:
         """The accuracy of always giving the commonest answer, or of guessing where that is better."""
         return max(float(self.matrix.sum(axis=1).max()) / self.n, 1 / len(self.matrix))
 
+    def plus(self, other: Tally) -> Tally:
+        """Returns the answers to these and to other pictures together."""
+        n, further = self.n, other.n
+        loss = (n * self.loss + further * other.loss) / (n + further)
+        deviation = None
+        if self.deviation is not None and other.deviation is not None:
+            squares = n * (self.deviation**2 + self.loss**2) + further * (other.deviation**2 + other.loss**2)
+            deviation = math.sqrt(max(0.0, squares / (n + further) - loss**2))
+        matrix = self.matrix + other.matrix
+        return Tally(
+            _tuples(matrix), loss, deviation, self.surest + other.surest, self.surest_wrong + other.surest_wrong
+        )
+
     def without(self, labels: Sequence[int]) -> Tally:
         """Returns the same of the pictures of the other classes; loss and confidence stay those of all."""
         rows = [(0,) * len(row) if label in labels else row for label, row in enumerate(self.confusion)]
