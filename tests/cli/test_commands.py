@@ -170,6 +170,7 @@ def test_evaluate_writes_the_report_anew_and_notes_each_look(home: Path, tmp_pat
     done = striate("evaluate", "stripes", "--html", page, "--md", text, folder=home)
     assert done.returncode == 0
     assert f"Report:  {page}" in done.stdout
+    assert re.search(r"^Balanced accuracy [\d.]+ %, Cohen's kappa -?[\d.]+, Matthews'", done.stdout, flags=re.M)
     with (home / "runs" / "stripes" / "opened.csv").open(encoding="utf-8") as file:
         looks = [row["by"] for row in csv.DictReader(file)]
     assert looks[0] == "train" and set(looks[1:]) == {"evaluate"}

@@ -33,6 +33,13 @@ def print_report(report: Report) -> None:
     cells.append(("mean", f"{mean.precision:.3f}", f"{mean.recall:.3f}", f"{mean.f1:.3f}", f"{report.n:,}"))
     print_table(columns, cells)
     click.echo(accuracy_line(report))
+    if report.metrics is not None and report.calibration is not None:
+        found = report.metrics
+        top = f"top-5 {percent(found.top.value)}, " if found.top is not None else ""
+        click.echo(
+            f"Balanced accuracy {percent(found.balanced_accuracy.value)}, {top}Cohen's kappa {found.kappa.value:.3f}, "
+            f"Matthews' coefficient {found.mcc.value:.3f}, calibration error {percent(report.calibration.ece)}"
+        )
     if report.without_leaks is not None:
         share = report.without_leaks
         low, high = share.interval

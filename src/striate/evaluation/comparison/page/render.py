@@ -42,7 +42,7 @@ def save_page(
         command: the command line that repeats it.
     """
     has_epochs = any(one.epochs for one in found.contenders)
-    reach = 1.1 * max((abs(end) for pair in found.pairs for end in pair.paired.interval), default=1.0)
+    reach = min(1.0, 1.1 * max((abs(end) for pair in found.pairs for end in pair.paired.interval), default=1.0))
     pages.save_page(
         path,
         "striate.evaluation.comparison",
