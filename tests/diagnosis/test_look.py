@@ -26,7 +26,8 @@ pytestmark = pytest.mark.backend
 def test_dead_units_are_counted_and_living_ones_are_not():
     pictures = keras.Input((6, 6, 1))
     x = keras.layers.Rescaling(1 / 255)(pictures)
-    dead = keras.layers.Dense(7, activation="relu", bias_initializer=keras.initializers.Constant(-100.0), name="dead")
+    low = keras.initializers.Constant(-100.0)
+    dead = keras.layers.Dense(7, activation="relu", kernel_initializer="zeros", bias_initializer=low, name="dead")
     x = keras.layers.Flatten()(keras.layers.Conv2D(5, 3, name="conv")(x))
     x = keras.layers.Dense(9, activation="relu", bias_initializer=keras.initializers.Constant(100.0), name="alive")(x)
     model = keras.Model(pictures, keras.layers.Dense(2)(keras.layers.Concatenate()([x, dead(x)])))
