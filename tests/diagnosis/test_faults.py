@@ -146,6 +146,8 @@ def test_label_noise(evidence):
     assert kinds(evidence(symptoms=alike, validation=evenly, test=evenly))[0] == "label_noise"
     difficult = tally_of(0.6, loss=1.2, surest_wrong=1)
     assert "label_noise" not in kinds(evidence(symptoms=alike, validation=difficult, test=difficult))
+    few = tally_of(0.8, 40, loss=1.2, surest_wrong=2)
+    assert "label_noise" not in kinds(evidence(symptoms=alike, validation=few, test=tally_of(0.8, loss=1.2)))
     useless = evidence(symptoms={"neighbours": tally_of(0.9)}, validation=evenly, test=evenly)
     assert "label_noise" not in kinds(useless)  # a network worse than its neighbours says nothing about labels
 

@@ -35,6 +35,9 @@ NEVER = 0.1
 OTHERS = 0.8
 """Share of the other classes' pictures that are recognised, where a class is at fault and not the whole network."""
 
+ENOUGH = 20
+"""Answers among the most confident fifth, below which their mistakes say nothing of the labels."""
+
 SUPPORT = 10  # pictures of a class, below which nothing is said of it
 
 
@@ -53,7 +56,7 @@ def label_noise(e: Evidence) -> Diagnosis | None:
 
 
 def _strikes_evenly(answers: Tally) -> tuple[str, str] | None:
-    if answers.is_no_better_than_guessing or answers.surest == 0 or answers.n == answers.right:
+    if answers.is_no_better_than_guessing or answers.surest < ENOUGH or answers.n == answers.right:
         return None
     wrong, share = 1 - answers.accuracy, answers.surest_wrong / answers.surest
     if wilson(answers.surest_wrong, answers.surest).low < NOISE or share < EVEN * wrong:
