@@ -227,7 +227,7 @@ PLANTS: dict[str, Plant] = {
     "rate of 10": Plant(("learning_rate_too_high",), "--lr 10", settings={**SHORT, "learning_rate": 10.0}),
     "rate of 10, SGD": Plant(
         ("learning_rate_too_high",),
-        "SGD with --lr 10: NaN",
+        "SGD with --lr 10",
         settings={**SHORT, "optimizer": "sgd", "learning_rate": 10.0},
     ),
     "rate of 1e-6": Plant(("learning_rate_too_low",), "--lr 1e-6", settings={**SHORT, "learning_rate": 1e-6}),

@@ -7,6 +7,7 @@ broken.csv          key, reason, for pictures that could not be read (when there
 history.csv         one row per epoch, written as it happens
 report.json         figures on the test pictures; report.html and report.md to read, validation.json for the validation
                     pictures
+symptoms.json       what the training noted about itself; diagnosis.json what the doctor made of it
 opened.csv          time, by: every look at the test pictures
 predictions.csv     key, class, predicted, confidence on the test pictures; validation.csv on those to choose by; beside
                     each, as .npy, the logarithms of all classes' probabilities
