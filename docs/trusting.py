@@ -75,9 +75,9 @@ def _doctor(found: dict[str, Any]) -> list[str]:
         (
             f"{len(faults)} faults, each planted in trainings on real pictures with {len(found['seeds'])} seeds: the "
             f"right one is named first in {_share(named)}. In trainings without a fault something is named in "
-            f"{_share(alarms)}. Thresholds were chosen, and detectors repaired, with seeds 100 to 102 and 0 to 9, on other "
-            "pictures of the same sets; these seeds were scored once. A plateau, an unused GPU and a lack of memory are "
-            "not planted here."
+            f"{_share(alarms)}. Thresholds were chosen, and detectors repaired, with seeds 100 to 102 and 0 to 9, on "
+            "other pictures of the same sets; these seeds were scored once. A plateau, an unused GPU and a lack of "
+            "memory are not planted here."
         ),
         table(("planted", "data", "named first", "otherwise said"), faults),
         "Nothing was planted, and anything named is a false alarm:",
