@@ -14,7 +14,7 @@ from striate.diagnosis.suggestion import look_at_data, train_with
     [
         ("striate train photos", "--lr", 0.1, "striate train photos --lr 0.1"),
         ("striate train photos --lr 10 --epochs 3", "--lr", 0.1, "striate train photos --epochs 3 --lr 0.1"),
-        ("striate train photos --lr=10 --json", "--lr", 0.1, "striate train photos --json --lr 0.1"),
+        ("striate train photos --lr=10 --json", "--lr", 0.1, "striate train photos --lr 0.1"),
         ("striate train photos --minutes 5 --name a", "--epochs", 30, "striate train photos --epochs 30"),
         ("striate train photos --dropout --grey", "--dropout", 0.5, "striate train photos --grey --dropout 0.5"),
         ("striate train 'my photos'", "--lr", 1, "striate train 'my photos' --lr 1"),

@@ -12,6 +12,9 @@ PLACEHOLDER = "DATA"
 FLAGS = ("--grey", "--colour", "--allow-leaks", "--json", "--quiet", "-q", "--debug")
 """Options of `striate train` that take no value."""
 
+SHOWING = ("--json", "--quiet", "-q", "--debug")
+"""Those of them that only say what is shown."""
+
 OPTIONAL = ("--dropout", "--fine-tune")
 """Options whose value may be left out."""
 
@@ -20,8 +23,10 @@ RIVALS = {"--epochs": ("--minutes",)}
 
 
 def train_with(evidence: Evidence, option: str, value: object) -> str:
-    """Returns the run's command with one option set anew; it may not take the run's name again."""
-    gone = {option, *RIVALS.get(option, ()), "--name"}
+    """Returns the run's command with one option set anew; it may not take the run's name again, and
+    shows what it does.
+    """
+    gone = {option, *RIVALS.get(option, ()), "--name", *SHOWING}
     words = shlex.split(evidence.command)
     if words[:2] != ["striate", "train"]:
         words = [*("striate", "train", evidence.source or PLACEHOLDER), "--recipe", f"{evidence.path}/recipe.json"]
