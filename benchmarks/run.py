@@ -24,6 +24,10 @@ FINE_TUNING = ("DATA/cats_dogs", "DATA/weights/mobilenet_v2_0.35_224_no_top.h5")
 FULL: dict[str, tuple[str, ...]] = {
     "start_up": ("start_up.py",),
     "step_efficiency": ("step_efficiency.py", "--data-dir", "DATA"),
+    "step_counting": (
+        *("step_efficiency.py", "--data-dir", "DATA"),
+        *("--networks", "cnn-small,cnn", "--rounds", "3"),
+    ),
     "where_time_goes": ("where_time_goes.py", "DATA"),
     "step_overhead": ("step_overhead.py", "--data-dir", "DATA"),
     "pytorch": ("pytorch.py", "--data-dir", "DATA"),
