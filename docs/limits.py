@@ -60,15 +60,16 @@ def _step(results: Results) -> str:
         for name, one in rows.items()
     )
     again = "; ".join(
-        f"{_plain(name)} {one['reached']['median']:.0%} of the bare loop, {one['reached_of_counting']['median']:.0%} of "
-        f"one that counts, which is itself {one['counting_costs']['median']:.0%} of the bare one"
+        f"{_plain(name)} {one['reached']['median']:.0%} of the bare loop and "
+        f"{one['reached_of_counting']['median']:.0%} of one that counts, which is itself "
+        f"{one['counting_costs']['median']:.0%} of the bare one"
         for name, one in counted["results"].items()
     )
     return (
-        f"**The training step, at 95 % of a loop that does nothing else.** Below it: {short}. These networks' steps last a "
-        "few milliseconds, and the loop beside keeps no accuracy. Measured again beside the same loop with right answers "
-        f"and losses counted, as a training needs them: {again}. The rest is what a training does between groups of "
-        "steps: progress, the look for NaN, and stopping when asked."
+        f"**The training step, at 95 % of a loop that does nothing else.** Below it: {short}. These networks' steps last "
+        "a few milliseconds, and the loop beside keeps no accuracy. Measured again beside the same loop with right "
+        f"answers and losses counted, as a training needs them: {again}. The rest is what a training does between groups "
+        "of steps: progress, the look for NaN, and stopping when asked."
     )
 
 
