@@ -66,10 +66,10 @@ def _step(results: Results) -> str:
         for name, one in counted["results"].items()
     )
     return (
-        f"**The training step, at 95 % of a loop that does nothing else.** Below it: {short}. These networks' steps last "
-        "a few milliseconds, and the loop beside keeps no accuracy. Measured again beside the same loop with right "
-        f"answers and losses counted, as a training needs them: {again}. The rest is what a training does between groups "
-        "of steps: progress, the look for NaN, and stopping when asked."
+        f"**The training step, at 95 % of a loop that does nothing else.** Below it: {short}. These networks' steps "
+        "last a few milliseconds, and the loop beside keeps no accuracy. Measured again beside the same loop with "
+        f"right answers and losses counted, as a training needs them: {again}. The rest is what a training does "
+        "between groups of steps: progress, the look for NaN, and stopping when asked."
     )
 
 
