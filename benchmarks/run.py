@@ -28,6 +28,10 @@ FULL: dict[str, tuple[str, ...]] = {
         *("step_efficiency.py", "--data-dir", "DATA"),
         *("--networks", "cnn-small,cnn", "--rounds", "3"),
     ),
+    "step_again": (
+        *("step_efficiency.py", "--data-dir", "DATA"),
+        *("--networks", "cnn", "--rounds", "9"),
+    ),
     "where_time_goes": ("where_time_goes.py", "DATA"),
     "step_overhead": ("step_overhead.py", "--data-dir", "DATA"),
     "pytorch": ("pytorch.py", "--data-dir", "DATA"),
