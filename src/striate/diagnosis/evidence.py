@@ -15,7 +15,7 @@ import numpy as np
 from striate.diagnosis.symptoms import Symptoms, load_symptoms
 from striate.diagnosis.tally import Tally, drop, tally, tally_from
 from striate.errors import DataError, RunError
-from striate.evaluation.answered import load_answered
+from striate.evaluation.answered import Answer, load_answered, load_answers
 from striate.evaluation.report import Report, Share
 from striate.history import Epoch, read_history
 from striate.images.imageset import SPLITS
@@ -170,20 +170,19 @@ def _answered(run: Run, name: str, classes: tuple[str, ...], missing: list[str])
         return tally(load_answered(path, classes))
     except DataError:
         report: Report = run.validation if name == "validation" else run.report
-        confidence, is_right = _table(path)
-        if len(confidence) != report.n:
+        answers = list(_table(path))
+        if len(answers) != report.n:
             missing.append(f"its single answers ({path.name})")
-        return tally_from(report, confidence, is_right)
+        confidence = np.array([one.confidence for one in answers], np.float64)
+        return tally_from(report, confidence, np.array([one.label == one.predicted for one in answers], bool))
 
 
-def _table(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the confidences of a table of answers and whether they are right; empty where it cannot be read."""
+def _table(path: Path) -> Iterable[Answer]:
+    """Returns the rows of a table of answers; none where it cannot be read."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [(float(row["confidence"]), row["class"] == row["predicted"]) for row in csv.DictReader(file)]
-    except (OSError, ValueError, KeyError, TypeError):
-        rows = []
-    return np.array([one for one, _ in rows], np.float64), np.array([one for _, one in rows], bool)
+        return load_answers(path).values()
+    except DataError:
+        return ()
 
 
 def _counts(path: Path, classes: Iterable[str]) -> dict[str, Counter[str]]:

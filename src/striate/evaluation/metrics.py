@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from sklearn.metrics import (
 
 from striate.config import config
 from striate.evaluation.intervals import CONFIDENCE, wilson
-from striate.evaluation.ranking import rankings
+from striate.evaluation.ranking import Ranking, rankings
 
 RESAMPLES = 1000
 TOP = 5
@@ -56,7 +56,13 @@ class Metrics:
     auc: float | None
 
 
-def metrics(labels: NDArray[np.integer], log_probabilities: NDArray[np.float64], seed: int = 0) -> Metrics:
+def metrics(
+    labels: NDArray[np.integer],
+    log_probabilities: NDArray[np.float64],
+    seed: int = 0,
+    *,
+    ranked: Sequence[Ranking | None] | None = None,
+) -> Metrics:
     """Returns the figures. Intervals are percentiles of RESAMPLES bootstrap samples of the pictures (Efron 1979), but
     Wilson's of the share `top`.
 
@@ -67,6 +73,7 @@ def metrics(labels: NDArray[np.integer], log_probabilities: NDArray[np.float64],
         labels: (n,) true labels, n ≥ 1.
         log_probabilities: (n, classes) logarithms of the predicted probabilities.
         seed: of the resampling.
+        ranked: what `rankings` says of them, where that is known already.
     """
     n, classes = log_probabilities.shape
     predicted = log_probabilities.argmax(axis=1)
@@ -90,8 +97,8 @@ def metrics(labels: NDArray[np.integer], log_probabilities: NDArray[np.float64],
         log_loss=_mean(losses, float(log_loss(labels, np.exp(log_probabilities), labels=numbers)), rng),
         top=None
         if hits is None
-        else Figure(float(top_k_accuracy_score(labels, log_probabilities, k=TOP, labels=numbers)), _wilson(hits, n)),
-        auc=_auc(labels, log_probabilities),
+        else Figure(float(top_k_accuracy_score(labels, log_probabilities, k=TOP, labels=numbers)), wilson(hits, n)),
+        auc=_auc(rankings(labels, log_probabilities) if ranked is None else ranked),
     )
 
 
@@ -153,20 +160,15 @@ def _mean(values: NDArray[np.float64], value: float, rng: np.random.Generator) -
     return Figure(value, _percentiles(means))
 
 
-def _wilson(right: int, n: int) -> tuple[float, float]:
-    low, high = wilson(right, n)
-    return low, high
-
-
 def _percentiles(values: NDArray[np.float64]) -> tuple[float, float]:
     outside = 50 * (1 - CONFIDENCE)
     low, high = np.nanpercentile(values, (outside, 100 - outside))
     return float(low), float(high)
 
 
-def _auc(labels: NDArray[np.integer], log_probabilities: NDArray[np.float64]) -> float | None:
-    areas = [one.auc for one in rankings(labels, log_probabilities) if one is not None]
-    return float(np.mean(areas)) if len(areas) == log_probabilities.shape[1] else None
+def _auc(ranked: Sequence[Ranking | None]) -> float | None:
+    areas = [one.auc for one in ranked if one is not None]
+    return float(np.mean(areas)) if len(areas) == len(ranked) else None
 
 
 def _number(value: float) -> float:

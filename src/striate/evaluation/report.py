@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from striate.config import config
 from striate.errors import DataError
 from striate.evaluation.answered import Answered
 from striate.evaluation.calibration import Calibration, calibration
-from striate.evaluation.intervals import Interval, f1_interval, wilson
+from striate.evaluation.intervals import f1_interval, wilson
 from striate.evaluation.metrics import Metrics, metrics
 from striate.evaluation.ranking import Ranking, rankings
 from striate.evaluation.refusal import Refusal, prices
@@ -155,6 +154,7 @@ def make_report(
     wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
     low, high = wilson(n - len(wrong), n)
     answered = Answered(classes, keys, labels, log_probabilities)
+    ranked = rankings(labels, log_probabilities)
     return Report(
         format=FORMAT,
         data=data,
@@ -164,7 +164,7 @@ def make_report(
         interval=(low, high),
         loss=float(-log_probabilities[np.arange(n), labels].mean()),
         baseline=float(np.bincount(labels).max() / n),
-        classes=_scores(answered, matrix),
+        classes=_scores(answered, matrix, ranked),
         macro=_average("macro", labels, predicted, numbers),
         weighted=_average("weighted", labels, predicted, numbers),
         confusion=tuple(tuple(int(cell) for cell in row) for row in matrix),
@@ -172,36 +172,37 @@ def make_report(
             Wrong(str(keys[i]), classes[labels[i]], classes[predicted[i]], float(confidence[i])) for i in wrong
         ),
         without_leaks=_share((predicted == labels)[~np.isin(keys, list(leaked))]) if leaked else None,
-        metrics=metrics(labels, log_probabilities),
+        metrics=metrics(labels, log_probabilities, ranked=ranked),
         calibration=calibration(labels, np.exp(log_probabilities)),
         coverage=prices(answered),
     )
 
 
-def _scores(answered: Answered, matrix: NDArray[np.int64]) -> tuple[ClassScore, ...]:
+def _scores(answered: Answered, matrix: NDArray[np.int64], ranked: Sequence[Ranking | None]) -> tuple[ClassScore, ...]:
     numbers = np.arange(len(answered.classes))
     rows = precision_recall_fscore_support(answered.labels, answered.predicted, labels=numbers, zero_division=0.0)
-    ranked = rankings(answered.labels, answered.log_probabilities)
     said = matrix.sum(axis=0)
     return tuple(
-        _score(ClassScore(name, float(p), float(r), float(f), int(s)), int(matrix[i, i]), int(said[i]), ranked[i])
-        for i, (name, p, r, f, s) in enumerate(zip(answered.classes, *rows, strict=True))
+        _score(name, figures, int(matrix[i, i]), int(said[i]), ranked[i])
+        for i, (name, *figures) in enumerate(zip(answered.classes, *rows, strict=True))
     )
 
 
-def _score(row: ClassScore, right: int, said: int, ranked: Ranking | None) -> ClassScore:
-    return dataclasses.replace(
-        row,
-        precision_interval=_ends(wilson(right, said)) if said else None,
-        recall_interval=_ends(wilson(right, row.support)) if row.support else None,
-        f1_interval=_ends(f1_interval(right, row.support, said)) if row.support + said else None,
+def _score(name: str, figures: Sequence[float], right: int, said: int, ranked: Ranking | None) -> ClassScore:
+    precision, recall, f1 = map(float, figures[:3])
+    support = int(figures[3])
+    return ClassScore(
+        name=name,
+        precision=precision,
+        recall=recall,
+        f1=f1,
+        support=support,
+        precision_interval=wilson(right, said) if said else None,
+        recall_interval=wilson(right, support) if support else None,
+        f1_interval=f1_interval(right, support, said) if support + said else None,
         auc=ranked.auc if ranked else None,
         average_precision=ranked.average_precision if ranked else None,
     )
-
-
-def _ends(found: Interval) -> tuple[float, float]:
-    return found.low, found.high
 
 
 def _share(is_right: NDArray[np.bool_]) -> Share | None:

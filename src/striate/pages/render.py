@@ -81,7 +81,12 @@ def script(package: str, name: str) -> Script:
 
 def percent(share: float, digits: int = 1) -> str:
     """Returns a percentage that no line break divides."""
-    return drawing.percent(share, digits).replace(" ", "\N{NO-BREAK SPACE}")
+    return unbroken(drawing.percent(share, digits))
+
+
+def unbroken(text: str) -> str:
+    """Returns a sentence in which no line break divides a percentage."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def fraction(value: float, digits: int = 4) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -73,10 +73,9 @@ def _limited(found: dict[tuple[int, int], NDArray[np.intp]]) -> dict[tuple[int, 
     return {cell: indices for cell, indices in kept.items() if len(indices)}
 
 
-def _share(sizes: Iterable[int]) -> int:
+def _share(sizes: Sequence[int]) -> int:
     """Returns the largest number that every cell may give so that all give MOST at most; one at least."""
-    known = list(sizes)
-    return max((each for each in range(1, WRONG + 1) if sum(min(each, size) for size in known) <= MOST), default=1)
+    return max((each for each in range(1, WRONG + 1) if sum(min(each, size) for size in sizes) <= MOST), default=1)
 
 
 def _picture(measured: Measured, index: int) -> dict[str, Any]:

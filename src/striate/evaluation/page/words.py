@@ -10,6 +10,7 @@ import numpy as np
 from striate.drawing import percent
 from striate.errors import printable
 from striate.evaluation.report import Report
+from striate.pages.render import unbroken
 
 CALIBRATED = 0.02
 """Expected calibration error up to which a confidence may be read as a probability."""
@@ -87,11 +88,6 @@ def confused_pairs(report: Report, count: int = 5) -> list[Pair]:
         for i, j in cells
         if counts[i, j]
     ]
-
-
-def unbroken(text: str) -> str:
-    """Returns a sentence in which no line break divides a percentage."""
-    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _pictures(report: Report, label: int) -> str:

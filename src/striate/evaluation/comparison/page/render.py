@@ -121,7 +121,7 @@ def table(found: Comparison) -> dict[str, list[str]]:
 
 def _unbroken(text: str) -> str:
     """Returns a sentence in which no line break divides a figure from its unit."""
-    return printable(text).replace(" %", "\N{NO-BREAK SPACE}%").replace(" points", "\N{NO-BREAK SPACE}points")
+    return pages.unbroken(printable(text)).replace(" points", "\N{NO-BREAK SPACE}points")
 
 
 def _mean(group: Group, figure: Any, form: Any) -> str:
