@@ -15,7 +15,7 @@ FLOORS = {
     **dict.fromkeys(("machine", "signals", "drawing", "pages", "download", "kept"), 1),
     **dict.fromkeys(("images", "models"), 2),
     **dict.fromkeys(("network", "inference", "prediction", "manifest", "classifier", "inspection"), 3),
-    **dict.fromkeys(("training", "evaluation"), 4),
+    **dict.fromkeys(("training", "evaluation", "explain"), 4),
     "runs": 5,
     "diagnosis": 6,
     **dict.fromkeys(("experiment", "doctor"), 7),

@@ -43,7 +43,7 @@ def forward(model: Any, policy: str = "float32") -> Forward:
 
     @tf.function(autograph=False, reduce_retracing=False)  # type: ignore[untyped-decorator]
     def run(pictures: Any) -> Any:
-        return tf.cast(lean.stateless_call(trainable, fixed, pictures, **_at_rest(lean))[0], tf.float32)
+        return tf.cast(lean.stateless_call(trainable, fixed, pictures, **at_rest(lean))[0], tf.float32)
 
     return lambda pictures: np.asarray(run(tf.constant(pictures)))
 
@@ -144,7 +144,7 @@ def _direct(model: Any) -> Forward:
 
         @tf.function(autograph=False, reduce_retracing=False)  # type: ignore[untyped-decorator]
         def run(pictures: Any) -> Any:
-            return model(pictures, **_at_rest(model))
+            return model(pictures, **at_rest(model))
 
         return lambda pictures: np.asarray(run(tf.constant(pictures)))
     if CHOICE.name == "torch":
@@ -152,14 +152,14 @@ def _direct(model: Any) -> Forward:
 
         def answer(pictures: NDArray[Any]) -> NDArray[Any]:
             with torch.inference_mode():
-                found: NDArray[Any] = keras.ops.convert_to_numpy(model(pictures, **_at_rest(model)).float())
+                found: NDArray[Any] = keras.ops.convert_to_numpy(model(pictures, **at_rest(model)).float())
             return found
 
         return answer
     return lambda pictures: np.asarray(model.predict_on_batch(pictures), np.float32)
 
 
-def _at_rest(model: Any) -> dict[str, bool]:
+def at_rest(model: Any) -> dict[str, bool]:
     """Returns the argument that says so, if the model takes it: a user's own need not."""
     return {"training": False} if "training" in inspect.signature(model.call).parameters else {}
 

@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "predict": ("predict", "say what pictures show"),
     "evaluate": ("evaluate", "measure a run on its test pictures or on other data"),
     "compare": ("compare", "set runs side by side, and tell whether the difference is real"),
+    "explain": ("explain", "show where in a picture the network looked"),
     "data": ("data", "look at and check a data set before training"),
     "doctor": ("doctor", "find what is wrong with this environment, or with a training"),
     "models": ("models", "list the networks, or tell the story of one"),
