@@ -45,6 +45,7 @@ FULL: dict[str, tuple[str, ...]] = {
     "data": ("data.py", "DATA"),
     "precision": ("precision.py", "DATA"),
     "cats_dogs": ("cats_dogs.py", *CATS_DOGS),
+    "grad_cam": ("grad_cam.py", *CATS_DOGS),
     "fine_tuning": ("fine_tuning.py", *FINE_TUNING),
     "report": ("report.py", "DATA"),
     "intervals": ("intervals.py",),

@@ -1,0 +1,124 @@
+"""What Grad-CAM costs beside a forward pass, and whether its heat lies on the animal.
+
+    python benchmarks/grad_cam.py FOLDER WEIGHTS [--rounds N]
+
+FOLDER is cats_dogs; WEIGHTS an HDF5 file of MobileNetV2's ImageNet weights. Cost: 100 pictures answered by the network
+as `predict` does it, and explained, in turns, after one round of each that compiles; random pixels will do. Heat: a
+last layer is trained on a resting MobileNetV2, and of 400 test pictures the share of the heat in the half of the
+picture around its centre is taken, where photographers put their animals; even heat has 0.5. The control is the same
+network with weights drawn anew, asked about the same classes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from evidence import publish, spread
+
+from striate.backend import keras, set_seed
+from striate.classifier import Classifier
+from striate.experiment import train
+from striate.explain.attribute import Attributor
+from striate.images.pixels import Preprocessing
+from striate.images.sources.load import load_images
+from striate.inference import Answers
+from striate.models.architecture import build
+from striate.models.architectures import ARCHITECTURES
+
+PICTURES, SHOWN = 100, 400
+NETWORKS: dict[str, tuple[int, Literal[1, 3]]] = {
+    "lenet": (28, 1),
+    "cnn": (28, 1),
+    "resnet20": (32, 3),
+    "mobilenet_v2": (128, 3),
+}
+"""Network → the pictures' side and channels."""
+
+
+def cost(name: str, rounds: int) -> dict[str, Any]:
+    """Returns the milliseconds of both, and the ratio of each round."""
+    side, channels = NETWORKS[name]
+    form = Preprocessing(side, side, channels)
+    model = build(ARCHITECTURES[name], form.shape, 10)
+    look, answer = Attributor(Classifier(model, [str(n) for n in range(10)], form)), Answers(model).now()
+    pixels = np.random.default_rng(0).integers(0, 256, (PICTURES, *form.shape)).astype(np.uint8)
+    classes = np.zeros(PICTURES, np.intp)
+    seconds = []
+    for _ in range(rounds + 1):
+        began = time.perf_counter()
+        answer(pixels)
+        answered = time.perf_counter()
+        look(pixels, classes)
+        seconds.append((answered - began, time.perf_counter() - answered))
+    kept = seconds[1:]
+    return {
+        "layer": look.layer,
+        "forward_ms": spread([1000 * one for one, _ in kept]),
+        "grad_cam_ms": spread([1000 * two for _, two in kept]),
+        "ratio": spread([two / one for one, two in kept]),
+    }
+
+
+def heat(folder: Path, weights: Path) -> dict[str, Any]:
+    """Returns the central share for the trained network and for one that has learnt nothing."""
+    with tempfile.TemporaryDirectory() as scratch:
+        run = train(
+            str(folder),
+            recipe="default",
+            pretrained=str(weights),
+            height=160,
+            width=160,
+            allow_leaks=True,
+            runs=scratch,
+        )
+        classifier, accuracy = run.classifier, run.report.accuracy
+    images = load_images(folder)
+    test = np.flatnonzero(images.given == "test")
+    some = np.random.default_rng(0).permutation(test)[:SHOWN]
+    pixels = np.stack([classifier.preprocessing(images.read(int(index))) for index in some])
+    found = Attributor(classifier)(pixels)
+    set_seed(1)
+    fresh = Classifier(keras.models.clone_model(classifier.model), classifier.classes, classifier.preprocessing)
+    control = Attributor(fresh)(pixels, found.classes)
+    shares = {"trained": found.central_share(), "random_weights": control.central_share()}
+    return {
+        "accuracy": accuracy,
+        "pictures": SHOWN,
+        "layer": found.layer,
+        **{
+            name: {
+                "mean": float(np.nanmean(one)),
+                "standard_error": _error(one),
+                "without_heat": int(np.isnan(one).sum()),
+            }
+            for name, one in shares.items()
+        },
+    }
+
+
+def _error(shares: np.ndarray) -> float:
+    known = shares[~np.isnan(shares)]
+    return float(known.std(ddof=1) / len(known) ** 0.5)
+
+
+def main() -> None:
+    """Prints one JSON document."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("--rounds", type=int, default=9)
+    options = parser.parse_args()
+    results = {
+        "cost": {name: cost(name, options.rounds) for name in NETWORKS},
+        "heat": heat(options.folder, options.weights),
+    }
+    publish({"benchmark": "grad_cam", "goal": {"ratio": 4}, "pictures": PICTURES, "results": results})
+
+
+if __name__ == "__main__":
+    main()
