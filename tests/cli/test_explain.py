@@ -56,6 +56,17 @@ def test_json_is_one_document_in_the_order_of_the_pictures(digits_run, folder: P
     assert Path("seven.png").is_file()
 
 
+def test_feature_maps_and_filters_are_drawn_where_asked_for(digits_run, folder: Path, capsys):
+    arguments = ["--maps", "maps.svg", "--filters", "filters.png", "--quiet"]
+    assert main(["explain", str(digits_run.path), str(folder / "1.png"), *arguments]) == 0
+    assert "Drawn:  explained.png maps.svg filters.png" in capsys.readouterr().out
+    drawn = Path("maps.svg").read_text(encoding="utf-8")
+    assert "What each layer makes of 1.png" in drawn
+    assert "4×4×32" in drawn
+    with Image.open("filters.png") as image:
+        assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 50
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from striate.explain.attribute import Attribution, Attributor
     from striate.progress import Progress
 
+FILE = click.Path(path_type=Path, dir_okay=False)
 AT_ONCE = 256  # pictures in memory
 
 
@@ -42,12 +43,14 @@ class Seen:
 @click.option("--layer", metavar="NAME", help="Grad-CAM: look at the maps of this layer.")
 @click.option(
     "--png",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     default=Path("explained.png"),
     show_default=True,
     help="A figure of the first 24 pictures.",
 )
 @click.option("--overlays", type=click.Path(path_type=Path, file_okay=False), help="A folder for one PNG a picture.")
+@click.option("--maps", type=FILE, help="A figure of what each layer makes of the first picture, its feature maps.")
+@click.option("--filters", type=FILE, help="A figure of the filters that the first layer slides over pictures.")
 @options.runs
 @options.engine
 @options.common
@@ -59,6 +62,8 @@ def explain(
     layer: str | None,
     png: Path,
     overlays: Path | None,
+    maps: Path | None,
+    filters: Path | None,
     runs: Path,
     backend: str | None,
     device: str,
@@ -88,6 +93,8 @@ def explain(
         overlays.mkdir(parents=True, exist_ok=True)
     shown = progress(as_json=True, quiet=quiet)
     seen = _explained(classifier, paths, look, about, png, overlays, shown)
+    first = next((path for path, one in zip(paths, seen, strict=True) if one.said), None)
+    drawn = _inner_life(classifier, first, maps, filters)
     found = [one.said for one in seen if one.said is not None]
     if as_json:
         print_json([one.said or {"source": one.source, "label": None, "error": one.error} for one in seen])
@@ -98,9 +105,8 @@ def explain(
         if len(shares) > 1:
             click.echo(f"Heat in the central half: {np.mean(shares):.1%} on average of {len(shares):,} pictures.")
     if found:
-        click.echo(
-            printable(f"Drawn:  {png}" + (f" and {len(found):,} in {overlays}" if overlays else "")), err=as_json
-        )
+        others = f"and {len(found):,} in {overlays}" if overlays else ""
+        click.echo(printable(" ".join(["Drawn: ", *map(str, [png, *drawn]), others]).rstrip()), err=as_json)
     return 0 if found else 2
 
 
@@ -154,6 +160,22 @@ def _explained(
         pictures_, heats, words = zip(*shown, strict=True)
         save(overlays(pictures_, heats, words, f"{METHODS[look.method].what} ({look.method})"), png)
     return seen
+
+
+def _inner_life(classifier: Classifier, first: Path | None, maps: Path | None, filters: Path | None) -> list[Path]:
+    """Draws the feature maps of a picture, and the first filters, where that is asked for; returns what was drawn."""
+    from striate.drawing import save
+    from striate.explain.feature_maps import feature_maps, first_filters
+    from striate.explain.maps_plot import filters_figure, maps_figure
+    from striate.explain.overlay import short
+
+    if maps is not None and first is not None:
+        picture = classifier.preprocessing(first)
+        title = f"What each layer makes of {short(first.name)}"
+        save(maps_figure(picture, feature_maps(classifier.model, picture), title), maps)
+    if filters is not None:
+        save(filters_figure(*first_filters(classifier.model)), filters)
+    return [path for path in (maps if first else None, filters) if path is not None]
 
 
 def _told(

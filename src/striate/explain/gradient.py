@@ -64,7 +64,7 @@ Run = Callable[[NDArray[Any], NDArray[Any]], tuple[Any, Any, Any]]
 
 
 @contextlib.contextmanager
-def _through(layer: Any | None, change: Callable[[Any], Any]) -> Iterator[None]:
+def through(layer: Any | None, change: Callable[[Any], Any]) -> Iterator[None]:
     """Lets the layer's output pass through a function while the block runs."""
     if layer is None:
         yield
@@ -96,7 +96,7 @@ def _tensorflow(model: Any, layer: Any | None) -> Run:
 
             if layer is None:
                 tape.watch(pictures)
-            with _through(layer, catch):
+            with through(layer, catch):
                 logits = model(pictures, **at_rest(model))
             chosen = tf.reduce_sum(tf.gather(logits, classes, axis=1, batch_dims=1))
         unconnected = tf.UnconnectedGradients.ZERO
@@ -119,7 +119,7 @@ def _torch(model: Any, layer: Any | None) -> Run:
             caught.append(output)
             return output
 
-        with torch.enable_grad(), _through(layer, catch):
+        with torch.enable_grad(), through(layer, catch):
             logits = model(given, **at_rest(model))
             asked = torch.as_tensor(classes, dtype=torch.int64, device=logits.device)
             chosen = logits.gather(1, asked[:, None]).sum()
@@ -145,7 +145,7 @@ def _jax(model: Any, layer: Any | None) -> Run:
 
         if layer is None:
             caught[0] = pictures = pictures if added is None else pictures + added
-        with _through(layer, catch):
+        with through(layer, catch):
             logits = model.stateless_call(*weights, pictures, **at_rest(model))[0]
         return jnp.take_along_axis(logits, classes[:, None], axis=1).sum(), (logits, caught[-1])
 

@@ -19,7 +19,7 @@ def map_layer(model: Any, name: str | None = None) -> Any:
     Raises:
         ConfigError: no such layer, or one without maps.
     """
-    found = list(_with_maps(model))
+    found = list(layers_with_maps(model))
     if name is not None:
         for layer in found:
             if layer.name == name:
@@ -40,7 +40,7 @@ def map_layer(model: Any, name: str | None = None) -> Any:
     return next((layer for layer in large if layer.name == "features"), large[-1])
 
 
-def _with_maps(model: Any) -> Iterator[Any]:
+def layers_with_maps(model: Any) -> Iterator[Any]:
     """Yields the layers that give (b, h, w, c), in the order of the network; what comes before the first convolution,
     such as the scaling of pixels, knows nothing yet.
     """
