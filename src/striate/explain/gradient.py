@@ -150,11 +150,14 @@ def _jax(model: Any, layer: Any | None) -> Run:
         return jnp.take_along_axis(logits, classes[:, None], axis=1).sum(), (logits, caught[-1])
 
     slopes = jax.jit(jax.grad(forward, has_aux=True))
+    zeros: dict[tuple[int, ...], Any] = {}  # by the pictures' shape, since finding the layer's traces the network
 
     def run(pictures: NDArray[Any], classes: NDArray[Any]) -> Any:
         weights = [[v.value for v in model.trainable_variables], [v.value for v in model.non_trainable_variables]]
-        _, (_, values) = jax.eval_shape(forward, None, weights, pictures, classes)
-        gradients, (logits, found) = slopes(jnp.zeros(values.shape, values.dtype), weights, pictures, classes)
+        if pictures.shape not in zeros:
+            _, (_, values) = jax.eval_shape(forward, None, weights, pictures, classes)
+            zeros[pictures.shape] = jnp.zeros(values.shape, values.dtype)
+        gradients, (logits, found) = slopes(zeros[pictures.shape], weights, pictures, classes)
         return logits, found, gradients
 
     return run

@@ -42,8 +42,8 @@ def filters_figure(layer: str, kernels: Array) -> Figure:
 
 def maps_figure(picture: NDArray[np.uint8], found: Sequence[Maps], title: str) -> Figure:
     """Returns a figure with a row a layer, at most 12 layers spread evenly: the picture first, then the maps that
-    answer most strongly, at most 12, each on its own scale that holds 0; channels are
-    numbered from 0.
+    answer most strongly, at most 12, each on its own scale that holds 0; channels are numbered
+    from 0.
     """
     which = np.unique(np.linspace(0, len(found) - 1, min(MOST_LAYERS, len(found))).round().astype(int))
     chosen = [found[index] for index in which]
