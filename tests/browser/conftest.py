@@ -71,6 +71,16 @@ class Browser:
         """Returns what a script in the page returns."""
         return self.driver.execute_script(script, *values)
 
+    def wait(self, condition: str, seconds: float = 20) -> None:
+        """Returns once a script in the page returns true.
+
+        Raises:
+            TimeoutException: it does not within the seconds.
+        """
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        WebDriverWait(self.driver, seconds, 0.02).until(lambda driver: driver.execute_script(condition))
+
 
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:

@@ -31,12 +31,18 @@ def overlay(pixels: NDArray[np.uint8], heat: Array, *, strength: float = 0.75) -
         strength: share of the colour where it is hottest, 0..1.
     """
     grey = pixels.astype(np.float32).mean(axis=2, keepdims=True) / 255
-    high = float(np.percentile(heat, HOTTEST)) or float(heat.max())
-    share = np.clip(heat / high, 0, 1) if high > 0 else np.zeros_like(heat)
+    share = scaled(heat)
     colour = mpl.colormaps["inferno"](0.15 + 0.85 * share)[:, :, :3]
     weight = strength * np.sqrt(share)[:, :, None]
     mixed: NDArray[np.uint8] = np.round(255 * ((1 - weight) * grey + weight * colour)).astype(np.uint8)
     return mixed
+
+
+def scaled(heat: Array) -> Array:
+    """Returns heat as shares of what is drawn hottest, 0..1; zeros where there is none."""
+    high = float(np.percentile(heat, HOTTEST)) or float(heat.max())
+    shares: Array = np.clip(heat / high, 0, 1) if high > 0 else np.zeros_like(heat)
+    return shares
 
 
 def save_overlay(pixels: NDArray[np.uint8], heat: Array, path: Path) -> None:

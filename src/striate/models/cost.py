@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from striate.models.architecture import keras_layers
+from striate.models.graph import calls
 
 FIGURES = Path(__file__).with_name("figures.json")
 """What `docs/generate.py` computed for every row of ARCHITECTURES at its native size, so that a list needs no Keras."""
@@ -81,7 +82,7 @@ def layer_costs(model: Any) -> list[LayerCost]:
     height, width = model.inputs[0].shape[1:3]
     seen: Seen = {id(model.inputs[0]): ("", (Axis(), Axis()))}
     rows, counted = [], set()
-    for name, node in _calls(model, seen):
+    for name, node in calls(model, seen):
         layer = node.operation
         (output,) = node.output_tensors
         below = [seen[id(tensor)] for tensor in node.input_tensors]
@@ -137,25 +138,6 @@ Seen = dict[int, tuple[str, Field]]
 """The id of a tensor → the layer that it comes from, "" for the picture, and what its units depend on."""
 
 
-def _calls(model: Any, seen: Seen, within: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields (name, node) of every layer but the inputs, from the picture to the logits."""
-    keras, layers = keras_layers()
-    graph = getattr(model, "_functional", None) or model  # a Sequential holds its graph
-    for depth in sorted(graph._nodes_by_depth, reverse=True):
-        for node in graph._nodes_by_depth[depth]:
-            inner = node.operation
-            if isinstance(inner, layers.InputLayer):
-                continue
-            if not isinstance(inner, keras.Model):
-                yield within + inner.name, node
-                continue
-            for outside, inside in zip(node.input_tensors, inner.inputs, strict=True):
-                seen[id(inside)] = seen[id(outside)]
-            yield from _calls(inner, seen, f"{within}{inner.name}/")
-            for outside, inside in zip(node.output_tensors, inner.outputs, strict=True):
-                seen[id(outside)] = seen[id(inside)]
-
-
 def _field(layer: Any, inputs: Sequence[Any], output: Any, below: Sequence[Field]) -> Field:
     _, layers = keras_layers()
     seen = [field for field in below if field is not None]
@@ -169,7 +151,7 @@ def _field(layer: Any, inputs: Sequence[Any], output: Any, below: Sequence[Field
         moves = [(1, 1, -before) for before, _ in layer.cropping]
     elif (window := _window(layer)) is not None:
         moves = [
-            (size, stride, _padding(side, size, stride) if layer.padding == "same" else 0)
+            (size, stride, padding_before(side, size, stride) if layer.padding == "same" else 0)
             for side, size, stride in zip(sides[0], *window, strict=True)
         ]
     elif sides[0] == sides[1] or len(inputs) > 1:  # each unit looks at its own place only
@@ -194,7 +176,7 @@ def _window(layer: Any) -> tuple[Sequence[int], Sequence[int]] | None:
     return None
 
 
-def _padding(side: int, window: int, stride: int) -> int:
+def padding_before(side: int, window: int, stride: int) -> int:
     """Returns how many units "same" padding puts before the first: the smaller half of what is missing."""
     return max(window - (side % stride or stride), 0) // 2
 

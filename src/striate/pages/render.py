@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import re
 from dataclasses import dataclass
 from importlib import resources
@@ -72,11 +73,23 @@ class Script:
     digest: str
 
 
-def script(package: str, name: str) -> Script:
-    """Returns the script of that name in the package's folder `page`."""
-    text = (resources.files(package) / "page" / name).read_text(encoding="utf-8")
+def script(package: str, *names: str) -> Script:
+    """Returns the scripts of these names in the package's folder `page`, one after the other, as one."""
+    text = "\n".join((resources.files(package) / "page" / name).read_text(encoding="utf-8") for name in names)
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return Script(Markup(text), f"sha256-{digest}")  # noqa: S704  (ours)
+
+
+def data(value: Any) -> Markup:
+    """Returns a value as JSON that may stand in a page: nothing in it can end the element.
+
+    Raises:
+        ValueError: it holds something that is not a finite number.
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for letter in "<>&\u2028\u2029":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return Markup(text)  # noqa: S704
 
 
 def percent(share: float, digits: int = 1) -> str:

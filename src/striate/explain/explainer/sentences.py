@@ -1,0 +1,156 @@
+"""What a step does, in one sentence, and the arithmetic of its size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from striate.explain.explainer.steps import Step
+
+ACTIVATION_NAMES = {
+    "relu": "ReLU",
+    "relu6": "ReLU6",
+    "leaky_relu": "leaky ReLU",
+    "silu": "swish",
+    "hard_silu": "hard swish",
+    "hard_sigmoid": "hard sigmoid",
+    "gelu": "GELU",
+    "elu": "ELU",
+    "selu": "SELU",
+}
+"""Activation → what people call it, where not by Keras' name."""
+
+
+def size(shape: Sequence[int]) -> str:
+    """Returns a shape as people write it: `28 × 28 × 6`, or `84` for a vector."""
+    return " × ".join(f"{side:,}" for side in shape)
+
+
+def sentence(step: Step, found: Sequence[Step]) -> str:
+    """Returns what the step does to what it is given."""
+    return TOLD[step.kind](step, found)
+
+
+def arithmetic_of_size(step: Step, found: Sequence[Step]) -> list[str]:
+    """Returns how the number of its weights and the size of its output come about; nothing where there is neither."""
+    lines = []
+    if step.kind in ("conv", "depthwise", "maxpool", "avgpool") and step.inputs:
+        lines.append(_side_line(step, found[step.inputs[0]].shape))
+    if "kernel" in step.weights:
+        lines.append(_weights_line(step))
+    return lines
+
+
+def _side_line(step: Step, given: Sequence[int]) -> str:
+    rows, window, stride = given[0], step.settings["window"][0], step.settings["strides"][0]
+    wide = (window - 1) * step.settings.get("dilation", [1, 1])[0] + 1
+    padding = max((step.shape[0] - 1) * stride + wide - rows, 0) if _is_padded(step, rows, wide, stride) else 0
+    inside = f"{rows} + {padding} − {wide}" if padding else f"{rows} − {wide}"
+    formula = f"⌊({inside}) / {stride}⌋ + 1" if stride > 1 else f"{inside} + 1"
+    return f"Rows of the output: {formula} = {step.shape[0]}."
+
+
+def _is_padded(step: Step, rows: int, wide: int, stride: int) -> bool:
+    return step.shape[0] != (rows - wide) // stride + 1
+
+
+def _weights_line(step: Step) -> str:
+    kernel, bias = step.weights["kernel"], step.weights.get("bias")
+    if step.kind == "dense":
+        inside, outside = kernel.shape
+        each = f"({inside:,} + 1)" if bias is not None else f"{inside:,}"
+    else:
+        outside = step.shape[-1]
+        deep = kernel.shape[2] if step.kind == "conv" else 1
+        one = f"{kernel.shape[0]} · {kernel.shape[1]} · {deep:,}"
+        each = f"({one} + 1)" if bias is not None else one
+    total = kernel.size + (0 if bias is None else bias.size)
+    what = "units" if step.kind == "dense" else "kernels"
+    return f"Weights: {outside:,} {what} · {each} = {total:,}."
+
+
+def _name(step: Step) -> str:
+    name = str(step.settings["activation"])
+    return ACTIVATION_NAMES.get(name, name)
+
+
+def _then(step: Step) -> str:
+    return "" if step.settings["activation"] == "linear" else f", then {_name(step)}"
+
+
+def _window(step: Step) -> str:
+    return "×".join(map(str, step.settings["window"]))
+
+
+def _steps(step: Step) -> str:
+    down, right = step.settings["strides"]
+    if down == right == 1:
+        return "in steps of one"
+    return f"in steps of {down}" if down == right else f"in steps of {down} down and {right} to the right"
+
+
+def _conv(step: Step, found: Sequence[Step]) -> str:
+    given = found[step.inputs[0]].shape
+    kernels = f"{step.shape[-1]:,} kernels of {_window(step)} over {given[-1] // step.settings['groups']:,} channels"
+    kernels = kernels.replace("over 1 channels", "over 1 channel")
+    if step.settings["window"] == [1, 1]:
+        return f"At every place, {step.shape[-1]:,} weighted sums of its {given[-1]:,} channels{_then(step)}."
+    return f"Slides {kernels} across, {_steps(step)}, and sums products{_then(step)}."
+
+
+def _dense(step: Step, found: Sequence[Step]) -> str:
+    given = found[step.inputs[0]].shape[0]
+    return f"{step.shape[0]:,} weighted sums of all {given:,} numbers{_then(step)}."
+
+
+def _merge(word: str) -> Callable[[Step, Sequence[Step]], str]:
+    def told(step: Step, found: Sequence[Step]) -> str:
+        names = " and ".join(found[source].name for source in step.inputs)
+        return f"{word} {names}, place by place."
+
+    return told
+
+
+def _plain(text: str) -> Callable[[Step, Sequence[Step]], str]:
+    return lambda step, found: text
+
+
+def _dropout(step: Step, found: Sequence[Step]) -> str:
+    rate = step.settings.get("rate")
+    if not rate:
+        return "Passes on what it is given."
+    return f"In training, drops {rate:.0%} of the numbers at random; when the network answers, it passes all on."
+
+
+TOLD: dict[str, Callable[[Step, Sequence[Step]], str]] = {
+    "input": lambda step, found: f"The picture as the network gets it: {size(step.shape)} numbers from 0 to 255.",
+    "scale": _plain("Multiplies and shifts every number, so that learning begins from numbers of a good size."),
+    "conv": _conv,
+    "depthwise": lambda step, found: (
+        f"Slides one {_window(step)} kernel across each channel by itself, {_steps(step)}{_then(step)}."
+    ),
+    "dense": _dense,
+    "norm": _plain("Brings each channel to the mean and spread that training found best."),
+    "layernorm": _plain("Brings the channels of each place to a common mean and spread."),
+    "activation": lambda step, found: f"Bends every number by itself: {_name(step)}.",
+    "maxpool": lambda step, found: f"Keeps the largest number of every {_window(step)} window, {_steps(step)}.",
+    "avgpool": lambda step, found: f"Keeps the mean of every {_window(step)} window, {_steps(step)}.",
+    "globalavg": _plain(
+        "Makes one number of every map: its mean. Where something lies is forgotten, how much is kept."
+    ),
+    "globalmax": _plain("Makes one number of every map: its largest."),
+    "identity": _dropout,
+    "reshape": lambda step, found: f"Lays the same numbers out as {size(step.shape)}; nothing is computed.",
+    "pad": _plain("Puts zeros around."),
+    "crop": _plain("Cuts the edges off."),
+    "add": _merge("Adds"),
+    "multiply": _merge("Multiplies"),
+    "subtract": _merge("Subtracts"),
+    "average": _merge("Averages"),
+    "maximum": _merge("Takes the larger of"),
+    "minimum": _merge("Takes the smaller of"),
+    "concatenate": lambda step, found: (
+        f"Lays the channels of {len(step.inputs)} branches behind one another: {step.shape[-1]:,} in all."
+    ),
+    "other": lambda step, found: f"A layer that this page cannot compute ({step.layer}); Keras' values are shown.",
+}
+"""Kind of a step → what it does."""

@@ -1,0 +1,98 @@
+"""A network as a list of steps that a page can compute: what each does, with which numbers, on which others' values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.errors import ConfigError
+from striate.explain.explainer.arithmetic import Arithmetic, arithmetic
+from striate.models.graph import calls
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One step from the picture to the logits.
+
+    Attributes:
+        name: the layer's, after the names of the networks it is nested in; unique.
+        layer: its class in Keras.
+        kind: what it computes (see arithmetic.py); `input` for the picture, `other` for what the page cannot compute.
+        inputs: the steps whose values it takes, as positions in the list.
+        shape: of its value for one picture.
+        settings: numbers and words that the computation needs.
+        weights: arrays that it needs, by the names in arithmetic.py.
+        parameters: weights of the layer, those that are not trained among them; 0 where an earlier step has the same.
+        operation: Keras' layer; None for the picture, and where one layer is several steps for all but the last.
+    """
+
+    name: str
+    layer: str
+    kind: str
+    inputs: tuple[int, ...]
+    shape: tuple[int, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, Array] = field(default_factory=dict)
+    parameters: int = 0
+    operation: Any = None
+
+
+def steps(model: Any) -> list[Step]:
+    """Returns the steps, the picture first and the logits last, each after those it takes its values from.
+
+    Args:
+        model: a functional or Sequential keras.Model from (b, h, w, c) to (b, classes).
+
+    Raises:
+        ConfigError: it is no graph of layers from one picture to one vector.
+    """
+    if getattr(model, "_functional", model) is None or not hasattr(model, "layers"):
+        raise ConfigError("This network is no graph of layers", received=type(model).__name__)
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ConfigError("A network with one input and one output can be explained", received=model.name)
+    found = [Step("picture", "InputLayer", "input", (), tuple(model.inputs[0].shape[1:]))]
+    seen, counted = {id(model.inputs[0]): 0}, set()
+    for name, node in calls(model, seen):
+        (output,) = node.output_tensors
+        operation = node.operation
+        parameters = 0 if id(operation) in counted else sum(int(np.prod(w.shape)) for w in _weights(operation))
+        counted.add(id(operation))
+        inputs = tuple(seen[id(tensor)] for tensor in node.input_tensors)
+        parts = arithmetic(node)
+        for part in parts[:-1]:
+            first = _step(name, operation, part, inputs, part.shape, found)
+            found.append(replace(first, name=_unique(f"{name}/{part.kind}", found), operation=None))
+            inputs = (len(found) - 1,)
+        last = _step(name, operation, parts[-1], inputs, tuple(output.shape[1:]), found)
+        found.append(replace(last, parameters=parameters))
+        seen[id(output)] = len(found) - 1
+    return found
+
+
+def _step(
+    name: str, operation: Any, part: Arithmetic, inputs: tuple[int, ...], shape: tuple[int, ...], found: list[Step]
+) -> Step:
+    return Step(
+        _unique(name, found),
+        type(operation).__name__,
+        part.kind,
+        inputs,
+        shape,
+        part.settings,
+        part.weights,
+        operation=operation,
+    )
+
+
+def _unique(name: str, found: list[Step]) -> str:
+    taken = {step.name for step in found}
+    return next(one for one in (name, *(f"{name}_{n}" for n in range(2, len(taken) + 3))) if one not in taken)
+
+
+def _weights(operation: Any) -> list[Any]:
+    return list(getattr(operation, "weights", ()))
