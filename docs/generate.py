@@ -1,5 +1,5 @@
-"""Writes what comes from the code and from measurements: docs/cli.md, docs/performance.md, docs/trust.md and
-src/striate/models/figures.json.
+"""Writes what comes from the code and from measurements: docs/cli.md, docs/performance.md, docs/trust.md,
+docs/lessons.md and src/striate/models/figures.json.
 
 `--check` writes nothing and says what is out of date.
 """
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import click
+from lessons import lessons
 from performance import page
 from trusting import trust
 
@@ -54,7 +55,13 @@ def _smallest(row: Architecture, before: int | None) -> int:
 
 
 DOCS = Path(__file__).parent
-TARGETS = {DOCS / "cli.md": reference, DOCS / "performance.md": page, DOCS / "trust.md": trust, FIGURES: all_figures}
+TARGETS = {
+    DOCS / "cli.md": reference,
+    DOCS / "performance.md": page,
+    DOCS / "trust.md": trust,
+    DOCS / "lessons.md": lessons,
+    FIGURES: all_figures,
+}
 """File → what it should hold."""
 
 

@@ -83,6 +83,7 @@ def test_a_run_folder_holds_every_file_that_its_description_lists(run):
         "classifier/weights.safetensors",
         "diagnosis.json",
         "history.csv",
+        "inside.html",
         "opened.csv",
         "plots/confusion.png",
         "plots/coverage.png",

@@ -13,6 +13,7 @@ from striate.config import replace
 from striate.errors import ConfigError, StriateError
 from striate.evaluation.refusal import require_risk
 from striate.experiment.conditions import MAX_BROKEN, Conditions
+from striate.experiment.inside import save_inside
 from striate.experiment.pictures import Prepared, prepare, save_broken
 from striate.experiment.results import CORRECTIONS, save_report_page, save_results
 from striate.experiment.symptoms import diagnosed
@@ -175,6 +176,7 @@ def train(
             multiply_adds=_multiply_adds(trained.classifier),
         )
         diagnosed(run, done, pictures.parts, trained.classifier, trace, progress)
+        save_inside(run, trained.classifier, trained.history, measured, progress)
         save_report_page(Run(run.path, trained.classifier), done, trained.recipe, trained.history, measured)
         write_json(run.path / "run.json", done)
     return Run(run.path, trained.classifier)

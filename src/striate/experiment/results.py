@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from striate.evaluation.page.render import Advice, Facts, save_markdown, save_pa
 from striate.evaluation.refusal import Refusal, refusal
 from striate.evaluation.trust_plot import coverage_curve
 from striate.experiment.calibrate import calibrate
+from striate.experiment.inside import INSIDE
 from striate.experiment.pictures import lasting
 from striate.files import write_csv, write_json
 from striate.history import History
@@ -76,7 +78,7 @@ def save_results(
 def save_report_page(run: Run, manifest: Manifest, recipe: Recipe, history: History, measured: Measured) -> None:
     """Writes the report of a run, as a page and as Markdown."""
     facts = _facts(run, manifest, recipe, measured)
-    save_page(run.path / "report.html", facts, history, measured)
+    save_page(run.path / "report.html", _with_inside(facts, run, run.path), history, measured)
     save_markdown(run.path / "report.md", facts, history, measured)
 
 
@@ -87,7 +89,13 @@ def save_report_again(run: Run, measured: Measured, html: Path | None, markdown:
     history = run.history if is_own else None
     for path, save in ((html, save_page), (markdown, save_markdown)):
         if path is not None:
-            save(path, facts, history, measured)
+            save(path, _with_inside(facts, run, path.parent) if is_own else facts, history, measured)
+
+
+def _with_inside(facts: Facts, run: Run, folder: Path) -> Facts:
+    """Returns the facts with the run's explainer, for a report that lies beside it."""
+    is_beside = folder.resolve() == run.path.resolve() and (run.path / INSIDE).is_file()
+    return replace(facts, inside=INSIDE) if is_beside else facts
 
 
 def _facts(run: Run, manifest: Manifest, recipe: Recipe, measured: Measured, *, is_own: bool = True) -> Facts:

@@ -55,6 +55,7 @@ class Facts:
         temperature: that the logits are divided by.
         refused: what its threshold does, where it has one.
         advice: what is wrong with the training, the most important first.
+        inside: the page that shows its network from within, beside the report; "" if there is none.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Facts:
     temperature: float = 1.0
     refused: Refusal | None = None
     advice: tuple[Advice, ...] = ()
+    inside: str = ""
 
 
 def save_page(path: Path, facts: Facts, history: History | None, measured: Measured) -> None:

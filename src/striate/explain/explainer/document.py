@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from striate.explain.explainer.sentences import arithmetic_of_size, sentence
 from striate.explain.explainer.steps import Step, steps
 from striate.explain.explainer.values import values
 from striate.history import Epoch
+
+GIVEN = 12 * 2**20  # bytes of Keras' own numbers; fewer pictures are shown if these need more
 
 
 @dataclass(frozen=True)
@@ -85,9 +88,10 @@ def document(
     found, numbers = steps(classifier.model), Numbers()
     has = held(found, layers, most)
     rows = [_row(step, found, has, position, numbers) for position, step in enumerate(found)]
+    given = [position for position, state in enumerate(has.states) if state == "given"]
+    pictures = pictures[: max(1, GIVEN // max(1, sum(4 * prod(found[position].shape) for position in given)))]
     shares = classifier.probabilities(np.stack([one.pixels for one in pictures]))
     shown = [_picture(one, answer, numbers) for one, answer in zip(pictures, shares, strict=True)]
-    given = [position for position, state in enumerate(has.states) if state == "given"]
     if given:
         for row, one in zip(shown, pictures, strict=True):
             each = values(classifier.model, found, one.pixels)

@@ -74,7 +74,7 @@ LESSONS = (
             "The zeros are not innocent: near the edge a network sees a frame that no picture has, and can tell from "
             "it where the edge is.",
         ),
-        (f"{DUMOULIN}, section 2", "Islam, Jia and Bruce 2020, How much position information do CNNs encode?"),
+        (f"{DUMOULIN}, section 2", "Islam, Jia and Bruce 2020, How much position information do CNNs encode, ICLR"),
         ("pad",),
     ),
     Lesson(
@@ -106,8 +106,8 @@ LESSONS = (
         (
             "Sums of sums are sums: two layers of weighted sums, one after the other, do no more than a single one. "
             "An activation bends each number in between, and only that makes depth worth while.",
-            "ReLU keeps what is positive and sets the rest to zero. It costs nothing, and its slope is one wherever it "
-            "lets a number pass, so corrections reach deep layers undiminished. A unit whose input is negative for "
+            "ReLU keeps what is positive and sets the rest to zero. It costs next to nothing, and its slope is one "
+            "wherever it lets a number pass, so corrections reach deep layers undiminished. A unit whose input is negative for "
             "every picture gives zero always and learns no more: it is called dead. Tanh, which LeNet used, squeezes "
             "every number between −1 and 1.",
         ),

@@ -62,7 +62,7 @@ def save_explainer(
         lead=_lead(classifier, content, has.is_whole),
         pictures=[
             {"name": row["name"], "src": pages.picture(one.pixels, TINY), "tiny": max(one.pixels.shape) <= TINY}
-            for row, one in zip(content["pictures"], shown, strict=True)
+            for row, one in zip(content["pictures"], shown, strict=False)  # fewer of large values
         ],
         style=Markup((resources.files("striate.explain") / "page" / "explainer.css").read_text("utf-8")),  # noqa: S704
         network=pages.data(content),

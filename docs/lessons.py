@@ -1,0 +1,36 @@
+"""docs/lessons.md: the explainer's lessons, with the arithmetic of one network, LeNet on pictures of 28×28."""
+
+from __future__ import annotations
+
+from striate.explain.explainer.lessons import LESSONS, Lesson
+from striate.explain.explainer.sentences import arithmetic_of_size, sentence
+from striate.explain.explainer.steps import Step, steps
+from striate.models.architecture import build
+from striate.models.architectures import ARCHITECTURES
+
+INTRODUCTION = """# What a convolutional network does
+
+Fifteen short lessons. Each stands in every run's `inside.html` as well, with the numbers of that run's own network and
+pictures beside it: the window slides over your picture, under your kernels. To make such a page of a picture of yours:
+
+    striate explain RUN PICTURE --html page.html
+
+Here the numbers are those of LeNet-5 on pictures of 28×28, as `striate train mnist --arch lenet` trains it."""
+
+
+def lessons() -> str:
+    """Returns the page as Markdown."""
+    found = steps(build(ARCHITECTURES["lenet"], (28, 28, 1), 10, dropout=0.3))
+    parts = [INTRODUCTION, *(_lesson(lesson, found) for lesson in LESSONS)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _lesson(lesson: Lesson, found: list[Step]) -> str:
+    lines = [f"- `{step.name}`: {_told(step, found)}" for step in found if step.kind in lesson.kinds]
+    worked = ["In LeNet:\n\n" + "\n".join(lines)] if lines else []
+    sources = "Sources: " + "; ".join(lesson.sources) + "."
+    return "\n\n".join([f"## {lesson.title}", *lesson.text, *worked, sources])
+
+
+def _told(step: Step, found: list[Step]) -> str:
+    return " ".join([sentence(step, found), *arithmetic_of_size(step, found)])
