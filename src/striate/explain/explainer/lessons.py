@@ -107,9 +107,9 @@ LESSONS = (
             "Sums of sums are sums: two layers of weighted sums, one after the other, do no more than a single one. "
             "An activation bends each number in between, and only that makes depth worth while.",
             "ReLU keeps what is positive and sets the rest to zero. It costs next to nothing, and its slope is one "
-            "wherever it lets a number pass, so corrections reach deep layers undiminished. A unit whose input is negative for "
-            "every picture gives zero always and learns no more: it is called dead. Tanh, which LeNet used, squeezes "
-            "every number between −1 and 1.",
+            "wherever it lets a number pass, so corrections reach deep layers undiminished. A unit whose input is "
+            "negative for every picture gives zero always and learns no more: it is called dead. Tanh, which LeNet "
+            "used, squeezes every number between −1 and 1.",
         ),
         ("Nair and Hinton 2010, Rectified linear units improve restricted Boltzmann machines", f"{GOODFELLOW}, 6.3"),
         ("activation",),
