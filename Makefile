@@ -62,8 +62,8 @@ proof: $(VENV)/dev.stamp  ## the stories at full size, on the real data in STRIA
 lock: $(VENV)/dev.stamp  ## resolve the dependencies anew
 	$(PIP) uv
 	$(UV) pyproject.toml locks/build.in --extra tensorflow -o locks/tensorflow.txt
-	$(UV) pyproject.toml locks/build.in locks/torch-needs.in --extra tensorflow --extra jax --extra parquet --extra heic --extra hf --group dev \
-	    -c locks/tensorflow.txt -o locks/dev.txt
+	$(UV) pyproject.toml locks/build.in locks/torch-needs.in --extra tensorflow --extra jax --extra parquet --extra heic --extra hf --extra tensorboard --extra umap \
+	    --group dev -c locks/tensorflow.txt -o locks/dev.txt
 
 clean:  ## remove everything that make made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist

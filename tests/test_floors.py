@@ -18,6 +18,7 @@ FLOORS = {
     **dict.fromkeys(("training", "evaluation", "explain"), 4),
     "runs": 5,
     "diagnosis": 6,
+    "tensorboard": 6,
     **dict.fromkeys(("experiment", "doctor"), 7),
     "cli": 8,
     "__main__": 9,

@@ -17,6 +17,7 @@ from striate.experiment.inside import save_inside
 from striate.experiment.pictures import Prepared, prepare, save_broken
 from striate.experiment.results import CORRECTIONS, save_report_page, save_results
 from striate.experiment.symptoms import diagnosed
+from striate.experiment.watching import Watching
 from striate.files import write_json
 from striate.history import HistoryFile
 from striate.images.corrections import load_corrections, save_corrections
@@ -142,6 +143,7 @@ def train(
         )
 
     trace = LossTrace()
+    watching = Watching(run, progress)
     try:
         trained = fit(
             pictures.parts[0],
@@ -151,6 +153,7 @@ def train(
             progress=progress,
             record=record.append,
             trace=trace,
+            watch=watching,
         )
     except StriateError as error:
         seconds = {"total": time.perf_counter() - began}
@@ -158,6 +161,8 @@ def train(
         diagnosed(run, failed, pictures.parts, None, trace, progress)
         write_json(run.path / "run.json", failed)
         raise
+    finally:
+        watching.close()
     learnt = time.perf_counter()
     write_json(run.path / "recipe.json", trained.recipe)
     with on_first_signal(lambda: progress.say("Finishing the report; once more to leave it unfinished.")):
@@ -176,6 +181,7 @@ def train(
             multiply_adds=_multiply_adds(trained.classifier),
         )
         diagnosed(run, done, pictures.parts, trained.classifier, trace, progress)
+        watching.measured(trained.classifier, measured, trained.history.kept)
         save_inside(run, trained.classifier, trained.history, measured, progress)
         save_report_page(Run(run.path, trained.classifier), done, trained.recipe, trained.history, measured)
         write_json(run.path / "run.json", done)

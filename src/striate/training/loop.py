@@ -18,6 +18,9 @@ from striate.training.feed import Feed
 from striate.training.loss_trace import LossTrace, WatchLoss
 from striate.training.recipe import Recipe
 
+Watch = Callable[[Any, Epoch], None]
+"""Looks at a model after an epoch."""
+
 OUT_OF_MEMORY = (
     *("out of memory", "resource_exhausted", "resourceexhausted", "failed to allocate memory"),
     *("oom when allocating", "can't allocate memory", "bad_alloc"),
@@ -34,6 +37,8 @@ class Loop:
         progress: shows steps and epochs.
         record: called with each finished epoch, as it happens.
         trace: filled with how the loss began and where it broke.
+        watch: called with the model as it is and its figures after each epoch; where a training has stages, with the
+            model of the stage.
     """
 
     def __init__(
@@ -44,9 +49,12 @@ class Loop:
         progress: Progress,
         record: Callable[[Epoch], None],
         trace: LossTrace | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.recipe, self.epochs, self.progress, self.record = recipe, epochs, progress, record
         self.trace = trace or LossTrace()
+        self.watch = watch
+        self.model: Any = None
         self.rows: list[Epoch] = []
         self.best = KeepBest(recipe.patience)
         self.stop = StopWhenAsked(progress)
@@ -60,6 +68,7 @@ class Loop:
         Raises:
             TrainingError: the machine's memory does not suffice.
         """
+        self.model = model
         compiled(model, optimizer, self.recipe.label_smoothing, len(batches))
         feed = Feed(batches)
         clock = EpochClock(feed, self.epochs, self.progress, self._keep)
@@ -98,6 +107,8 @@ class Loop:
     def _keep(self, row: Epoch) -> None:
         self.rows.append(row)
         self.record(row)
+        if self.watch is not None:
+            self.watch(self.model, row)
 
 
 def compiled(model: Any, optimizer: Any, label_smoothing: float, steps: int) -> None:

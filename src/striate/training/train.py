@@ -21,7 +21,7 @@ from striate.models.pretrained import build_pretrained
 from striate.progress import SILENT, Progress
 from striate.signals import on_first_signal
 from striate.training.budget import fine_tuning_within, within
-from striate.training.loop import Loop
+from striate.training.loop import Loop, Watch
 from striate.training.loss_trace import LossTrace
 from striate.training.optimizers import make_optimizer
 from striate.training.plan import preprocessing_of
@@ -57,6 +57,7 @@ def fit(
     progress: Progress = SILENT,
     record: Callable[[Epoch], None] = lambda epoch: None,
     trace: LossTrace | None = None,
+    watch: Watch | None = None,
 ) -> Trained:
     """Returns a classifier trained as the recipe says.
 
@@ -68,6 +69,7 @@ def fit(
         progress: shows steps and epochs.
         record: called with each finished epoch, as it happens.
         trace: filled with how the loss began and where it ceased to be a number, also when this raises.
+        watch: called with the model as it is and its figures after each epoch (see Loop).
 
     Raises:
         TrainingError: the loss was never finite, or the memory does not suffice.
@@ -102,7 +104,7 @@ def fit(
         batches.most = recipe.steps_per_epoch
     assert recipe.epochs  # noqa: S101  (plan() or within() filled it)
     seen = None if recipe.weights is None else seen_by(model, train, validation, recipe, progress=progress)
-    loop = Loop(recipe, recipe.epochs + recipe.fine_tune, progress=progress, record=record, trace=trace)
+    loop = Loop(recipe, recipe.epochs + recipe.fine_tune, progress=progress, record=record, trace=trace, watch=watch)
     with on_first_signal(loop.stop.ask):
         if seen is None:
             optimizer = make_optimizer(recipe, recipe.learning_rate, steps=len(batches) * recipe.epochs)

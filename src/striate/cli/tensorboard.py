@@ -1,0 +1,137 @@
+"""striate tensorboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from striate.cli import options
+from striate.errors import printable
+
+if TYPE_CHECKING:
+    from striate.progress import Progress
+    from striate.runs import Run
+
+HOST = "127.0.0.1"
+
+
+@click.command(context_settings=options.CONTEXT)
+@click.argument("names", metavar="[RUN]...", nargs=-1)
+@click.option("--port", type=click.IntRange(0, 65535), default=6006, show_default=True, help="0 for any free one.")
+@click.option("--write-only", is_flag=True, help="Write what TensorBoard reads, and start nothing.")
+@options.runs
+@options.engine
+@options.common
+def tensorboard(
+    names: tuple[str, ...],
+    port: int,
+    write_only: bool,
+    runs: Path,
+    backend: str | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+    debug: bool,
+) -> int:
+    """Show runs in TensorBoard: all of them, or the RUNs named.
+
+    What a run has not written for TensorBoard yet is written first, from what its folder holds. TensorBoard answers on
+    this computer only (127.0.0.1). Ctrl-C ends it.
+    """
+    from striate.cli.screen import print_json, progress
+    from striate.errors import RunError
+    from striate.runs import RunStore
+    from striate.tensorboard.events import require_tensorboard
+
+    require_tensorboard()
+    store = RunStore(runs)
+    found = [store.find(name) for name in names] if names else store.list()
+    if not found:
+        raise RunError("There is no run to show", received=runs, hint="striate train digits")
+    options.choose_engine(backend, device)
+    shown = progress(as_json=True, quiet=quiet)
+    for run in found:
+        _write(run, shown)
+    folders = [run.path / "tensorboard" for run in found if (run.path / "tensorboard").is_dir()]
+    if write_only or not folders:
+        if as_json:
+            print_json({"folders": [str(folder) for folder in folders]})
+        else:
+            for folder in folders:
+                click.echo(printable(str(folder)))
+        return 0 if folders else 2
+    return _serve(_places(found, runs, is_all=not names), port, as_json=as_json)
+
+
+def _write(run: Run, progress: Progress) -> None:
+    """Writes what a run that is over has not written yet."""
+    from striate.errors import StriateError
+    from striate.experiment.measured_again import some_measured
+    from striate.tensorboard.board import FOLDER, save_later
+
+    if run.state in ("unfinished", "failed") or (run.path / FOLDER / "test").is_dir():
+        return
+    try:
+        measured = some_measured(run, progress=progress)
+    except StriateError as error:
+        progress.say(f"{run.name}: without its pictures. {error}")
+        measured = None
+    try:
+        save_later(run, measured)
+    except StriateError as error:
+        progress.say(f"{run.name} cannot be shown: {error}")
+
+
+def _places(found: list[Run], runs: Path, *, is_all: bool) -> list[str]:
+    """Returns TensorBoard's arguments that say where the runs lie."""
+    if is_all:
+        return ["--logdir", str(runs)]
+    if len(found) == 1:
+        return ["--logdir", str(found[0].path)]
+    return ["--logdir_spec", ",".join(f"{run.name}:{run.path}" for run in found)]
+
+
+def _serve(places: list[str], port: int, *, as_json: bool) -> int:
+    """Runs TensorBoard until a signal comes; returns its exit code, 0 after a signal."""
+    import subprocess
+    import sys
+
+    from striate.cli.screen import print_json
+    from striate.errors import ConfigError
+    from striate.signals import on_first_signal
+
+    free = _free_port(port)
+    if free is None:
+        raise ConfigError("Something answers on that port already", received=port, hint="--port 0, for any free one")
+    address = f"http://{HOST}:{free}/"
+    command = [sys.executable, "-m", "tensorboard.main", *places, "--host", HOST, "--port", str(free)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603  (ours)
+    ended = False
+
+    def end() -> None:
+        nonlocal ended
+        ended = True
+        process.terminate()
+
+    with on_first_signal(end):
+        if as_json:
+            print_json({"address": address, "pid": process.pid})
+        else:
+            click.echo(printable(f"TensorBoard: {address}  (Ctrl-C ends it)"))
+        code = process.wait()
+    return 0 if ended or code == 0 else 1
+
+
+def _free_port(port: int) -> int | None:
+    """Returns the port, or any free one for 0; None if something has it."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return None
+        return int(probe.getsockname()[1])

@@ -1,0 +1,219 @@
+"""TensorBoard itself, started by `striate tensorboard` and asked over HTTP, against what the runs' folders say."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from striate.cli import main
+from striate.explain.embedding import embeddings
+from striate.models.architecture import build
+from striate.models.architectures import ARCHITECTURES
+from striate.tensorboard.events import EventFile
+from striate.tensorboard.graph import graph_of
+
+pytestmark = pytest.mark.backend
+
+
+class Served:
+    """A TensorBoard that answers, and the runs it shows."""
+
+    def __init__(self, root: Path) -> None:
+        command = [sys.executable, "-m", "striate", "tensorboard", "--runs", str(root), "--port", "0", "--json"]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        text = ""
+        while not text.endswith("}\n"):  # one JSON document
+            line = self.process.stdout.readline()
+            assert line, "it ended before it answered"
+            text += line
+        self.said = json.loads(text)
+
+    def wait_for(self, runs: set[str]) -> None:
+        """Returns once TensorBoard has read all these runs."""
+        until = time.monotonic() + 90
+        while time.monotonic() < until:
+            try:
+                if runs <= set(self.get("runs")) and len(self.get("plugin/graphs/info")) == 2:
+                    return
+            except OSError:
+                pass
+            time.sleep(0.3)
+        raise AssertionError("TensorBoard does not answer")
+
+    def raw(self, path: str, **asked: Any) -> bytes:
+        """Returns what TensorBoard answers."""
+        address = f"{self.said['address']}data/{path}?{urllib.parse.urlencode(asked)}"
+        with urllib.request.urlopen(address, timeout=30) as answer:
+            return answer.read()
+
+    def get(self, path: str, **asked: Any) -> Any:
+        """Returns the same, read as JSON."""
+        return json.loads(self.raw(path, **asked))
+
+
+@pytest.fixture(scope="module")
+def served(digits_run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The run as it was trained, and a copy of it from before there was TensorBoard."""
+    root = tmp_path_factory.mktemp("shown")
+    for name in ("live", "later"):
+        shutil.copytree(digits_run.path, root / name)
+    shutil.rmtree(root / "later" / "tensorboard")
+    found = Served(root)
+    try:
+        found.wait_for({f"{name}/tensorboard/{part}" for name in ("live", "later") for part in ("train", "test")})
+        yield found
+    finally:
+        found.process.send_signal(signal.SIGTERM)
+        assert found.process.wait(timeout=30) == 0
+        found.process.stdout.close()
+
+
+@pytest.mark.parametrize("name", ["live", "later"])
+def test_the_curves_are_those_of_the_history(served: Served, digits_run, name: str):
+    rows = digits_run.history.epochs
+    for part, tag, expected in (
+        ("train", "loss", [row.loss for row in rows]),
+        ("train", "learning_rate", [row.learning_rate for row in rows]),
+        ("validation", "loss", [row.val_loss for row in rows]),
+        ("validation", "accuracy", [row.val_accuracy for row in rows]),
+    ):
+        told = served.get("plugin/scalars/scalars", run=f"{name}/tensorboard/{part}", tag=tag)
+        assert [step for _, step, _ in told] == [1, 2, 3, 4]
+        assert [value for _, _, value in told] == pytest.approx(expected, rel=1e-5)  # the history keeps six digits
+
+
+def test_the_graph_has_every_layer(served: Served, digits_run):
+    text = served.raw("plugin/graphs/graph", run="live/tensorboard/test", conceptual="false").decode()
+    names = {layer.name for layer in digits_run.classifier.model.layers}
+    assert all(f'name: "{name}"' in text for name in names)
+    assert 'input: "embedding"' in text
+
+
+def test_weights_are_told_for_each_epoch(served: Served, digits_run):
+    tag = "weights/conv/kernel"
+    live = served.get("plugin/histograms/histograms", run="live/tensorboard/train", tag=tag)
+    assert [step for _, step, _ in live] == [1, 2, 3, 4]
+    later = served.get("plugin/histograms/histograms", run="later/tensorboard/train", tag=tag)
+    (_, step, bins) = later[0]
+    kernel = digits_run.classifier.model.get_layer("conv").get_weights()[0]
+    assert step == digits_run.history.kept
+    assert sum(count for _, _, count in bins) == pytest.approx(kernel.size)
+    assert min(left for left, _, _ in bins) == pytest.approx(kernel.min(), rel=1e-5)
+    assert [bins for _, _, bins in live][step - 1] == pytest.approx(np.array(bins), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["live", "later"])
+def test_pictures_and_confusion_are_shown(served: Served, name: str):
+    tags = served.get("plugin/images/tags")[f"{name}/tensorboard/test"]
+    assert {f"pictures/{digit}" for digit in range(10)} | {"confusion"} == set(tags)
+    for tag in ("pictures/3", "confusion"):
+        (row,) = served.get("plugin/images/images", run=f"{name}/tensorboard/test", tag=tag, sample=0)
+        content = served.raw("plugin/images/individualImage", **dict(urllib.parse.parse_qsl(row["query"])))
+        with Image.open(io.BytesIO(content)) as picture:
+            assert len(np.unique(np.asarray(picture))) > 5
+
+
+@pytest.mark.parametrize("name", ["live", "later"])
+def test_the_projector_has_the_embedding(served: Served, digits_run, name: str):
+    run = f"{name}/tensorboard/test"
+    (about,) = served.get("plugin/projector/info", run=run)["embeddings"]
+    tensor = served.raw("plugin/projector/tensor", run=run, name=about["tensorName"])
+    vectors = np.frombuffer(tensor, np.float32).reshape(-1, 128)
+    table = served.raw("plugin/projector/metadata", run=run, name=about["tensorName"]).decode().splitlines()
+    assert table[0].split("\t") == ["class", "predicted", "right", "picture"]
+    assert len(vectors) == len(table) - 1 == digits_run.report.n
+    rows = [line.split("\t") for line in table[1:]]
+    assert sum(right == "yes" for _, _, right, _ in rows) == round(digits_run.report.accuracy * len(rows))
+    with Image.open(
+        io.BytesIO(served.raw("plugin/projector/sprite_image", run=run, name=about["tensorName"]))
+    ) as sheet:
+        assert sheet.size[0] == sheet.size[1] >= 48 * np.sqrt(len(rows))
+    from striate.images.sources.load import load_images
+
+    images = load_images("digits")
+    key = rows[5][3]
+    pixels = digits_run.classifier.preprocessing(images.source(images.keys.tolist().index(key)))
+    own = embeddings(digits_run.classifier.model, pixels[None])[0]
+    assert vectors[5] == pytest.approx(own, abs=1e-4)
+
+
+def test_it_answers_on_this_computer_only(served: Served):
+    port = urllib.parse.urlsplit(served.said["address"]).port
+    listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    assert [row[1] for row in listening if row[3] == "0A" and int(row[1].split(":")[1], 16) == port] == [
+        f"0100007F:{port:04X}"
+    ]
+
+
+def test_a_port_that_is_taken_is_told(digits_run, capsys):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        assert main(["tensorboard", str(digits_run.path), "--port", port, "--quiet"]) == 2
+    assert "--port 0" in capsys.readouterr().err
+
+
+def test_without_tensorboard_it_says_how_to_get_it(digits_run, capsys, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("striate.tensorboard.events.is_installed", lambda: False)
+    assert main(["tensorboard", str(digits_run.path)]) == 2
+    assert "pip install 'striate[tensorboard]'" in capsys.readouterr().err
+
+
+def test_without_runs_it_says_so(tmp_path: Path, capsys):
+    assert main(["tensorboard", "--runs", str(tmp_path / "none")]) == 2
+    assert "no run" in capsys.readouterr().err
+
+
+def test_a_full_disk_ends_the_watching_and_not_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import striate as st
+
+    def full(self: EventFile, *given: Any, **named: Any) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(EventFile, "scalar", full)
+    run = st.train("digits", architecture="mlp", epochs=1, runs=tmp_path, name="run")
+    assert run.state == "finished"
+
+
+@pytest.mark.parametrize("name", ["resnet20", "googlenet"])
+def test_a_network_that_branches_keeps_its_edges(name: str):
+    model = build(ARCHITECTURES[name], (32, 32, 3), 10)
+    nodes = {node.name: node for node in graph_of(model).node}
+    assert len(nodes) == len(model.layers)
+    assert all(source in nodes for node in nodes.values() for source in node.input)
+    merges = [node for node in nodes.values() if len(node.input) > 1]
+    assert len(merges) == 9  # additions of ResNet-20, modules of GoogLeNet
+    if name == "resnet20":
+        assert list(nodes["stage1/block1/add"].input) == ["stage1/block1/bn2", "stem_relu"]
+
+
+def test_a_nested_network_is_a_group():
+    from striate.backend import keras
+
+    inner = build(ARCHITECTURES["lenet"], (28, 28, 1), 10)
+    inner = keras.Model(inner.input, inner.get_layer("features").output, name="backbone")
+    picture = keras.Input((28, 28, 1))
+    model = keras.Model(
+        picture, keras.layers.Dense(3, name="logits")(keras.layers.Flatten(name="flat")(inner(picture)))
+    )
+    nodes = {node.name: list(node.input) for node in graph_of(model).node}
+    assert nodes["backbone/c3"] == ["backbone/s2"]
+    assert nodes["flat"] == ["backbone/features"]
+    assert nodes["backbone/rescale"] == ["pictures"]
