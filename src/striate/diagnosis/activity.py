@@ -16,13 +16,14 @@ BYTES = 256 << 20  # of the answers of all layers, at a time
 NORMALISING = ("BatchNormalization", "LayerNormalization", "GroupNormalization", "UnitNormalization")
 
 
-def activity(model: Any, pixels: NDArray[np.uint8]) -> tuple[Scale | None, tuple[Units, ...]]:
+def activity(model: Any, pixels: NDArray[np.uint8], most: int = PICTURES) -> tuple[Scale | None, tuple[Units, ...]]:
     """Returns mean and deviation of what the first layer with weights is given, and each rectified layer's dead units;
     nothing of a network that is no graph of layers.
 
     Args:
         model: with finite weights.
-        pixels: (n, h, w, c), n ≥ 1; of more than PICTURES the first are looked at.
+        pixels: (n, h, w, c), n ≥ 1.
+        most: of more than so many, the first are looked at.
     """
     if type(model).__name__ not in ("Functional", "Sequential"):
         return None, ()
@@ -34,15 +35,15 @@ def activity(model: Any, pixels: NDArray[np.uint8]) -> tuple[Scale | None, tuple
     size = 4 * sum(math.prod(output.shape[1:]) for output in probe.outputs)
     at_once = max(1, min(PICTURES, BYTES // max(1, size)))
     inputs, highest = [], [np.full(layer.output.shape[-1], -np.inf) for layer in rectified]
-    for start in range(0, min(PICTURES, len(pixels)), at_once):
-        found = probe([pixels[start : min(start + at_once, PICTURES)]], training=False)
+    for start in range(0, min(most, len(pixels)), at_once):
+        found = probe([pixels[start : min(start + at_once, most)]], training=False)
         given, *answers = found if isinstance(found, list | tuple) else (found,)
         inputs.append(keras.ops.convert_to_numpy(keras.ops.cast(given, "float32")).ravel())
         for number, answer in enumerate(answers):
-            most = keras.ops.max(keras.ops.cast(answer, "float32"), axis=tuple(range(len(answer.shape) - 1)))
-            highest[number] = np.maximum(highest[number], keras.ops.convert_to_numpy(most))
+            largest = keras.ops.max(keras.ops.cast(answer, "float32"), axis=tuple(range(len(answer.shape) - 1)))
+            highest[number] = np.maximum(highest[number], keras.ops.convert_to_numpy(largest))
     units = tuple(
-        Units(layer.name, len(most), int(np.sum(most <= 0))) for layer, most in zip(rectified, highest, strict=True)
+        Units(layer.name, len(one), int(np.sum(one <= 0))) for layer, one in zip(rectified, highest, strict=True)
     )
     whole = np.concatenate(inputs).astype(np.float64)
     if type(first).__name__ in NORMALISING or not np.isfinite(whole).all():

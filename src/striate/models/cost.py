@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,14 +80,9 @@ def layer_costs(model: Any) -> list[LayerCost]:
     them all. Networks inside the network are walked through. Layers that enlarge maps count as seeing everything.
     """
     height, width = model.inputs[0].shape[1:3]
-    seen: Seen = {id(model.inputs[0]): ("", (Axis(), Axis()))}
     rows, counted = [], set()
-    for name, node in calls(model, seen):
-        layer = node.operation
-        (output,) = node.output_tensors
-        below = [seen[id(tensor)] for tensor in node.input_tensors]
-        field = _field(layer, node.input_tensors, output, [field for _, field in below])
-        seen[id(output)] = name, field
+    for name, node, field, below in _walked(model):
+        layer, output = node.operation, node.output_tensors[0]
         fresh = layer not in counted
         counted.add(layer)
         rows.append(
@@ -100,10 +95,28 @@ def layer_costs(model: Any) -> list[LayerCost]:
                 tuple(getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None) or ()),
                 tuple(getattr(layer, "strides", None) or ()),
                 tuple(output.shape[1:]),
-                tuple(source for source, _ in below if source),
+                below,
             )
         )
     return rows
+
+
+def fields(model: Any) -> dict[int, Field]:
+    """Returns the id of a layer → what the first unit of its maps depends on, and how far on its neighbour looks; None
+    where a unit depends on the whole picture. Of a layer that is used several times, its last use.
+    """
+    return {id(node.operation): field for _, node, field, _ in _walked(model)}
+
+
+def _walked(model: Any) -> Iterator[tuple[str, Any, Field, tuple[str, ...]]]:
+    """Yields name, node, what its units depend on, and the names of the layers it takes values from."""
+    seen: Seen = {id(model.inputs[0]): ("", (Axis(), Axis()))}
+    for name, node in calls(model, seen):
+        (output,) = node.output_tensors
+        below = [seen[id(tensor)] for tensor in node.input_tensors]
+        field = _field(node.operation, node.input_tensors, output, [field for _, field in below])
+        seen[id(output)] = name, field
+        yield name, node, field, tuple(source for source, _ in below if source)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,136 @@
+"""striate units."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from striate.cli import options
+from striate.errors import printable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from striate.classifier import Classifier
+    from striate.progress import Progress
+
+MOST = 2000  # pictures
+
+
+@click.command(context_settings=options.CONTEXT)
+@click.argument("run")
+@click.argument("sources", nargs=-1)
+@click.option("--layer", metavar="NAME", help="Whose units  [default: the last layer whose maps tell of places].")
+@click.option("--unit", "chosen", type=click.IntRange(min=0), multiple=True, help="One of its units; may be repeated.")
+@click.option("--top", type=click.IntRange(1, 50), default=9, show_default=True, help="Pictures for each unit.")
+@click.option("--maximise", is_flag=True, help="Make a picture for each unit as well, by climbing from noise.")
+@click.option(
+    "--png",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("units.png"),
+    show_default=True,
+    help="The figure.",
+)
+@options.runs
+@options.engine
+@options.common
+def units(
+    run: str,
+    sources: tuple[str, ...],
+    layer: str | None,
+    chosen: tuple[int, ...],
+    top: int,
+    maximise: bool,
+    png: Path,
+    runs: Path,
+    backend: str | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+    debug: bool,
+) -> int:
+    """Show what the units of a layer have learnt: the pictures, and the places in them, that excite each most.
+
+    RUN is a run's name or folder, or a classifier's folder. The pictures are the run's test pictures (at most 2,000),
+    or SOURCES: files, folders, globs. Units that answer all of them alike are dead, and counted.
+    """
+    from striate.cli.screen import print_json, progress
+    from striate.diagnosis.activity import activity
+    from striate.drawing import save
+    from striate.errors import ConfigError
+    from striate.explain.maximisation import maximise as made_for
+    from striate.explain.units import excitement, unit_layer
+    from striate.explain.units_plot import spread_units, units_figure
+
+    options.choose_engine(backend, device)
+    shown = progress(as_json=True, quiet=quiet)
+    classifier, pixels, names, labels = _pictures(run, sources, runs, shown)
+    asked = unit_layer(classifier.model, layer)
+    found = excitement(classifier.model, asked, pixels, top, progress=shown)
+    count = len(found.values)
+    if any(unit >= count for unit in chosen):
+        raise ConfigError(f"{found.layer} has no such unit", received=max(chosen), expected=f"0 to {count - 1}")
+    ours = list(chosen) or spread_units(found)
+    made = made_for(classifier.model, asked, ours, classifier.preprocessing.shape) if maximise and ours else None
+    if ours:
+        save(units_figure(found, pixels, ours, made, labels), png)
+    silent = activity(classifier.model, pixels, most=len(pixels))[1]
+    if as_json:
+        rows = [
+            {
+                "unit": unit,
+                "values": found.values[unit].tolist(),
+                "pictures": [names[index] for index in found.pictures[unit]],
+                "places": found.places[unit].tolist(),
+                "made": None if made is None else float(made.values[at]),
+            }
+            for at, unit in enumerate(ours)
+        ]
+        counts = [{"layer": one.layer, "units": one.units, "dead": one.dead} for one in silent]
+        print_json({"layer": found.layer, "n": len(pixels), "units": rows, "dead": counts, "png": str(png)})
+    else:
+        alive = count - int(found.dead.sum())
+        click.echo(
+            printable(f"{found.layer}: {alive:,} of {count:,} units answer {len(pixels):,} pictures differently.")
+        )
+        for one in silent:
+            if one.dead:
+                click.echo(printable(f"  {one.layer}: {one.dead:,} of {one.units:,} units never answer"))
+        dead, every = sum(one.dead for one in silent), sum(one.units for one in silent)
+        if silent:
+            click.echo(f"Dead are {dead:,} of the {every:,} rectified units in {len(silent):,} layers.")
+        click.echo(printable(f"Drawn:  {png}" if ours else "Nothing is drawn: no unit is alive."))
+    return 0 if ours else 1
+
+
+def _pictures(
+    run: str, sources: tuple[str, ...], runs: Path, progress: Progress
+) -> tuple[Classifier, NDArray[np.uint8], list[str], list[str] | None]:
+    """Returns the classifier; pictures, preprocessed; their names; and their classes, where these are known."""
+    import numpy as np
+
+    from striate.cli.predict import find_classifier
+    from striate.errors import DataError
+    from striate.experiment.measured_again import some_measured
+    from striate.images.ahead import decoded_ahead
+    from striate.images.sources.expand import expand
+    from striate.runs import RunStore
+
+    if not sources:
+        found = RunStore(runs).find(run)
+        measured = some_measured(found, MOST, progress=progress)
+        images = measured.decoded.images
+        labels = [images.classes[label] for label in images.labels]
+        return found.classifier, np.asarray(measured.decoded.pixels), images.keys.tolist(), labels
+    classifier: Any = find_classifier(run, runs)
+    paths = expand(sources)[:MOST]
+    decoded = [one for batch in decoded_ahead(classifier.preprocessing, paths, 256) for one in batch]
+    whole = [(str(path), one) for path, one in zip(paths, decoded, strict=True) if not isinstance(one, str)]
+    if not whole:
+        raise DataError("None of these pictures can be read", received=f"{len(paths):,} files")
+    if len(whole) < len(paths):
+        progress.say(f"{len(paths) - len(whole):,} of {len(paths):,} files cannot be read and are left out.")
+    return classifier, np.stack([pixels for _, pixels in whole]), [name for name, _ in whole], None
