@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("compare", "set runs side by side, and tell whether the difference is real"),
     "explain": ("explain", "show what a network makes of pictures, and where it looked"),
     "units": ("units", "show what the units of a layer have learnt"),
+    "map": ("map", "draw a map of a run's pictures, and tell what a picture resembles"),
     "tensorboard": ("tensorboard", "show runs in TensorBoard"),
     "data": ("data", "look at and check a data set before training"),
     "doctor": ("doctor", "find what is wrong with this environment, or with a training"),

@@ -1,0 +1,144 @@
+"""striate map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+from striate.cli import options
+from striate.errors import printable
+
+if TYPE_CHECKING:
+    from striate.progress import Progress
+    from striate.runs import Run
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command("map", context_settings=options.CONTEXT)
+@click.argument("run")
+@click.option("--like", multiple=True, metavar="PICTURE", help="Tell which training pictures this one resembles.")
+@click.option(
+    "--split", type=click.Choice(["test", "validation"]), default="test", show_default=True, help="Whose map."
+)
+@click.option(
+    "--method", type=click.Choice(["pca", "tsne", "umap"]), default="pca", show_default=True, help="umap: an extra."
+)
+@click.option("--most", type=click.IntRange(min=5), default=1000, show_default=True, help="Pictures on the map.")
+@click.option("--neighbours", type=click.IntRange(1, 20), default=5, show_default=True, help="Training pictures each.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of what is drawn at random.")
+@click.option("--html", type=FILE, default=Path("map.html"), show_default=True, help="The page.")
+@click.option("--png", type=FILE, default=Path("like.png"), show_default=True, help="--like: the figure.")
+@options.runs
+@options.engine
+@options.common
+def map(
+    run: str,
+    like: tuple[str, ...],
+    split: str,
+    method: str,
+    most: int,
+    neighbours: int,
+    seed: int,
+    html: Path,
+    png: Path,
+    runs: Path,
+    backend: str | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+    debug: bool,
+) -> int:
+    """Draw the map of a RUN's pictures, on which what the network takes for alike lies together.
+
+    The page shows each test picture as a point, by class, by answer, or by whether the answer is right, and beside it
+    the training pictures that it resembles. With --like, no map: pictures of your own, and what they resemble.
+    """
+    from striate.cli.screen import print_json, progress
+    from striate.experiment.mapping import mapped
+    from striate.runs import RunStore
+
+    options.choose_engine(backend, device)
+    found, shown = RunStore(runs).find(run), progress(as_json=True, quiet=quiet)
+    if like:
+        return _like(found, like, neighbours, png, shown, as_json=as_json)
+    drawn = mapped(found, split, method=method, most=most, neighbours=neighbours, seed=seed, progress=shown)
+    drawn.save(html)
+    right = float(np.mean(drawn.probabilities.argmax(axis=1) == drawn.shown.labels))
+    voted = float(np.mean(drawn.resemblance.vote(drawn.known.labels) == drawn.shown.labels))
+    if as_json:
+        print_json(
+            {
+                "run": str(found.path),
+                "split": split,
+                "n": len(drawn.shown.keys),
+                "known": len(drawn.known.keys),
+                "method": method,
+                "explained": drawn.projection.explained,
+                "accuracy": right,
+                "neighbours": neighbours,
+                "neighbours_accuracy": voted,
+                "html": str(html),
+            }
+        )
+    else:
+        click.echo(
+            f"{len(drawn.shown.keys):,} {split} pictures: the classifier is right for {right:.1%}, the {neighbours} "
+            f"nearest of {len(drawn.known.keys):,} training pictures for {voted:.1%}."
+        )
+        click.echo(printable(drawn.projection.caveat))
+        click.echo(printable(f"Map:  {html}"))
+    return 0
+
+
+def _like(run: Run, like: tuple[str, ...], count: int, png: Path, progress: Progress, *, as_json: bool) -> int:
+    """Tells and draws what pictures resemble; returns 0 unless none can be read."""
+    from striate.cli.screen import print_json
+    from striate.drawing import save
+    from striate.experiment.mapping import known_pictures
+    from striate.explain.embedding import embeddings
+    from striate.explain.resemblance import resembling
+    from striate.explain.resemblance_plot import resemblance_figure
+    from striate.images.ahead import decoded_or_why
+    from striate.images.sources.expand import expand
+
+    paths = expand(like)
+    decoded = [decoded_or_why(run.classifier.preprocessing, path) for path in paths]
+    whole = [(path, one) for path, one in zip(paths, decoded, strict=True) if not isinstance(one, str)]
+    told: dict[Path, dict[str, Any]] = {
+        path: {"source": str(path), "label": None, "error": why}
+        for path, why in zip(paths, decoded, strict=True)
+        if isinstance(why, str)
+    }
+    if whole:
+        known, vectors = known_pictures(run, progress=progress)
+        pixels = np.stack([one for _, one in whole])
+        found = resembling(vectors, embeddings(run.classifier.model, pixels, progress=progress), count)
+        shares, classes = run.classifier.probabilities(pixels), run.classifier.classes
+        for at, (path, _) in enumerate(whole):
+            told[path] = {
+                "source": str(path),
+                "label": classes[int(shares[at].argmax())],
+                "confidence": float(shares[at].max()),
+                "resembles": [
+                    {"picture": known.keys[index], "label": classes[known.labels[index]], "similarity": float(share)}
+                    for index, share in zip(found.indices[at].tolist(), found.similarities[at], strict=True)
+                ],
+                "error": None,
+            }
+        names = [path.name for path, _ in whole]
+        save(resemblance_figure(names, pixels, shares, known, found, classes), png)
+    rows = [told[path] for path in paths]
+    if as_json:
+        print_json(rows)
+    else:
+        for row in rows:
+            alike = ", ".join(f"{one['label']} {one['similarity']:.2f}" for one in row.get("resembles", ()))
+            answer = row["error"] or f"{row['label']} {row['confidence']:.1%}; resembles {alike}"
+            click.echo(printable(f"{row['source']}: {answer}"))
+        if whole:
+            click.echo(printable(f"Drawn:  {png}"))
+    return 0 if whole else 2

@@ -1,0 +1,111 @@
+"""A run's pictures as its network sees them: those of a split, and those it learnt from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.errors import DataError
+from striate.experiment.own_pictures import own_set
+from striate.explain.embedding import embeddings
+from striate.explain.map_page import Pictures, save_map
+from striate.explain.projection import Projection, project
+from striate.explain.resemblance import Resemblance, resembling
+from striate.images.cache import decode_all
+from striate.images.imageset import ImageSet
+from striate.images.split import load_splits
+from striate.progress import SILENT, Progress
+from striate.runs import Run
+
+SHOWN, KNOWN = 1000, 10_000  # pictures on the map; training pictures that are looked through
+
+
+@dataclass(frozen=True, eq=False)
+class Mapped:
+    """A map and what it is made of; see save_map for the parts."""
+
+    run: Run
+    split: str
+    shown: Pictures
+    probabilities: NDArray[np.float64]
+    projection: Projection
+    known: Pictures
+    resemblance: Resemblance
+
+    def save(self, path: Path) -> None:
+        """Writes the page."""
+        save_map(
+            path,
+            self.run.name,
+            self.split,
+            self.run.classifier.classes,
+            self.shown,
+            self.probabilities,
+            self.projection,
+            self.known,
+            self.resemblance,
+        )
+
+
+def mapped(
+    run: Run,
+    split: str = "test",
+    *,
+    method: str = "pca",
+    most: int = SHOWN,
+    neighbours: int = 5,
+    seed: int = 0,
+    progress: Progress = SILENT,
+) -> Mapped:
+    """Returns the map of a run's test or validation pictures.
+
+    Args:
+        run: finished.
+        split: `test` or `validation`.
+        method: see projection.project.
+        most: pictures on the map; of more, so many drawn at random.
+        neighbours: training pictures that each is compared to.
+        seed: of the drawing, and of the method.
+        progress: shows what happens.
+
+    Raises:
+        DataError: the pictures are gone, were handed over in Python, or are too few.
+        ConfigError: the network has no vector before its last layer, or UMAP is not installed.
+    """
+    classifier = run.classifier
+    splits = load_splits(own_set(run, progress=progress), run.path / "split.csv")
+    shown = _decoded(run, splits.test if split == "test" else splits.validation, most, seed, progress)
+    known = _decoded(run, splits.train, KNOWN, seed, progress)
+    vectors, others = (embeddings(classifier.model, one.pixels, progress=progress) for one in (shown, known))
+    return Mapped(
+        run,
+        split,
+        shown,
+        classifier.probabilities(shown.pixels),
+        project(vectors, method, seed),
+        known,
+        resembling(others, vectors, neighbours),
+    )
+
+
+def known_pictures(run: Run, *, seed: int = 0, progress: Progress = SILENT) -> tuple[Pictures, NDArray[np.float32]]:
+    """Returns (at most KNOWN of) the pictures that a run learnt from, and their embeddings.
+
+    Raises:
+        DataError: they are gone, or were handed over in Python.
+    """
+    known = _decoded(
+        run, load_splits(own_set(run, progress=progress), run.path / "split.csv").train, KNOWN, seed, progress
+    )
+    return known, embeddings(run.classifier.model, known.pixels, progress=progress)
+
+
+def _decoded(run: Run, images: ImageSet, most: int, seed: int, progress: Progress) -> Pictures:
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(images))[:most])
+    decoded = decode_all(images.subset(chosen), run.classifier.preprocessing, progress=progress)
+    if not len(decoded.images):
+        raise DataError("None of these pictures can be read any more", received=images.name)
+    return Pictures(decoded.images.keys.tolist(), decoded.images.labels, np.asarray(decoded.pixels))

@@ -1,0 +1,104 @@
+"""Many numbers for each picture as two, so that a map can be drawn."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.errors import ConfigError, DataError, UnknownNameError
+
+METHODS = ("pca", "tsne", "umap")
+FEWEST = 5  # pictures
+FIRST = 50  # dimensions that t-SNE and UMAP are given at most, by PCA
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Where pictures lie on a map.
+
+    Attributes:
+        points: (n, 2) float32.
+        method: how they were found.
+        explained: share of the vectors' variance that the two axes have, 0..1; None where that says nothing.
+    """
+
+    points: NDArray[np.float32]
+    method: str
+    explained: float | None = None
+
+    @property
+    def caveat(self) -> str:
+        """What the map may and may not be read for."""
+        if self.explained is not None:
+            return (
+                f"Principal components: straight axes, which keep {self.explained:.0%} of the variance. Pictures far "
+                "apart here are far apart; pictures close together may not be close."
+            )
+        name = {"tsne": "t-SNE", "umap": "UMAP"}[self.method]
+        return (
+            f"{name} keeps neighbours together. The sizes of groups and the distances between them mean little, and "
+            "it can show groups where there are none."
+        )
+
+
+def project(vectors: NDArray[np.float32], method: str = "pca", seed: int = 0) -> Projection:
+    """Returns the map; the same seed gives the same one.
+
+    PCA: Pearson 1901, by scikit-learn. t-SNE: van der Maaten and Hinton 2008, Visualizing data using t-SNE, JMLR 9, by
+    scikit-learn, begun from the principal components. UMAP: McInnes, Healy and Melville 2018 (arXiv:1802.03426), by
+    umap-learn.
+
+    Args:
+        vectors: (n, d), n ≥ 5.
+        method: one of METHODS.
+        seed: of what is random in t-SNE and UMAP.
+
+    Raises:
+        UnknownNameError: no such method.
+        DataError: too few pictures.
+        ConfigError: umap-learn is not installed.
+    """
+    from sklearn.decomposition import PCA
+
+    if method not in METHODS:
+        raise UnknownNameError("method", method, METHODS)
+    if len(vectors) < FEWEST:
+        raise DataError("Too few pictures for a map", received=len(vectors), expected=f"at least {FEWEST}")
+    components = max(2, min(FIRST, *vectors.shape)) if vectors.shape[1] > 1 else 1
+    reduced = PCA(components, random_state=seed).fit(vectors)
+    placed = reduced.transform(vectors)
+    if placed.shape[1] == 1:
+        placed = np.column_stack([placed, np.zeros(len(placed))])
+    if method == "pca":
+        return Projection(placed[:, :2].astype(np.float32), method, float(reduced.explained_variance_ratio_[:2].sum()))
+    found = _tsne(placed, seed) if method == "tsne" else _umap(placed, seed)
+    return Projection(np.asarray(found, np.float32), method)
+
+
+def _tsne(vectors: NDArray[np.float64], seed: int) -> NDArray[np.float32]:
+    from sklearn.manifold import TSNE
+
+    perplexity = min(30.0, (len(vectors) - 1) / 3)
+    found: NDArray[np.float32] = TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(vectors)
+    return found
+
+
+def _umap(vectors: NDArray[np.float64], seed: int) -> NDArray[np.float32]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of numba and of a TensorFlow that it looks for
+            import umap
+    except ImportError:
+        raise ConfigError(
+            "UMAP is not installed",
+            received="no package umap-learn",
+            hint="pip install 'striate[umap]', or --method tsne",
+        ) from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a seed means one thread
+        neighbours = min(15, len(vectors) - 1)
+        found: NDArray[np.float32] = umap.UMAP(n_neighbors=neighbours, random_state=seed).fit_transform(vectors)
+    return found
