@@ -11,6 +11,8 @@ symptoms.json       what the training noted about itself; diagnosis.json what th
 opened.csv          time, by: every look at the test pictures
 predictions.csv     key, class, predicted, confidence on the test pictures; validation.csv on those to choose by; beside
                     each, as .npy, the logarithms of all classes' probabilities
+replay.safetensors  what the network made of some pictures after each epoch (with --replay)
+tensorboard/        what TensorBoard shows of it (with the extra tensorboard)
 inside.html         pictures on their way through its network
 plots/*.png         curves, confusion, right and wrong answers, coverage against risk
 classifier/         the result; can be moved anywhere on its own

@@ -56,6 +56,27 @@ def test_json_is_one_document_in_the_order_of_the_pictures(digits_run, folder: P
     assert Path("seven.png").is_file()
 
 
+def test_a_runs_network_is_drawn_without_a_picture(digits_run, folder: Path, capsys):
+    assert main(["explain", str(digits_run.path), "--draw", "network.svg", "--filters", "filters.png", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"drawn": ["filters.png", "network.svg"]}
+    text = Path("network.svg").read_text(encoding="utf-8")
+    assert "dense 128" in text
+    assert f"{digits_run.manifest.parameters:,} weights" in text
+    assert main(["explain", str(digits_run.path)]) == 2
+    assert "SOURCES" in capsys.readouterr().err
+
+
+def test_the_page_of_some_pictures_is_written(digits_run, folder: Path, capsys):
+    assert main(["explain", str(digits_run.path), str(folder), "--html", "page.html", "--quiet"]) == 0
+    assert "Drawn:  page.html" in capsys.readouterr().out
+    text = Path("page.html").read_text(encoding="utf-8")
+    assert "0.png" in text
+    assert 100_000 < len(text) < 3_000_000
+    assert not Path("explained.png").exists()
+    assert main(["explain", str(digits_run.path), str(folder), "--html", "page.html", "--hold", "nothing"]) == 2
+    assert "no such layer" in capsys.readouterr().err
+
+
 def test_feature_maps_and_filters_are_drawn_where_asked_for(digits_run, folder: Path, capsys):
     arguments = ["--maps", "maps.svg", "--filters", "filters.png", "--quiet"]
     assert main(["explain", str(digits_run.path), str(folder / "1.png"), *arguments]) == 0

@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("evaluate", "measure a run on its test pictures or on other data"),
     "compare": ("compare", "set runs side by side, and tell whether the difference is real"),
     "explain": ("explain", "show what a network makes of pictures, and where it looked"),
+    "replay": ("replay", "put a recorded training on a slider"),
     "units": ("units", "show what the units of a layer have learnt"),
     "map": ("map", "draw a map of a run's pictures, and tell what a picture resembles"),
     "tensorboard": ("tensorboard", "show runs in TensorBoard"),

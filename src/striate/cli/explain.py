@@ -22,7 +22,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command(context_settings=options.CONTEXT)
 @click.argument("run")
-@click.argument("sources", nargs=-1, required=True)
+@click.argument("sources", nargs=-1)
 @click.option("--html", type=FILE, help="A page in which the first 12 pictures flow through the network.")
 @click.option("--hold", metavar="NAME", multiple=True, help="--html: a layer that a page of a large network must hold.")
 @click.option("--method", type=click.Choice(list(METHODS)), default="grad-cam", show_default=True, help="How to look.")
@@ -32,6 +32,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--overlays", type=click.Path(path_type=Path, file_okay=False), help="A folder for one PNG a picture.")
 @click.option("--maps", type=FILE, help="A figure of what each layer makes of the first picture, its feature maps.")
 @click.option("--filters", type=FILE, help="A figure of the filters that the first layer slides over pictures.")
+@click.option("--draw", type=FILE, help="A figure of the network's layers, as SVG if the name ends so, else as PNG.")
 @options.runs
 @options.engine
 @options.common
@@ -47,6 +48,7 @@ def explain(
     overlays: Path | None,
     maps: Path | None,
     filters: Path | None,
+    draw: Path | None,
     runs: Path,
     backend: str | None,
     device: str,
@@ -58,7 +60,7 @@ def explain(
 
     RUN is a run's name or folder, or a classifier's folder. SOURCES are files, folders, globs, or - for a list of
     paths on standard input. For each picture, the share of the heat in the half of it around its centre is told. A
-    picture that cannot be read is reported and does not stop the rest.
+    picture that cannot be read is reported and does not stop the rest. --draw and --filters need no picture.
     """
     from striate.cli.predict import find_classifier
     from striate.cli.screen import print_json, progress
@@ -68,11 +70,16 @@ def explain(
     from striate.explain.overlay import save_overlay
     from striate.images.sources.expand import expand
 
-    paths = expand(sources)
+    if not sources and not (draw or filters):
+        raise click.UsageError("Missing argument 'SOURCES...'. --draw and --filters alone need none.")
+    paths = expand(sources) if sources else []
     options.choose_engine(backend, device)
     classifier = find_classifier(run, runs)
     if about is not None and about not in classifier.classes:
         raise UnknownNameError("class", about, classifier.classes)
+    if not sources:
+        _tell_drawn(_drawn(classifier, [], method, None, None, filters, draw), as_json=as_json)
+        return 0
     look = Attributor(classifier, _method(classifier, method, layer, html), layer)
     if overlays is not None:
         overlays.mkdir(parents=True, exist_ok=True)
@@ -90,7 +97,9 @@ def explain(
             save_overlay(one.pixels, one.heat, target)
             rows[-1]["overlay"] = str(target)
         shown += [one] if len(shown) < 24 else []
-    drawn = _drawn(classifier, shown, look.method, png or (None if html else Path("explained.png")), maps, filters)
+    drawn = _drawn(
+        classifier, shown, look.method, png or (None if html else Path("explained.png")), maps, filters, draw
+    )
     if html is not None and shown:
         drawn.append(_page(run, runs, classifier, shown, look.method, html, hold))
     if as_json:
@@ -131,12 +140,14 @@ def _drawn(
     png: Path | None,
     maps: Path | None,
     filters: Path | None,
+    draw: Path | None,
 ) -> list[Path]:
     """Draws what is asked for, and can be; returns what was drawn."""
     from striate.drawing import save
     from striate.explain.feature_maps import feature_maps, first_filters
     from striate.explain.maps_plot import filters_figure, maps_figure
     from striate.explain.overlay import overlays, short
+    from striate.models.diagram.network import diagram
 
     drawn = []
     if png is not None and shown:
@@ -151,7 +162,19 @@ def _drawn(
     if filters is not None:
         save(filters_figure(*first_filters(classifier.model)), filters)
         drawn.append(filters)
+    if draw is not None:
+        save(diagram(classifier.model, classifier.architecture), draw)
+        drawn.append(draw)
     return drawn
+
+
+def _tell_drawn(drawn: list[Path], *, as_json: bool) -> None:
+    from striate.cli.screen import print_json
+
+    if as_json:
+        print_json({"drawn": [str(path) for path in drawn]})
+    else:
+        click.echo(printable(" ".join(["Drawn: ", *map(str, drawn)])))
 
 
 def _page(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.argument("data")
 @training
 @options.target_risk
+@click.option("--replay", is_flag=True, help="Record every epoch for striate replay.")
 @click.option("--name", help="Name of the run.")
 @options.runs
 @options.nested
@@ -39,6 +40,7 @@ def train(
     corrections: Path | None,
     allow_leaks: bool,
     target_risk: float | None,
+    replay: bool,
     name: str | None,
     runs: Path,
     data_dir: Path | None,
@@ -76,6 +78,7 @@ def train(
         corrections=corrections,
         allow_leaks=allow_leaks,
         target_risk=target_risk,
+        replay=replay,
         progress=progress(as_json=as_json, quiet=quiet),
         command=shlex.join(["striate", "train", *sys.argv[2:]]),
         **changes,

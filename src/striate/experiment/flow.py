@@ -55,6 +55,7 @@ def train(
     corrections: str | Path | None = None,
     allow_leaks: bool = False,
     target_risk: float | None = None,
+    replay: bool = False,
     progress: Progress = SILENT,
     command: str = "",
     **changes: Any,
@@ -77,6 +78,7 @@ def train(
             without them, too.
         target_risk: share of wrong answers allowed, in (0, 1): the classifier then answers only from the confidence on
             that promises it (see Run.threshold), and is unsure below; None answers everything.
+        replay: record what the network makes of the same validation pictures after each epoch, see striate replay.
         progress: shows what happens.
         command: the command line that repeats the run, for its report.
         **changes: fields of the recipe to set otherwise (epochs=…, batch=…, dropout=…, seed=…, …).
@@ -143,7 +145,7 @@ def train(
         )
 
     trace = LossTrace()
-    watching = Watching(run, progress)
+    watching = Watching(run, progress, pictures.parts[1] if replay else None, chosen.seed)
     try:
         trained = fit(
             pictures.parts[0],

@@ -1,13 +1,17 @@
-"""What is written down while a network learns, beside its history: for TensorBoard, where that is installed."""
+"""What is written down while a network learns, beside its history: for TensorBoard, and for a replay."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 from striate.classifier import Classifier
+from striate.errors import StriateError
 from striate.evaluation.measure import Measured
+from striate.explain.replay import NAME, Recorder, save_replay
 from striate.history import Epoch
+from striate.images.cache import Decoded
 from striate.progress import Progress
 from striate.runs import Run
 from striate.tensorboard.board import Board, save_measured
@@ -15,28 +19,42 @@ from striate.tensorboard.events import is_installed
 
 
 class Watching:
-    """Looks at a model after each epoch. A disk that is full ends the watching, not the training.
+    """Looks at the network after each epoch. A disk that is full ends the watching, not the training.
 
     Args:
         run: in whose folder it is written down.
         progress: told when nothing more can be written.
+        replayed: validation pictures, if the training is to be recorded.
+        seed: of the choice among them.
     """
 
-    def __init__(self, run: Run, progress: Progress) -> None:
+    def __init__(self, run: Run, progress: Progress, replayed: Decoded | None = None, seed: int = 0) -> None:
         self.run, self.progress = run, progress
         self.board: Board | None = None
+        self.recorder = None if replayed is None else Recorder(replayed, seed)
         if is_installed():
             self._safely(self._begin)
 
     def __call__(self, model: Any, row: Epoch) -> None:
-        """Writes down what the model is after an epoch."""
+        """Writes down what the network is after an epoch."""
         if self.board is not None:
             self._safely(self.board.epoch, model, row)
+        if self.recorder is not None:
+            try:
+                self.recorder(model, row)
+            except StriateError as error:
+                self.recorder = None
+                self.progress.say(f"This training cannot be recorded: {error}")
 
     def measured(self, classifier: Classifier, found: Measured, kept: int) -> None:
-        """Writes down the network that was kept, and what it makes of the test pictures."""
+        """Writes down the network that was kept, what it makes of the test pictures, and the recording."""
         if self.board is not None:
             self._safely(save_measured, self.run.path, classifier, found, kept)
+        if self.recorder is not None:
+            try:
+                save_replay(self.recorder.replay(), self.run.path / NAME)
+            except (StriateError, OSError) as error:
+                self.progress.say(f"The recording is not kept: {error}")
 
     def close(self) -> None:
         """Closes what is open; what cannot be written any more is left out."""
@@ -47,7 +65,7 @@ class Watching:
     def _begin(self) -> None:
         self.board = Board(self.run.path)
 
-    def _safely(self, act: Any, *given: Any) -> None:
+    def _safely(self, act: Callable[..., None], *given: Any) -> None:
         try:
             act(*given)
         except OSError as error:

@@ -97,7 +97,7 @@ def save_map(
         ),
         style=Markup((resources.files("striate.explain") / "page" / "map.css").read_text("utf-8")),  # noqa: S704
         data=pages.data(content),
-        script=pages.script("striate.explain", "map.js"),
+        script=pages.script("striate.explain", "el.js", "map.js"),
     )
 
 

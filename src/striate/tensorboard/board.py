@@ -42,7 +42,7 @@ class Board:
         self.validation = EventFile(folder / FOLDER / "validation")
 
     def epoch(self, model: Any, row: Epoch) -> None:
-        """Adds an epoch; of a training in stages, with the weights that learn in this one."""
+        """Adds an epoch."""
         self.curves(row)
         self.weights(model, row.epoch)
 
@@ -55,10 +55,8 @@ class Board:
             self.validation.scalar(tag, value, row.epoch, when)
 
     def weights(self, model: Any, epoch: int, when: float | None = None) -> None:
-        """Adds how each array of weights is spread."""
-        for variable in model.weights:
-            if "seed_generator" in variable.path:
-                continue
+        """Adds how each array of weights that learn is spread."""
+        for variable in model.trainable_weights:
             values = np.asarray(keras.ops.convert_to_numpy(variable.value), np.float32).ravel()
             self.train.histogram(f"weights/{variable.path}", values[:: -(-len(values) // WEIGHTS)], epoch, when)
 

@@ -37,8 +37,7 @@ class Loop:
         progress: shows steps and epochs.
         record: called with each finished epoch, as it happens.
         trace: filled with how the loss began and where it broke.
-        watch: called with the model as it is and its figures after each epoch; where a training has stages, with the
-            model of the stage.
+        watch: called with the whole network as it is and its figures after each epoch.
     """
 
     def __init__(
@@ -54,21 +53,29 @@ class Loop:
         self.recipe, self.epochs, self.progress, self.record = recipe, epochs, progress, record
         self.trace = trace or LossTrace()
         self.watch = watch
-        self.model: Any = None
+        self.whole: Callable[[], Any] = lambda: None
         self.rows: list[Epoch] = []
         self.best = KeepBest(recipe.patience)
         self.stop = StopWhenAsked(progress)
 
     def learn(
-        self, model: Any, batches: Batches, held_out: Batches, *, epochs: int, optimizer: Any, name: str = "training"
+        self,
+        model: Any,
+        batches: Batches,
+        held_out: Batches,
+        *,
+        epochs: int,
+        optimizer: Any,
+        name: str = "training",
+        whole: Callable[[], Any] | None = None,
     ) -> None:
         """Trains the model for `epochs` more epochs, or until it is asked to stop; the best epoch's weights are
-        remembered in `best`.
+        remembered in `best`. Who watches is shown the model, or what `whole` returns where it is part of another.
 
         Raises:
             TrainingError: the machine's memory does not suffice.
         """
-        self.model = model
+        self.whole = whole or (lambda: model)
         compiled(model, optimizer, self.recipe.label_smoothing, len(batches))
         feed = Feed(batches)
         clock = EpochClock(feed, self.epochs, self.progress, self._keep)
@@ -108,7 +115,7 @@ class Loop:
         self.rows.append(row)
         self.record(row)
         if self.watch is not None:
-            self.watch(self.model, row)
+            self.watch(self.whole(), row)
 
 
 def compiled(model: Any, optimizer: Any, label_smoothing: float, steps: int) -> None:

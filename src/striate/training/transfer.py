@@ -61,6 +61,11 @@ def learn_head(model: Any, seen: Batches, held_out: Batches, recipe: Recipe, loo
     assert recipe.epochs  # noqa: S101  (plan() filled it)
     head = keras.Sequential([keras.Input(seen.pixels.shape[1:]), *(_copy(layer) for layer in _head_layers(model))])
     head.layers[-1].set_weights(model.get_layer("logits").get_weights())
+
+    def whole() -> Any:
+        model.get_layer("logits").set_weights(head.layers[-1].get_weights())
+        return model
+
     loop.learn(
         head,
         seen,
@@ -68,6 +73,7 @@ def learn_head(model: Any, seen: Batches, held_out: Batches, recipe: Recipe, loo
         epochs=recipe.epochs,
         optimizer=make_optimizer(recipe, recipe.learning_rate, steps=len(seen) * recipe.epochs),
         name="training the last layer",
+        whole=whole,
     )
     logits, last = model.get_layer("logits"), head.layers[-1].get_weights()
     loop.best.restore()

@@ -68,7 +68,7 @@ def save_explainer(
         network=pages.data(content),
         numbers=numbers.text(),
         footer="All numbers are computed in this page, from the network's own weights; it asks for nothing.",
-        script=pages.script("striate.explain", *(f"explainer/{one}.js" for one in SCRIPTS)),
+        script=pages.script("striate.explain", "el.js", *(f"explainer/{one}.js" for one in SCRIPTS)),
     )
     return has.is_whole
 

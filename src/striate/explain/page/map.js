@@ -1,15 +1,8 @@
-"use strict";
 {
   const data = JSON.parse(document.getElementById("data").textContent);
   const PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8b5a2b", "#7570b3", "#66a61e", "#b2182b"];
   const box = document.getElementById("map"), canvas = box.querySelector("canvas"), context = canvas.getContext("2d");
   const tip = document.getElementById("tip"), colour = document.getElementById("colour"), about = document.getElementById("picture");
-  const el = (tag, attributes = {}, ...children) => {
-    const made = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) if (name === "text") made.textContent = value; else if (value) made.setAttribute(name, value);
-    made.append(...children);
-    return made;
-  };
   const hue = (i) => (data.classes.length <= PALETTE.length ? PALETTE[i] : `hsl(${Math.round((i * 360) / data.classes.length)} 65% 48%)`);
   const percent = (share) => `${Math.min(100 * share, share < 1 ? 99.9 : 100).toFixed(1)} %`;
   const hidden = new Set();

@@ -1,16 +1,5 @@
 // Maps as pictures: zero is the paper, positive numbers are blue, negative ones orange.
 
-function el(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (name === "text") made.textContent = value;
-    else if (value !== null && value !== undefined && value !== false) made.setAttribute(name, value === true ? "" : value);
-  }
-  made.append(...children.filter((child) => child !== null && child !== undefined));
-  return made;
-}
-
 const COLOURS = { paper: [255, 255, 255], plus: [0, 114, 178], minus: [179, 107, 0] };
 
 function readColours() {
