@@ -66,10 +66,11 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory: pytest.TempPathFactory):
-    """A run on the built-in digits: cnn-small, four epochs, made from Python."""
+    """A run on the built-in digits: cnn-small, four epochs, made from Python, and recorded for a replay."""
     from striate.experiment import train
 
-    return train("digits", architecture="cnn-small", epochs=4, runs=tmp_path_factory.mktemp("runs"), name="digits")
+    runs = tmp_path_factory.mktemp("runs")
+    return train("digits", architecture="cnn-small", epochs=4, runs=runs, name="digits", replay=True)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,46 +19,38 @@ from striate.images.sources.arrays import from_arrays
 from striate.models.architecture import build
 from striate.models.architectures import ARCHITECTURES
 
-pytestmark = pytest.mark.backend
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory):
-    """A run that was recorded."""
-    runs = tmp_path_factory.mktemp("runs")
-    return st.train("digits", architecture="cnn-small", epochs=3, runs=runs, name="recorded", replay=True)
-
 
 def epoch(number: int) -> Epoch:
     """Returns an epoch of no interest."""
     return Epoch(number, 1.0, 0.5, 1.0, 0.5, 1e-3, 1.0, 1.0, 1.0)
 
 
-def test_the_last_frame_is_what_the_network_answers(recorded):
-    found = load_replay(recorded.path / NAME)
-    assert found.epochs.tolist() == [1, 2, 3]
-    assert found.answers.shape == (3, 12, 10)
-    assert found.answers.sum(axis=2) == pytest.approx(np.ones((3, 12)), abs=1e-5)
-    kept = recorded.history.kept - 1
-    logits = recorded.classifier.log_probabilities(found.pixels) * recorded.classifier.temperature
+@pytest.mark.backend
+def test_the_last_frame_is_what_the_network_answers(digits_run):
+    found = load_replay(digits_run.path / NAME)
+    assert found.epochs.tolist() == [1, 2, 3, 4]
+    assert found.answers.shape == (4, 12, 10)
+    assert found.answers.sum(axis=2) == pytest.approx(np.ones((4, 12)), abs=1e-5)
+    kept = digits_run.history.kept - 1
+    logits = digits_run.classifier.log_probabilities(found.pixels) * digits_run.classifier.temperature
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     assert found.answers[kept] == pytest.approx(
         shares / shares.sum(axis=1, keepdims=True), abs=0.02
     )  # learnt in fewer digits
-    kernel = recorded.classifier.model.get_layer("conv").get_weights()[0]
+    kernel = digits_run.classifier.model.get_layer("conv").get_weights()[0]
     assert found.filters[kept] == pytest.approx(kernel.transpose(3, 0, 1, 2), abs=1e-6)
-    assert np.abs(found.filters[2] - found.filters[0]).max() > 1e-4  # it learnt
+    assert np.abs(found.filters[3] - found.filters[0]).max() > 1e-4  # it learnt
     assert sorted(found.labels[:10].tolist()) == list(range(10))  # some of every class
-    assert found.places.shape == (3, len(found.placed), 2)
+    assert found.places.shape == (4, len(found.placed), 2)
     spread = [np.ptp(one, axis=0).min() for one in found.places]
     assert min(spread) > 0
 
 
-def test_a_training_is_the_same_recorded_or_not(recorded, tmp_path: Path):
-    other = st.train("digits", architecture="cnn-small", epochs=3, runs=tmp_path, name="plain")
+def test_a_training_is_the_same_recorded_or_not(digits_run, tmp_path: Path):
+    other = st.train("digits", architecture="cnn-small", epochs=4, runs=tmp_path, name="plain")
     assert not (other.path / NAME).exists()
     assert [row.val_loss for row in other.history.epochs] == pytest.approx(
-        [row.val_loss for row in recorded.history.epochs], rel=1e-5
+        [row.val_loss for row in digits_run.history.epochs], rel=1e-5
     )
 
 
@@ -76,17 +69,20 @@ def test_of_many_epochs_every_second_is_kept_and_the_last_always():
     assert found.filters.shape[1] == 0  # a network without a convolution
 
 
-def test_the_command_writes_the_page_or_says_what_is_missing(recorded, digits_run, tmp_path: Path, capsys):
+def test_the_command_writes_the_page_or_says_what_is_missing(digits_run, tmp_path: Path, capsys):
     page = tmp_path / "replay.html"
-    assert main(["replay", str(recorded.path), "--html", str(page), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["epochs"] == [1, 2, 3]
+    assert main(["replay", str(digits_run.path), "--html", str(page), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["epochs"] == [1, 2, 3, 4]
     assert page.stat().st_size > 20_000
-    assert main(["replay", str(digits_run.path), "--html", str(page)]) == 2
+    plain = tmp_path / "plain"
+    shutil.copytree(digits_run.path, plain)
+    (plain / NAME).unlink()
+    assert main(["replay", str(plain), "--html", str(page)]) == 2
     assert "--replay" in capsys.readouterr().err
 
 
-def test_a_damaged_recording_is_told(recorded, tmp_path: Path):
-    whole = (recorded.path / NAME).read_bytes()
+def test_a_damaged_recording_is_told(digits_run, tmp_path: Path):
+    whole = (digits_run.path / NAME).read_bytes()
     for number, content in enumerate((b"", whole[:100], whole[: len(whole) // 2], b"\xff" * 64)):
         path = tmp_path / f"{number}.safetensors"
         path.write_bytes(content)

@@ -23,12 +23,10 @@ from PIL import Image
 
 from striate.cli import main
 from striate.explain.embedding import embeddings
-from striate.models.architecture import build
+from striate.models.architecture import build, outline
 from striate.models.architectures import ARCHITECTURES
 from striate.tensorboard.events import EventFile
 from striate.tensorboard.graph import graph_of
-
-pytestmark = pytest.mark.backend
 
 
 class Served:
@@ -84,6 +82,7 @@ def served(digits_run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
         found.process.stdout.close()
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", ["live", "later"])
 def test_the_curves_are_those_of_the_history(served: Served, digits_run, name: str):
     rows = digits_run.history.epochs
@@ -98,6 +97,7 @@ def test_the_curves_are_those_of_the_history(served: Served, digits_run, name: s
         assert [value for _, _, value in told] == pytest.approx(expected, rel=1e-5)  # the history keeps six digits
 
 
+@pytest.mark.backend
 def test_the_graph_has_every_layer(served: Served, digits_run):
     text = served.raw("plugin/graphs/graph", run="live/tensorboard/test", conceptual="false").decode()
     names = {layer.name for layer in digits_run.classifier.model.layers}
@@ -105,6 +105,7 @@ def test_the_graph_has_every_layer(served: Served, digits_run):
     assert 'input: "embedding"' in text
 
 
+@pytest.mark.backend
 def test_weights_are_told_for_each_epoch(served: Served, digits_run):
     tag = "weights/conv/kernel"
     live = served.get("plugin/histograms/histograms", run="live/tensorboard/train", tag=tag)
@@ -118,6 +119,7 @@ def test_weights_are_told_for_each_epoch(served: Served, digits_run):
     assert [bins for _, _, bins in live][step - 1] == pytest.approx(np.array(bins), rel=1e-4)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", ["live", "later"])
 def test_pictures_and_confusion_are_shown(served: Served, name: str):
     tags = served.get("plugin/images/tags")[f"{name}/tensorboard/test"]
@@ -129,6 +131,7 @@ def test_pictures_and_confusion_are_shown(served: Served, name: str):
             assert len(np.unique(np.asarray(picture))) > 5
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", ["live", "later"])
 def test_the_projector_has_the_embedding(served: Served, digits_run, name: str):
     run = f"{name}/tensorboard/test"
@@ -153,6 +156,7 @@ def test_the_projector_has_the_embedding(served: Served, digits_run, name: str):
     assert vectors[5] == pytest.approx(own, abs=1e-4)
 
 
+@pytest.mark.backend
 def test_it_answers_on_this_computer_only(served: Served):
     port = urllib.parse.urlsplit(served.said["address"]).port
     listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
@@ -194,7 +198,7 @@ def test_a_full_disk_ends_the_watching_and_not_the_training(tmp_path: Path, monk
 
 @pytest.mark.parametrize("name", ["resnet20", "googlenet"])
 def test_a_network_that_branches_keeps_its_edges(name: str):
-    model = build(ARCHITECTURES[name], (32, 32, 3), 10)
+    model = outline(ARCHITECTURES[name], (32, 32, 3), 10)
     nodes = {node.name: node for node in graph_of(model).node}
     assert len(nodes) == len(model.layers)
     assert all(source in nodes for node in nodes.values() for source in node.input)
