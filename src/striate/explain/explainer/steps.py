@@ -13,6 +13,8 @@ from striate.explain.explainer.arithmetic import Arithmetic, arithmetic
 from striate.models.graph import calls
 
 Array = NDArray[np.float32]
+MODELS = ("Functional", "Sequential")
+"""Classes of Keras that are graphs of layers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +53,7 @@ def steps(model: Any) -> list[Step]:
     Raises:
         ConfigError: it is no graph of layers from one picture to one vector.
     """
-    if getattr(model, "_functional", model) is None or not hasattr(model, "layers"):
+    if type(model).__name__ not in MODELS or not getattr(model, "inputs", None):
         raise ConfigError("This network is no graph of layers", received=type(model).__name__)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ConfigError("A network with one input and one output can be explained", received=model.name)

@@ -57,6 +57,7 @@ class Explorer {
     this.controls();
     if (this.lessons.lesson === undefined || isOther) this.lessons.show(step.lesson);
     this.update();
+    if (performance.getEntriesByName("shown").length === 0) performance.mark("shown");
   }
 
   built(step) {

@@ -1,0 +1,156 @@
+"""How large the explainer is, how soon it opens, how fast it answers, and how far its numbers are from Keras'.
+
+    python benchmarks/explainer.py [--rounds N] [--pictures N]
+
+Each network, untrained and with normalisations whose statistics are drawn, is written as a page and opened in Chromium
+from a file. Opening: from the start of the navigation until the first layer is shown with its numbers. Hovering: the
+pointer is moved over a convolution's map; from the event until the next frame is ready. Difference: the largest between
+a number in the page and Keras', over every step of the network and every picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from evidence import publish, spread
+
+from striate.backend import keras, set_seed
+from striate.classifier import Classifier
+from striate.explain.explainer.document import Shown
+from striate.explain.explainer.render import PICTURES, save_explainer
+from striate.explain.explainer.steps import steps
+from striate.explain.explainer.values import values
+from striate.images.pixels import Preprocessing
+from striate.models.architecture import build
+from striate.models.architectures import ARCHITECTURES
+
+NETWORKS = {
+    "mlp": (28, 28, 1),
+    "lenet": (28, 28, 1),
+    "cnn": (28, 28, 1),
+    "resnet20": (32, 32, 3),
+    "mobilenet_v2": (96, 96, 3),
+    "googlenet": (32, 32, 3),
+}
+WHOLE = 2**30  # bytes: every network is held whole
+DIFFERENCE = """
+const bytes = Uint8Array.from(atob(arguments[0]), (letter) => letter.charCodeAt(0));
+const numbers = new Float32Array(bytes.buffer);
+explorer.engine.runNow(arguments[1], octets(DATA.pictures[arguments[1]].pixels));
+let from = 0, most = 0;
+for (const step of STEPS.slice(0, -1)) {
+  const own = explorer.engine.values[step.at];
+  for (let i = 0; i < own.length; i++) most = Math.max(most, Math.abs(own[i] - numbers[from + i]));
+  from += own.length;
+}
+return most;
+"""
+HOVER = """
+const done = arguments[1], frame = document.querySelectorAll("#view .frame")[1], box = frame.getBoundingClientRect();
+const times = [];
+const once = (n) => {
+  if (n === arguments[0]) return done(times);
+  requestAnimationFrame(() => {
+    const began = performance.now(), at = (n + 0.5) / arguments[0];
+    frame.dispatchEvent(new PointerEvent("pointermove",
+      { clientX: box.left + at * box.width, clientY: box.top + at * box.height, bubbles: true }));
+    document.body.getBoundingClientRect();   // the layout that a frame needs
+    times.push(performance.now() - began);
+    once(n + 1);
+  });
+};
+once(0);
+"""
+
+
+def browser() -> Any:
+    """Returns Chromium without a window."""
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(word)
+    return webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+
+
+def made(name: str) -> Classifier:
+    """Returns a classifier whose normalisations do something."""
+    set_seed(0)
+    shape = NETWORKS[name]
+    model = build(ARCHITECTURES[name], shape, 10)
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            drawn = [rng.normal(0, 0.1, one.shape) for one in layer.get_weights()]
+            layer.set_weights([1 + np.abs(one) if at in (0, len(drawn) - 1) else one for at, one in enumerate(drawn)])
+    return Classifier(model, [str(n) for n in range(10)], Preprocessing(*shape), architecture=name)  # type: ignore[arg-type]
+
+
+def measured(driver: Any, name: str, rounds: int, count: int, folder: Path) -> dict[str, Any]:
+    """Returns one network's figures."""
+    classifier, rng = made(name), np.random.default_rng(1)
+    shape, path = classifier.preprocessing.shape, folder / f"{name}.html"
+    slope = np.linspace(0, 127, int(np.prod(shape))).reshape(shape)
+    pixels = [
+        np.clip(rng.normal(rng.uniform(0, 128), 60, shape) + slope, 0, 255).astype(np.uint8) for _ in range(count)
+    ]
+    found, most = steps(classifier.model), 0.0
+    for start in range(0, count, PICTURES):
+        part = pixels[start : start + PICTURES]
+        save_explainer(path, classifier, [Shown(str(at), one) for at, one in enumerate(part)], name=name, most=WHOLE)
+        _open(driver, path)
+        for at, one in enumerate(part):
+            expected = [value for value in values(classifier.model, found, one) if value is not None]
+            block = base64.b64encode(b"".join(value.astype("<f4").tobytes() for value in expected)).decode()
+            most = max(most, driver.execute_script(DIFFERENCE, block, at))
+    opened = [_open(driver, path) for _ in range(rounds)]
+    driver.execute_script("explorer.open(first(['conv', 'dense']), null)")
+    has_map = driver.execute_script("return explorer.step.kind === 'conv'")
+    return {
+        "megabytes": path.stat().st_size / 1e6,
+        "weights": int(classifier.model.count_params()),
+        "pictures": count,
+        "largest_difference": most,
+        "open_ms": spread(opened),
+        "hover_ms": spread(driver.execute_async_script(HOVER, 50)) if has_map else None,
+    }
+
+
+def _open(driver: Any, path: Path) -> float:
+    """Returns the milliseconds until the first layer's numbers stand there."""
+    driver.get("about:blank")
+    driver.get(path.as_uri())
+    return float(
+        driver.execute_async_script(
+            "const done = arguments[0], look = () => explorer.step ? "
+            "done(performance.getEntriesByName('shown')[0].startTime) : setTimeout(look, 5); look();"
+        )
+    )
+
+
+def main() -> None:
+    """Prints one JSON document."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--pictures", type=int, default=50)
+    options = parser.parse_args()
+    driver = browser()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            found = {name: measured(driver, name, options.rounds, options.pictures, Path(folder)) for name in NETWORKS}
+        version = driver.capabilities["browserVersion"]
+    finally:
+        driver.quit()
+    goal = {"lenet_megabytes": 3, "lenet_open_ms": 1000, "hover_ms": 16.7, "largest_difference": 1e-4}
+    publish({"benchmark": "explainer", "goal": goal, "chromium": version, "results": found})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""What a page is given: the steps of a network, what is held of a large one, and nothing that could end the element."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from striate.backend import keras
+from striate.classifier import Classifier
+from striate.errors import ConfigError
+from striate.explain.explainer.document import Shown, document
+from striate.explain.explainer.hold import held
+from striate.explain.explainer.lessons import LESSONS
+from striate.explain.explainer.render import save_explainer
+from striate.explain.explainer.sentences import TOLD, arithmetic_of_size, sentence
+from striate.explain.explainer.steps import steps
+from striate.explain.explainer.values import values
+from striate.images.pixels import Preprocessing
+from striate.models.architecture import build, outline
+from striate.models.architectures import ARCHITECTURES
+
+SMALL = {"lenet": (28, 28, 1), "resnet20": (32, 32, 3), "mobilenet_v3_small": (48, 48, 3), "xception": (48, 48, 3)}
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("name", ["lenet", "mobilenet_v3_small"])
+def test_steps_are_the_layers_with_their_values(name: str):
+    shape = SMALL[name]
+    model = build(ARCHITECTURES[name], shape, 4)
+    found = steps(model)
+    picture = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    each = values(model, found, picture)
+    assert found[0].kind == "input"
+    assert len({step.name for step in found}) == len(found)
+    assert sum(step.parameters for step in found) == model.count_params()
+    for position, (step, value) in enumerate(zip(found, each, strict=True)):
+        assert all(source < position for source in step.inputs)
+        assert value is None or value.shape == step.shape
+    logits = keras.ops.convert_to_numpy(model(picture[None].astype(np.float32)))[0]
+    assert each[-1] == pytest.approx(logits, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name not in ("resnet101", "vgg19", "vgg16")])
+def test_every_network_of_ours_can_be_computed_in_a_page(name: str):
+    row = ARCHITECTURES[name]
+    model = outline(row, row.native if max(row.native[:2]) < 100 else (96, 96, 3), 10)
+    assert "other" not in [step.kind for step in _outlined(model)]
+
+
+def _outlined(model):
+    """Returns the steps of a network whose weights have no values."""
+    from unittest.mock import patch
+
+    with patch("striate.explain.explainer.arithmetic._values", lambda variable: np.zeros(variable.shape, np.float32)):
+        return steps(model)
+
+
+def test_every_step_is_told_in_a_sentence_with_its_arithmetic():
+    found = steps(build(ARCHITECTURES["lenet"], (28, 28, 1), 10, dropout=0.3))
+    by_name = {step.name: step for step in found}
+    assert sentence(by_name["c3"], found).startswith("Slides 16 kernels of 5×5 over 6 channels")
+    assert arithmetic_of_size(by_name["c3"], found) == [
+        "Rows of the output: 14 − 5 + 1 = 10.",
+        "Weights: 16 kernels · (5 · 5 · 6 + 1) = 2,416.",
+    ]
+    assert arithmetic_of_size(by_name["c1"], found)[0] == "Rows of the output: 28 + 4 − 5 + 1 = 28."
+    assert "drops 30%" in sentence(by_name["dropout"], found)
+    for name in ("resnet20", "mobilenet_v3_small", "xception"):
+        own = _outlined(outline(ARCHITECTURES[name], SMALL[name], 3))
+        for step in own:
+            assert sentence(step, own).endswith(".")
+            for line in arithmetic_of_size(step, own):
+                if line.startswith("Weights"):
+                    total = sum(array.size for name, array in step.weights.items() if name in ("kernel", "bias"))
+                    assert line.endswith(f" {total:,}.")
+
+
+def test_every_kind_has_a_lesson_or_the_first():
+    kinds = {kind for lesson in LESSONS for kind in lesson.kinds}
+    assert set(TOLD) - kinds <= {"other"}
+
+
+def test_of_a_large_network_what_fits_is_held():
+    found = steps(build(ARCHITECTURES["resnet20"], (32, 32, 3), 10))
+    assert held(found).is_whole
+    part = held(found, most=200_000)
+    assert not part.is_whole
+    assert part.states[-1] == "computed"  # the logits' weights come first
+    used = sum(
+        array.nbytes for step, has in zip(found, part.weights, strict=True) if has for array in step.weights.values()
+    )
+    assert used <= 200_000
+    names = [step.name for step in found]
+    asked = held(found, ["stage3_block3_conv2"], most=200_000)
+    at = names.index("stage3_block3_conv2")
+    assert asked.states[at] == "computed"
+    assert asked.states[found[at].inputs[0]] in ("given", "computed")
+    for position, state in enumerate(asked.states):
+        if state == "computed":
+            assert all(asked.states[source] != "absent" for source in found[position].inputs)
+    with pytest.raises(ConfigError, match="no such layer"):
+        held(found, ["nothing"])
+
+
+def test_a_layer_that_the_page_does_not_know_is_shown_with_keras_numbers(tmp_path: Path):
+    picture = keras.Input((8, 8, 1))
+    x = keras.layers.UpSampling2D(2, name="larger")(picture)
+    x = keras.layers.Flatten(name="flat")(x)
+    model = keras.Model(picture, keras.layers.Dense(3, name="logits")(x))
+    found = steps(model)
+    assert [step.kind for step in found] == ["input", "other", "reshape", "dense"]
+    classifier = Classifier(model, ("a", "b", "c"), Preprocessing(8, 8, 1))
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 1), dtype=np.uint8)
+    content, numbers, has = document(classifier, [Shown("p.png", pixels)])
+    assert has.states == ("computed", "given", "computed", "computed")
+    offset, count = content["pictures"][0]["given"]["1"]
+    block = b"".join(numbers.parts)[offset : offset + 4 * count]
+    assert np.frombuffer(block, "<f4").reshape(16, 16) == pytest.approx(
+        np.repeat(np.repeat(pixels[..., 0], 2, 0), 2, 1)
+    )
+
+
+def test_names_cannot_end_the_element_they_stand_in(tmp_path: Path):
+    evil = "</script><script>alert(1)</script>"
+    model = build(ARCHITECTURES["mlp"], (8, 8, 1), 2)
+    classifier = Classifier(model, (evil, "b\x1b"), Preprocessing(8, 8, 1))
+    pixels = np.zeros((8, 8, 1), np.uint8)
+    save_explainer(tmp_path / "page.html", classifier, [Shown(evil, pixels, evil)], name=evil)
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert evil not in text
+    assert "\x1b" not in text
+    assert text.count("<script") == 3
+
+
+def test_what_is_no_graph_from_one_picture_is_refused():
+    class Own(keras.Model):
+        def call(self, pictures):
+            return pictures
+
+    with pytest.raises(ConfigError, match="no graph"):
+        steps(Own())
+    one, two = keras.Input((4, 4, 1)), keras.Input((4, 4, 1))
+    model = keras.Model([one, two], keras.layers.Flatten()(keras.layers.Add()([one, two])))
+    with pytest.raises(ConfigError, match="one input"):
+        steps(model)
+
+
+def test_a_run_has_its_page_beside_the_report(digits_run):
+    text = (digits_run.path / "inside.html").read_text(encoding="utf-8")
+    content = json.loads(text.split('id="network">')[1].split("</script>")[0])
+    assert len(content["pictures"]) == 12
+    assert {one["label"] for one in content["pictures"]} <= set(digits_run.classifier.classes)
+    wrong = [one for one in content["pictures"] if content["classes"][int(np.argmax(one["answer"]))] != one["label"]]
+    assert len(wrong) == min(6, digits_run.report.n - round(digits_run.report.accuracy * digits_run.report.n))
+    assert len(content["epochs"]) == 4
+    assert content["kept"] == digits_run.history.kept
+    assert content["whole"]
+    report = (digits_run.path / "report.html").read_text(encoding="utf-8")
+    assert 'href="inside.html"' in report
