@@ -43,6 +43,7 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KERAS_HOME", str(home))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("STRIATE_TENSORBOARD", "off")  # a second for each training; those that need it say so
         yield
 
 
@@ -66,11 +67,13 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory: pytest.TempPathFactory):
-    """A run on the built-in digits: cnn-small, four epochs, made from Python, and recorded for a replay."""
+    """A run on the built-in digits: cnn-small, four epochs, recorded for a replay and for TensorBoard."""
     from striate.experiment import train
 
     runs = tmp_path_factory.mktemp("runs")
-    return train("digits", architecture="cnn-small", epochs=4, runs=runs, name="digits", replay=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("STRIATE_TENSORBOARD")
+        return train("digits", architecture="cnn-small", epochs=4, runs=runs, name="digits", replay=True)
 
 
 @pytest.fixture(scope="module", autouse=True)

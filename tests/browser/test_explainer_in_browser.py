@@ -180,6 +180,25 @@ def test_pointing_moves_the_window_and_leaving_puts_it_back(lenet: Page):
     assert lenet.read("output") == pytest.approx(lenet.keras("c1", 4, 10, 0), abs=1e-4)
 
 
+def test_a_finger_moves_the_window(lenet: Page):
+    lenet.chromium.resize(390)
+    lenet.open("c1")
+    box = lenet.chromium.run(
+        "const frame = document.querySelectorAll('#view .frame')[1]; frame.scrollIntoView({ block: 'center' });"
+        "const { left, top, width } = frame.getBoundingClientRect(); return { left, top, width };"
+    )
+    points = [(6, 6), (9, 12), (20, 15)]
+    for kind, (row, column) in zip(("touchStart", "touchMove", "touchMove"), points, strict=True):
+        place = {
+            "x": box["left"] + (column + 0.5) / 28 * box["width"],
+            "y": box["top"] + (row + 0.5) / 28 * box["width"],
+        }
+        lenet.chromium.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [place]})
+    lenet.chromium.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    lenet.chromium.resize(1280)
+    assert lenet.read("output") == pytest.approx(lenet.keras("c1", 20, 15, 0), abs=1e-4)
+
+
 def test_pooling_dense_and_softmax_tell_the_same_numbers(lenet: Page):
     lenet.open("s2")
     assert lenet.read("output") == pytest.approx(lenet.keras("s2", 7, 7, 0), abs=1e-4)

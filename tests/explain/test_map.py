@@ -46,7 +46,7 @@ def test_a_network_without_such_a_vector_is_refused():
         embedder(model)
 
 
-@pytest.mark.parametrize("method", ["pca", "tsne", "umap"])
+@pytest.mark.parametrize("method", ["pca", "tsne", pytest.param("umap", marks=pytest.mark.slow)])  # compiles 20 s
 def test_a_map_keeps_groups_apart_and_is_the_same_again(method: str):
     if method == "umap":
         pytest.importorskip("umap")

@@ -82,6 +82,20 @@ def served(digits_run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
         found.process.stdout.close()
 
 
+def test_a_run_holds_what_tensorboard_reads_unless_it_is_turned_off(digits_run, tmp_path: Path):
+    import striate as st
+
+    folder = digits_run.path / "tensorboard"
+    files = {path.relative_to(folder).as_posix().split(".tfevents")[0] for path in folder.rglob("*") if path.is_file()}
+    assert files == {
+        *("train/events.out", "validation/events.out", "test/events.out"),
+        *("test/metadata.tsv", "test/projector_config.pbtxt", "test/sprite.png", "test/vectors.tsv"),
+    }
+    assert os.environ["STRIATE_TENSORBOARD"] == "off"
+    run = st.train("digits", architecture="mlp", epochs=1, runs=tmp_path, name="off")
+    assert not (run.path / "tensorboard").exists()
+
+
 @pytest.mark.backend
 @pytest.mark.parametrize("name", ["live", "later"])
 def test_the_curves_are_those_of_the_history(served: Served, digits_run, name: str):
@@ -191,6 +205,7 @@ def test_a_full_disk_ends_the_watching_and_not_the_training(tmp_path: Path, monk
     def full(self: EventFile, *given: Any, **named: Any) -> None:
         raise OSError(28, os.strerror(28))
 
+    monkeypatch.delenv("STRIATE_TENSORBOARD")
     monkeypatch.setattr(EventFile, "scalar", full)
     run = st.train("digits", architecture="mlp", epochs=1, runs=tmp_path, name="run")
     assert run.state == "finished"

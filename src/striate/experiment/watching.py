@@ -15,7 +15,7 @@ from striate.images.cache import Decoded
 from striate.progress import Progress
 from striate.runs import Run
 from striate.tensorboard.board import Board, save_measured
-from striate.tensorboard.events import is_installed
+from striate.tensorboard.events import is_wanted
 
 
 class Watching:
@@ -32,7 +32,7 @@ class Watching:
         self.run, self.progress = run, progress
         self.board: Board | None = None
         self.recorder = None if replayed is None else Recorder(replayed, seed)
-        if is_installed():
+        if is_wanted():
             self._safely(self._begin)
 
     def __call__(self, model: Any, row: Epoch) -> None:

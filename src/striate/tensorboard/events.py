@@ -22,9 +22,18 @@ VERSION = "brain.Event:2"
 EXTRA = "pip install 'striate[tensorboard]'"
 
 
+OFF = "STRIATE_TENSORBOARD"
+"""Environment variable: `off` keeps trainings from writing for TensorBoard; `striate tensorboard` still can."""
+
+
 def is_installed() -> bool:
     """Returns whether the package tensorboard is there."""
     return importlib.util.find_spec("tensorboard") is not None
+
+
+def is_wanted() -> bool:
+    """Returns whether a training writes for TensorBoard: where it is installed, and not turned off."""
+    return is_installed() and os.environ.get(OFF, "").lower() != "off"
 
 
 def require_tensorboard() -> None:
