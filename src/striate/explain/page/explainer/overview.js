@@ -1,7 +1,7 @@
 // All steps as columns from left to right; where a network branches, several in a column, joined by curves.
 
 const TILE = 34, QUIET = ["scale", "norm", "layernorm", "activation", "identity", "reshape", "pad", "crop"];
-const MOST_TILES = 8, CAPTION = 50, GAP = 18, CELL = 7, CELLS = 30;
+const MOST_TILES = 8, LETTERS = 14, CAPTION = 50, GAP = 18, CELL = 7, CELLS = 30;
 
 class Overview {
   constructor(container, onSelect) {
@@ -94,7 +94,7 @@ class Overview {
       type: "button", class: `node ${step.state}`, "data-step": step.name, title: step.says,
       "aria-label": `${step.name}, ${step.layer}, ${sizes}${weights ? `, ${weights}` : ""}`,
       onclick: (event) => this.onSelect(step, this.channelAt(node, event)),
-    }, el("span", { class: "name", text: step.name.split("/").pop() }), el("span", { text: sizes }), el("span", { text: weights }), node.canvas);
+    }, el("span", { class: "name", text: tail(step.name.split("/").pop()) }), el("span", { text: sizes }), el("span", { text: weights }), node.canvas);
     Object.assign(node.element.style, { left: `${node.left}px`, top: `${node.top}px`, width: `${node.width}px`, height: `${node.height}px` });
     return node.element;
   }
@@ -167,6 +167,9 @@ class Overview {
       view.scrollLeft = node.left - view.clientWidth / 2 + node.width / 2;
   }
 }
+
+// The end of a long name, which tells layers of one block apart.
+const tail = (name) => ([...name].length <= LETTERS ? name : `…${[...name].slice(1 - LETTERS).join("")}`);
 
 function fitted(context, text, width) {
   if (context.measureText(text).width <= width) return text;

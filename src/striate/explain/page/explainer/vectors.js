@@ -31,7 +31,8 @@ class DenseView {
     const unit = this.step.at === LOGITS ? `the logit of ${DATA.classes[c]}` : `unit ${c}`;
     const bent = this.step.settings.activation !== "linear";
     this.sum.replaceChildren(
-      `${whole(parts.length)} products add up to `, value("products", before - bias), ", bias ", value("bias", bias), ": together ", value("before", before),
+      `${whole(parts.length)} products add up to `, value("products", before - bias),
+      ...(this.step.arrays.bias ? [", bias ", value("bias", bias)] : []), ": together ", value("before", before),
       bent ? `; ${functionName(this.step.settings)} of it is ` : `, which is `, ...(bent ? [] : [`${unit}: `]), value("output", after), ".");
     const most = Math.abs(shown[0].p) || 1;
     const rows = shown.map(({ i, v, w, p }) => el("tr", {},

@@ -55,7 +55,8 @@ class ConvolutionView {
     const own = channels.find((one) => one.c === i).sum, rest = before - bias - own;
     const parts = ["Sum of the products ", value("channel", own)];
     if (channels.length > 1) parts.push(`, of the other ${channels.length - 1} channels `, value("others", rest));
-    parts.push(", bias ", value("bias", bias), ": together ", value("before", before));
+    if (this.step.arrays.bias) parts.push(", bias ", value("bias", bias));
+    parts.push(": together ", value("before", before));
     if (this.step.settings.activation !== "linear") parts.push(`; ${functionName(this.step.settings)} of it is `);
     else parts.push("; kept as it is: ");
     return [...parts, value("output", after), "."];
