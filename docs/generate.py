@@ -1,5 +1,5 @@
 """Writes what comes from the code and from measurements: docs/cli.md, docs/performance.md, docs/trust.md,
-docs/lessons.md and src/striate/models/figures.json.
+docs/lessons.md, docs/inside.md and src/striate/models/figures.json.
 
 `--check` writes nothing and says what is out of date.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 from lessons import lessons
 from performance import page
+from seeing import inside
 from trusting import trust
 
 from striate.cli import COMMANDS
@@ -60,6 +61,7 @@ TARGETS = {
     DOCS / "performance.md": page,
     DOCS / "trust.md": trust,
     DOCS / "lessons.md": lessons,
+    DOCS / "inside.md": inside,
     FIGURES: all_figures,
 }
 """File → what it should hold."""

@@ -82,7 +82,7 @@ return most;
 """
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "xception"])  # the slow one has it
 def test_every_number_is_keras(chromium, tmp_path: Path, name: str):
     made, shown = classifier(name), pictures(name, 2)
     assert save_explainer(tmp_path / "page.html", made, shown, name="run", most=2**30)

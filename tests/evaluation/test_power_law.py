@@ -31,6 +31,7 @@ def test_errors_that_do_not_fall_are_no_difficulty(errors):
     assert all(0 <= one.accuracy <= 1 and np.isfinite(one.interval).all() for one in found.forecasts)
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_truth_for_most_of_what_could_have_been_measured():
     rng = np.random.default_rng(0)
     truth = [0.05 + 2 * size**-0.5 for size in SIZES]

@@ -43,7 +43,12 @@ def test_steps_are_the_layers_with_their_values(name: str):
     assert each[-1] == pytest.approx(logits, abs=1e-4)
 
 
-@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name not in ("resnet101", "vgg19", "vgg16")])
+FEW = ("mlp", "cnn", "alexnet", "googlenet", "resnet50_v2", "mobilenet_v2", "convnext-tiny", "airbench")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in FEW else pytest.param(name, marks=pytest.mark.slow) for name in ARCHITECTURES]
+)
 def test_every_network_of_ours_can_be_computed_in_a_page(name: str):
     row = ARCHITECTURES[name]
     model = outline(row, row.native if max(row.native[:2]) < 100 else (96, 96, 3), 10)

@@ -44,15 +44,17 @@ class Served:
 
     def wait_for(self, runs: set[str]) -> None:
         """Returns once TensorBoard has read all these runs."""
-        until = time.monotonic() + 90
+        until, told = time.monotonic() + 240, None
         while time.monotonic() < until:
+            assert self.process.poll() is None, "it ended"
             try:
-                if runs <= set(self.get("runs")) and len(self.get("plugin/graphs/info")) == 2:
+                told = self.get("runs"), self.get("plugin/graphs/info")
+                if runs <= set(told[0]) and len(told[1]) == 2:
                     return
-            except OSError:
-                pass
+            except OSError as error:
+                told = error
             time.sleep(0.3)
-        raise AssertionError("TensorBoard does not answer")
+        raise AssertionError(f"TensorBoard does not show all: {told}")
 
     def raw(self, path: str, **asked: Any) -> bytes:
         """Returns what TensorBoard answers."""

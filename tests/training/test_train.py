@@ -180,7 +180,7 @@ def test_an_interrupted_run_is_whole(tmp_path):
     assert "stopped before its time" in (run.path / "report.html").read_text()
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)])
 def test_half_precision_trains_and_leaves_the_global_policy_alone(digits, precision):
     before = keras.config.dtype_policy()
     trained = fit(*digits, _recipe(digits, precision=precision, learning_rate=1e-3))

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +20,7 @@ if TYPE_CHECKING:
     from striate.runs import Run
 
 HOST = "127.0.0.1"
+TRIES = 3  # ports
 
 
 @click.command(context_settings=options.CONTEXT)
@@ -95,19 +101,10 @@ def _places(found: list[Run], runs: Path, *, is_all: bool) -> list[str]:
 
 def _serve(places: list[str], port: int, *, as_json: bool) -> int:
     """Runs TensorBoard until a signal comes; returns its exit code, 0 after a signal."""
-    import subprocess
-    import sys
-
     from striate.cli.screen import print_json
-    from striate.errors import ConfigError
     from striate.signals import on_first_signal
 
-    free = _free_port(port)
-    if free is None:
-        raise ConfigError("Something answers on that port already", received=port, hint="--port 0, for any free one")
-    address = f"http://{HOST}:{free}/"
-    command = [sys.executable, "-m", "tensorboard.main", *places, "--host", HOST, "--port", str(free)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603  (ours)
+    process, free = _started(places, port)
     ended = False
 
     def end() -> None:
@@ -116,6 +113,7 @@ def _serve(places: list[str], port: int, *, as_json: bool) -> int:
         process.terminate()
 
     with on_first_signal(end):
+        address = f"http://{HOST}:{free}/"
         if as_json:
             print_json({"address": address, "pid": process.pid})
         else:
@@ -124,10 +122,48 @@ def _serve(places: list[str], port: int, *, as_json: bool) -> int:
     return 0 if ended or code == 0 else 1
 
 
+def _started(places: list[str], port: int) -> tuple[subprocess.Popen[bytes], int]:
+    """Returns TensorBoard, once it answers, and its port; where any port will do, another is tried if need be.
+
+    Raises:
+        ConfigError: the port is taken, or TensorBoard ends at once.
+    """
+    from striate.errors import ConfigError
+
+    said = ""
+    for _ in range(1 if port else TRIES):
+        free = _free_port(port)
+        if free is None:
+            raise ConfigError(
+                "Something answers on that port already", received=port, hint="--port 0, for any free one"
+            )
+        command = [sys.executable, "-m", "tensorboard.main", *places, "--host", HOST, "--port", str(free)]
+        with tempfile.TemporaryFile() as errors:
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)  # noqa: S603  (ours)
+            try:
+                if _answers(process, free):
+                    return process, free
+            except BaseException:
+                process.kill()
+                process.wait()
+                raise
+            errors.seek(0)
+            said = errors.read().decode(errors="replace").strip()
+    raise ConfigError("TensorBoard ended at once", received=said[-400:] or "no word from it")
+
+
+def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
+    """Returns whether the process listens on the port before it ends."""
+    while process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex((HOST, port)) == 0:
+                return True
+        time.sleep(0.1)
+    return False
+
+
 def _free_port(port: int) -> int | None:
     """Returns the port, or any free one for 0; None if something has it."""
-    import socket
-
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
