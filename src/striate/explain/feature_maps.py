@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from striate.backend import keras
 from striate.errors import ConfigError
-from striate.explain.gradient import Array, through
+from striate.explain.gradient import Array, catching
 from striate.explain.maps import layers_with_maps
 from striate.inference import at_rest
 
@@ -52,12 +51,9 @@ def feature_maps(model: Any, picture: NDArray[np.uint8]) -> list[Maps]:
         raise ConfigError(
             "This network has no maps to look at", received=model.name, expected="a network with convolutions"
         )
-    caught: dict[str, Array] = {}
-    with contextlib.ExitStack() as stack:
-        for layer in layers:
-            stack.enter_context(through(layer, _keeper(caught, layer.name)))
+    with catching(layers) as caught:
         model(np.asarray(picture[None], np.float32), **at_rest(model))
-    return [Maps(layer.name, type(layer).__name__, caught[layer.name]) for layer in layers]
+    return [Maps(layer.name, type(layer).__name__, caught[id(layer)][-1][0]) for layer in layers]
 
 
 def first_filters(model: Any) -> tuple[str, Array]:
@@ -76,14 +72,6 @@ def first_filters(model: Any) -> tuple[str, Array]:
         "This network's first layer is no convolution over the pixels, so it has no filters to show",
         received=model.name,
     )
-
-
-def _keeper(caught: dict[str, Array], name: str) -> Any:
-    def keep(output: Any) -> Any:
-        caught[name] = np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(output, "float32")))[0]
-        return output
-
-    return keep
 
 
 def _is_worth_seeing(layer: Any) -> bool:

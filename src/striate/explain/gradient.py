@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,6 +79,26 @@ def through(layer: Any | None, change: Callable[[Any], Any]) -> Iterator[None]:
         yield
     finally:
         object.__delattr__(layer, "call")
+
+
+@contextlib.contextmanager
+def catching(layers: Iterable[Any]) -> Iterator[dict[int, list[Array]]]:
+    """Yields the id of each layer → what it gave in the block so far, one float32 array for each use; the network must
+    not be traced in it.
+    """
+    caught: dict[int, list[Array]] = {}
+    with contextlib.ExitStack() as stack:
+        for layer in layers:
+            stack.enter_context(through(layer, _keeper(caught.setdefault(id(layer), []))))
+        yield caught
+
+
+def _keeper(caught: list[Array]) -> Callable[[Any], Any]:
+    def keep(output: Any) -> Any:
+        caught.append(np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(output, "float32"))))
+        return output
+
+    return keep
 
 
 def _tensorflow(model: Any, layer: Any | None) -> Run:

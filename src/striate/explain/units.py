@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from striate.backend import keras
 from striate.errors import ConfigError
-from striate.explain.gradient import Array, through
+from striate.explain.gradient import Array, catching
 from striate.explain.maps import layers_with_maps, map_layer
 from striate.inference import at_rest
 from striate.models.cost import Field, fields
@@ -106,12 +106,6 @@ def excitement(
 
 def _answers(model: Any, layer: Any, pixels: NDArray[np.uint8]) -> Array:
     """Returns what the layer makes of the pictures: (n, h, w, c) or (n, c)."""
-    caught: list[Array] = []
-
-    def keep(output: Any) -> Any:
-        caught.append(np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(output, "float32"))))
-        return output
-
-    with through(layer, keep):
+    with catching([layer]) as caught:
         model(np.asarray(pixels, np.float32), **at_rest(model))
-    return caught[-1]
+    return caught[id(layer)][-1]
