@@ -29,7 +29,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     known = Pictures(keys[::-1], labels[::-1], pixels[::-1])
     path = tmp_path_factory.mktemp("map") / "map.html"
     found = resembling(vectors[::-1], vectors, 4)
-    save_map(path, EVIL, "test", CLASSES, Pictures(keys, labels, pixels), shares, project(vectors), known, found)
+    save_map(
+        path, EVIL, "test", CLASSES, Pictures(keys, labels, pixels), shares, project(vectors), known, found, (0.9, 0.8)
+    )
     return path
 
 

@@ -65,9 +65,9 @@ def explain(
     from striate.cli.predict import find_classifier
     from striate.cli.screen import print_json, progress
     from striate.errors import UnknownNameError
-    from striate.explain.attribute import Attributor
+    from striate.explain.attribute import Attributor, fitting_method
     from striate.explain.looked import looked
-    from striate.explain.overlay import save_overlay
+    from striate.explain.overlay import MOST, save_overlay
     from striate.images.sources.expand import expand
 
     if not sources and not (draw or filters):
@@ -80,10 +80,12 @@ def explain(
     if not sources:
         _tell_drawn(_drawn(classifier, [], method, None, None, filters, draw), as_json=as_json)
         return 0
-    look = Attributor(classifier, _method(classifier, method, layer, html), layer)
+    fits = method if html is None or layer is not None else fitting_method(classifier.model, method)
+    look = Attributor(classifier, fits, layer)
     if overlays is not None:
         overlays.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
+    readable = 0
     lines: list[str] = []
     shown: list[Looked] = []
     for one in looked(classifier, paths, look, about, progress(as_json=True, quiet=quiet)):
@@ -91,12 +93,12 @@ def explain(
         lines.append(one.line())
         if one.pixels is None or one.heat is None:
             continue
+        readable += 1
         if overlays is not None:
-            number = sum(row["error"] is None for row in rows)
-            target = overlays / f"{number:06}-{Path(one.source).stem[:80]}.png"
+            target = overlays / f"{readable:06}-{Path(one.source).stem[:80]}.png"
             save_overlay(one.pixels, one.heat, target)
             rows[-1]["overlay"] = str(target)
-        shown += [one] if len(shown) < 24 else []
+        shown += [one] if len(shown) < MOST else []
     drawn = _drawn(
         classifier, shown, look.method, png or (None if html else Path("explained.png")), maps, filters, draw
     )
@@ -109,22 +111,9 @@ def explain(
             click.echo(printable(line))
         _tell_share(rows)
     if shown:
-        others = f"and {sum(row['error'] is None for row in rows):,} in {overlays}" if overlays else ""
+        others = f"and {readable:,} in {overlays}" if overlays else ""
         click.echo(printable(" ".join(["Drawn: ", *map(str, drawn), others]).rstrip()), err=as_json)
     return 0 if shown else 2
-
-
-def _method(classifier: Classifier, method: str, layer: str | None, html: Path | None) -> str:
-    """Returns the method asked for; for a page about a network without maps, the one that needs none."""
-    from striate.errors import ConfigError
-    from striate.explain.maps import map_layer
-
-    if html is not None and layer is None and METHODS[method].given == "maps":
-        try:
-            map_layer(classifier.model)
-        except ConfigError:
-            return "occlusion"
-    return method
 
 
 def _tell_share(rows: list[dict[str, Any]]) -> None:

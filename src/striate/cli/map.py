@@ -10,6 +10,7 @@ import numpy as np
 
 from striate.cli import options
 from striate.errors import printable
+from striate.explain.projection import METHODS
 
 if TYPE_CHECKING:
     from striate.progress import Progress
@@ -24,9 +25,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--split", type=click.Choice(["test", "validation"]), default="test", show_default=True, help="Whose map."
 )
-@click.option(
-    "--method", type=click.Choice(["pca", "tsne", "umap"]), default="pca", show_default=True, help="umap: an extra."
-)
+@click.option("--method", type=click.Choice(METHODS), default="pca", show_default=True, help="umap: an extra.")
 @click.option("--most", type=click.IntRange(min=5), default=1000, show_default=True, help="Pictures on the map.")
 @click.option("--neighbours", type=click.IntRange(1, 20), default=5, show_default=True, help="Training pictures each.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what is drawn at random.")
@@ -67,8 +66,6 @@ def map(
         return _like(found, like, neighbours, png, shown, as_json=as_json)
     drawn = mapped(found, split, method=method, most=most, neighbours=neighbours, seed=seed, progress=shown)
     drawn.save(html)
-    right = float(np.mean(drawn.probabilities.argmax(axis=1) == drawn.shown.labels))
-    voted = float(np.mean(drawn.resemblance.vote(drawn.known.labels) == drawn.shown.labels))
     if as_json:
         print_json(
             {
@@ -78,16 +75,17 @@ def map(
                 "known": len(drawn.known.keys),
                 "method": method,
                 "explained": drawn.projection.explained,
-                "accuracy": right,
+                "accuracy": drawn.accuracy,
                 "neighbours": neighbours,
-                "neighbours_accuracy": voted,
+                "neighbours_accuracy": drawn.neighbours_accuracy,
                 "html": str(html),
             }
         )
     else:
         click.echo(
-            f"{len(drawn.shown.keys):,} {split} pictures: the classifier is right for {right:.1%}, the {neighbours} "
-            f"nearest of {len(drawn.known.keys):,} training pictures for {voted:.1%}."
+            f"{len(drawn.shown.keys):,} {split} pictures: the classifier is right for {drawn.accuracy:.1%}, "
+            f"the {neighbours} nearest of {len(drawn.known.keys):,} training pictures for "
+            f"{drawn.neighbours_accuracy:.1%}."
         )
         click.echo(printable(drawn.projection.caveat))
         click.echo(printable(f"Map:  {html}"))

@@ -49,7 +49,7 @@ def tensorboard(
     from striate.cli.screen import print_json, progress
     from striate.errors import RunError
     from striate.runs import RunStore
-    from striate.tensorboard.events import require_tensorboard
+    from striate.tensorboard.events import FOLDER, require_tensorboard
 
     require_tensorboard()
     store = RunStore(runs)
@@ -60,7 +60,7 @@ def tensorboard(
     shown = progress(as_json=True, quiet=quiet)
     for run in found:
         _write(run, shown)
-    folders = [run.path / "tensorboard" for run in found if (run.path / "tensorboard").is_dir()]
+    folders = [folder for run in found if (folder := run.path / FOLDER).is_dir()]
     if write_only or not folders:
         if as_json:
             print_json({"folders": [str(folder) for folder in folders]})
@@ -74,11 +74,13 @@ def tensorboard(
 def _write(run: Run, progress: Progress) -> None:
     """Writes what a run that is over has not written yet."""
     from striate.errors import StriateError
-    from striate.experiment.measured_again import some_measured
-    from striate.tensorboard.board import FOLDER, save_later
+    from striate.tensorboard.events import FOLDER
 
     if run.state in ("unfinished", "failed") or (run.path / FOLDER / "test").is_dir():
         return
+    from striate.experiment.measured_again import some_measured  # only now, since they load the backend
+    from striate.tensorboard.board import save_later
+
     try:
         measured = some_measured(run, progress=progress)
     except StriateError as error:

@@ -16,6 +16,7 @@ from striate.errors import printable
 from striate.evaluation.measure import Measured
 from striate.evaluation.report import Report
 from striate.history import History
+from striate.images.rounds import in_rounds
 
 
 def curves(history: History, names: Sequence[str] = ("accuracy", "loss")) -> Figure:
@@ -109,11 +110,7 @@ def right_and_wrong(measured: Measured, count: int = 24) -> tuple[NDArray[np.int
     is_right = measured.predicted == labels
     rng = np.random.default_rng(0)
     order = rng.permutation(np.flatnonzero(is_right))
-    rank = np.zeros(len(order), int)  # how many of the same class stand before
-    for label in np.unique(labels[order]):
-        own = labels[order] == label
-        rank[own] = np.arange(own.sum())
-    right = order[np.lexsort((labels[order], rank))][:count]
+    right = in_rounds(order, labels)[:count]
     wrong = np.flatnonzero(~is_right)
     return right, wrong[np.argsort(-measured.confidence[wrong], kind="stable")][:count]
 

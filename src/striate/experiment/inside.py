@@ -9,7 +9,7 @@ from striate.classifier import Classifier
 from striate.errors import StriateError
 from striate.evaluation.measure import Measured
 from striate.evaluation.plots import right_and_wrong
-from striate.explain.attribute import Attributor
+from striate.explain.attribute import Attributor, fitting_method
 from striate.explain.explainer.document import Shown
 from striate.explain.explainer.render import PICTURES, save_explainer
 from striate.explain.overlay import scaled
@@ -37,8 +37,8 @@ def save_inside(
 
 def _save(run: Run, classifier: Classifier, history: History, measured: Measured, shown: NDArray[np.intp]) -> None:
     images, pixels = measured.decoded.images, np.stack([measured.decoded.pixels[int(index)] for index in shown])
-    method, look = _attributor(classifier)
-    heat = look(pixels, measured.predicted[shown].astype(np.intp)).heat
+    method = fitting_method(classifier.model)
+    heat = Attributor(classifier, method)(pixels, measured.predicted[shown].astype(np.intp)).heat
     pictures = [
         Shown(str(images.keys[index]), one, images.classes[images.labels[index]], scaled(warm))
         for index, one, warm in zip(shown.tolist(), pixels, heat, strict=True)
@@ -53,11 +53,3 @@ def _save(run: Run, classifier: Classifier, history: History, measured: Measured
         kept=history.kept,
         most=MOST,
     )
-
-
-def _attributor(classifier: Classifier) -> tuple[str, Attributor]:
-    """Returns Grad-CAM where the network has maps, else occlusion, which needs none."""
-    try:
-        return "grad-cam", Attributor(classifier, "grad-cam")
-    except StriateError:
-        return "occlusion", Attributor(classifier, "occlusion")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,18 @@ class Mapped:
             self.projection,
             self.known,
             self.resemblance,
+            (self.accuracy, self.neighbours_accuracy),
         )
+
+    @cached_property
+    def accuracy(self) -> float:
+        """Share of the pictures on the map for which the classifier is right, 0..1."""
+        return float(np.mean(self.probabilities.argmax(axis=1) == self.shown.labels))
+
+    @cached_property
+    def neighbours_accuracy(self) -> float:
+        """Share for which the class of most of the nearest training pictures is right, 0..1."""
+        return float(np.mean(self.resemblance.vote(self.known.labels) == self.shown.labels))
 
 
 def mapped(

@@ -139,6 +139,13 @@ def attribute(
     return Attributor(classifier, method, layer)(pixels, classes)
 
 
+def fitting_method(model: Any, method: str = "grad-cam") -> str:
+    """Returns the method, or `occlusion`, which works with any network, where it stands on maps and there are none."""
+    from striate.explain.maps import has_maps
+
+    return method if METHODS[method].given != "maps" or has_maps(model) else "occlusion"
+
+
 def _function(method: str) -> Callable[..., Array]:
     from importlib import import_module
 

@@ -7,12 +7,10 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -50,6 +48,7 @@ def save_map(
     projection: Projection,
     known: Pictures,
     resemblance: Resemblance,
+    figures: tuple[float, float],
 ) -> None:
     """Writes the page, whole or not at all.
 
@@ -63,6 +62,7 @@ def save_map(
         projection: where they lie.
         known: training pictures.
         resemblance: of the pictures shown to the known ones.
+        figures: shares of the pictures for which the classifier is right, and the known ones nearest to it are.
     """
     predicted = probabilities.argmax(axis=1)
     used, places = np.unique(resemblance.indices, return_inverse=True)
@@ -81,8 +81,7 @@ def save_map(
         "sheet": _sheet(shown.pixels),
         "knownSheet": _sheet(known.pixels[used]),
     }
-    right = float(np.mean(predicted == shown.labels))
-    voted = float(np.mean(resemblance.vote(known.labels) == shown.labels))
+    right, voted = figures
     pages.save_page(
         path,
         "striate.explain",
@@ -95,9 +94,8 @@ def save_map(
             f"{resemblance.indices.shape[1]} training pictures that resemble a picture most is right for "
             f"{pages.percent(voted)}, of {len(known.keys):,} that were looked through."
         ),
-        style=Markup((resources.files("striate.explain") / "page" / "map.css").read_text("utf-8")),  # noqa: S704
         data=pages.data(content),
-        script=pages.script("striate.explain", "el.js", "map.js"),
+        script=pages.script("striate.explain", "el.js", "classes.js", "map.js"),
     )
 
 

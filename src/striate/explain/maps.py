@@ -40,6 +40,11 @@ def map_layer(model: Any, name: str | None = None) -> Any:
     return next((layer for layer in large if layer.name == "features"), large[-1])
 
 
+def has_maps(model: Any) -> bool:
+    """Returns whether the network has maps that Grad-CAM can stand on."""
+    return any(min(layer.output.shape[1:3]) >= FEWEST for layer in layers_with_maps(model))
+
+
 def layers_with_maps(model: Any) -> Iterator[Any]:
     """Yields the layers that give (b, h, w, c), in the order of the network; what comes before the first convolution,
     such as the scaling of pixels, knows nothing yet.

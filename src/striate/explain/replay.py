@@ -12,7 +12,6 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from sklearn.decomposition import PCA
 
 from striate.backend import keras
 from striate.errors import ConfigError, RunError
@@ -21,6 +20,7 @@ from striate.explain.feature_maps import first_filters
 from striate.files import writing
 from striate.history import Epoch
 from striate.images.cache import Decoded
+from striate.images.rounds import in_rounds
 from striate.inference import at_rest
 
 WATCHED, PLACED = 12, 200  # pictures whose answers are kept, and whose places are
@@ -68,7 +68,7 @@ class Recorder:
 
     def __init__(self, held_out: Decoded, seed: int = 0) -> None:
         labels = held_out.images.labels
-        order = _stratified(labels, seed)
+        order = in_rounds(np.random.default_rng(seed).permutation(len(labels)), labels)
         self._watched, placed = order[:WATCHED], order[:PLACED]
         self._pixels = np.stack([held_out.pixels[int(at)] for at in placed])
         self._labels = labels[placed].astype(np.int32)
@@ -93,6 +93,8 @@ class Recorder:
         Raises:
             ConfigError: no epoch was.
         """
+        from sklearn.decomposition import PCA
+
         if not self._frames:
             raise ConfigError("No epoch was recorded")
         numbers, answers, filters, vectors = zip(*self._frames, strict=True)
@@ -154,14 +156,3 @@ def load_replay(path: Path) -> Replay:
         raise RunError("This training was not recorded", received=path, hint="striate train DATA --replay") from None
     except (OSError, SafetensorError, ValueError, TypeError, KeyError) as error:
         raise RunError(f"The recording is damaged: {error}", received=path) from None
-
-
-def _stratified(labels: NDArray[np.integer], seed: int) -> NDArray[np.intp]:
-    """Returns all indices, in rounds that take one of every class at random."""
-    order = np.random.default_rng(seed).permutation(len(labels))
-    rank = np.zeros(len(order), int)
-    for label in np.unique(labels):
-        own = labels[order] == label
-        rank[own] = np.arange(own.sum())
-    found: NDArray[np.intp] = order[np.lexsort((labels[order], rank))]
-    return found

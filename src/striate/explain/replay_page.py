@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
-from markupsafe import Markup
 
 from striate.errors import printable
 from striate.explain.replay import Replay
@@ -55,7 +53,6 @@ def save_replay_page(path: Path, name: str, replay: Replay, epochs: Sequence[Epo
         name=printable(name),
         frames=len(replay.epochs),
         pictures=len(replay.placed),
-        style=Markup((resources.files("striate.explain") / "page" / "replay.css").read_text("utf-8")),  # noqa: S704
         data=pages.data(content),
-        script=pages.script("striate.explain", "el.js", "replay.js"),
+        script=pages.script("striate.explain", "el.js", "classes.js", "replay.js"),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, TypeVar
 
 from striate.models.architecture import keras_layers
@@ -38,3 +38,8 @@ def calls(model: Any, seen: dict[int, T], within: str = "") -> Iterator[tuple[st
             yield from calls(inner, seen, f"{within}{inner.name}/")
             for outside, inside in zip(node.output_tensors, inner.outputs, strict=True):
                 seen[id(outside)] = seen[id(inside)]
+
+
+def unique(name: str, taken: Collection[str]) -> str:
+    """Returns the name, or with the first number behind it (`conv_2`) under which it is not taken."""
+    return next(one for one in (name, *(f"{name}_{n}" for n in range(2, len(taken) + 3))) if one not in taken)

@@ -20,11 +20,10 @@ from striate.evaluation.measure import Measured
 from striate.explain.embedding import embeddings
 from striate.history import Epoch
 from striate.runs import Run
-from striate.tensorboard.events import EventFile
+from striate.tensorboard.events import FOLDER, EventFile
 from striate.tensorboard.graph import graph_of
 from striate.tensorboard.projector import save_projector
 
-FOLDER = "tensorboard"
 SHOWN = 1000  # pictures in the projector
 EACH, CLASSES = 8, 50  # pictures of a class, and classes, among the sample pictures
 WEIGHTS = 2_000_000  # numbers of an array above which some of them stand for all in a histogram

@@ -15,6 +15,7 @@ from PIL import Image
 
 from striate.errors import ConfigError
 
+FOLDER = "tensorboard"  # in a run's
 BINS = 30
 VERSION = "brain.Event:2"
 """What the first record of a file says."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from striate.models.graph import calls
+from striate.models.graph import calls, unique
 
 PICTURES = "pictures"
 
@@ -31,16 +31,13 @@ def graph_of(model: Any) -> Any:
         return NodeDef(name=name, op=kind, input=inputs, attr={"_output_shapes": AttrValue(list=shapes)})
 
     (picture,) = model.inputs
-    seen = {id(picture): PICTURES}
+    seen, taken = {id(picture): PICTURES}, {PICTURES}
     nodes = [node(PICTURES, "InputLayer", [], picture.shape)]
     for name, call in calls(model, seen):
         inputs = [seen[id(tensor)] for tensor in call.input_tensors]
-        unique = _unique(BLOCKS.sub(r"\1/", name), {one.name for one in nodes})
+        own = unique(BLOCKS.sub(r"\1/", name), taken)
+        taken.add(own)
         (output,) = call.output_tensors
-        nodes.append(node(unique, type(call.operation).__name__, inputs, output.shape))
-        seen[id(output)] = unique
+        nodes.append(node(own, type(call.operation).__name__, inputs, output.shape))
+        seen[id(output)] = own
     return GraphDef(node=nodes, versions=VersionDef(producer=22))
-
-
-def _unique(name: str, taken: set[str]) -> str:
-    return next(one for one in (name, *(f"{name}_{n}" for n in range(2, len(taken) + 3))) if one not in taken)

@@ -52,6 +52,10 @@ AT_REST = (
 """Layers that do nothing once a network has learnt."""
 
 
+ONE_BY_ONE = {"window": [1, 1], "strides": [1, 1], "dilation": [1, 1], "before": [0, 0], "groups": 1}
+"""A convolution that looks at one place."""
+
+
 @dataclass(frozen=True, eq=False)
 class Arithmetic:
     """What is computed: see the module's table. `shape` is given where it is not that of the layer's output."""
@@ -127,9 +131,11 @@ def _separable(layer: Any, shape: tuple[int, ...]) -> list[Arithmetic]:
     depthwise, pointwise = _values(layer.depthwise_kernel), _values(layer.pointwise_kernel)
     between = (*layer.compute_output_shape((None, *shape))[1:3], pointwise.shape[2])
     slid = {**_sliding(layer, shape, layer.kernel_size), "activation": "linear"}
-    mixed = {"window": [1, 1], "strides": [1, 1], "dilation": [1, 1], "before": [0, 0], "groups": 1, **activation}
     weights = {"kernel": pointwise, **({"bias": _values(layer.bias)} if layer.use_bias else {})}
-    return [Arithmetic("depthwise", slid, {"kernel": depthwise}, between), Arithmetic("conv", mixed, weights)]
+    return [
+        Arithmetic("depthwise", slid, {"kernel": depthwise}, between),
+        Arithmetic("conv", {**ONE_BY_ONE, **activation}, weights),
+    ]
 
 
 def _dense(layer: Any, shape: tuple[int, ...]) -> list[Arithmetic]:
@@ -139,8 +145,7 @@ def _dense(layer: Any, shape: tuple[int, ...]) -> list[Arithmetic]:
     weights = _kernel(layer.kernel, layer)
     if len(shape) == 1:
         return [Arithmetic("dense", activation, weights)]
-    mixed = {"window": [1, 1], "strides": [1, 1], "dilation": [1, 1], "before": [0, 0], "groups": 1, **activation}
-    return [Arithmetic("conv", mixed, {**weights, "kernel": weights["kernel"][None, None]})]
+    return [Arithmetic("conv", {**ONE_BY_ONE, **activation}, {**weights, "kernel": weights["kernel"][None, None]})]
 
 
 def _kernel(kernel: Any, layer: Any) -> dict[str, Array]:

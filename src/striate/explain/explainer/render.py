@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
-
-from markupsafe import Markup
 
 from striate.classifier import Classifier
 from striate.errors import printable
@@ -64,7 +61,6 @@ def save_explainer(
             {"name": row["name"], "src": pages.picture(one.pixels, TINY), "tiny": max(one.pixels.shape) <= TINY}
             for row, one in zip(content["pictures"], shown, strict=False)  # fewer of large values
         ],
-        style=Markup((resources.files("striate.explain") / "page" / "explainer.css").read_text("utf-8")),  # noqa: S704
         network=pages.data(content),
         numbers=numbers.text(),
         footer="All numbers are computed in this page, from the network's own weights; it asks for nothing.",

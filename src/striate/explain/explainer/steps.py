@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from striate.errors import ConfigError
 from striate.explain.explainer.arithmetic import Arithmetic, arithmetic
-from striate.models.graph import calls
+from striate.models.graph import calls, unique
 
 Array = NDArray[np.float32]
 MODELS = ("Functional", "Sequential")
@@ -62,13 +62,15 @@ def steps(model: Any) -> list[Step]:
     for name, node in calls(model, seen):
         (output,) = node.output_tensors
         operation = node.operation
-        parameters = 0 if id(operation) in counted else sum(int(np.prod(w.shape)) for w in _weights(operation))
+        parameters = (
+            0 if id(operation) in counted else sum(int(np.prod(w.shape)) for w in getattr(operation, "weights", ()))
+        )
         counted.add(id(operation))
         inputs = tuple(seen[id(tensor)] for tensor in node.input_tensors)
         parts = arithmetic(node)
         for part in parts[:-1]:
-            first = _step(name, operation, part, inputs, part.shape, found)
-            found.append(replace(first, name=_unique(f"{name}/{part.kind}", found), operation=None))
+            first = _step(f"{name}/{part.kind}", operation, part, inputs, part.shape, found)
+            found.append(replace(first, operation=None))
             inputs = (len(found) - 1,)
         last = _step(name, operation, parts[-1], inputs, tuple(output.shape[1:]), found)
         found.append(replace(last, parameters=parameters))
@@ -80,7 +82,7 @@ def _step(
     name: str, operation: Any, part: Arithmetic, inputs: tuple[int, ...], shape: tuple[int, ...], found: list[Step]
 ) -> Step:
     return Step(
-        _unique(name, found),
+        unique(name, {step.name for step in found}),
         type(operation).__name__,
         part.kind,
         inputs,
@@ -89,12 +91,3 @@ def _step(
         part.weights,
         operation=operation,
     )
-
-
-def _unique(name: str, found: list[Step]) -> str:
-    taken = {step.name for step in found}
-    return next(one for one in (name, *(f"{name}_{n}" for n in range(2, len(taken) + 3))) if one not in taken)
-
-
-def _weights(operation: Any) -> list[Any]:
-    return list(getattr(operation, "weights", ()))

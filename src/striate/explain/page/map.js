@@ -1,10 +1,8 @@
 {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8b5a2b", "#7570b3", "#66a61e", "#b2182b"];
   const box = document.getElementById("map"), canvas = box.querySelector("canvas"), context = canvas.getContext("2d");
   const tip = document.getElementById("tip"), colour = document.getElementById("colour"), about = document.getElementById("picture");
-  const hue = (i) => (data.classes.length <= PALETTE.length ? PALETTE[i] : `hsl(${Math.round((i * 360) / data.classes.length)} 65% 48%)`);
-  const percent = (share) => `${Math.min(100 * share, share < 1 ? 99.9 : 100).toFixed(1)} %`;
+  const hue = (i) => classColour(i, data.classes.length);
   const hidden = new Set();
   let view = { x: 0, y: 0, zoom: 1 }, over = -1, kept = -1;
 
@@ -56,7 +54,7 @@
 
   const said = (i) => {
     const [, , label, predicted, share] = data.points[i], wrong = label !== predicted;
-    return el("p", { class: wrong ? "wrong" : "" , text: wrong ? `${data.classes[label]}, taken for ${data.classes[predicted]} (${percent(share)})` : `${data.classes[label]} (${percent(share)})` });
+    return el("p", { class: wrong ? "wrong" : "" , text: wrong ? `${data.classes[label]}, taken for ${data.classes[predicted]} (${shareText(share)})` : `${data.classes[label]} (${shareText(share)})` });
   };
 
   const hover = (i) => {

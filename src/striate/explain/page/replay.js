@@ -1,11 +1,9 @@
 {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8b5a2b", "#7570b3", "#66a61e", "#b2182b"];
-  const hue = (i) => (data.classes.length <= PALETTE.length ? PALETTE[i] : `hsl(${Math.round((i * 360) / data.classes.length)} 65% 48%)`);
+  const hue = (i) => classColour(i, data.classes.length);
   const frame = document.getElementById("frame"), play = document.getElementById("play"), epoch = document.getElementById("epoch");
   const places = document.getElementById("places"), filters = document.getElementById("filters");
   const SVG = "http://www.w3.org/2000/svg", TOP = 4;
-  const percent = (share) => `${Math.min(100 * share, share < 1 ? 99.9 : 100).toFixed(1)} %`;
   const svg = (tag, attributes) => { const made = document.createElementNS(SVG, tag); for (const [name, text] of Object.entries(attributes)) made.setAttribute(name, text); return made; };
 
   const cursors = [];
@@ -80,7 +78,7 @@
     cards[i].replaceChildren(...order.map((k) => {
       const bar = el("i");
       bar.style.width = `${100 * shares[k]}%`;
-      return el("li", { class: k === label ? "true" : null }, el("span", { text: data.classes[k] }), el("b", { text: percent(shares[k]) }), bar);
+      return el("li", { class: k === label ? "true" : null }, el("span", { text: data.classes[k] }), el("b", { text: shareText(shares[k]) }), bar);
     }));
   });
 
