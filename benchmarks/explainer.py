@@ -2,10 +2,11 @@
 
     python benchmarks/explainer.py [--rounds N] [--pictures N]
 
-Each network, untrained and with normalisations whose statistics are drawn, is written as a page and opened in Chromium
-from a file. Opening: from the start of the navigation until the first layer is shown with its numbers. Hovering: the
-pointer is moved over a convolution's map; from the event until the next frame is ready. Difference: the largest between
-a number in the page and Keras', over every step of the network and every picture.
+Each network, untrained and with normalisations that hold the pictures' statistics, is written as a page and opened in
+Chromium from a file. Opening: from the start of the navigation until the first layer is shown with its numbers.
+Hovering: the pointer is moved over a convolution's map; from the event until the next frame is ready. Difference: the
+largest between a number in the page and Keras', over every step of the network and every picture; beside it the largest
+number there was.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from evidence import publish, spread
+from numpy.typing import NDArray
 
 from striate.backend import keras, set_seed
 from striate.classifier import Classifier
@@ -80,28 +82,31 @@ def browser() -> Any:
     return webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
 
 
-def made(name: str) -> Classifier:
-    """Returns a classifier whose normalisations do something."""
+def made(name: str, pixels: NDArray[np.uint8]) -> Classifier:
+    """Returns an untrained classifier whose normalisations hold the statistics of these pictures."""
     set_seed(0)
     shape = NETWORKS[name]
     model = build(ARCHITECTURES[name], shape, 10)
     rng = np.random.default_rng(0)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            drawn = [rng.normal(0, 0.1, one.shape) for one in layer.get_weights()]
-            layer.set_weights([1 + np.abs(one) if at in (0, len(drawn) - 1) else one for at, one in enumerate(drawn)])
+            layer.momentum = 0.0  # the next batch's statistics are taken for its own
+            for weights, middle in ((layer.gamma, 1), (layer.beta, 0)):
+                if weights is not None:
+                    weights.assign(rng.normal(middle, 0.1, weights.shape))
+    model(pixels.astype("float32"), training=True)
     return Classifier(model, [str(n) for n in range(10)], Preprocessing(*shape), architecture=name)  # type: ignore[arg-type]
 
 
 def measured(driver: Any, name: str, rounds: int, count: int, folder: Path) -> dict[str, Any]:
     """Returns one network's figures."""
-    classifier, rng = made(name), np.random.default_rng(1)
-    shape, path = classifier.preprocessing.shape, folder / f"{name}.html"
+    rng, shape, path = np.random.default_rng(1), NETWORKS[name], folder / f"{name}.html"
     slope = np.linspace(0, 127, int(np.prod(shape))).reshape(shape)
-    pixels = [
-        np.clip(rng.normal(rng.uniform(0, 128), 60, shape) + slope, 0, 255).astype(np.uint8) for _ in range(count)
-    ]
-    found, most = steps(classifier.model), 0.0
+    pixels = np.stack(
+        [np.clip(rng.normal(rng.uniform(0, 128), 60, shape) + slope, 0, 255).astype(np.uint8) for _ in range(count)]
+    )
+    classifier = made(name, pixels)
+    found, most, largest = steps(classifier.model), 0.0, 0.0
     for start in range(0, count, PICTURES):
         part = pixels[start : start + PICTURES]
         save_explainer(path, classifier, [Shown(str(at), one) for at, one in enumerate(part)], name=name, most=WHOLE)
@@ -110,6 +115,7 @@ def measured(driver: Any, name: str, rounds: int, count: int, folder: Path) -> d
             expected = [value for value in values(classifier.model, found, one) if value is not None]
             block = base64.b64encode(b"".join(value.astype("<f4").tobytes() for value in expected)).decode()
             most = max(most, driver.execute_script(DIFFERENCE, block, at))
+            largest = max(largest, *(float(np.abs(value).max()) for value in expected))
     opened = [_open(driver, path) for _ in range(rounds)]
     driver.execute_script("explorer.open(first(['conv', 'dense']), null)")
     has_map = driver.execute_script("return explorer.step.kind === 'conv'")
@@ -118,6 +124,7 @@ def measured(driver: Any, name: str, rounds: int, count: int, folder: Path) -> d
         "weights": int(classifier.model.count_params()),
         "pictures": count,
         "largest_difference": most,
+        "largest_number": largest,
         "open_ms": spread(opened),
         "hover_ms": spread(driver.execute_async_script(HOVER, 50)) if has_map else None,
     }

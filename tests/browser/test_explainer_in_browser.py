@@ -31,16 +31,18 @@ CLASSES = ("<b>cat</b>", "dog", "猫", "</script>", "e", "f", "g", "h", "i", "j"
 
 
 def classifier(name: str, seed: int = 0) -> Classifier:
-    """Returns an untrained classifier whose normalisations have statistics that are not 0 and 1."""
+    """Returns an untrained classifier whose normalisations hold the statistics of pictures, as training leaves them."""
     set_seed(seed)
     shape = NETWORKS[name]
     model = build(ARCHITECTURES[name], shape, len(CLASSES))
     rng = np.random.default_rng(seed)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            shapes = [weights.shape for weights in layer.get_weights()]
-            drawn = [rng.normal(0, 0.1, one) for one in shapes]
-            layer.set_weights([1 + np.abs(one) if at in (0, len(drawn) - 1) else one for at, one in enumerate(drawn)])
+            layer.momentum = 0.0  # the next batch's statistics are taken for its own
+            for weights, middle in ((layer.gamma, 1), (layer.beta, 0)):
+                if weights is not None:
+                    weights.assign(rng.normal(middle, 0.1, weights.shape))
+    model(np.stack([one.pixels for one in pictures(name, 50)]).astype("float32"), training=True)
     return Classifier(model, CLASSES, Preprocessing(*shape), architecture=name, temperature=1.5)
 
 
