@@ -1,12 +1,13 @@
 """How large the explainer is, how soon it opens, how fast it answers, and how far its numbers are from Keras'.
 
-    python benchmarks/explainer.py [--rounds N] [--pictures N]
+    python benchmarks/explainer.py DATA [--rounds N] [--pictures N]
 
-Each network, untrained and with normalisations that hold the pictures' statistics, is written as a page and opened in
-Chromium from a file. Opening: from the start of the navigation until the first layer is shown with its numbers.
-Hovering: the pointer is moved over a convolution's map; from the event until the next frame is ready. Difference: the
-largest between a number in the page and Keras', over every step of the network and every picture; beside it the largest
-number there was.
+DATA holds mnist, cifar10_jpeg and cats_dogs, of which pictures are drawn at random. Each network, untrained and with
+normalisations that hold its pictures' statistics, is written as a page and opened in Chromium from a file. Opening:
+from the start of the navigation until the first layer is shown with its numbers. Hovering: the pointer is moved over a
+convolution's map; from the event until the next frame is ready. Difference: the largest between a number in the page
+and Keras', over every step of the network and every picture; beside it the largest number there was, the difference
+from Keras computing in float64, and how far Keras in float32 is from that.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import argparse
 import base64
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from evidence import publish, spread
@@ -28,17 +29,20 @@ from striate.explain.explainer.render import PICTURES, save_explainer
 from striate.explain.explainer.steps import steps
 from striate.explain.explainer.values import values
 from striate.images.pixels import Preprocessing
+from striate.images.sources.load import load_images
+from striate.images.sources.named import DATASETS
 from striate.models.architecture import build
 from striate.models.architectures import ARCHITECTURES
 
-NETWORKS = {
-    "mlp": (28, 28, 1),
-    "lenet": (28, 28, 1),
-    "cnn": (28, 28, 1),
-    "resnet20": (32, 32, 3),
-    "mobilenet_v2": (96, 96, 3),
-    "googlenet": (32, 32, 3),
+NETWORKS: dict[str, tuple[str, int, Literal[1, 3]]] = {
+    "mlp": ("mnist", 28, 1),
+    "lenet": ("mnist", 28, 1),
+    "cnn": ("mnist", 28, 1),
+    "resnet20": ("cifar10_jpeg", 32, 3),
+    "mobilenet_v2": ("cats_dogs", 96, 3),
+    "googlenet": ("cifar10_jpeg", 32, 3),
 }
+"""Network → whose pictures, their side and channels."""
 WHOLE = 2**30  # bytes: every network is held whole
 DIFFERENCE = """
 const bytes = Uint8Array.from(atob(arguments[0]), (letter) => letter.charCodeAt(0));
@@ -82,11 +86,18 @@ def browser() -> Any:
     return webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
 
 
-def made(name: str, pixels: NDArray[np.uint8]) -> Classifier:
+def drawn(data: Path, name: str, form: Preprocessing, count: int) -> NDArray[np.uint8]:
+    """Returns (count, h, w, c) pictures of a set, drawn at random."""
+    where: dict[str, Any] = {"data_dir": data} if name in DATASETS else {}
+    images = load_images(name if where else str(data / name), **where)
+    chosen = np.random.default_rng(1).choice(len(images), count, replace=False)
+    return np.stack([form(images.sources[int(at)]) for at in chosen])
+
+
+def made(name: str, form: Preprocessing, pixels: NDArray[np.uint8]) -> Classifier:
     """Returns an untrained classifier whose normalisations hold the statistics of these pictures."""
     set_seed(0)
-    shape = NETWORKS[name]
-    model = build(ARCHITECTURES[name], shape, 10)
+    model = build(ARCHITECTURES[name], form.shape, 10)
     rng = np.random.default_rng(0)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -95,27 +106,41 @@ def made(name: str, pixels: NDArray[np.uint8]) -> Classifier:
                 if weights is not None:
                     weights.assign(rng.normal(middle, 0.1, weights.shape))
     model(pixels.astype("float32"), training=True)
-    return Classifier(model, [str(n) for n in range(10)], Preprocessing(*shape), architecture=name)  # type: ignore[arg-type]
+    return Classifier(model, [str(n) for n in range(10)], form, architecture=name)
 
 
-def measured(driver: Any, name: str, rounds: int, count: int, folder: Path) -> dict[str, Any]:
+def in_double(name: str, classifier: Classifier) -> Any:
+    """Returns the same network computing in float64: what rounding in float32 costs Keras itself is told by it."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float64")
+    try:
+        model = build(ARCHITECTURES[name], classifier.preprocessing.shape, 10)
+    finally:
+        keras.config.set_dtype_policy(before)
+    model.set_weights(classifier.model.get_weights())
+    return model
+
+
+def measured(driver: Any, data: Path, name: str, rounds: int, count: int, folder: Path) -> dict[str, Any]:
     """Returns one network's figures."""
-    rng, shape, path = np.random.default_rng(1), NETWORKS[name], folder / f"{name}.html"
-    slope = np.linspace(0, 127, int(np.prod(shape))).reshape(shape)
-    pixels = np.stack(
-        [np.clip(rng.normal(rng.uniform(0, 128), 60, shape) + slope, 0, 255).astype(np.uint8) for _ in range(count)]
-    )
-    classifier = made(name, pixels)
-    found, most, largest = steps(classifier.model), 0.0, 0.0
+    source, side, channels = NETWORKS[name]
+    form, path = Preprocessing(side, side, channels), folder / f"{name}.html"
+    pixels = drawn(data, source, form, count)
+    classifier = made(name, form, pixels)
+    found, double = steps(classifier.model), in_double(name, classifier)
+    found_double = steps(double)
+    most, largest, exact, rounding = 0.0, 0.0, 0.0, 0.0
     for start in range(0, count, PICTURES):
         part = pixels[start : start + PICTURES]
         save_explainer(path, classifier, [Shown(str(at), one) for at, one in enumerate(part)], name=name, most=WHOLE)
         _open(driver, path)
         for at, one in enumerate(part):
             expected = [value for value in values(classifier.model, found, one) if value is not None]
-            block = base64.b64encode(b"".join(value.astype("<f4").tobytes() for value in expected)).decode()
-            most = max(most, driver.execute_script(DIFFERENCE, block, at))
-            largest = max(largest, *(float(np.abs(value).max()) for value in expected))
+            true = [value for value in values(double, found_double, one) if value is not None]
+            most = max(most, driver.execute_script(DIFFERENCE, _block(expected), at))
+            exact = max(exact, driver.execute_script(DIFFERENCE, _block(true), at))
+            rounding = max(rounding, *(float(np.abs(a - b).max()) for a, b in zip(expected, true, strict=True)))
+            largest = max(largest, *(float(np.abs(value).max()) for value in expected[1:]))  # the pixels left out
     opened = [_open(driver, path) for _ in range(rounds)]
     driver.execute_script("explorer.open(first(['conv', 'dense']), null)")
     has_map = driver.execute_script("return explorer.step.kind === 'conv'")
@@ -124,10 +149,16 @@ def measured(driver: Any, name: str, rounds: int, count: int, folder: Path) -> d
         "weights": int(classifier.model.count_params()),
         "pictures": count,
         "largest_difference": most,
+        "largest_difference_from_float64": exact,
+        "keras_float32_from_float64": rounding,
         "largest_number": largest,
         "open_ms": spread(opened),
         "hover_ms": spread(driver.execute_async_script(HOVER, 50)) if has_map else None,
     }
+
+
+def _block(arrays: list[Any]) -> str:
+    return base64.b64encode(b"".join(array.astype("<f4").tobytes() for array in arrays)).decode()
 
 
 def _open(driver: Any, path: Path) -> float:
@@ -145,13 +176,17 @@ def _open(driver: Any, path: Path) -> float:
 def main() -> None:
     """Prints one JSON document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--pictures", type=int, default=50)
     options = parser.parse_args()
     driver = browser()
     try:
         with tempfile.TemporaryDirectory() as folder:
-            found = {name: measured(driver, name, options.rounds, options.pictures, Path(folder)) for name in NETWORKS}
+            found = {
+                name: measured(driver, options.data, name, options.rounds, options.pictures, Path(folder))
+                for name in NETWORKS
+            }
         version = driver.capabilities["browserVersion"]
     finally:
         driver.quit()

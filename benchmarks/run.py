@@ -46,7 +46,7 @@ FULL: dict[str, tuple[str, ...]] = {
     "precision": ("precision.py", "DATA"),
     "cats_dogs": ("cats_dogs.py", *CATS_DOGS),
     "grad_cam": ("grad_cam.py", *CATS_DOGS),
-    "explainer": ("explainer.py",),
+    "explainer": ("explainer.py", "DATA"),
     "fine_tuning": ("fine_tuning.py", *FINE_TUNING),
     "report": ("report.py", "DATA"),
     "intervals": ("intervals.py",),
