@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 UV     := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help demo test check format docs bench contract proof lock clean
+.PHONY: help demo test check format docs bench contract proof reliability lock clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -58,6 +58,11 @@ contract: $(VENV)/dev.stamp  ## what every network promises, in full on all thre
 
 proof: $(VENV)/dev.stamp  ## the stories at full size, on the real data in STRIATE_TEST_DATA (about 20 minutes)
 	$(BIN)/python -m pytest -m slow
+
+reliability: $(VENV)/dev.stamp  ## what docs/reliability.md promises, in full on all three backends (about half an hour)
+	for backend in tensorflow jax torch; do \
+	    KERAS_BACKEND=$$backend $(TESTS) -m "slow or not slow" tests/reliability tests/training/test_resume.py || exit 1; \
+	done
 
 lock: $(VENV)/dev.stamp  ## resolve the dependencies anew
 	$(PIP) uv

@@ -21,6 +21,7 @@ from striate.images.pixels import Preprocessing, decode
 from striate.manifest import FORMAT
 from striate.models.architecture import build
 from striate.models.architectures import ARCHITECTURES
+from striate.seal import seal
 
 pytestmark = pytest.mark.backend
 
@@ -294,14 +295,18 @@ def folder(original: Path, tmp_path: Path) -> Path:
     return shutil.copytree(original, tmp_path / "saved")
 
 
+FILES = ("classifier.json", "network.json", "weights.safetensors")
+
+
 def edited(folder: Path, **changes: Any) -> Path:
     path = folder / "classifier.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    seal(folder, FILES)
     return folder
 
 
 def test_the_folder_holds_three_files_and_their_checksums(folder: Path):
-    assert {path.name for path in folder.iterdir()} == {"classifier.json", "network.json", "weights.safetensors"}
+    assert {path.name for path in folder.iterdir()} == {*FILES, "SHA256SUMS"}
     sums = json.loads((folder / "classifier.json").read_text())["sha256"]
     assert sums == {name: sha256(folder / name) for name in ("network.json", "weights.safetensors")}
 
@@ -314,6 +319,7 @@ def test_a_newer_format_is_refused_by_name_even_when_the_rest_is_strange(folder:
 def test_a_folder_of_format_1_answers_as_before(folder: Path, original: Path, files: list[Path]):
     manifest = json.loads((folder / "classifier.json").read_text())
     del manifest["tta"]
+    (folder / "SHA256SUMS").unlink()
     (folder / "classifier.json").write_text(json.dumps(manifest | {"format": 1}))
     loaded = Classifier.load(folder)
     assert loaded.tta == "none"
@@ -323,6 +329,7 @@ def test_a_folder_of_format_1_answers_as_before(folder: Path, original: Path, fi
 def test_a_folder_of_format_2_answers_everything_as_before(folder: Path, original: Path, files: list[Path]):
     manifest = json.loads((folder / "classifier.json").read_text())
     del manifest["reject_below"]
+    (folder / "SHA256SUMS").unlink()
     (folder / "classifier.json").write_text(json.dumps(manifest | {"format": 2}))
     loaded = Classifier.load(folder)
     assert loaded.reject_below == 0
@@ -369,8 +376,21 @@ def test_a_damaged_or_missing_file_is_named(folder: Path, name: str):
 
 def test_a_folder_without_a_classifier_says_so(tmp_path: Path):
     for place in (tmp_path, tmp_path / "gone"):
-        with pytest.raises(ClassifierError, match=r"There is no classifier here.*Expected: classifier\.json"):
+        with pytest.raises(ClassifierError, match=r"There is no classifier here.*a folder with classifier\.json"):
             Classifier.load(place)
+
+
+def test_a_manifest_changed_by_one_letter_is_refused(folder: Path):
+    path = folder / "classifier.json"
+    path.write_text(path.read_text().replace('"temperature": 1', '"temperature": 2'))
+    with pytest.raises(ClassifierError, match=r"classifier\.json is damaged: its checksum"):
+        Classifier.load(folder)
+
+
+def test_a_folder_of_the_newest_format_without_its_seal_is_refused(folder: Path):
+    (folder / "SHA256SUMS").unlink()
+    with pytest.raises(ClassifierError, match="seal is missing"):
+        Classifier.load(folder)
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b"\xff", b'{"format": 1}', b"[" * 100_000])
@@ -438,5 +458,6 @@ def test_a_manifest_whose_preprocessing_does_not_fit_the_network_is_refused(clas
     manifest = json.loads((tmp_path / "classifier.json").read_text())
     manifest["preprocessing"]["height"] += 1
     (tmp_path / "classifier.json").write_text(json.dumps(manifest))
+    seal(tmp_path, FILES)
     with pytest.raises(ClassifierError, match="does not fit the network"):
         Classifier.load(tmp_path)

@@ -33,6 +33,7 @@ from striate.models.architecture import Architecture
 from striate.models.backbones import BACKBONES, weights_folder
 from striate.progress import Progress
 from striate.runs import Run
+from striate.seal import changing
 from striate.training.recipes import RECIPES
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
@@ -77,7 +78,10 @@ def run(folder, said, tmp_path_factory):
 
 def test_a_run_folder_holds_every_file_that_its_description_lists(run):
     assert sorted(path.relative_to(run.path).as_posix() for path in run.path.rglob("*") if path.is_file()) == [
+        "SHA256SUMS",
+        "begun.json",
         "broken.csv",
+        "classifier/SHA256SUMS",
         "classifier/classifier.json",
         "classifier/network.json",
         "classifier/weights.safetensors",
@@ -97,6 +101,7 @@ def test_a_run_folder_holds_every_file_that_its_description_lists(run):
         "report.json",
         "report.md",
         "run.json",
+        "run.lock",
         "split.csv",
         "symptoms.json",
         "validation.csv",
@@ -105,9 +110,11 @@ def test_a_run_folder_holds_every_file_that_its_description_lists(run):
     ]
 
 
-def test_the_manifest_is_written_last(run):
-    manifest = (run.path / "run.json").stat().st_mtime_ns
-    assert all(path.stat().st_mtime_ns <= manifest for path in run.path.rglob("*") if path.is_file())
+def test_the_manifest_is_written_last_but_for_the_seal(run):
+    *others, manifest, sums = sorted(
+        (path for path in run.path.rglob("*") if path.is_file()), key=lambda path: path.stat().st_mtime_ns
+    )
+    assert (manifest.name, sums.name) == ("run.json", "SHA256SUMS") and others
 
 
 def test_the_run_is_named_after_data_and_network(run):
@@ -202,7 +209,8 @@ def test_measuring_again_tells_that_pictures_are_gone(run, folder, tmp_path):
     (copy / gone).unlink()
     moved = Run(shutil.copytree(run.path, tmp_path / "moved"))
     text = (moved.path / "run.json").read_text().replace(json.dumps(str(folder)), json.dumps(str(copy)))
-    (moved.path / "run.json").write_text(text)
+    with changing(moved.path, "run.json"):
+        (moved.path / "run.json").write_text(text)
     with pytest.raises(DataError, match=r"1 of the 87 pictures.*are gone"):
         measure_again(moved)
 

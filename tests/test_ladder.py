@@ -236,9 +236,9 @@ def test_a_ctrl_c_while_a_run_is_trained_ends_the_ladder_after_it(tmp_path):
     found = ladder("digits", rungs=RUNGS, epochs=500, runs=tmp_path, progress=said)
     assert found.state == "interrupted"
     assert [row.state for row in found.rows] == ["missing", "missing"]
-    assert any(line.startswith("The ladder ends with this run") for line in said.lines)
+    assert any(line.startswith("The ladder ends here") for line in said.lines)
     (run,) = RunStore(found.path).list()
-    assert run.state == "interrupted"
+    assert run.state == "unfinished"
 
 
 def test_a_ctrl_c_while_a_report_is_written_still_ends_the_ladder():

@@ -10,7 +10,7 @@ import pytest
 
 from striate.config import to_json
 from striate.errors import RunError
-from striate.runs import Run, RunStore, flat_settings
+from striate.runs import FORMAT, Run, RunStore, flat_settings
 from striate.training.recipe import Recipe
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
@@ -24,8 +24,19 @@ def _made(store, name):
 
 @pytest.fixture
 def copied(digits_run, tmp_path):
-    """A copy of the digits run that may be damaged."""
-    return Run(shutil.copytree(digits_run.path, tmp_path / "digits"))
+    """A copy of the digits run as it was before there were seals, which may be damaged: only its readers can tell."""
+    run = Run(shutil.copytree(digits_run.path, tmp_path / "digits"))
+    (run.path / "SHA256SUMS").unlink()
+    manifest = json.loads((run.path / "run.json").read_text())
+    (run.path / "run.json").write_text(json.dumps(manifest | {"format": 1}))
+    return run
+
+
+def test_a_run_whose_seal_is_not_written_yet_is_unfinished(digits_run, tmp_path):
+    run = Run(shutil.copytree(digits_run.path, tmp_path / "digits"))
+    assert run.state == "finished"
+    (run.path / "SHA256SUMS").unlink()
+    assert run.state == "unfinished"
 
 
 def test_a_run_gets_the_folder_it_is_named_after(tmp_path):
@@ -174,7 +185,14 @@ def test_a_manifest_with_an_unknown_state_is_told(copied):
 
 def test_a_manifest_of_a_newer_striate_is_told(copied):
     value = json.loads((copied.path / "run.json").read_text())
-    (copied.path / "run.json").write_text(json.dumps(value | {"format": 2, "carbon": 3.5}))
+    (copied.path / "run.json").write_text(json.dumps(value | {"format": FORMAT + 1, "carbon": 3.5}))
+    with pytest.raises(RunError, match=rf"made by a newer Striate.*format {FORMAT + 1}\..*upgrade"):
+        _ = copied.manifest
+
+
+def test_a_manifest_with_a_foreign_key_is_told(copied):
+    value = json.loads((copied.path / "run.json").read_text())
+    (copied.path / "run.json").write_text(json.dumps(value | {"carbon": 3.5}))
     with pytest.raises(RunError, match=r"another version of Striate.*carbon"):
         _ = copied.manifest
 

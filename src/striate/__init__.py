@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from striate.experiment.ladder import ladder
     from striate.experiment.learn_curve import learn_curve
     from striate.experiment.repeat import cross_validate, repeat
+    from striate.experiment.resume import resume
     from striate.images.augment import Augment
     from striate.images.imageset import ImageSet
     from striate.images.pixels import Preprocessing
@@ -68,6 +69,7 @@ _HOMES = {
     "learn_curve": "striate.experiment.learn_curve",
     "load_images": "striate.images.sources.load",
     "repeat": "striate.experiment.repeat",
+    "resume": "striate.experiment.resume",
     "split": "striate.inspection.divide",
     "train": "striate.experiment.flow",
 }
@@ -97,6 +99,7 @@ __all__ = [
     "learn_curve",
     "load_images",
     "repeat",
+    "resume",
     "split",
     "train",
 ]

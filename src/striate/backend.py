@@ -87,6 +87,32 @@ def set_seed(seed: int) -> None:
     keras.utils.set_random_seed(seed)
 
 
+def be_deterministic() -> None:
+    """Has the backend compute every sum in one order, as far as it can be told to.
+
+    On a processor all three do so anyway, with the same number of threads. On a GPU, TensorFlow and PyTorch choose
+    slower kernels; JAX heeds XLA_FLAGS=--xla_gpu_deterministic_ops=true alone, read when it starts.
+
+    Raises:
+        BackendError: JAX on a GPU, without that flag.
+    """
+    if CHOICE.name == "tensorflow":
+        _tensorflow.config.experimental.enable_op_determinism()
+    elif CHOICE.name == "torch":
+        import torch
+
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS' condition, read when a GPU is first used
+        torch.use_deterministic_algorithms(True)
+    elif devices() != ["cpu"] and "xla_gpu_deterministic_ops=true" not in os.environ.get("XLA_FLAGS", ""):
+        from striate.errors import BackendError
+
+        raise BackendError(
+            "JAX is told to be deterministic on a GPU before it starts",
+            received=f"XLA_FLAGS={os.environ.get('XLA_FLAGS', '')}",
+            hint="XLA_FLAGS=--xla_gpu_deterministic_ops=true striate train …",
+        )
+
+
 def devices() -> list[str]:
     """Returns the accelerators that the backend sees, or ["cpu"]."""
     if CHOICE.name == "torch":  # for which Keras keeps no list

@@ -2,9 +2,10 @@
 
 On disk it is a folder that can be moved anywhere on its own:
 
-    classifier.json       the manifest, written last: format, classes, preprocessing, temperature, checksums
+    classifier.json       the manifest, written after these two: format, classes, preprocessing, temperature, checksums
     network.json          the network's layers (see network.py)
     weights.safetensors   its weights
+    SHA256SUMS            the checksums of these three
 """
 
 from __future__ import annotations
@@ -24,9 +25,19 @@ from striate.images.ahead import Decoded, decoded_ahead, decoded_or_why
 from striate.images.imageset import Picture
 from striate.images.pixels import Preprocessing
 from striate.images.sources.given import listed
-from striate.manifest import FORMAT, Manifest, Tta, read_manifest, require_fitting, require_whole
+from striate.manifest import (
+    FORMAT,
+    Manifest,
+    Tta,
+    read_manifest,
+    require_fitting,
+    require_own,
+    require_seal,
+    require_whole,
+)
 from striate.prediction import Prediction, Predictions, predicted
 from striate.progress import SILENT, Progress
+from striate.seal import seal
 
 if TYPE_CHECKING:
     from striate.inference import Answers, Forward
@@ -224,6 +235,7 @@ class Classifier:
                 made_with={name: version_of(name) or "unknown" for name in ("striate", "keras")},
             ),
         )
+        seal(folder, ("classifier.json", NETWORK, WEIGHTS))
 
     @classmethod
     def load(cls, folder: Path | str) -> Classifier:
@@ -238,6 +250,8 @@ class Classifier:
         if (folder / "classifier" / "classifier.json").is_file():
             folder = folder / "classifier"
         manifest = read_manifest(folder / "classifier.json")
+        require_seal(manifest, folder)
+        require_own(folder, (NETWORK, WEIGHTS))
         require_whole(manifest, folder, (NETWORK, WEIGHTS))
         model = load_network(folder / NETWORK, folder / WEIGHTS)
         require_fitting(manifest, model)

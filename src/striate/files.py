@@ -7,6 +7,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -14,6 +15,9 @@ from typing import Any
 
 from striate.config import to_json
 from striate.errors import RunError
+
+LEFT = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+"""The names of files that are being written."""
 
 
 @contextlib.contextmanager
@@ -34,6 +38,17 @@ def writing(path: Path) -> Iterator[Path]:
     _sync_folder(path.parent)
 
 
+def sweep(folder: Path) -> list[Path]:
+    """Removes what `writing` left behind in a folder and those below when the power failed, and returns it.
+
+    To be called by the only process at work in the folder.
+    """
+    found = [path for path in folder.rglob(".*.tmp") if LEFT.fullmatch(path.name) and path.is_file()]
+    for path in found:
+        path.unlink(missing_ok=True)
+    return found
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes `text` as UTF-8, whole or not at all."""
     with writing(path) as temporary:
@@ -51,6 +66,23 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
 def write_json(path: Path, value: Any) -> None:
     """Writes a config, dict or list as JSON, whole or not at all."""
     write_text(path, to_json(value))
+
+
+def refuse_newer(path: Path, known: int, what: str) -> None:
+    """Raises RunError when a JSON document says that its format is newer than the one known; all else is for its reader
+    to find.
+    """
+    try:
+        number = json.loads(path.read_bytes())["format"]
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return
+    if isinstance(number, int) and number > known:
+        raise RunError(
+            f"This {what} was made by a newer Striate",
+            received=f"{path}: format {number}",
+            expected=f"format {known} or older",
+            hint="pip install --upgrade striate",
+        )
 
 
 def read_json(path: Path, what: str) -> dict[str, Any]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
 from striate.errors import RunError
+from striate.files import write_csv
 
 
 @dataclass(frozen=True)
@@ -84,19 +86,21 @@ class HistoryFile:
     """Appends epochs to a CSV file, each flushed before the next begins.
 
     Args:
-        path: the file; it is begun anew.
+        path: the file; it is begun anew, whole or not at all.
+        rows: what it begins with.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rows: Iterable[Epoch] = ()) -> None:
         self.path = path
-        self._write(field.name for field in fields(Epoch))
+        write_csv(path, [field.name for field in fields(Epoch)], map(_cells, rows))
 
     def append(self, epoch: Epoch) -> None:
-        """Adds one row."""
-        self._write(format(value, ".6g") if isinstance(value, float) else value for value in asdict(epoch).values())
+        """Adds one row, on the disk when this returns."""
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow(_cells(epoch))
+            file.flush()
+            os.fsync(file.fileno())
 
-    def _write(self, cells: Iterable[object]) -> None:
-        first = not hasattr(self, "_begun")
-        with self.path.open("w" if first else "a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow(cells)
-        self._begun = True
+
+def _cells(epoch: Epoch) -> list[object]:
+    return [format(value, ".6g") if isinstance(value, float) else value for value in asdict(epoch).values()]

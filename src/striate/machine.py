@@ -23,6 +23,9 @@ PACKAGES = (
 )
 """Distributions whose versions a run records."""
 
+LIMITS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "MKL_NUM_THREADS", "XLA_FLAGS")
+"""Variables of the environment that change in how many parts, and so in which order, a backend adds up."""
+
 LIMIT = Path("/sys/fs/cgroup/memory.max")
 """Where Linux tells a container how much memory it may use, bytes."""
 
@@ -44,6 +47,12 @@ def memory() -> int:
         return min(whole, int(LIMIT.read_text(encoding="ascii")))
     except (OSError, ValueError):  # no container, or one without a limit ("max")
         return whole
+
+
+def threads() -> dict[str, str]:
+    """Returns what decides how many threads a backend computes with: cores, and variables of the environment."""
+    limits = {name: os.environ[name] for name in LIMITS if name in os.environ}
+    return {"cores": str(machine()["cores"]), **limits}
 
 
 def machine() -> dict[str, Any]:

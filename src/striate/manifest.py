@@ -8,14 +8,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 from striate.config import config, from_json
-from striate.errors import ClassifierError, ConfigError
+from striate.errors import ClassifierError, ConfigError, RunError
 from striate.files import sha256
 from striate.images.pixels import Preprocessing
+from striate.seal import NAME as SEAL
+from striate.seal import checked, is_sealed
 
-FORMAT = 3
+FORMAT = 4
 """Raise it when an older Striate could misread a newer folder; add a migration, and a test of the older
 form, when you do. In format 1 there was no `tta`; that means none. In format 2 there was no `reject_below`; that means
-that every picture is answered."""
+that every picture is answered. Up to format 3 there was no seal: whether the manifest itself is whole was not known."""
+
+SEALED = 4  # the format from which on the folder has a seal
+MOST = {"classifier.json": 8 << 20, "network.json": 64 << 20, "weights.safetensors": 64 << 30}
+"""Bytes above which a file is not read; the largest network of Keras has 0.5 % of that."""
 
 Tta = Literal["none", "mirror", "multicrop"]
 
@@ -54,10 +60,17 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         ClassifierError: missing, damaged, or from a newer Striate.
     """
+    if not path.parent.is_dir() or not path.exists():
+        raise ClassifierError(
+            "There is no classifier here",
+            received=path.parent,
+            expected=f"a folder with {path.name} in it, as striate train makes it; no single file",
+        )
+    require_own(path.parent, (path.name,))
     try:
         text = path.read_bytes()
-    except OSError:
-        raise ClassifierError("There is no classifier here", received=path.parent, expected=path.name) from None
+    except OSError as error:
+        raise ClassifierError(f"The classifier cannot be read: {error.strerror}", received=path) from None
     number = _format_number(text)
     if number is not None and number > FORMAT:
         raise ClassifierError(
@@ -73,6 +86,40 @@ def read_manifest(path: Path) -> Manifest:
     if len(manifest.classes) < 2 or not (0 < manifest.temperature < 1e6 and 0 <= manifest.reject_below <= 1):
         raise ClassifierError("The classifier's manifest makes no sense", received=path)
     return manifest
+
+
+def require_own(folder: Path, names: Sequence[str]) -> None:
+    """Raises ClassifierError unless the files are plain ones, of the folder itself, and of a size that makes sense: a
+    link may lead anywhere, and a pipe never ends.
+    """
+    home = folder.resolve()
+    for name in names:
+        path = folder / name
+        if path.is_symlink() and not path.resolve().is_relative_to(home):
+            raise ClassifierError(f"{name} is a link out of its folder", received=f"{path} → {path.resolve()}")
+        if path.exists() and not path.is_file():
+            raise ClassifierError(f"{name} is no plain file", received=path)
+        if path.is_file() and path.stat().st_size > MOST[name]:
+            raise ClassifierError(
+                f"{name} is too large to be read",
+                received=f"{path.stat().st_size:,} bytes",
+                expected=f"at most {MOST[name]:,}",
+            )
+
+
+def require_seal(manifest: Manifest, folder: Path) -> None:
+    """Compares the manifest itself with the folder's seal, which newer formats have.
+
+    Raises:
+        ClassifierError: there is none, or it is another one's.
+    """
+    try:
+        if is_sealed(folder):
+            checked(folder, "classifier.json")
+        elif manifest.format >= SEALED:
+            raise RunError(f"The classifier's seal is missing. Expected: {SEAL}")
+    except RunError as error:
+        raise ClassifierError(str(error).removesuffix(".")) from None
 
 
 def require_whole(manifest: Manifest, folder: Path, names: Sequence[str]) -> None:

@@ -6,8 +6,11 @@ accepts layers of Keras itself by an allow-list and refuses everything else by n
 
 from __future__ import annotations
 
+import contextlib
 import json
-import shutil
+import math
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,16 @@ REFUSED = (
 """Keras classes that run, or wrap, foreign code, and those that open files (their vocabularies) on their own."""
 
 
+TENSORS = 20_000
+"""Arrays of weights; the largest of Keras' networks has under 3,000."""
+
+VAST = 1 << 29
+"""Numbers in a layer's output for one picture: 2 GB."""
+
+BUILDING = threading.RLock()
+"""Held while layers are built under a limit, which is one for the whole process."""
+
+
 def save_network(model: Any, description: Path, weights: Path) -> None:
     """Writes a network as JSON and safetensors.
 
@@ -53,8 +66,8 @@ def save_network(model: Any, description: Path, weights: Path) -> None:
     tensors = {name: keras.ops.convert_to_numpy(variable.value) for name, variable in _weights(model).items()}
     write_text(description, json.dumps(config, indent=1) + "\n")  # all is checked: an older network is lost only now
     with writing(weights) as temporary:
-        safetensors.numpy.save_file(tensors, temporary)
-        shutil.copymode(description, temporary)  # the library makes files that only their owner can read
+        # its own save_file makes files that only their owner can read, and hides what the disk said
+        temporary.write_bytes(safetensors.numpy.save(tensors))
 
 
 def load_network(description: Path, weights: Path) -> Any:
@@ -71,12 +84,17 @@ def load_network(description: Path, weights: Path) -> Any:
     if not isinstance(config, dict) or config.get("class_name") not in MODELS:
         raise ClassifierError("This does not describe a network", received=description)
     config.pop("compile_config", None)
+    held = _elements(weights)
     try:
-        model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+        with _at_most(held):
+            model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    except ClassifierError:
+        raise
     except Exception as error:  # Keras raises whatever its layers raise on arguments that make no sense
         raise ClassifierError(
             f"Keras {keras.__version__} cannot rebuild the network: {error}", received=description
         ) from error
+    _refuse_vast(model, description)
     try:
         tensors = safetensors.numpy.load_file(weights)
     except (OSError, SafetensorError) as error:
@@ -94,6 +112,64 @@ def load_network(description: Path, weights: Path) -> Any:
     for name, variable in variables.items():
         variable.assign(tensors[name])
     return model
+
+
+def _elements(weights: Path) -> int:
+    """Returns how many numbers the file holds, by its table of contents, which the library has held against its size.
+
+    Raises:
+        ClassifierError: it is damaged, or holds more tensors than any network.
+    """
+    try:
+        with safetensors.safe_open(weights, "numpy") as file:
+            names = list(file.keys())
+            if len(names) > TENSORS:
+                raise ClassifierError("The weights hold more tensors than any network", received=f"{len(names):,}")
+            return sum(math.prod(file.get_slice(name).get_shape()) for name in names)
+    except (OSError, SafetensorError) as error:
+        raise ClassifierError(f"The weights cannot be read: {error}", received=weights) from None
+
+
+@contextlib.contextmanager
+def _at_most(elements: int) -> Iterator[None]:
+    """Within the block, layers are given no more weights than that: a description costs a stranger nothing, and what it
+    asks for would be memory of ours.
+
+    Raises:
+        ClassifierError: more is asked for; nothing has been allocated for it.
+    """
+    left, make = elements, keras.layers.Layer.add_weight
+
+    def add_weight(layer: Any, shape: Any = None, *args: Any, **given: Any) -> Any:
+        nonlocal left
+        left -= math.prod(int(side) for side in ([shape] if isinstance(shape, int) else shape or ()))
+        if left < 0:
+            raise ClassifierError(
+                "The network's description asks for more weights than its file holds",
+                received=f"{layer.name}: {shape}",
+                expected=f"{elements:,} numbers in all layers together",
+            )
+        return make(layer, shape, *args, **given)
+
+    with BUILDING:
+        keras.layers.Layer.add_weight = add_weight
+        try:
+            yield
+        finally:
+            keras.layers.Layer.add_weight = make
+
+
+def _refuse_vast(model: Any, description: Path) -> None:
+    """Raises ClassifierError when what a layer makes of one picture would not fit any memory."""
+    for layer in model.layers:
+        for tensor in keras.tree.flatten(layer.output):
+            size = math.prod(side or 1 for side in tensor.shape[1:])
+            if size > VAST:
+                raise ClassifierError(
+                    "A layer makes more of one picture than any memory holds",
+                    received=f"{layer.name} in {description}: {tuple(tensor.shape)}",
+                    expected=f"at most {VAST:,} numbers",
+                )
 
 
 def _weights(model: Any) -> dict[str, Any]:

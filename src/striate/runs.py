@@ -1,6 +1,7 @@
 """Run: one training's folder. RunStore: the folder of runs.
 
 run.json            what was done, on what, with what; the manifest, written last: a run without it is unfinished
+begun.json          what was asked for, written before the training begins
 recipe.json         every number that shaped the training; itself valid input to --recipe
 split.csv           key, class, split
 broken.csv          key, reason, for pictures that could not be read (when there were any)
@@ -16,6 +17,9 @@ tensorboard/        what TensorBoard shows of it (with the extra tensorboard)
 inside.html         pictures on their way through its network
 plots/*.png         curves, confusion, right and wrong answers, coverage against risk
 classifier/         the result; can be moved anywhere on its own
+checkpoints/        the training's state, until the run is finished
+run.lock            held by the process that is at work in it
+SHA256SUMS          the checksum of every file, written last of all
 """
 
 from __future__ import annotations
@@ -31,11 +35,16 @@ from striate.evaluation.answered import Answered, load_answered, load_answers
 from striate.evaluation.comparison.contender import Contender
 from striate.evaluation.refusal import promised
 from striate.evaluation.report import Report
+from striate.files import refuse_newer
 from striate.history import Epoch, History, read_history
 from striate.inspection.finding import Finding
+from striate.seal import checked, is_sealed
 from striate.training.recipe import Recipe
 
-FORMAT = 1
+SEALED = 2  # the format from which on a run has a seal, written last
+FORMAT = 2
+"""Raise it when an older Striate could misread a newer folder, and add a test of the older form. Runs of format 1 have
+no seal: nothing of them is known to be as it was."""
 T = TypeVar("T")
 
 
@@ -112,16 +121,22 @@ class Run:
 
     @property
     def state(self) -> str:
-        """finished, interrupted, failed; or unfinished, while it runs or when it was killed."""
-        return self.manifest.state if (self.path / "run.json").is_file() else "unfinished"
+        """finished; interrupted, if it was finished before its time; failed; unfinished, while it runs or when it was
+        stopped or killed.
+        """
+        if not (self.path / "run.json").is_file():
+            return "unfinished"
+        manifest = self.manifest
+        return manifest.state if manifest.format < SEALED or is_sealed(self.path) else "unfinished"
 
     @property
     def manifest(self) -> Manifest:
         """What was done.
 
         Raises:
-            RunError: unfinished, or from a newer Striate.
+            RunError: unfinished, damaged, or from a newer Striate.
         """
+        refuse_newer(self.path / "run.json", FORMAT, "run")
         return self._read(Manifest, "run.json")
 
     @property
@@ -143,7 +158,7 @@ class Run:
     def history(self) -> History:
         """Every epoch, and which was kept (0 while unfinished)."""
         kept = self.manifest.kept if (self.path / "run.json").is_file() else 0
-        return History(read_history(self.path / "history.csv"), kept)
+        return History(read_history(self.file("history.csv")), kept)
 
     @property
     def epochs(self) -> tuple[Epoch, ...]:
@@ -164,7 +179,8 @@ class Run:
             DataError: the lists are missing, as in runs of older versions, or damaged.
         """
         name = {"validation": "validation.csv", "test": "predictions.csv"}[split]
-        return load_answered(self.path / name, tuple(row.name for row in self.validation.classes))
+        self.file(Path(name).with_suffix(".npy").name)
+        return load_answered(self.file(name), tuple(row.name for row in self.validation.classes))
 
     def threshold(self, target_risk: float) -> float:
         """Returns the confidence from which on at most that share of the answers is wrong: found on the validation
@@ -193,7 +209,7 @@ class Run:
             name=self.name,
             settings=settings,
             report=self.report,
-            answers=load_answers(self.path / "predictions.csv"),
+            answers=load_answers(self.file("predictions.csv")),
             epochs=self.epochs,
             kept=manifest.kept,
             parameters=manifest.parameters,
@@ -202,10 +218,18 @@ class Run:
             multiply_adds=manifest.multiply_adds,
         )
 
+    def file(self, name: str) -> Path:
+        """Returns the path of one of its files, to be read.
+
+        Raises:
+            RunError: it is not what it was when the run was finished.
+        """
+        return checked(self.path, name)
+
     def _read(self, cls: type[T], name: str) -> T:
         path = self.path / name
         try:
-            return from_json(cls, path.read_bytes(), str(path))
+            return from_json(cls, self.file(name).read_bytes(), str(path))
         except FileNotFoundError:
             raise RunError(
                 f"{name} is missing, so this run is unfinished" if self.path.is_dir() else "There is no such run",

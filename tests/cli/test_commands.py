@@ -422,7 +422,7 @@ def test_offline_a_missing_data_set_says_which_file_to_put_where(tmp_path: Path)
     assert "Traceback" not in done.stderr
 
 
-def test_ctrl_c_leaves_a_whole_run(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_a_run_that_can_be_gone_on_with_or_finished(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "striate", "train", "digits", "--epochs", "5000", "--name", "long"]
     with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
@@ -433,8 +433,12 @@ def test_ctrl_c_leaves_a_whole_run(tmp_path: Path) -> None:
         rest = process.stdout.read()
     assert process.returncode == 130
     assert "Stopping after this step" in rest
-    assert "Interrupted after" in rest
-    assert "Test accuracy" in rest
+    assert "striate train --resume runs/long" in rest
+    assert "Test accuracy" not in rest
+    assert not (tmp_path / "runs" / "long" / "run.json").exists()
+    done = striate("train", "--resume", "long", "--finish", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Finished early, after" in done.stdout and "Test accuracy" in done.stdout
     manifest = json.loads((tmp_path / "runs" / "long" / "run.json").read_text())
     assert manifest["state"] == "interrupted"
     assert 3 <= manifest["epochs"] < 5000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from striate.images.batches import Batches
 from striate.images.imageset import SPLITS
 from striate.images.sources.load import load_images
 from striate.models.architecture import Architecture
+from striate.training.feed import Feed
 from striate.training.loss_trace import LossTrace, WatchLoss
 
 pytestmark = pytest.mark.backend
@@ -50,9 +52,10 @@ def test_a_network_without_rectified_units_has_none():
 @pytest.mark.parametrize("at_once", [1, 4])
 def test_the_batches_at_work_when_a_loss_broke_are_named(at_once: int):
     batches = Batches(np.zeros((100, 2, 2, 1), np.uint8), np.zeros(100, np.int32), 2, 10, shuffle_seed=3)
-    batches.set_epoch(1)
-    trace = LossTrace()
-    watch = WatchLoss(trace, batches)
+    feed, trace = Feed(batches), LossTrace()
+    feed.set_epoch(1)
+    watch = WatchLoss(trace, feed)
+    watch.set_model(SimpleNamespace(trainable_variables=[], jax_state_sync=lambda: None))
     watch.on_epoch_begin(1)
     means = [1.0] * 5 + [float("nan")] * 5
     for end in range(at_once - 1, 10, at_once):
@@ -67,7 +70,7 @@ def test_the_batches_at_work_when_a_loss_broke_are_named(at_once: int):
 def test_the_first_epochs_losses_are_those_of_its_steps():
     batches = Batches(np.zeros((40, 2, 2, 1), np.uint8), np.zeros(40, np.int32), 2, 10, shuffle_seed=3)
     trace = LossTrace()
-    watch = WatchLoss(trace, batches)
+    watch = WatchLoss(trace, Feed(batches))
     watch.on_epoch_begin(0)
     losses = [4.0, 3.0, 2.0, 1.0]
     for end in range(4):

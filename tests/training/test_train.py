@@ -12,6 +12,7 @@ import pytest
 from striate.backend import keras
 from striate.errors import TrainingError
 from striate.experiment import train
+from striate.experiment.resume import resume
 from striate.images.cache import Decoded
 from striate.progress import Progress
 from striate.runs import RunStore
@@ -171,8 +172,11 @@ def test_a_second_ctrl_c_is_no_longer_ours(digits):
     assert signal.getsignal(signal.SIGINT) == before
 
 
-def test_an_interrupted_run_is_whole(tmp_path):
-    run = train("digits", architecture="mlp", epochs=50, runs=tmp_path, name="cut", progress=_SignalAt(30))
+def test_a_run_that_a_signal_stopped_can_be_finished_as_it_is(tmp_path):
+    run = train("digits", architecture="mlp", epochs=50, runs=tmp_path, name="cut", progress=_SignalAt(90))
+    assert run.state == "unfinished"
+    assert not (run.path / "report.json").exists()
+    run = resume(run, finish=True)
     assert run.state == run.manifest.state == "interrupted"
     assert run.manifest.epochs == len(run.epochs) < 50
     assert 1 <= run.manifest.kept <= run.manifest.epochs

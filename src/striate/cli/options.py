@@ -26,7 +26,18 @@ data_dir = click.option(
 recipe = click.option(
     "--recipe", default="default", show_default=True, help="Name (see striate recipes) or recipe.json."
 )
-batch = click.option("--batch", type=int, help="Pictures per step.")
+
+
+class _Batch(click.ParamType[Any]):
+    """A number of pictures, or `auto`."""
+
+    name = "N or auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if value == "auto" else click.INT.convert(value, param, ctx)
+
+
+batch = click.option("--batch", type=_Batch(), help="Pictures per step; auto measures which are fastest.")
 learning_rate = click.option("--lr", "learning_rate", type=float, help="Learning rate (the schedule's peak).")
 size = click.option("--size", metavar="N or HxW", help="Height and width the pictures are brought to, pixels.")
 grey = click.option("--grey/--colour", default=None, help="One channel or three.")

@@ -32,7 +32,7 @@ def replay(run: str, html: Path, runs: Path, as_json: bool, quiet: bool, debug: 
     from striate.runs import RunStore
 
     found = RunStore(runs).find(run)
-    recorded, history = load_replay(found.path / NAME), found.history
+    recorded, history = load_replay(found.file(NAME)), found.history
     save_replay_page(html, found.name, recorded, history.epochs, history.kept)
     if as_json:
         print_json({"run": str(found.path), "epochs": recorded.epochs.tolist(), "html": str(html)})

@@ -11,24 +11,41 @@ import click
 
 from striate.cli import options
 from striate.cli.training import training
+from striate.errors import printable
 
 if TYPE_CHECKING:
     from striate.images.sources.folder import Nested
+    from striate.runs import Run
+
+MEANINGFUL = ("resume", "finish", "runs", "backend", "device", "as_json", "quiet", "debug")
+"""Parameters that may stand beside --resume."""
 
 
 @click.command(context_settings=options.CONTEXT)
-@click.argument("data")
+@click.argument("data", required=False)
 @training
 @options.target_risk
 @click.option("--replay", is_flag=True, help="Record every epoch for striate replay.")
 @click.option("--name", help="Name of the run.")
+@click.option("--resume", metavar="RUN", help="Go on with a run that was stopped or killed.")
+@click.option("--finish", is_flag=True, help="With --resume: learn no more, and finish the run as it is.")
+@click.option("--deterministic", is_flag=True, help="The same bits from the same training on the same machine.")
+@click.option(
+    "--save-every",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Between checkpoints; by default they are rare enough to cost little.",
+)
 @options.runs
 @options.nested
 @options.data_dir
 @options.engine
 @options.common
+@click.pass_context
 def train(
-    data: str,
+    context: click.Context,
+    /,
+    data: str | None,
     arch: str | None,
     recipe: str,
     size: str | None,
@@ -42,6 +59,10 @@ def train(
     target_risk: float | None,
     replay: bool,
     name: str | None,
+    resume: str | None,
+    finish: bool,
+    deterministic: bool,
+    save_every: float | None,
     runs: Path,
     data_dir: Path | None,
     backend: str | None,
@@ -56,10 +77,19 @@ def train(
     DATA is a folder with one folder per class (below train/val/test if you like), a zip or tar archive of one, a CSV
     table (path,label[,split]), a Parquet table or a folder of them, or a data set known by name (see striate
     datasets). Without any option the network, the picture size, the schedule and the augmentation follow from the data.
+
+    Ctrl-C ends a training after the step at work and leaves a checkpoint; --resume RUN goes on from there, as it does
+    after a power cut.
     """
-    from striate.cli.reports import print_diagnosis, print_files, print_report, run_summary
-    from striate.cli.screen import print_json, progress
-    from striate.evaluation.refusal import refusal
+    from striate.cli.screen import progress
+
+    if resume is not None:
+        _refuse_others(context)
+        return _resume(resume, runs, backend, device, finish=finish, as_json=as_json, quiet=quiet)
+    if finish:
+        raise click.UsageError("--finish goes with --resume RUN.")
+    if data is None:
+        raise click.UsageError("Missing argument 'DATA'. Try: striate train digits")
     from striate.experiment import train as train_run
 
     changes = options.changes(size, grey, settings)
@@ -79,10 +109,61 @@ def train(
         allow_leaks=allow_leaks,
         target_risk=target_risk,
         replay=replay,
+        deterministic=deterministic,
+        save_every=save_every,
         progress=progress(as_json=as_json, quiet=quiet),
         command=shlex.join(["striate", "train", *sys.argv[2:]]),
         **changes,
     )
+    return _tell(run, as_json=as_json)
+
+
+def _resume(
+    name: str, runs: Path, backend: str | None, device: str, *, finish: bool, as_json: bool, quiet: bool
+) -> int:
+    """Goes on with a run, on the backend that it began with unless another is asked for."""
+    from striate.cli.screen import progress
+    from striate.experiment.resume import begun_of, resume
+    from striate.runs import RunStore
+
+    run = RunStore(runs).find(name)
+    if backend is None and run.state == "unfinished":
+        backend = begun_of(run).backend
+    options.choose_engine(backend, device)
+    found = resume(run, finish=finish, progress=progress(as_json=as_json, quiet=quiet))
+    return _tell(found, as_json=as_json)
+
+
+def _refuse_others(context: click.Context) -> None:
+    """Raises UsageError when --resume stands beside something that would shape another training."""
+    given = [
+        parameter.opts[0] if isinstance(parameter, click.Option) else "DATA"
+        for parameter in context.command.params
+        if parameter.name not in MEANINGFUL
+        and context.get_parameter_source(parameter.name or "") is click.core.ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise click.UsageError(
+            f"--resume goes on with the training as it began. Received: {', '.join(given)}. "
+            "Try: without it, or a new training."
+        )
+
+
+def _tell(run: Run, *, as_json: bool) -> int:
+    """Prints what became of a run, and returns the exit code."""
+    from striate.cli.reports import print_diagnosis, print_files, print_report, run_summary
+    from striate.cli.screen import print_json
+    from striate.evaluation.refusal import refusal
+
+    if run.state == "unfinished":
+        if as_json:
+            print_json({"run": str(run.path), "state": run.state, "epochs": len(run.epochs)})
+        else:
+            epochs = f"{len(run.epochs)} {'epoch' if len(run.epochs) == 1 else 'epochs'}"
+            click.echo(f"Stopped after {epochs}, with a checkpoint.")
+            click.echo(printable(f"To go on:                            striate train --resume {run.path}"))
+            click.echo(printable(f"To finish with what it has learnt:   striate train --resume {run.path} --finish"))
+        return 130
     if as_json:
         print_json(run_summary(run))
     else:
@@ -90,7 +171,7 @@ def train(
         if limit := run.classifier.reject_below:
             click.echo(refusal(run.answered("test"), limit).line())
         if run.state == "interrupted":
-            click.echo(f"Interrupted after {run.manifest.epochs} epochs; measured with what had been learnt by then.")
+            click.echo(f"Finished early, after {run.manifest.epochs} epochs, with what had been learnt by then.")
         print_diagnosis(run)
         print_files(run)
-    return 130 if run.state == "interrupted" else 0
+    return 0

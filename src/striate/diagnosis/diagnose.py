@@ -10,6 +10,7 @@ from striate.diagnosis.diagnosis import Diagnosis, Fault
 from striate.diagnosis.evidence import Evidence
 from striate.drawing import percent
 from striate.errors import ConfigError
+from striate.seal import checked
 
 FORMAT = 1
 NAME = "diagnosis.json"
@@ -75,7 +76,7 @@ def diagnose(evidence: Evidence) -> Diagnoses:
 def load_diagnoses(folder: Path) -> Diagnoses | None:
     """Returns what was said when the training of a run ended; None for one made before that was kept."""
     try:
-        return from_json(Diagnoses, (folder / NAME).read_bytes(), NAME)
+        return from_json(Diagnoses, checked(folder, NAME).read_bytes(), NAME)
     except (OSError, ConfigError):
         return None
 

@@ -126,7 +126,7 @@ def gather(run: Run, manifest: Manifest | None = None) -> Evidence:
     classes = tuple(manifest.data.get("classes") or ())
     is_failed = manifest.state == "failed"
     try:
-        epochs = read_history(run.path / "history.csv")
+        epochs = read_history(run.file("history.csv"))
     except RunError:
         epochs = ()
         missing.append("the history of its epochs")
@@ -140,7 +140,7 @@ def gather(run: Run, manifest: Manifest | None = None) -> Evidence:
     validation = None if is_failed else _answered(run, "validation", classes, missing)
     test = None if is_failed else _answered(run, "predictions", classes, missing)
     leaks = None if is_failed else run.report.without_leaks
-    counts = _counts(run.path / "split.csv", classes)
+    counts = _counts(run.file("split.csv"), classes)
     return Evidence(
         path=str(run.path),
         command=manifest.command,
@@ -165,7 +165,8 @@ def gather(run: Run, manifest: Manifest | None = None) -> Evidence:
 
 def _answered(run: Run, name: str, classes: tuple[str, ...], missing: list[str]) -> Tally | None:
     """Returns the answers in validation.csv or predictions.csv; of an older run, as far as its report tells."""
-    path = run.path / f"{name}.csv"
+    path = run.file(f"{name}.csv")
+    run.file(f"{name}.npy")
     try:
         return tally(load_answered(path, classes))
     except DataError:

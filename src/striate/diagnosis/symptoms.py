@@ -9,6 +9,7 @@ from striate.config import config, from_json
 from striate.diagnosis.tally import Tally
 from striate.errors import ConfigError
 from striate.images.imageset import ImageSet
+from striate.seal import checked
 from striate.training.loss_trace import LossTrace
 
 FORMAT = 1
@@ -114,7 +115,7 @@ class Symptoms:
 def load_symptoms(folder: Path) -> Symptoms | None:
     """Returns what the training noted; None for a run that noted nothing, or in another form."""
     try:
-        return from_json(Symptoms, (folder / NAME).read_bytes(), NAME)
+        return from_json(Symptoms, checked(folder, NAME).read_bytes(), NAME)
     except (OSError, ConfigError):
         return None
 

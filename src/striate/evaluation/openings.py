@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from striate.files import write_csv
+from striate.seal import changing, checked
 
 NAME = "opened.csv"
 HEADER = ("time", "by")
@@ -28,7 +29,7 @@ class Opening(NamedTuple):
 def openings(folder: Path) -> tuple[Opening, ...]:
     """Returns every look at the test pictures of the run in a folder, the first first; none where it kept no list."""
     try:
-        with (folder / NAME).open(newline="", encoding="utf-8") as file:
+        with checked(folder, NAME).open(newline="", encoding="utf-8") as file:
             return tuple(Opening(row["time"], row["by"]) for row in csv.DictReader(file))
     except (OSError, ValueError, KeyError):
         return ()
@@ -37,7 +38,9 @@ def openings(folder: Path) -> tuple[Opening, ...]:
 def note_opening(folder: Path, by: str) -> None:
     """Adds a look to the list of the run in a folder."""
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    write_csv(folder / NAME, HEADER, [*openings(folder), Opening(now, by)])
+    rows = [*openings(folder), Opening(now, by)]
+    with changing(folder, NAME):
+        write_csv(folder / NAME, HEADER, rows)
 
 
 def said_of(found: tuple[Opening, ...], split: str) -> str:

@@ -11,6 +11,7 @@ from striate.evaluation.robustness_plot import corruption_sheet, robustness_plot
 from striate.files import write_json
 from striate.progress import SILENT, Progress
 from striate.runs import Run
+from striate.seal import changing
 
 NAME, PLOT, SHEET = "robustness.json", "robustness.png", "corruptions.png"
 
@@ -28,8 +29,9 @@ def hold(run: Run, measured: Measured, *, pictures: int = SAMPLE, progress: Prog
     found = robustness(run.classifier, measured.decoded, sample=pictures, progress=progress)
     folder = run.path / "plots"
     folder.mkdir(exist_ok=True)
-    drawing.save(robustness_plot(found), folder / PLOT)
     right = np.flatnonzero(measured.answered.is_right)
-    drawing.save(corruption_sheet(measured.decoded.pixels[right[0] if len(right) else 0]), folder / SHEET)
-    write_json(run.path / NAME, found)
+    with changing(run.path, NAME, f"plots/{PLOT}", f"plots/{SHEET}"):
+        drawing.save(robustness_plot(found), folder / PLOT)
+        drawing.save(corruption_sheet(measured.decoded.pixels[right[0] if len(right) else 0]), folder / SHEET)
+        write_json(run.path / NAME, found)
     return found

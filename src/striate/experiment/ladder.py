@@ -12,9 +12,9 @@ from striate.classifier import Classifier
 from striate.config import replace
 from striate.environment import backend_choice
 from striate.errors import ConfigError
+from striate.experiment.choice import one_budget
 from striate.experiment.climb import climb, seconds_left
 from striate.experiment.conditions import MAX_BROKEN, Conditions
-from striate.experiment.flow import one_budget
 from striate.experiment.pictures import Prepared, decode, gather
 from striate.experiment.rung import measured, milliseconds_per_picture, steps
 from striate.experiment.standings import FORMAT, Document, Ladder, Plan, earlier

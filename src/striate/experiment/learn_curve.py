@@ -16,8 +16,8 @@ from striate.config import replace
 from striate.environment import backend_choice
 from striate.errors import ConfigError, DataError
 from striate.evaluation.power_law import LEAST
+from striate.experiment.choice import choose
 from striate.experiment.conditions import parted
-from striate.experiment.flow import choose
 from striate.experiment.growth import Document, Growth, Plan, State, earlier, grown
 from striate.experiment.pictures import Prepared, prepare
 from striate.experiment.plans import pictures_of

@@ -88,7 +88,7 @@ def mapped(
         ConfigError: the network has no vector before its last layer, or UMAP is not installed.
     """
     classifier = run.classifier
-    splits = load_splits(own_set(run, progress=progress), run.path / "split.csv")
+    splits = load_splits(own_set(run, progress=progress), run.file("split.csv"))
     shown = _decoded(run, splits.test if split == "test" else splits.validation, most, seed, progress)
     known = _decoded(run, splits.train, KNOWN, seed, progress)
     vectors, others = (embeddings(classifier.model, one.pixels, progress=progress) for one in (shown, known))
@@ -110,7 +110,7 @@ def known_pictures(run: Run, *, seed: int = 0, progress: Progress = SILENT) -> t
         DataError: they are gone, or were handed over in Python.
     """
     known = _decoded(
-        run, load_splits(own_set(run, progress=progress), run.path / "split.csv").train, KNOWN, seed, progress
+        run, load_splits(own_set(run, progress=progress), run.file("split.csv")).train, KNOWN, seed, progress
     )
     return known, embeddings(run.classifier.model, known.pixels, progress=progress)
 

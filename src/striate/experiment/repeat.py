@@ -14,8 +14,8 @@ import numpy as np
 from striate.config import replace
 from striate.environment import backend_choice
 from striate.errors import ConfigError
+from striate.experiment.choice import choose
 from striate.experiment.conditions import parted
-from striate.experiment.flow import choose
 from striate.experiment.folds import Pool
 from striate.experiment.pictures import Prepared, lasting, prepare
 from striate.experiment.plans import pictures_of

@@ -31,6 +31,7 @@ from striate.images.sources.load import Data, load_images
 from striate.images.split import load_splits
 from striate.progress import SILENT, Progress
 from striate.runs import Manifest, Run, flat_settings
+from striate.seal import changing
 from striate.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def save_results(
     save_answered(validation.answered, run.path / "validation.csv")
     save_answered(measured.answered, run.path / "predictions.csv")
     folder = run.path / "plots"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     right, wrong = plots.right_and_wrong(measured)
     drawing.save(plots.curves(trained.history), folder / "curves.png")
     drawing.save(plots.confusion(measured.report), folder / "confusion.png")
@@ -89,7 +90,8 @@ def save_report_again(run: Run, measured: Measured, html: Path | None, markdown:
     history = run.history if is_own else None
     for path, save in ((html, save_page), (markdown, save_markdown)):
         if path is not None:
-            save(path, _with_inside(facts, run, path.parent) if is_own else facts, history, measured)
+            with changing(run.path, *([path.name] if path.parent.resolve() == run.path.resolve() else [])):
+                save(path, _with_inside(facts, run, path.parent) if is_own else facts, history, measured)
 
 
 def _with_inside(facts: Facts, run: Run, folder: Path) -> Facts:
@@ -161,7 +163,7 @@ def measure_again(
     place = data_dir or (trained_on["data_dir"] if data is None else None)
     kind = nested or trained_on.get("nested", "top")
     images = load_images(source, data_dir=place, nested=kind, progress=progress)
-    own = run.path / CORRECTIONS
+    own = run.file(CORRECTIONS)
     if corrections is not None:
         images = corrected(images, load_corrections(Path(corrections)))
     elif own.is_file() and (data is None or lasting(data) == trained_on["source"]):
@@ -169,7 +171,7 @@ def measure_again(
     if data is None or lasting(data) == trained_on["source"] or images.fingerprint() == trained_on["fingerprint"]:
         if data is not None:
             progress.say("The run was trained on this data; only the pictures it set aside for testing are measured.")
-        test = load_splits(images, run.path / "split.csv").test
+        test = load_splits(images, run.file("split.csv")).test
         measured = measure(run.classifier, test, split="test", leaked=_leaked(run), progress=progress)
         try:
             note_opening(run.path, "evaluate")
@@ -184,5 +186,5 @@ def measure_again(
 def _leaked(run: Run) -> frozenset[str]:
     if not (run.path / LEAKED).is_file():
         return frozenset()
-    with (run.path / LEAKED).open(newline="", encoding="utf-8") as file:
+    with run.file(LEAKED).open(newline="", encoding="utf-8") as file:
         return frozenset(row["key"] for row in csv.DictReader(file))

@@ -9,10 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from striate.begun import NAME
 from striate.drawing import percent
-from striate.errors import StriateError
+from striate.errors import DataError, RunError, StriateError
 from striate.experiment.flow import train
 from striate.experiment.pictures import Prepared
+from striate.experiment.resume import resume
 from striate.models.architecture import Architecture
 from striate.progress import Progress
 from striate.runs import Run
@@ -103,21 +105,12 @@ class Trials:
             if trial.kind in self.failed:
                 continue
             run = self.run(trial)
-            if run.path.exists():  # what an interrupted, killed or failed training left
-                shutil.rmtree(run.path)
             number = f"{self.trials.index(trial) + 1}/{total}"
             try:
                 with hearing_signals(self._stop), explained(trial.recipe):
                     self.progress.say(f"{number}  {run.name}" + (f", {trial.about}" if trial.about else ""))
-                    train(
-                        pictures(trial),
-                        architecture=trial.architecture,
-                        recipe=trial.recipe,
-                        name=run.name,
-                        runs=self.folder,
-                        progress=_Labelled(self.progress, f"{number} {trial.label or trial.name}"),
-                        command=command,
-                    )
+                    shown = _Labelled(self.progress, f"{number} {trial.label or trial.name}")
+                    self._one(trial, run, pictures(trial), shown, command)
             except KeyboardInterrupt:
                 self.interrupted = True
             except OSError:  # a full disk would end every training
@@ -128,9 +121,30 @@ class Trials:
                 break
             self._say_result(run, missing[position + 1 :], seconds_left or self._seconds_left)
 
+    def _one(self, trial: Trial, run: Run, pictures: Prepared, progress: Progress, command: str) -> None:
+        """Trains one, going on with what a training that was stopped or killed left."""
+        if run.state == "unfinished" and (run.path / NAME).is_file():
+            try:
+                resume(run, data=pictures, architecture=trial.architecture, progress=progress)
+            except (RunError, DataError) as error:
+                progress.say(f"{run.name} is begun anew: {error}")
+            else:
+                return
+        if run.path.exists():
+            shutil.rmtree(run.path)
+        train(
+            pictures,
+            architecture=trial.architecture,
+            recipe=trial.recipe,
+            name=run.name,
+            runs=self.folder,
+            progress=progress,
+            command=command,
+        )
+
     def _stop(self) -> None:
         self.interrupted = True
-        self.progress.say(f"The {self.whole} ends with this run; once more to end it at once.")
+        self.progress.say(f"The {self.whole} ends here, and can be gone on with.")
 
     def _fail(self, trial: Trial, run: Run, error: Exception) -> None:
         """Notes why a trial could not be trained; of its run only what has a manifest stays."""

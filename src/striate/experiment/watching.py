@@ -9,7 +9,7 @@ from typing import Any
 from striate.classifier import Classifier
 from striate.errors import StriateError
 from striate.evaluation.measure import Measured
-from striate.explain.replay import NAME, Recorder, save_replay
+from striate.explain.replay import NAME, Array, Recorder, save_replay
 from striate.history import Epoch
 from striate.images.cache import Decoded
 from striate.progress import Progress
@@ -32,8 +32,20 @@ class Watching:
         self.run, self.progress = run, progress
         self.board: Board | None = None
         self.recorder = None if replayed is None else Recorder(replayed, seed)
+
+    def begin(self, epochs: int) -> None:
+        """Begins to write, after so many epochs that are written down already."""
         if is_wanted():
-            self._safely(self._begin)
+            self._safely(self._begin, epochs)
+
+    def state(self) -> dict[str, Array]:
+        """Returns what a checkpoint is to hold: the recording so far."""
+        return {} if self.recorder is None else self.recorder.state()
+
+    def put_back(self, arrays: dict[str, Array]) -> None:
+        """Goes on with what `state` returned."""
+        if self.recorder is not None:
+            self.recorder.put_back(arrays)
 
     def __call__(self, model: Any, row: Epoch) -> None:
         """Writes down what the network is after an epoch."""
@@ -62,8 +74,8 @@ class Watching:
             with contextlib.suppress(OSError):
                 self.board.close()
 
-    def _begin(self) -> None:
-        self.board = Board(self.run.path)
+    def _begin(self, epochs: int) -> None:
+        self.board = Board(self.run.path, epochs)
 
     def _safely(self, act: Callable[..., None], *given: Any) -> None:
         try:

@@ -26,6 +26,7 @@ from striate.inference import at_rest
 WATCHED, PLACED = 12, 200  # pictures whose answers are kept, and whose places are
 FRAMES = 64  # kept at most; of more epochs every second one, every fourth …
 FILTERS = 64
+FRAME = ("epoch", "answers", "filters", "vectors")
 NAME = "replay.safetensors"
 
 Array = NDArray[np.float32]
@@ -86,6 +87,23 @@ class Recorder:
         if len(self._frames) > FRAMES:
             self._every *= 2
             self._frames = [frame for frame in self._frames if frame[0] % self._every == 0 or frame is self._frames[-1]]
+
+    def state(self) -> dict[str, Array]:
+        """Returns the frames so far, as arrays."""
+        if not self._frames:
+            return {}
+        columns = zip(*self._frames, strict=True)
+        return {
+            "every": np.array(self._every),
+            **{name: np.stack(one) for name, one in zip(FRAME, columns, strict=True)},
+        }
+
+    def put_back(self, arrays: dict[str, Array]) -> None:
+        """Goes on after the frames that `state` returned."""
+        if arrays:
+            self._every = int(arrays["every"])
+            epochs, *rest = (arrays[name] for name in FRAME)
+            self._frames = list(zip(epochs.tolist(), *rest, strict=True))
 
     def replay(self) -> Replay:
         """Returns what was recorded.

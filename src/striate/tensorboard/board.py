@@ -34,11 +34,14 @@ class Board:
 
     Args:
         folder: the run's, in which `tensorboard/train` and `tensorboard/validation` are made.
+        epochs: written already; what earlier files hold of later ones is not shown any more.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, epochs: int = 0) -> None:
         self.train = EventFile(folder / FOLDER / "train")
         self.validation = EventFile(folder / FOLDER / "validation")
+        for file in (self.train, self.validation):
+            file.restart(epochs + 1)
 
     def epoch(self, model: Any, row: Epoch) -> None:
         """Adds an epoch."""

@@ -97,6 +97,12 @@ class EventFile:
         """Adds a GraphDef, the network's."""
         self._write(time.time(), graph_def=graph.SerializeToString())
 
+    def restart(self, step: int) -> None:
+        """Has TensorBoard forget what earlier files of the folder hold from that step on."""
+        from tensorboard.compat.proto.event_pb2 import SessionLog
+
+        self._write(time.time(), step=step, session_log=SessionLog(status=SessionLog.START))
+
     def close(self) -> None:
         """Closes the file."""
         self._file.close()

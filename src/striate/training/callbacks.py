@@ -29,23 +29,27 @@ class EpochClock(Callback):  # type: ignore[misc]
         epochs: how many are planned.
         progress: shows steps, and each epoch's line.
         record: called with each finished epoch.
+        spent: seconds spent already on an epoch that is gone on with.
     """
 
-    def __init__(self, feed: Feed, epochs: int, progress: Progress, record: Callable[[Epoch], None]) -> None:
+    def __init__(
+        self, feed: Feed, epochs: int, progress: Progress, record: Callable[[Epoch], None], spent: float = 0.0
+    ) -> None:
         super().__init__()
-        self.feed, self.batches = feed, feed.batches
+        self.feed, self.batches, self.spent = feed, feed.batches, spent
         self.epochs, self.progress, self.record = epochs, progress, record
         self.has_warned = False
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Fixes the order before Keras asks for the first batch."""
         self.feed.set_epoch(epoch)
-        self.done = 0
-        self.began = time.perf_counter()
+        self.done = self.feed.start
+        self.ended = time.perf_counter()
+        self.began, self.spent = self.ended - self.spent, 0.0
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Counts steps; `batch` jumps by steps_per_execution, and past the last step when they do not divide."""
-        done = min(batch + 1, len(self.batches))
+        done = min(self.feed.start + batch + 1, len(self.batches))
         self.progress.advance(done - self.done, note=f"epoch {self.batches.epoch + 1}/{self.epochs}")
         self.done = done
         self.ended = time.perf_counter()
@@ -111,17 +115,18 @@ class StopWhenAsked(Callback):  # type: ignore[misc]
 
     Args:
         progress: told that it will.
+        promise: what it is told.
     """
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, promise: str = "Stopping after this step.") -> None:
         super().__init__()
-        self.progress = progress
+        self.progress, self.promise = progress, promise
         self.asked = False
 
     def ask(self) -> None:
         """Asks for the end; may be called from a signal handler."""
         self.asked = True
-        self.progress.say("Stopping after this step; the run will be finished with what has been learnt so far.")
+        self.progress.say(self.promise)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Stops Keras' loop when asked to."""

@@ -29,14 +29,15 @@ class Feed(keras.utils.PyDataset):  # type: ignore[misc]
 
     Args:
         batches: what to feed.
+        start: the first batch to feed, of an epoch that is gone on with.
 
     Attributes:
         waited: seconds that the network has waited for a batch since `set_epoch`.
     """
 
-    def __init__(self, batches: Batches) -> None:
+    def __init__(self, batches: Batches, start: int = 0) -> None:
         super().__init__()
-        self.batches = batches
+        self.batches, self.start = batches, start
         self.set_epoch(0)
 
     @property
@@ -52,22 +53,24 @@ class Feed(keras.utils.PyDataset):  # type: ignore[misc]
         self._next = 0
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return len(self.batches) - self.start
 
     def __getitem__(self, index: int) -> Batch:
-        """Returns batch number `index`, and has those after it made meanwhile."""
+        """Returns batch number `index` of those to feed, and has those after it made meanwhile."""
         if self._stream is None or index != self._next:
             self._stream = self.groups(1, index)
         self._next = index + 1
         return next(self._stream)[0]
 
     def groups(self, size: int, start: int = 0) -> Iterator[list[Batch]]:
-        """Yields the batches from number `start` on, `size` at a time; how long each was waited for is added up."""
+        """Yields the batches to feed from number `start` on, `size` at a time; how long each was waited for is added
+        up.
+        """
 
         def make(first: int) -> list[Batch]:
-            return [self.batches[index] for index in range(first, min(first + size, total))]
+            return [self.batches[self.start + index] for index in range(first, min(first + size, total))]
 
-        total, makers = len(self.batches), _makers()
+        total, makers = len(self), _makers()
         with workers(makers, "striate-feed") as pool:
             began = time.perf_counter()
             for group in in_order(pool, make, range(start, total, size), AHEAD * makers):

@@ -15,11 +15,15 @@ from striate.progress import Progress
 from striate.training.batch_norm import fused_batch_norm
 from striate.training.callbacks import EpochClock, KeepBest, StopWhenAsked
 from striate.training.feed import Feed
+from striate.training.keeper import Keeper, Place, SaveState
 from striate.training.loss_trace import LossTrace, WatchLoss
 from striate.training.recipe import Recipe
 
 Watch = Callable[[Any, Epoch], None]
 """Looks at a model after an epoch."""
+
+WILL_FINISH = "Stopping after this step; what has been learnt so far is kept."
+WILL_LEAVE = "Stopping after this step, with a checkpoint to go on from."
 
 OUT_OF_MEMORY = (
     *("out of memory", "resource_exhausted", "resourceexhausted", "failed to allocate memory"),
@@ -38,6 +42,7 @@ class Loop:
         record: called with each finished epoch, as it happens.
         trace: filled with how the loss began and where it broke.
         watch: called with the whole network as it is and its figures after each epoch.
+        keeper: saves the state now and then, and gives that of an earlier attempt.
     """
 
     def __init__(
@@ -49,14 +54,17 @@ class Loop:
         record: Callable[[Epoch], None],
         trace: LossTrace | None = None,
         watch: Watch | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         self.recipe, self.epochs, self.progress, self.record = recipe, epochs, progress, record
         self.trace = trace or LossTrace()
         self.watch = watch
         self.whole: Callable[[], Any] = lambda: None
         self.rows: list[Epoch] = []
+        self.first = 0  # epochs before the stage at work
         self.best = KeepBest(recipe.patience)
-        self.stop = StopWhenAsked(progress)
+        self.stop = StopWhenAsked(progress, WILL_FINISH if keeper is None else WILL_LEAVE)
+        self.keeper = keeper
 
     def learn(
         self,
@@ -66,33 +74,79 @@ class Loop:
         *,
         epochs: int,
         optimizer: Any,
+        stage: int = 0,
         name: str = "training",
         whole: Callable[[], Any] | None = None,
     ) -> None:
         """Trains the model for `epochs` more epochs, or until it is asked to stop; the best epoch's weights are
         remembered in `best`. Who watches is shown the model, or what `whole` returns where it is part of another.
+        With a keeper that has found this stage's checkpoint, the training goes on from there.
 
         Raises:
             TrainingError: the machine's memory does not suffice.
+            Paused: it was asked to stop, and a keeper has kept its state.
         """
         self.whole = whole or (lambda: model)
         compiled(model, optimizer, self.recipe.label_smoothing, len(batches))
-        feed = Feed(batches)
-        clock = EpochClock(feed, self.epochs, self.progress, self._keep)
-        first = self.best.patient_from = len(self.rows)
-        is_sound = self.trace.lost is None
+        place = self._begin_stage(model, stage)
+        last = self.first + epochs
+        done = (place.epoch - self.first) * len(batches) + place.step
         with self.progress.task(name, len(batches) * epochs, "steps"), explained(self.recipe), fused_batch_norm(model):
-            model.fit(
-                feed.data,
-                initial_epoch=first,
-                epochs=first + epochs,
-                validation_data=Feed(held_out).data,
-                callbacks=[clock, self.best, self.stop, WatchLoss(self.trace, batches)],
-                shuffle=False,
-                verbose=0,
-            )
-        if is_sound and self.trace.lost:
-            self.progress.say("The weights are no numbers any more; the training ends here.")
+            self.progress.advance(done)
+            if place.ended or self.stop.asked:
+                return
+            if place.step:  # Keras counts an epoch's steps once for all epochs: one that is gone on with has fewer
+                self._fit(model, batches, held_out, stage, last, place, place.epoch + 1)
+                place = Place(stage, self.first, place.epoch + 1, ended=bool(model.stop_training))
+            if not place.ended and place.epoch < last:
+                self._fit(model, batches, held_out, stage, last, place, last)
+
+    def _begin_stage(self, model: Any, stage: int) -> Place:
+        """Returns where the stage is to begin, the model and what is remembered put into that state."""
+        if self.keeper is not None and self.keeper.found is not None and self.keeper.place.stage == stage:
+            self.keeper.put_back(self, model)
+            self.first = self.keeper.place.first
+            return self.keeper.place
+        self.first = self.best.patient_from = len(self.rows)
+        place = Place(stage, self.first, self.first)
+        if self.keeper is not None:  # what was measured to plan the training is kept with it
+            self.keeper.save(self, model, place)
+        return place
+
+    def _fit(
+        self, model: Any, batches: Batches, held_out: Batches, stage: int, last: int, place: Place, until: int
+    ) -> None:
+        """Trains from a place to the end of epoch number `until`."""
+        feed = Feed(batches, place.step)
+        clock = EpochClock(feed, self.epochs, self.progress, self._keep, place.seconds)
+        callbacks = [
+            clock,
+            self.best,
+            WatchLoss(self.trace, feed),
+            self.stop if self.keeper is None else SaveState(self.keeper, self, clock, stage, last - 1),
+        ]
+        if place.step == len(batches):
+            self._end_epoch(model, held_out, callbacks, place)
+            return
+        if place.step:  # on TensorFlow there are no running sums to put back before the first batch has been seen
+            model.test_on_batch(*held_out[0])
+        model.fit(
+            feed.data,
+            initial_epoch=place.epoch,
+            epochs=until,
+            validation_data=Feed(held_out).data,
+            callbacks=callbacks,
+            shuffle=False,
+            verbose=0,
+        )
+
+    def _end_epoch(self, model: Any, held_out: Batches, callbacks: list[Any], place: Place) -> None:
+        """Does what is left of an epoch whose steps are all done: its validation."""
+        listed = keras.callbacks.CallbackList(callbacks, model=model)
+        model.stop_training = False
+        listed.on_epoch_begin(place.epoch)
+        found = model.evaluate(Feed(held_out).data, verbose=0, return_dict=True)
+        listed.on_epoch_end(place.epoch, {**place.logs, **{f"val_{name}": value for name, value in found.items()}})
 
     def history(self) -> History:
         """Returns every epoch and which is kept: the best, or the last if the recipe says so and it is finite.

@@ -84,17 +84,19 @@ def learn_head(model: Any, seen: Batches, held_out: Batches, recipe: Recipe, loo
         logits.set_weights(last)
 
 
-def fine_tune(model: Any, batches: Batches, held_out: Batches, recipe: Recipe, loop: Loop) -> None:
-    """Trains the whole network further, from above; the model has the kept epoch's weights afterwards."""
+def fine_tune(model: Any, batches: Batches, held_out: Batches, recipe: Recipe, loop: Loop, stage: int = 0) -> None:
+    """Trains the whole network further, from above; the model has the kept epoch's weights afterwards. `stage` is the
+    one that a checkpoint was found of: those before it are done.
+    """
     assert recipe.fine_tune_rate  # noqa: S101  (plan() filled it)
     groups = groups_of(model)
     first = recipe.fine_tune // 2
-    for thawed, epochs in ((1, first), (GROUPS, recipe.fine_tune - first)):
-        if not epochs or loop.stop.asked:
+    for number, thawed, epochs in ((1, 1, first), (2, GROUPS, recipe.fine_tune - first)):
+        if not epochs or number < stage or (loop.stop.asked and number != stage):
             continue
         factors = thaw(groups, thawed)
         optimizer = make_optimizer(recipe, recipe.fine_tune_rate, steps=len(batches) * epochs, factors=factors)
-        loop.learn(model, batches, held_out, epochs=epochs, optimizer=optimizer, name="fine-tuning")
+        loop.learn(model, batches, held_out, epochs=epochs, optimizer=optimizer, stage=number, name="fine-tuning")
     if loop.history().kept == loop.best.best_epoch:
         loop.best.restore()
 

@@ -1,0 +1,138 @@
+"""Going on with a training that was stopped, killed, or lost its power."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from striate import begun as begun_
+from striate.begun import Begun
+from striate.config import from_json
+from striate.errors import ConfigError, DataError, RunError
+from striate.experiment.carry_out import Work, carry_out
+from striate.experiment.conditions import Conditions
+from striate.experiment.pictures import Prepared, prepare
+from striate.experiment.results import CORRECTIONS
+from striate.files import sweep
+from striate.images.sources.load import Data
+from striate.images.split import Splits
+from striate.lock import locked
+from striate.machine import threads, versions
+from striate.models.architecture import Architecture
+from striate.models.architectures import architecture_named
+from striate.progress import SILENT, Progress
+from striate.runs import Run, RunStore
+
+
+def resume(
+    run: Run | str | Path,
+    *,
+    runs: str | Path = "runs",
+    data: Data | Splits | Prepared | None = None,
+    architecture: Architecture | None = None,
+    finish: bool = False,
+    progress: Progress = SILENT,
+) -> Run:
+    """Returns the run, gone on with from its last checkpoint as if it had never stopped; one that is finished already
+    is returned as it is.
+
+    On the same machine, with the same packages and as many threads, the result is bit for bit the one that the training
+    would have had without the stop.
+
+    Args:
+        run: an unfinished run, its folder or its name.
+        runs: the folder of runs that a name is looked up in.
+        data: the pictures, if they were handed over in Python.
+        architecture: the network, if it is not one of Striate's.
+        finish: learn no more, and finish the run with what has been learnt by now.
+        progress: shows what happens.
+
+    Raises:
+        RunError: no such run, one that failed, one that another process is at work in, or one of an older version,
+            which did not keep what is needed.
+        DataError: the pictures are not those that the training began with.
+    """
+    began = time.perf_counter()
+    found = run if isinstance(run, Run) else RunStore(runs).find(run)
+    with locked(found.path):
+        if (state := found.state) in ("finished", "interrupted"):
+            progress.say(f"{found.name} is {state}; there is nothing to go on with.")
+            return found
+        if state == "failed":
+            raise RunError(
+                "This training failed, and would fail again",
+                received=found.manifest.reason,
+                hint=found.manifest.command,
+            )
+        before = begun_of(found)
+
+        from striate.backend import CHOICE, be_deterministic
+
+        if before.deterministic:
+            be_deterministic()
+        now = replace(before, backend=CHOICE.name, versions=versions(), threads=threads())
+        if differences := before.differences(now):
+            progress.say(
+                f"The last digits may differ from those of a training without a stop: {'; '.join(differences)}."
+            )
+        recipe, network = found.recipe, architecture or architecture_named(before.architecture)
+        for leftover in sweep(found.path):
+            progress.say(f"{leftover.name}, half written, is removed.")
+        if isinstance(data, Prepared):
+            pictures = data.under(recipe, network)
+        else:
+            pictures = prepare(
+                _data(before, data), recipe, _conditions(found, before), network=network, progress=progress
+            )
+        if pictures.fingerprint != before.fingerprint:
+            raise DataError(
+                "The pictures are not those that this training began with",
+                received=f"fingerprint {pictures.fingerprint[:12]}",
+                expected=before.fingerprint[:12],
+                hint="the folder or table as it was, or a new training",
+            )
+        read = time.perf_counter()
+        return carry_out(Work(found, before, pictures, network, began, read), progress, finish=finish)
+
+
+def begun_of(run: Run) -> Begun:
+    """Returns what the run was asked to do.
+
+    Raises:
+        RunError: it kept no such note, or the note is damaged.
+    """
+    path = run.path / begun_.NAME
+    try:
+        return from_json(Begun, path.read_bytes(), str(path))
+    except OSError:
+        raise RunError(
+            "This run cannot be gone on with: it did not keep what it was asked to do",
+            received=path,
+            hint="train again; striate train keeps it",
+        ) from None
+    except ConfigError as error:
+        raise RunError(f"{path.name} is damaged or from another version of Striate. {error}") from None
+
+
+def _data(begun: Begun, data: Data | Splits | None) -> Data | Splits:
+    if data is not None:
+        return data
+    if begun.source is None:
+        raise DataError(
+            "This training's pictures were handed over in Python", hint="striate.resume(run, data=the same pictures)"
+        )
+    return begun.source
+
+
+def _conditions(run: Run, begun: Begun) -> Conditions:
+    corrections = run.path / CORRECTIONS
+    return Conditions(
+        begun.data_dir,
+        begun.validation,
+        begun.test,
+        begun.max_broken,
+        begun.nested,
+        corrections if corrections.is_file() else None,
+        begun.allow_leaks,
+    )

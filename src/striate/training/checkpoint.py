@@ -1,0 +1,131 @@
+"""Checkpoints: all that a training is at one moment, each in one file that is whole or absent.
+
+A file bears its own SHA-256 in its name: one rename publishes it together with its checksum, and a byte that has
+changed since, or a tail that was lost, is found before anything of it is used. The file before it stays until the new
+one is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+
+from striate.errors import RunError
+from striate.files import sha256, writing
+
+FORMAT = 1
+KEPT = 2
+"""Files that stay: the newest, and the one before it to fall back on."""
+
+NAME = re.compile(r"(\d{6})-([0-9a-f]{64})\.safetensors")
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A training at one moment.
+
+    Attributes:
+        about: where it stands: numbers and lists that JSON can hold.
+        arrays: name → the values of a variable.
+    """
+
+    about: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
+
+
+class Found(NamedTuple):
+    """The newest checkpoint that is whole, if there is one, and the names of newer ones that are damaged."""
+
+    checkpoint: Checkpoint | None
+    damaged: tuple[str, ...]
+
+
+class Checkpoints:
+    """The checkpoints of one training.
+
+    Args:
+        folder: theirs; made with the first.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(self, checkpoint: Checkpoint) -> int:
+        """Writes a checkpoint, removes those before the last, and returns its size in bytes.
+
+        Raises:
+            OSError: the disk is full or cannot be written to; the checkpoints that are there stay.
+        """
+        arrays = {name: np.require(array, requirements="C") for name, array in checkpoint.arrays.items()}
+        about = {"format": FORMAT, **checkpoint.about}
+        content = safetensors.numpy.save(arrays, {"striate": json.dumps(about, allow_nan=True)})
+        self.folder.mkdir(parents=True, exist_ok=True)
+        before = self._files()
+        number = 1 + (_number(before[-1]) if before else 0)
+        with writing(self.folder / f"{number:06}-{hashlib.sha256(content).hexdigest()}.safetensors") as temporary:
+            temporary.write_bytes(content)
+        for old in before[: -(KEPT - 1)]:
+            old.unlink(missing_ok=True)
+        return len(content)
+
+    def newest(self) -> Found:
+        """Returns the newest checkpoint that is whole.
+
+        Raises:
+            RunError: it was written by a newer Striate.
+        """
+        damaged = []
+        for path in reversed(self._files()):
+            found = _read(path)
+            if found is None:
+                damaged.append(path.name)
+                continue
+            if found.about.get("format") != FORMAT:
+                raise RunError(
+                    "This checkpoint was written by a newer Striate",
+                    received=f"format {found.about.get('format')}",
+                    expected=f"format {FORMAT}",
+                    hint="pip install --upgrade striate",
+                )
+            return Found(found, tuple(damaged))
+        return Found(None, tuple(damaged))
+
+    def clear(self) -> None:
+        """Removes the checkpoints, and what writing one left behind when the power failed."""
+        if not self.folder.is_dir():
+            return
+        for path in (*self._files(), *self.folder.glob(".*.tmp")):
+            path.unlink(missing_ok=True)
+        if not any(self.folder.iterdir()):
+            self.folder.rmdir()
+
+    def _files(self) -> list[Path]:
+        """Returns the files, the oldest first."""
+        if not self.folder.is_dir():
+            return []
+        return sorted((path for path in self.folder.iterdir() if NAME.fullmatch(path.name)), key=_number)
+
+
+def _number(path: Path) -> int:
+    return int(path.name[:6])
+
+
+def _read(path: Path) -> Checkpoint | None:
+    """Returns what a file holds; None if it is not what its name says."""
+    try:
+        if sha256(path) != path.name[7:71]:
+            return None
+        with safetensors.safe_open(path, "numpy") as file:
+            about = json.loads(file.metadata()["striate"])
+            return Checkpoint(about, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,55 @@
+"""A network before its first step: its values, its arithmetic, and what rests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from striate.backend import keras, set_seed
+from striate.config import replace
+from striate.models.architecture import Architecture, build
+from striate.models.backbones import find_weights
+from striate.models.pretrained import build_pretrained
+from striate.progress import Progress
+from striate.training.precision import fastest
+from striate.training.recipe import Recipe
+from striate.training.transfer import rest
+
+
+def networks(
+    network: Architecture, shape: tuple[int, int, int], classes: int, recipe: Recipe, progress: Progress
+) -> tuple[Any, Any, Recipe]:
+    """Returns the network in float32, the one that learns, which is the same unless it computes in less, and the recipe
+    with the arithmetic chosen.
+    """
+    plain = begun(network, shape, classes, recipe, "float32", progress)
+    is_resting = recipe.weights is not None and not recipe.fine_tune
+    if recipe.precision == "auto":
+        recipe = replace(recipe, precision=fastest(plain, progress, is_resting=is_resting))
+        set_seed(recipe.seed)  # measuring drew random numbers
+    if recipe.precision == "float32" or is_resting:
+        return plain, plain, recipe
+    return plain, begun(network, shape, classes, recipe, recipe.precision, progress), recipe
+
+
+def begun(
+    network: Architecture,
+    shape: tuple[int, int, int],
+    classes: int,
+    recipe: Recipe,
+    precision: str,
+    progress: Progress,
+) -> Any:
+    """Returns the network as it is before its first step, the same weights whatever the arithmetic."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(keras.dtype_policies.DTypePolicy(precision))
+    set_seed(recipe.seed)
+    try:
+        if recipe.weights is None:
+            return build(network, shape, classes, dropout=recipe.dropout, seed=recipe.seed)
+        weights = find_weights(recipe.weights, network.name, progress=progress)
+        rate = network.dropout if recipe.dropout is None else recipe.dropout
+        model = build_pretrained(network, shape, classes, weights, dropout=rate, seed=recipe.seed)
+        rest(model)
+        return model
+    finally:
+        keras.config.set_dtype_policy(before)

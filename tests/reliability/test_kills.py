@@ -1,0 +1,183 @@
+"""SIGKILL at random moments: the training that is gone on with ends with the bits of one that was never disturbed.
+
+The usual run makes a few; `make reliability` makes 50 on TensorFlow and 20 each on JAX and PyTorch, or as many as the
+environment's STRIATE_KILLS says.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from striate.seal import damages
+
+WORDS = (
+    *("digits", "--arch", "cnn-small", "--epochs", "8", "--precision", "float32", "--dropout", "0.4"),
+    *("--augment", "digits", "--patience", "6", "--deterministic", "--replay", "--save-every", "0"),
+)
+SAME = ("classifier/weights.safetensors", "report.json", "validation.json", "predictions.csv", "symptoms.json")
+
+
+def _begin(folder: Path, *words: str) -> subprocess.Popen[str]:
+    """Starts the command in a session of its own, where it hears signals whatever started the tests."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "striate", "train", *words],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "STRIATE_TENSORBOARD": "off"},
+    )
+
+
+def _done(folder: Path, *words: str) -> str:
+    with _begin(folder, *words) as process:
+        said = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, said
+    return said
+
+
+def _bits(run: Path) -> dict[str, str]:
+    """Returns the checksums of what must not differ: all figures, no times."""
+    found = {name: hashlib.sha256((run / name).read_bytes()).hexdigest() for name in SAME}
+    with (run / "history.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row[:6] for row in csv.reader(file)]
+    found["history"] = hashlib.sha256(repr(rows).encode()).hexdigest()
+    return found
+
+
+class _Undisturbed:
+    """A training that was left alone: its bits, and how long it took from the making of its folder."""
+
+    def __init__(self, folder: Path) -> None:
+        with _begin(folder, *WORDS, "--name", "whole") as process:
+            while not (folder / "runs" / "whole" / "recipe.json").exists():
+                assert process.poll() is None, process.communicate()[0]
+                time.sleep(0.005)
+            began = time.monotonic()
+            said = process.communicate(timeout=300)[0]
+            self.seconds = time.monotonic() - began
+        assert process.returncode == 0, said
+        self.bits = _bits(folder / "runs" / "whole")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> _Undisturbed:
+    return _Undisturbed(tmp_path_factory.mktemp("undisturbed"))
+
+
+def _kill(folder: Path, after: float, *, in_save: bool) -> str:
+    """Kills a training; returns where it was."""
+    run = folder / "runs" / "r"
+    with _begin(folder, *WORDS, "--name", "r") as process:
+        while not (run / "recipe.json").exists():
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.002)
+        time.sleep(after)
+        patience = time.monotonic() + 20
+        while in_save and process.poll() is None and time.monotonic() < patience:
+            if any(name.endswith(".tmp") for name in _names(run / "checkpoints")):
+                break
+        process.kill()
+        process.communicate(timeout=30)
+    if process.returncode == 0:
+        return "finished"
+    if (run / "run.json").exists():
+        return "after the manifest"
+    if (run / "report.json").exists():
+        return "while reporting"
+    if any(name.endswith(".tmp") for name in _names(run / "checkpoints")):
+        return "in a save"
+    return "while training" if _names(run / "checkpoints") else "before the first checkpoint"
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [path.name for path in folder.iterdir()]
+    except FileNotFoundError:
+        return []
+
+
+def _trial(folder: Path, undisturbed: _Undisturbed, number: int, of: int) -> str:
+    """Kills one training and goes on with it; returns where it was killed."""
+    rng = np.random.default_rng((number, of))
+    in_save = number % 3 == 0
+    share = rng.uniform(0, 0.5) if in_save else rng.uniform(0, 1)
+    where = _kill(folder, share * undisturbed.seconds, in_save=in_save)
+    _done(folder, "--resume", "r")
+    run = folder / "runs" / "r"
+    assert _bits(run) == undisturbed.bits, where
+    assert damages(run) == []
+    assert not (run / "checkpoints").exists() and not list(run.rglob("*.tmp"))
+    return where
+
+
+def _trials(root: Path, undisturbed: _Undisturbed, number: int) -> dict[str, int]:
+    places: dict[str, int] = {}
+    trial = 0
+    while sum(places.values()) < number:  # one that had ended before it could be killed does not count
+        folder = root / f"{trial}"
+        folder.mkdir()
+        where = _trial(folder, undisturbed, trial, number)
+        if where != "finished":
+            places[where] = places.get(where, 0) + 1
+        trial += 1
+        assert trial < 2 * number
+    return places
+
+
+def test_killed_in_a_save_and_elsewhere_it_ends_with_the_same_bits(undisturbed: _Undisturbed, tmp_path: Path):
+    places = _trials(tmp_path, undisturbed, 2)
+    assert places.get("in a save", 0) >= 1
+
+
+@pytest.mark.slow
+def test_fifty_kills_on_tensorflow_and_twenty_elsewhere(undisturbed: _Undisturbed, tmp_path: Path):
+    usual = 50 if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow" else 20
+    number = int(os.environ.get("STRIATE_KILLS", usual))
+    places = _trials(tmp_path, undisturbed, number)
+    sys.stdout.write(f"{places}\n")
+    assert sum(places.values()) == number
+    assert places.get("in a save", 0) >= number // 5
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_within_ten_seconds_and_the_same_bits_come_of_it(
+    undisturbed: _Undisturbed, tmp_path: Path, number: int
+):
+    with _begin(tmp_path, *WORDS, "--name", "r") as process:
+        while not _names(tmp_path / "runs" / "r" / "checkpoints"):
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.01)
+        time.sleep(undisturbed.seconds / 4)
+        began = time.monotonic()
+        os.kill(process.pid, number)
+        said = process.communicate(timeout=60)[0]
+        left = time.monotonic() - began
+    assert process.returncode == 130, said
+    assert left < 10
+    assert "striate train --resume" in said and "Traceback" not in said
+    said = _done(tmp_path, "--resume", "r")
+    assert "may differ" not in said
+    assert _bits(tmp_path / "runs" / "r") == undisturbed.bits
+
+
+def test_of_two_that_go_on_with_one_run_one_is_refused_by_name(undisturbed: _Undisturbed, tmp_path: Path):
+    _kill(tmp_path, undisturbed.seconds / 3, in_save=False)
+    both = [_begin(tmp_path, "--resume", "r") for _ in range(2)]
+    said = [process.communicate(timeout=200)[0] for process in both]
+    codes = [process.returncode for process in both]
+    if codes != [0, 0]:  # they met; else one was done before the other came, and found nothing to do
+        assert sorted(codes) == [0, 2], said
+        assert "Another process is at work in this run" in said[codes.index(2)]
+    assert _bits(tmp_path / "runs" / "r") == undisturbed.bits

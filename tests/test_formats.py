@@ -1,0 +1,76 @@
+"""Every format that was ever written is still read: a run of each lies in tests/formats, as its Striate left it, less
+the pages and plots, which nobody reads but people.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from striate.classifier import Classifier
+from striate.diagnosis.evidence import gather
+from striate.errors import RunError
+from striate.evaluation.openings import openings
+from striate.experiment.results import measure_again
+from striate.experiment.resume import resume
+from striate.explain.replay import load_replay
+from striate.runs import FORMAT, Run
+from striate.seal import is_sealed, seal
+
+FORMATS = Path(__file__).parent / "formats"
+FOLDERS = sorted(path.name for path in FORMATS.iterdir())
+
+
+@pytest.fixture(params=FOLDERS)
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
+    return Run(shutil.copytree(FORMATS / request.param, tmp_path / request.param))
+
+
+def test_there_is_one_of_every_format():
+    assert [f"run-{number}" for number in range(1, FORMAT + 1)] == FOLDERS
+    for name in FOLDERS:
+        assert json.loads((FORMATS / name / "run.json").read_text())["format"] == int(name[-1])
+
+
+def test_everything_in_it_is_read(run: Run):
+    assert run.state == "finished"
+    assert is_sealed(run.path) == (run.name != "run-1")
+    assert run.manifest.architecture == run.recipe.architecture == "cnn-small"
+    assert len(run.epochs) == 3 and run.history.kept == 3
+    assert run.report.n == run.answered("test").labels.size == 359
+    assert run.validation.n == run.answered("validation").labels.size == 179
+    assert run.report.accuracy == pytest.approx(run.answered("test").is_right.mean())
+    assert len(run.contender().answers) == 359
+    assert len(openings(run.path)) == 1
+    assert gather(run).missing == ()
+    assert load_replay(run.file("replay.safetensors")).epochs.tolist() == [1, 2, 3]
+
+
+def test_its_classifier_answers_as_it_did(run: Run):
+    before = run.answered("test")
+    assert Classifier.load(run.path).classes == tuple("0123456789")
+    measured = measure_again(run)
+    assert measured.report.accuracy == run.report.accuracy
+    np.testing.assert_allclose(measured.answered.log_probabilities, before.log_probabilities, atol=1e-3)
+
+
+def test_a_newer_one_is_refused_by_name(run: Run):
+    path = run.path / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": FORMAT + 1, "invented": True}))
+    if is_sealed(run.path):
+        seal(run.path)
+    with pytest.raises(
+        RunError, match=rf"run was made by a newer Striate.*format {FORMAT + 1}\. Expected: format {FORMAT}"
+    ):
+        _ = run.manifest
+
+
+def test_one_that_kept_too_little_says_that_it_cannot_be_gone_on_with(run: Run):
+    if run.name == "run-1":
+        (run.path / "run.json").unlink()
+        with pytest.raises(RunError, match="cannot be gone on with: it did not keep what it was asked to do"):
+            resume(run)
