@@ -47,6 +47,7 @@ FULL: dict[str, tuple[str, ...]] = {
     "cats_dogs": ("cats_dogs.py", *CATS_DOGS),
     "grad_cam": ("grad_cam.py", *CATS_DOGS),
     "explainer": ("explainer.py", "DATA"),
+    "checkpointing": ("checkpointing.py", "DATA"),
     "fine_tuning": ("fine_tuning.py", *FINE_TUNING),
     "report": ("report.py", "DATA"),
     "intervals": ("intervals.py",),

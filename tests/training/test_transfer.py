@@ -19,7 +19,9 @@ from striate.models.architectures import ARCHITECTURES
 from striate.models.pretrained import backbone_layers, build_pretrained
 from striate.progress import SILENT
 from striate.training import features, transfer
+from striate.training.checkpoint import Checkpoints
 from striate.training.features import embeddings
+from striate.training.keeper import Keeper
 from striate.training.optimizers import make_optimizer
 from striate.training.plan import plan, preprocessing_of
 from striate.training.recipe import Recipe
@@ -264,3 +266,39 @@ def test_minutes_bound_the_fine_tuning_and_leave_the_last_layer_its_epochs(parts
         replace(planned(), minutes=None, precision=plain.recipe.precision),
         2,
     )
+
+
+# Killed and gone on with
+
+
+class _Killed(Exception):  # noqa: N818
+    pass
+
+
+@compiles_long
+def test_killed_in_every_stage_it_ends_with_the_same_bits(parts, planned, tmp_path):
+    recipe = planned(fine_tune=2, epochs=3, fine_tune_rate=1e-3, precision="float32", augment="photos")
+    whole = fit(*parts, recipe)
+    stages, found = [], None
+    for dies_after in (2, 1, 1, 9):  # epochs of an attempt's own: in the last layer's, the upper third's, the whole's
+        left = [dies_after]
+
+        def record(row, left=left):
+            left[0] -= 1
+            if left[0] < 0:
+                raise _Killed
+
+        keeper = Keeper(Checkpoints(tmp_path), every=0)
+        stages.append(keeper.place.stage)
+        try:
+            found = fit(*parts, recipe, keeper=keeper, record=record)
+        except _Killed:
+            continue
+        break
+    assert found is not None and set(stages) >= {0, 1}
+    rows = [
+        [(row.epoch, row.loss, row.val_loss, row.val_accuracy) for row in one.history.epochs] for one in (whole, found)
+    ]
+    assert rows[0] == rows[1] and len(rows[0]) == 5
+    assert found.history.kept == whole.history.kept
+    assert not _changed(_values(whole.classifier.model), _values(found.classifier.model))
