@@ -18,8 +18,9 @@ demo: $(VENV)/demo.stamp  ## train on the built-in digits and leave a report to 
 
 # One thread a worker and a worker a core: most tests are too small to gain from more.
 TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
-test: export TF_NUM_INTRAOP_THREADS = 1
-test: export OMP_NUM_THREADS = 1
+PROMISES := tests/training/test_resume.py tests/training/test_batch_size.py tests/test_formats.py
+test reliability: export TF_NUM_INTRAOP_THREADS = 1
+test reliability: export OMP_NUM_THREADS = 1
 
 test: $(VENV)/dev.stamp  ## every test, the backend's ones on all three backends
 	KERAS_BACKEND=tensorflow $(TESTS)
@@ -60,9 +61,9 @@ proof: $(VENV)/dev.stamp  ## the stories at full size, on the real data in STRIA
 	$(BIN)/python -m pytest -m slow
 
 reliability: $(VENV)/dev.stamp  ## what docs/reliability.md promises, in full on all three backends (about half an hour)
-	for backend in tensorflow jax torch; do \
-	    KERAS_BACKEND=$$backend $(TESTS) -m "slow or not slow" tests/reliability tests/training/test_resume.py || exit 1; \
-	done
+	KERAS_BACKEND=tensorflow $(TESTS) --dist load -m "slow or not slow" $(PROMISES) tests/reliability
+	KERAS_BACKEND=jax $(TESTS) --dist load -m "slow or not slow" $(PROMISES) tests/reliability/test_kills.py
+	KERAS_BACKEND=torch $(TESTS) --dist load -m "slow or not slow" $(PROMISES) tests/reliability/test_kills.py
 
 lock: $(VENV)/dev.stamp  ## resolve the dependencies anew
 	$(PIP) uv
