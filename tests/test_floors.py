@@ -12,7 +12,9 @@ import striate
 SOURCE = Path(striate.__file__).parent
 FLOORS = {
     **dict.fromkeys(("errors", "config", "files", "progress", "history", "environment", "backend"), 1),
-    **dict.fromkeys(("machine", "signals", "drawing", "pages", "download", "kept", "seal", "lock", "begun"), 1),
+    **dict.fromkeys(
+        ("machine", "signals", "drawing", "pages", "download", "kept", "seal", "signature", "lock", "begun"), 1
+    ),
     **dict.fromkeys(("images", "models"), 2),
     **dict.fromkeys(("network", "inference", "prediction", "manifest", "classifier", "inspection"), 3),
     **dict.fromkeys(("training", "evaluation", "explain"), 4),

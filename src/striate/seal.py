@@ -97,7 +97,8 @@ def changing(folder: Path, *names: str) -> Iterator[None]:
 
 def _names(folder: Path) -> Iterator[str]:
     for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink() and path.name != NAME and not LEFT.fullmatch(path.name):
+        is_own = path.name in (NAME, f"{NAME}.sig") or LEFT.fullmatch(path.name)
+        if path.is_file() and not path.is_symlink() and not is_own:
             yield path.relative_to(folder).as_posix()
 
 

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "datasets": ("lists", "list the data sets known by name"),
     "recipes": ("lists", "list the recipes for training"),
     "runs": ("lists", "list the runs"),
+    "sign": ("sign", "sign a run's files, so that others know whose they are"),
     "verify": ("verify", "tell whether a run's files are as they were written"),
 }
 """Verb → the module that defines it, and what it does."""
