@@ -16,6 +16,7 @@ from striate.experiment.own_pictures import own_pictures
 from striate.experiment.repeat import cross_validate, repeat
 from striate.images.sources.load import load_images
 from striate.runs import RunStore
+from striate.seal import seal
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 
@@ -78,10 +79,12 @@ def test_equal_names_over_other_pictures_are_found_out(tmp_path, photos):
     (two / "run.json").write_text(json.dumps(manifest))
     recipe = json.loads((two / "recipe.json").read_text()) | {"batch": 7}
     (two / "recipe.json").write_text(json.dumps(recipe))
+    seal(two)
     with pytest.raises(RunError, match="show something else"):
         compare_runs([one, RunStore(tmp_path).find("two")])
     manifest["data"]["source"] = str(tmp_path / "nowhere")
     (two / "run.json").write_text(json.dumps(manifest))
+    seal(two)
     assert not compare_runs([one, RunStore(tmp_path).find("two")]).is_certain
 
 
@@ -99,6 +102,7 @@ def test_failed_and_unfinished_runs_are_refused(runs, tmp_path):
         compare([one, broken])
     manifest = json.loads((two.path / "run.json").read_text()) | {"state": "failed", "reason": "The loss was NaN"}
     (broken.path / "run.json").write_text(json.dumps(manifest))
+    seal(broken.path)
     with pytest.raises(RunError, match=r"broken failed.*The loss was NaN"):
         compare([one, broken])
 

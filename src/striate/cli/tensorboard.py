@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 TRIES = 3  # ports
+PATIENCE = 90.0  # seconds until TensorBoard must answer
 
 
 @click.command(context_settings=options.CONTEXT)
@@ -128,7 +133,7 @@ def _started(places: list[str], port: int) -> tuple[subprocess.Popen[bytes], int
     """Returns TensorBoard, once it answers, and its port; where any port will do, another is tried if need be.
 
     Raises:
-        ConfigError: the port is taken, or TensorBoard ends at once.
+        ConfigError: the port is taken, or TensorBoard ends or stays silent.
     """
     from striate.errors import ConfigError
 
@@ -151,16 +156,24 @@ def _started(places: list[str], port: int) -> tuple[subprocess.Popen[bytes], int
                 raise
             errors.seek(0)
             said = errors.read().decode(errors="replace").strip()
-    raise ConfigError("TensorBoard ended at once", received=said[-400:] or "no word from it")
+    raise ConfigError("TensorBoard does not answer", received=said[-400:] or "no word from it")
 
 
 def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
-    """Returns whether the process listens on the port before it ends."""
-    while process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex((HOST, port)) == 0:
+    """Returns whether TensorBoard answers on the port, in time and before the process ends. That someone listens there
+    is not enough: another program may have been faster to take the port.
+    """
+    until = time.monotonic() + PATIENCE
+    while process.poll() is None and time.monotonic() < until:
+        with (
+            contextlib.suppress(OSError, ValueError, HTTPException),
+            urllib.request.urlopen(f"http://{HOST}:{port}/data/environment", timeout=5) as answer,
+        ):
+            if "data_location" in json.load(answer) and process.poll() is None:
                 return True
         time.sleep(0.1)
+    process.kill()
+    process.wait()
     return False
 
 
