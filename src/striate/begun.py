@@ -4,9 +4,11 @@ alone.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
-from striate.config import config
+from striate.config import config, from_json
+from striate.errors import ConfigError, RunError
 
 NAME = "begun.json"
 FORMAT = 1
@@ -66,3 +68,22 @@ class Begun:
             for name in {**before, **now}
             if before.get(name) != now.get(name)
         ]
+
+
+def read_begun(folder: Path) -> Begun:
+    """Returns what the run in a folder was asked to do.
+
+    Raises:
+        RunError: it kept no such note, or the note is damaged.
+    """
+    path = folder / NAME
+    try:
+        return from_json(Begun, path.read_bytes(), str(path))
+    except OSError:
+        raise RunError(
+            "This run cannot be gone on with: it did not keep what it was asked to do",
+            received=path,
+            hint="train again; striate train keeps it",
+        ) from None
+    except ConfigError as error:
+        raise RunError(f"{NAME} is damaged or from another version of Striate. {error}") from None

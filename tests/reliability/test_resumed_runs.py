@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from striate.begun import read_begun
 from striate.cli import main
 from striate.diagnosis.diagnose import load_diagnoses
 from striate.errors import DataError, RunError, TrainingError
 from striate.experiment import train
 from striate.experiment.ladder import ladder
-from striate.experiment.resume import begun_of, resume
+from striate.experiment.resume import resume
 from striate.files import sha256, write_json
 from striate.images.batches import Batches
 from striate.images.sources.load import load_images
@@ -25,6 +26,7 @@ from striate.inspection.divide import split
 from striate.lock import locked
 from striate.progress import Progress
 from striate.runs import Run, RunStore
+from striate.seal import damages
 
 QUICK = {"architecture": "mlp", "epochs": 4, "precision": "float32", "name": "r"}
 
@@ -85,7 +87,7 @@ def test_pictures_that_changed_are_refused_and_nothing_is_lost(stopped: Run, pho
     before = {path.name: sha256(path) for path in (stopped.path / "checkpoints").iterdir()}
     fewer = Path(shutil.copytree(photos, tmp_path / "photos"))
     next(fewer.rglob("*.jpg")).unlink()
-    begun = begun_of(stopped)
+    begun = read_begun(stopped.path)
     write_json(stopped.path / "begun.json", dataclasses.replace(begun, source=str(fewer)))
     with pytest.raises(DataError, match="not those that this training began with"):
         resume(stopped)
@@ -98,7 +100,7 @@ def test_pictures_that_changed_are_refused_and_nothing_is_lost(stopped: Run, pho
 
 
 def test_what_could_change_the_last_digits_is_told(stopped: Run):
-    begun = begun_of(stopped)
+    begun = read_begun(stopped.path)
     other = {**begun.versions, "keras": "3.0.0"}
     write_json(stopped.path / "begun.json", dataclasses.replace(begun, versions=other, threads={"cores": "64"}))
     told = _StopAfter(99)
@@ -173,6 +175,22 @@ def test_a_training_that_diverges_late_fails_with_its_best_weights_kept(
     assert diagnosis is not None and diagnosis.found[0].kind == "not_finite" and diagnosis.found[0].try_
     with pytest.raises(RunError, match="failed, and would fail again"):
         resume(run)
+
+
+def test_a_training_whose_memory_ran_out_can_be_gone_on_with(tmp_path: Path):
+    class Full(Progress):
+        def say(self, line: str) -> None:
+            if line.startswith("Epoch 3/"):
+                raise MemoryError
+
+    whole = train("digits", runs=tmp_path / "whole", save_every=0, **QUICK)
+    with pytest.raises(TrainingError, match=r"memory does not suffice.*batches of 32.*Try: --batch 16, --size"):
+        train("digits", runs=tmp_path, save_every=0, progress=Full(), **QUICK)
+    run = RunStore(tmp_path).find("r")
+    assert run.state == "failed"
+    assert resume(run).state == "finished" and damages(run.path) == []
+    name = "classifier/weights.safetensors"
+    assert sha256(run.path / name) == sha256(whole.path / name)
 
 
 def test_a_ladder_goes_on_with_the_run_that_was_stopped(tmp_path: Path):

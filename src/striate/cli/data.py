@@ -69,13 +69,13 @@ def data(
     though it should not. Nothing of the data is changed: --fix writes a list that train, ladder and evaluate honour.
     The exit code is 1 when something is wrong that would make accuracies a lie.
     """
+    if suspects:
+        options.choose_engine(backend, device)
     from striate.cli.screen import print_json, progress
     from striate.experiment.examine import examine
     from striate.images.contact_sheet import contact_sheet
     from striate.images.corrections import save_corrections
 
-    if suspects:
-        options.choose_engine(backend, device)
     shown = progress(as_json=as_json, quiet=quiet)
     found = examine(
         data,

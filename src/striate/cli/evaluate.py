@@ -53,6 +53,7 @@ def evaluate(
     Of DATA that brings a test split, only that is measured. Its classes are matched with the classifier's by name. Each
     look at a run's own test pictures is noted in its opened.csv: whoever chooses by them measures nothing.
     """
+    options.choose_engine(backend, device)
     from striate.cli.reports import as_summary, print_report, print_robustness
     from striate.cli.screen import print_json, progress
     from striate.config import plain
@@ -62,7 +63,6 @@ def evaluate(
     from striate.experiment.results import save_report_again
     from striate.runs import RunStore
 
-    options.choose_engine(backend, device)
     found = RunStore(runs).find(run)
     shown = progress(as_json=as_json, quiet=quiet)
     limit = options.threshold(reject_below, target_risk, lambda: found)

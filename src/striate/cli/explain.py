@@ -62,6 +62,7 @@ def explain(
     paths on standard input. For each picture, the share of the heat in the half of it around its centre is told. A
     picture that cannot be read is reported and does not stop the rest. --draw and --filters need no picture.
     """
+    options.choose_engine(backend, device)
     from striate.cli.predict import find_classifier
     from striate.cli.screen import print_json, progress
     from striate.errors import UnknownNameError
@@ -73,7 +74,6 @@ def explain(
     if not sources and not (draw or filters):
         raise click.UsageError("Missing argument 'SOURCES...'. --draw and --filters alone need none.")
     paths = expand(sources) if sources else []
-    options.choose_engine(backend, device)
     classifier = find_classifier(run, runs)
     if about is not None and about not in classifier.classes:
         raise UnknownNameError("class", about, classifier.classes)

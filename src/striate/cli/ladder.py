@@ -70,11 +70,11 @@ def ladder(
     resnet18 in their places on larger ones. Every run lies in the ladder's folder and is an ordinary one. The same
     command again goes on where it stopped, keeping finished runs; rungs and seeds may be added.
     """
+    options.choose_engine(backend, device)
     from striate.cli.screen import print_json, progress
     from striate.experiment.ladder import ladder as climb
 
     changes = options.changes(size, grey, settings)
-    options.choose_engine(backend, device)
     found = climb(
         data,
         rungs=None if rungs is None else [word.strip() for word in rungs.split(",") if word.strip()],

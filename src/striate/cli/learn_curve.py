@@ -51,11 +51,11 @@ def learn_curve(
     gain most, and what twice as many pictures would buy. Smaller parts get more epochs. Every training is an ordinary
     run in the folder. The same command again goes on where it stopped; sizes and seeds may be added.
     """
+    options.choose_engine(backend, device)
     from striate.cli.screen import print_json, progress
     from striate.experiment.learn_curve import learn_curve as grow
 
     changes = options.changes(size, grey, settings)
-    options.choose_engine(backend, device)
     found = grow(
         data,
         sizes=_numbers(sizes),

@@ -56,11 +56,11 @@ def map(
     The page shows each test picture as a point, by class, by answer, or by whether the answer is right, and beside it
     the training pictures that it resembles. With --like, no map: pictures of your own, and what they resemble.
     """
+    options.choose_engine(backend, device)
     from striate.cli.screen import print_json, progress
     from striate.experiment.mapping import mapped
     from striate.runs import RunStore
 
-    options.choose_engine(backend, device)
     found, shown = RunStore(runs).find(run), progress(as_json=True, quiet=quiet)
     if like:
         return _like(found, like, neighbours, png, shown, as_json=as_json)

@@ -40,12 +40,12 @@ def predict(
     paths on standard input. A picture that cannot be read is reported and does not stop the rest. With --reject-below
     or --target-risk, a picture that the classifier is not sure enough of gets no class: it is unsure.
     """
+    options.choose_engine(backend, device)
     from striate.cli.screen import print_json, progress
     from striate.images.sources.expand import expand
     from striate.runs import RunStore
 
     paths = expand(sources)
-    options.choose_engine(backend, device)
     limit = options.threshold(reject_below, target_risk, lambda: RunStore(runs).find(run))
     classifier = find_classifier(run, runs)
     names, found = [str(path) for path in paths], []

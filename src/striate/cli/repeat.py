@@ -53,6 +53,7 @@ def repeat(
     split that the data brings along stays unseen. Every training is an ordinary run in the folder. The same command
     again goes on where it stopped; seeds may be added.
     """
+    options.choose_engine(backend, device)
     from striate.cli.screen import print_json, progress
     from striate.experiment.repeat import cross_validate
     from striate.experiment.repeat import repeat as train_again
@@ -60,7 +61,6 @@ def repeat(
     if seeds is not None and folds is not None:
         raise click.UsageError("--seeds and --folds are two kinds of repetition: choose one.")
     changes = options.changes(size, grey, settings)
-    options.choose_engine(backend, device)
     common: dict[str, Any] = {
         "architecture": arch,
         "progress": progress(as_json=as_json, quiet=quiet),

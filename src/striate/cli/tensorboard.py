@@ -51,6 +51,7 @@ def tensorboard(
     What a run has not written for TensorBoard yet is written first, from what its folder holds. TensorBoard answers on
     this computer only (127.0.0.1). Ctrl-C ends it.
     """
+    options.choose_engine(backend, device)
     from striate.cli.screen import print_json, progress
     from striate.errors import RunError
     from striate.runs import RunStore
@@ -61,7 +62,6 @@ def tensorboard(
     found = [store.find(name) for name in names] if names else store.list()
     if not found:
         raise RunError("There is no run to show", received=runs, hint="striate train digits")
-    options.choose_engine(backend, device)
     shown = progress(as_json=True, quiet=quiet)
     for run in found:
         _write(run, shown)

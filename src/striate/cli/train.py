@@ -81,8 +81,6 @@ def train(
     Ctrl-C ends a training after the step at work and leaves a checkpoint; --resume RUN goes on from there, as it does
     after a power cut.
     """
-    from striate.cli.screen import progress
-
     if resume is not None:
         _refuse_others(context)
         return _resume(resume, runs, backend, device, finish=finish, as_json=as_json, quiet=quiet)
@@ -90,10 +88,11 @@ def train(
         raise click.UsageError("--finish goes with --resume RUN.")
     if data is None:
         raise click.UsageError("Missing argument 'DATA'. Try: striate train digits")
+    options.choose_engine(backend, device)
+    from striate.cli.screen import progress
     from striate.experiment import train as train_run
 
     changes = options.changes(size, grey, settings)
-    options.choose_engine(backend, device)
     run = train_run(
         data,
         architecture=arch,
@@ -122,14 +121,16 @@ def _resume(
     name: str, runs: Path, backend: str | None, device: str, *, finish: bool, as_json: bool, quiet: bool
 ) -> int:
     """Goes on with a run, on the backend that it began with unless another is asked for."""
-    from striate.cli.screen import progress
-    from striate.experiment.resume import begun_of, resume
+    from striate.begun import read_begun
     from striate.runs import RunStore
 
     run = RunStore(runs).find(name)
-    if backend is None and run.state == "unfinished":
-        backend = begun_of(run).backend
+    if backend is None and run.state in ("unfinished", "failed"):
+        backend = read_begun(run.path).backend
     options.choose_engine(backend, device)
+    from striate.cli.screen import progress
+    from striate.experiment.resume import resume
+
     found = resume(run, finish=finish, progress=progress(as_json=as_json, quiet=quiet))
     return _tell(found, as_json=as_json)
 

@@ -57,6 +57,7 @@ def units(
     RUN is a run's name or folder, or a classifier's folder. The pictures are the run's test pictures (at most 2,000),
     or SOURCES: files, folders, globs. Units that answer all of them alike are dead, and counted.
     """
+    options.choose_engine(backend, device)
     from striate.cli.screen import print_json, progress
     from striate.diagnosis.activity import activity
     from striate.drawing import save
@@ -65,7 +66,6 @@ def units(
     from striate.explain.units import excitement, unit_layer
     from striate.explain.units_plot import spread_units, units_figure
 
-    options.choose_engine(backend, device)
     shown = progress(as_json=True, quiet=quiet)
     classifier, pixels, names, labels = _pictures(run, sources, runs, shown)
     asked = unit_layer(classifier.model, layer)

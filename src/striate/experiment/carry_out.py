@@ -117,11 +117,16 @@ def carry_out(work: Work, progress: Progress, *, finish: bool = False) -> Run:
         diagnosed(run, failed, pictures.parts, classifier, trace, progress)
         write_json(run.path / "run.json", failed)
         seal(run.path, beside=CHANGING)
+        if trace.broken is not None:  # else, as where memory ran out, it may be gone on with when there is more
+            keeper.checkpoints.clear()
         raise
     finally:
         watching.close()
     try:
         return _finished(work, trained, trace, keeper, watching, progress)
+    except KeyboardInterrupt:
+        progress.say(f"All is learnt; striate train --resume {run.path} makes the report.")
+        raise
     except OSError as error:
         raise RunError(
             f"The results cannot be written: {error.strerror or error}",

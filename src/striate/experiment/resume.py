@@ -6,10 +6,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from striate import begun as begun_
-from striate.begun import Begun
-from striate.config import from_json
-from striate.errors import ConfigError, DataError, RunError
+from striate import seal
+from striate.begun import Begun, read_begun
+from striate.errors import DataError, RunError
 from striate.experiment.carry_out import Work, carry_out
 from striate.experiment.conditions import Conditions
 from striate.experiment.pictures import Prepared, prepare
@@ -23,6 +22,7 @@ from striate.models.architecture import Architecture
 from striate.models.architectures import architecture_named
 from striate.progress import SILENT, Progress
 from striate.runs import Run, RunStore
+from striate.training.checkpoint import Checkpoints
 
 
 def resume(
@@ -49,8 +49,8 @@ def resume(
         progress: shows what happens.
 
     Raises:
-        RunError: no such run, one that failed, one that another process is at work in, or one of an older version,
-            which did not keep what is needed.
+        RunError: no such run, one that failed and would again, one that another process is at work in, or one of an
+            older version, which did not keep what is needed.
         DataError: the pictures are not those that the training began with.
     """
     began = time.perf_counter()
@@ -60,12 +60,8 @@ def resume(
             progress.say(f"{found.name} is {state}; there is nothing to go on with.")
             return found
         if state == "failed":
-            raise RunError(
-                "This training failed, and would fail again",
-                received=found.manifest.reason,
-                hint=found.manifest.command,
-            )
-        before = begun_of(found)
+            _reopen(found, progress)
+        before = read_begun(found.path)
 
         from striate.backend import CHOICE, be_deterministic
 
@@ -96,23 +92,18 @@ def resume(
         return carry_out(Work(found, before, pictures, network, began, read), progress, finish=finish)
 
 
-def begun_of(run: Run) -> Begun:
-    """Returns what the run was asked to do.
+def _reopen(run: Run, progress: Progress) -> None:
+    """Makes a run that failed unfinished again, if it left a checkpoint: its memory did not suffice, say.
 
     Raises:
-        RunError: it kept no such note, or the note is damaged.
+        RunError: it left none, as it would fail again.
     """
-    path = run.path / begun_.NAME
-    try:
-        return from_json(Begun, path.read_bytes(), str(path))
-    except OSError:
-        raise RunError(
-            "This run cannot be gone on with: it did not keep what it was asked to do",
-            received=path,
-            hint="train again; striate train keeps it",
-        ) from None
-    except ConfigError as error:
-        raise RunError(f"{path.name} is damaged or from another version of Striate. {error}") from None
+    reason = run.manifest.reason
+    if Checkpoints(run.path / "checkpoints").newest().checkpoint is None:
+        raise RunError("This training failed, and would fail again", received=reason, hint=run.manifest.command or None)
+    progress.say(f"It had failed: {reason}")
+    for name in (seal.NAME, "run.json"):  # in this order, it is unfinished from the first on
+        (run.path / name).unlink(missing_ok=True)
 
 
 def _data(begun: Begun, data: Data | Splits | None) -> Data | Splits:

@@ -225,7 +225,7 @@ class SaveState(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self.keeper, self.loop, self.clock, self.stage, self.last = keeper, loop, clock, stage, last
         self.feed, self.steps = clock.feed, len(clock.batches)
-        self.logs: dict[str, float] = {}
+        self.logs: dict[str, Any] = {}
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Puts the running sums back, when the epoch is gone on with."""
@@ -236,7 +236,7 @@ class SaveState(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Saves within the epoch, and stops there."""
         done = min(self.feed.start + batch + 1, self.steps)
-        self.logs = {name: float(value) for name, value in logs.items()}
+        self.logs = logs
         if self.loop.stop.asked:
             self._pause(done)
         elif done < self.steps and self.keeper.is_due(after_epoch=False):
@@ -257,7 +257,8 @@ class SaveState(keras.callbacks.Callback):  # type: ignore[misc]
             raise Paused
 
     def _pause(self, done: int) -> None:
-        self._save(done, self.logs if done == self.steps else {})
+        means = self.logs if done == self.steps else {}
+        self._save(done, {name: float(value) for name, value in means.items()})
         raise Paused
 
     def _save(self, done: int, logs: dict[str, float] | None = None) -> None:
