@@ -115,8 +115,7 @@ def carry_out(work: Work, progress: Progress, *, finish: bool = False) -> Run:
         reason = f"diverged: {error}" if trace.lost else str(error)
         failed = _manifest(work, keeper, "failed", classifier, kept=kept, reason=reason)
         diagnosed(run, failed, pictures.parts, classifier, trace, progress)
-        write_json(run.path / "run.json", failed)
-        seal(run.path, beside=CHANGING)
+        _close(failed, run)
         if trace.broken is not None:  # else, as where memory ran out, it may be gone on with when there is more
             keeper.checkpoints.clear()
         raise
@@ -181,10 +180,15 @@ def _finished(
     watching.measured(trained.classifier, measured, trained.history.kept)
     save_inside(run, trained.classifier, trained.history, measured, progress)
     save_report_page(Run(run.path, trained.classifier), done, trained.recipe, trained.history, measured)
-    write_json(run.path / "run.json", done)
-    seal(run.path, beside=CHANGING)
+    _close(done, run)
     keeper.checkpoints.clear()
     return Run(run.path, trained.classifier)
+
+
+def _close(manifest: Manifest, run: Run) -> None:
+    """Writes what is written last: the manifest, and the seal over all."""
+    write_json(run.path / "run.json", manifest)
+    seal(run.path, beside=CHANGING)
 
 
 def _manifest(

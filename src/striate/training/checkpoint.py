@@ -59,8 +59,8 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def save(self, checkpoint: Checkpoint) -> int:
-        """Writes a checkpoint, removes those before the last, and returns its size in bytes.
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Writes a checkpoint, and removes those before the last.
 
         Raises:
             OSError: the disk is full or cannot be written to; the checkpoints that are there stay.
@@ -75,7 +75,6 @@ class Checkpoints:
             temporary.write_bytes(content)
         for old in before[: -(KEPT - 1)]:
             old.unlink(missing_ok=True)
-        return len(content)
 
     def newest(self) -> Found:
         """Returns the newest checkpoint that is whole.
