@@ -217,6 +217,19 @@ def test_without_a_network_the_message_names_the_file_its_checksum_and_the_folde
         assert part in message
 
 
+def test_the_proxies_are_those_of_the_moment_not_of_the_first_download(server: Server, tmp_path: Path, monkeypatch):
+    server.answers["good"] = whole()
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "")
+    with pytest.raises(DownloadError):
+        fetch(server.file("good"), tmp_path, pause=0)
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name)
+    assert fetch(server.file("good"), tmp_path, pause=0).read_bytes() == DATA
+
+
 def test_a_file_with_other_content_is_refused_and_left_alone(server: Server, tmp_path: Path):
     (tmp_path / "a.bin").write_bytes(b"mine")
     with pytest.raises(DownloadError, match=rf"checksum differs.*4 bytes.*{MD5}.*Try: delete it"):

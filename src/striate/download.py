@@ -119,7 +119,8 @@ def _receive(address: str, partial: Path, file: RemoteFile, progress: Progress) 
     request = urllib.request.Request(address, headers={"User-Agent": "striate"})  # noqa: S310  (our own table)
     if have:
         request.add_header("Range", f"bytes={have}-")
-    with contextlib.closing(urllib.request.urlopen(request, timeout=TIMEOUT)) as answer:  # noqa: S310
+    opener = urllib.request.build_opener()  # urlopen would keep the proxies of the first call of this process
+    with contextlib.closing(opener.open(request, timeout=TIMEOUT)) as answer:
         resumed = answer.status == http.client.PARTIAL_CONTENT
         received = have if resumed else 0
         size = file.size or received + int(answer.headers.get("Content-Length") or 0)

@@ -163,11 +163,12 @@ def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
     """Returns whether TensorBoard answers on the port, in time and before the process ends. That someone listens there
     is not enough: another program may have been faster to take the port.
     """
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy stands before this computer
     until = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < until:
         with (
             contextlib.suppress(OSError, ValueError, HTTPException),
-            urllib.request.urlopen(f"http://{HOST}:{port}/data/environment", timeout=5) as answer,
+            direct.open(f"http://{HOST}:{port}/data/environment", timeout=5) as answer,
         ):
             if "data_location" in json.load(answer) and process.poll() is None:
                 return True
