@@ -69,6 +69,7 @@ lock: $(VENV)/dev.stamp  ## resolve the dependencies anew
 	$(PIP) uv
 	$(UV) pyproject.toml locks/build.in --extra tensorflow -o locks/tensorflow.txt
 	$(UV) pyproject.toml locks/build.in locks/torch-needs.in --extra tensorflow --extra jax --extra parquet --extra heic --extra hf --extra tensorboard --extra umap --extra sign \
+	    --extra export --extra litert --extra openvino --extra serve \
 	    --group dev -c locks/tensorflow.txt -o locks/dev.txt
 
 clean:  ## remove everything that make made

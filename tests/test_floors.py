@@ -16,8 +16,8 @@ FLOORS = {
         ("machine", "signals", "drawing", "pages", "download", "kept", "seal", "signature", "lock", "begun"), 1
     ),
     **dict.fromkeys(("images", "models"), 2),
-    **dict.fromkeys(("network", "inference", "prediction", "manifest", "classifier", "inspection"), 3),
-    **dict.fromkeys(("training", "evaluation", "explain"), 4),
+    **dict.fromkeys(("network", "inference", "prediction", "manifest", "portable", "classifier", "inspection"), 3),
+    **dict.fromkeys(("training", "evaluation", "explain", "shipping"), 4),
     "runs": 5,
     "diagnosis": 6,
     "tensorboard": 6,
@@ -27,7 +27,10 @@ FLOORS = {
 }
 """Module or package directly below striate → its floor."""
 
-NEIGHBOURS = {("classifier", name) for name in ("network", "prediction", "inference", "manifest")}
+NEIGHBOURS = {
+    *(("classifier", name) for name in ("network", "prediction", "inference", "manifest", "portable")),
+    ("portable", "manifest"),
+}
 """Who may import whom on the same floor, beside the ground floor, whose modules all may."""
 
 

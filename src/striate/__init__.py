@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from striate.experiment.learn_curve import learn_curve
     from striate.experiment.repeat import cross_validate, repeat
     from striate.experiment.resume import resume
+    from striate.experiment.ship import export
     from striate.images.augment import Augment
     from striate.images.imageset import ImageSet
     from striate.images.pixels import Preprocessing
@@ -64,6 +65,7 @@ _HOMES = {
     "cross_validate": "striate.experiment.repeat",
     "evaluate": "striate.evaluation.measure",
     "examine": "striate.experiment.examine",
+    "export": "striate.experiment.ship",
     "from_arrays": "striate.images.sources.arrays",
     "ladder": "striate.experiment.ladder",
     "learn_curve": "striate.experiment.learn_curve",
@@ -94,6 +96,7 @@ __all__ = [
     "cross_validate",
     "evaluate",
     "examine",
+    "export",
     "from_arrays",
     "ladder",
     "learn_curve",

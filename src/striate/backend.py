@@ -41,8 +41,8 @@ def _uncollected() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """Holds back what native code prints on standard error; shows it after all if the block fails.
+def native_quiet() -> Iterator[None]:
+    """Holds back warnings, and what native code prints on standard error; shows it after all if the block fails.
 
     TensorFlow 2.21 greets every process with half a dozen lines about oneDNN and absent CUDA drivers, and heeds
     TF_CPP_MIN_LOG_LEVEL no longer. The lines come from C++, so only the file descriptor itself can be turned.
@@ -68,7 +68,7 @@ def _quietly() -> Iterator[None]:
             os.close(kept)
 
 
-with _uncollected(), _quietly():
+with _uncollected(), native_quiet():
     import keras as _keras
 
     if CHOICE.name == "tensorflow":

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 
 from striate.environment import version_of
-from striate.errors import DataError, PictureError
+from striate.errors import ClassifierError, DataError, PictureError
 from striate.files import sha256, write_json
 from striate.images.ahead import Decoded, decoded_ahead, decoded_or_why
 from striate.images.imageset import Picture
@@ -33,8 +33,10 @@ from striate.manifest import (
     require_fitting,
     require_own,
     require_seal,
+    require_sensible,
     require_whole,
 )
+from striate.portable import OnnxNetwork
 from striate.prediction import Prediction, Predictions, predicted
 from striate.progress import SILENT, Progress
 from striate.seal import seal
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from striate.inference import Answers, Forward
 
 BATCH = 256  # pictures per forward pass
+TINY = float(np.finfo(np.float32).tiny)  # the least probability that a logarithm is taken of
 NETWORK, WEIGHTS = "network.json", "weights.safetensors"
 
 
@@ -50,7 +53,8 @@ class Classifier:
     """A network with its class names and its preprocessing.
 
     Args:
-        model: (b, h, w, c) pictures in 0..255 → (b, classes) logits.
+        model: (b, h, w, c) pictures in 0..255 → (b, classes) logits; or an exported graph, which answers with
+            probabilities itself (see portable.OnnxNetwork).
         classes: class names in the order of the logits.
         preprocessing: how any picture becomes the model's input.
         temperature: what logits are divided by before the softmax.
@@ -169,41 +173,61 @@ class Classifier:
         self, pixels: NDArray[np.uint8], *, advance: Callable[[int], None] | None = None
     ) -> NDArray[np.float64]:
         """Returns (n, classes) probabilities for pictures that are already preprocessed: (n, h, w, c) uint8."""
-        return np.exp(self.log_probabilities(pixels, advance=advance))
+        return self._over(self._shares, pixels, advance)
 
     def log_probabilities(
         self, pixels: NDArray[np.uint8], *, advance: Callable[[int], None] | None = None
     ) -> NDArray[np.float64]:
         """Returns (n, classes) logarithms of the probabilities; `advance` is told the pictures done, batch by batch."""
+        return self._over(self._logarithms, pixels, advance)
+
+    def _over(
+        self,
+        rows_of: Callable[[Forward, NDArray[np.uint8], bool], NDArray[np.float64]],
+        pixels: NDArray[np.uint8],
+        advance: Callable[[int], None] | None,
+    ) -> NDArray[np.float64]:
+        """Returns what `rows_of` answers, batch by batch."""
         answer, several = self._answer(), len(pixels) > BATCH
-        rows = [np.empty((0, len(self.classes)))]
+        rows = []
         for start in range(0, len(pixels), BATCH):
             part = pixels[start : start + BATCH]
-            rows.append(self._log_softmax(answer, part, several))
+            rows.append(rows_of(answer, part, several))
             if advance is not None:
                 advance(len(part))
-        return np.concatenate(rows)
+        if len(rows) == 1:
+            return rows[0]
+        return np.concatenate([np.empty((0, len(self.classes))), *rows])
 
     def _in_batches(self, sources: Sequence[Picture]) -> Iterator[tuple[list[Decoded], NDArray[np.float64]]]:
         """Yields what was decoded, and the (n, classes) probabilities of those that could be."""
         answer, several = self._answer(), len(sources) > BATCH
         for batch in decoded_ahead(self.preprocessing, sources, BATCH):
             whole = [pixels for pixels in batch if not isinstance(pixels, str)]
-            rows = self._log_softmax(answer, np.stack(whole), several) if whole else np.empty((0, len(self.classes)))
-            yield batch, np.exp(rows)
+            yield batch, self._shares(answer, np.stack(whole), several) if whole else np.empty((0, len(self.classes)))
 
     def _limit(self, reject_below: float | None) -> float:
         return self.reject_below if reject_below is None else reject_below
 
     def _answer(self) -> Forward:
+        if isinstance(self.model, OnnxNetwork):
+            return self.model
         if self._answers is None or self._answers.model is not self.model or self._answers.tta != self.tta:
             from striate.inference import Answers
 
             self._answers = Answers(self.model, tta=self.tta)
         return self._answers.now()
 
-    def _log_softmax(self, answer: Forward, pixels: NDArray[np.uint8], several: bool) -> NDArray[np.float64]:
-        """Returns the logarithms for one batch; the last of several is filled up to their size."""
+    def _shares(self, answer: Forward, pixels: NDArray[np.uint8], several: bool) -> NDArray[np.float64]:
+        """Returns the probabilities for one batch."""
+        if isinstance(answer, OnnxNetwork):
+            return answer(pixels).astype(np.float64)
+        return np.exp(self._logarithms(answer, pixels, several))
+
+    def _logarithms(self, answer: Forward, pixels: NDArray[np.uint8], several: bool) -> NDArray[np.float64]:
+        """Returns their logarithms; the last of several batches is filled up to their size."""
+        if isinstance(answer, OnnxNetwork):
+            return np.log(np.maximum(answer(pixels).astype(np.float64), TINY))
         logits = np.asarray(answer(_padded(pixels, whole=several))[: len(pixels)], np.float64)
         result: NDArray[np.float64] = log_softmax(logits / self.temperature, axis=1)
         return result
@@ -213,9 +237,12 @@ class Classifier:
         taken for a whole. A classifier that lies there already stays if this one is refused.
 
         Raises:
-            ClassifierError: the network holds layers that are not plain Keras.
+            ClassifierError: the network holds layers that are not plain Keras, or is an exported graph.
         """
         from striate.network import save_network
+
+        if isinstance(self.model, OnnxNetwork):
+            raise ClassifierError("This classifier is an exported file already", hint="copy the file")
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -239,14 +266,17 @@ class Classifier:
 
     @classmethod
     def load(cls, folder: Path | str) -> Classifier:
-        """Returns the classifier in `folder` (a classifier's or a run's). No code in it is run.
+        """Returns the classifier in `folder` (a classifier's or a run's), or in an ONNX file that Striate exported, for
+        which no Keras is needed. No code in it is run.
 
         Raises:
             ClassifierError: missing, damaged, from a newer Striate, or holding more than plain layers.
         """
+        folder = Path(folder)
+        if folder.suffix.lower() == ".onnx":
+            return cls._exported(folder)
         from striate.network import load_network
 
-        folder = Path(folder)
         if (folder / "classifier" / "classifier.json").is_file():
             folder = folder / "classifier"
         manifest = read_manifest(folder / "classifier.json")
@@ -262,6 +292,21 @@ class Classifier:
             temperature=manifest.temperature,
             architecture=manifest.architecture,
             tta=manifest.tta,
+            reject_below=manifest.reject_below,
+        )
+
+    @classmethod
+    def _exported(cls, path: Path) -> Classifier:
+        """Returns the classifier in an ONNX file: its temperature and test-time augmentation are within the graph."""
+        network = OnnxNetwork(path)
+        manifest = network.manifest
+        require_sensible(manifest, path)
+        require_fitting(manifest, network)
+        return cls(
+            network,
+            manifest.classes,
+            manifest.preprocessing,
+            architecture=manifest.architecture,
             reject_below=manifest.reject_below,
         )
 

@@ -129,12 +129,16 @@ def _seen(pictures: NDArray[Any], view: View) -> NDArray[Any]:
     """Returns the pictures (n, h, w, c) as the view shows them; what a shift uncovers mirrors the edge."""
     height, width = pictures.shape[1:3]
     if view.shift:
-        reach = max(1, round(min(height, width) / SMALL))
-        reach = min(reach, height - 1, width - 1)
+        reach = reach_of(height, width)
         wide = np.pad(pictures, ((0, 0), (reach, reach), (reach, reach), (0, 0)), "reflect")
         start = reach * (1 + view.shift)
         pictures = wide[:, start : start + height, start : start + width]
     return np.ascontiguousarray(pictures[:, :, ::-1] if view.is_mirrored else pictures)
+
+
+def reach_of(height: int, width: int) -> int:
+    """Returns how many pixels a view is shifted by."""
+    return min(max(1, round(min(height, width) / SMALL)), height - 1, width - 1)
 
 
 def _direct(model: Any) -> Forward:

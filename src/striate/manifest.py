@@ -83,9 +83,14 @@ def read_manifest(path: Path) -> Manifest:
         manifest = from_json(Manifest, text, str(path))
     except ConfigError as error:
         raise ClassifierError(f"The classifier's manifest is damaged. {error}") from None
+    require_sensible(manifest, path)
+    return manifest
+
+
+def require_sensible(manifest: Manifest, path: Path) -> None:
+    """Raises ClassifierError for classes and numbers that no classifier has."""
     if len(manifest.classes) < 2 or not (0 < manifest.temperature < 1e6 and 0 <= manifest.reject_below <= 1):
         raise ClassifierError("The classifier's manifest makes no sense", received=path)
-    return manifest
 
 
 def require_own(folder: Path, names: Sequence[str]) -> None:

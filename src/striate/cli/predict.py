@@ -43,10 +43,9 @@ def predict(
     options.choose_engine(backend, device)
     from striate.cli.screen import print_json, progress
     from striate.images.sources.expand import expand
-    from striate.runs import RunStore
 
     paths = expand(sources)
-    limit = options.threshold(reject_below, target_risk, lambda: RunStore(runs).find(run))
+    limit = options.threshold(reject_below, target_risk, lambda: _run(run, runs))
     classifier = find_classifier(run, runs)
     names, found = [str(path) for path in paths], []
     shown = progress(as_json=True, quiet=quiet)
@@ -64,13 +63,18 @@ def predict(
 
 
 def find_classifier(run: str, runs: Path) -> Any:
-    """Returns the classifier meant by a run's name or folder, or a classifier's own folder."""
+    """Returns the classifier meant by a run's name or folder, a classifier's own folder, or an exported ONNX file."""
     from striate.classifier import Classifier
+
+    if (Path(run) / "classifier.json").is_file() or Path(run).suffix.lower() == ".onnx":
+        return Classifier.load(run)
+    return _run(run, runs).classifier  # which loads all that measures: an exported file does without
+
+
+def _run(run: str, runs: Path) -> Any:
     from striate.runs import RunStore
 
-    if (Path(run) / "classifier.json").is_file():
-        return Classifier.load(run)
-    return RunStore(runs).find(run).classifier
+    return RunStore(runs).find(run)
 
 
 def _print_price(found: list[Any], limit: float) -> None:

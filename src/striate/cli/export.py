@@ -1,0 +1,91 @@
+"""striate export."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from striate.cli import options
+from striate.errors import printable
+
+if TYPE_CHECKING:
+    from striate.experiment.ship import Exported
+
+FORMATS = ("onnx", "litert", "saved_model", "keras", "openvino")
+
+
+@click.command(context_settings=options.CONTEXT)
+@click.argument("run")
+@click.option(
+    "--format", "kind", type=click.Choice(FORMATS), default="onnx", show_default=True, help="What is written."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="The file or folder  [default: RUN/exported/…].")
+@click.option("--int8", is_flag=True, help="Quantise: smaller and faster, and the accuracy before and after is told.")
+@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Pictures at once  [default: any number].")
+@click.option("--data", metavar="DATA", help="Labelled pictures to compare on instead of the run's own.")
+@options.runs
+@options.common
+def export(
+    run: str,
+    kind: str,
+    out: Path | None,
+    int8: bool,
+    batch: int | None,
+    data: str | None,
+    runs: Path,
+    as_json: bool,
+    quiet: bool,
+    debug: bool,
+) -> int:
+    """Write the classifier of RUN as one file for another program: class names and preprocessing inside.
+
+    Its answers are compared with the classifier's on real pictures; a file that answers otherwise is not kept, and the
+    exit code is 1. Pictures go in as uint8 in 0..255, probabilities come out.
+    """
+    options.choose_engine("tensorflow", "cpu")  # from whose graphs the formats are written, whatever trained the run
+    from striate.cli.predict import find_classifier
+    from striate.cli.screen import print_json, progress
+    from striate.config import plain
+    from striate.experiment.ship import export as write
+    from striate.runs import RunStore
+    from striate.shipping.parity import ParityError
+
+    is_alone = (Path(run) / "classifier.json").is_file()
+    what: Any = find_classifier(run, runs) if is_alone else RunStore(runs).find(run)
+    try:
+        found = write(what, kind, out, data=data, batch=batch, int8=int8, progress=progress(as_json=True, quiet=quiet))
+    except ParityError as error:
+        print(f"striate: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    if as_json:
+        print_json(plain(found))
+    else:
+        for line in _lines(found):
+            click.echo(printable(line))
+    return 0
+
+
+def _lines(found: Exported) -> list[str]:
+    """Returns what was written, in words."""
+    from striate.drawing import percent
+
+    same = found.parity
+    changed = f"{same.changed_labels:,} of {same.pictures:,} labels are others"
+    lines = [
+        f"{found.format}, {found.bytes / 1e6:.2f} MB: its probabilities are at most {same.max_abs_difference:.1g} from "
+        f"the classifier's; {changed}."
+    ]
+    if found.int8 is not None:
+        cost = found.int8
+        before, after = (
+            f"{percent(one.accuracy)} [{percent(one.interval.low)}, {percent(one.interval.high)}]"
+            for one in (cost.before, cost.after)
+        )
+        lines.append(
+            f"Accuracy on {cost.pictures:,} pictures: {before} before, {after} in int8; the difference is "
+            f"{cost.difference:+.2%} [{cost.interval.low:+.2%}, {cost.interval.high:+.2%}]."
+        )
+    return [*lines, f"Written:  {found.file}"]

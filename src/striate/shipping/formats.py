@@ -1,0 +1,103 @@
+"""The formats a classifier is exported to, one row each."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.classifier import Classifier
+from striate.errors import BackendError
+from striate.inference import Forward
+from striate.shipping import keras_file, litert_file, onnx_file, openvino_file, quantise, saved_model
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way to ship a classifier.
+
+    Attributes:
+        name: as --format takes it.
+        about: for whom it is, a few words.
+        suffix: of the file; "" where it is a folder.
+        needs: modules that write and check it, beside Keras.
+        extra: the extra of Striate that brings them.
+        write: classifier, path, batch (None for any number) → the file or folder.
+        read: path, batch → from pictures (n, h, w, c) uint8 to probabilities (n, classes).
+        write_int8: the same, with calibration pictures; None where there is none.
+    """
+
+    name: str
+    about: str
+    suffix: str
+    needs: tuple[str, ...]
+    extra: str
+    write: Callable[[Classifier, Path, int | None], None]
+    read: Callable[[Path, int | None], Forward]
+    write_int8: Callable[[Classifier, Path, int | None, NDArray[np.uint8]], None] | None = None
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder rather than a file."""
+        return not self.suffix
+
+    def require(self) -> None:
+        """Raises BackendError if a module that it needs is not installed."""
+        missing = [name for name in self.needs if importlib.util.find_spec(name) is None]
+        if missing:
+            raise BackendError(
+                f"The format {self.name} needs packages that are not installed",
+                received=f"no {', '.join(missing)}",
+                hint=f"pip install 'striate[{self.extra}]'",
+            )
+
+
+EXPORT_FORMATS: dict[str, Format] = {
+    one.name: one
+    for one in (
+        Format(
+            "onnx",
+            "ONNX Runtime, Triton; what striate predict and serve run without TensorFlow",
+            ".onnx",
+            ("tensorflow", "onnx", "onnxruntime", "tf2onnx"),
+            "export",
+            onnx_file.write,
+            onnx_file.read,
+            quantise.write_onnx,
+        ),
+        Format(
+            "litert",
+            "phones and small boards (TFLite)",
+            ".tflite",
+            ("tensorflow", "ai_edge_litert"),
+            "litert",
+            litert_file.write,
+            litert_file.read,
+            quantise.write_litert,
+        ),
+        Format(
+            "saved_model",
+            "TensorFlow and TensorFlow Serving",
+            "",
+            ("tensorflow",),
+            "tensorflow",
+            saved_model.write,
+            saved_model.read,
+        ),
+        Format("keras", "Keras, to go on with", ".keras", (), "tensorflow", keras_file.write, keras_file.read),
+        Format(
+            "openvino",
+            "Intel's processors",
+            "",
+            ("tensorflow", "onnx", "tf2onnx", "openvino"),
+            "openvino",
+            openvino_file.write,
+            openvino_file.read,
+        ),
+    )
+}
+"""Name → format."""
