@@ -17,7 +17,7 @@ FLOORS = {
     ),
     **dict.fromkeys(("images", "models"), 2),
     **dict.fromkeys(("network", "inference", "prediction", "manifest", "portable", "classifier", "inspection"), 3),
-    **dict.fromkeys(("training", "evaluation", "explain", "shipping"), 4),
+    **dict.fromkeys(("training", "evaluation", "explain", "shipping", "answering"), 4),
     "runs": 5,
     "diagnosis": 6,
     "tensorboard": 6,

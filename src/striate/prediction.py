@@ -23,6 +23,8 @@ class Prediction:
         probabilities: class name → probability, most probable first.
         error: why the picture could not be decoded.
         unsure: whether the confidence is below what was asked for, so that no class is answered.
+        frame: which one of a film, from 0; None for a picture.
+        seconds: when it is shown, from the film's beginning.
     """
 
     source: str
@@ -31,6 +33,8 @@ class Prediction:
     probabilities: dict[str, float]
     error: str | None = None
     unsure: bool = False
+    frame: int | None = None
+    seconds: float | None = None
 
     @property
     def guess(self) -> str | None:

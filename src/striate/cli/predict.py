@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from striate.cli import options
-from striate.errors import printable
+from striate.errors import DataError, printable
+
+if TYPE_CHECKING:
+    from striate.answering.listing import Part
+    from striate.classifier import Classifier
+    from striate.prediction import Prediction
+
+FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command(context_settings=options.CONTEXT)
 @click.argument("run")
 @click.argument("sources", nargs=-1, required=True)
 @click.option("--top", type=click.IntRange(min=1), help="Show only the K most probable classes.", metavar="K")
-@click.option("--csv", "table", type=click.Path(path_type=Path, dir_okay=False), help="Write a table as well.")
+@click.option("--csv", "table", type=FILE, help="Write a table as well.")
+@click.option("--jsonl", "lines", type=FILE, help="Write JSON Lines as well: one document a picture.")
+@click.option("--resume", is_flag=True, help="Go on with the table or the lines that a kill left unfinished.")
+@click.option("--sort-into", type=click.Path(path_type=Path, file_okay=False), help="Copy pictures into class folders.")
+@click.option("--every", type=click.IntRange(min=1), default=1, show_default=True, help="Of a film, each Nth frame.")
+@click.option(
+    "--smooth",
+    type=click.FloatRange(min=0),
+    default=0.5,
+    show_default=True,
+    metavar="SECONDS",
+    help="Average answers over so much of a film.",
+)
+@click.option("--annotate", type=FILE, metavar="FILE.mp4", help="Write the film with its answers drawn in.")
 @options.refusing
 @options.runs
 @options.engine
@@ -25,6 +48,12 @@ def predict(
     sources: tuple[str, ...],
     top: int | None,
     table: Path | None,
+    lines: Path | None,
+    resume: bool,
+    sort_into: Path | None,
+    every: int,
+    smooth: float,
+    annotate: Path | None,
     reject_below: float | None,
     target_risk: float | None,
     runs: Path,
@@ -36,39 +65,60 @@ def predict(
 ) -> int:
     """Say what the pictures SOURCES show, with the classifier of RUN.
 
-    RUN is a run's name or folder, or a classifier's folder. SOURCES are files, folders, globs, or - for a list of
-    paths on standard input. A picture that cannot be read is reported and does not stop the rest. With --reject-below
-    or --target-risk, a picture that the classifier is not sure enough of gets no class: it is unsure.
+    RUN is a run's name or folder, a classifier's folder, or an ONNX file of striate export. SOURCES are files, folders,
+    globs, zip and tar archives, .npy and .npz arrays, films, camera:0, or - for a list of paths on standard input. What
+    cannot be read is reported and does not stop the rest. With --reject-below or --target-risk, a picture that the
+    classifier is not sure enough of gets no class: it is unsure. Of films each frame is answered.
     """
     options.choose_engine(backend, device)
-    from striate.cli.screen import print_json, progress
-    from striate.images.sources.expand import expand
+    from striate.answering.annotate import Annotated
+    from striate.answering.answer import answers
+    from striate.answering.listing import listing
+    from striate.answering.sort import Sorter
+    from striate.cli.screen import progress
 
-    paths = expand(sources)
+    shown = progress(as_json=True, quiet=quiet)
+    parts = listing(sources, progress=shown)
     limit = options.threshold(reject_below, target_risk, lambda: _run(run, runs))
     classifier = find_classifier(run, runs)
-    names, found = [str(path) for path in paths], []
-    shown = progress(as_json=True, quiet=quiet)
-    for item in classifier.stream(paths, names, reject_below=limit, progress=shown):
-        found.append(item)
-        if not as_json:
-            click.echo(printable(f"{item.source}: {item.said(top or 4)}"))
-    if as_json:
-        print_json([_summary(item, top) for item in found])
-    elif limit or classifier.reject_below:
-        _print_price(found, limit or classifier.reject_below)
-    if table is not None:
-        _write(table, found, classifier.classes)
-    return 0 if any(item.error is None for item in found) else 2
+    with contextlib.ExitStack() as open_files:
+        film = None if annotate is None else open_files.enter_context(Annotated(annotate, every))
+        skip, takers = _opened(open_files, (table, lines), classifier, parts, resume=resume)
+        sorter = None if sort_into is None else Sorter(sort_into, classifier.classes)
+        tally = _Tally(skip)
+        found = answers(
+            classifier,
+            parts,
+            every=every,
+            smooth=smooth,
+            reject_below=limit,
+            skip=skip,
+            seen=film,
+            progress=shown,
+        )
+        with _printing(as_json, top) as say:
+            for item, picture in found:
+                if sorter is not None:
+                    sorter(item, picture)
+                for take in takers:
+                    take(item)
+                tally.add(item)
+                say(item)
+    if not as_json:
+        tally.print(limit or classifier.reject_below)
+        if sorter is not None:
+            click.echo(printable(f"Copied:  {sorter.copied:,} pictures into {sort_into}"))
+    return 0 if tally.answered or skip else 2
 
 
-def find_classifier(run: str, runs: Path) -> Any:
+def find_classifier(run: str, runs: Path) -> Classifier:
     """Returns the classifier meant by a run's name or folder, a classifier's own folder, or an exported ONNX file."""
     from striate.classifier import Classifier
 
     if (Path(run) / "classifier.json").is_file() or Path(run).suffix.lower() == ".onnx":
         return Classifier.load(run)
-    return _run(run, runs).classifier  # which loads all that measures: an exported file does without
+    classifier: Classifier = _run(run, runs).classifier  # loads all that measures: an exported file does without
+    return classifier
 
 
 def _run(run: str, runs: Path) -> Any:
@@ -77,36 +127,79 @@ def _run(run: str, runs: Path) -> Any:
     return RunStore(runs).find(run)
 
 
-def _print_price(found: list[Any], limit: float) -> None:
-    from striate.drawing import percent
+def _opened(
+    open_files: contextlib.ExitStack,
+    paths: tuple[Path | None, ...],
+    classifier: Classifier,
+    parts: list[Part],
+    *,
+    resume: bool,
+) -> tuple[int, list[Any]]:
+    """Returns the number of pictures that are answered in the files already, and what takes further answers."""
+    from striate.answering.answer import is_film_among
+    from striate.answering.listing import names_of
+    from striate.answering.table import AnswerFile, require_room
 
-    answered = [item for item in found if item.error is None]
-    if answered:
-        unsure = sum(item.unsure for item in answered)
-        click.echo(
-            f"Unsure of {unsure:,} of {len(answered):,} ({percent(unsure / len(answered))}): their confidence is below "
-            f"{percent(limit)}."
+    require_room(paths)
+    films = is_film_among(parts)
+    files = [AnswerFile(path, classifier.classes, films=films, resume=resume) for path in paths if path is not None]
+    if not resume:
+        return 0, [open_files.enter_context(file) for file in files]
+    if len(files) != 1 or films:
+        raise DataError(
+            "One file of answers about pictures is gone on with",
+            received="films among the sources" if films else f"{len(files)} files",
+            expected="--resume with --csv FILE or with --jsonl FILE",
         )
+    files[0].require_beginning(names_of(parts))
+    return files[0].known, [open_files.enter_context(file) for file in files]
 
 
-def _summary(item: Any, top: int | None) -> dict[str, Any]:
-    return {
-        "source": printable(item.source),
-        "label": item.label,
-        "confidence": item.confidence,
-        "probabilities": dict(list(item.probabilities.items())[:top]),
-        "unsure": item.unsure,
-        "error": item.error,
-    }
+class _Tally:
+    """How many were answered, unsure, broken."""
+
+    def __init__(self, known: int) -> None:
+        self.known, self.answered, self.unsure, self.errors = known, 0, 0, 0
+
+    def add(self, item: Prediction) -> None:
+        if item.error is not None:
+            self.errors += 1
+        else:
+            self.answered += 1
+            self.unsure += item.unsure
+
+    def print(self, limit: float) -> None:
+        """Tells what a refusal costs, and what was answered before."""
+        if self.known:
+            click.echo(f"{self.known:,} were answered before, {self.answered + self.errors:,} now.")
+        if limit and self.answered:
+            from striate.drawing import percent
+
+            click.echo(
+                f"Unsure of {self.unsure:,} of {self.answered:,} ({percent(self.unsure / self.answered)}): their "
+                f"confidence is below {percent(limit)}."
+            )
 
 
-def _write(path: Path, found: list[Any], classes: tuple[str, ...]) -> None:
-    from striate.files import write_csv
+@contextlib.contextmanager
+def _printing(as_json: bool, top: int | None) -> Iterator[Any]:
+    """Gives what prints an answer: a line, or an item of one JSON list that never stands in memory as a whole."""
+    from striate.answering.table import summary
 
-    rows = []
-    for item in found:
-        shares = [f"{item.probabilities[name]:.6g}" if item.probabilities else "" for name in classes]
-        confidence = "" if item.confidence is None else f"{item.confidence:.6g}"
-        unsure = "yes" if item.unsure else ""
-        rows.append((printable(item.source), item.label or "", confidence, *shares, unsure, item.error or ""))
-    write_csv(path, ("source", "label", "confidence", *classes, "unsure", "error"), rows)
+    if not as_json:
+        yield lambda item: click.echo(printable(f"{_place(item)}: {item.said(top or 4)}"))
+        return
+    count = 0
+
+    def say(item: Prediction) -> None:
+        nonlocal count
+        text = json.dumps(summary(item, top), indent=2, ensure_ascii=False, allow_nan=False)
+        click.echo((",\n" if count else "[\n") + "\n".join("  " + line for line in text.splitlines()), nl=False)
+        count += 1
+
+    yield say
+    click.echo("\n]" if count else "[]")
+
+
+def _place(item: Prediction) -> str:
+    return item.source if item.frame is None else f"{item.source} {item.seconds:.2f} s"

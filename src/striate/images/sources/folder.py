@@ -175,6 +175,12 @@ def is_something_else(path: Path) -> bool:
     return guess is not None and not guess.startswith("image/")
 
 
+def is_film(path: Path) -> bool:
+    """Returns whether a file's name says that it is a film."""
+    guess, _ = mimetypes.guess_type(path.name)
+    return guess is not None and guess.startswith("video/") and not path.name.startswith(".")
+
+
 def _check(root: Path, names: list[str], files: list[tuple[str, str, Path]], inside: Inside) -> None:
     if inside.outside and not files:
         raise DataError(
