@@ -70,7 +70,7 @@ lock: $(VENV)/dev.stamp  ## resolve the dependencies anew
 	$(UV) pyproject.toml locks/build.in --extra tensorflow -o locks/tensorflow.txt
 	$(UV) pyproject.toml locks/build.in locks/torch-needs.in --extra tensorflow --extra jax --extra parquet --extra heic --extra hf --extra tensorboard --extra umap --extra sign \
 	    --extra export --extra litert --extra openvino --extra serve \
-	    --group dev -c locks/tensorflow.txt -o locks/dev.txt
+	    --group dev -c locks/tensorflow.txt -c locks/bounds.in -o locks/dev.txt
 
 clean:  ## remove everything that make made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist
