@@ -48,6 +48,7 @@ FULL: dict[str, tuple[str, ...]] = {
     "grad_cam": ("grad_cam.py", *CATS_DOGS),
     "explainer": ("explainer.py", "DATA"),
     "checkpointing": ("checkpointing.py", "DATA"),
+    "shipping": ("shipping.py",),
     "fine_tuning": ("fine_tuning.py", *FINE_TUNING),
     "report": ("report.py", "DATA"),
     "intervals": ("intervals.py",),

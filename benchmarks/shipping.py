@@ -1,0 +1,121 @@
+"""What one answer takes from Python: exported and in Keras, against bare ONNX Runtime.
+
+    python benchmarks/shipping.py [--rounds N]
+
+`cnn` on 28×28 grey pictures and MobileNetV2 at 128×128, untrained: weights do not change the time. One picture at a
+time, in turns: ONNX Runtime's own `run`; an exported classifier's `probabilities`, and its `predict`, which decodes,
+ranks and names besides; Keras' `predict`; and a classifier's `predict` with Keras below. Ratios are within a round.
+Start-up: a process that imports, loads the file and answers one PNG, from its start to its end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from evidence import publish, spread
+from PIL import Image
+
+from striate.backend import set_seed
+from striate.classifier import Classifier
+from striate.images.pixels import Preprocessing
+from striate.models.architecture import build
+from striate.models.architectures import ARCHITECTURES
+from striate.shipping.checked import export_checked
+from striate.shipping.formats import EXPORT_FORMATS
+
+NETWORKS = {"cnn": Preprocessing(28, 28, 1), "mobilenet_v2": Preprocessing(128, 128, 3)}
+GOAL = {"cnn": {"over_bare": 1.3, "times_faster_than_keras": 10}, "mobilenet_v2": {"over_bare": 1.3}, "start_up_s": 1.5}
+CALLS, SLOW_CALLS = 100, 5  # in a round; of Keras' predict, which takes long
+STARTS = 9
+
+
+def milliseconds(call: Callable[[], Any], calls: int) -> float:
+    """Returns what one call takes, the mean of several."""
+    start = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return 1000 * (time.perf_counter() - start) / calls
+
+
+def measured(name: str, form: Preprocessing, folder: Path, rounds: int) -> dict[str, Any]:
+    """Returns one network's times and ratios."""
+    set_seed(0)
+    classifier = Classifier(build(ARCHITECTURES[name], form.shape, 10), [str(digit) for digit in range(10)], form)
+    pixels = np.random.default_rng(0).integers(0, 256, (20, *form.shape), np.uint8)
+    path = folder / f"{name}.onnx"
+    export_checked(classifier, EXPORT_FORMATS["onnx"], path, pixels)
+    light = Classifier.load(path)
+    bare = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    one, picture = pixels[:1], pixels[0]
+    ways: dict[str, Callable[[], Any]] = {
+        "onnxruntime": lambda: bare.run(None, {"pictures": one}),
+        "exported_probabilities": lambda: light.probabilities(one),
+        "exported_predict": lambda: light.predict(picture),
+        "keras_predict": lambda: classifier.model.predict(one, verbose=0),
+        "classifier_predict": lambda: classifier.predict(picture),
+    }
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    for call in ways.values():
+        milliseconds(call, 3)
+    for _ in range(rounds):
+        for way, call in ways.items():
+            times[way].append(milliseconds(call, SLOW_CALLS if way == "keras_predict" else CALLS))
+
+    def ratios(of: str, over: str) -> dict[str, float]:
+        return spread([a / b for a, b in zip(times[of], times[over], strict=True)])
+
+    return {
+        "ms": {way: spread(values, 4) for way, values in times.items()},
+        "over_bare": {way: ratios(way, "onnxruntime") for way in ("exported_probabilities", "exported_predict")},
+        "times_faster_than_keras": ratios("keras_predict", "exported_predict"),
+    }
+
+
+def start_up(path: Path) -> dict[str, float]:
+    """Returns the seconds of whole processes that answer one picture."""
+    picture = path.with_suffix(".png")
+    held = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)).save(held, "PNG")
+    picture.write_bytes(held.getvalue())
+    found = []
+    for _ in range(STARTS + 1):
+        start = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "striate", "predict", path, picture], stdout=subprocess.DEVNULL, check=True
+        )
+        found.append(time.perf_counter() - start)
+    return spread(found[1:])  # the first one reads everything from the disk
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=15)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        results = {name: measured(name, form, Path(folder), asked.rounds) for name, form in NETWORKS.items()}
+        started = start_up(Path(folder) / "cnn.onnx")
+    publish(
+        {
+            "benchmark": "shipping",
+            "goal": GOAL,
+            "rounds": asked.rounds,
+            "results": results,
+            "start_up_s": started,
+            "onnxruntime": onnxruntime.__version__,
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()
