@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 import zipfile
@@ -45,10 +46,23 @@ def contract_in(path: Path, name: str) -> str:
         import onnx
 
         return {one.key: one.value for one in onnx.load(path).metadata_props}["striate"]
+    if name == "triton":
+        return triton_config(path).parameters["striate"].string_value
     if path.is_file():
         with zipfile.ZipFile(path) as archive:
             return archive.read("striate.json").decode()
     return next(path.rglob("striate.json")).read_text("utf-8")
+
+
+def triton_config(repository: Path) -> Any:
+    """Returns config.pbtxt, parsed with the schema that Triton's own client has; its package would load gRPC."""
+    from google.protobuf import text_format
+
+    place = next(iter(importlib.util.find_spec("tritonclient").submodule_search_locations))
+    spec = importlib.util.spec_from_file_location("model_config_pb2", Path(place) / "grpc" / "model_config_pb2.py")
+    schema = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(schema)
+    return text_format.Parse((repository / "classifier" / "config.pbtxt").read_text("utf-8"), schema.ModelConfig())
 
 
 @pytest.mark.parametrize("batch", [None, 4])
@@ -67,6 +81,29 @@ def test_every_format_answers_as_the_classifier_and_says_what_it_needs(name, bat
     assert said.preprocessing == classifier.preprocessing
     assert (said.temperature, said.tta, said.reject_below) == (0.3, "multicrop", 0.25)
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+def test_triton_is_told_names_shapes_types_and_labels(pixels, tmp_path: Path):
+    import onnxruntime
+
+    classifier = untrained("lenet", (16, 20, 3), ("a\nb", *ODD))
+    for batch, most in ((None, 64), (4, 0)):
+        path = tmp_path / f"{batch}"
+        export_checked(classifier, EXPORT_FORMATS["triton"], path, pixels, batch=batch)
+        said, model = triton_config(path), path / "classifier"
+        session = onnxruntime.InferenceSession(model / "1" / "model.onnx", providers=["CPUExecutionProvider"])
+        assert (said.platform, said.max_batch_size, said.HasField("dynamic_batching")) == (
+            "onnxruntime_onnx",
+            most,
+            batch is None,
+        )
+        for told, found in zip(
+            (*said.input, *said.output), (*session.get_inputs(), *session.get_outputs()), strict=True
+        ):
+            assert told.name == found.name
+            assert list(told.dims) == (found.shape[1:] if batch is None else found.shape)
+        assert (said.input[0].data_type, said.output[0].data_type) == (2, 11)  # TYPE_UINT8, TYPE_FP32
+        assert (model / said.output[0].label_filename).read_text("utf-8").splitlines() == ["a b", *ODD]
 
 
 def test_a_batch_norm_network_and_a_backbone_within_a_network_are_exported(tmp_path: Path):

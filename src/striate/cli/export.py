@@ -14,7 +14,7 @@ from striate.errors import printable
 if TYPE_CHECKING:
     from striate.experiment.ship import Exported
 
-FORMATS = ("onnx", "litert", "saved_model", "keras", "openvino")
+FORMATS = ("onnx", "litert", "saved_model", "keras", "openvino", "triton", "tf_serving")
 
 
 @click.command(context_settings=options.CONTEXT)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from striate.classifier import Classifier
 from striate.errors import BackendError
 from striate.inference import Forward
-from striate.shipping import keras_file, litert_file, onnx_file, openvino_file, quantise, saved_model
+from striate.shipping import keras_file, litert_file, onnx_file, openvino_file, quantise, repositories, saved_model
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,24 @@ EXPORT_FORMATS: dict[str, Format] = {
             "openvino",
             openvino_file.write,
             openvino_file.read,
+        ),
+        Format(
+            "triton",
+            "a model repository for Triton, and KServe's Triton runtime",
+            "",
+            ("tensorflow", "onnx", "onnxruntime", "tf2onnx"),
+            "export",
+            repositories.write_triton,
+            repositories.read_triton,
+        ),
+        Format(
+            "tf_serving",
+            "a model's base path for TensorFlow Serving",
+            "",
+            ("tensorflow",),
+            "tensorflow",
+            repositories.write_tf_serving,
+            repositories.read_tf_serving,
         ),
     )
 }
