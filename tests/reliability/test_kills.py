@@ -87,8 +87,9 @@ def _kill(folder: Path, after: float, *, in_save: bool) -> str:
         time.sleep(after)
         patience = time.monotonic() + 20
         while in_save and process.poll() is None and time.monotonic() < patience:
-            if any(name.endswith(".tmp") for name in _names(run / "checkpoints")):
+            if _is_saving(run) and _stopped(process) and _is_saving(run):
                 break
+            process.send_signal(signal.SIGCONT)
         process.kill()
         process.communicate(timeout=30)
     if process.returncode == 0:
@@ -97,9 +98,24 @@ def _kill(folder: Path, after: float, *, in_save: bool) -> str:
         return "after the manifest"
     if (run / "report.json").exists():
         return "while reporting"
-    if any(name.endswith(".tmp") for name in _names(run / "checkpoints")):
+    if _is_saving(run):
         return "in a save"
     return "while training" if _names(run / "checkpoints") else "before the first checkpoint"
+
+
+def _is_saving(run: Path) -> bool:
+    return any(name.endswith(".tmp") for name in _names(run / "checkpoints"))
+
+
+def _stopped(process: subprocess.Popen[str]) -> bool:
+    """Holds the process, so that a save seen to be under way cannot end before the kill arrives."""
+    process.send_signal(signal.SIGSTOP)
+    status = Path(f"/proc/{process.pid}/stat")
+    until = time.monotonic() + 1
+    while time.monotonic() < until and process.poll() is None:
+        if status.read_text().rpartition(")")[2].split()[0] == "T":
+            break
+    return process.poll() is None
 
 
 def _names(folder: Path) -> list[str]:
@@ -113,7 +129,7 @@ def _trial(folder: Path, undisturbed: _Undisturbed, number: int, seed: int) -> s
     """Kills one training and goes on with it; returns where it was killed."""
     rng = np.random.default_rng((number, seed))
     in_save = number % 3 == 0
-    share = rng.uniform(0, 0.5) if in_save else rng.uniform(0, 1)
+    share = rng.uniform(0, 0.3) if in_save else rng.uniform(0, 1)  # the report takes more than half of the time
     where = _kill(folder, share * undisturbed.seconds, in_save=in_save)
     _done(folder, "--resume", "r")
     run = folder / "runs" / "r"
