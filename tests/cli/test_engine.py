@@ -32,6 +32,7 @@ VERBS = {
     "units": ("RUN",),
     "map": ("RUN",),
     "tensorboard": ("RUN",),
+    "serve": ("RUN",),
     "data": ("digits", "--suspects"),
 }
 

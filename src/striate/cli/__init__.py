@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "units": ("units", "show what the units of a layer have learnt"),
     "map": ("map", "draw a map of a run's pictures, and tell what a picture resembles"),
     "export": ("export", "write a classifier for another program, checked against the original"),
+    "serve": ("serve", "answer over HTTP"),
     "tensorboard": ("tensorboard", "show runs in TensorBoard"),
     "data": ("data", "look at and check a data set before training"),
     "doctor": ("doctor", "find what is wrong with this environment, or with a training"),

@@ -1,0 +1,110 @@
+"""striate serve."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from striate.cli import options
+from striate.errors import BackendError, ConfigError, printable
+
+if TYPE_CHECKING:
+    from striate.serving.house import Served
+
+EXTRA = "pip install 'striate[serve]'"
+
+
+@click.command(context_settings=options.CONTEXT)
+@click.argument("classifiers", nargs=-1, required=True, metavar="RUN...")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 for a free one.")
+@click.option("--allow-host", multiple=True, metavar="NAME", help="A name that requests may be addressed to.")
+@click.option("--token-file", type=click.Path(path_type=Path, dir_okay=False), help="Holds the token to ask for.")
+@options.runs
+@options.engine
+@options.common
+def serve(
+    classifiers: tuple[str, ...],
+    host: str,
+    port: int,
+    allow_host: tuple[str, ...],
+    token_file: Path | None,
+    runs: Path,
+    backend: str | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+    debug: bool,
+) -> int:
+    """Answer over HTTP with the classifier of RUN, or of several.
+
+    Each RUN is a run, a classifier's folder or an exported ONNX file; NAME=RUN gives it a name of yours. Only this
+    computer may ask, unless --host says otherwise; then a token is needed, from --token-file or STRIATE_TOKEN.
+    """
+    options.choose_engine(backend, device)
+    try:
+        from striate.serving.server import require_token, serve
+    except ImportError as error:
+        raise BackendError("The server needs an extra", received=f"no {error.name}", hint=EXTRA) from None
+    from striate.cli.screen import print_json
+
+    token = _token(token_file)
+    require_token(host, token)
+    served = [_served(text, runs) for text in classifiers]
+    names = [one.name for one in served]
+    if len(set(names)) < len(names):
+        raise ConfigError("Two classifiers have one name", received=", ".join(names), hint="NAME=RUN")
+
+    def started(address: str) -> None:
+        if as_json:
+            print_json(
+                {"address": address, "pid": os.getpid(), "classifiers": {one.name: one.version for one in served}}
+            )
+        else:
+            what = ", ".join(f"{one.name} ({one.version})" for one in served)
+            click.echo(printable(f"Serving {what} at {address}  (Ctrl-C ends it)"))
+
+    serve(served, host=host, port=port, hosts=allow_host, token=token, started=started)
+    return 0
+
+
+def _token(path: Path | None) -> str | None:
+    if path is None:
+        return os.environ.get("STRIATE_TOKEN")
+    try:
+        return path.read_text("utf-8").strip()
+    except (OSError, ValueError):
+        raise ConfigError("The token's file cannot be read", received=path) from None
+
+
+def _served(text: str, runs: Path) -> Served:
+    """Returns the classifier that a word of the command line means."""
+    from striate.cli.predict import find_classifier
+    from striate.serving.house import Served, version_of_files
+
+    name, equals, place = text.partition("=")
+    place = place if equals else text
+    classifier = find_classifier(place, runs)
+    path, about = Path(place), {}
+    if path.suffix.lower() != ".onnx" and not (path / "classifier.json").is_file():
+        from striate.runs import RunStore
+
+        run = RunStore(runs).find(place)
+        path, about = run.path / "classifier", _about(run)
+    stem = (
+        name
+        if equals
+        else Path(place).parent.name
+        if path.name.startswith("classifier") and not about
+        else Path(place).name
+    )
+    return Served(stem.replace("/", "-") or "classifier", classifier, version_of_files(path), about)
+
+
+def _about(run: Any) -> dict[str, Any]:
+    """Returns how good a run's classifier is."""
+    report = run.report
+    return {"n": report.n, "accuracy": report.accuracy, "interval": list(report.interval)}

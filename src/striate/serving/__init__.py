@@ -1,0 +1,1 @@
+"""SERVE: a classifier behind HTTP."""

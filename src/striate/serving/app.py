@@ -1,0 +1,193 @@
+"""The server as an ASGI application: its routes, one line each."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from striate.answering.table import summary
+from striate.config import plain
+from striate.prediction import Prediction
+from striate.serving import protocol
+from striate.serving.faults import Fault
+from striate.serving.guard import LOOPBACK, Guard
+from striate.serving.house import House, Served
+from striate.serving.inputs import pictures_in
+from striate.serving.limits import Limits
+from striate.serving.metrics import Metrics
+from striate.serving.openapi import document
+
+LOG = logging.getLogger("striate.serving")
+Handler = Callable[[Request], Awaitable[Response]]
+BODY_SECONDS = 30.0  # that a body may take to arrive
+
+
+def application(
+    served: Sequence[Served],
+    limits: Limits,
+    *,
+    hosts: Sequence[str] = LOOPBACK,
+    token: str | None = None,
+) -> ASGIApp:
+    """Returns the application.
+
+    Args:
+        served: classifiers, each with another name.
+        limits: the bounds.
+        hosts: names that requests may be addressed to.
+        token: that requests must bear; None for none.
+    """
+    house = House(served, limits)
+    routes = _Routes(house, Metrics(house), has_token=token is not None)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await house.open()
+        try:
+            yield
+        finally:
+            await house.close()
+
+    async def absent(request: Request, error: Exception) -> Response:
+        return Fault("absent").response
+
+    async def method(request: Request, error: Exception) -> Response:
+        return Fault("method").response
+
+    app = Starlette(routes=routes.all(), lifespan=lifespan, exception_handlers={404: absent, 405: method})
+    return Guard(app, hosts=hosts, token=token, most=limits.body, seconds=BODY_SECONDS)
+
+
+class _Routes:
+    """What is answered under which address."""
+
+    def __init__(self, house: House, metrics: Metrics, *, has_token: bool) -> None:
+        self.house, self.metrics, self.has_token = house, metrics, has_token
+
+    def all(self) -> list[Route]:
+        """Returns the routes."""
+        model = "/v2/models/{name}"
+        versioned = model + "/versions/{version}"
+        return [
+            self._route("/predict", self.predict, "POST"),
+            self._route("/classifier", self.classifier),
+            self._route("/metrics", self.told),
+            self._route("/openapi.json", self.described),
+            self._route("/v2", self.server),
+            self._route("/v2/health/live", self.live),
+            self._route("/v2/health/ready", self.ready),
+            *(self._route(path, self.model) for path in (model, versioned)),
+            *(self._route(path + "/ready", self.model_ready) for path in (model, versioned)),
+            *(self._route(path + "/infer", self.infer, "POST") for path in (model, versioned)),
+        ]
+
+    def _route(self, path: str, handler: Handler, method: str = "GET") -> Route:
+        """Returns a route whose faults are replies, and whose requests are counted."""
+
+        async def counted(request: Request) -> Response:
+            began = time.perf_counter()
+            try:
+                reply = await handler(request)
+            except Fault as fault:
+                reply = fault.response
+            except ClientDisconnect:
+                reply = Response(status_code=499)  # nobody reads it
+            except Exception:
+                LOG.exception("a request to %s failed", path)
+                reply = Fault("failed").response
+            self.metrics.replied(path, reply.status_code, time.perf_counter() - began)
+            return reply
+
+        return Route(path, counted, methods=[method])
+
+    async def predict(self, request: Request) -> Response:
+        """Answers the pictures in the request."""
+        served = self.house.named(request.query_params.get("classifier"))
+        top = _whole_number(request.query_params.get("top"))
+        pictures, several = await pictures_in(request, self.house.limits)
+        with self.house.room_for(len(pictures)):
+            answers = await self.house.answers(served, pictures)
+        self._count(served, answers)
+        if all(answer.error is not None for answer in answers):
+            raise Fault("undecodable", answers[0].error or "")
+        told = [{name: value for name, value in summary(one, top).items() if name != "source"} for one in answers]
+        head = {"classifier": served.name, "version": served.version}
+        return JSONResponse({**head, "answers": told} if several else {**head, **told[0]})
+
+    def _count(self, served: Served, answers: list[Prediction]) -> None:
+        broken = sum(one.error is not None for one in answers)
+        unsure = sum(one.unsure for one in answers)
+        self.metrics.answered(served.name, "undecodable", broken)
+        self.metrics.answered(served.name, "unsure", unsure)
+        self.metrics.answered(served.name, "answered", len(answers) - broken - unsure)
+
+    async def classifier(self, request: Request) -> Response:
+        """Tells what is served: class names, preprocessing, how good it is."""
+        served = self.house.named(request.query_params.get("classifier"))
+        own = served.classifier
+        return JSONResponse(
+            {
+                "classifier": served.name,
+                "version": served.version,
+                "architecture": own.architecture,
+                "classes": list(own.classes),
+                "preprocessing": plain(own.preprocessing),
+                "reject_below": own.reject_below,
+                "test": served.about,
+                "classifiers": list(self.house.served),
+            }
+        )
+
+    async def told(self, request: Request) -> Response:
+        """Tells the counts."""
+        return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    async def described(self, request: Request) -> Response:
+        """Tells how to ask."""
+        return JSONResponse(document(has_token=self.has_token))
+
+    async def server(self, request: Request) -> Response:
+        """Tells what server this is."""
+        return JSONResponse(protocol.server())
+
+    async def live(self, request: Request) -> Response:
+        """Tells that it is alive."""
+        return JSONResponse({"live": True})
+
+    async def ready(self, request: Request) -> Response:
+        """Tells whether it answers."""
+        return JSONResponse({"ready": self.house.is_ready}, 200 if self.house.is_ready else 503)
+
+    async def model(self, request: Request) -> Response:
+        """Tells a classifier's inputs and outputs."""
+        return JSONResponse(protocol.metadata(self._model(request)))
+
+    async def model_ready(self, request: Request) -> Response:
+        """Tells whether a classifier answers."""
+        return JSONResponse({"name": self._model(request).name, "ready": self.house.is_ready})
+
+    async def infer(self, request: Request) -> Response:
+        """Answers tensors."""
+        return await protocol.infer(request, self.house, self._model(request))
+
+    def _model(self, request: Request) -> Served:
+        served = self.house.named(request.path_params["name"])
+        if request.path_params.get("version", served.version) != served.version:
+            raise Fault("absent", "no such version")
+        return served
+
+
+def _whole_number(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isdecimal() or not int(text[:9]) > 0 or len(text) > 9:
+        raise Fault("malformed", "top is a whole number above 0")
+    return int(text)

@@ -1,0 +1,150 @@
+"""Decoding in processes of their own: what crashes, grows or hangs there costs its own request an error."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import Process
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.config import to_json
+from striate.images.limits import PIXELS
+from striate.images.pixels import Preprocessing
+from striate.serving import wire
+from striate.serving.limits import Limits
+
+Decoded = NDArray[np.uint8] | str
+TOGETHER = 16  # pictures in one message
+CRASHED = "it brought the decoder down"
+TOO_SLOW = "it takes too long to decode"
+
+
+@dataclass(eq=False)
+class _Job:
+    """One picture that waits for its pixels."""
+
+    form: bytes
+    shape: tuple[int, int, int]
+    data: bytes
+    result: asyncio.Future[Decoded] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Decoders:
+    """A few decoding processes that share what waits.
+
+    Args:
+        limits: how many, and what one picture may cost.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.restarts = 0
+        self._waiting: deque[_Job] = deque()
+        self._some = asyncio.Condition()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Starts the processes; returns once each has answered."""
+        ready = [asyncio.Event() for _ in range(self.limits.decoders)]
+        self._tasks = [asyncio.create_task(self._work(event)) for event in ready]
+        for event in ready:
+            await event.wait()
+
+    async def stop(self) -> None:
+        """Ends the processes."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def decode(self, form: Preprocessing, pictures: Sequence[bytes]) -> list[Decoded]:
+        """Returns each picture's (h, w, c) pixels as the form wants them, or why it has none."""
+        text = to_json(form).encode()
+        jobs = [_Job(text, form.shape, data) for data in pictures]
+        self._waiting.extend(jobs)
+        async with self._some:
+            self._some.notify(len(jobs))
+        return list(await asyncio.gather(*(job.result for job in jobs)))
+
+    async def _work(self, ready: asyncio.Event) -> None:
+        process = await self._started()
+        try:
+            while True:
+                ready.set()
+                process = await self._settle(process, await self._next())
+        finally:
+            process.kill()
+            await process.wait()
+
+    async def _settle(self, process: Process, jobs: list[_Job]) -> Process:
+        """Tells the jobs their answers; returns the process, or the one that took its place. Which of several brought
+        it down is found by asking for each alone.
+        """
+        answered, problem = await self._asked(process, jobs)
+        if problem is None:
+            _tell(jobs, answered)
+            return process
+        process.kill()
+        await process.wait()
+        self.restarts += 1
+        process = await self._started()
+        if len(jobs) == 1:
+            _tell(jobs, [problem])
+            return process
+        for job in jobs:
+            process = await self._settle(process, [job])
+        return process
+
+    async def _next(self) -> list[_Job]:
+        """Returns the jobs that wait, of one form and at most TOGETHER; those whose client has left are dropped."""
+        while True:
+            async with self._some:
+                while not self._waiting:
+                    await self._some.wait()
+            share = max(1, min(TOGETHER, -(-len(self._waiting) // self.limits.decoders)))
+            jobs: list[_Job] = []
+            while self._waiting and len(jobs) < share:
+                if self._waiting[0].result.cancelled():
+                    self._waiting.popleft()
+                elif jobs and self._waiting[0].form != jobs[0].form:
+                    break
+                else:
+                    jobs.append(self._waiting.popleft())
+            if jobs:
+                return jobs
+
+    async def _started(self) -> Process:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "striate.serving.decoder", str(self.limits.decoder_bytes)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={**os.environ, PIXELS: str(self.limits.pixels)},
+            limit=1 << 20,
+        )
+
+    async def _asked(self, process: Process, jobs: list[_Job]) -> tuple[list[Decoded], str | None]:
+        """Returns the answers, or none and what went wrong."""
+        assert process.stdin is not None and process.stdout is not None  # noqa: S101
+        try:
+            async with asyncio.timeout(self.limits.decode_seconds * len(jobs)):
+                process.stdin.write(wire.question(jobs[0].form, [job.data for job in jobs]))
+                await process.stdin.drain()
+                (length,) = wire.NUMBER.unpack(await process.stdout.readexactly(wire.NUMBER.size))
+                found = wire.read_answer(await process.stdout.readexactly(length), jobs[0].shape)
+        except TimeoutError:
+            return [], TOO_SLOW
+        except (OSError, asyncio.IncompleteReadError):
+            return [], CRASHED
+        return found, None
+
+
+def _tell(jobs: Sequence[_Job], answers: Sequence[Decoded]) -> None:
+    for job, answer in zip(jobs, answers, strict=True):
+        if not job.result.done():
+            job.result.set_result(answer)

@@ -1,0 +1,45 @@
+"""The ways in which a request is refused: a closed list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+CODES: dict[str, tuple[int, str]] = {
+    "malformed": (400, "The request cannot be read"),
+    "host": (400, "This server does not answer for that host"),
+    "token": (401, "A token is needed"),
+    "origin": (403, "Pages of another origin may not ask"),
+    "absent": (404, "There is nothing here"),
+    "method": (405, "This address does not take that method"),
+    "slow": (408, "The request took too long to arrive"),
+    "large": (413, "The request is larger than this server takes"),
+    "type": (415, "This type of content is not taken"),
+    "undecodable": (422, "The picture cannot be decoded"),
+    "unfit": (422, "The request does not fit the classifier"),
+    "failed": (500, "The classifier failed"),
+    "busy": (503, "There is more to do than this server takes on"),
+}
+"""Code → HTTP status and what it means."""
+
+
+class Fault(Exception):  # noqa: N818  (the client's fault, and no error of ours)
+    """A request that is refused.
+
+    Args:
+        code: a key of CODES.
+        detail: what exactly, without anything of the request's content.
+    """
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(code)
+        self.code, self.detail = code, detail
+
+    @property
+    def response(self) -> JSONResponse:
+        """What the client is told."""
+        status, message = CODES[self.code]
+        headers = {"busy": {"Retry-After": "1"}, "token": {"WWW-Authenticate": "Bearer"}}.get(self.code)
+        body: dict[str, Any] = {"error": message + (f": {self.detail}" if self.detail else ""), "code": self.code}
+        return JSONResponse(body, status, headers)

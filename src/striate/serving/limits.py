@@ -1,0 +1,40 @@
+"""What one server takes on, and no more."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+from pydantic import Field
+
+from striate.config import config
+
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+@config
+class Limits:
+    """The bounds of a server.
+
+    Attributes:
+        body: bytes of a request.
+        pictures: in a request.
+        pixels: of a picture, width times height, before it is decoded.
+        waiting: pictures in the house at once, over all requests; with more, requests are sent away with 503.
+        batch: pictures that the network answers at once.
+        decoders: processes that decode.
+        decode_seconds: that one picture may take; then its process is ended.
+        decoder_bytes: of memory that a decoding process may have.
+        drain_seconds: after SIGTERM until open requests are let go.
+    """
+
+    body: Count = 32 << 20
+    pictures: Count = 64
+    pixels: Count = 50_000_000
+    waiting: Count = 256
+    batch: Count = 64
+    decoders: Count = max(1, (os.cpu_count() or 1) // 2)
+    decode_seconds: Seconds = 10.0
+    decoder_bytes: Count = 2 << 30
+    drain_seconds: Seconds = 25.0

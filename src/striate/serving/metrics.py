@@ -1,0 +1,54 @@
+"""What a server counts, for Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from striate.serving.house import House
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """A server's counts: nothing of what was in a request.
+
+    Args:
+        house: whose queue and batches are told.
+    """
+
+    def __init__(self, house: House) -> None:
+        self._registry = CollectorRegistry()
+        self._house = house
+        self._requests = Counter("striate_requests", "Requests.", ("route", "status"), registry=self._registry)
+        self._seconds = Histogram(
+            "striate_request_seconds",
+            "From a request to its reply.",
+            ("route",),
+            buckets=BUCKETS,
+            registry=self._registry,
+        )
+        self._pictures = Counter("striate_pictures", "Pictures.", ("classifier", "outcome"), registry=self._registry)
+        waiting = Gauge("striate_waiting_pictures", "Pictures in the house.", registry=self._registry)
+        waiting.set_function(lambda: house.waiting)
+        restarts = Gauge("striate_decoder_restarts", "Decoders that a picture brought down.", registry=self._registry)
+        restarts.set_function(lambda: house.decoders.restarts)
+        self._batch = Gauge(
+            "striate_batch_pictures", "Mean of recent batches.", ("classifier",), registry=self._registry
+        )
+
+    def replied(self, route: str, status: int, seconds: float) -> None:
+        """Counts a request."""
+        self._requests.labels(route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def answered(self, classifier: str, outcome: str, count: int) -> None:
+        """Counts pictures: `answered`, `unsure` or `undecodable`."""
+        if count:
+            self._pictures.labels(classifier, outcome).inc(count)
+
+    def text(self) -> bytes:
+        """Returns all of it in Prometheus' text format."""
+        for name, served in self._house.served.items():
+            sizes = served.batcher.sizes
+            self._batch.labels(name).set(sum(sizes) / len(sizes) if sizes else 0)
+        return generate_latest(self._registry)

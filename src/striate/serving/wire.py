@@ -1,0 +1,55 @@
+"""How pictures get to a decoding process and their pixels back: numbers, and bytes that these numbers count."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+NUMBER = struct.Struct("<I")
+REASON = 200  # bytes of a reason, at most
+
+
+def question(form: bytes, pictures: Sequence[bytes]) -> bytes:
+    """Returns a message: the JSON of a Preprocessing, and encoded pictures."""
+    parts = [form, *pictures]
+    return b"".join([NUMBER.pack(len(parts)), *(NUMBER.pack(len(part)) for part in parts), *parts])
+
+
+def read_question(read: Callable[[int], bytes]) -> tuple[bytes, list[bytes]] | None:
+    """Returns the JSON and the pictures, given what reads exactly so many bytes; None at the end."""
+    head = read(NUMBER.size)
+    if len(head) < NUMBER.size:
+        return None
+    (count,) = NUMBER.unpack(head)
+    lengths = struct.unpack(f"<{count}I", read(NUMBER.size * count))
+    form, *pictures = (read(length) for length in lengths)
+    return form, pictures
+
+
+def answer(decoded: Sequence[NDArray[np.uint8] | str]) -> bytes:
+    """Returns the message back: for each picture its pixels, or why it has none."""
+    parts = []
+    for one in decoded:
+        data = one.encode()[:REASON] if isinstance(one, str) else one.tobytes()
+        parts.append(bytes([isinstance(one, str)]) + NUMBER.pack(len(data)) + data)
+    whole = b"".join(parts)
+    return NUMBER.pack(len(whole)) + whole
+
+
+def read_answer(data: bytes, shape: tuple[int, int, int]) -> list[NDArray[np.uint8] | str]:
+    """Returns what the message without its length says."""
+    found: list[NDArray[np.uint8] | str] = []
+    at = 0
+    while at < len(data):
+        is_reason = bool(data[at])
+        (length,) = NUMBER.unpack_from(data, at + 1)
+        at += 1 + NUMBER.size
+        if is_reason:
+            found.append(data[at : at + length].decode(errors="replace"))
+        else:
+            found.append(np.frombuffer(data, np.uint8, length, at).reshape(shape))
+        at += length
+    return found
