@@ -24,6 +24,25 @@ def hearing_signals(act: Callable[[], None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def ended_alike() -> Iterator[None]:
+    """Lets SIGTERM end the block as Ctrl-C does, by KeyboardInterrupt, so that what Ctrl-C tidies up and tells is so
+    too when a system shuts down. Work within the block may take both signals over.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
 def on_first_signal(act: Callable[[], None]) -> Iterator[None]:
     """Calls `act` on the first Ctrl-C or SIGTERM within the block instead of ending it; the second one ends it.
 

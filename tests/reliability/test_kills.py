@@ -129,7 +129,7 @@ def _trial(folder: Path, undisturbed: _Undisturbed, number: int, seed: int) -> s
     """Kills one training and goes on with it; returns where it was killed."""
     rng = np.random.default_rng((number, seed))
     in_save = number % 3 == 0
-    share = rng.uniform(0, 0.3) if in_save else rng.uniform(0, 1)  # the report takes more than half of the time
+    share = rng.uniform(0, 0.3) if in_save else rng.uniform(0, 1)  # before the report
     where = _kill(folder, share * undisturbed.seconds, in_save=in_save)
     _done(folder, "--resume", "r")
     run = folder / "runs" / "r"
@@ -188,6 +188,23 @@ def test_a_signal_leaves_within_ten_seconds_and_the_same_bits_come_of_it(
     said = _done(tmp_path, "--resume", "r")
     assert "may differ" not in said
     assert _bits(tmp_path / "runs" / "r") == undisturbed.bits
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_report_is_made_leaves_a_run_to_finish(
+    undisturbed: _Undisturbed, tmp_path: Path, number: int
+):
+    run = tmp_path / "runs" / "r"
+    with _begin(tmp_path, *WORDS, "--name", "r") as process:
+        while not (run / "validation.json").exists():  # the first of the results
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.001)
+        process.send_signal(number)
+        said = process.communicate(timeout=60)[0]
+    assert process.returncode == 130, said
+    assert "All is learnt; striate train --resume" in said and "Traceback" not in said
+    _done(tmp_path, "--resume", "r")
+    assert _bits(run) == undisturbed.bits
 
 
 def test_of_two_that_go_on_with_one_run_one_is_refused_by_name(undisturbed: _Undisturbed, tmp_path: Path):

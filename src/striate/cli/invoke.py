@@ -13,6 +13,7 @@ import click
 
 from striate.environment import refuse_shadows
 from striate.errors import StriateError
+from striate.signals import ended_alike
 
 BUG = 70  # EX_SOFTWARE of sysexits.h
 
@@ -26,7 +27,8 @@ def invoke(verb: str, module: str, arguments: Sequence[str]) -> int:
         if verb != "doctor":  # which explains them all
             refuse_shadows()
         command: click.Command = getattr(importlib.import_module(f"striate.cli.{module}"), verb.replace("-", "_"))
-        result = command.main(list(arguments), prog_name=f"striate {verb}", standalone_mode=False)
+        with ended_alike():
+            result = command.main(list(arguments), prog_name=f"striate {verb}", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except StriateError as error:
         return _failed(str(error), debug)
