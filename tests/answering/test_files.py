@@ -96,7 +96,7 @@ def test_an_unfinished_file_is_neither_overwritten_nor_taken_for_a_whole(tmp_pat
         require_room([path, tmp_path / "." / "t.csv"])
 
 
-@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+@pytest.mark.parametrize("ending", ["csv", pytest.param("jsonl", marks=pytest.mark.slow)])
 def test_killed_at_any_moment_the_command_goes_on_to_the_same_file(home: Path, ending: str, tmp_path: Path):
     options = f"--{ending}"
     command = [sys.executable, "-m", "striate", "predict", str(home / "c"), str(home / "pictures"), "-q", options]

@@ -77,7 +77,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return found
 
 
-@pytest.fixture(scope="module", params=["stretch", "crop", "pad"])
+FITS = ["pad", *(pytest.param(fit, marks=pytest.mark.slow) for fit in ("stretch", "crop"))]
+
+
+@pytest.fixture(scope="module", params=FITS)
 def shipped(request, tmp_path_factory: pytest.TempPathFactory) -> tuple[Classifier, Path]:
     """A classifier, and the folder that holds it and its exported files."""
     set_seed(0)
@@ -116,8 +119,6 @@ def test_one_picture_has_one_answer_everywhere(shipped, pictures: list[Path]):
 @pytest.mark.parametrize("locale", LOCALES)
 def test_the_command_line_says_the_same_in_every_locale(shipped, pictures: list[Path], locale: str):
     classifier, folder = shipped
-    if classifier.preprocessing.fit != "stretch":
-        pytest.skip("once is enough")
     env = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHONUTF8"))}
     done = subprocess.run(
         [sys.executable, "-m", "striate", "predict", folder / "c.onnx", *pictures, "--json", "-q"],
