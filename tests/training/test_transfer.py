@@ -275,6 +275,7 @@ class _Killed(Exception):  # noqa: N818
     pass
 
 
+@pytest.mark.slow
 @compiles_long
 def test_killed_in_every_stage_it_ends_with_the_same_bits(parts, planned, tmp_path):
     recipe = planned(fine_tune=2, epochs=3, fine_tune_rate=1e-3, precision="float32", augment="photos")
