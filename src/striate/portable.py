@@ -40,13 +40,12 @@ class OnnxNetwork:
 
     Args:
         path: of a file that Striate wrote.
-        threads: how many compute one answer; by default all.
 
     Raises:
         ClassifierError: no such file, not sealed by Striate, damaged, or ONNX Runtime is not installed or refuses it.
     """
 
-    def __init__(self, path: Path, *, threads: int = 0) -> None:
+    def __init__(self, path: Path) -> None:
         try:
             import onnxruntime as ort
         except ImportError:
@@ -55,7 +54,6 @@ class OnnxNetwork:
             ) from None
         data = _whole(path)
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
         options.log_severity_level = 4
         # Weights that a graph says lie in another file would be read from the working folder, or from anywhere.
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path / "nowhere"))
@@ -74,7 +72,6 @@ class OnnxNetwork:
         self.input_shape = (None, *shape)
         self.output_shape = (None, *ends[1][0].shape[1:])
         self.text: str | None = self._session.get_modelmeta().custom_metadata_map.get(CONTRACT)
-        self.size = len(data)
 
     def __call__(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Returns (n, classes) probabilities of pictures (n, h, w, c) uint8."""

@@ -6,8 +6,9 @@ from striate.classifier import Classifier
 from striate.config import to_json
 from striate.environment import version_of
 from striate.manifest import FORMAT, Manifest
+from striate.portable import CONTRACT
 
-NAME = "striate"
+NAME = CONTRACT
 """The key, or the stem of the file's name, under which it stands in each format."""
 
 

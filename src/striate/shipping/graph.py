@@ -18,8 +18,8 @@ from striate.inference import Forward
 from striate.shipping.whole import INPUT, OUTPUT, whole
 
 
-def traced(classifier: Classifier, batch: int | None) -> tuple[Any, Any, Any]:
-    """Returns the keras.Model, a tf.function of its answers by name, and the signature of its input.
+def traced(classifier: Classifier, batch: int | None) -> tuple[Any, Any]:
+    """Returns a tf.function of the classifier's answers by name, and the signature of its input.
 
     Args:
         classifier: on TensorFlow.
@@ -33,7 +33,7 @@ def traced(classifier: Classifier, batch: int | None) -> tuple[Any, Any, Any]:
         return {OUTPUT: model(pictures, training=False)}
 
     signature = tf.TensorSpec((batch, *classifier.preprocessing.shape), tf.uint8, name=INPUT)
-    return model, tf.function(answer, input_signature=[signature], autograph=False), signature
+    return tf.function(answer, input_signature=[signature], autograph=False), signature
 
 
 def require_tensorflow(name: str) -> None:
@@ -48,7 +48,7 @@ def require_tensorflow(name: str) -> None:
 
 def save_graph(classifier: Classifier, folder: Path, batch: int | None) -> None:
     """Writes a SavedModel whose one signature answers by name."""
-    _, answer, signature = traced(classifier, batch)
+    answer, signature = traced(classifier, batch)
     archive = keras.export.ExportArchive()
     archive.track(classifier.model)
     archive.add_endpoint("serving_default", answer.python_function, input_signature=[signature])

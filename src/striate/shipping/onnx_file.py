@@ -27,7 +27,7 @@ def graph_of(classifier: Classifier, batch: int | None) -> Any:
     import onnx
     from tf2onnx import convert
 
-    _, answer, signature = traced(classifier, batch)
+    answer, signature = traced(classifier, batch)
     with quietly():
         proto, _ = convert.from_function(answer, input_signature=[signature], opset=OPSET)
     if batch is None:  # which the converter names after its own count
