@@ -69,6 +69,7 @@ reliability: $(VENV)/dev.stamp  ## what docs/reliability.md promises, in full on
 lock: $(VENV)/dev.stamp  ## resolve the dependencies anew
 	$(PIP) uv
 	$(UV) pyproject.toml locks/build.in --extra tensorflow -o locks/tensorflow.txt
+	$(UV) pyproject.toml locks/build.in --extra serve -o locks/serve.txt
 	$(UV) pyproject.toml locks/build.in locks/torch-needs.in --extra tensorflow --extra jax --extra parquet --extra heic --extra hf --extra tensorboard --extra umap --extra sign \
 	    --extra export --extra litert --extra openvino --extra serve \
 	    --group dev -c locks/tensorflow.txt -c locks/bounds.in -o locks/dev.txt

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import gc
+import http.client
+import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,6 +68,61 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
             picture = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
             picture.save(root / name / f"{name} {number}.jpg", quality=92)
     return root
+
+
+class Server:
+    """A running `striate serve`."""
+
+    def __init__(self, *words: str | Path, **env: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "striate", "serve", *words, "--port", "0", "--json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **env},
+            start_new_session=True,
+        )
+        text = ""
+        while not text.endswith("\n}\n"):
+            line = self.process.stdout.readline()
+            assert line, self.process.stderr.read()
+            text += line
+        self.said = json.loads(text)
+        self.place = self.said["address"].removeprefix("http://").rstrip("/")
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any, dict[str, str]]:
+        """Returns status, body (parsed if it is JSON) and headers."""
+        connection = http.client.HTTPConnection(self.place, timeout=60)
+        try:
+            connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+            reply = connection.getresponse()
+            data, given = reply.read(), {name.lower(): value for name, value in reply.getheaders()}
+        finally:
+            connection.close()
+        is_json = given.get("content-type", "").startswith("application/json")
+        return reply.status, json.loads(data) if is_json else data, given
+
+    def predict(self, data: bytes, kind: str = "image/png", query: str = "") -> tuple[int, Any]:
+        return self.ask("POST", f"/predict{query}", data, Content_Type=kind)[:2]
+
+    def end(self, how: int = signal.SIGTERM) -> int:
+        """Sends a signal; returns the exit code."""
+        self.process.send_signal(how)
+        try:
+            code = self.process.wait(timeout=40)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            raise
+        finally:
+            self.process.stdout.close()
+            self.process.stderr.close()
+        return code
+
+
+@pytest.fixture(scope="session")
+def serve() -> type[Server]:
+    """What starts `striate serve`."""
+    return Server
 
 
 @pytest.fixture(scope="session")

@@ -232,6 +232,11 @@ class Classifier:
         result: NDArray[np.float64] = log_softmax(logits / self.temperature, axis=1)
         return result
 
+    def require_network(self) -> None:
+        """Raises ClassifierError where there are answers alone, and no layers: those of an exported file."""
+        if isinstance(self.model, OnnxNetwork):
+            raise ClassifierError("This classifier is an exported file already", hint="copy the file, or name its run")
+
     def save(self, folder: Path | str) -> None:
         """Writes the classifier's folder, its manifest with the checksums last, so that half a classifier is never
         taken for a whole. A classifier that lies there already stays if this one is refused.
@@ -241,9 +246,7 @@ class Classifier:
         """
         from striate.network import save_network
 
-        if isinstance(self.model, OnnxNetwork):
-            raise ClassifierError("This classifier is an exported file already", hint="copy the file")
-
+        self.require_network()
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         network, weights = folder / NETWORK, folder / WEIGHTS

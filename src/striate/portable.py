@@ -8,6 +8,7 @@ behind the other are one message (protobuf.dev, encoding, "Last One Wins"), so e
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from striate.errors import ClassifierError, ConfigError
 from striate.manifest import FORMAT, Manifest
 
 EXTRA = "pip install 'striate[serve]'"
+Answer = Callable[[NDArray[Any]], NDArray[Any]]
 MOST = 2 << 30  # bytes: what Protocol Buffers can hold
 CONTRACT, SEAL = "striate", b"striate.sha256"
 
@@ -68,21 +70,14 @@ class OnnxNetwork:
             raise ClassifierError("This is no graph of Striate's", received=path, hint="striate export RUN")
         self._input, self._outputs = ends[0][0].name, [ends[1][0].name]
         batch, *shape = ends[0][0].shape
-        self.batch: int | None = batch if isinstance(batch, int) else None
+        self._answer = piecewise(self._run, batch if isinstance(batch, int) else None)
         self.input_shape = (None, *shape)
         self.output_shape = (None, *ends[1][0].shape[1:])
         self.text: str | None = self._session.get_modelmeta().custom_metadata_map.get(CONTRACT)
 
     def __call__(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Returns (n, classes) probabilities of pictures (n, h, w, c) uint8."""
-        if self.batch is None:
-            return self._run(pictures)
-        found = []
-        for start in range(0, len(pictures), self.batch):
-            part = pictures[start : start + self.batch]
-            filling = np.repeat(part[:1], self.batch - len(part), axis=0)
-            found.append(self._run(np.concatenate([part, filling]))[: len(part)])
-        return np.concatenate(found) if found else np.empty((0, self.output_shape[1]), np.float32)
+        return self._answer(pictures)
 
     def _run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         result: NDArray[np.float32] = self._session.run(self._outputs, {self._input: pictures})[0]
@@ -102,6 +97,22 @@ class OnnxNetwork:
         if manifest.format > FORMAT:
             raise ClassifierError("This classifier was made by a newer Striate", received=f"format {manifest.format}")
         return manifest
+
+
+def piecewise(answer: Answer, batch: int | None) -> Answer:
+    """Returns the same function for any number of pictures, 1 or more, where `answer` takes just `batch` of them."""
+    if batch is None:
+        return answer
+
+    def whole_batches(pictures: NDArray[Any]) -> NDArray[Any]:
+        found = []
+        for start in range(0, len(pictures), batch):
+            part = pictures[start : start + batch]
+            filling = np.repeat(part[:1], batch - len(part), axis=0)
+            found.append(answer(np.concatenate([part, filling]))[: len(part)])
+        return np.concatenate(found)
+
+    return whole_batches
 
 
 def _whole(path: Path) -> Any:

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 DRIVER = "/usr/bin/chromedriver"
+CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+"""A camera that shows a test picture, and no question whether a page may see it."""
 
 
 class Browser:
@@ -24,11 +26,11 @@ class Browser:
     def __init__(self, driver: Any) -> None:
         self.driver = driver
 
-    def open(self, path: Path) -> None:
-        """Opens a page; what was logged before is forgotten."""
+    def open(self, path: Path | str) -> None:
+        """Opens a page, a file or an address; what was logged before is forgotten."""
         for kind in ("browser", "performance"):
             self.driver.get_log(kind)
-        self.driver.get(path.as_uri())
+        self.driver.get(path.as_uri() if isinstance(path, Path) else path)
 
     def complaints(self) -> list[str]:
         """Returns the console's messages."""
@@ -92,7 +94,14 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
     options = webdriver.ChromeOptions()
     options.binary_location = "/usr/bin/chromium"
-    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic"):
+    for word in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-quic",
+        *CAMERA,
+    ):
         options.add_argument(word)
     options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})

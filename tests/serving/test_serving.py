@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import http.client
 import io
 import json
-import os
 import signal
 import socket
 import struct
-import subprocess
-import sys
 import threading
 import time
 import zlib
@@ -39,55 +35,6 @@ pytestmark = pytest.mark.skipif(CHOICE.name != "tensorflow", reason="exported fr
 TOKEN = "a-token-of-the-tests"
 
 
-class Server:
-    """A running `striate serve`."""
-
-    def __init__(self, *words: str | Path, **env: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "striate", "serve", *words, "--port", "0", "--json"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **env},
-            start_new_session=True,
-        )
-        text = ""
-        while not text.endswith("\n}\n"):
-            line = self.process.stdout.readline()
-            assert line, self.process.stderr.read()
-            text += line
-        self.said = json.loads(text)
-        self.place = self.said["address"].removeprefix("http://").rstrip("/")
-
-    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any, dict[str, str]]:
-        """Returns status, body (parsed if it is JSON) and headers."""
-        connection = http.client.HTTPConnection(self.place, timeout=60)
-        try:
-            connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
-            reply = connection.getresponse()
-            data, given = reply.read(), {name.lower(): value for name, value in reply.getheaders()}
-        finally:
-            connection.close()
-        is_json = given.get("content-type", "").startswith("application/json")
-        return reply.status, json.loads(data) if is_json else data, given
-
-    def predict(self, data: bytes, kind: str = "image/png", query: str = "") -> tuple[int, Any]:
-        return self.ask("POST", f"/predict{query}", data, Content_Type=kind)[:2]
-
-    def end(self, how: int = signal.SIGTERM) -> int:
-        """Sends a signal; returns the exit code."""
-        self.process.send_signal(how)
-        try:
-            code = self.process.wait(timeout=40)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            raise
-        finally:
-            self.process.stdout.close()
-            self.process.stderr.close()
-        return code
-
-
 @pytest.fixture(scope="module")
 def file(digits_run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("served") / "digits.onnx"
@@ -96,8 +43,8 @@ def file(digits_run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(file: Path) -> Iterator[Server]:
-    found = Server(f"digits={file}", f"äpfel={file}")
+def server(serve, file: Path) -> Iterator[Any]:
+    found = serve(f"digits={file}", f"äpfel={file}")
     yield found
     assert found.end() == 0
 
@@ -123,7 +70,7 @@ def in_base64(*pictures: bytes) -> bytes:
 # Answers
 
 
-def test_in_all_three_ways_the_answer_is_the_classifiers_own(server: Server, file: Path, photos: Path):
+def test_in_all_three_ways_the_answer_is_the_classifiers_own(server, file: Path, photos: Path):
     own = Classifier.load(file)
     pictures = [path.read_bytes() for path in sorted(photos.glob("*/*.jpg"))[::9]]
     expected = [own.predict(one) for one in pictures]
@@ -144,7 +91,7 @@ def test_in_all_three_ways_the_answer_is_the_classifiers_own(server: Server, fil
     assert (found["classifier"], len(found["probabilities"])) == ("äpfel", 2)
 
 
-def test_a_broken_picture_among_whole_ones_is_told_in_its_place(server: Server):
+def test_a_broken_picture_among_whole_ones_is_told_in_its_place(server):
     status, found = server.predict(in_base64(png(1), b"broken", png(2)), "application/json")
     assert status == 200
     assert [one["error"] is None for one in found["answers"]] == [True, False, True]
@@ -153,7 +100,7 @@ def test_a_broken_picture_among_whole_ones_is_told_in_its_place(server: Server):
     assert (status, found["code"]) == (422, "undecodable")
 
 
-def test_every_one_of_many_clients_gets_its_own_answer_though_some_leave(server: Server, file: Path):
+def test_every_one_of_many_clients_gets_its_own_answer_though_some_leave(server, file: Path):
     own = Classifier.load(file)
     pictures = [png(seed) for seed in range(300)]
     expected = own.predict_proba(pictures)
@@ -177,12 +124,12 @@ def test_every_one_of_many_clients_gets_its_own_answer_though_some_leave(server:
     np.testing.assert_allclose(np.stack([rows[number] for number in answered]), expected[answered], atol=1e-6)
 
 
-def test_what_is_served_is_told_with_its_accuracy(digits_run, server: Server):
+def test_what_is_served_is_told_with_its_accuracy(digits_run, serve, server):
     found = server.ask("GET", "/classifier")[1]
     assert found["classes"] == [str(digit) for digit in range(10)]
     assert found["classifiers"] == ["digits", "äpfel"]
     assert found["preprocessing"]["height"] == digits_run.classifier.preprocessing.height
-    own = Server(digits_run.path)
+    own = serve(digits_run.path)
     try:
         told = own.ask("GET", "/classifier")[1]
         assert told["test"]["accuracy"] == pytest.approx(digits_run.report.accuracy)
@@ -197,7 +144,7 @@ def test_what_is_served_is_told_with_its_accuracy(digits_run, server: Server):
 # The Open Inference Protocol, by a stranger's client
 
 
-def test_tritons_client_gets_right_answers(server: Server, file: Path):
+def test_tritons_client_gets_right_answers(server, file: Path):
     import tritonclient.http as triton
 
     own, client = Classifier.load(file), triton.InferenceServerClient(server.place)
@@ -304,7 +251,7 @@ REFUSED: dict[str, tuple[str, str, Any, dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_refused_is_refused_by_a_closed_list_and_the_next_is_answered(server: Server, name: str):
+def test_what_is_refused_is_refused_by_a_closed_list_and_the_next_is_answered(server, name: str):
     method, path, body, headers, code = REFUSED[name]
     status, found, given = server.ask(method, path, body, **headers)
     assert (found["code"], status) == (code, CODES[code][0])
@@ -314,7 +261,7 @@ def test_what_is_refused_is_refused_by_a_closed_list_and_the_next_is_answered(se
     assert server.predict(png(3))[0] == 200
 
 
-def test_nonsense_below_http_is_refused_too(server: Server):
+def test_nonsense_below_http_is_refused_too(server):
     host, port = server.place.split(":")
     for data in (
         b"\x16\x03\x01\x02\x00",
@@ -327,14 +274,14 @@ def test_nonsense_below_http_is_refused_too(server: Server):
     assert server.predict(png(4))[0] == 200
 
 
-def test_a_token_is_needed_where_others_can_ask_and_then_by_everyone(file: Path, tmp_path: Path, capsys):
+def test_a_token_is_needed_where_others_can_ask_and_then_by_everyone(serve, file: Path, tmp_path: Path, capsys):
     assert main(["serve", str(file), "--host", "0.0.0.0", "--port", "0"]) == 2
     assert "STRIATE_TOKEN" in capsys.readouterr().err
     (tmp_path / "token").write_text("short\n")
     assert main(["serve", str(file), "--token-file", str(tmp_path / "token")]) == 2
     assert "too weak" in capsys.readouterr().err
     (tmp_path / "token").write_text(f"{TOKEN}\n")
-    found = Server(file, "--host", "0.0.0.0", "--token-file", tmp_path / "token", "--allow-host", "my.example")
+    found = serve(file, "--host", "0.0.0.0", "--token-file", tmp_path / "token", "--allow-host", "my.example")
     try:
         found.place = found.place.replace("0.0.0.0", "127.0.0.1")
         for words in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}):
@@ -347,7 +294,7 @@ def test_a_token_is_needed_where_others_can_ask_and_then_by_everyone(file: Path,
         assert found.end() == 0
 
 
-def test_a_port_that_is_taken_and_two_of_one_name_are_told(server: Server, file: Path, capsys):
+def test_a_port_that_is_taken_and_two_of_one_name_are_told(server, file: Path, capsys):
     assert main(["serve", str(file), "--port", server.place.split(":")[1]]) == 2
     assert "cannot listen there" in capsys.readouterr().err
     assert main(["serve", f"a={file}", f"a={file}"]) == 2
@@ -357,8 +304,8 @@ def test_a_port_that_is_taken_and_two_of_one_name_are_told(server: Server, file:
 # Ends
 
 
-def test_what_was_asked_before_the_end_is_answered(file: Path):
-    found, codes = Server(file), []
+def test_what_was_asked_before_the_end_is_answered(serve, file: Path):
+    found, codes = serve(file), []
     pictures = in_base64(*(png(seed, 400) for seed in range(60)))
 
     def ask() -> None:
@@ -375,7 +322,7 @@ def test_what_was_asked_before_the_end_is_answered(file: Path):
     assert codes == [200] * 4
 
 
-def test_it_counts_and_describes_itself(server: Server):
+def test_it_counts_and_describes_itself(server):
     server.predict(png(5))
     text = server.ask("GET", "/metrics")[1].decode()
     assert 'striate_pictures_total{classifier="digits",outcome="answered"}' in text

@@ -1,9 +1,10 @@
-"""Train = serve, held against 200 odd pictures: Python, the command line in three locales, and exported files all get
-the same pixels and give the same answer under the same name.
+"""Train = serve, held against 200 odd pictures: Python, the command line in three locales, exported files and the
+server all get the same pixels and give the same answer under the same name.
 """
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -22,6 +23,8 @@ from striate.images.ahead import decoded_or_why
 from striate.images.pixels import Preprocessing
 from striate.models.architecture import build
 from striate.models.architectures import ARCHITECTURES
+from striate.serving.decoders import Decoded, Decoders
+from striate.serving.limits import Limits
 from striate.shipping.checked import export_checked
 from striate.shipping.formats import EXPORT_FORMATS
 
@@ -130,6 +133,37 @@ def test_the_command_line_says_the_same_in_every_locale(shipped, pictures: list[
     rows = [[one["probabilities"][name] for name in CLASSES] for one in told]
     np.testing.assert_allclose(rows, classifier.predict_proba(pictures), rtol=0, atol=EXPORTED)
     assert {one["label"] for one in told} <= set(CLASSES)
+
+
+@pytest.mark.parametrize("name", ["c.onnx", "classifier"])
+def test_the_server_says_the_same(shipped, serve, pictures: list[Path], name: str):
+    classifier, folder = shipped
+    expected, found = classifier.predict_proba(pictures), []
+    server = serve(f"äpfel={folder / name}")
+    try:
+        for picture in pictures:
+            status, told = server.predict(picture.read_bytes(), "application/octet-stream", "?classifier=%C3%A4pfel")
+            assert (status, set(told["probabilities"])) == (200, set(CLASSES))
+            found.append([told["probabilities"][one] for one in CLASSES])
+            assert told["label"] == CLASSES[int(np.argmax(found[-1]))]
+    finally:
+        assert server.end() == 0
+    np.testing.assert_allclose(found, expected, rtol=0, atol=EXPORTED if name == "c.onnx" else KERAS)
+
+
+def test_the_servers_decoders_see_the_same_pixels(shipped, pictures: list[Path]):
+    form = shipped[0].preprocessing
+
+    async def decoded() -> list[Decoded]:
+        decoders = Decoders(Limits())
+        await decoders.start()
+        try:
+            return await decoders.decode(form, [picture.read_bytes() for picture in pictures])
+        finally:
+            await decoders.stop()
+
+    for picture, pixels in zip(pictures, asyncio.run(decoded()), strict=True):
+        assert pixels.tobytes() == form(picture).tobytes()
 
 
 def test_what_cannot_be_decoded_cannot_be_anywhere(shipped, tmp_path: Path):

@@ -63,7 +63,7 @@ def explain(
     picture that cannot be read is reported and does not stop the rest. --draw and --filters need no picture.
     """
     options.choose_engine(backend, device)
-    from striate.cli.predict import find_classifier
+    from striate.cli.found import find_classifier
     from striate.cli.screen import print_json, progress
     from striate.errors import UnknownNameError
     from striate.explain.attribute import Attributor, fitting_method

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -46,15 +46,14 @@ def export(
     exit code is 1. Pictures go in as uint8 in 0..255, probabilities come out.
     """
     options.choose_engine("tensorflow", "cpu")  # from whose graphs the formats are written, whatever trained the run
-    from striate.cli.predict import find_classifier
+    from striate.cli.found import found as found_in
     from striate.cli.screen import print_json, progress
     from striate.config import plain
     from striate.experiment.ship import export as write
-    from striate.runs import RunStore
     from striate.shipping.parity import ParityError
 
-    is_alone = (Path(run) / "classifier.json").is_file()
-    what: Any = find_classifier(run, runs) if is_alone else RunStore(runs).find(run)
+    place = found_in(run, runs)
+    what = place.run or place.load()
     try:
         found = write(what, kind, out, data=data, batch=batch, int8=int8, progress=progress(as_json=True, quiet=quiet))
     except ParityError as error:

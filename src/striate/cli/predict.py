@@ -75,6 +75,7 @@ def predict(
     from striate.answering.answer import answers
     from striate.answering.listing import listing
     from striate.answering.sort import Sorter
+    from striate.cli.found import find_classifier
     from striate.cli.screen import progress
 
     shown = progress(as_json=True, quiet=quiet)
@@ -109,16 +110,6 @@ def predict(
         if sorter is not None:
             click.echo(printable(f"Copied:  {sorter.copied:,} pictures into {sort_into}"))
     return 0 if tally.answered or skip else 2
-
-
-def find_classifier(run: str, runs: Path) -> Classifier:
-    """Returns the classifier meant by a run's name or folder, a classifier's own folder, or an exported ONNX file."""
-    from striate.classifier import Classifier
-
-    if (Path(run) / "classifier.json").is_file() or Path(run).suffix.lower() == ".onnx":
-        return Classifier.load(run)
-    classifier: Classifier = _run(run, runs).classifier  # loads all that measures: an exported file does without
-    return classifier
 
 
 def _run(run: str, runs: Path) -> Any:

@@ -12,6 +12,7 @@ from striate.cli import options
 from striate.errors import BackendError, ConfigError, printable
 
 if TYPE_CHECKING:
+    from striate.runs import Run
     from striate.serving.house import Served
 
 EXTRA = "pip install 'striate[serve]'"
@@ -23,6 +24,7 @@ EXTRA = "pip install 'striate[serve]'"
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 for a free one.")
 @click.option("--allow-host", multiple=True, metavar="NAME", help="A name that requests may be addressed to.")
 @click.option("--token-file", type=click.Path(path_type=Path, dir_okay=False), help="Holds the token to ask for.")
+@options.refusing
 @options.runs
 @options.engine
 @options.common
@@ -32,6 +34,8 @@ def serve(
     port: int,
     allow_host: tuple[str, ...],
     token_file: Path | None,
+    reject_below: float | None,
+    target_risk: float | None,
     runs: Path,
     backend: str | None,
     device: str,
@@ -42,7 +46,8 @@ def serve(
     """Answer over HTTP with the classifier of RUN, or of several.
 
     Each RUN is a run, a classifier's folder or an exported ONNX file; NAME=RUN gives it a name of yours. Only this
-    computer may ask, unless --host says otherwise; then a token is needed, from --token-file or STRIATE_TOKEN.
+    computer may ask, unless --host says otherwise; then a token is needed, from --token-file or STRIATE_TOKEN. On
+    SIGHUP the versions that lie there now take over, each once it has answered.
     """
     options.choose_engine(backend, device)
     try:
@@ -53,7 +58,7 @@ def serve(
 
     token = _token(token_file)
     require_token(host, token)
-    served = [_served(text, runs) for text in classifiers]
+    served = [_served(word, runs, reject_below, target_risk) for word in classifiers]
     names = [one.name for one in served]
     if len(set(names)) < len(names):
         raise ConfigError("Two classifiers have one name", received=", ".join(names), hint="NAME=RUN")
@@ -67,7 +72,15 @@ def serve(
             what = ", ".join(f"{one.name} ({one.version})" for one in served)
             click.echo(printable(f"Serving {what} at {address}  (Ctrl-C ends it)"))
 
-    serve(served, host=host, port=port, hosts=allow_host, token=token, started=started)
+    serve(
+        served,
+        host=host,
+        port=port,
+        hosts=allow_host,
+        token=token,
+        started=started,
+        loaded=lambda what: click.echo(printable(what), err=True),
+    )
     return 0
 
 
@@ -80,31 +93,37 @@ def _token(path: Path | None) -> str | None:
         raise ConfigError("The token's file cannot be read", received=path) from None
 
 
-def _served(text: str, runs: Path) -> Served:
+def _served(word: str, runs: Path, reject_below: float | None, target_risk: float | None) -> Served:
     """Returns the classifier that a word of the command line means."""
-    from striate.cli.predict import find_classifier
-    from striate.serving.house import Served, version_of_files
+    from striate.cli.found import found
+    from striate.serving.app import PAGES
+    from striate.serving.house import Served, version_of
 
-    name, equals, place = text.partition("=")
-    place = place if equals else text
-    classifier = find_classifier(place, runs)
-    path, about = Path(place), {}
-    if path.suffix.lower() != ".onnx" and not (path / "classifier.json").is_file():
-        from striate.runs import RunStore
+    given, equals, place = word.partition("=")
+    one = found(place if equals else word, runs)
 
-        run = RunStore(runs).find(place)
-        path, about = run.path / "classifier", _about(run)
-    stem = (
-        name
-        if equals
-        else Path(place).parent.name
-        if path.name.startswith("classifier") and not about
-        else Path(place).name
+    def find() -> Run:
+        if one.run is None:
+            raise ConfigError("A target risk is reached on the run's own answers", received=one.path, expected="a run")
+        return one.run
+
+    version, classifier = version_of(one.path), one.load()
+    if version_of(one.path) != version:
+        raise ConfigError("The classifier changed while it was read", received=one.path, hint="once more")
+    limit = options.threshold(reject_below, target_risk, find)
+    if limit is not None:
+        classifier.reject_below = limit
+    return Served(
+        (given if equals else one.name).replace("/", "-") or "classifier",
+        classifier,
+        version,
+        about={} if one.run is None else _about(one.run),
+        pages={} if one.run is None else {name: one.run.path / file for name, file in PAGES.items()},
+        again=lambda: _served(word, runs, reject_below, target_risk),
     )
-    return Served(stem.replace("/", "-") or "classifier", classifier, version_of_files(path), about)
 
 
-def _about(run: Any) -> dict[str, Any]:
+def _about(run: Run) -> dict[str, Any]:
     """Returns how good a run's classifier is."""
     report = run.report
     return {"n": report.n, "accuracy": report.accuracy, "interval": list(report.interval)}

@@ -112,7 +112,7 @@ def _pictures(
     """Returns the classifier; pictures, preprocessed; their names; and their classes, where these are known."""
     import numpy as np
 
-    from striate.cli.predict import find_classifier
+    from striate.cli.found import find_classifier
     from striate.errors import DataError
     from striate.experiment.measured_again import some_measured
     from striate.images.ahead import decoded_ahead

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.errors import DataError
-from striate.experiment.own_pictures import own_set
+from striate.experiment.own_pictures import own_set, some_decoded
 from striate.explain.embedding import embeddings
 from striate.explain.map_page import Pictures, save_map
 from striate.explain.projection import Projection, project
 from striate.explain.resemblance import Resemblance, resembling
-from striate.images.cache import decode_all
 from striate.images.imageset import ImageSet
 from striate.images.split import load_splits
 from striate.progress import SILENT, Progress
@@ -116,8 +115,7 @@ def known_pictures(run: Run, *, seed: int = 0, progress: Progress = SILENT) -> t
 
 
 def _decoded(run: Run, images: ImageSet, most: int, seed: int, progress: Progress) -> Pictures:
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(images))[:most])
-    decoded = decode_all(images.subset(chosen), run.classifier.preprocessing, progress=progress)
+    decoded = some_decoded(images, run.classifier.preprocessing, most, seed=seed, progress=progress)
     if not len(decoded.images):
         raise DataError("None of these pictures can be read any more", received=images.name)
     return Pictures(decoded.images.keys.tolist(), decoded.images.labels, np.asarray(decoded.pixels))

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from striate.errors import DataError, PictureError, RunError
 from striate.images.ahead import for_each
+from striate.images.cache import Decoded, decode_all
 from striate.images.imageset import ImageSet
+from striate.images.pixels import Preprocessing
 from striate.images.sources.load import load_images
 from striate.progress import SILENT, Progress
 from striate.runs import Run
@@ -49,6 +51,16 @@ def own_pictures(run: Run, keys: Collection[str], *, progress: Progress = SILENT
     if asked and not found:
         raise DataError(f"none of these pictures is in {images.name} any more")
     return found
+
+
+def some_decoded(
+    images: ImageSet, form: Preprocessing, most: int, *, seed: int = 0, progress: Progress = SILENT
+) -> Decoded:
+    """Returns at most so many pictures, drawn at random and in the set's order, as a network sees them; those that
+    cannot be read are left out.
+    """
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(images))[:most])
+    return decode_all(images.subset(chosen), form, progress=progress)
 
 
 def refuse_other_contents(runs: Sequence[Run], keys: Collection[str], *, progress: Progress = SILENT) -> bool:

@@ -11,8 +11,7 @@ from striate.classifier import Classifier
 from striate.config import config
 from striate.errors import DataError
 from striate.evaluation.intervals import Interval, paired_difference, wilson
-from striate.experiment.own_pictures import own_set
-from striate.images.cache import decode_all
+from striate.experiment.own_pictures import own_set, some_decoded
 from striate.images.imageset import ImageSet
 from striate.images.sources.load import Data, load_images
 from striate.images.split import load_splits
@@ -108,6 +107,7 @@ def export(
     kind = EXPORT_FORMATS[format]
     kind.require()
     classifier = what.classifier if isinstance(what, Run) else what
+    classifier.require_network()
     measured_on, calibrated_on = _sets(what, data, progress)
     pixels, labels = _drawn(classifier, measured_on, MEASURED if int8 else COMPARED, seed, progress)
     calibration = _drawn(classifier, calibrated_on, CALIBRATED, seed, progress)[0] if int8 else None
@@ -138,8 +138,7 @@ def _drawn(
     classifier: Classifier, images: ImageSet, most: int, seed: int, progress: Progress
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Returns pictures as the network sees them, and their classes by the classifier's numbers (-1 for others)."""
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(images))[:most])
-    decoded = decode_all(images.subset(chosen), classifier.preprocessing, progress=progress)
+    decoded = some_decoded(images, classifier.preprocessing, most, seed=seed, progress=progress)
     number = {name: index for index, name in enumerate(classifier.classes)}
     own = np.array([number.get(name, -1) for name in decoded.images.classes])
     return np.asarray(decoded.pixels), own[decoded.images.labels]

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.explain.gradient import Array
-from striate.inference import Forward
+if TYPE_CHECKING:
+    from striate.explain.gradient import Array
+    from striate.inference import Forward
 
 BATCH = 256  # covered pictures at a time
 SHARE = 5  # of a picture's side, that the square covers one of
 
 
 def occlusion(answer: Forward, pictures: NDArray[np.uint8], classes: NDArray[np.intp]) -> Array:
-    """Returns (n, h, w) ≥ 0 float32, in logits: how much the class's logit falls while a square covers the place,
-    mean over the squares that do; 0 where it rises (Zeiler and Fergus, Visualizing and understanding convolutional
-    networks, arXiv:1311.2901, section 4.2).
+    """Returns (n, h, w) ≥ 0 float32, in what is answered: how much the class's logit falls while a square covers the
+    place, mean over the squares that do; 0 where it rises (Zeiler and Fergus, Visualizing and understanding
+    convolutional networks, arXiv:1311.2901, section 4.2).
 
     The square has a fifth of the picture's side and the picture's mean colour; it moves by half its side.
 
     Args:
-        answer: pictures (b, h, w, c) → (b, classes) logits.
+        answer: pictures (b, h, w, c) → (b, classes) logits, or logarithms of probabilities.
         pictures: (n, h, w, c).
         classes: the class of each.
     """
@@ -46,6 +48,11 @@ def _of_one(answer: Forward, picture: NDArray[np.uint8], label: int) -> Array:
             fallen[square] += before - float(logit)
             covered[square] += 1
     return np.maximum(fallen / covered, 0).astype(np.float32)
+
+
+def squares_on(height: int, width: int) -> int:
+    """Returns how many covered pictures are answered for one of this size."""
+    return sum(1 for _ in _squares(height, width))
 
 
 def _squares(height: int, width: int) -> Iterator[tuple[slice, slice]]:

@@ -34,8 +34,12 @@ def save_page(path: Path, package: str, template: str, **shown: Any) -> None:
         template: its name.
         **shown: what it names.
     """
-    environment = _environment(package, autoescape=True)
-    write_text(path, environment.get_template(template).render(shown))
+    write_text(path, page(package, template, **shown))
+
+
+def page(package: str, template: str, **shown: Any) -> str:
+    """Returns a page as save_page writes it."""
+    return _environment(package, autoescape=True).get_template(template).render(shown)
 
 
 def save_markdown(path: Path, package: str, template: str, **shown: Any) -> None:
@@ -74,10 +78,15 @@ class Script:
 
 
 def script(package: str, *names: str) -> Script:
-    """Returns the scripts of these names in the package's folder `page`, one after the other, as one."""
-    text = "\n".join((resources.files(package) / "page" / name).read_text(encoding="utf-8") for name in names)
+    """Returns scripts as one; each is the package's, from its folder `page`, or one of those that pages share."""
+    text = "\n".join(_script(package, name) for name in names)
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return Script(Markup(text), f"sha256-{digest}")  # noqa: S704  (ours)
+
+
+def _script(package: str, name: str) -> str:
+    own, shared = resources.files(package) / "page" / name, resources.files("striate.pages") / "templates" / name
+    return (own if own.is_file() else shared).read_text(encoding="utf-8")
 
 
 def data(value: Any) -> Markup:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -9,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -19,33 +20,29 @@ from striate.prediction import Prediction
 from striate.serving import protocol
 from striate.serving.faults import Fault
 from striate.serving.guard import LOOPBACK, Guard
+from striate.serving.heat import heat
 from striate.serving.house import House, Served
 from striate.serving.inputs import pictures_in
-from striate.serving.limits import Limits
 from striate.serving.metrics import Metrics
 from striate.serving.openapi import document
+from striate.serving.page.render import APART, page
 
 LOG = logging.getLogger("striate.serving")
 Handler = Callable[[Request], Awaitable[Response]]
+PAGES = {"inside": "inside.html", "report": "report.html"}
+"""Address → the file in a run's folder."""
+
 BODY_SECONDS = 30.0  # that a body may take to arrive
 
 
-def application(
-    served: Sequence[Served],
-    limits: Limits,
-    *,
-    hosts: Sequence[str] = LOOPBACK,
-    token: str | None = None,
-) -> ASGIApp:
+def application(house: House, *, hosts: Sequence[str] = LOOPBACK, token: str | None = None) -> ASGIApp:
     """Returns the application.
 
     Args:
-        served: classifiers, each with another name.
-        limits: the bounds.
+        house: what is served.
         hosts: names that requests may be addressed to.
         token: that requests must bear; None for none.
     """
-    house = House(served, limits)
     routes = _Routes(house, Metrics(house), has_token=token is not None)
 
     @contextlib.asynccontextmanager
@@ -63,7 +60,14 @@ def application(
         return Fault("method").response
 
     app = Starlette(routes=routes.all(), lifespan=lifespan, exception_handlers={404: absent, 405: method})
-    return Guard(app, hosts=hosts, token=token, most=limits.body, seconds=BODY_SECONDS)
+    return Guard(
+        app,
+        hosts=hosts,
+        token=token,
+        most=house.limits.body,
+        seconds=BODY_SECONDS,
+        is_last=lambda: house.is_leaving,
+    )
 
 
 class _Routes:
@@ -77,7 +81,10 @@ class _Routes:
         model = "/v2/models/{name}"
         versioned = model + "/versions/{version}"
         return [
+            self._route("/", self.page),
             self._route("/predict", self.predict, "POST"),
+            self._route("/explain", self.explain, "POST"),
+            *(self._route(f"/{name}", self.own_page) for name in PAGES),
             self._route("/classifier", self.classifier),
             self._route("/metrics", self.told),
             self._route("/openapi.json", self.described),
@@ -87,6 +94,8 @@ class _Routes:
             *(self._route(path, self.model) for path in (model, versioned)),
             *(self._route(path + "/ready", self.model_ready) for path in (model, versioned)),
             *(self._route(path + "/infer", self.infer, "POST") for path in (model, versioned)),
+            self._route("/v2/repository/index", self.index, "POST"),
+            self._route("/v2/repository/models/{name}/load", self.load, "POST"),
         ]
 
     def _route(self, path: str, handler: Handler, method: str = "GET") -> Route:
@@ -108,9 +117,29 @@ class _Routes:
 
         return Route(path, counted, methods=[method])
 
+    async def page(self, request: Request) -> Response:
+        """Shows the page."""
+        shown = await asyncio.to_thread(page)
+        return HTMLResponse(shown.text, headers=shown.headers)
+
+    async def own_page(self, request: Request) -> Response:
+        """Shows one of the run's own pages."""
+        path = self._asked(request).pages.get(request.url.path.removeprefix("/"))
+        if path is None or not path.is_file():
+            raise Fault("absent", "there is no such page of this classifier")
+        return FileResponse(path, media_type="text/html", headers=APART)
+
+    async def explain(self, request: Request) -> Response:
+        """Tells where it looked in the one picture in the request."""
+        served = self._asked(request)
+        pictures, _ = await pictures_in(request, self.house.limits)
+        if len(pictures) > 1:
+            raise Fault("large", "one picture at a time")
+        return JSONResponse(await heat(self.house, served, pictures[0]))
+
     async def predict(self, request: Request) -> Response:
         """Answers the pictures in the request."""
-        served = self.house.named(request.query_params.get("classifier"))
+        served = self._asked(request)
         top = _whole_number(request.query_params.get("top"))
         pictures, several = await pictures_in(request, self.house.limits)
         with self.house.room_for(len(pictures)):
@@ -131,7 +160,7 @@ class _Routes:
 
     async def classifier(self, request: Request) -> Response:
         """Tells what is served: class names, preprocessing, how good it is."""
-        served = self.house.named(request.query_params.get("classifier"))
+        served = self._asked(request)
         own = served.classifier
         return JSONResponse(
             {
@@ -142,6 +171,7 @@ class _Routes:
                 "preprocessing": plain(own.preprocessing),
                 "reject_below": own.reject_below,
                 "test": served.about,
+                "pages": [name for name, path in served.pages.items() if path.is_file()],
                 "classifiers": list(self.house.served),
             }
         )
@@ -177,6 +207,20 @@ class _Routes:
     async def infer(self, request: Request) -> Response:
         """Answers tensors."""
         return await protocol.infer(request, self.house, self._model(request))
+
+    async def index(self, request: Request) -> Response:
+        """Tells which classifiers there are, in the words of Triton's extension for repositories."""
+        state = "READY" if self.house.is_ready else "UNAVAILABLE"
+        found = self.house.served.values()
+        return JSONResponse([{"name": one.name, "version": one.version, "state": state} for one in found])
+
+    async def load(self, request: Request) -> Response:
+        """Takes the version that lies on the disk now."""
+        name = request.path_params["name"]
+        return JSONResponse({"name": name, "version": await self.house.load(name)})
+
+    def _asked(self, request: Request) -> Served:
+        return self.house.named(request.query_params.get("classifier"))
 
     def _model(self, request: Request) -> Served:
         served = self.house.named(request.path_params["name"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.responses import JSONResponse
 
 CODES: dict[str, tuple[int, str]] = {
@@ -13,6 +11,7 @@ CODES: dict[str, tuple[int, str]] = {
     "origin": (403, "Pages of another origin may not ask"),
     "absent": (404, "There is nothing here"),
     "method": (405, "This address does not take that method"),
+    "unloadable": (409, "What lies there now cannot be taken; the version before answers on"),
     "slow": (408, "The request took too long to arrive"),
     "large": (413, "The request is larger than this server takes"),
     "type": (415, "This type of content is not taken"),
@@ -37,9 +36,12 @@ class Fault(Exception):  # noqa: N818  (the client's fault, and no error of ours
         self.code, self.detail = code, detail
 
     @property
+    def message(self) -> str:
+        """What it means, in words."""
+        return CODES[self.code][1] + (f": {self.detail}" if self.detail else "")
+
+    @property
     def response(self) -> JSONResponse:
         """What the client is told."""
-        status, message = CODES[self.code]
         headers = {"busy": {"Retry-After": "1"}, "token": {"WWW-Authenticate": "Bearer"}}.get(self.code)
-        body: dict[str, Any] = {"error": message + (f": {self.detail}" if self.detail else ""), "code": self.code}
-        return JSONResponse(body, status, headers)
+        return JSONResponse({"error": self.message, "code": self.code}, CODES[self.code][0], headers)

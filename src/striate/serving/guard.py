@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,8 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from striate.serving.faults import Fault
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-OPEN = ("/v2/health/live", "/v2/health/ready")
-"""Paths that need no token: those who watch over servers have none."""
+OPEN = ("/", "/v2/health/live", "/v2/health/ready")
+"""Paths that need no token: the page, which asks for one, and health, since those who watch over servers have none."""
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -36,11 +36,21 @@ class Guard:
         token: that each request must bear; None for none.
         most: bytes of a body.
         seconds: that a body may take to arrive.
+        is_last: whether replies tell that the connection ends behind them.
     """
 
-    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], token: str | None, most: int, seconds: float) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        hosts: Iterable[str],
+        token: str | None,
+        most: int,
+        seconds: float,
+        is_last: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.app, self.hosts, self.token = app, frozenset(host.lower() for host in hosts), token
-        self.most, self.seconds = most, seconds
+        self.most, self.seconds, self.is_last = most, seconds, is_last
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on, or refuses it."""
@@ -53,6 +63,8 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                if self.is_last():
+                    headers["Connection"] = "close"
             await send(message)
 
         try:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.classifier import Classifier
+from striate.errors import ClassifierError, StriateError
 from striate.prediction import Prediction, predicted
 from striate.serving.batching import Batcher
 from striate.serving.decoders import Decoders
 from striate.serving.faults import Fault
 from striate.serving.limits import Limits
+
+LOG = logging.getLogger("striate.serving")
 
 
 @dataclass(eq=False)
@@ -30,25 +34,42 @@ class Served:
         classifier: that answers.
         version: of its weights and its contract, 12 hexadecimal digits.
         about: what is known of its quality: accuracy, interval, number of pictures; may be empty.
+        pages: name → a page of its run's.
+        again: returns it as it lies on the disk now; None where it cannot be looked for again.
     """
 
     name: str
     classifier: Classifier
     version: str
     about: dict[str, Any] = field(default_factory=dict)
+    pages: dict[str, Path] = field(default_factory=dict)
+    again: Callable[[], Served] | None = None
     batcher: Batcher = field(init=False)
 
     def adopt(self, limits: Limits) -> None:
-        """Makes it ready to answer: the first answer, which prepares memory and kernels, is no client's."""
+        """Makes it ready to answer: the first answer, which prepares memory and kernels, is no client's.
+
+        Raises:
+            ClassifierError: it answers with what is no number.
+        """
         self.batcher = Batcher(self.classifier, limits.batch)
         for number in (1, limits.batch):
-            self.classifier.probabilities(np.zeros((number, *self.classifier.preprocessing.shape), np.uint8))
+            rows = self.classifier.probabilities(np.zeros((number, *self.classifier.preprocessing.shape), np.uint8))
+            if not np.isfinite(rows).all():
+                raise ClassifierError("This classifier answers with what is no number", received=self.name)
 
 
-def version_of_files(path: Path) -> str:
-    """Returns a version that changes with any byte of a classifier's file, or of its folder's manifest."""
-    digest = hashlib.sha256((path / "classifier.json" if path.is_dir() else path).read_bytes())
-    return digest.hexdigest()[:12]
+def version_of(path: Path) -> str:
+    """Returns a version that changes with any byte of a classifier's file, or of its folder's manifest.
+
+    Raises:
+        ClassifierError: it cannot be read.
+    """
+    file = path / "classifier.json" if path.is_dir() else path
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+    except OSError as error:
+        raise ClassifierError(f"The classifier cannot be read: {error.strerror}", received=file) from None
 
 
 class House:
@@ -63,7 +84,8 @@ class House:
         self.limits, self.decoders = limits, Decoders(limits)
         self.served = {one.name: one for one in served}
         self.waiting = 0
-        self.is_ready = False
+        self.is_ready, self.is_leaving = False, False
+        self._swapping = asyncio.Lock()
 
     async def open(self) -> None:
         """Returns once every request can be answered."""
@@ -72,12 +94,41 @@ class House:
         )
         self.is_ready = True
 
+    async def leave(self) -> None:
+        """Answers on for a moment, and tells everyone that it will not."""
+        self.is_ready, self.is_leaving = False, True
+        await asyncio.sleep(self.limits.leave_seconds)
+
     async def close(self) -> None:
         """Finishes what is being computed, and ends the processes."""
         self.is_ready = False
         for one in self.served.values():
             await one.batcher.close()
         await self.decoders.stop()
+
+    async def load(self, name: str) -> str:
+        """Returns the version that answers under this name from now on: the one that lies on the disk. Until it has
+        answered, and wherever it cannot, the one before answers; that one goes when its last request has been answered.
+
+        Raises:
+            Fault: there is no such classifier, or what lies there cannot answer.
+        """
+        async with self._swapping:
+            old = self.named(name)
+            if old.again is None:
+                raise Fault("unloadable", "it was handed over in memory")
+            try:
+                new = await asyncio.to_thread(old.again)
+                if new.version != old.version:
+                    await asyncio.to_thread(new.adopt, self.limits)
+                    self.served[name] = new
+            except StriateError as error:
+                LOG.warning("%s: the new version is refused: %s", name, error)
+                raise Fault("unloadable", error.problem) from None
+            except Exception:
+                LOG.exception("%s: the new version is refused", name)
+                raise Fault("unloadable") from None
+            return new.version
 
     def named(self, name: str | None) -> Served:
         """Returns the classifier of that name, or the first.

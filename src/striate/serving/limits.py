@@ -26,7 +26,9 @@ class Limits:
         decoders: processes that decode.
         decode_seconds: that one picture may take; then its process is ended.
         decoder_bytes: of memory that a decoding process may have.
-        drain_seconds: after SIGTERM until open requests are let go.
+        leave_seconds: after SIGTERM that requests are still answered, and each client is told that its connection
+            ends: so none sends its next one where nobody listens.
+        drain_seconds: after that until open requests are let go.
     """
 
     body: Count = 32 << 20
@@ -37,4 +39,5 @@ class Limits:
     decoders: Count = max(1, (os.cpu_count() or 1) // 2)
     decode_seconds: Seconds = 10.0
     decoder_bytes: Count = 2 << 30
+    leave_seconds: Seconds = 1.0
     drain_seconds: Seconds = 25.0

@@ -15,13 +15,23 @@ def document(*, has_token: bool) -> dict[str, Any]:
     name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
     version = {"name": "version", "in": "path", "required": True, "schema": {"type": "string"}}
     paths: dict[str, Any] = {
+        "/": {"get": _get("A page to ask with", None, (), kind="text/html")},
         "/predict": {"post": _predict()},
+        "/explain": {"post": _explain()},
+        "/inside": {
+            "get": _get("What is inside the network, as a page", None, ("absent",), [_classifier()], "text/html")
+        },
+        "/report": {"get": _get("The run's report, as a page", None, ("absent",), [_classifier()], "text/html")},
         "/classifier": {"get": _get("What is served", "Classifier", ("absent",), [_classifier()])},
         "/metrics": {"get": _get("Counts for Prometheus", None, ())},
         "/openapi.json": {"get": _get("This document", "Object", ())},
         "/v2": {"get": _get("The server", "Object", ())},
         "/v2/health/live": {"get": _get("Whether it is alive", "Object", ())},
         "/v2/health/ready": {"get": _get("Whether it answers", "Object", ("busy",))},
+        "/v2/repository/index": {"post": _get("The classifiers", "Versions", ())},
+        "/v2/repository/models/{name}/load": {
+            "post": _get("Take the version that lies on the disk now", "Version", ("absent", "unloadable"), [name])
+        },
     }
     for path, parameters in (("/v2/models/{name}", [name]), ("/v2/models/{name}/versions/{version}", [name, version])):
         paths[path] = {"get": _get("Inputs and outputs", "Object", ("absent",), parameters)}
@@ -59,9 +69,13 @@ def _faults(*codes: str) -> dict[str, Any]:
 
 
 def _get(
-    summary: str, schema: str | None, codes: tuple[str, ...], parameters: list[Any] | None = None
+    summary: str,
+    schema: str | None,
+    codes: tuple[str, ...],
+    parameters: list[Any] | None = None,
+    kind: str = "text/plain",
 ) -> dict[str, Any]:
-    content: dict[str, Any] = {"text/plain": {"schema": {"type": "string"}}}
+    content: dict[str, Any] = {kind: {"schema": {"type": "string"}}}
     if schema is not None:
         content = {JSON: {"schema": _reference(schema)}}
     return {
@@ -80,9 +94,26 @@ def _classifier() -> dict[str, Any]:
     }
 
 
+_BODY = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in ("application/octet-stream", "image/*")}
+
+
+def _explain() -> dict[str, Any]:
+    return {
+        "summary": "Where it looked in one picture",
+        "parameters": [_classifier()],
+        "requestBody": {"required": True, "content": _BODY},
+        "responses": {
+            "200": {
+                "description": "Two pictures as data: addresses",
+                "content": {JSON: {"schema": _reference("Heat")}},
+            },
+            **_faults("absent", "type", "undecodable", "failed", "busy"),
+        },
+    }
+
+
 def _predict() -> dict[str, Any]:
     top = {"name": "top", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 999_999_999}}
-    binary = {"schema": {"type": "string", "format": "binary"}}
     files = {"type": "array", "items": {"type": "string", "format": "binary"}}
     return {
         "summary": "What pictures show",
@@ -94,8 +125,7 @@ def _predict() -> dict[str, Any]:
                     "schema": {"type": "object", "properties": {"file": files}, "required": ["file"]}
                 },
                 JSON: {"schema": _reference("Pictures")},
-                "application/octet-stream": binary,
-                "image/*": binary,
+                **_BODY,
             },
         },
         "responses": {
@@ -122,6 +152,7 @@ def _infer(parameters: list[Any]) -> dict[str, Any]:
 
 def _schemas() -> dict[str, Any]:
     text, share = {"type": "string"}, {"type": "number", "minimum": 0, "maximum": 1}
+    side = {"type": "integer", "minimum": 1}
     base64 = {"type": "string", "contentEncoding": "base64"}
     answer = {
         "label": {"type": ["string", "null"]},
@@ -150,11 +181,15 @@ def _schemas() -> dict[str, Any]:
         "Fault": of({"error": text, "code": {"enum": list(CODES)}}),
         "Answer": of({**head, **answer}),
         "Answers": of({**head, "answers": {"type": "array", "items": of(answer)}}),
+        "Heat": of({**head, "label": text, "height": side, "width": side, "pixels": text, "overlay": text}),
+        "Version": of({"name": text, "version": text}),
+        "Versions": {"type": "array", "items": of({"name": text, "version": text, "state": text})},
         "Classifier": of(
             {
                 **head,
                 "architecture": text,
                 "classes": {"type": "array", "items": text},
+                "pages": {"type": "array", "items": {"enum": ["inside", "report"]}},
                 "preprocessing": {"type": "object"},
                 "reject_below": share,
                 "test": {"type": "object"},

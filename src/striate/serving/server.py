@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ipaddress
+import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 
 import uvicorn
 
 from striate.errors import ConfigError
 from striate.serving.app import application
+from striate.serving.faults import Fault
 from striate.serving.guard import LOOPBACK
-from striate.serving.house import Served
+from striate.serving.house import House, Served
 from striate.serving.limits import Limits
 
 
@@ -37,8 +41,10 @@ def serve(
     hosts: Sequence[str] = (),
     token: str | None = None,
     started: Callable[[str], None] = lambda address: None,
+    loaded: Callable[[str], None] = lambda what: None,
 ) -> None:
-    """Answers until SIGTERM or Ctrl-C; then takes no new request and finishes those it has.
+    """Answers until SIGTERM or Ctrl-C; then takes no new request and finishes those it has (see Limits.leave_seconds).
+    On SIGHUP the versions that lie on the disk take over.
 
     Args:
         served: classifiers, each with another name.
@@ -48,14 +54,15 @@ def serve(
         hosts: further names that requests may be addressed to.
         token: that requests must bear; None for none, on loopback alone.
         started: told the address once requests are answered.
+        loaded: told what came of SIGHUP, classifier by classifier.
 
     Raises:
         ConfigError: no token where one is needed, or the address cannot be had.
     """
     require_token(host, token)
     bounds = limits or Limits()
-    names = (*LOOPBACK, host, *hosts)
-    app = application(served, bounds, hosts=names, token=token)
+    house = House(served, bounds)
+    app = application(house, hosts=(*LOOPBACK, host, *hosts), token=token)
     listening = _bound(host, port)
     address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/"
     config = uvicorn.Config(
@@ -67,17 +74,21 @@ def serve(
         timeout_graceful_shutdown=int(bounds.drain_seconds),
         h11_max_incomplete_event_size=64 << 10,
     )
-    server = _Server(config, lambda: started(address))
+    server = _Server(config, house, lambda: started(address), loaded)
     with listening:
         server.run(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's, which tells when it has started."""
+    """uvicorn's, which tells when it has started, and hears SIGHUP."""
 
-    def __init__(self, config: uvicorn.Config, told: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, house: House, told: Callable[[], None], loaded: Callable[[str], None]
+    ) -> None:
         super().__init__(config)
-        self._told = told
+        self._house, self._told, self._loaded = house, told, loaded
+        self._loading: asyncio.Task[None] | None = None
+        self._leaves = False
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -89,7 +100,30 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            if hasattr(signal, "SIGHUP"):  # not on Windows
+                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._load)
             self._told()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Ends the server; whoever presses Ctrl-C waits for nothing but what was asked."""
+        self._leaves = sig == signal.SIGTERM
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends, on SIGTERM after its clients were told."""
+        if self._leaves:
+            await self._house.leave()
+        await super().shutdown(sockets)
+
+    def _load(self) -> None:
+        self._loading = asyncio.create_task(self._load_all())
+
+    async def _load_all(self) -> None:
+        for name in self._house.served:
+            try:
+                self._loaded(f"{name}: version {await self._house.load(name)}")
+            except Fault as fault:
+                self._loaded(f"{name}: {fault.message}")
 
 
 def _bound(host: str, port: int) -> socket.socket:

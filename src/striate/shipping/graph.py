@@ -8,13 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from striate.backend import CHOICE, keras, native_quiet
 from striate.classifier import Classifier
 from striate.errors import BackendError
-from striate.inference import Forward
 from striate.shipping.whole import INPUT, OUTPUT, whole
 
 
@@ -54,22 +50,6 @@ def save_graph(classifier: Classifier, folder: Path, batch: int | None) -> None:
     archive.add_endpoint("serving_default", answer.python_function, input_signature=[signature])
     with quietly():
         archive.write_out(str(folder), verbose=False)
-
-
-def piecewise(answer: Forward, batch: int | None) -> Forward:
-    """Returns the same function for any number of pictures, where `answer` takes just `batch` of them."""
-    if batch is None:
-        return answer
-
-    def whole_batches(pictures: NDArray[Any]) -> NDArray[Any]:
-        found = []
-        for start in range(0, len(pictures), batch):
-            part = pictures[start : start + batch]
-            filling = np.repeat(part[:1], batch - len(part), axis=0)
-            found.append(answer(np.concatenate([part, filling]))[: len(part)])
-        return np.concatenate(found)
-
-    return whole_batches
 
 
 @contextlib.contextmanager

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from striate.classifier import Classifier
 from striate.inference import Forward
+from striate.portable import piecewise
 from striate.shipping import onnx_file
 from striate.shipping.contract import NAME, contract
-from striate.shipping.graph import piecewise
 
 GRAPH = "classifier.xml"
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from striate.classifier import Classifier
 from striate.inference import Forward
+from striate.portable import piecewise
 from striate.shipping.contract import NAME, contract
-from striate.shipping.graph import piecewise, require_tensorflow, save_graph
+from striate.shipping.graph import require_tensorflow, save_graph
 from striate.shipping.whole import INPUT, OUTPUT
 
 

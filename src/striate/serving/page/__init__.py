@@ -1,0 +1,1 @@
+"""The page at `/`: a picture in, and what the classifier says of it."""
