@@ -42,7 +42,7 @@ def page(chromium, server) -> Iterator[Any]:
     chromium.open(server.said["address"])
     chromium.wait("return document.title !== 'Striate'")
     yield chromium
-    assert chromium.complaints() == []
+    assert [said for said in chromium.complaints() if "status of 422" not in said] == []  # a broken picture's answer
     asked = [url for url in chromium.requests() if not url.startswith(("blob:", server.said["address"]))]
     assert asked == []
 
