@@ -105,7 +105,9 @@ def test_a_chosen_picture_is_answered_as_python_answers_it(page, digits_run, tmp
     assert [name for name, _ in shown(page)] == [name for name, _ in best]
     told = float(re.sub(r"[^0-9.]", "", shown(page)[0][1]))
     assert told == pytest.approx(100 * best[0][1], abs=0.11)
-    assert "test pictures (95 % interval" in page.run("return document.getElementById('about').textContent")
+    assert "test pictures (95\N{NO-BREAK SPACE}% interval" in page.run(
+        "return document.getElementById('about').textContent"
+    )
 
 
 def test_several_pictures_stay_and_can_be_returned_to(page, digits_run, tmp_path: Path):

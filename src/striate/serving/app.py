@@ -57,7 +57,9 @@ def application(house: House, *, hosts: Sequence[str] = LOOPBACK, token: str | N
         return Fault("absent").response
 
     async def method(request: Request, error: Exception) -> Response:
-        return Fault("method").response
+        reply = Fault("method").response
+        reply.headers["Allow"] = (getattr(error, "headers", None) or {})["Allow"]
+        return reply
 
     app = Starlette(routes=routes.all(), lifespan=lifespan, exception_handlers={404: absent, 405: method})
     return Guard(

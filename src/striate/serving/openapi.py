@@ -114,7 +114,7 @@ def _explain() -> dict[str, Any]:
 
 def _predict() -> dict[str, Any]:
     top = {"name": "top", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 999_999_999}}
-    files = {"type": "array", "items": {"type": "string", "format": "binary"}}
+    files = {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
     return {
         "summary": "What pictures show",
         "parameters": [_classifier(), top],
@@ -167,7 +167,13 @@ def _schemas() -> dict[str, Any]:
         "properties": {
             "name": {"enum": ["pictures", "encoded"]},
             "datatype": {"enum": ["UINT8", "BYTES"]},
-            "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+            "shape": {
+                "description": "(n, height, width, channels) of pictures, (n,) of encoded ones",
+                "type": "array",
+                "items": {"type": "integer", "minimum": 1},
+                "minItems": 1,
+                "maxItems": 4,
+            },
             "data": {"type": "array"},
         },
         "required": ["name", "datatype", "shape"],

@@ -5,9 +5,9 @@ const $ = (id) => document.getElementById(id);
 
 function percent(share) {
   const shown = 100 * share;
-  if (share < 1 && shown > 99.95) return "> 99.9 %";
-  if (share > 0 && shown < 0.05) return "< 0.1 %";
-  return `${shown.toFixed(1)} %`;
+  if (share < 1 && shown > 99.95) return "> 99.9\u00a0%";
+  if (share > 0 && shown < 0.05) return "< 0.1\u00a0%";
+  return `${shown.toFixed(1)}\u00a0%`;
 }
 
 // `of` is what was asked about. The rows are made once and then changed, so that bars move instead of jumping.

@@ -1,6 +1,6 @@
 // The page: one picture at a time, from a file, the pad or the camera, and those before it.
 
-const MOST = 24, TINY = 64;
+const MOST = 24, TINY = 64, NAMED = 4;  // pictures kept; pixels drawn with hard edges; classes named above
 const PAGE = { about: null, current: null, mode: "picture" };
 
 // A picture that was answered: {blob, name, url, answer | problem}.
@@ -54,6 +54,7 @@ function keep(item) {
   const said = item.problem ? "not read" : item.answer.unsure ? "not sure" : item.answer.label;
   const image = el("img", { src: item.url, alt: "" });
   image.onload = () => image.classList.toggle("tiny", Math.max(image.naturalWidth, image.naturalHeight) <= TINY);
+  image.onerror = () => image.replaceWith(el("i", { class: "gone", "aria-hidden": "true", text: "?" }));
   const button = el("button", { type: "button", title: item.name, "aria-pressed": "false", onclick: () => {
     turnTo("picture");
     PAGE.current = item;
@@ -126,6 +127,7 @@ function turnTo(mode) {
   }
   PAGE.current = null;
   $("look").disabled = true;
+  $("look").hidden = mode === "camera";  // where each answer is gone before it could be explained
   $("views").hidden = true;
   showNothing(mode === "draw" ? "Nothing drawn yet" : mode === "camera" ? "Nothing seen yet" : "No picture chosen");
   if (mode === "draw") { pad.show(); if (!pad.isEmpty) drawn(); }
@@ -166,11 +168,11 @@ function link(name, text) {
 }
 
 function lead(classes, architecture, test) {
-  const some = classes.slice(0, 4).join(", ") + (classes.length > 4 ? ", …" : "");
+  const more = classes.length - NAMED, some = classes.slice(0, NAMED).join(", ") + (more > 0 ? ` and ${more} more` : "");
   const what = `Tells ${classes.length} classes apart: ${some}`;
   if (test.accuracy === undefined) return `${what} (${architecture}).`;
   const [low, high] = test.interval.map(percent);
-  return `${what}. Right on ${percent(test.accuracy)} of ${test.n.toLocaleString("en")} test pictures (95 % interval ${low} to ${high}).`;
+  return `${what}. Right on ${percent(test.accuracy)} of ${test.n.toLocaleString("en")} test pictures (95\u00a0% interval ${low} to ${high}).`;
 }
 
 function locked(error) {

@@ -1,0 +1,36 @@
+"""Strangers' tools against a running server: schemathesis, which asks all that the OpenAPI document lets it ask."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from striate.backend import CHOICE
+
+pytestmark = pytest.mark.skipif(CHOICE.name != "tensorflow", reason="one backend serves as well as the other")
+
+FEW = 8
+MANY = pytest.param(200, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("examples", [FEW, MANY])
+def test_schemathesis_finds_nothing(serve, digits_run, examples: int):
+    server = serve(digits_run.path)
+    try:
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "schemathesis.cli", "run", f"{server.said['address']}openapi.json"),
+                *("--max-examples", str(examples), "--seed", "1", "--no-color", "--generation-database", "none"),
+                *("--exclude-checks", "positive_data_acceptance"),  # no schema says which bytes are a picture
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+        assert "Tested: 18" in done.stdout, done.stdout[-3000:]
+        assert server.ask("GET", "/v2/health/ready")[0] == 200
+    finally:
+        assert server.end() == 0
