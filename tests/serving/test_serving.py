@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
+import http.client
 import io
 import json
+import shutil
 import signal
 import socket
 import struct
@@ -19,7 +22,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import uvicorn
 from PIL import Image
+from uvicorn.server import ServerState
 
 from striate.backend import CHOICE
 from striate.classifier import Classifier
@@ -28,7 +33,10 @@ from striate.experiment.ship import export
 from striate.images.pixels import Preprocessing
 from striate.serving.decoders import CRASHED, TOO_SLOW, Decoders
 from striate.serving.faults import CODES
+from striate.serving.heads import BoundedHeads
 from striate.serving.limits import Limits
+from striate.shipping.checked import export_checked
+from striate.shipping.formats import EXPORT_FORMATS
 
 pytestmark = pytest.mark.skipif(CHOICE.name != "tensorflow", reason="exported from TensorFlow's graph")
 
@@ -274,6 +282,43 @@ def test_nonsense_below_http_is_refused_too(server):
     assert server.predict(png(4))[0] == 200
 
 
+@pytest.mark.parametrize("size", [70_000, 5_000_000])
+def test_a_head_that_does_not_end_is_refused(server, size: int):
+    """At once as one piece that is complete, and in pieces that never are."""
+    host, port = server.place.split(":")
+    with socket.create_connection((host, port), timeout=20) as client:
+        head = f"GET /classifier HTTP/1.1\r\nHost: {server.place}\r\nX: ".encode() + b"x" * size
+        with contextlib.suppress(ConnectionError):  # it is closed before all of it is sent
+            client.sendall(head if size > 1_000_000 else head + b"\r\n\r\n")
+        told = b""
+        with contextlib.suppress(ConnectionError):
+            while part := client.recv(1000):
+                told += part
+                if b"}" in told or b"too large" in told:
+                    break
+    assert told[9:12] in (b"400", b"413", b"")
+    assert server.predict(png(6))[0] == 200
+
+
+def test_a_head_that_takes_too_long_is_refused(monkeypatch):
+    monkeypatch.setattr("striate.serving.heads.SECONDS", 0.2)
+
+    async def run() -> bytes:
+        config = uvicorn.Config(lambda scope: None, log_config=None)
+        state = ServerState()
+        loop = asyncio.get_running_loop()
+        listening = await loop.create_server(lambda: BoundedHeads(config, state, {}), "127.0.0.1", 0)
+        async with listening:
+            reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
+            writer.write(b"GET / HTTP/1.1\r\nX: ")
+            told = await asyncio.wait_for(reader.read(), 10)
+            writer.close()
+            return told
+
+    told = asyncio.run(run())
+    assert told.startswith(b"HTTP/1.1 400") and b"took too long" in told
+
+
 def test_a_token_is_needed_where_others_can_ask_and_then_by_everyone(serve, file: Path, tmp_path: Path, capsys):
     assert main(["serve", str(file), "--host", "0.0.0.0", "--port", "0"]) == 2
     assert "STRIATE_TOKEN" in capsys.readouterr().err
@@ -301,7 +346,72 @@ def test_a_port_that_is_taken_and_two_of_one_name_are_told(server, file: Path, c
     assert "one name" in capsys.readouterr().err
 
 
+# New versions
+
+
+def test_a_new_version_takes_over_and_a_damaged_one_does_not(serve, file: Path, digits_run, tmp_path: Path):
+    place, better = tmp_path / "digits.onnx", tmp_path / "better.onnx"
+    shutil.copy(file, place)
+    softer = Classifier.load(digits_run.path)
+    softer.temperature = 5.0
+    pixels = np.random.default_rng(0).integers(0, 256, (8, *softer.preprocessing.shape), np.uint8)
+    export_checked(softer, EXPORT_FORMATS["onnx"], better, pixels)
+    found = serve(place)
+    try:
+        first = found.said["classifiers"]["digits"]
+
+        def load() -> tuple[int, Any]:
+            return found.ask("POST", "/v2/repository/models/digits/load", b"")[:2]
+
+        assert load() == (200, {"name": "digits", "version": first})  # nothing new
+        place.write_bytes(better.read_bytes()[:-100])
+        status, told = load()
+        assert (status, told["code"]) == (409, "unloadable") and "seal" in told["error"]
+        assert found.predict(png(1))[1]["version"] == first
+        shutil.copy(better, place)
+        if hasattr(signal, "SIGHUP"):
+            found.process.send_signal(signal.SIGHUP)
+        until = time.monotonic() + 20
+        while (told := found.predict(png(1))[1])["version"] == first and time.monotonic() < until:
+            time.sleep(0.05)
+        assert told["version"] != first
+        assert told["probabilities"] == pytest.approx(softer.predict(png(1)).probabilities, abs=1e-5)
+        index = found.ask("POST", "/v2/repository/index", b"")[1]
+        assert index == [{"name": "digits", "version": told["version"], "state": "READY"}]
+        assert found.ask("POST", "/v2/repository/models/x/load", b"")[0] == 404
+    finally:
+        assert found.end() == 0
+
+
 # Ends
+
+
+def test_clients_are_told_before_the_door_closes(serve, file: Path):
+    found = serve(file)
+    kept = http.client.HTTPConnection(found.place, timeout=30)
+    kept.request("GET", "/v2/health/ready")
+    assert kept.getresponse().read()
+    found.process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    status, told, headers = found.ask("GET", "/v2/health/ready")
+    assert (status, told, headers["connection"]) == (503, {"ready": False}, "close")
+    kept.request("POST", "/predict", png(1))
+    reply = kept.getresponse()
+    assert (reply.status, reply.getheader("connection")) == (200, "close")
+    kept.close()
+    assert found.process.wait(30) == 0
+    found.process.stdout.close()
+    found.process.stderr.close()
+
+
+def test_the_confidence_from_which_on_is_answered_is_the_servers(serve, file: Path, digits_run):
+    found = serve(file, "--reject-below", "1")
+    try:
+        told = found.predict(png(1))[1]
+        assert (told["unsure"], told["label"]) == (True, None)
+    finally:
+        assert found.end() == 0
+    assert main(["serve", str(file), "--target-risk", "0.01", "--port", "0"]) == 2
 
 
 def test_what_was_asked_before_the_end_is_answered(serve, file: Path):

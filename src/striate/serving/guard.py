@@ -16,6 +16,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 OPEN = ("/", "/v2/health/live", "/v2/health/ready")
 """Paths that need no token: the page, which asks for one, and health, since those who watch over servers have none."""
 
+MOST = 64 << 10  # bytes of a head
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -76,6 +77,8 @@ class Guard:
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
+        if sum(len(name) + len(value) for name, value in scope["headers"]) + len(scope["raw_path"]) > MOST:
+            raise Fault("large", f"a head of more than {MOST:,} bytes")
         host = _name(headers.get("host", ""))
         if host not in self.hosts:
             raise Fault("host")

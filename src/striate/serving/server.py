@@ -16,6 +16,7 @@ from striate.errors import ConfigError
 from striate.serving.app import application
 from striate.serving.faults import Fault
 from striate.serving.guard import LOOPBACK
+from striate.serving.heads import BoundedHeads
 from striate.serving.house import House, Served
 from striate.serving.limits import Limits
 
@@ -72,7 +73,8 @@ def serve(
         server_header=False,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=int(bounds.drain_seconds),
-        h11_max_incomplete_event_size=64 << 10,
+        http=BoundedHeads,
+        ws="none",
     )
     server = _Server(config, house, lambda: started(address), loaded)
     with listening:
