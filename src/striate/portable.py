@@ -77,6 +77,8 @@ class OnnxNetwork:
 
     def __call__(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Returns (n, classes) probabilities of pictures (n, h, w, c) uint8."""
+        if not len(pictures):
+            return np.empty((0, self.output_shape[1]), np.float32)
         return self._answer(pictures)
 
     def _run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
