@@ -25,6 +25,7 @@ class Stand:
     Attributes:
         folder: for what else is written.
         versions: two exported files of the same classes.
+        large: a network of the usual size.
         slow: one of which few pictures a second are answered.
         pictures: encoded.
         is_quick: less is asked.
@@ -32,6 +33,7 @@ class Stand:
 
     folder: Path
     versions: tuple[Path, Path]
+    large: Path
     slow: Path
     pictures: list[bytes]
     is_quick: bool

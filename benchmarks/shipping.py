@@ -35,7 +35,8 @@ from striate.shipping.formats import EXPORT_FORMATS
 
 NETWORKS = {"cnn": Preprocessing(28, 28, 1), "mobilenet_v2": Preprocessing(128, 128, 3)}
 GOAL = {"cnn": {"over_bare": 1.3, "times_faster_than_keras": 10}, "mobilenet_v2": {"over_bare": 1.3}, "start_up_s": 1.5}
-CALLS, SLOW_CALLS = 100, 5  # in a round; of Keras' predict, which takes long
+CALLS, SLOW_CALLS = 30, 1  # in a round; of Keras' predict, which takes long
+REST = 0.1  # seconds between two ways: the threads of ONNX Runtime and of TensorFlow go on spinning after an answer
 STARTS = 9
 
 
@@ -69,6 +70,8 @@ def measured(name: str, form: Preprocessing, folder: Path, rounds: int) -> dict[
         milliseconds(call, 3)
     for _ in range(rounds):
         for way, call in ways.items():
+            time.sleep(REST)
+            call()
             times[way].append(milliseconds(call, SLOW_CALLS if way == "keras_predict" else CALLS))
 
     def ratios(of: str, over: str) -> dict[str, float]:
@@ -100,7 +103,7 @@ def start_up(path: Path) -> dict[str, float]:
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=45)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         results = {name: measured(name, form, Path(folder), asked.rounds) for name, form in NETWORKS.items()}

@@ -112,6 +112,8 @@ def printable(text: str) -> str:
 
     File and class names come from users; printed raw, they could repaint a terminal.
     """
+    if text.isprintable():
+        return text
     return "".join(
         char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in text
     )

@@ -57,6 +57,7 @@ class OnnxNetwork:
         data = _whole(path)
         options = ort.SessionOptions()
         options.log_severity_level = 4
+        options.add_session_config_entry("session.force_spinning_stop", "1")  # between answers others want the cores
         # Weights that a graph says lie in another file would be read from the working folder, or from anywhere.
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path / "nowhere"))
         try:

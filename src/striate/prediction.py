@@ -56,9 +56,11 @@ class Prediction:
 
 def predicted(source: str, classes: Sequence[str], shares: NDArray[np.float64], reject_below: float) -> Prediction:
     """Returns the prediction that a picture's (classes,) probabilities make; unsure below that confidence."""
-    order = np.argsort(-shares, kind="stable")
-    confidence, is_unsure = float(shares[order[0]]), bool(shares[order[0]] < reject_below)
-    ranked = {classes[index]: float(shares[index]) for index in order}
+    values: list[float] = shares.tolist()
+    order = sorted(range(len(values)), key=values.__getitem__, reverse=True)  # stable; faster than NumPy on so few
+    confidence = values[order[0]]
+    is_unsure = confidence < reject_below
+    ranked = {classes[index]: values[index] for index in order}
     return Prediction(source, None if is_unsure else classes[order[0]], confidence, ranked, unsure=is_unsure)
 
 

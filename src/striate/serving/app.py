@@ -8,11 +8,10 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
-from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from striate.answering.table import summary
 from striate.config import plain
@@ -46,24 +45,15 @@ def application(house: House, *, hosts: Sequence[str] = LOOPBACK, token: str | N
     routes = _Routes(house, Metrics(house), has_token=token is not None)
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Router) -> AsyncIterator[None]:
         await house.open()
         try:
             yield
         finally:
             await house.close()
 
-    async def absent(request: Request, error: Exception) -> Response:
-        return Fault("absent").response
-
-    async def method(request: Request, error: Exception) -> Response:
-        reply = Fault("method").response
-        reply.headers["Allow"] = (getattr(error, "headers", None) or {})["Allow"]
-        return reply
-
-    app = Starlette(routes=routes.all(), lifespan=lifespan, exception_handlers={404: absent, 405: method})
     return Guard(
-        app,
+        Router(routes.all(), redirect_slashes=False, default=_absent, lifespan=lifespan),
         hosts=hosts,
         token=token,
         most=house.limits.body,
@@ -102,22 +92,8 @@ class _Routes:
 
     def _route(self, path: str, handler: Handler, method: str = "GET") -> Route:
         """Returns a route whose faults are replies, and whose requests are counted."""
-
-        async def counted(request: Request) -> Response:
-            began = time.perf_counter()
-            try:
-                reply = await handler(request)
-            except Fault as fault:
-                reply = fault.response
-            except ClientDisconnect:
-                reply = Response(status_code=499)  # nobody reads it
-            except Exception:
-                LOG.exception("a request to %s failed", path)
-                reply = Fault("failed").response
-            self.metrics.replied(path, reply.status_code, time.perf_counter() - began)
-            return reply
-
-        return Route(path, counted, methods=[method])
+        methods = ("GET", "HEAD") if method == "GET" else (method,)
+        return Route(path, _Counted(path, methods, handler, self.metrics))
 
     async def page(self, request: Request) -> Response:
         """Shows the page."""
@@ -142,7 +118,7 @@ class _Routes:
     async def predict(self, request: Request) -> Response:
         """Answers the pictures in the request."""
         served = self._asked(request)
-        top = _whole_number(request.query_params.get("top"))
+        top = _whole_number(_given(request, "top"))
         pictures, several = await pictures_in(request, self.house.limits)
         with self.house.room_for(len(pictures)):
             answers = await self.house.answers(served, pictures)
@@ -154,11 +130,9 @@ class _Routes:
         return JSONResponse({**head, "answers": told} if several else {**head, **told[0]})
 
     def _count(self, served: Served, answers: list[Prediction]) -> None:
-        broken = sum(one.error is not None for one in answers)
-        unsure = sum(one.unsure for one in answers)
-        self.metrics.answered(served.name, "undecodable", broken)
-        self.metrics.answered(served.name, "unsure", unsure)
-        self.metrics.answered(served.name, "answered", len(answers) - broken - unsure)
+        for one in answers:
+            outcome = "undecodable" if one.error is not None else "unsure" if one.unsure else "answered"
+            self.metrics.answered(served.name, outcome)
 
     async def classifier(self, request: Request) -> Response:
         """Tells what is served: class names, preprocessing, how good it is."""
@@ -222,13 +196,44 @@ class _Routes:
         return JSONResponse({"name": name, "version": await self.house.load(name)})
 
     def _asked(self, request: Request) -> Served:
-        return self.house.named(request.query_params.get("classifier"))
+        return self.house.named(_given(request, "classifier"))
 
     def _model(self, request: Request) -> Served:
         served = self.house.named(request.path_params["name"])
         if request.path_params.get("version", served.version) != served.version:
             raise Fault("absent", "no such version")
         return served
+
+
+async def _absent(scope: Scope, receive: Receive, send: Send) -> None:
+    await Fault("absent").response(scope, receive, send)
+
+
+class _Counted:
+    """A handler as an ASGI application of its own, which spares each request Starlette's layers around functions."""
+
+    def __init__(self, path: str, methods: Sequence[str], handler: Handler, metrics: Metrics) -> None:
+        self.path, self.methods, self.handler, self.metrics = path, methods, handler, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        try:
+            if scope["method"] not in self.methods:
+                raise Fault("method", allow=self.methods)
+            reply = await self.handler(Request(scope, receive))
+        except Fault as fault:
+            reply = fault.response
+        except ClientDisconnect:
+            reply = Response(status_code=499)  # nobody reads it
+        except Exception:
+            LOG.exception("a request to %s failed", self.path)
+            reply = Fault("failed").response
+        self.metrics.replied(self.path, reply.status_code, time.perf_counter() - began)
+        await reply(scope, receive, send)
+
+
+def _given(request: Request, name: str) -> str | None:
+    return request.query_params.get(name) if request.scope["query_string"] else None
 
 
 def _whole_number(text: str | None) -> int | None:

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from striate.classifier import Classifier
 
-Row = NDArray[np.float64]
+T = TypeVar("T")
+Row: TypeAlias = NDArray[np.float64]
+Place: TypeAlias = "tuple[NDArray[np.uint8], asyncio.Future[Row]]"
+
+
+async def all_of(coming: Sequence[asyncio.Future[T]]) -> list[T]:
+    """Returns their results, in order. Where the wait ends before (its client has left), none of them is wanted."""
+    try:
+        return [await one for one in coming]
+    finally:
+        for one in coming:
+            one.cancel()  # does nothing to those that are done
 
 
 class Batcher:
     """Answers pictures one by one, computing them in batches.
 
     Nothing waits for company: an idle network takes at once what there is. Under load a batch is what came in while the
-    last one was computed, so that batches grow with the load and latency does not pay for them without it.
+    last one was computed, so that batches grow with the load and latency does not pay for them without it. The next one
+    is on its way before anybody is told of the last.
 
     Args:
         classifier: that answers.
@@ -28,43 +42,51 @@ class Batcher:
     def __init__(self, classifier: Classifier, most: int) -> None:
         self.classifier, self.most = classifier, most
         self.sizes: deque[int] = deque(maxlen=1000)
-        self._waiting: deque[tuple[NDArray[np.uint8], asyncio.Future[Row]]] = deque()
+        self._waiting: deque[Place] = deque()
         self._thread = ThreadPoolExecutor(1, "striate-network")
-        self._working: asyncio.Task[None] | None = None
+        self._is_busy = False
+        self._idle = asyncio.Event()
+        self._idle.set()
 
-    async def answer(self, pixels: NDArray[np.uint8]) -> Row:
-        """Returns the (classes,) probabilities of one preprocessed picture."""
-        result: asyncio.Future[Row] = asyncio.get_running_loop().create_future()
+    def put(self, pixels: NDArray[np.uint8], result: asyncio.Future[Row]) -> None:
+        """Takes one preprocessed picture, whose (classes,) probabilities will be the result."""
         self._waiting.append((pixels, result))
-        if self._working is None or self._working.done():
-            self._working = asyncio.create_task(self._work())
-        return await result
+        if not self._is_busy:
+            self._is_busy = True
+            self._idle.clear()
+            asyncio.get_running_loop().call_soon(self._next)  # with what else is put before this turn ends
 
-    async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._waiting:
-            batch: list[tuple[NDArray[np.uint8], asyncio.Future[Row]]] = []
-            while self._waiting and len(batch) < self.most:
-                one = self._waiting.popleft()
-                if not one[1].cancelled():
-                    batch.append(one)
-            if not batch:
+    def _next(self) -> None:
+        """Has the next batch computed."""
+        batch: list[Place] = []
+        while self._waiting and len(batch) < self.most:
+            one = self._waiting.popleft()
+            if not one[1].done():  # otherwise its client has left
+                batch.append(one)
+        if not batch:
+            self._is_busy = False
+            self._idle.set()
+            return
+        self.sizes.append(len(batch))
+        work = asyncio.get_running_loop().run_in_executor(self._thread, self._computed, batch)
+        work.add_done_callback(lambda done: self._tell(batch, done))
+
+    def _computed(self, batch: Sequence[Place]) -> NDArray[np.float64]:
+        return self.classifier.probabilities(np.stack([pixels for pixels, _ in batch]))
+
+    def _tell(self, batch: Sequence[Place], done: asyncio.Future[NDArray[np.float64]]) -> None:
+        """Tells a batch its answers; where the network failed, each of its pictures is told so."""
+        self._next()
+        error = done.exception()
+        for number, (_, result) in enumerate(batch):
+            if result.done():
                 continue
-            self.sizes.append(len(batch))
-            stack = np.stack([pixels for pixels, _ in batch])
-            try:
-                rows = await loop.run_in_executor(self._thread, self.classifier.probabilities, stack)
-            except Exception as error:  # the network's own: each of its requests is told, and the next batch is tried
-                for _, result in batch:
-                    if not result.done():
-                        result.set_exception(error)
-                continue
-            for row, (_, result) in zip(rows, batch, strict=True):
-                if not result.done():
-                    result.set_result(row)
+            if error is not None:
+                result.set_exception(error)
+            else:
+                result.set_result(done.result()[number])
 
     async def close(self) -> None:
         """Waits for what is being computed."""
-        if self._working is not None:
-            await self._working
+        await self._idle.wait()
         self._thread.shutdown()

@@ -7,8 +7,10 @@ import os
 import sys
 from asyncio.subprocess import Process
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +19,11 @@ from striate.config import to_json
 from striate.images.limits import PIXELS
 from striate.images.pixels import Preprocessing
 from striate.serving import wire
+from striate.serving.batching import all_of
 from striate.serving.limits import Limits
 
 Decoded = NDArray[np.uint8] | str
+Then: TypeAlias = "Callable[[NDArray[np.uint8], asyncio.Future[Any]], None]"
 TOGETHER = 16  # pictures in one message
 CRASHED = "it brought the decoder down"
 TOO_SLOW = "it takes too long to decode"
@@ -32,7 +36,8 @@ class _Job:
     form: bytes
     shape: tuple[int, int, int]
     data: bytes
-    result: asyncio.Future[Decoded] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    result: asyncio.Future[Any]
+    then: Then
 
 
 class Decoders:
@@ -46,7 +51,7 @@ class Decoders:
         self.limits = limits
         self.restarts = 0
         self._waiting: deque[_Job] = deque()
-        self._some = asyncio.Condition()
+        self._some = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -64,12 +69,22 @@ class Decoders:
 
     async def decode(self, form: Preprocessing, pictures: Sequence[bytes]) -> list[Decoded]:
         """Returns each picture's (h, w, c) pixels as the form wants them, or why it has none."""
-        text = to_json(form).encode()
-        jobs = [_Job(text, form.shape, data) for data in pictures]
-        self._waiting.extend(jobs)
-        async with self._some:
-            self._some.notify(len(jobs))
-        return list(await asyncio.gather(*(job.result for job in jobs)))
+        loop = asyncio.get_running_loop()
+        results: list[asyncio.Future[Decoded]] = [loop.create_future() for _ in pictures]
+        self.put(form, pictures, results, lambda pixels, result: result.set_result(pixels))
+        return await all_of(results)
+
+    def put(
+        self, form: Preprocessing, pictures: Sequence[bytes], results: Sequence[asyncio.Future[Any]], then: Then
+    ) -> None:
+        """Takes pictures. With each one's pixels and its result `then` is called, as soon as there are any; where there
+        are none, why is the result.
+        """
+        text = _written(form)
+        self._waiting.extend(
+            _Job(text, form.shape, data, result, then) for data, result in zip(pictures, results, strict=True)
+        )
+        self._some.set()
 
     async def _work(self, ready: asyncio.Event) -> None:
         process = await self._started()
@@ -103,13 +118,13 @@ class Decoders:
     async def _next(self) -> list[_Job]:
         """Returns the jobs that wait, of one form and at most TOGETHER; those whose client has left are dropped."""
         while True:
-            async with self._some:
-                while not self._waiting:
-                    await self._some.wait()
+            while not self._waiting:
+                self._some.clear()
+                await self._some.wait()
             share = max(1, min(TOGETHER, -(-len(self._waiting) // self.limits.decoders)))
             jobs: list[_Job] = []
             while self._waiting and len(jobs) < share:
-                if self._waiting[0].result.cancelled():
+                if self._waiting[0].result.done():
                     self._waiting.popleft()
                 elif jobs and self._waiting[0].form != jobs[0].form:
                     break
@@ -144,7 +159,16 @@ class Decoders:
         return found, None
 
 
+@cache
+def _written(form: Preprocessing) -> bytes:
+    return to_json(form).encode()
+
+
 def _tell(jobs: Sequence[_Job], answers: Sequence[Decoded]) -> None:
     for job, answer in zip(jobs, answers, strict=True):
-        if not job.result.done():
+        if job.result.done():
+            continue
+        if isinstance(answer, str):
             job.result.set_result(answer)
+        else:
+            job.then(answer, job.result)

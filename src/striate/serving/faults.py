@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlette.responses import JSONResponse
 
 CODES: dict[str, tuple[int, str]] = {
@@ -29,11 +31,12 @@ class Fault(Exception):  # noqa: N818  (the client's fault, and no error of ours
     Args:
         code: a key of CODES.
         detail: what exactly, without anything of the request's content.
+        allow: for `method`, those that are taken.
     """
 
-    def __init__(self, code: str, detail: str = "") -> None:
+    def __init__(self, code: str, detail: str = "", *, allow: Sequence[str] = ()) -> None:
         super().__init__(code)
-        self.code, self.detail = code, detail
+        self.code, self.detail, self.allow = code, detail, allow
 
     @property
     def message(self) -> str:
@@ -43,5 +46,9 @@ class Fault(Exception):  # noqa: N818  (the client's fault, and no error of ours
     @property
     def response(self) -> JSONResponse:
         """What the client is told."""
-        headers = {"busy": {"Retry-After": "1"}, "token": {"WWW-Authenticate": "Bearer"}}.get(self.code)
+        headers = {
+            "busy": {"Retry-After": "1"},
+            "token": {"WWW-Authenticate": "Bearer"},
+            "method": {"Allow": ", ".join(self.allow)},
+        }.get(self.code)
         return JSONResponse({"error": self.message, "code": self.code}, CODES[self.code][0], headers)

@@ -7,7 +7,6 @@ import hmac
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from striate.serving.faults import Fault
@@ -17,13 +16,16 @@ OPEN = ("/", "/v2/health/live", "/v2/health/ready")
 """Paths that need no token: the page, which asks for one, and health, since those who watch over servers have none."""
 
 MOST = 64 << 10  # bytes of a head
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
+HEADERS = (
+    (
+        b"content-security-policy",
+        b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+)
 """The headers of every reply that does not bring its own."""
 
 
@@ -61,11 +63,12 @@ class Guard:
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
+                given = list(message["headers"])
+                names = {name for name, _ in given}
+                given += [one for one in HEADERS if one[0] not in names]
                 if self.is_last():
-                    headers["Connection"] = "close"
+                    given.append((b"connection", b"close"))
+                message["headers"] = given
             await send(message)
 
         try:
@@ -76,7 +79,9 @@ class Guard:
         await self.app(scope, self._counted(receive), sent)
 
     def _check(self, scope: Scope) -> None:
-        headers = Headers(scope=scope)
+        headers: dict[str, str] = {}
+        for name, value in scope["headers"]:  # of several of one name the first
+            headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
         if sum(len(name) + len(value) for name, value in scope["headers"]) + len(scope["raw_path"]) > MOST:
             raise Fault("large", f"a head of more than {MOST:,} bytes")
         host = _name(headers.get("host", ""))

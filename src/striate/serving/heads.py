@@ -8,6 +8,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from striate.serving.guard import MOST
+from striate.serving.joined import Joined
 
 SECONDS = 30.0  # that it may take to arrive; of an idle connection that was used, see uvicorn's keep-alive
 
@@ -21,14 +22,14 @@ class BoundedHeads(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """Begins to wait for a head."""
-        super().connection_made(transport)
-        self._begin()
+        super().connection_made(Joined(transport, self.loop))  # type: ignore[arg-type]
+        self._wait()
 
     def on_message_begin(self) -> None:
-        """Begins to wait for a further head."""
+        """Begins to count a further head."""
         super().on_message_begin()
         if not self._is_open:
-            self._begin()
+            self._bytes, self._is_open = 0, True
 
     def on_headers_complete(self) -> None:
         """Waits no longer."""
@@ -47,9 +48,10 @@ class BoundedHeads(HttpToolsProtocol):
             self._bytes += len(data)
             if self._bytes > MOST:
                 self._refuse("The request's head is too large.")
+            elif self._timer is None:  # most heads come in one piece, and are never waited for
+                self._wait()
 
-    def _begin(self) -> None:
-        self._bytes, self._is_open = 0, True
+    def _wait(self) -> None:
         self._timer = self.loop.call_later(SECONDS, self._refuse, "The request's head took too long.")
 
     def _stop(self) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from striate.classifier import Classifier
 from striate.errors import ClassifierError, StriateError
 from striate.prediction import Prediction, predicted
-from striate.serving.batching import Batcher
+from striate.serving.batching import Batcher, all_of
 from striate.serving.decoders import Decoders
 from striate.serving.faults import Fault
 from striate.serving.limits import Limits
@@ -160,16 +160,16 @@ class House:
 
     async def answers(self, served: Served, pictures: Sequence[bytes]) -> list[Prediction]:
         """Returns a prediction for each encoded picture; those that cannot be decoded say why."""
-        decoded = await self.decoders.decode(served.classifier.preprocessing, pictures)
-        whole = [one for one in decoded if not isinstance(one, str)]
-        rows = iter(await self.shares(served, whole))
+        coming = _futures(len(pictures))
+        own = served.classifier
+        self.decoders.put(own.preprocessing, pictures, coming, served.batcher.put)
         found = []
-        for number, one in enumerate(decoded):
+        for number, one in enumerate(await _answered(coming)):
             name = f"picture {number}"
             if isinstance(one, str):
                 found.append(Prediction(name, None, None, {}, error=one))
             else:
-                found.append(predicted(name, served.classifier.classes, next(rows), served.classifier.reject_below))
+                found.append(predicted(name, own.classes, one, own.reject_below))
         return found
 
     async def shares(self, served: Served, pixels: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float64]]:
@@ -178,7 +178,19 @@ class House:
         Raises:
             Fault: the network failed.
         """
-        try:
-            return list(await asyncio.gather(*(served.batcher.answer(one) for one in pixels)))
-        except Exception as error:
-            raise Fault("failed") from error
+        coming = _futures(len(pixels))
+        for one, result in zip(pixels, coming, strict=True):
+            served.batcher.put(one, result)
+        return await _answered(coming)
+
+
+def _futures(number: int) -> list[asyncio.Future[Any]]:
+    loop = asyncio.get_running_loop()
+    return [loop.create_future() for _ in range(number)]
+
+
+async def _answered(coming: Sequence[asyncio.Future[Any]]) -> list[Any]:
+    try:
+        return await all_of(coming)
+    except Exception as error:
+        raise Fault("failed") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from striate.serving.house import House
@@ -32,19 +34,21 @@ class Metrics:
         waiting.set_function(lambda: house.waiting)
         restarts = Gauge("striate_decoder_restarts", "Decoders that a picture brought down.", registry=self._registry)
         restarts.set_function(lambda: house.decoders.restarts)
+        self._of = cache(lambda route, status: (self._requests.labels(route, str(status)), self._seconds.labels(route)))
+        self._outcome = cache(self._pictures.labels)
         self._batch = Gauge(
             "striate_batch_pictures", "Mean of recent batches.", ("classifier",), registry=self._registry
         )
 
     def replied(self, route: str, status: int, seconds: float) -> None:
         """Counts a request."""
-        self._requests.labels(route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        count, histogram = self._of(route, status)
+        count.inc()
+        histogram.observe(seconds)
 
-    def answered(self, classifier: str, outcome: str, count: int) -> None:
-        """Counts pictures: `answered`, `unsure` or `undecodable`."""
-        if count:
-            self._pictures.labels(classifier, outcome).inc(count)
+    def answered(self, classifier: str, outcome: str) -> None:
+        """Counts a picture: `answered`, `unsure` or `undecodable`."""
+        self._outcome(classifier, outcome).inc()
 
     def text(self) -> bytes:
         """Returns all of it in Prometheus' text format."""
