@@ -21,6 +21,7 @@ from striate.serving.batching import Batcher, all_of
 from striate.serving.decoders import Decoders
 from striate.serving.faults import Fault
 from striate.serving.limits import Limits
+from striate.serving.pace import Pace
 
 LOG = logging.getLogger("striate.serving")
 
@@ -83,7 +84,7 @@ class House:
     def __init__(self, served: Sequence[Served], limits: Limits) -> None:
         self.limits, self.decoders = limits, Decoders(limits)
         self.served = {one.name: one for one in served}
-        self.waiting = 0
+        self.pace = Pace()
         self.is_ready, self.is_leaving = False, False
         self._swapping = asyncio.Lock()
 
@@ -150,13 +151,16 @@ class House:
         Raises:
             Fault: busy.
         """
-        if self.waiting and self.waiting + pictures > self.limits.waiting:
+        waiting, most = self.pace.waiting, self.limits
+        if waiting and waiting + pictures > most.waiting:
             raise Fault("busy")
-        self.waiting += pictures
+        if waiting >= most.batch and self.pace.wait > most.wait_seconds:
+            raise Fault("busy")
+        self.pace.enter(pictures)
         try:
             yield
         finally:
-            self.waiting -= pictures
+            self.pace.leave(pictures)
 
     async def answers(self, served: Served, pictures: Sequence[bytes]) -> list[Prediction]:
         """Returns a prediction for each encoded picture; those that cannot be decoded say why."""

@@ -22,6 +22,8 @@ class Limits:
         pictures: in a request.
         pixels: of a picture, width times height, before it is decoded.
         waiting: pictures in the house at once, over all requests; with more, requests are sent away with 503.
+        wait_seconds: after which a picture can be expected to be answered, at the pace of late; with more, requests are
+            sent away too, unless fewer wait than are answered at once.
         batch: pictures that the network answers at once.
         decoders: processes that decode.
         decode_seconds: that one picture may take; then its process is ended.
@@ -35,6 +37,7 @@ class Limits:
     pictures: Count = 64
     pixels: Count = 50_000_000
     waiting: Count = 256
+    wait_seconds: Seconds = 1.0
     batch: Count = 64
     decoders: Count = max(1, (os.cpu_count() or 1) // 2)
     decode_seconds: Seconds = 10.0

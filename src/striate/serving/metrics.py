@@ -31,7 +31,7 @@ class Metrics:
         )
         self._pictures = Counter("striate_pictures", "Pictures.", ("classifier", "outcome"), registry=self._registry)
         waiting = Gauge("striate_waiting_pictures", "Pictures in the house.", registry=self._registry)
-        waiting.set_function(lambda: house.waiting)
+        waiting.set_function(lambda: house.pace.waiting)
         restarts = Gauge("striate_decoder_restarts", "Decoders that a picture brought down.", registry=self._registry)
         restarts.set_function(lambda: house.decoders.restarts)
         self._of = cache(lambda route, status: (self._requests.labels(route, str(status)), self._seconds.labels(route)))

@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
@@ -22,6 +23,7 @@ from striate.serving.house import House, Served
 from striate.serving.limits import Limits
 
 TURN = 0.0005  # seconds
+LAST = 0.3  # seconds for requests that were on their way when the last connection was taken
 
 
 def require_token(host: str, token: str | None) -> None:
@@ -80,9 +82,9 @@ def serve(
         http=BoundedHeads,
         ws="none",
     )
-    server = _Server(config, house, lambda: started(address), loaded)
+    server = _Server(config, house, listening, lambda: started(address), loaded)
     with listening, _taking_turns():
-        server.run(sockets=[listening])
+        server.run(sockets=[listening.dup()])
 
 
 @contextlib.contextmanager
@@ -102,10 +104,15 @@ class _Server(uvicorn.Server):
     """uvicorn's, which tells when it has started, and hears SIGHUP."""
 
     def __init__(
-        self, config: uvicorn.Config, house: House, told: Callable[[], None], loaded: Callable[[str], None]
+        self,
+        config: uvicorn.Config,
+        house: House,
+        listening: socket.socket,
+        told: Callable[[], None],
+        loaded: Callable[[str], None],
     ) -> None:
         super().__init__(config)
-        self._house, self._told, self._loaded = house, told, loaded
+        self._house, self._listening, self._told, self._loaded = house, listening, told, loaded
         self._loading: asyncio.Task[None] | None = None
         self._leaves = False
 
@@ -129,10 +136,36 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Ends, on SIGTERM after its clients were told."""
+        """Ends, on SIGTERM after its clients were told, and with nobody left before the door."""
         if self._leaves:
             await self._house.leave()
+        for server in self.servers:
+            server.close()
+        await self._admit_the_last()
+        if self._leaves:
+            await asyncio.sleep(LAST)
         await super().shutdown(sockets)
+
+    async def _admit_the_last(self) -> None:
+        """Takes the connections that the system has accepted and uvicorn has not, and listens no more: to close the
+        socket over them would break them off, with the requests that were sent on them.
+        """
+        self._listening.setblocking(False)
+        late = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                late.append(self._listening.accept()[0])
+        self._listening.close()
+        for connection in late:
+            connection.setblocking(False)
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> asyncio.Protocol:
+        make: Any = self.config.http_protocol_class
+        made: asyncio.Protocol = make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state, _loop=None
+        )
+        return made
 
     def _load(self) -> None:
         self._loading = asyncio.create_task(self._load_all())
