@@ -49,6 +49,7 @@ FULL: dict[str, tuple[str, ...]] = {
     "explainer": ("explainer.py", "DATA"),
     "checkpointing": ("checkpointing.py", "DATA"),
     "shipping": ("shipping.py",),
+    "serving": ("serving.py", "DATA"),
     "fine_tuning": ("fine_tuning.py", *FINE_TUNING),
     "report": ("report.py", "DATA"),
     "intervals": ("intervals.py",),

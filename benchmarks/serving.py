@@ -27,13 +27,8 @@ from serving_load import overload, soak, throughput
 from serving_stand import Stand
 from serving_upset import ends, malformed, swaps
 
-from striate.backend import set_seed
-from striate.classifier import Classifier
 from striate.experiment import train
-from striate.images.pixels import Preprocessing
 from striate.images.sources.load import load_images
-from striate.models.architecture import build
-from striate.models.architectures import ARCHITECTURES
 from striate.shipping.checked import export_checked
 from striate.shipping.formats import EXPORT_FORMATS
 
@@ -70,7 +65,7 @@ def pictures_of(data: str, count: int) -> list[bytes]:
 
 
 def prepared(data: str, folder: Path, *, is_quick: bool) -> Stand:
-    """Returns what is served: two versions of one classifier, and one that takes long."""
+    """Returns what is served: two versions of one classifier."""
     name, where = ("digits", None) if data == "digits" else ("mnist", data)
     files = []
     for seed in (0, 1):
@@ -80,18 +75,7 @@ def prepared(data: str, folder: Path, *, is_quick: bool) -> Stand:
         files.append(folder / f"version{seed}.onnx")
         pixels = np.stack([run.classifier.preprocessing(one) for one in pictures_of(data, 50)])
         export_checked(run.classifier, EXPORT_FORMATS["onnx"], files[-1], pixels)
-    pictures = pictures_of(data, 500 if is_quick else PICTURES)
-    return Stand(folder, (files[0], files[1]), _mobilenet(folder, 128), _mobilenet(folder, 224), pictures, is_quick)
-
-
-def _mobilenet(folder: Path, side: int) -> Path:
-    """Returns an exported, untrained one: weights do not change the time."""
-    set_seed(0)
-    form, path = Preprocessing(side, side, 3), folder / f"mobilenet_v2_{side}.onnx"
-    network = build(ARCHITECTURES["mobilenet_v2"], form.shape, 10)
-    classifier = Classifier(network, [str(digit) for digit in range(10)], form)
-    export_checked(classifier, EXPORT_FORMATS["onnx"], path, np.zeros((2, *form.shape), np.uint8))
-    return path
+    return Stand(folder, (files[0], files[1]), pictures_of(data, 500 if is_quick else PICTURES), is_quick)
 
 
 def main() -> int:

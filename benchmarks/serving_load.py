@@ -29,19 +29,20 @@ GROWTH_MB = 16  # over the soak, of the fitted line
 
 def throughput(stand: Stand) -> dict[str, Any]:
     """Two networks, small and large, against the same work in this process; and then with clients that leave."""
-    small, large = _against_process(stand, stand.versions[0], 1.0), _against_process(stand, stand.large, 0.1)
+    networks = {"cnn": _against_process(stand, stand.versions[0], 1.0)}
+    if not stand.is_quick:
+        networks["mobilenet_v2"] = _against_process(stand, stand.mobilenet(128), 0.1)
     wrong, left = asyncio.run(_all_right(stand))
     return {
         "client": "wrk" if wrk.is_installed() else "asyncio",
         "clients": CLIENTS,
-        "cnn": small,
-        "mobilenet_v2": large,
+        **networks,
         "distinct_pictures": len(stand.pictures),
         "wrong_answers": wrong,
         "requests_left": left,
         "goal": f"of decoding and computing one after the other ≥ {SHARE}, both; 0 wrong",
         "holds": not wrong
-        and (stand.is_quick or all(one["of_one_by_one"]["median"] >= SHARE for one in (small, large))),
+        and (stand.is_quick or all(one["of_one_by_one"]["median"] >= SHARE for one in networks.values())),
     }
 
 
@@ -119,7 +120,7 @@ def overload(stand: Stand) -> dict[str, Any]:
     """An open loop at half of the capacity, at five times, and at half again."""
     requests = [request(one) for one in large_pictures(50)]
     seconds = 5 if stand.is_quick else 20
-    with stand.server(stand.slow) as server:
+    with stand.server(stand.mobilenet(224)) as server:
         capacity = 4 * len(requests) / asyncio.run(closed_loop(server.port, requests * 4, CLIENTS))
 
         def at(rate: float) -> list[Timed]:

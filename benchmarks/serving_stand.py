@@ -13,7 +13,13 @@ from asking import Reply, Server, request
 from numpy.typing import NDArray
 from PIL import Image
 
+from striate.backend import set_seed
 from striate.classifier import Classifier
+from striate.images.pixels import Preprocessing
+from striate.models.architecture import build
+from striate.models.architectures import ARCHITECTURES
+from striate.shipping.checked import export_checked
+from striate.shipping.formats import EXPORT_FORMATS
 
 NEAR = 1e-5  # how far an answer in a batch may lie from the one alone
 
@@ -25,22 +31,29 @@ class Stand:
     Attributes:
         folder: for what else is written.
         versions: two exported files of the same classes.
-        large: a network of the usual size.
-        slow: one of which few pictures a second are answered.
         pictures: encoded.
         is_quick: less is asked.
     """
 
     folder: Path
     versions: tuple[Path, Path]
-    large: Path
-    slow: Path
     pictures: list[bytes]
     is_quick: bool
 
     def server(self, file: Path | None = None) -> Server:
         """Returns a server of the file, by default of the first version, under the name `main`."""
         return Server(f"main={file or self.versions[0]}")
+
+    def mobilenet(self, side: int) -> Path:
+        """Returns an exported MobileNetV2 of so many pixels; untrained, since weights do not change the time."""
+        path = self.folder / f"mobilenet_v2_{side}.onnx"
+        if not path.exists():
+            set_seed(0)
+            form = Preprocessing(side, side, 3)
+            network = build(ARCHITECTURES["mobilenet_v2"], form.shape, 10)
+            classifier = Classifier(network, [str(digit) for digit in range(10)], form)
+            export_checked(classifier, EXPORT_FORMATS["onnx"], path, np.zeros((2, *form.shape), np.uint8))
+        return path
 
     @cached_property
     def requests(self) -> list[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from asyncio.subprocess import Process
@@ -134,7 +135,8 @@ class Decoders:
                 return jobs
 
     async def _started(self) -> Process:
-        return await asyncio.create_subprocess_exec(
+        """Returns a process that has answered; what it takes to start is no picture's time."""
+        process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "striate.serving.decoder", str(self.limits.decoder_bytes)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -142,6 +144,11 @@ class Decoders:
             env={**os.environ, PIXELS: str(self.limits.pixels)},
             limit=1 << 20,
         )
+        assert process.stdin is not None and process.stdout is not None  # noqa: S101
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):  # the first picture will say so
+            process.stdin.write(wire.question(b"", []))
+            await process.stdout.readexactly(wire.NUMBER.size)
+        return process
 
     async def _asked(self, process: Process, jobs: list[_Job]) -> tuple[list[Decoded], str | None]:
         """Returns the answers, or none and what went wrong."""
