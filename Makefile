@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 UV     := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help demo test check format docs bench contract proof reliability lock clean
+.PHONY: help demo test check format docs bench contract proof reliability serving lock clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -65,6 +65,10 @@ reliability: $(VENV)/dev.stamp  ## what docs/reliability.md promises, in full on
 	KERAS_BACKEND=tensorflow $(TESTS) --dist load -m "slow or not slow" $(PROMISES) tests/reliability
 	KERAS_BACKEND=jax $(TESTS) --dist load -m "slow or not slow" $(PROMISES) tests/reliability/test_kills.py
 	KERAS_BACKEND=torch $(TESTS) --dist load -m "slow or not slow" $(PROMISES) tests/reliability/test_kills.py
+
+serving: $(VENV)/dev.stamp  ## what docs/serving.md promises, at full size, and its figures (40 minutes; with the package wrk)
+	$(BIN)/python -m pytest -m "slow or not slow" tests/shipping/test_same_everywhere.py tests/serving
+	$(BIN)/python benchmarks/run.py $(STRIATE_TEST_DATA) --only shipping,serving
 
 lock: $(VENV)/dev.stamp  ## resolve the dependencies anew
 	$(PIP) uv
