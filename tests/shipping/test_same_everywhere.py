@@ -85,10 +85,12 @@ FITS = ["pad", *(pytest.param(fit, marks=pytest.mark.slow) for fit in ("stretch"
 
 @pytest.fixture(scope="module", params=FITS)
 def shipped(request, tmp_path_factory: pytest.TempPathFactory) -> tuple[Classifier, Path]:
-    """A classifier, and the folder that holds it and its exported files."""
+    """A classifier, and the folder that holds it and its exported files. Its temperature magnifies float32's rounding,
+    which differs between a batch of one and of many, only a little: at 0.3 an untrained network passed 1e-5.
+    """
     set_seed(0)
     form = Preprocessing(24, 20, 3, fit=request.param, background=77)
-    classifier = Classifier(build(ARCHITECTURES["resnet20"], form.shape, 4), CLASSES, form, temperature=0.3)
+    classifier = Classifier(build(ARCHITECTURES["resnet20"], form.shape, 4), CLASSES, form, temperature=0.8)
     folder = tmp_path_factory.mktemp("shipped")
     classifier.save(folder / "classifier")
     pixels = np.random.default_rng(0).integers(0, 256, (8, *form.shape), np.uint8)
