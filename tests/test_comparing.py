@@ -15,8 +15,8 @@ from striate.experiment.comparing import compare_runs, expanded, save_comparison
 from striate.experiment.own_pictures import own_pictures
 from striate.experiment.repeat import cross_validate, repeat
 from striate.images.sources.load import load_images
-from striate.runs import RunStore
 from striate.seal import seal
+from striate.store import RunStore
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 

@@ -19,6 +19,7 @@ FLOORS = {
     **dict.fromkeys(("network", "inference", "prediction", "manifest", "portable", "classifier", "inspection"), 3),
     **dict.fromkeys(("training", "evaluation", "explain", "shipping", "answering"), 4),
     "runs": 5,
+    "store": 6,
     "serving": 5,
     "diagnosis": 6,
     "tensorboard": 6,

@@ -23,8 +23,8 @@ from striate.images.sources.load import load_images
 from striate.images.split import split
 from striate.models.architectures import ARCHITECTURES
 from striate.progress import Progress
-from striate.runs import RunStore
 from striate.signals import hearing_signals, on_first_signal
+from striate.store import RunStore
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 

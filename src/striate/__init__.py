@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from striate.models.architecture import Architecture
     from striate.models.architectures import ARCHITECTURES
     from striate.prediction import Prediction, Predictions
-    from striate.runs import Run, RunStore
+    from striate.runs import Run
+    from striate.store import RunStore
     from striate.training.recipe import Recipe
     from striate.training.recipes import RECIPES
 
@@ -58,7 +59,7 @@ _HOMES = {
     "Recipe": "striate.training.recipe",
     "Report": "striate.evaluation.report",
     "Run": "striate.runs",
-    "RunStore": "striate.runs",
+    "RunStore": "striate.store",
     "Splits": "striate.images.split",
     "StriateError": "striate.errors",
     "compare": "striate.evaluation.comparison.compare",

@@ -16,8 +16,8 @@ from striate.experiment.resume import resume
 from striate.files import sha256
 from striate.kept import Shelf
 from striate.progress import Progress
-from striate.runs import RunStore
 from striate.seal import damages
+from striate.store import RunStore
 from striate.training.checkpoint import Checkpoints
 
 QUICK = {"architecture": "cnn-small", "epochs": 3, "precision": "float32", "name": "r"}

@@ -25,8 +25,9 @@ from striate.images.sources.load import load_images
 from striate.inspection.divide import split
 from striate.lock import locked
 from striate.progress import Progress
-from striate.runs import Run, RunStore
+from striate.runs import Run
 from striate.seal import damages
+from striate.store import RunStore
 
 QUICK = {"architecture": "mlp", "epochs": 4, "precision": "float32", "name": "r"}
 

@@ -18,8 +18,9 @@ from striate.diagnosis.symptoms import load_symptoms
 from striate.errors import RunError, StriateError
 from striate.evaluation.openings import note_opening, openings
 from striate.explain.replay import load_replay
-from striate.runs import Run, RunStore
+from striate.runs import Run
 from striate.seal import NAME, changing, checked, damages, seal
+from striate.store import RunStore
 
 READERS: dict[str, Callable[[Run], Any]] = {
     "run.json": lambda run: run.manifest,

@@ -86,7 +86,7 @@ FITS = ["pad", *(pytest.param(fit, marks=pytest.mark.slow) for fit in ("stretch"
 @pytest.fixture(scope="module", params=FITS)
 def shipped(request, tmp_path_factory: pytest.TempPathFactory) -> tuple[Classifier, Path]:
     """A classifier, and the folder that holds it and its exported files. Its temperature magnifies float32's rounding,
-    which differs between a batch of one and of many, only a little: at 0.3 an untrained network passed 1e-5.
+    which differs between a batch of one and of many, only a little: at 0.3 an untrained one went beyond 1e-5.
     """
     set_seed(0)
     form = Preprocessing(24, 20, 3, fit=request.param, background=77)

@@ -15,7 +15,7 @@ from striate.experiment import train
 from striate.experiment.resume import resume
 from striate.images.cache import Decoded
 from striate.progress import Progress
-from striate.runs import RunStore
+from striate.store import RunStore
 from striate.training.loop import steps_per_execution
 from striate.training.optimizers import make_optimizer
 from striate.training.plan import plan

@@ -48,7 +48,7 @@ def compare(
     from striate.cli.screen import print_json, progress
     from striate.evaluation.comparison import figures
     from striate.experiment.comparing import compare_runs, expanded, save_comparison_page
-    from striate.runs import RunStore
+    from striate.store import RunStore
 
     store = RunStore(runs)
     chosen = [run for name in names for run in expanded(store, name)]

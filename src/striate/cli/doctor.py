@@ -59,7 +59,7 @@ def _training(name: str, runs: Path, as_json: bool) -> int:
     from striate.cli.screen import print_json
     from striate.diagnosis.diagnose import diagnose
     from striate.diagnosis.evidence import gather
-    from striate.runs import RunStore
+    from striate.store import RunStore
 
     run = RunStore(runs).find(name)
     said = diagnose(gather(run))

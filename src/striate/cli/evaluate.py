@@ -61,7 +61,7 @@ def evaluate(
     from striate.evaluation.refusal import refusal
     from striate.experiment import measure_again
     from striate.experiment.results import save_report_again
-    from striate.runs import RunStore
+    from striate.store import RunStore
 
     found = RunStore(runs).find(run)
     shown = progress(as_json=as_json, quiet=quiet)

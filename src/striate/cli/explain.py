@@ -174,7 +174,7 @@ def _page(
     from striate.explain.explainer.document import Shown
     from striate.explain.explainer.render import save_explainer
     from striate.explain.overlay import scaled
-    from striate.runs import RunStore
+    from striate.store import RunStore
 
     pictures = [Shown(one.source, one.pixels, heat=scaled(one.heat)) for one in seen if one.pixels is not None]  # type: ignore[arg-type]
     epochs: tuple[Epoch, ...] = ()

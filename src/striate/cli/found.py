@@ -49,7 +49,7 @@ def found(word: str, runs: Path) -> Found:
     path = Path(word)
     if (path / "classifier.json").is_file() or path.suffix.lower() == ".onnx":
         return Found(path, None)
-    from striate.runs import RunStore  # loads all that measures: an exported file does without
+    from striate.store import RunStore  # loads all that measures: an exported file does without
 
     run = RunStore(runs).find(word)
     return Found(run.path / "classifier", run)

@@ -90,7 +90,7 @@ def runs(runs: Path, as_json: bool, quiet: bool, debug: bool) -> None:
     """List the runs, oldest first."""
     from striate.cli.screen import print_json, print_table
     from striate.drawing import percent
-    from striate.runs import RunStore
+    from striate.store import RunStore
 
     rows = [_row(run) for run in RunStore(runs).list()]
     if as_json:

@@ -59,7 +59,7 @@ def map(
     options.choose_engine(backend, device)
     from striate.cli.screen import print_json, progress
     from striate.experiment.mapping import mapped
-    from striate.runs import RunStore
+    from striate.store import RunStore
 
     found, shown = RunStore(runs).find(run), progress(as_json=True, quiet=quiet)
     if like:

@@ -113,7 +113,7 @@ def predict(
 
 
 def _run(run: str, runs: Path) -> Any:
-    from striate.runs import RunStore
+    from striate.store import RunStore
 
     return RunStore(runs).find(run)
 

@@ -29,7 +29,7 @@ def replay(run: str, html: Path, runs: Path, as_json: bool, quiet: bool, debug: 
     from striate.cli.screen import print_json
     from striate.explain.replay import NAME, load_replay
     from striate.explain.replay_page import save_replay_page
-    from striate.runs import RunStore
+    from striate.store import RunStore
 
     found = RunStore(runs).find(run)
     recorded, history = load_replay(found.file(NAME)), found.history

@@ -54,7 +54,7 @@ def tensorboard(
     options.choose_engine(backend, device)
     from striate.cli.screen import print_json, progress
     from striate.errors import RunError
-    from striate.runs import RunStore
+    from striate.store import RunStore
     from striate.tensorboard.events import FOLDER, require_tensorboard
 
     require_tensorboard()

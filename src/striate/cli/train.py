@@ -122,7 +122,7 @@ def _resume(
 ) -> int:
     """Goes on with a run, on the backend that it began with unless another is asked for."""
     from striate.begun import read_begun
-    from striate.runs import RunStore
+    from striate.store import RunStore
 
     run = RunStore(runs).find(name)
     if backend is None and run.state in ("unfinished", "failed"):

@@ -117,7 +117,7 @@ def _pictures(
     from striate.experiment.measured_again import some_measured
     from striate.images.ahead import decoded_ahead
     from striate.images.sources.expand import expand
-    from striate.runs import RunStore
+    from striate.store import RunStore
 
     if not sources:
         found = RunStore(runs).find(run)

@@ -29,8 +29,8 @@ def verify(runs: tuple[str, ...], folder: Path, key: Path | None, as_json: bool,
     The same without Striate:  cd RUN && sha256sum --check SHA256SUMS
     """
     from striate.cli.screen import print_json
-    from striate.runs import RunStore
     from striate.seal import is_sealed
+    from striate.store import RunStore
 
     store = RunStore(folder)
     found = [Path(name) if is_sealed(Path(name)) else store.find(name).path for name in runs]

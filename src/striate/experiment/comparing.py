@@ -15,7 +15,8 @@ from striate.experiment.own_pictures import own_pictures, refuse_other_contents
 from striate.experiment.repeated import Repeated
 from striate.experiment.rung import milliseconds_per_picture
 from striate.progress import SILENT, Progress
-from striate.runs import Run, RunStore
+from striate.runs import Run
+from striate.store import RunStore
 
 TIMED = 256  # test pictures that answers are timed on
 

@@ -23,7 +23,8 @@ from striate.evaluation.learn_curve_plot import learn_curve_plot
 from striate.evaluation.power_law import LEAST, PowerLaw, fit_power_law
 from striate.experiment.plans import fixed, read_earlier, refuse_other_plan
 from striate.files import write_csv, write_json
-from striate.runs import Run, RunStore
+from striate.runs import Run
+from striate.store import RunStore
 from striate.training.recipe import Recipe
 
 FORMAT = 1

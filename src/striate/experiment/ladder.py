@@ -26,7 +26,8 @@ from striate.images.split import Splits
 from striate.models.architecture import Architecture, Shape, outline
 from striate.models.architectures import ARCHITECTURES, architecture_named
 from striate.progress import SILENT, Progress
-from striate.runs import Run, RunStore
+from striate.runs import Run
+from striate.store import RunStore
 from striate.training.plan import plan, preprocessing_of
 from striate.training.recipe import Recipe
 from striate.training.recipes import recipe_named

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from striate.config import from_json
 from striate.errors import ConfigError, RunError
 from striate.experiment.pictures import Prepared
-from striate.runs import RunStore, flat_settings
+from striate.runs import flat_settings
+from striate.store import RunStore
 from striate.training.recipe import Recipe
 
 T = TypeVar("T")

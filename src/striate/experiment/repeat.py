@@ -27,7 +27,7 @@ from striate.images.sources.load import Data, load_images
 from striate.images.split import Splits
 from striate.models.architecture import Architecture
 from striate.progress import SILENT, Progress
-from striate.runs import RunStore
+from striate.store import RunStore
 from striate.training.recipe import Recipe
 
 

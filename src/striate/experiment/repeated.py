@@ -20,7 +20,8 @@ from striate.evaluation.report import Share
 from striate.evaluation.spread import Spread, spread
 from striate.experiment.plans import fixed, read_earlier, refuse_other_plan
 from striate.files import write_csv, write_json
-from striate.runs import Run, RunStore
+from striate.runs import Run
+from striate.store import RunStore
 from striate.training.recipe import Recipe
 
 FORMAT = 1

@@ -21,7 +21,8 @@ from striate.machine import threads, versions
 from striate.models.architecture import Architecture
 from striate.models.architectures import architecture_named
 from striate.progress import SILENT, Progress
-from striate.runs import Run, RunStore
+from striate.runs import Run
+from striate.store import RunStore
 from striate.training.checkpoint import Checkpoints
 
 
