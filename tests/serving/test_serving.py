@@ -8,6 +8,7 @@ import contextlib
 import http.client
 import io
 import json
+import os
 import shutil
 import signal
 import socket
@@ -448,6 +449,13 @@ def test_it_counts_and_describes_itself(server):
 FORM = Preprocessing(8, 8, 1)
 
 
+SAYS = (
+    "import os, stat; [os.write(one, {}) for one in range(3, 10) if os.path.exists(f'/proc/self/fd/{{one}}') and "
+    "stat.S_ISFIFO(os.fstat(one).st_mode)]; os._exit(0)"
+)
+"""Code that says something of its own where answers are read."""
+
+
 def decoded(limits: Limits, code: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[list[Any], int]:
     """Returns what becomes of three pictures if the second one makes the decoder run this code; and restarts."""
     (tmp_path / "sitecustomize.py").write_text(
@@ -482,6 +490,8 @@ def decoded(limits: Limits, code: str, monkeypatch: pytest.MonkeyPatch, tmp_path
         ("import time; time.sleep(100)", TOO_SLOW),
         ("import os; os.write(1, b'hello'); return right(form, picture)", "not a picture in any known format"),
         ("bytearray(1 << 40)", "it needs more memory than one picture may have"),
+        (SAYS.format(r"b'\xff' * 64"), CRASHED),  # more than it may say
+        (SAYS.format(r"b'\x05\0\0\0' + b'\0\x09\0\0\0'"), CRASHED),  # nine pixels, and none
     ],
 )
 def test_a_picture_that_brings_a_decoder_down_costs_only_itself(code, reason, monkeypatch, tmp_path: Path):
@@ -490,3 +500,46 @@ def test_a_picture_that_brings_a_decoder_down_costs_only_itself(code, reason, mo
     for at, seed in ((0, 0), (2, 1), (3, 2)):
         np.testing.assert_array_equal(found[at], FORM(png(seed)))
     assert (restarts > 0) is (reason in (CRASHED, TOO_SLOW))
+
+
+def test_a_decoder_that_was_ended_from_outside_is_no_pictures_fault():
+    async def run() -> tuple[list[Any], int]:
+        decoders = Decoders(Limits(decoders=1))
+        await decoders.start()
+        try:
+            (child,) = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()[-1:]
+            os.kill(int(child), signal.SIGKILL)
+            await asyncio.sleep(0.5)  # its end is noticed
+            return await asyncio.wait_for(decoders.decode(FORM, [png(0), png(1)]), 60), decoders.restarts
+        finally:
+            await decoders.stop()
+
+    found, restarts = asyncio.run(run())
+    for seed, pixels in enumerate(found):
+        np.testing.assert_array_equal(pixels, FORM(png(seed)))
+    assert restarts == 1
+
+
+def test_a_decoder_whose_end_is_noticed_before_it_is_ended_is_replaced():
+    """asyncio has no process to kill then, and said so in the middle of the work that all pictures waited for."""
+
+    async def run() -> list[Any]:
+        decoders = Decoders(Limits(decoders=1))
+        await decoders.start()
+        asked = decoders._asked
+
+        async def crashed(process, jobs):
+            decoders._asked = asked  # type: ignore[method-assign]
+            process.kill()
+            await process.wait()
+            await asyncio.sleep(0.2)
+            return [], CRASHED
+
+        decoders._asked = crashed  # type: ignore[assignment, method-assign]
+        try:
+            return await asyncio.wait_for(decoders.decode(FORM, [png(0), png(1)]), 60)
+        finally:
+            await decoders.stop()
+
+    for seed, pixels in enumerate(asyncio.run(run())):
+        np.testing.assert_array_equal(pixels, FORM(png(seed)))

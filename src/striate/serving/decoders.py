@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import sys
 from asyncio.subprocess import Process
@@ -25,7 +26,9 @@ from striate.serving.limits import Limits
 
 Decoded = NDArray[np.uint8] | str
 Then: TypeAlias = "Callable[[NDArray[np.uint8], asyncio.Future[Any]], None]"
+LOG = logging.getLogger("striate.serving")
 TOGETHER = 16  # pictures in one message
+AGAIN = 1.0  # seconds until a process that could not be started is tried again
 CRASHED = "it brought the decoder down"
 TOO_SLOW = "it takes too long to decode"
 
@@ -92,10 +95,12 @@ class Decoders:
         try:
             while True:
                 ready.set()
-                process = await self._settle(process, await self._next())
+                jobs = await self._next()
+                if process.returncode is not None:  # it was ended from outside: no picture's fault
+                    process = await self._another(process)
+                process = await self._settle(process, jobs)
         finally:
-            process.kill()
-            await process.wait()
+            await _ended(process)
 
     async def _settle(self, process: Process, jobs: list[_Job]) -> Process:
         """Tells the jobs their answers; returns the process, or the one that took its place. Which of several brought
@@ -105,16 +110,18 @@ class Decoders:
         if problem is None:
             _tell(jobs, answered)
             return process
-        process.kill()
-        await process.wait()
-        self.restarts += 1
-        process = await self._started()
+        process = await self._another(process)
         if len(jobs) == 1:
             _tell(jobs, [problem])
             return process
         for job in jobs:
             process = await self._settle(process, [job])
         return process
+
+    async def _another(self, process: Process) -> Process:
+        await _ended(process)
+        self.restarts += 1
+        return await self._started()
 
     async def _next(self) -> list[_Job]:
         """Returns the jobs that wait, of one form and at most TOGETHER; those whose client has left are dropped."""
@@ -135,8 +142,25 @@ class Decoders:
                 return jobs
 
     async def _started(self) -> Process:
-        """Returns a process that has answered; what it takes to start is no picture's time."""
-        process = await asyncio.create_subprocess_exec(
+        """Returns a process that has answered; what it takes to start is no picture's time. Where the system starts none
+        (no memory, too many files), it is asked again: whoever waits here has nobody to tell.
+        """
+        while True:
+            try:
+                process = await self._begun()
+            except OSError as error:
+                LOG.error("no decoding process can be started: %s", error)
+                await asyncio.sleep(AGAIN)
+            else:
+                break
+        assert process.stdin is not None and process.stdout is not None  # noqa: S101
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):  # the first picture will say so
+            process.stdin.write(wire.question(b"", []))
+            await process.stdout.readexactly(wire.NUMBER.size)
+        return process
+
+    async def _begun(self) -> Process:
+        return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "striate.serving.decoder", str(self.limits.decoder_bytes)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -144,11 +168,6 @@ class Decoders:
             env={**os.environ, PIXELS: str(self.limits.pixels)},
             limit=1 << 20,
         )
-        assert process.stdin is not None and process.stdout is not None  # noqa: S101
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):  # the first picture will say so
-            process.stdin.write(wire.question(b"", []))
-            await process.stdout.readexactly(wire.NUMBER.size)
-        return process
 
     async def _asked(self, process: Process, jobs: list[_Job]) -> tuple[list[Decoded], str | None]:
         """Returns the answers, or none and what went wrong."""
@@ -158,12 +177,21 @@ class Decoders:
                 process.stdin.write(wire.question(jobs[0].form, [job.data for job in jobs]))
                 await process.stdin.drain()
                 (length,) = wire.NUMBER.unpack(await process.stdout.readexactly(wire.NUMBER.size))
+                if length > wire.longest(len(jobs), jobs[0].shape):
+                    return [], CRASHED
                 found = wire.read_answer(await process.stdout.readexactly(length), jobs[0].shape)
         except TimeoutError:
             return [], TOO_SLOW
-        except (OSError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError, ValueError, wire.Error):  # whoever took it over may say anything
             return [], CRASHED
-        return found, None
+        return (found, None) if len(found) == len(jobs) else ([], CRASHED)
+
+
+async def _ended(process: Process) -> None:
+    """Ends a process, or one that has ended already and was noticed: asyncio then has none to kill."""
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Sequence
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 NUMBER = struct.Struct("<I")
+Error = struct.error
 REASON = 200  # bytes of a reason, at most
 
 
@@ -37,6 +39,11 @@ def answer(decoded: Sequence[NDArray[np.uint8] | str]) -> bytes:
         parts.append(bytes([isinstance(one, str)]) + NUMBER.pack(len(data)) + data)
     whole = b"".join(parts)
     return NUMBER.pack(len(whole)) + whole
+
+
+def longest(pictures: int, shape: tuple[int, int, int]) -> int:
+    """Returns the bytes that an answer about so many pictures may have, without its length."""
+    return pictures * (1 + NUMBER.size + max(REASON, math.prod(shape)))
 
 
 def read_answer(data: bytes, shape: tuple[int, int, int]) -> list[NDArray[np.uint8] | str]:
