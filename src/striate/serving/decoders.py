@@ -142,8 +142,8 @@ class Decoders:
                 return jobs
 
     async def _started(self) -> Process:
-        """Returns a process that has answered; what it takes to start is no picture's time. Where the system starts none
-        (no memory, too many files), it is asked again: whoever waits here has nobody to tell.
+        """Returns a process that has answered; what it takes to start is no picture's time. Where the system starts
+        none (no memory, too many files), it is asked again: whoever waits here has nobody to tell.
         """
         while True:
             try:
