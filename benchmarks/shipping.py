@@ -120,18 +120,19 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         results = {name: measured(name, form, Path(folder), asked.rounds) for name, form in NETWORKS.items()}
         started = start_up(Path(folder) / "cnn.onnx")
+    short = missed(results, started)
     publish(
         {
             "benchmark": "shipping",
             "goal": {**GOALS, "start_up_s": START_UP},
-            "missed": missed(results, started),
+            "missed": short,
             "rounds": asked.rounds,
             "results": results,
             "start_up_s": started,
             "onnxruntime": onnxruntime.__version__,
         }
     )
-    return 1 if missed(results, started) else 0
+    return 1 if short else 0
 
 
 if __name__ == "__main__":
