@@ -184,8 +184,8 @@ class Timed(NamedTuple):
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """Keeps Python from looking for garbage in the block: beside TensorFlow, which trained what is served, it takes half
-    a second, in which this client would neither send nor read.
+    """Keeps Python from looking for garbage in the block: beside TensorFlow, which trained what is served, it takes
+    half a second, in which this client would neither send nor read.
     """
     gc.collect()
     gc.disable()

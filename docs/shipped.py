@@ -84,8 +84,9 @@ def _swaps(row: dict[str, Any]) -> str:
 def _soak(row: dict[str, Any]) -> str:
     memory, files = row["memory_mb"], row["files"]
     return (
-        f"{row['seconds'] / 60:.0f} minutes, {row['answered']:,} answered, {row['lost']} lost; memory "
-        f"{memory['first']:.0f} to {memory['last']:.0f} MB, its line {row['growth_of_fitted_line_mb']:+.1f} MB; open "
+        f"{row['seconds'] / 60:.0f} minutes, {row['answered']:,} answered, {row['lost'] + row['refused']} lost or "
+        f"refused; memory {memory['first']:.0f} to {memory['last']:.0f} MB, its line "
+        f"{row['growth_of_fitted_line_mb']:+.1f} MB; open "
         f"files {files['first']} to {files['last']}"
     )
 
