@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 UV     := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help demo test check format docs bench contract proof reliability serving lock clean
+.PHONY: help demo test check format docs bench contract proof reliability serving cluster lock clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -70,11 +70,14 @@ serving: $(VENV)/dev.stamp  ## what docs/serving.md promises, at full size, and 
 	$(BIN)/python -m pytest -m "slow or not slow" tests/shipping/test_same_everywhere.py tests/serving
 	$(BIN)/python benchmarks/run.py $(STRIATE_TEST_DATA) --only shipping,serving
 
+cluster: $(VENV)/dev.stamp  ## what docs/scale.md promises, on a Ray cluster of this computer's (about ten minutes)
+	$(BIN)/python -m pytest -m "slow or not slow" tests/cluster tests/test_tune.py
+
 lock: $(VENV)/dev.stamp  ## resolve the dependencies anew
 	$(PIP) uv
 	$(UV) pyproject.toml locks/build.in --extra tensorflow -o locks/tensorflow.txt
 	$(UV) pyproject.toml locks/build.in --extra serve -o locks/serve.txt
-	$(UV) pyproject.toml locks/build.in locks/torch-needs.in --extra tensorflow --extra jax --extra parquet --extra heic --extra hf --extra tensorboard --extra umap --extra sign \
+	$(UV) pyproject.toml locks/build.in locks/torch-needs.in --extra tensorflow --extra jax --extra parquet --extra heic --extra hf --extra tensorboard --extra umap --extra sign --extra tune --extra ray \
 	    --extra export --extra litert --extra openvino --extra serve \
 	    --group dev -c locks/tensorflow.txt -c locks/bounds.in -o locks/dev.txt
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from striate.experiment.repeat import cross_validate, repeat
     from striate.experiment.resume import resume
     from striate.experiment.ship import export
+    from striate.experiment.tuning.tune import tune
     from striate.images.augment import Augment
     from striate.images.imageset import ImageSet
     from striate.images.pixels import Preprocessing
@@ -75,6 +76,7 @@ _HOMES = {
     "resume": "striate.experiment.resume",
     "split": "striate.inspection.divide",
     "train": "striate.experiment.flow",
+    "tune": "striate.experiment.tuning.tune",
 }
 
 __all__ = [
@@ -106,6 +108,7 @@ __all__ = [
     "resume",
     "split",
     "train",
+    "tune",
 ]
 
 

@@ -84,6 +84,10 @@ class RunError(StriateError):
     """A run folder that is missing, taken, unfinished or damaged."""
 
 
+class BusyError(RunError):
+    """A run folder that another process is at work in."""
+
+
 class ClassifierError(StriateError):
     """A saved classifier that cannot be loaded safely."""
 
@@ -94,6 +98,10 @@ class WeightsError(StriateError):
 
 class BackendError(StriateError):
     """No usable Keras backend, or a file that shadows one."""
+
+
+class ClusterError(StriateError):
+    """A cluster that cannot be used."""
 
 
 class TrainingError(StriateError):

@@ -13,7 +13,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from striate.errors import RunError
+from striate.errors import BusyError, RunError
 from striate.files import write_json
 
 NAME, OWNER = "run.lock", "owner.json"
@@ -24,7 +24,8 @@ def locked(folder: Path) -> Iterator[None]:
     """Holds the folder's lock around a block.
 
     Raises:
-        RunError: another process holds it; the message says which.
+        BusyError: another process holds it; the message says which.
+        RunError: there is no folder, or it cannot be locked.
     """
     from filelock import FileLock, Timeout
 
@@ -34,7 +35,7 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise RunError(
+        raise BusyError(
             "Another process is at work in this run",
             received=f"{folder}, held by {_owner(folder)}",
             hint="wait for it to end, or stop it: what it has learnt is kept",

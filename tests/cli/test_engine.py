@@ -26,6 +26,7 @@ VERBS = {
     "ladder": ("digits",),
     "repeat": ("digits",),
     "learn-curve": ("digits",),
+    "tune": ("digits",),
     "predict": ("RUN", "picture.png"),
     "evaluate": ("RUN",),
     "explain": ("RUN", "picture.png"),

@@ -10,6 +10,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("train", "train a classifier and write a run"),
     "ladder": ("ladder", "train the networks of history on the same data, and compare them"),
     "repeat": ("repeat", "train several times, with other seeds or on folds, and tell the spread"),
+    "tune": ("tune", "search for a good recipe"),
     "learn-curve": ("learn_curve", "tell how much data is needed, and what twice as much would buy"),
     "predict": ("predict", "say what pictures show"),
     "evaluate": ("evaluate", "measure a run on its test pictures or on other data"),

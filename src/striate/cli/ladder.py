@@ -37,6 +37,7 @@ CODES = {"finished": 0, "failed": 1, "interrupted": 130}
 @options.shares
 @click.option("--name", help="Name of the ladder's folder  [default: ladder-<data>].")
 @options.runs
+@options.on
 @options.nested
 @options.data_dir
 @options.engine
@@ -56,6 +57,7 @@ def ladder(
     allow_leaks: bool,
     name: str | None,
     runs: Path,
+    on: str | None,
     data_dir: Path | None,
     backend: str | None,
     device: str,
@@ -82,6 +84,7 @@ def ladder(
         recipe=recipe,
         name=name,
         runs=runs,
+        on=on,
         data_dir=data_dir,
         validation=validation,
         test=test,

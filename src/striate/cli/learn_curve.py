@@ -28,6 +28,7 @@ MOST = 10  # classes shown: those that gained most from the last doubling
 @training
 @click.option("--name", help="Name of the folder  [default: learn-curve-<data>].")
 @options.runs
+@options.on
 @options.nested
 @options.data_dir
 @options.engine

@@ -64,6 +64,11 @@ corrections = click.option(
 allow_leaks = click.option(
     "--allow-leaks", is_flag=True, help="Train although splits share pictures; the accuracy without them is told too."
 )
+on = click.option(
+    "--on",
+    metavar="ADDRESS",
+    help="Train on a Ray cluster, several at a time: host:port, or local for one on this computer.",
+)
 nested = click.option(
     "--nested",
     type=click.Choice(["top", "path"]),

@@ -28,6 +28,7 @@ MOST = 30  # classes shown; of more, those found least often
 @training
 @click.option("--name", help="Name of the folder  [default: seeds-<data> or folds-<data>].")
 @options.runs
+@options.on
 @options.nested
 @options.data_dir
 @options.engine

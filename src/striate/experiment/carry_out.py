@@ -29,6 +29,7 @@ from striate.runs import FORMAT, Manifest, Run
 from striate.seal import seal
 
 if TYPE_CHECKING:
+    from striate.training.callbacks import Enough
     from striate.training.keeper import Keeper
     from striate.training.loss_trace import LossTrace
     from striate.training.train import Trained
@@ -58,12 +59,13 @@ class Work:
     read: float
 
 
-def carry_out(work: Work, progress: Progress, *, finish: bool = False) -> Run:
+def carry_out(work: Work, progress: Progress, *, enough: Enough | None = None, finish: bool = False) -> Run:
     """Returns the run: finished; or unfinished, with a checkpoint, when a signal came.
 
     Args:
         work: what is to be done, what was done of it before being in the run's folder.
         progress: shows what happens.
+        enough: asked after each epoch whether the training is to end with it.
         finish: learn no more, and finish the run with what has been learnt.
 
     Raises:
@@ -101,6 +103,7 @@ def carry_out(work: Work, progress: Progress, *, finish: bool = False) -> Run:
             trace=trace,
             watch=watching,
             keeper=keeper,
+            enough=enough,
             finish=finish,
         )
     except Paused:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from striate.config import replace
-from striate.experiment.trials import Trial, Trials
+from striate.experiment.trial import Trial
+from striate.experiment.trials import Trials
 from striate.models.architecture import Architecture
 from striate.progress import Progress
 from striate.training.recipe import Recipe

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from striate import begun as begun_
 from striate.begun import Begun
@@ -29,6 +29,9 @@ from striate.runs import Run
 from striate.store import RunStore
 from striate.training.recipe import Recipe
 
+if TYPE_CHECKING:
+    from striate.training.callbacks import Enough
+
 
 def train(
     data: Data | Splits | Prepared,
@@ -48,6 +51,7 @@ def train(
     replay: bool = False,
     deterministic: bool = False,
     save_every: float | None = None,
+    enough: Enough | None = None,
     progress: Progress = SILENT,
     command: str = "",
     **changes: Any,
@@ -76,6 +80,7 @@ def train(
             gives the same bits; what that costs and promises is in docs/reliability.md.
         save_every: seconds between checkpoints; by default after every epoch and every minute, unless that would cost
             more than a fortieth of the time.
+        enough: asked after each epoch, whose figures it is given, whether the training is to end with it.
         progress: shows what happens.
         command: the command line that repeats the run, for its report.
         **changes: fields of the recipe to set otherwise (epochs=…, batch=…, dropout=…, seed=…, …); batch="auto"
@@ -147,4 +152,4 @@ def train(
             save_broken(pictures.broken, run.path / "broken.csv")
         write_json(run.path / begun_.NAME, begun)
         write_json(run.path / "recipe.json", chosen)
-        return carry_out(Work(run, begun, pictures, network, began, read), progress)
+        return carry_out(Work(run, begun, pictures, network, began, read), progress, enough=enough)

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from striate.errors import DataError
-from striate.experiment.pictures import Prepared, together
+from striate.experiment.conditions import Conditions
+from striate.experiment.pictures import Prepared, lasting, prepare, together
 from striate.images.cache import Decoded
+from striate.images.corrections import corrected, load_corrections
 from striate.images.imageset import ImageSet
+from striate.images.sources.load import Data, load_images
 from striate.images.split import split
+from striate.models.architecture import Architecture
+from striate.progress import Progress
+from striate.training.recipe import Recipe
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,3 +88,23 @@ class Pool:
             Decoded(part, self.pixels[[row[key] for key in part.keys.tolist()]], {}) for part in splits
         )
         return replace(self.prepared, parts=(train, chosen_by, measured_on), leaked=frozenset())
+
+
+def pooled(
+    data: Data, folds: int, recipe: Recipe, given: Conditions, *, network: Architecture | None, progress: Progress
+) -> tuple[Prepared, Pool]:
+    """Returns all pictures but those of a test split that the data brings along, and the folds that they are drawn
+    into.
+
+    Raises:
+        DataError: what `prepare` refuses, or fewer pictures of a class than folds.
+    """
+    images = load_images(data, data_dir=given.data_dir, nested=given.nested, progress=progress)
+    if given.corrections is not None:
+        images = corrected(images, load_corrections(Path(given.corrections)))
+    whole = images.subset(images.given != "test")
+    whole = replace(whole, given=np.full(len(whole), "", "U10"))
+    alone = replace(given, corrections=None)
+    prepared = prepare(whole, recipe, alone, network=network, progress=progress)
+    prepared = replace(prepared, source=lasting(data), given=given, fingerprint=images.fingerprint())
+    return prepared, Pool.of(prepared, folds, given.validation, recipe.seed)

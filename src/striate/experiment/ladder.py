@@ -15,6 +15,7 @@ from striate.errors import ConfigError
 from striate.experiment.choice import one_budget
 from striate.experiment.climb import climb, seconds_left
 from striate.experiment.conditions import MAX_BROKEN, Conditions
+from striate.experiment.engine import engine_on
 from striate.experiment.pictures import Prepared, decode, gather
 from striate.experiment.rung import measured, milliseconds_per_picture, steps
 from striate.experiment.standings import FORMAT, Document, Ladder, Plan, earlier
@@ -49,6 +50,7 @@ def ladder(
     recipe: str | Path | Recipe = "default",
     name: str | None = None,
     runs: str | Path = "runs",
+    on: str | None = None,
     data_dir: str | Path | None = None,
     validation: float = 0.1,
     test: float = 0.2,
@@ -72,6 +74,8 @@ def ladder(
             since networks on equal terms all begin with nothing.
         name: of the ladder's folder; by default made from the data's name.
         runs: the folder that it lies in.
+        on: the address of a Ray cluster, or `local`, where trainings run at the same time; by default they run here,
+            one after the other.
         data_dir: where named data sets lie or are put.
         validation: share of the pictures to choose by, unless the data brings its own.
         test: share to measure on, unless the data brings its own.
@@ -87,6 +91,7 @@ def ladder(
         StriateError: bad data, names or settings, or a ladder of that name with another plan, before anything is
             written. A network that cannot be trained does not end the ladder; its row says why.
     """
+    engine = engine_on(on)
     networks = None if rungs is None else _networks(rungs)
     if seeds < 1:
         raise ConfigError("The number of seeds cannot be used", received=seeds, expected="1 or more")
@@ -131,7 +136,9 @@ def ladder(
     work = {network.name: _work(network, form.shape, classes) for network in networks}
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "ladder.json", Document(FORMAT, "unfinished", intended))
-    trials.train(lambda trial: pictures, command=command, seconds_left=partial(seconds_left, trials, work))
+    trials.train(
+        lambda trial: pictures, command=command, seconds_left=partial(seconds_left, trials, work), engine=engine
+    )
     times = {} if trials.interrupted else _times(networks, known, pictures, progress)
     document = Document(
         format=FORMAT,

@@ -18,10 +18,12 @@ from striate.errors import ConfigError, DataError
 from striate.evaluation.power_law import LEAST
 from striate.experiment.choice import choose
 from striate.experiment.conditions import parted
+from striate.experiment.engine import engine_on
 from striate.experiment.growth import Document, Growth, Plan, State, earlier, grown
 from striate.experiment.pictures import Prepared, prepare
 from striate.experiment.plans import pictures_of
-from striate.experiment.trials import Trial, Trials
+from striate.experiment.trial import Trial
+from striate.experiment.trials import Trials
 from striate.files import write_json
 from striate.images.cache import Decoded
 from striate.images.sources.load import Data
@@ -44,6 +46,7 @@ def learn_curve(
     recipe: str | Path | Recipe = "default",
     name: str | None = None,
     runs: str | Path = "runs",
+    on: str | None = None,
     progress: Progress = SILENT,
     command: str = "",
     **settings: Any,
@@ -66,6 +69,8 @@ def learn_curve(
         recipe: the same; its epochs are those of the whole.
         name: of the folder; by default made from the data's name.
         runs: the folder that it lies in.
+        on: the address of a Ray cluster, or `local`, where trainings run at the same time; by default they run here,
+            one after the other.
         progress: shows what happens.
         command: the command line that repeats it, for its runs' reports.
         **settings: what `train` takes besides: data_dir, validation, allow_leaks, … and fields of the recipe.
@@ -76,6 +81,7 @@ def learn_curve(
     """
     if seeds < 1:
         raise ConfigError("The number of seeds cannot be used", received=seeds, expected="1 or more")
+    engine = engine_on(on)
     given, changes = parted(settings)
     chosen, network = choose(recipe, architecture, changes, progress)
     if chosen.minutes is not None:
@@ -118,7 +124,7 @@ def learn_curve(
         size, seed = part[trial.name]
         return _part(prepared, orders[seed][:size])
 
-    work.train(pictures, command=command)
+    work.train(pictures, command=command, engine=engine)
     state: State = "interrupted" if work.interrupted else "failed" if work.failed else "finished"
     done = grown(folder, state, intended, work.finished(), work.failed)
     done.save()

@@ -5,25 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from dataclasses import replace as dataclass_replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from striate.config import replace
 from striate.environment import backend_choice
 from striate.errors import ConfigError
 from striate.experiment.choice import choose
 from striate.experiment.conditions import parted
-from striate.experiment.folds import Pool
-from striate.experiment.pictures import Prepared, lasting, prepare
+from striate.experiment.engine import Engine, engine_on
+from striate.experiment.folds import pooled
+from striate.experiment.pictures import Prepared, prepare
 from striate.experiment.plans import pictures_of
 from striate.experiment.repeated import Document, Kind, Plan, Repeated, State, attempt, earlier, repeated
-from striate.experiment.trials import Trial, Trials
+from striate.experiment.trial import Trial, number_of
+from striate.experiment.trials import Trials
 from striate.files import write_json
-from striate.images.corrections import corrected, load_corrections
-from striate.images.sources.load import Data, load_images
+from striate.images.sources.load import Data
 from striate.images.split import Splits
 from striate.models.architecture import Architecture
 from striate.progress import SILENT, Progress
@@ -49,6 +47,7 @@ def repeat(
     recipe: str | Path | Recipe = "default",
     name: str | None = None,
     runs: str | Path = "runs",
+    on: str | None = None,
     progress: Progress = SILENT,
     command: str = "",
     **settings: Any,
@@ -65,6 +64,8 @@ def repeat(
         recipe: the same.
         name: of the folder; by default made from the data's name.
         runs: the folder that it lies in.
+        on: the address of a Ray cluster, or `local`, where trainings run at the same time; by default they run here,
+            one after the other.
         progress: shows what happens.
         command: the command line that repeats it, for its runs' reports.
         **settings: what `train` takes besides: data_dir, validation, allow_leaks, … and fields of the recipe.
@@ -74,6 +75,7 @@ def repeat(
     """
     if seeds < 2:
         raise ConfigError("The number of seeds cannot be used", received=seeds, expected="2 or more")
+    engine = engine_on(on)
     given, changes = parted(settings)
     chosen, network = choose(recipe, architecture, changes, progress)
     prepared = prepare(data, chosen, given, network=network, progress=progress)
@@ -81,7 +83,7 @@ def repeat(
         Trial(f"seed-{seed}", replace(chosen, seed=seed), network) for seed in range(chosen.seed, chosen.seed + seeds)
     ]
     work = _Work("seeds", trials, lambda trial: prepared, prepared)
-    return _done(work, chosen, name=name, runs=runs, progress=progress, command=command)
+    return _done(work, chosen, engine, name=name, runs=runs, progress=progress, command=command)
 
 
 def cross_validate(
@@ -92,6 +94,7 @@ def cross_validate(
     recipe: str | Path | Recipe = "default",
     name: str | None = None,
     runs: str | Path = "runs",
+    on: str | None = None,
     progress: Progress = SILENT,
     command: str = "",
     **settings: Any,
@@ -109,6 +112,8 @@ def cross_validate(
         recipe: the same.
         name: of the folder; by default made from the data's name.
         runs: the folder that it lies in.
+        on: the address of a Ray cluster, or `local`, where trainings run at the same time; by default they run here,
+            one after the other.
         progress: shows what happens.
         command: the command line that repeats it, for its runs' reports.
         **settings: what `train` takes besides: data_dir, validation, … and fields of the recipe.
@@ -119,24 +124,17 @@ def cross_validate(
     """
     if not 2 <= folds <= 100:
         raise ConfigError("The number of folds cannot be used", received=folds, expected="2 to 100")
+    engine = engine_on(on)
     given, changes = parted(settings)
     chosen, network = choose(recipe, architecture, changes, progress)
-    images = load_images(data, data_dir=given.data_dir, nested=given.nested, progress=progress)
-    if given.corrections is not None:
-        images = corrected(images, load_corrections(Path(given.corrections)))
-    whole = images.subset(images.given != "test")
-    whole = dataclass_replace(whole, given=np.full(len(whole), "", "U10"))
-    alone = dataclass_replace(given, corrections=None)
-    prepared = prepare(whole, chosen, alone, network=network, progress=progress)
-    prepared = dataclass_replace(prepared, source=lasting(data), given=given, fingerprint=images.fingerprint())
-    pool = Pool.of(prepared, folds, given.validation, chosen.seed)
+    prepared, pool = pooled(data, folds, chosen, given, network=network, progress=progress)
     trials = [Trial(f"fold-{number}", chosen, network) for number in range(1, folds + 1)]
-    work = _Work("folds", trials, lambda trial: pool.fold(trials.index(trial)), prepared)
-    return _done(work, chosen, name=name, runs=runs, progress=progress, command=command)
+    work = _Work("folds", trials, lambda trial: pool.fold(number_of(trial) - 1), prepared)
+    return _done(work, chosen, engine, name=name, runs=runs, progress=progress, command=command)
 
 
 def _done(
-    work: _Work, chosen: Recipe, *, name: str | None, runs: str | Path, progress: Progress, command: str
+    work: _Work, chosen: Recipe, engine: Engine, *, name: str | None, runs: str | Path, progress: Progress, command: str
 ) -> Repeated:
     """Returns the trials' results, after those that are missing were trained."""
     name = name or f"{work.kind}-" + re.sub(r"[^\w.+-]+", "-", work.prepared.splits.train.name).strip("-.")
@@ -156,7 +154,7 @@ def _done(
         return Repeated(folder, before)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / Repeated.FILE, Document(state="unfinished", plan=intended))
-    trials.train(work.pictures, command=command)
+    trials.train(work.pictures, command=command, engine=engine)
     state: State = "interrupted" if trials.interrupted else "failed" if trials.failed else "finished"
     done = repeated(folder, state, intended, [attempt(run) for run in trials.finished()], trials.failed)
     done.save()

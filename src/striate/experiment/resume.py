@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from striate import seal
 from striate.begun import Begun, read_begun
@@ -25,6 +26,9 @@ from striate.runs import Run
 from striate.store import RunStore
 from striate.training.checkpoint import Checkpoints
 
+if TYPE_CHECKING:
+    from striate.training.callbacks import Enough
+
 
 def resume(
     run: Run | str | Path,
@@ -32,6 +36,7 @@ def resume(
     runs: str | Path = "runs",
     data: Data | Splits | Prepared | None = None,
     architecture: Architecture | None = None,
+    enough: Enough | None = None,
     finish: bool = False,
     progress: Progress = SILENT,
 ) -> Run:
@@ -46,6 +51,7 @@ def resume(
         runs: the folder of runs that a name is looked up in.
         data: the pictures, if they were handed over in Python.
         architecture: the network, if it is not one of Striate's.
+        enough: asked after each epoch whether the training is to end with it.
         finish: learn no more, and finish the run with what has been learnt by now.
         progress: shows what happens.
 
@@ -90,7 +96,7 @@ def resume(
                 hint="the folder or table as it was, or a new training",
             )
         read = time.perf_counter()
-        return carry_out(Work(found, before, pictures, network, began, read), progress, finish=finish)
+        return carry_out(Work(found, before, pictures, network, began, read), progress, enough=enough, finish=finish)
 
 
 def _reopen(run: Run, progress: Progress) -> None:

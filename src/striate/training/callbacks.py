@@ -14,6 +14,9 @@ from striate.training.feed import Feed
 
 Callback: Any = keras.callbacks.Callback
 
+Enough = Callable[[Epoch], bool]
+"""Is told of an epoch that has just ended, and returns whether the training is to end with it."""
+
 MUCH_WAITING = 0.2  # share of an epoch's time
 WAITING = (
     "{:.0%} of that time the network waited for pictures: they are read or changed more slowly than it learns. "
@@ -108,6 +111,25 @@ class KeepBest(Callback):  # type: ignore[misc]
         """Puts the best epoch's weights back into the model, if there was one."""
         if self.weights is not None:
             self.model.set_weights(self.weights)
+
+
+class StopWhenEnough(Callback):  # type: ignore[misc]
+    """Ends the training after an epoch that is said to be enough, in whatever stage it is.
+
+    Args:
+        enough: asked after each epoch; None never ends it.
+        rows: the epochs so far, the last one just recorded.
+    """
+
+    def __init__(self, enough: Enough | None, rows: list[Epoch]) -> None:
+        super().__init__()
+        self.enough, self.rows = enough, rows
+        self.is_enough = False
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Asks."""
+        if self.enough is not None and self.enough(self.rows[-1]):
+            self.is_enough = self.model.stop_training = True
 
 
 class StopWhenAsked(Callback):  # type: ignore[misc]

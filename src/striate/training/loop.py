@@ -13,7 +13,7 @@ from striate.history import Epoch, History
 from striate.images.batches import Batches
 from striate.progress import Progress
 from striate.training.batch_norm import fused_batch_norm
-from striate.training.callbacks import EpochClock, KeepBest, StopWhenAsked
+from striate.training.callbacks import Enough, EpochClock, KeepBest, StopWhenAsked, StopWhenEnough
 from striate.training.feed import Feed
 from striate.training.keeper import Keeper, Place, SaveState
 from striate.training.loss_trace import LossTrace, WatchLoss
@@ -43,6 +43,7 @@ class Loop:
         trace: filled with how the loss began and where it broke.
         watch: called with the whole network as it is and its figures after each epoch.
         keeper: saves the state now and then, and gives that of an earlier attempt.
+        enough: asked after each epoch whether the training, in all its stages, is to end with it.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Loop:
         trace: LossTrace | None = None,
         watch: Watch | None = None,
         keeper: Keeper | None = None,
+        enough: Enough | None = None,
     ) -> None:
         self.recipe, self.epochs, self.progress, self.record = recipe, epochs, progress, record
         self.trace = trace or LossTrace()
@@ -64,6 +66,7 @@ class Loop:
         self.first = 0  # epochs before the stage at work
         self.best = KeepBest(recipe.patience)
         self.stop = StopWhenAsked(progress, WILL_FINISH if keeper is None else WILL_LEAVE)
+        self.end = StopWhenEnough(enough, self.rows)
         self.keeper = keeper
 
     def learn(
@@ -93,7 +96,7 @@ class Loop:
         done = (place.epoch - self.first) * len(batches) + place.step
         with self.progress.task(name, len(batches) * epochs, "steps"), explained(self.recipe), fused_batch_norm(model):
             self.progress.advance(done)
-            if place.ended or self.stop.asked:
+            if place.ended or self.stop.asked or self.end.is_enough:
                 return
             if place.step:  # Keras counts an epoch's steps once for all epochs: one that is gone on with has fewer
                 self._fit(model, batches, held_out, stage, last, place, place.epoch + 1)
@@ -122,6 +125,7 @@ class Loop:
         callbacks = [
             clock,
             self.best,
+            self.end,
             WatchLoss(self.trace, feed),
             self.stop if self.keeper is None else SaveState(self.keeper, self, clock, stage, last - 1),
         ]

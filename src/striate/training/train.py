@@ -19,6 +19,7 @@ from striate.models.architectures import architecture_named
 from striate.progress import SILENT, Progress
 from striate.signals import on_first_signal
 from striate.training.budget import fine_tuning_within, within
+from striate.training.callbacks import Enough
 from striate.training.keeper import Keeper, Paused
 from striate.training.loop import Loop, Watch
 from striate.training.loss_trace import LossTrace
@@ -88,6 +89,7 @@ def fit(
     trace: LossTrace | None = None,
     watch: Watch | None = None,
     keeper: Keeper | None = None,
+    enough: Enough | None = None,
     finish: bool = False,
 ) -> Trained:
     """Returns a classifier trained as the recipe says. It has one stage; with pretrained weights three: the last layer,
@@ -103,6 +105,7 @@ def fit(
         trace: filled with how the loss began and where it ceased to be a number, also when this raises.
         watch: called with the model as it is and its figures after each epoch (see Loop).
         keeper: saves the training's state now and then; the training goes on from what it has found.
+        enough: asked after each epoch whether the training is to end with it.
         finish: learn no more, and make a classifier of what the keeper has found.
 
     Raises:
@@ -139,7 +142,9 @@ def fit(
         batches.most = recipe.steps_per_epoch
     assert recipe.epochs  # noqa: S101  (plan() or within() filled it)
     epochs = recipe.epochs + recipe.fine_tune
-    loop = Loop(recipe, epochs, progress=progress, record=record, trace=trace, watch=watch, keeper=keeper)
+    loop = Loop(
+        recipe, epochs, progress=progress, record=record, trace=trace, watch=watch, keeper=keeper, enough=enough
+    )
     loop.stop.asked = finish
     if recipe.weights is None:
         with on_first_signal(loop.stop.ask):
@@ -181,7 +186,7 @@ def _transferred(
     if recipe.minutes is not None:
         spent = time.perf_counter() - began + (0.0 if loop.keeper is None else loop.keeper.seconds)
         left, recipe = 60 * recipe.minutes - spent, replace(recipe, minutes=None)
-        if recipe.fine_tune and not loop.stop.asked:
+        if recipe.fine_tune and not (loop.stop.asked or loop.end.is_enough):
             thaw(groups_of(model), GROUPS)
             recipe = fine_tuning_within(left, model, batches, held_out, recipe, loop.progress)
             loop.epochs = len(loop.rows) + recipe.fine_tune

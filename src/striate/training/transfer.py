@@ -92,7 +92,7 @@ def fine_tune(model: Any, batches: Batches, held_out: Batches, recipe: Recipe, l
     groups = groups_of(model)
     first = recipe.fine_tune // 2
     for number, thawed, epochs in ((1, 1, first), (2, GROUPS, recipe.fine_tune - first)):
-        if not epochs or number < stage or (loop.stop.asked and number != stage):
+        if not epochs or number < stage or loop.end.is_enough or (loop.stop.asked and number != stage):
             continue
         factors = thaw(groups, thawed)
         optimizer = make_optimizer(recipe, recipe.fine_tune_rate, steps=len(batches) * epochs, factors=factors)

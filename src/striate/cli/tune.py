@@ -1,0 +1,170 @@
+"""striate tune."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from striate.cli import options
+from striate.cli.training import training
+from striate.errors import printable
+
+if TYPE_CHECKING:
+    from striate.evaluation.report import Share
+    from striate.experiment.tuning.tuned import Row, Tuned
+
+CODES = {"finished": 0, "failed": 1, "interrupted": 130}
+MOST = 20  # configurations shown; of more, the best
+
+
+@click.command(context_settings=options.CONTEXT)
+@click.argument("data")
+@click.option(
+    "--search",
+    multiple=True,
+    metavar="NAME=VALUES",
+    help="A setting and where it may lie: batch=32,64 or dropout=0..0.5 or lr=1e-4..1e-2:log. Several times.",
+)
+@click.option("--trials", type=click.IntRange(min=1), default=20, show_default=True, help="Configurations to try.")
+@click.option(
+    "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Trainings of each that holds its ground."
+)
+@click.option("--folds", type=click.IntRange(2, 100), metavar="K", help="The same on the folds of a cross-validation.")
+@click.option(
+    "--eta",
+    type=click.IntRange(min=2),
+    default=3,
+    show_default=True,
+    help="Of so many trainings one goes on after 1, eta, eta² … epochs.",
+)
+@click.option("--to-the-end", is_flag=True, help="End no training early.")
+@training
+@click.option("--name", help="Name of the folder  [default: tune-<data>].")
+@options.runs
+@options.on
+@options.nested
+@options.data_dir
+@options.engine
+@options.common
+def tune(
+    data: str,
+    search: tuple[str, ...],
+    trials: int,
+    seeds: int,
+    folds: int | None,
+    eta: int,
+    to_the_end: bool,
+    arch: str | None,
+    size: str | None,
+    grey: bool | None,
+    backend: str | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+    debug: bool,
+    **settings: Any,
+) -> int:
+    """Search for a good recipe on DATA.
+
+    Configurations are chosen by the validation pictures alone, and trainings that fall behind are ended early. Every
+    one is an ordinary run in the folder. The same command again goes on where it stopped; trials may be added.
+    """
+    options.choose_engine(backend, device)
+    from striate.cli.screen import print_json, progress
+    from striate.experiment.tuning.tune import tune as look_for
+
+    found = look_for(
+        data,
+        search=search or None,
+        trials=trials,
+        seeds=seeds,
+        folds=folds,
+        eta=None if to_the_end else eta,
+        architecture=arch,
+        progress=progress(as_json=as_json, quiet=quiet),
+        command=shlex.join(["striate", "tune", *sys.argv[2:]]),
+        **options.changes(size, grey, settings),
+    )
+    if as_json:
+        print_json(found.summary())
+    else:
+        print_tuned(found)
+    return CODES[found.document.state]
+
+
+def print_tuned(found: Tuned) -> None:
+    """Prints the best configurations, which one to take and what it is worth, and where everything lies."""
+    from striate.cli.screen import print_table
+
+    document = found.document
+    settings = [dimension.name for dimension in document.plan.space.dimensions]
+    rows = sorted(document.rows, key=_rank)
+    several = document.plan.repetitions > 1
+    columns = ["trial", *settings, ">accuracy", *([">± deviation"] if several else []), ">epochs", ">seconds", "state"]
+    if len(rows) > MOST:
+        click.echo(f"The {MOST} best of {len(rows)} configurations:")
+    print_table(columns, [_cells(row, settings, several=several) for row in rows[:MOST]])
+    for line in sentences(found):
+        click.echo(click.wrap_text(line, 98, subsequent_indent="  "))
+    for row in document.rows:
+        if row.reason:
+            click.echo(printable(f"Trial {row.number} failed: {row.reason}"))
+    if document.state == "interrupted":
+        click.echo("Interrupted. The same command goes on from here and keeps the finished runs.")
+    click.echo(printable(f"Folder:  {found.path}"))
+    if document.best is not None:
+        click.echo(printable(f"Figure:  {found.path / 'tune.png'}\nRecipe:  {document.best.recipe}"))
+
+
+def sentences(found: Tuned) -> list[str]:
+    """Returns what the search says."""
+    document = found.document
+    rows, best = document.rows, document.best
+    ended = sum(row.state == "ended early" for row in rows)
+    lines = [
+        f"{len(rows)} configurations, {ended} of them ended early: {document.seconds / 60:.1f} minutes of training."
+    ]
+    if best is None:
+        return [*lines, "No configuration was trained to its end."]
+    lines.append(
+        f"Take trial {best.number}: {_right(best.validation)} validation pictures, a figure that the choice has made "
+        "too good."
+    )
+    if best.rivals:
+        lines.append(
+            f"{best.rivals} more lie within that interval: with so many pictures they cannot be told apart from it."
+        )
+    what = "pictures of its fold" if document.plan.kind == "folds" else "test pictures, which chose nothing"
+    return [*lines, f"It is right on {_right(best.test)} {what}."]
+
+
+def _right(share: Share) -> str:
+    from striate.drawing import percent
+
+    low, high = share.interval
+    return f"{percent(share.accuracy, 2)} ({percent(low, 2)} to {percent(high, 2)}) of {share.n:,}"
+
+
+def _rank(row: Row) -> tuple[int, float]:
+    order = {"finished": 0, "ended early": 1}.get(row.state, 2)
+    return order, -(row.accuracy.mean if row.accuracy is not None else 0.0)
+
+
+def _cells(row: Row, settings: list[str], *, several: bool) -> list[str]:
+    from striate.drawing import percent
+
+    accuracy = row.accuracy
+    deviation = "" if accuracy is None or accuracy.deviation is None else f"{100 * accuracy.deviation:.2f}"
+    values = [row.values.get(name, "") for name in settings]
+    return [
+        str(row.number),
+        *(f"{value:.3g}" if isinstance(value, float) else str(value) for value in values),
+        "" if accuracy is None else percent(accuracy.mean, 2),
+        *([deviation] if several else []),
+        str(row.epochs or ""),
+        f"{row.seconds:.0f}" if row.runs else "",
+        row.state,
+    ]

@@ -1,0 +1,179 @@
+"""Trials on a cluster, by Ray Tune: each in a process of its own, some at the same time.
+
+The pictures are decoded once, here, and lie in the cluster's object store. Where the workers see the folder of the runs
+(a disk that is shared, or one computer) they write into it, and a trial whose worker dies goes on from its checkpoint;
+elsewhere each finished run is sent back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import secrets
+import shutil
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from striate.cluster import connected, require
+from striate.errors import BusyError, ClusterError
+from striate.experiment.engine import ENDS, Pictures, Source
+from striate.experiment.trial import Trial, given_up, train_trial
+from striate.history import Epoch
+from striate.models.architectures import ARCHITECTURES, architecture_named
+from striate.progress import SILENT
+from striate.runs import Run
+from striate.signals import on_first_signal
+
+FAILURES = 3  # deaths of a worker after which its trial is given up
+PATIENCE = 60  # seconds in which a dead worker's lock is waited for
+
+
+class OnCluster:
+    """Trains on a Ray cluster.
+
+    Args:
+        on: its address, or `local`.
+    """
+
+    def __init__(self, on: str) -> None:
+        require(on)
+        self.on = on
+
+    def train(self, source: Source, pictures: Pictures, command: str) -> bool:
+        """See Engine."""
+        with connected(self.on) as cluster, _marked(source.folder) as mark:
+            source.progress.say(f"{cluster}.")
+            return _sweep(source, pictures, command, mark, has_gpus=cluster.gpus > 0)
+
+
+def _sweep(source: Source, pictures: Pictures, command: str, mark: str, *, has_gpus: bool) -> bool:
+    import ray
+    from ray import tune
+
+    from striate.experiment.sweep_parts import Asks, Desk, Ends, Hears
+
+    is_stopped = False
+
+    def stop() -> None:
+        nonlocal is_stopped
+        is_stopped = True
+        source.progress.say(ENDS.format(source.whole))
+
+    here = ray.get_runtime_context().get_node_id()
+    near = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=False)
+    desk = ray.remote(num_cpus=0, scheduling_strategy=near)(Desk).remote(str(source.folder))
+    asks = Asks(source)
+    trainable = tune.with_parameters(
+        _train_there, pictures=pictures, folder=str(source.folder.resolve()), mark=mark, command=command, desk=desk
+    )
+    resources: dict[str, Any] = {"cpu": 1, "gpu": 1} if has_gpus else {"cpu": 1}
+    with tempfile.TemporaryDirectory(prefix="striate-tune-") as folder, on_first_signal(stop):
+        tuner = tune.Tuner(
+            tune.with_resources(trainable, resources),
+            tune_config=tune.TuneConfig(
+                search_alg=asks, scheduler=Hears(source, asks, desk), num_samples=-1, reuse_actors=True
+            ),
+            run_config=tune.RunConfig(
+                name="sweep",
+                storage_path=folder,
+                stop=Ends(lambda: is_stopped),
+                failure_config=tune.FailureConfig(max_failures=FAILURES),
+                verbose=0,
+                log_to_file=False,
+            ),
+        )
+        with source.progress.task("training on the cluster", source.total, "trainings"):
+            tuner.fit()
+    return is_stopped
+
+
+def _train_there(
+    config: dict[str, Any], *, pictures: Pictures, folder: str, mark: str, command: str, desk: Any
+) -> None:
+    """Trains one trial in a worker, and tells what became of it."""
+    import ray
+    from ray import tune
+
+    trial: Trial = config["trial"]
+    if trial.architecture is not None:  # perhaps a name, see `portable`
+        trial = replace(trial, architecture=architecture_named(trial.architecture))
+    is_shared = (Path(folder) / mark).is_file()
+    place = Path(folder) if is_shared else Path(tempfile.mkdtemp(prefix="striate-"))
+
+    def enough(row: Epoch) -> bool:
+        tune.report({"finished": 0, **asdict(row)})
+        ended: bool = ray.get(desk.is_ended.remote(trial.name))
+        return ended
+
+    try:
+        with _explained(trial):
+            own = pictures(trial)
+            run = _unlocked(lambda: train_trial(trial, place, own, progress=SILENT, command=command, enough=enough))
+    except OSError:  # a disk that is full, or gone: another worker may have room
+        raise
+    except Exception as error:
+        tune.report({"finished": 0, "failed": given_up(Run(place / trial.name), error)})
+        return
+    if not is_shared:
+        ray.get(desk.take.remote(trial.name, packed(run.path)))
+        shutil.rmtree(place, ignore_errors=True)
+    tune.report({"finished": 1})
+
+
+@contextlib.contextmanager
+def _explained(trial: Trial) -> Iterator[None]:
+    from striate.training.loop import explained
+
+    with explained(trial.recipe):
+        yield
+
+
+def _unlocked(act: Callable[[], Run]) -> Run:
+    """Returns what `act` does, tried again while a worker that has just died still holds the run's folder."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return act()
+        except BusyError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(1)
+
+
+@contextlib.contextmanager
+def _marked(folder: Path) -> Iterator[str]:
+    """Gives the name of a file that lies in the folder during the block, by which a worker knows that it sees it."""
+    mark = folder / f".{secrets.token_hex(8)}.seen"
+    try:
+        mark.touch()
+    except OSError as error:
+        raise ClusterError(f"The runs cannot be written: {error.strerror}", received=folder) from None
+    try:
+        yield mark.name
+    finally:
+        mark.unlink(missing_ok=True)
+
+
+def packed(folder: Path) -> bytes:
+    """Returns a folder's files as a ZIP archive."""
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as archive:
+        for path in sorted(folder.rglob("*")):
+            archive.write(path, path.relative_to(folder))
+    return held.getvalue()
+
+
+def portable(trial: Trial) -> Trial:
+    """Returns the trial with the name of its network in its place, where that is one of Striate's: a copy of a row of
+    the table would be taken for a network of the user's own.
+    """
+    network = trial.architecture
+    if network is None or ARCHITECTURES.get(network.name) is not network:
+        return trial
+    named: Any = network.name
+    return replace(trial, architecture=named)

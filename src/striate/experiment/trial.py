@@ -1,0 +1,107 @@
+"""Trial: one training of several, and how it is trained, gone on with, or given up."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from striate.begun import NAME
+from striate.errors import BusyError, DataError, RunError, StriateError
+from striate.experiment.flow import train
+from striate.experiment.pictures import Prepared
+from striate.experiment.resume import resume
+from striate.models.architecture import Architecture
+from striate.progress import Progress
+from striate.runs import Run
+from striate.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from striate.training.callbacks import Enough
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One training of several.
+
+    Attributes:
+        name: its run's.
+        recipe: to train by.
+        architecture: the network; None leaves it to recipe and data.
+        label: what its progress begins with; by default its name.
+        about: said beside its name.
+        group: of a group, one that failed stands for the others; by default its name, a group of its own.
+        effort: how long it takes, in any unit.
+    """
+
+    name: str
+    recipe: Recipe
+    architecture: Architecture | None = None
+    label: str = ""
+    about: str = ""
+    group: str = ""
+    effort: float = 1.0
+
+    @property
+    def kind(self) -> str:
+        """The group that it fails with."""
+        return self.group or self.name
+
+
+def number_of(trial: Trial) -> int:
+    """Returns the number that its name ends with: a worker is given a copy, which no list holds."""
+    return int(trial.name.rpartition("-")[2])
+
+
+def train_trial(
+    trial: Trial,
+    folder: Path,
+    pictures: Prepared,
+    *,
+    progress: Progress,
+    command: str = "",
+    enough: Enough | None = None,
+) -> Run:
+    """Returns the trial's run: gone on with where a training was stopped or killed, begun anew where that cannot be.
+
+    Args:
+        trial: what is trained.
+        folder: its run's will lie in it.
+        pictures: to learn from, to choose by and to measure on.
+        progress: shows what happens.
+        command: for the run's manifest.
+        enough: asked after each epoch whether the training is to end with it.
+
+    Raises:
+        BusyError: another process is at work in its run.
+        StriateError: it cannot be trained.
+    """
+    run = Run(folder / trial.name)
+    if run.state == "unfinished" and (run.path / NAME).is_file():
+        try:
+            return resume(run, data=pictures, architecture=trial.architecture, enough=enough, progress=progress)
+        except BusyError:
+            raise
+        except (RunError, DataError) as error:
+            progress.say(f"{run.name} is begun anew: {error}")
+    if run.path.exists():
+        shutil.rmtree(run.path)
+    return train(
+        pictures,
+        architecture=trial.architecture,
+        recipe=trial.recipe,
+        name=run.name,
+        runs=folder,
+        enough=enough,
+        progress=progress,
+        command=command,
+    )
+
+
+def given_up(run: Run, error: BaseException) -> str:
+    """Returns why a trial could not be trained, in one line; of its run only what has a manifest stays."""
+    if run.path.exists() and run.state == "unfinished" and not isinstance(error, BusyError):
+        shutil.rmtree(run.path)
+    first = [*str(error).splitlines(), ""][0]
+    return str(error) if isinstance(error, StriateError) else f"{type(error).__name__}: {first}"

@@ -1,0 +1,96 @@
+"""A cluster: what is refused before anything is connected, and that strangers are kept out."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from striate.cluster import Cluster, connected, require
+from striate.errors import ClusterError
+
+PROBE = """
+import json, sys
+from striate.cluster import connected
+with connected("local") as cluster:
+    import ray, os
+    node, context = ray.nodes()[0], ray.get_runtime_context()
+    print(json.dumps({"node": node["NodeManagerAddress"], "gcs": context.gcs_address,
+                      "mode": os.environ["RAY_AUTH_MODE"],
+                      "dashboard": ray._private.worker._global_node.webui_url}))
+    sys.stdout.flush()
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def _token_less(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("address", ["here", "ray://host:10001", "host:", ":6379", "http://host:6379"])
+def test_what_is_no_address_is_refused(address, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "t" * 64)
+    with pytest.raises(ClusterError, match="Not the address of a cluster"):
+        require(address)
+
+
+@pytest.mark.usefixtures("_token_less")
+def test_without_its_token_a_cluster_is_not_asked():
+    with pytest.raises(ClusterError, match=r"token is not known .* Try: ray get-auth-token --generate"):
+        require("127.0.0.1:6379")
+
+
+def test_without_authentication_nothing_is_connected(monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    with pytest.raises(ClusterError, match="authentication is switched off"), connected("local"):
+        pass
+
+
+def test_without_the_extra_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ClusterError, match=r"pip install 'striate\[ray\]'"):
+        require("local")
+
+
+def test_what_is_connected_to_is_told_in_words():
+    assert str(Cluster("local", 1, 2, 0)) == "Ray on this computer: 2 processors"
+    assert str(Cluster("a:6379", 3, 96, 8)) == "Ray cluster at a:6379: 3 computers, 96 processors, 8 GPUs"
+
+
+def test_a_cluster_of_our_own_listens_here_alone_and_asks_for_a_token():
+    """From another address of this computer no port answers; from its own none without a token."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PROBE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline() or "{}")
+        try:
+            assert told["node"] == "127.0.0.1" and told["mode"] == "token" and not told["dashboard"]
+            port = int(told["gcs"].rpartition(":")[2])
+            stranger = subprocess.run(
+                [
+                    sys.executable,
+                    "-c",
+                    f"import ray; ray.init(address='127.0.0.1:{port}', log_to_driver=False)",
+                ],
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+                env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "RAY_AUTH_MODE": "disabled"},
+            )
+            assert stranger.returncode, stranger.stdout
+            outside = socket.gethostbyname(socket.gethostname())
+            if not outside.startswith("127."):
+                with pytest.raises(OSError, match=r"refused|timed out"), socket.create_connection((outside, port), 5):
+                    pass
+        finally:
+            process.communicate("\n", timeout=60)
