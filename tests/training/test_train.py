@@ -172,6 +172,18 @@ def test_a_second_ctrl_c_is_no_longer_ours(digits):
     assert signal.getsignal(signal.SIGINT) == before
 
 
+def test_a_training_ends_with_the_epoch_that_is_enough(digits):
+    asked = []
+
+    def enough(row):
+        asked.append(row.epoch)
+        return row.epoch == 2
+
+    trained = fit(*digits, _recipe(digits, epochs=4), enough=enough)
+    assert asked == [row.epoch for row in trained.history.epochs] == [1, 2]
+    assert not trained.interrupted
+
+
 def test_a_run_that_a_signal_stopped_can_be_finished_as_it_is(tmp_path):
     run = train("digits", architecture="mlp", epochs=50, runs=tmp_path, name="cut", progress=_SignalAt(90))
     assert run.state == "unfinished"

@@ -250,6 +250,13 @@ def test_ctrl_c_while_the_last_layer_learns_leaves_out_the_fine_tuning(parts, pl
     assert np.isfinite(trained.classifier.predict_proba(parts[1].pixels)).all()
 
 
+def test_what_is_enough_for_the_last_layer_leaves_out_the_fine_tuning(parts, planned):
+    recipe = planned(epochs=3, fine_tune=2)
+    trained = fit(*parts, recipe, enough=lambda row: row.epoch == 1)
+    assert [row.epoch for row in trained.history.epochs] == [1]
+    assert not trained.interrupted
+
+
 @pytest.mark.slow
 def test_minutes_bound_the_fine_tuning_and_leave_the_last_layer_its_epochs(parts, planned, weights):
     none = fit(*parts, planned(minutes=1e-4, fine_tune=3))
