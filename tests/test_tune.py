@@ -165,7 +165,7 @@ def test_another_space_under_the_same_name_is_refused(few, found):
         tune(few, runs=found.path.parent, search=["lr=1e-4..1e-1:log"], trials=8, **QUICK)
 
 
-@pytest.mark.parametrize("words", ["trial-001:", "3/3  trial-002"])
+@pytest.mark.parametrize("words", ["trial-001:", pytest.param("3/3  trial-002", marks=pytest.mark.slow)])
 def test_a_search_that_was_killed_goes_on_to_what_it_would_have_come_to(few, found, tmp_path, words):
     settings = {**RATES, "trials": 3, **QUICK}
     with pytest.raises(_Killed):
@@ -177,12 +177,14 @@ def test_a_search_that_was_killed_goes_on_to_what_it_would_have_come_to(few, fou
     assert _plainly(again) == _plainly(found)[:3]
 
 
+@pytest.mark.slow
 def test_a_finite_space_is_tried_once_each(few, tmp_path):
     found = tune(few, runs=tmp_path, search={"optimizer": ["adam", "sgd"]}, trials=10, eta=None, **QUICK)
     assert sorted(row.values["optimizer"] for row in found.document.rows) == ["adam", "sgd"]
     assert all(row.state == "finished" for row in found.document.rows)
 
 
+@pytest.mark.slow
 def test_seeds_are_spent_on_what_holds_its_ground(few, tmp_path):
     found = tune(few, runs=tmp_path, seeds=2, **{**RATES, "trials": 3}, **QUICK)
     for row in found.document.rows:
@@ -192,6 +194,7 @@ def test_seeds_are_spent_on_what_holds_its_ground(few, tmp_path):
     assert found.document.rows[0].runs == ("trial-000-seed-0", "trial-000-seed-1")
 
 
+@pytest.mark.slow
 def test_folds_measure_each_configuration_on_every_picture(few, tmp_path):
     found = tune(few, runs=tmp_path, folds=2, search=["optimizer=adam,sgd"], eta=None, **QUICK)
     for row in found.document.rows:

@@ -83,6 +83,7 @@ def test_what_cannot_be_trained_is_told_and_the_others_go_on(few, tmp_path):
     assert any(line.startswith("vgg11 failed: ") for line in said.lines)
 
 
+@pytest.mark.slow
 def test_a_search_ends_trainings_early_there_too(few, tmp_path):
     found = tune(few, runs=tmp_path, on="local", search=["lr=1e-5..1e-1:log"], trials=5, **{**QUICK, "epochs": 3})
     states = [row.state for row in found.document.rows]

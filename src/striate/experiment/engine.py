@@ -86,9 +86,9 @@ class Here:
             run = Run(source.folder / trial.name)
             number = f"{source.number(trial)}/{source.total}"
             shown = Labelled(source.progress, f"{number} {trial.label or trial.name}")
-            source.progress.say(f"{number}  {trial.name}" + (f", {trial.about}" if trial.about else ""))
             try:
                 with hearing_signals(stop), explained(trial.recipe):
+                    source.progress.say(f"{number}  {trial.name}" + (f", {trial.about}" if trial.about else ""))
                     own = pictures(trial)
                     enough = partial(source.on_epoch, trial)
                     train_trial(trial, source.folder, own, progress=shown, command=command, enough=enough)
