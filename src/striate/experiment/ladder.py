@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from striate.experiment.climb import climb, seconds_left
 from striate.experiment.conditions import MAX_BROKEN, Conditions
 from striate.experiment.engine import engine_on
 from striate.experiment.pictures import Prepared, decode, gather
+from striate.experiment.plans import folder_for
 from striate.experiment.rung import measured, milliseconds_per_picture, steps
 from striate.experiment.standings import FORMAT, Document, Ladder, Plan, earlier
 from striate.experiment.trials import Trials
@@ -116,7 +116,7 @@ def ladder(
         recipe=replace(chosen, height=form.height, width=form.width, channels=form.channels),
         backend=backend_choice().name,
     )
-    name = name or "ladder-" + re.sub(r"[^\w.+-]+", "-", found.whole.name).strip("-.")
+    name = name or folder_for("ladder", found.whole.name)
     folder = Path(runs) / name
     before = earlier(RunStore(runs), name, intended)
     trials = climb(folder, intended.recipe, networks, seeds, progress)

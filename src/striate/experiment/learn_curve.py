@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import replace as dataclass_replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from striate.experiment.conditions import parted
 from striate.experiment.engine import engine_on
 from striate.experiment.growth import Document, Growth, Plan, State, earlier, grown
 from striate.experiment.pictures import Prepared, prepare
-from striate.experiment.plans import pictures_of
+from striate.experiment.plans import folder_for, pictures_of
 from striate.experiment.trial import Trial
 from striate.experiment.trials import Trials
 from striate.files import write_json
@@ -109,7 +108,7 @@ def learn_curve(
         recipe=chosen,
         backend=backend_choice().name,
     )
-    name = name or "learn-curve-" + re.sub(r"[^\w.+-]+", "-", train.name).strip("-.")
+    name = name or folder_for("learn-curve", train.name)
     before = earlier(RunStore(runs), name, intended)
     folder = Path(runs) / name
     work = Trials(folder, trials, progress, whole="learning curve")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -26,6 +27,11 @@ def pictures_of(prepared: Prepared) -> dict[str, Any]:
         "validation": given.validation,
         "test": given.test,
     }
+
+
+def folder_for(kind: str, data: str) -> str:
+    """Returns the usual name of a folder of trainings: what they are, and the data's name."""
+    return f"{kind}-" + re.sub(r"[^\w.+-]+", "-", data).strip("-.")
 
 
 def fixed(data: Mapping[str, Any], recipe: Recipe, backend: str) -> dict[str, Any]:

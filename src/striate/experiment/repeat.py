@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from striate.experiment.conditions import parted
 from striate.experiment.engine import Engine, engine_on
 from striate.experiment.folds import pooled
 from striate.experiment.pictures import Prepared, prepare
-from striate.experiment.plans import pictures_of
+from striate.experiment.plans import folder_for, pictures_of
 from striate.experiment.repeated import Document, Kind, Plan, Repeated, State, attempt, earlier, repeated
 from striate.experiment.trial import Trial, number_of
 from striate.experiment.trials import Trials
@@ -137,7 +136,7 @@ def _done(
     work: _Work, chosen: Recipe, engine: Engine, *, name: str | None, runs: str | Path, progress: Progress, command: str
 ) -> Repeated:
     """Returns the trials' results, after those that are missing were trained."""
-    name = name or f"{work.kind}-" + re.sub(r"[^\w.+-]+", "-", work.prepared.splits.train.name).strip("-.")
+    name = name or folder_for(work.kind, work.prepared.splits.train.name)
     intended = Plan(
         kind=work.kind,
         count=len(work.trials),

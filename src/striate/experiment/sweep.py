@@ -99,6 +99,8 @@ def _train_there(
     import ray
     from ray import tune
 
+    from striate.training.loop import explained
+
     trial: Trial = config["trial"]
     if trial.architecture is not None:  # perhaps a name, see `portable`
         trial = replace(trial, architecture=architecture_named(trial.architecture))
@@ -111,7 +113,7 @@ def _train_there(
         return ended
 
     try:
-        with _explained(trial):
+        with explained(trial.recipe):
             own = pictures(trial)
             run = _unlocked(lambda: train_trial(trial, place, own, progress=SILENT, command=command, enough=enough))
     except OSError:  # a disk that is full, or gone: another worker may have room
@@ -123,14 +125,6 @@ def _train_there(
         ray.get(desk.take.remote(trial.name, packed(run.path)))
         shutil.rmtree(place, ignore_errors=True)
     tune.report({"finished": 1})
-
-
-@contextlib.contextmanager
-def _explained(trial: Trial) -> Iterator[None]:
-    from striate.training.loop import explained
-
-    with explained(trial.recipe):
-        yield
 
 
 def _unlocked(act: Callable[[], Run]) -> Run:

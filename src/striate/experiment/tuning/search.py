@@ -100,10 +100,6 @@ class Search:
         """Trainings, if none is ended before its repetitions."""
         return int(min(self.trials, self.space.size)) * self.repetitions
 
-    def missing(self) -> bool:
-        """Returns whether anything is left to be trained."""
-        return bool(self.open) or self.begun < min(self.trials, self.space.size)
-
     def next(self) -> Trial | None:
         """Returns a further repetition of a configuration that held its ground, or else a new configuration."""
         for configuration in self.open:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from striate.experiment.conditions import parted
 from striate.experiment.engine import engine_on
 from striate.experiment.folds import pooled
 from striate.experiment.pictures import Prepared, prepare
-from striate.experiment.plans import pictures_of
+from striate.experiment.plans import folder_for, pictures_of
 from striate.experiment.trial import Trial, number_of
 from striate.experiment.tuning.asha import ETA
 from striate.experiment.tuning.search import Search, require
@@ -114,7 +113,7 @@ def tune(
         recipe=chosen,
         backend=backend_choice().name,
     )
-    name = name or "tune-" + re.sub(r"[^\w.+-]+", "-", prepared.splits.train.name).strip("-.")
+    name = name or folder_for("tune", prepared.splits.train.name)
     folder = Path(runs) / name
     before = earlier(RunStore(runs), name, intended)
     made = _Maker(chosen, network, intended)
