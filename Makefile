@@ -75,9 +75,9 @@ cluster: $(VENV)/dev.stamp  ## what docs/scale.md promises, on a Ray cluster of 
 
 lock: $(VENV)/dev.stamp  ## resolve the dependencies anew
 	$(PIP) uv
-	$(UV) pyproject.toml locks/build.in --extra tensorflow -o locks/tensorflow.txt
+	$(UV) pyproject.toml locks/build.in --extra tensorflow -c locks/bounds.in -o locks/tensorflow.txt
 	$(UV) pyproject.toml locks/build.in --extra serve -o locks/serve.txt
-	$(UV) pyproject.toml locks/build.in locks/torch-needs.in --extra tensorflow --extra jax --extra parquet --extra heic --extra hf --extra tensorboard --extra umap --extra sign --extra tune --extra ray \
+	$(UV) pyproject.toml locks/build.in locks/torch-needs.in --extra tensorflow --extra jax --extra parquet --extra heic --extra hf --extra tensorboard --extra umap --extra sign --extra tune --extra ray --extra s3 \
 	    --extra export --extra litert --extra openvino --extra serve \
 	    --group dev -c locks/tensorflow.txt -c locks/bounds.in -o locks/dev.txt
 

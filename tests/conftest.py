@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import http.client
 import json
+import logging
 import os
 import shutil
 import signal
@@ -147,3 +148,26 @@ def _nothing_left_over() -> Iterator[None]:
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the developer's own data folder."""
     monkeypatch.delenv("STRIATE_DATA_DIR", raising=False)
+
+
+@pytest.fixture(scope="session")
+def store() -> Iterator[Any]:
+    """An S3 server on this computer, as a file system of fsspec, with a bucket `pictures`, where s3:// leads."""
+    pytest.importorskip("s3fs")
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "something")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        import fsspec
+
+        files = fsspec.filesystem("s3", use_listings_cache=False)
+        files.mkdir("pictures")
+        yield files
+    server.stop()

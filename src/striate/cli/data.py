@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from striate.experiment.examine import Examined
     from striate.images.imageset import ImageSet
     from striate.images.sources.folder import Nested
+    from striate.images.write_shards import Form
     from striate.inspection.finding import Finding
 
 STRIP = 7  # pictures per class in the terminal, 12 columns wide each
@@ -41,6 +42,17 @@ SOME = 10  # files, or sets of them, listed under a finding
     metavar="[FILE]",
     help="Write what to leave out or relabel as a CSV table, for --corrections; NAME-corrections.csv without a name.",
 )
+@click.option(
+    "--shard",
+    metavar="OUT",
+    help="Write the pictures in shards instead, with a manifest: to a folder, or to s3://BUCKET/PREFIX.",
+)
+@click.option(
+    "--as", "form", type=click.Choice(["parquet", "webdataset"]), default="parquet", show_default=True, help="Of those."
+)
+@click.option(
+    "--shard-size", type=click.IntRange(min=1), default=256, show_default=True, metavar="MB", help="Of a shard."
+)
 @options.corrections
 @options.nested
 @options.data_dir
@@ -53,6 +65,9 @@ def data(
     suspects: bool,
     recipe: str,
     fix: str | None,
+    shard: str | None,
+    form: Form,
+    shard_size: int,
     nested: Nested | None,
     corrections: Path | None,
     data_dir: Path | None,
@@ -69,6 +84,18 @@ def data(
     though it should not. Nothing of the data is changed: --fix writes a list that train, ladder and evaluate honour.
     The exit code is 1 when something is wrong that would make accuracies a lie.
     """
+    if shard is not None:
+        return _write_shards(
+            data,
+            shard,
+            form,
+            shard_size << 20,
+            nested=nested or "top",
+            corrections=corrections,
+            data_dir=data_dir,
+            as_json=as_json,
+            quiet=quiet,
+        )
     if suspects:
         options.choose_engine(backend, device)
     from striate.cli.screen import print_json, progress
@@ -107,6 +134,42 @@ def data(
                 printable(f"Corrections:  {table}; look through it, then: striate train … --corrections {table}")
             )
     return 1 if any(finding.severity == "error" for finding in found.findings) else 0
+
+
+def _write_shards(
+    data: str,
+    out: str,
+    form: Form,
+    size: int,
+    *,
+    nested: Nested,
+    corrections: Path | None,
+    data_dir: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Writes the pictures in shards, and tells which."""
+    from striate.cli.screen import print_json, progress
+    from striate.images.corrections import corrected, load_corrections
+    from striate.images.sources.load import load_images
+    from striate.images.write_shards import write_shards
+
+    shown = progress(as_json=as_json, quiet=quiet)
+    images = load_images(data, data_dir=data_dir, nested=nested, progress=shown)
+    if corrections is not None:
+        images = corrected(images, load_corrections(corrections))
+    written = write_shards(images, out, form=form, size=size, progress=shown)
+    if as_json:
+        print_json({"out": out, "manifest": written})
+    else:
+        total = sum(one.bytes for one in written.shards)
+        click.echo(
+            printable(
+                f"{written.pictures:,} pictures in {len(written.shards)} shard{'s' * (len(written.shards) != 1)}, {total / 1e6:,.1f} MB: {out}"
+            )
+        )
+        click.echo(printable(f"Train on them with:  striate train {shlex.quote(out)}"))
+    return 0
 
 
 def _summary(found: Examined, page: Path, table: Path | None) -> dict[str, Any]:

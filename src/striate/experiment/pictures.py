@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from striate.bucket import is_bucket
 from striate.config import replace
 from striate.errors import DataError
 from striate.experiment.conditions import Conditions
@@ -248,7 +249,7 @@ def lasting(data: Data) -> str | None:
     """Returns how the data can be found again from any working folder; None when it was handed over in Python."""
     if not isinstance(data, str | Path):
         return None
-    is_name = isinstance(data, str) and (data in DATASETS or data.startswith(PREFIX))
+    is_name = isinstance(data, str) and (data in DATASETS or data.startswith(PREFIX) or is_bucket(data))
     return str(data) if is_name else str(Path(data).resolve())
 
 

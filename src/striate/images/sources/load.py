@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from striate.bucket import ADDRESS, is_bucket
 from striate.errors import DataError, nearest
 from striate.images.imageset import ImageSet
+from striate.images.sharded import as_written, manifest_of, require_all
 from striate.images.sources.archive import ENDINGS, is_archive, stem, unpacked
 from striate.images.sources.arrays import from_arrays
 from striate.images.sources.folder import Nested, load_folder
 from striate.images.sources.hub import PREFIX, load_hub
 from striate.images.sources.named import DATASETS, load_named
 from striate.images.sources.parquet import load_parquet
+from striate.images.sources.remote import fetched
 from striate.images.sources.shards import shards_in
 from striate.images.sources.table import load_table
 from striate.images.sources.webdataset import is_shard, load_shards
@@ -34,7 +37,8 @@ def load_images(
     Args:
         data: the name of a data set (`digits`, `mnist`, …), a folder with a folder per class, a CSV or Parquet
             table, a folder of Parquet tables, a WebDataset shard or a folder of them, a zip or tar archive of a
-            folder, the address `hf://OWNER/NAME` of a set on the Hugging Face hub, a pair (pixels, labels) of arrays,
+            folder, the address `hf://OWNER/NAME` of a set on the Hugging Face hub, the address `s3://BUCKET/PREFIX` of
+            shards in an object store (gs:// and az:// too), a pair (pixels, labels) of arrays,
             two such pairs for training and test (as Keras' own `load_data()` returns them), or an ImageSet, which is
             returned as it is. A folder that happens to be called like a data set is reached as `./digits`, or as a
             Path.
@@ -54,12 +58,11 @@ def load_images(
         return load_named(data, None if data_dir is None else Path(data_dir), progress=progress)
     if isinstance(data, str) and data.startswith(PREFIX):
         return load_hub(data)
+    if isinstance(data, str) and is_bucket(data):
+        return _sharded(fetched(data, progress=progress), _last_name(data))
     path = Path(data)
     if path.is_dir():
-        if tables := shards_in(path, ".parquet"):
-            return load_parquet(path, tables)
-        shards = shards_in(path, ".tar")
-        return load_shards(path, shards) if shards and is_shard(shards[0]) else load_folder(path, nested=nested)
+        return _sharded(path) if _holds_shards(path) else load_folder(path, nested=nested)
     if path.is_file():
         if path.suffix.lower() == ".tar" and is_shard(path):
             return load_shards(path, [path])
@@ -82,6 +85,28 @@ def load_images(
         + ", ".join(DATASETS),
         hint=near,
     )
+
+
+def _holds_shards(folder: Path) -> bool:
+    tars = shards_in(folder, ".tar")
+    return bool(shards_in(folder, ".parquet")) or bool(tars and is_shard(tars[0]))
+
+
+def _sharded(folder: Path, name: str | None = None) -> ImageSet:
+    """Returns the pictures of a folder of shards, held against its manifest if it has one, which then also names them."""
+    manifest = manifest_of(folder)
+    if manifest is not None:
+        require_all(manifest, folder)
+    tables = shards_in(folder, ".parquet")
+    found = load_parquet(folder, tables) if tables else load_shards(folder, shards_in(folder, ".tar"))
+    return replace(found, name=name or found.name) if manifest is None else as_written(found, manifest)
+
+
+def _last_name(address: str) -> str:
+    """Returns how the set at an address is called: its last word that is no pattern."""
+    found = ADDRESS.fullmatch(address)
+    words = [word for word in (found[2] if found else address).split("/") if word and "*" not in word]
+    return words[-1].partition(".")[0] or "bucket"
 
 
 def _from_tuple(data: tuple[Any, ...]) -> ImageSet:

@@ -1,0 +1,131 @@
+"""Sets in shards in an object store: each shard is copied once into the user's cache folder, checked there, and mapped.
+
+A network looks at every picture many times, so that the copy pays from the second epoch on. Pictures to be answered
+once are read from the store as they are needed instead (answering/pieces.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import platformdirs
+
+from striate.bucket import explained, listed, opened
+from striate.errors import DataError
+from striate.files import sha256, writing
+from striate.images.sharded import NAME, ShardManifest, read_manifest
+from striate.progress import SILENT, Progress
+
+SHARDS = (".parquet", ".tar")
+BLOCK = 8 << 20
+AT_ONCE = 4  # shards on their way
+
+
+def fetched(address: str, *, progress: Progress = SILENT) -> Path:
+    """Returns the folder that holds copies of all shards at an address (a prefix, a glob or one shard).
+
+    A copy is known by address, size and the store's own mark of the object's content (ETag), and by its checksum where
+    a manifest lists it: one that has changed in the store is fetched anew, one that was cut off is never taken.
+
+    Raises:
+        DataError: no shards there, the store cannot be used, or a shard is not the one that the manifest lists.
+    """
+    names = listed(address)
+    shards = [name for name in names if PurePosixPath(name).suffix.lower() in SHARDS]
+    if not shards:
+        raise DataError(
+            "No shards there",
+            received=f"{address}: {len(names):,} objects, such as {PurePosixPath(names[0]).name}",
+            expected="Parquet tables or WebDataset shards",
+            hint="striate data FOLDER --shard OUT writes them from a folder of pictures",
+        )
+    store, _ = opened(shards[0])
+    base = _common(shards)
+    manifest = _manifest(store, f"{base}/{NAME}")
+    folder = platformdirs.user_cache_path("striate") / "shards" / hashlib.sha256(address.encode()).hexdigest()[:16]
+    with explained(address):
+        about = {name: store.info(name.partition("://")[2]) for name in shards}
+    places = {name: folder / name.removeprefix(f"{base}/") for name in shards}
+    wanted = [name for name in shards if not _is_there(places[name], about[name], manifest)]
+    total = sum(int(about[name]["size"]) for name in wanted)
+    with progress.task(f"fetching {len(wanted)} shards", total, "bytes") as task, ThreadPoolExecutor(AT_ONCE) as pool:
+        try:
+            for _ in pool.map(lambda name: _fetch(store, name, places[name], about[name], manifest, task), wanted):
+                pass
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    for stale in set(_files(folder)) - set(places.values()):  # shards that are no longer in the store
+        stale.unlink()
+    if manifest is not None and not {shard.file for shard in manifest.shards} - {path.name for path in places.values()}:
+        with writing(folder / NAME) as temporary:
+            temporary.write_bytes(store.cat_file(f"{base}/{NAME}".partition("://")[2]))
+    else:
+        (folder / NAME).unlink(missing_ok=True)
+    return folder
+
+
+def _common(shards: list[str]) -> str:
+    """Returns the prefix that all lie below, without its slash."""
+    folders = [name.rpartition("/")[0] for name in shards]
+    return folders[0] if len(set(folders)) == 1 else os.path.commonpath(folders).replace(":/", "://", 1)
+
+
+def _manifest(store: Any, address: str) -> ShardManifest | None:
+    try:
+        text: bytes = store.cat_file(address.partition("://")[2])
+    except FileNotFoundError:
+        return None
+    except Exception:
+        with explained(address):
+            raise
+    return read_manifest(text, address)
+
+
+def _mark(place: Path) -> Path:
+    return place.with_name(f".{place.name}.etag")
+
+
+def _is_there(place: Path, about: dict[str, Any], manifest: ShardManifest | None) -> bool:
+    mark = _mark(place)
+    return (
+        place.is_file()
+        and place.stat().st_size == int(about["size"])
+        and mark.is_file()
+        and mark.read_text(encoding="utf-8") == _tag(place, about, manifest)
+    )
+
+
+def _tag(place: Path, about: dict[str, Any], manifest: ShardManifest | None) -> str:
+    expected = {} if manifest is None else {shard.file: shard.sha256 for shard in manifest.shards}
+    return f"{about.get('ETag') or about.get('etag') or about.get('mtime') or ''} {expected.get(place.name, '')}"
+
+
+def _fetch(
+    store: Any, address: str, place: Path, about: dict[str, Any], manifest: ShardManifest | None, task: Progress
+) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    _mark(place).unlink(missing_ok=True)
+    with explained(address), writing(place) as temporary:
+        with store.open(address.partition("://")[2], "rb", block_size=BLOCK) as source, temporary.open("wb") as out:
+            while block := source.read(BLOCK):
+                out.write(block)
+                task.advance(len(block))
+        if temporary.stat().st_size != int(about["size"]):
+            raise DataError("A shard arrived in part", received=address)
+        expected = {} if manifest is None else {shard.file: shard.sha256 for shard in manifest.shards}
+        if place.name in expected and sha256(temporary) != expected[place.name]:
+            raise DataError(
+                "A shard is not the one that its manifest lists: its checksum is another",
+                received=address,
+                hint="write the shards again, or copy them again",
+            )
+    _mark(place).write_text(_tag(place, about, manifest), encoding="utf-8")
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.suffix.lower() in SHARDS and not path.name.startswith(".")]
