@@ -268,16 +268,20 @@ class Classifier:
         seal(folder, ("classifier.json", NETWORK, WEIGHTS))
 
     @classmethod
-    def load(cls, folder: Path | str) -> Classifier:
+    def load(cls, folder: Path | str, *, threads: int | None = None) -> Classifier:
         """Returns the classifier in `folder` (a classifier's or a run's), or in an ONNX file that Striate exported, for
         which no Keras is needed. No code in it is run.
+
+        Args:
+            folder: the folder or the file.
+            threads: processors that an ONNX file may be answered with; None for all.
 
         Raises:
             ClassifierError: missing, damaged, from a newer Striate, or holding more than plain layers.
         """
         folder = Path(folder)
         if folder.suffix.lower() == ".onnx":
-            return cls._exported(folder)
+            return cls._exported(OnnxNetwork(folder, threads), folder)
         from striate.network import load_network
 
         if (folder / "classifier" / "classifier.json").is_file():
@@ -299,9 +303,8 @@ class Classifier:
         )
 
     @classmethod
-    def _exported(cls, path: Path) -> Classifier:
+    def _exported(cls, network: OnnxNetwork, path: Path) -> Classifier:
         """Returns the classifier in an ONNX file: its temperature and test-time augmentation are within the graph."""
-        network = OnnxNetwork(path)
         manifest = network.manifest
         require_sensible(manifest, path)
         require_fitting(manifest, network)

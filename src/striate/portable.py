@@ -42,12 +42,13 @@ class OnnxNetwork:
 
     Args:
         path: of a file that Striate wrote.
+        threads: processors that it may use; None for all.
 
     Raises:
         ClassifierError: no such file, not sealed by Striate, damaged, or ONNX Runtime is not installed or refuses it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int | None = None) -> None:
         try:
             import onnxruntime as ort
         except ImportError:
@@ -57,6 +58,8 @@ class OnnxNetwork:
         data = _whole(path)
         options = ort.SessionOptions()
         options.log_severity_level = 4
+        if threads is not None:
+            options.intra_op_num_threads = threads
         options.add_session_config_entry("session.force_spinning_stop", "1")  # between answers others want the cores
         # Weights that a graph says lie in another file would be read from the working folder, or from anywhere.
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path / "nowhere"))

@@ -162,12 +162,9 @@ def _write_shards(
     if as_json:
         print_json({"out": out, "manifest": written})
     else:
-        total = sum(one.bytes for one in written.shards)
-        click.echo(
-            printable(
-                f"{written.pictures:,} pictures in {len(written.shards)} shard{'s' * (len(written.shards) != 1)}, {total / 1e6:,.1f} MB: {out}"
-            )
-        )
+        size, number = sum(one.bytes for one in written.shards), len(written.shards)
+        shards = f"{number} shard{'s' * (number != 1)}, {size / 1e6:,.1f} MB"
+        click.echo(printable(f"{written.pictures:,} pictures in {shards}: {out}"))
         click.echo(printable(f"Train on them with:  striate train {shlex.quote(out)}"))
     return 0
 

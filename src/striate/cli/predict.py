@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from striate.bucket import is_bucket
 from striate.cli import options
 from striate.errors import DataError, printable
 
@@ -27,7 +28,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--top", type=click.IntRange(min=1), help="Show only the K most probable classes.", metavar="K")
 @click.option("--csv", "table", type=FILE, help="Write a table as well.")
 @click.option("--jsonl", "lines", type=FILE, help="Write JSON Lines as well: one document a picture.")
-@click.option("--resume", is_flag=True, help="Go on with the table or the lines that a kill left unfinished.")
+@click.option("--resume", is_flag=True, help="Go on with the table, lines or --out that a kill left unfinished.")
 @click.option("--sort-into", type=click.Path(path_type=Path, file_okay=False), help="Copy pictures into class folders.")
 @click.option("--every", type=click.IntRange(min=1), default=1, show_default=True, help="Of a film, each Nth frame.")
 @click.option(
@@ -39,6 +40,13 @@ FILE = click.Path(path_type=Path, dir_okay=False)
     help="Average answers over so much of a film.",
 )
 @click.option("--annotate", type=FILE, metavar="FILE.mp4", help="Write the film with its answers drawn in.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Write Parquet instead: for many pictures, in files, in shards, or in a bucket (s3://…).",
+)
+@options.on
 @options.refusing
 @options.runs
 @options.engine
@@ -54,6 +62,8 @@ def predict(
     every: int,
     smooth: float,
     annotate: Path | None,
+    out: Path | None,
+    on: str | None,
     reject_below: float | None,
     target_risk: float | None,
     runs: Path,
@@ -69,8 +79,18 @@ def predict(
     globs, zip and tar archives, .npy and .npz arrays, films, camera:0, or - for a list of paths on standard input. What
     cannot be read is reported and does not stop the rest. With --reject-below or --target-risk, a picture that the
     classifier is not sure enough of gets no class: it is unsure. Of films each frame is answered.
+
+    With --out FOLDER any number of pictures is answered into Parquet, each once whatever dies: SOURCES then are files,
+    folders, globs, Parquet tables and tar shards, here or in a bucket ('s3://BUCKET/PREFIX/**'); --on has a Ray cluster
+    answer.
     """
     options.choose_engine(backend, device)
+    if out is not None:
+        _refuse_beside_out(click.get_current_context())
+        limit = options.threshold(reject_below, target_risk, lambda: _run(run, runs))
+        return _in_bulk(run, runs, sources, out, on, limit, resume=resume, as_json=as_json, quiet=quiet)
+    if on is not None or any(is_bucket(source) for source in sources):
+        raise click.UsageError("A cluster's answers, and those about a bucket, go into Parquet. Try: --out FOLDER")
     from striate.answering.annotate import Annotated
     from striate.answering.answer import answers
     from striate.answering.listing import listing
@@ -110,6 +130,51 @@ def predict(
         if sorter is not None:
             click.echo(printable(f"Copied:  {sorter.copied:,} pictures into {sort_into}"))
     return 0 if tally.answered or skip else 2
+
+
+def _refuse_beside_out(context: click.Context) -> None:
+    """Raises UsageError for options that shape other files."""
+    for name in ("top", "table", "lines", "sort_into", "annotate", "every", "smooth"):
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            option = next(one for one in context.command.params if one.name == name)
+            raise click.UsageError(f"--out does not go with {option.opts[0]}.")
+
+
+def _in_bulk(
+    run: str,
+    runs: Path,
+    sources: tuple[str, ...],
+    out: Path,
+    on: str | None,
+    limit: float | None,
+    *,
+    resume: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Answers into Parquet, and tells how many."""
+    from striate.cli.found import found
+    from striate.cli.screen import print_json, progress
+    from striate.experiment.predict_all import predict_all
+
+    shown = progress(as_json=as_json, quiet=quiet)
+    place = found(run, runs)
+    is_file = place.path.suffix.lower() == ".onnx"
+    what = place.path if is_file or resume else place.load()
+    summary = predict_all(what, sources, out, on=on, reject_below=limit, resume=resume, progress=shown)
+    if as_json:
+        print_json({"out": str(out), "finished": summary is not None, **({} if summary is None else vars(summary))})
+    elif summary is None:
+        click.echo(printable(f"Stopped. To go on: the same command with --resume ({out})"))
+    else:
+        click.echo(
+            f"{summary.pictures:,} pictures: {summary.answered:,} answered, {summary.unsure:,} unsure, "
+            f"{summary.broken:,} broken"
+        )
+        click.echo(printable(f"Answers:  {out}, Parquet in {summary.parts} parts"))
+    if summary is None:
+        return 130
+    return 0 if summary.answered or summary.unsure else 2
 
 
 def _run(run: str, runs: Path) -> Any:

@@ -11,12 +11,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from striate.errors import DataError
 from striate.images.encoded import Encoded
 from striate.images.imageset import ImageSet
+from striate.images.limits import limits
 from striate.images.sources.shards import key_of, name_of, require_all, split_of
 
 LABELS = ("cls", "label", "class", "json")
@@ -104,6 +106,48 @@ def load_shards(root: Path, shards: list[Path]) -> ImageSet:
         sources=Encoded(buffers, np.array(places, np.int64).reshape(-1, 3)),
         given=np.array(given, "U10"),
     )
+
+
+def pictures_in(file: IO[bytes], name: str) -> Iterator[tuple[str, bytes]]:
+    """Yields the name and the bytes of each sample's picture, labelled or not, while the shard streams by; the name is
+    the one that the sample's JSON calls `key`, where Striate wrote it.
+
+    Raises:
+        DataError: the shard is damaged or cut off; what was yielded before is whole.
+    """
+    try:
+        with tarfile.open(fileobj=file, mode="r|") as shard:
+            members = (member for member in shard if member.isreg() and not member.issparse())
+            for sample, together in groupby(members, key=lambda member: _parts(member.name)[0]):
+                picture, key = None, sample
+                for member in together:
+                    _, ending = _parts(member.name)
+                    if ending in PICTURES and picture is None:
+                        picture = _content(shard, member)
+                    elif ending == "json" and member.size <= LONGEST:
+                        key = _key(_content(shard, member)) or key
+                if picture is not None:
+                    yield key, picture
+    except (tarfile.TarError, EOFError) as error:
+        raise DataError(f"{name} is damaged or cut off: {error}", hint="download it again") from None
+
+
+def _content(shard: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    """Returns a member's bytes; none of one that is larger than a picture may be."""
+    held = shard.extractfile(member) if member.size <= limits().bytes else None
+    found = b"" if held is None else held.read()
+    if held is not None and len(found) < member.size:
+        raise tarfile.ReadError("unexpected end of data")
+    return found
+
+
+def _key(data: bytes) -> str | None:
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    key = found.get("key") if isinstance(found, dict) else None
+    return key if isinstance(key, str) else None
 
 
 def _samples(shard: Path, data: memoryview) -> Iterator[_Sample]:
