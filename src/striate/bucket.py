@@ -71,7 +71,12 @@ def explained(address: str) -> Iterator[None]:
             expected="credentials that may read and list it, as the store's own tools find them",
         ) from None
     except Exception as error:  # botocore, aiohttp, gcsfs …: without a common base
-        raise DataError(f"The store cannot be used: {_first_line(error)}", received=address) from None
+        raise unusable(address, error) from None
+
+
+def unusable(address: str, error: BaseException) -> DataError:
+    """Returns the error for a store that cannot be used."""
+    return DataError(f"The store cannot be used: {_first_line(error)}", received=address)
 
 
 def _first_line(error: BaseException) -> str:

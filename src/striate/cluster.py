@@ -7,6 +7,7 @@ dashboard, and ends with the work.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import secrets
 from collections.abc import Iterator
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from striate.errors import ClusterError
+from striate.native import native_quiet
 
+LOG = logging.getLogger(__name__)
 EXTRA = "pip install 'striate[ray]'"
 LOCAL = "local"
 TOKEN = Path("~/.ray/auth_token")
@@ -26,6 +29,7 @@ SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",  # else workers give way to everything that the computer does besides
     "RAY_DEDUP_LOGS": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # what its native part notes for those who build it
     "RAY_TRAIN_V2_ENABLED": "1",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # paths that a user gave mean what they meant
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # a signal is ours to hear
@@ -88,7 +92,9 @@ def connected(on: str) -> Iterator[Cluster]:
     else:
         given |= {"address": on}
     try:
-        ray.init(**given, logging_level="ERROR")
+        _hush()
+        with native_quiet():
+            ray.init(**given, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
         raise ClusterError(
             f"The cluster cannot be reached: {(str(error).splitlines() or [''])[0]}",
@@ -100,6 +106,16 @@ def connected(on: str) -> Iterator[Cluster]:
         yield _seen(on, ray)
     finally:
         ray.shutdown()
+
+
+def _hush() -> None:
+    """Has what Ray's own processes cry out go to a log; it would stand on standard output, between JSON's braces, and
+    there is no setting for it. What matters of it, a death, is told by whoever is at work.
+    """
+    from ray._private import worker
+
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = lambda data, *_, **__: LOG.debug("%s", "\n".join(data.get("lines", [])))
 
 
 def processors() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from striate import lock
 from striate.answering.bulk.job import PLAN, Job, Summary, finished
 from striate.answering.bulk.pieces import Piece, pieces_of
 from striate.answering.bulk.read import read
@@ -17,7 +19,6 @@ from striate.classifier import Classifier
 from striate.cluster import connected, require
 from striate.errors import DataError, PictureError
 from striate.images.ahead import decoded_or_why
-from striate.lock import locked
 from striate.progress import SILENT, Progress
 from striate.signals import on_first_signal
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 COMPARED = 64  # pictures that the exported classifier is held against the original on
 ENDS = "What is answered is kept; --resume goes on from there."
-TENTH = 10
+FIRST = 10  # pieces among which those are looked for
+OFTEN = 30.0  # seconds between two lines about how far it is
 
 
 def predict_all(
@@ -39,18 +41,19 @@ def predict_all(
     resume: bool = False,
     progress: Progress = SILENT,
 ) -> Summary | None:
-    """Returns what the folder `out` holds now: one answer for each picture, in order; None when a signal ended the work,
-    which then can be gone on with. See answering.bulk.job for the folder's files, answering.bulk.answerer for the columns.
+    """Returns what the folder `out` holds now: one answer for each picture, in order; None when a signal ended the
+    work, which then can be gone on with. Its files are described in answering.bulk.job, the table's columns in
+    answering.bulk.answerer.
 
     Args:
-        classifier: that answers; a path is an ONNX file of Striate's. Another is exported, and held against the original
-            on the first pictures.
+        classifier: that answers; a path is an ONNX file of Striate's. Another is exported, and held against the
+            original on the first pictures.
         sources: see answering.bulk.pieces.
         out: a folder, which is not there yet unless `resume`.
         on: a Ray cluster, see docs/scale.md; None answers in this process.
         reject_below: confidence below which a picture gets no class; None for the classifier's own.
-        resume: go on with what an earlier attempt left. The sources are not listed again: what was there when it began is
-            what is answered.
+        resume: go on with what an earlier attempt left. The sources are not listed again: what was there when it
+            began is what is answered.
         progress: told the number of pictures.
 
     Raises:
@@ -78,7 +81,7 @@ def predict_all(
         with progress.task("listing pictures", 0, "pictures"):
             pieces = pieces_of(sources)
         folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
+    with lock.locked(folder):
         if resume:
             job.go_on(about)
         else:
@@ -87,8 +90,7 @@ def predict_all(
         if not _answer(job, on, reject_below, progress):
             return None
         job.finish()
-    for name in ("run.lock",):
-        (folder / name).unlink(missing_ok=True)
+    (folder / lock.NAME).unlink(missing_ok=True)
     return finished(folder)
 
 
@@ -128,16 +130,17 @@ def _answers(
 
 def _told(pieces: Iterator[Piece], left: list[Piece], progress: Progress) -> Iterator[Piece]:
     """Passes the pieces on that are done, and tells how many pictures that is, and how long the rest will take."""
-    total, done, tenths, began = sum(piece.weight for piece in left), 0, 0, time.perf_counter()
+    total, done, began, told = sum(piece.weight for piece in left), 0, 0.0, time.perf_counter()
     with progress.task("answering", total, "pictures") as task:
         for piece in pieces:
+            now = time.perf_counter()
+            began = began or now  # the first ones wait for the cluster
             done += piece.weight
             task.advance(piece.weight)
-            if total and done * TENTH // total > tenths and done < total:
-                tenths = done * TENTH // total
-                rate = done / (time.perf_counter() - began)
-                minutes = (total - done) / rate / 60
-                task.say(f"{done:,} of {total:,} pictures, {rate:,.0f} a second, {minutes:,.1f} minutes left")
+            if now > told + OFTEN and done < total:
+                told, rate = now, done / max(1e-3, now - began)
+                left_over = str(datetime.timedelta(seconds=round((total - done) / rate)))
+                task.say(f"{done:,} of {total:,} pictures, {rate:,.0f} a second, {left_over} left")
             yield piece
 
 
@@ -157,7 +160,7 @@ def _place(classifier: str | Path | Classifier, target: Path, pieces: list[Piece
 def _some(classifier: Classifier, pieces: list[Piece]) -> Any:
     """Returns the first pictures that can be decoded, (n, h, w, c) uint8."""
     found: list[Any] = []
-    for piece in pieces[:TENTH]:
+    for piece in pieces[:FIRST]:
         for chunk in read(piece):
             for one in chunk:
                 if isinstance(one.picture, PictureError):

@@ -104,8 +104,8 @@ def manifest_of(folder: Path) -> ShardManifest | None:
 
 
 def require_all(manifest: ShardManifest, folder: Path) -> None:
-    """Raises DataError where a shard that the manifest lists is missing or has another size; checksums cost a reading of
-    everything, and are left to `striate verify`.
+    """Raises DataError where a shard that the manifest lists is missing or has another size; checksums cost a reading
+    of everything, and are left to `striate verify`.
     """
     for shard in manifest.shards:
         path = folder / shard.file

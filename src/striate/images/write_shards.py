@@ -69,10 +69,8 @@ def write_shards(
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
             whole = Path(beside) / folder.name
             whole.mkdir()
-            shards = []
             with progress.task("writing shards", len(images), "pictures") as task:
-                for shard in planned:
-                    shards.append(_written(images, shard, whole, form, task))
+                shards = [_written(images, shard, whole, form, task) for shard in planned]
             manifest = _closed(images, shards, whole)
             if folder.exists():
                 folder.rmdir()

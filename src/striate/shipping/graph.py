@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from striate.backend import CHOICE, keras, native_quiet
+from striate.backend import CHOICE, keras
 from striate.classifier import Classifier
 from striate.errors import BackendError
+from striate.native import native_quiet
 from striate.shipping.whole import INPUT, OUTPUT, whole
 
 

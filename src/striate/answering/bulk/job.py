@@ -1,8 +1,7 @@
 """A bulk prediction's folder: what is to be answered, what is answered already, and the answers.
 
     part-000000.parquet …   answers in order, each part whole or absent
-    _summary.json           how many there are, written last; the folder is finished from then on
-    SHA256SUMS              checksums of all these
+    _summary.json           how many there are, and the parts' checksums, written last; the folder then is finished
     _plan.parquet           the pieces, listed once
     _classifier.onnx        what answers them
 
@@ -23,7 +22,6 @@ import numpy as np
 from striate.answering.bulk.pieces import Piece
 from striate.errors import DataError, StriateError
 from striate.files import read_json, sha256, sweep, write_json, writing
-from striate.seal import seal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -142,9 +140,10 @@ class Job:
             unsure += int(np.sum(table.column("unsure").to_numpy()))
             broken += table.num_rows - table.column("error").null_count
         found = Summary(rows, rows - unsure - broken, unsure, broken, self.parts)
-        write_json(self.folder / SUMMARY, {"format": FORMAT, **vars(found)})
+        names = [CLASSIFIER, *(self._part(number).name for number in range(self.parts))]
+        sums = {name: sha256(self.folder / name) for name in names}
+        write_json(self.folder / SUMMARY, {"format": FORMAT, **vars(found), "sha256": sums})
         (self.folder / PLAN).unlink()
-        seal(self.folder, [CLASSIFIER, SUMMARY, *(self._part(number).name for number in range(self.parts))])
         return found
 
 

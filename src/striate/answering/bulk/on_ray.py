@@ -1,16 +1,19 @@
 """Pieces answered on a cluster, by Ray Data with a pool of actors, each of which holds the network in ONNX Runtime.
 
-Ray answers a piece again when an actor or its computer dies. A picture that kills whoever decodes it would be tried for
-ever: so a piece has few attempts, those that have no answer after a round are halved for the next one, and what is left
-at last is the picture itself, which is told to be broken. This module imports Ray, and is imported when that is there.
+Ray has a piece answered again when an actor or its computer dies, as often as it takes. A picture that kills whoever
+decodes it would be tried for ever: so it is counted how often a piece was begun; one that was lost several times is
+split for another round, and what is left at last is the picture itself, which is told to be broken.
+
+This module imports Ray, and is imported when that is there.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,22 +29,37 @@ from striate.progress import Progress
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ATTEMPTS = 2  # deaths of its actor after which a piece is left for the next round
-ROUNDS_ALONE = 2  # rounds in which a single picture kills, after which it is broken
+ATTEMPTS = 3  # times that a piece is begun, after which it is left for the next round
+SPLIT = 16  # parts of it for that
+LOST = "lost"
 WINDOW = 8192  # pieces handed to Ray at once
 IN_FLIGHT = 2  # pieces an actor has before it
+
+
+class Ledger:
+    """Counts how often pieces were begun; stands on the computer that the work is sent from."""
+
+    def __init__(self) -> None:
+        self.begun: dict[str, int] = {}
+
+    def begin(self, piece: str) -> int:
+        """Returns how often a piece was begun, this time included."""
+        self.begun[piece] = self.begun.get(piece, 0) + 1
+        return self.begun[piece]
 
 
 class Actor:
     """An Answerer in a process of its own.
 
     Args:
+        ledger: told of each piece.
         network: the classifier's ONNX file, its bytes in the object store.
         reject_below: see Answerer.
         witness: a file that every computer must see, with its size, where the pictures lie in files.
     """
 
-    def __init__(self, network: Any, reject_below: float | None, witness: tuple[str, int] | None) -> None:
+    def __init__(self, ledger: Any, network: Any, reject_below: float | None, witness: tuple[str, int] | None) -> None:
+        self.ledger = ledger
         if witness is not None and not _sees(*witness):
             raise ClusterError(UNSEEN.format(ray.util.get_node_ip_address()), received=witness[0])
         with tempfile.TemporaryDirectory(prefix="striate-") as folder:
@@ -50,18 +68,29 @@ class Actor:
             self.answerer = Answerer(path, reject_below, threads=1)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Returns the answers for one piece, as the bytes of an Arrow stream; or why there are none."""
+        """Returns the answers for one piece, as the bytes of an Arrow stream; or what went wrong that is not a
+        picture's fault.
+        """
         import pyarrow as pa
 
-        piece: Piece = batch["item"][0]["piece"]
-        held = pa.BufferOutputStream()
+        (text,) = batch["piece"]
+        if ray.get(self.ledger.begin.remote(text)) > ATTEMPTS:
+            return {"piece": [text], "answers": [b""], "problem": [LOST]}
+        held, problem = pa.BufferOutputStream(), ""
         try:
-            table = self.answerer(piece)
-        except StriateError as error:  # the store is gone: not the picture's fault, another round may find it again
-            return {"item": [{"piece": piece, "answers": b"", "problem": str(error)}]}
-        with pa.ipc.new_stream(held, table.schema) as out:
-            out.write_table(table)
-        return {"item": [{"piece": piece, "answers": held.getvalue().to_pybytes(), "problem": ""}]}
+            table = self.answerer(_read(text))
+            with pa.ipc.new_stream(held, table.schema) as out:
+                out.write_table(table)
+        except StriateError as error:
+            problem = str(error)
+        except Exception as error:  # for which Ray would end the whole
+            problem = f"{type(error).__name__}: {error}"
+        return {"piece": [text], "answers": [held.getvalue().to_pybytes()], "problem": [problem]}
+
+
+def _read(text: str) -> Piece:
+    found = json.loads(text)
+    return Piece(**{**found, "places": tuple(found["places"])})
 
 
 UNSEEN = "The computer {} does not see the pictures, which lie in files"
@@ -96,7 +125,10 @@ def answered_on(
     _quiet()
     network = ray.put(path.read_bytes())
     form = schema(Answerer(path, threads=1).classifier.classes)
-    make = (network, reject_below, _witness(pieces) if cluster.nodes > 1 else None)
+    here = ray.get_runtime_context().get_node_id()
+    near = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=False)
+    ledger = ray.remote(num_cpus=0, scheduling_strategy=near)(Ledger).remote()
+    make = (ledger, [network], reject_below, _witness(pieces) if cluster.nodes > 1 else None)
     for start in range(0, len(pieces), WINDOW):
         window = {piece.number: piece for piece in pieces[start : start + WINDOW]}
         for number, table in _window(cluster, make, form, list(window.values()), is_stopped, progress):
@@ -107,80 +139,81 @@ def answered_on(
 
 def _window(
     cluster: Cluster,
-    make: tuple[Any, float | None, tuple[str, int] | None],
+    make: tuple[Any, ...],
     form: pa.Schema,
     whole: list[Piece],
     is_stopped: Callable[[], bool],
     progress: Progress,
 ) -> Iterator[tuple[int, pa.Table]]:
-    """Answers some pieces, in rounds of ever smaller parts of those that kill."""
-    import pyarrow as pa
-
-    todo, found, expected = list(whole), dict[tuple[int, int], Any](), {piece.number: 1 for piece in whole}
-    alone: dict[tuple[int, int], int] = {}
-    while todo and not is_stopped():
-        left = {(piece.number, piece.start): piece for piece in todo}
-        problem = ""
-        for piece, table, said in _round(cluster, make, todo):
-            problem = said or problem
-            if table is None:
-                continue
-            del left[piece.number, piece.start]
-            found[piece.number, piece.start] = table
-            mine = sorted(key for key in found if key[0] == piece.number) if expected[piece.number] > 1 else None
-            if mine is None or len(mine) == expected[piece.number]:
-                keys = mine or [(piece.number, piece.start)]
-                yield piece.number, pa.concat_tables([found.pop(key) for key in keys])
+    """Yields the number of each piece and its answers, in rounds of ever smaller parts of those that kill."""
+    todo, gathered = whole, {piece.number: _Gathered() for piece in whole}
+    while todo:
+        lost: list[Piece] = []
+        for piece, table, problem in _round(cluster, make, todo):
+            if problem == LOST:
+                lost.append(piece)
+            elif problem:
+                raise ClusterError(f"The pictures cannot be read: {problem}", hint="--resume, when they can")
+            elif (done := gathered[piece.number].add(piece, table)) is not None:
+                yield piece.number, done
             if is_stopped():
                 return
-        if problem:
-            raise ClusterError(f"The pictures cannot be read: {problem}", hint="--resume, when they can")
         todo = []
-        for key, piece in left.items():
+        for piece in lost:
             counted = piece if piece.count is not None else _counted(piece)
             if (counted.count or 0) > 1:
-                todo += counted.halves()
-                expected[piece.number] += 1
-                continue
-            alone[key] = alone.get(key, 0) + 1
-            if alone[key] < ROUNDS_ALONE:
-                todo.append(counted)
-                continue
-            reason = "whatever decodes it dies (a damaged picture that a decoder does not survive, or too large a one)"
-            found[key] = gave_up(counted, reason, form)
-            mine = sorted(one for one in found if one[0] == piece.number)
-            if len(mine) == expected[piece.number]:
-                yield piece.number, pa.concat_tables([found.pop(one) for one in mine])
-        if todo:
-            progress.say(f"{len(left)} pieces were lost with whoever was at work on them; they are tried again.")
+                parts = counted.split(SPLIT)
+                todo += parts
+                gathered[piece.number].parts += len(parts) - 1
+            elif (done := gathered[piece.number].add(counted, gave_up(counted, DEADLY, form))) is not None:
+                yield piece.number, done
+        if lost:
+            progress.say(
+                f"{len(lost)} piece{'s' * (len(lost) != 1)} of the work got lost {ATTEMPTS} times, with whoever was at "
+                "it; smaller parts will tell why."
+            )
 
 
-def _round(
-    cluster: Cluster, make: tuple[Any, float | None, tuple[str, int] | None], todo: list[Piece]
-) -> Iterator[tuple[Piece, Any, str]]:
-    """Yields what comes of the pieces: answers, or a problem. Those that kill yield nothing."""
+DEADLY = "whatever decodes it dies: damaged so that a decoder does not survive it, or too large for the memory"
+
+
+class _Gathered:
+    """The answers for the parts of one piece."""
+
+    def __init__(self) -> None:
+        self.parts, self.found = 1, dict[int, Any]()
+
+    def add(self, piece: Piece, table: pa.Table) -> pa.Table | None:
+        """Returns the answers for the whole piece, if this part was the last one missing."""
+        import pyarrow as pa
+
+        self.found[piece.start] = table
+        if len(self.found) < self.parts:
+            return None
+        return pa.concat_tables([self.found[start] for start in sorted(self.found)])
+
+
+def _round(cluster: Cluster, make: tuple[Any, ...], todo: list[Piece]) -> Iterator[tuple[Piece, Any, str]]:
+    """Yields what comes of the pieces: answers, or a problem."""
     import pyarrow as pa
 
-    network, reject_below, witness = make
     workers = max(1, min(cluster.cpus, len(todo)))
-    data = ray.data.from_items([{"piece": piece} for piece in todo], override_num_blocks=len(todo))
-    data = data.map_batches(
+    data = ray.data.from_items(
+        [{"piece": json.dumps(asdict(piece))} for piece in todo], override_num_blocks=len(todo)
+    ).map_batches(
         Actor,
-        fn_constructor_args=([network], reject_below, witness),
+        fn_constructor_args=make,
         batch_size=None,
         num_cpus=1,
         compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=IN_FLIGHT),
-        max_restarts=-1,
-        max_task_retries=ATTEMPTS,
     )
     try:
         for row in data.iter_rows():
-            item = row["item"]
-            if item["problem"]:
-                yield item["piece"], None, item["problem"]
-                continue
-            with pa.ipc.open_stream(item["answers"]) as stream:
-                yield item["piece"], stream.read_all(), ""
+            table = None
+            if not row["problem"]:
+                with pa.ipc.open_stream(row["answers"]) as stream:
+                    table = stream.read_all()
+            yield _read(row["piece"]), table, row["problem"]
     except ray.exceptions.RayError as error:
         cause = getattr(error, "cause", None)
         if isinstance(cause, ClusterError):
@@ -207,9 +240,7 @@ def _witness(pieces: list[Piece]) -> tuple[str, int] | None:
 
 
 def _quiet() -> None:
-    """Has Ray Data keep its own bars and lines to itself, and lets pieces fail that kill their actors."""
+    """Has Ray Data keep its own bars and lines to itself."""
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    context.max_errored_blocks = -1
-    context.raise_original_map_exception = False
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)

@@ -57,11 +57,12 @@ class Piece:
             return 1
         return None if self.stop is None else self.stop - self.start
 
-    def halves(self) -> tuple[Piece, Piece]:
-        """Returns two parts of a piece of two pictures or more."""
+    def split(self, parts: int) -> list[Piece]:
+        """Returns at most so many parts of a piece whose number of pictures is known."""
         assert self.stop is not None  # noqa: S101
-        middle = (self.start + self.stop) // 2
-        return replace(self, stop=middle), replace(self, start=middle)
+        size = -(-(self.stop - self.start) // parts)
+        starts = range(self.start, self.stop, size)
+        return [replace(self, start=start, stop=min(start + size, self.stop)) for start in starts]
 
 
 def pieces_of(sources: Iterable[str | Path]) -> list[Piece]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from striate.answering.bulk.pieces import Piece, opened_shard
-from striate.bucket import explained, is_bucket, opened
+from striate.bucket import explained, is_bucket, opened, unusable
 from striate.errors import DataError, PictureError
 from striate.images.imageset import Picture
 from striate.images.sources.webdataset import pictures_in
@@ -62,7 +62,7 @@ def _objects(addresses: list[str]) -> dict[str, bytes | PictureError]:
     store, _ = opened(addresses[0])
     paths = {address: address.partition("://")[2] for address in addresses}
     with explained(addresses[0]):
-        found: dict[str, Any] = store.cat(list(paths.values()), on_error="return")
+        found: Any = store.cat(list(paths.values()), on_error="return")
         if len(paths) == 1 and not isinstance(found, dict):
             found = dict.fromkeys(paths.values(), found)
         return {address: _object(address, found[path]) for address, path in paths.items()}
@@ -75,8 +75,7 @@ def _object(address: str, found: Any) -> bytes | PictureError:
         return PictureError(os.strerror(2).lower())
     if isinstance(found, PermissionError):
         return PictureError(os.strerror(13).lower())
-    with explained(address):  # the network, or the store itself: not the picture's fault
-        raise found
+    raise unusable(address, found)  # the network, or the store itself: not the picture's fault
 
 
 def _rows(piece: Piece) -> Iterator[Read]:

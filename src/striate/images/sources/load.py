@@ -93,7 +93,7 @@ def _holds_shards(folder: Path) -> bool:
 
 
 def _sharded(folder: Path, name: str | None = None) -> ImageSet:
-    """Returns the pictures of a folder of shards, held against its manifest if it has one, which then also names them."""
+    """Returns the pictures of a folder of shards, held against its manifest if it has one, which names them."""
     manifest = manifest_of(folder)
     if manifest is not None:
         require_all(manifest, folder)
