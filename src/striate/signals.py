@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 _listening: list[Callable[[], None]] = []
+_acts: list[Callable[[], None]] = []
 
 
 @contextlib.contextmanager
@@ -46,8 +47,25 @@ def ended_alike() -> Iterator[None]:
 def on_first_signal(act: Callable[[], None]) -> Iterator[None]:
     """Calls `act` on the first Ctrl-C or SIGTERM within the block instead of ending it; the second one ends it.
 
-    Only a program's main thread can take signals over; elsewhere the block runs as it is.
+    Only a program's main thread can take signals over; elsewhere the block hears of `ask` alone.
     """
+    _acts.append(act)
+    try:
+        with _taking_over(act):
+            yield
+    finally:
+        _acts.remove(act)
+
+
+def ask() -> None:
+    """Does what a first signal would do, for who was told to stop in another way."""
+    for act in (*_acts[-1:], *_listening):
+        act()
+
+
+@contextlib.contextmanager
+def _taking_over(act: Callable[[], None]) -> Iterator[None]:
+    """Calls `act` on the first signal within the block; the second one ends it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from striate.images.sources.folder import Nested
     from striate.runs import Run
 
-MEANINGFUL = ("resume", "finish", "runs", "backend", "device", "as_json", "quiet", "debug")
+MEANINGFUL = ("resume", "finish", "on", "workers", "runs", "backend", "device", "as_json", "quiet", "debug")
 """Parameters that may stand beside --resume."""
 
 
@@ -35,6 +35,12 @@ MEANINGFUL = ("resume", "finish", "runs", "backend", "device", "as_json", "quiet
     type=click.FloatRange(min=0),
     metavar="SECONDS",
     help="Between checkpoints; by default they are rare enough to cost little.",
+)
+@options.on
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="With --on: processes that train together; one for each GPU, or each computer, unless told.",
 )
 @options.runs
 @options.nested
@@ -63,6 +69,8 @@ def train(
     finish: bool,
     deterministic: bool,
     save_every: float | None,
+    on: str | None,
+    workers: int | None,
     runs: Path,
     data_dir: Path | None,
     backend: str | None,
@@ -80,12 +88,16 @@ def train(
 
     Ctrl-C ends a training after the step at work and leaves a checkpoint; --resume RUN goes on from there, as it does
     after a power cut.
+
+    With --on several processes of a Ray cluster train together, each on its share of every batch (JAX or PyTorch).
     """
     if resume is not None:
         _refuse_others(context)
-        return _resume(resume, runs, backend, device, finish=finish, as_json=as_json, quiet=quiet)
+        return _resume(resume, runs, backend, device, on, workers, finish=finish, as_json=as_json, quiet=quiet)
     if finish:
         raise click.UsageError("--finish goes with --resume RUN.")
+    if workers is not None and on is None:
+        raise click.UsageError("--workers goes with --on ADDRESS.")
     if data is None:
         raise click.UsageError("Missing argument 'DATA'. Try: striate train digits")
     options.choose_engine(backend, device)
@@ -110,6 +122,8 @@ def train(
         replay=replay,
         deterministic=deterministic,
         save_every=save_every,
+        on=on,
+        workers=workers,
         progress=progress(as_json=as_json, quiet=quiet),
         command=shlex.join(["striate", "train", *sys.argv[2:]]),
         **changes,
@@ -118,7 +132,16 @@ def train(
 
 
 def _resume(
-    name: str, runs: Path, backend: str | None, device: str, *, finish: bool, as_json: bool, quiet: bool
+    name: str,
+    runs: Path,
+    backend: str | None,
+    device: str,
+    on: str | None,
+    workers: int | None,
+    *,
+    finish: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> int:
     """Goes on with a run, on the backend that it began with unless another is asked for."""
     from striate.begun import read_begun
@@ -131,7 +154,7 @@ def _resume(
     from striate.cli.screen import progress
     from striate.experiment.resume import resume
 
-    found = resume(run, finish=finish, progress=progress(as_json=as_json, quiet=quiet))
+    found = resume(run, finish=finish, on=on, workers=workers, progress=progress(as_json=as_json, quiet=quiet))
     return _tell(found, as_json=as_json)
 
 

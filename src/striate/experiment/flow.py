@@ -15,6 +15,7 @@ from striate.experiment.choice import choose, try_out
 from striate.experiment.conditions import MAX_BROKEN, Conditions
 from striate.experiment.pictures import Prepared, prepare, save_broken
 from striate.experiment.results import CORRECTIONS
+from striate.experiment.together import learn_together, require_together
 from striate.files import write_json
 from striate.images.corrections import load_corrections, save_corrections
 from striate.images.sources.folder import Nested
@@ -52,6 +53,8 @@ def train(
     deterministic: bool = False,
     save_every: float | None = None,
     enough: Enough | None = None,
+    on: str | None = None,
+    workers: int | None = None,
     progress: Progress = SILENT,
     command: str = "",
     **changes: Any,
@@ -81,6 +84,9 @@ def train(
         save_every: seconds between checkpoints; by default after every epoch and every minute, unless that would cost
             more than a fortieth of the time.
         enough: asked after each epoch, whose figures it is given, whether the training is to end with it.
+        on: a Ray cluster, see docs/scale.md, whose processes train together, each on its share of every batch; on JAX
+            or PyTorch.
+        workers: how many processes; by default one for each GPU, or each computer without one.
         progress: shows what happens.
         command: the command line that repeats the run, for its report.
         **changes: fields of the recipe to set otherwise (epochs=…, batch=…, dropout=…, seed=…, …); batch="auto"
@@ -112,6 +118,8 @@ def train(
     from striate.backend import CHOICE, be_deterministic
     from striate.training.room import refuse_full
 
+    if on is not None:
+        require_together(on, chosen, workers, watched=replay or enough is not None)
     if deterministic:
         be_deterministic()
     try_out(network, chosen, pictures.splits.train.classes)
@@ -152,4 +160,7 @@ def train(
             save_broken(pictures.broken, run.path / "broken.csv")
         write_json(run.path / begun_.NAME, begun)
         write_json(run.path / "recipe.json", chosen)
-        return carry_out(Work(run, begun, pictures, network, began, read), progress, enough=enough)
+        work = Work(run, begun, pictures, network, began, read)
+        if on is not None and learn_together(work, on, workers, progress):
+            return run
+        return carry_out(work, progress, enough=enough)

@@ -14,6 +14,7 @@ from striate.experiment.carry_out import Work, carry_out
 from striate.experiment.conditions import Conditions
 from striate.experiment.pictures import Prepared, prepare
 from striate.experiment.results import CORRECTIONS
+from striate.experiment.together import learn_together, require_together
 from striate.files import sweep
 from striate.images.sources.load import Data
 from striate.images.split import Splits
@@ -38,6 +39,8 @@ def resume(
     architecture: Architecture | None = None,
     enough: Enough | None = None,
     finish: bool = False,
+    on: str | None = None,
+    workers: int | None = None,
     progress: Progress = SILENT,
 ) -> Run:
     """Returns the run, gone on with from its last checkpoint as if it had never stopped; one that is finished already
@@ -53,6 +56,8 @@ def resume(
         architecture: the network, if it is not one of Striate's.
         enough: asked after each epoch whether the training is to end with it.
         finish: learn no more, and finish the run with what has been learnt by now.
+        on: a Ray cluster whose processes go on together, see `train`; it may have begun without one.
+        workers: how many.
         progress: shows what happens.
 
     Raises:
@@ -96,7 +101,12 @@ def resume(
                 hint="the folder or table as it was, or a new training",
             )
         read = time.perf_counter()
-        return carry_out(Work(found, before, pictures, network, began, read), progress, enough=enough, finish=finish)
+        work = Work(found, before, pictures, network, began, read)
+        if on is not None and not finish:
+            require_together(on, pictures.recipe, workers, watched=before.replay or enough is not None)
+            if learn_together(work, on, workers, progress):
+                return found
+        return carry_out(work, progress, enough=enough, finish=finish)
 
 
 def _reopen(run: Run, progress: Progress) -> None:

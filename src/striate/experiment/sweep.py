@@ -24,7 +24,7 @@ from striate.errors import BusyError, ClusterError
 from striate.experiment.engine import ENDS, Pictures, Source
 from striate.experiment.trial import Trial, given_up, train_trial
 from striate.history import Epoch
-from striate.models.architectures import ARCHITECTURES, architecture_named
+from striate.models.architectures import architecture_named, portable
 from striate.progress import SILENT
 from striate.runs import Run
 from striate.signals import on_first_signal
@@ -162,12 +162,7 @@ def packed(folder: Path) -> bytes:
     return held.getvalue()
 
 
-def portable(trial: Trial) -> Trial:
-    """Returns the trial with the name of its network in its place, where that is one of Striate's: a copy of a row of
-    the table would be taken for a network of the user's own.
-    """
-    network = trial.architecture
-    if network is None or ARCHITECTURES.get(network.name) is not network:
-        return trial
-    named: Any = network.name
-    return replace(trial, architecture=named)
+def sent(trial: Trial) -> Trial:
+    """Returns the trial as it travels, see `portable`."""
+    network: Any = None if trial.architecture is None else portable(trial.architecture)
+    return replace(trial, architecture=network)

@@ -70,14 +70,14 @@ class Asks(Searcher):  # type: ignore[misc]
 
     def suggest(self, trial_id: str) -> Any:
         """Returns the next trial's configuration."""
-        from striate.experiment.sweep import portable
+        from striate.experiment.sweep import sent
 
         trial = self.source.next()
         if trial is None:
             return None if self.at_work else Searcher.FINISHED
         self.trials[trial_id] = trial
         self.at_work.add(trial_id)
-        return {"trial": portable(trial)}
+        return {"trial": sent(trial)}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tells the source."""

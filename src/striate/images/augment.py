@@ -20,6 +20,8 @@ from striate.images.imageset import Kind
 Share = Annotated[float, Field(ge=0, le=0.9)]
 Degrees = Annotated[float, Field(ge=0, le=180)]
 
+ALL = slice(None)
+
 _BORDERS = {"black": cv2.BORDER_CONSTANT, "edge": cv2.BORDER_REPLICATE, "mirror": cv2.BORDER_REFLECT_101}
 
 _PADDING: dict[str, Literal["constant", "edge", "reflect"]] = {"black": "constant", "edge": "edge", "mirror": "reflect"}
@@ -57,7 +59,13 @@ class Augment:
         return self.flip or any((self.shift, self.rotate, self.shear, self.zoom))
 
     def __call__(
-        self, pixels: NDArray[np.uint8], rng: np.random.Generator, mirrored: NDArray[np.bool_] | None = None
+        self,
+        pixels: NDArray[np.uint8],
+        rng: np.random.Generator,
+        mirrored: NDArray[np.bool_] | None = None,
+        *,
+        count: int | None = None,
+        rows: slice = ALL,
     ) -> NDArray[np.uint8]:
         """Returns changed copies of the pictures (n, h, w, c) uint8, each in its own way.
 
@@ -65,17 +73,20 @@ class Augment:
             pixels: the pictures.
             rng: what is drawn from.
             mirrored: which are to be mirrored, where `flip` is set; drawn unless told.
+            count: of a batch that the pictures are some of: they are changed as they would be within it.
+            rows: which of it they are.
         """
+        count = len(pixels) if count is None else count
         if not self.flip:
-            mirrored = np.zeros(len(pixels), bool)
+            mirrored = np.zeros(count, bool)
         elif mirrored is None:
-            mirrored = rng.random(len(pixels)) < 0.5
+            mirrored = rng.random(count) < 0.5
         if not any((self.rotate, self.shear, self.zoom)):
-            pixels = self._shifted(pixels, rng, mirrored) if self.is_geometric else pixels
+            pixels = self._shifted(pixels, rng, mirrored, rows) if self.is_geometric else pixels
         else:
             out = np.empty_like(pixels)
             height, width = pixels.shape[1:3]
-            matrices = self.matrices(mirrored, height, width, rng)
+            matrices = self.matrices(mirrored, height, width, rng)[rows]
             for picture, matrix, place in zip(pixels, matrices, out, strict=True):
                 moved = cv2.warpAffine(
                     picture,
@@ -87,31 +98,34 @@ class Augment:
                 place[...] = moved.reshape(place.shape)
             pixels = out
         if self.brightness:
-            factors = rng.uniform(1 - self.brightness, 1 + self.brightness, (len(pixels), 1, 1, 1))
+            factors = rng.uniform(1 - self.brightness, 1 + self.brightness, (count, 1, 1, 1))[rows]
             pixels = np.clip(pixels * factors.astype(np.float32), 0, 255).astype(np.uint8)
-        return self._with_holes(pixels, rng) if self.cutout else pixels
+        return self._with_holes(pixels, rng, count, rows) if self.cutout else pixels
 
-    def _with_holes(self, pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    def _with_holes(
+        self, pixels: NDArray[np.uint8], rng: np.random.Generator, count: int, rows: slice
+    ) -> NDArray[np.uint8]:
         """Returns copies in which a square of each picture shows nothing; at the rim a part of it lies outside."""
-        count, height, width, _ = pixels.shape
+        _, height, width, _ = pixels.shape
         pixels = pixels.copy()
         means = pixels[:, ::4, ::4].mean(axis=(1, 2)).astype(np.uint8)  # of a sixteenth: near enough
         tall, wide = (max(1, round(self.cutout * side)) for side in (height, width))
         y, x = (
-            rng.integers(-(reach // 2), side - reach // 2, count) for reach, side in ((tall, height), (wide, width))
+            rng.integers(-(reach // 2), side - reach // 2, count)[rows]
+            for reach, side in ((tall, height), (wide, width))
         )
         for picture, mean, top, left in zip(pixels, means, y.tolist(), x.tolist(), strict=True):
             picture[max(0, top) : top + tall, max(0, left) : left + wide] = mean
         return pixels
 
     def _shifted(
-        self, pixels: NDArray[np.uint8], rng: np.random.Generator, mirrored: NDArray[np.bool_]
+        self, pixels: NDArray[np.uint8], rng: np.random.Generator, mirrored: NDArray[np.bool_], rows: slice
     ) -> NDArray[np.uint8]:
         """Returns the pictures moved by whole pixels and mirrored: a quarter of the work, and nothing is blurred."""
-        count, height, width, _ = pixels.shape
+        _, height, width, _ = pixels.shape
         most = [round(self.shift * side) for side in (height, width)]
-        y, x = (rng.integers(0, 2 * reach + 1, count) for reach in most)
-        step = np.where(mirrored, -1, 1)
+        y, x = (rng.integers(0, 2 * reach + 1, len(mirrored))[rows] for reach in most)
+        step = np.where(mirrored[rows], -1, 1)
         wide = np.pad(pixels, ((0, 0), *((reach, reach) for reach in most), (0, 0)), _PADDING[self.border])
         out = np.empty_like(pixels)
         for place, picture, top, left, way in zip(out, wide, y.tolist(), x.tolist(), step.tolist(), strict=True):

@@ -30,6 +30,8 @@ class Batches:
             leaves the pictures of an incomplete last batch to another epoch, so that every step has one shape.
         augment: random changes, applied only when shuffling.
         most: batches after which an epoch ends, when shuffling; None for all.
+        part: (number, how many): of every batch only that part is given, as it is within the whole one; `batch` is a
+            multiple of how many there are.
     """
 
     def __init__(
@@ -42,7 +44,9 @@ class Batches:
         shuffle_seed: int | None = None,
         augment: Augment = NONE,
         most: int | None = None,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
+        self.part = part
         self.pixels = pixels
         self.targets = np.eye(classes, dtype=np.float32)[labels]
         self.batch = min(batch, len(pixels))
@@ -67,9 +71,12 @@ class Batches:
 
     def __getitem__(self, index: int) -> Batch:
         """Returns batch number `index` of the current epoch."""
-        chosen = self.order[index * self.batch : (index + 1) * self.batch]
-        pixels: Any = self.pixels[chosen]
+        whole = self.order[index * self.batch : (index + 1) * self.batch]
+        number, parts = self.part
+        rows = slice(len(whole) * number // parts, len(whole) * (number + 1) // parts)
+        pixels: Any = self.pixels[whole[rows]]
         if self.seed is not None and self.augment != NONE:
             rng = np.random.default_rng((self.seed, _CHANGE, self.epoch, index))
-            pixels = self.augment(pixels, rng, self.mirrored_first[chosen] ^ bool(self.epoch % 2))
-        return pixels, self.targets[chosen]
+            mirrored = self.mirrored_first[whole] ^ bool(self.epoch % 2)
+            pixels = self.augment(pixels, rng, mirrored, count=len(whole), rows=rows)
+        return pixels, self.targets[whole[rows]]

@@ -56,3 +56,10 @@ def architecture_named(name: str | Architecture) -> Architecture:
         if row.name.replace("_", "-") == name.lower().replace("_", "-"):
             return row
     raise UnknownNameError("architecture", name, ARCHITECTURES)
+
+
+def portable(network: Architecture) -> Architecture | str:
+    """Returns what stands for the architecture in another process, for `architecture_named` there: the name of one of
+    Striate's, since a copy of a row of the table would be taken for a network of the user's own.
+    """
+    return network.name if ARCHITECTURES.get(network.name) is network else network

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,9 +66,14 @@ class Checkpoints:
         Raises:
             OSError: the disk is full or cannot be written to; the checkpoints that are there stay.
         """
-        arrays = {name: np.require(array, requirements="C") for name, array in checkpoint.arrays.items()}
-        about = {"format": FORMAT, **checkpoint.about}
-        content = safetensors.numpy.save(arrays, {"striate": json.dumps(about, allow_nan=True)})
+        self.put(packed(checkpoint))
+
+    def put(self, content: bytes) -> None:
+        """Writes a checkpoint that is packed, and removes those before the last.
+
+        Raises:
+            OSError: see save.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         before = self._files()
         number = 1 + (_number(before[-1]) if before else 0)
@@ -112,6 +118,45 @@ class Checkpoints:
         if not self.folder.is_dir():
             return []
         return sorted((path for path in self.folder.iterdir() if NAME.fullmatch(path.name)), key=_number)
+
+
+class Elsewhere:
+    """The checkpoints of a training whose folder another computer holds.
+
+    Args:
+        folder: theirs, for people.
+        put: takes a checkpoint there, packed; raises OSError where it cannot be written.
+        content: the newest that is whole, packed, when this process began.
+    """
+
+    def __init__(self, folder: Path, put: Callable[[bytes], None], content: bytes | None) -> None:
+        self.folder, self.put, self.content = folder, put, content
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """See Checkpoints."""
+        self.put(packed(checkpoint))
+
+    def newest(self) -> Found:
+        """See Checkpoints."""
+        return Found(None if self.content is None else unpacked(self.content), ())
+
+    def clear(self) -> None:
+        """Leaves them: whoever holds the folder clears it."""
+
+
+def packed(checkpoint: Checkpoint) -> bytes:
+    """Returns a checkpoint as the content of a file."""
+    arrays = {name: np.require(array, requirements="C") for name, array in checkpoint.arrays.items()}
+    about = {"format": FORMAT, **checkpoint.about}
+    content: bytes = safetensors.numpy.save(arrays, {"striate": json.dumps(about, allow_nan=True)})
+    return content
+
+
+def unpacked(content: bytes) -> Checkpoint:
+    """Returns what `packed` made into bytes."""
+    length = int.from_bytes(content[:8], "little")
+    about = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["striate"])
+    return Checkpoint(about, safetensors.numpy.load(content))
 
 
 def _number(path: Path) -> int:

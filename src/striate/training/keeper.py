@@ -22,7 +22,7 @@ from striate.config import from_json, to_json
 from striate.errors import RunError
 from striate.history import Epoch
 from striate.progress import SILENT, Progress
-from striate.training.checkpoint import Checkpoint, Checkpoints
+from striate.training.checkpoint import Checkpoint, Checkpoints, Elsewhere
 from striate.training.loss_trace import Break
 from striate.training.recipe import Recipe
 
@@ -73,6 +73,7 @@ class Keeper:
         progress: told of checkpoints that are damaged or cannot be written.
         others: the state of what watches the training.
         put_back: hands that to it.
+        writes: whether this process writes checkpoints; of several that train together only one does.
 
     Attributes:
         found: the checkpoint that was there; None for a training that begins.
@@ -82,13 +83,15 @@ class Keeper:
 
     def __init__(
         self,
-        checkpoints: Checkpoints,
+        checkpoints: Checkpoints | Elsewhere,
         *,
         every: float | None = None,
         progress: Progress = SILENT,
         others: Callable[[], Arrays] = dict,
         put_back: Callable[[Arrays], None] = lambda arrays: None,
+        writes: bool = True,
     ) -> None:
+        self.writes = writes
         self.checkpoints, self.every, self.progress = checkpoints, every, progress
         self.others = others
         self.found, damaged = checkpoints.newest()
@@ -127,6 +130,8 @@ class Keeper:
         """Writes a checkpoint of this moment; returns whether it could. A disk that is full is told, once, and costs
         nothing but the checkpoint: the one before stays.
         """
+        if not self.writes:
+            return True
         began = time.perf_counter()
         try:
             self.checkpoints.save(self._checkpoint(loop, model, place))

@@ -17,6 +17,7 @@ from striate.training.callbacks import Enough, EpochClock, KeepBest, StopWhenAsk
 from striate.training.feed import Feed
 from striate.training.keeper import Keeper, Place, SaveState
 from striate.training.loss_trace import LossTrace, WatchLoss
+from striate.training.parallel.parallel import Parallel
 from striate.training.recipe import Recipe
 
 Watch = Callable[[Any, Epoch], None]
@@ -44,6 +45,7 @@ class Loop:
         watch: called with the whole network as it is and its figures after each epoch.
         keeper: saves the state now and then, and gives that of an earlier attempt.
         enough: asked after each epoch whether the training, in all its stages, is to end with it.
+        parallel: the processes that train together; None for this one alone.
     """
 
     def __init__(
@@ -57,7 +59,9 @@ class Loop:
         watch: Watch | None = None,
         keeper: Keeper | None = None,
         enough: Enough | None = None,
+        parallel: Parallel | None = None,
     ) -> None:
+        self.parallel = parallel
         self.recipe, self.epochs, self.progress, self.record = recipe, epochs, progress, record
         self.trace = trace or LossTrace()
         self.watch = watch
@@ -89,7 +93,9 @@ class Loop:
             TrainingError: the machine's memory does not suffice.
             Paused: it was asked to stop, and a keeper has kept its state.
         """
-        self.whole = whole or (lambda: model)
+        network, self.whole = model, whole or (lambda: network)
+        if self.parallel is not None:
+            model = self.parallel.together(network, batches.batch)
         compiled(model, optimizer, self.recipe.label_smoothing, len(batches))
         place = self._begin_stage(model, stage)
         last = self.first + epochs
@@ -98,11 +104,18 @@ class Loop:
             self.progress.advance(done)
             if place.ended or self.stop.asked or self.end.is_enough:
                 return
+            validation = None if self.parallel is None else self._validation(network, held_out)
             if place.step:  # Keras counts an epoch's steps once for all epochs: one that is gone on with has fewer
-                self._fit(model, batches, held_out, stage, last, place, place.epoch + 1)
+                self._fit(model, batches, held_out, stage, last, place, place.epoch + 1, validation)
                 place = Place(stage, self.first, place.epoch + 1, ended=bool(model.stop_training))
             if not place.ended and place.epoch < last:
-                self._fit(model, batches, held_out, stage, last, place, last)
+                self._fit(model, batches, held_out, stage, last, place, last, validation)
+
+    def _validation(self, network: Any, held_out: Batches) -> Any:
+        from striate.training.parallel.validate import Validate
+
+        assert self.parallel is not None  # noqa: S101
+        return Validate(self.parallel, network, held_out, self.recipe.label_smoothing)
 
     def _begin_stage(self, model: Any, stage: int) -> Place:
         """Returns where the stage is to begin, the model and what is remembered put into that state."""
@@ -117,9 +130,17 @@ class Loop:
         return place
 
     def _fit(
-        self, model: Any, batches: Batches, held_out: Batches, stage: int, last: int, place: Place, until: int
+        self,
+        model: Any,
+        batches: Batches,
+        held_out: Batches,
+        stage: int,
+        last: int,
+        place: Place,
+        until: int,
+        validation: Any,
     ) -> None:
-        """Trains from a place to the end of epoch number `until`."""
+        """Trains from a place to the end of epoch number `until`; `validation`, if any, measures in Keras' stead."""
         feed = Feed(batches, place.step)
         clock = EpochClock(feed, self.epochs, self.progress, self._keep, place.seconds)
         callbacks = [
@@ -129,27 +150,31 @@ class Loop:
             WatchLoss(self.trace, feed),
             self.stop if self.keeper is None else SaveState(self.keeper, self, clock, stage, last - 1),
         ]
+        if validation is not None:
+            callbacks.insert(0, validation)
         if place.step == len(batches):
-            self._end_epoch(model, held_out, callbacks, place)
+            self._end_epoch(model, None if validation is not None else held_out, callbacks, place)
             return
-        if place.step:  # on TensorFlow there are no running sums to put back before the first batch has been seen
+        if (
+            place.step and validation is None
+        ):  # on TensorFlow there are no running sums to put back before the first batch has been seen
             model.test_on_batch(*held_out[0])
         model.fit(
             feed.data,
             initial_epoch=place.epoch,
             epochs=until,
-            validation_data=Feed(held_out).data,
+            validation_data=None if validation is not None else Feed(held_out).data,
             callbacks=callbacks,
             shuffle=False,
             verbose=0,
         )
 
-    def _end_epoch(self, model: Any, held_out: Batches, callbacks: list[Any], place: Place) -> None:
+    def _end_epoch(self, model: Any, held_out: Batches | None, callbacks: list[Any], place: Place) -> None:
         """Does what is left of an epoch whose steps are all done: its validation."""
         listed = keras.callbacks.CallbackList(callbacks, model=model)
         model.stop_training = False
         listed.on_epoch_begin(place.epoch)
-        found = model.evaluate(Feed(held_out).data, verbose=0, return_dict=True)
+        found = {} if held_out is None else model.evaluate(Feed(held_out).data, verbose=0, return_dict=True)
         listed.on_epoch_end(place.epoch, {**place.logs, **{f"val_{name}": value for name, value in found.items()}})
 
     def history(self) -> History:

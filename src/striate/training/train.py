@@ -25,6 +25,7 @@ from striate.training.loop import Loop, Watch
 from striate.training.loss_trace import LossTrace
 from striate.training.networks import networks
 from striate.training.optimizers import make_optimizer
+from striate.training.parallel.parallel import Parallel
 from striate.training.plan import preprocessing_of
 from striate.training.recipe import Recipe
 from striate.training.transfer import GROUPS, VALIDATION_BATCH, fine_tune, groups_of, learn_head, seen_by, thaw
@@ -90,6 +91,7 @@ def fit(
     watch: Watch | None = None,
     keeper: Keeper | None = None,
     enough: Enough | None = None,
+    parallel: Parallel | None = None,
     finish: bool = False,
 ) -> Trained:
     """Returns a classifier trained as the recipe says. It has one stage; with pretrained weights three: the last layer,
@@ -106,6 +108,7 @@ def fit(
         watch: called with the model as it is and its figures after each epoch (see Loop).
         keeper: saves the training's state now and then; the training goes on from what it has found.
         enough: asked after each epoch whether the training is to end with it.
+        parallel: the processes that train together, each of which calls this; without pretrained weights.
         finish: learn no more, and make a classifier of what the keeper has found.
 
     Raises:
@@ -135,6 +138,7 @@ def fit(
         shuffle_seed=recipe.seed,
         augment=recipe.augment,
         most=recipe.steps_per_epoch,
+        part=(0, 1) if parallel is None else (parallel.rank, parallel.size),
     )
     held_out = Batches(validation.pixels, validation.images.labels, len(classes), VALIDATION_BATCH)
     if recipe.minutes is not None and recipe.weights is None:
@@ -143,7 +147,15 @@ def fit(
     assert recipe.epochs  # noqa: S101  (plan() or within() filled it)
     epochs = recipe.epochs + recipe.fine_tune
     loop = Loop(
-        recipe, epochs, progress=progress, record=record, trace=trace, watch=watch, keeper=keeper, enough=enough
+        recipe,
+        epochs,
+        progress=progress,
+        record=record,
+        trace=trace,
+        watch=watch,
+        keeper=keeper,
+        enough=enough,
+        parallel=parallel,
     )
     loop.stop.asked = finish
     if recipe.weights is None:

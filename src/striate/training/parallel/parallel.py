@@ -1,0 +1,62 @@
+"""What a training needs to know of the others that train with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.errors import ConfigError
+from striate.training.recipe import Recipe
+
+Logits = Callable[[NDArray[Any]], NDArray[Any]]
+"""From some pictures to the network's logits for them, in this process alone."""
+
+
+class Parallel(Protocol):
+    """Several processes that train one network on one recipe: data parallelism.
+
+    Each is fed its share of every batch, and the gradients are averaged, so that a step is the step that one process
+    would have made on the whole batch, but for the order in which sums are made. All that decides how the training goes
+    on, the running means and the validation's figures too, is the same in all of them.
+
+    Attributes:
+        rank: this process' number, from 0. The first one writes.
+        size: how many there are.
+    """
+
+    rank: int
+    size: int
+
+    def together(self, model: Any, batch: int) -> Any:
+        """Returns what Keras' fit is given in the network's place, for batches of so many pictures in all."""
+
+    def logits(self, model: Any) -> Logits:
+        """Returns the network's answers as its weights are now."""
+
+    def gathered(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Returns (size, n): the (n,) values that each process has handed over."""
+
+
+def refuse_indivisible(recipe: Recipe, size: int) -> None:
+    """Raises ConfigError unless every process gets as many pictures of a batch as the others."""
+    if recipe.batch is not None and recipe.batch % size:
+        below, above = recipe.batch // size * size, -(-recipe.batch // size) * size
+        raise ConfigError(
+            "The batch cannot be shared out evenly",
+            received=f"{recipe.batch} pictures among {size} processes",
+            expected=f"a multiple of {size}",
+            hint=f"--batch {above if below == 0 else below}",
+        )
+
+
+def divisor(batch: int, most: int) -> int:
+    """Returns the greatest number of processes, at most so many, that share a batch out evenly."""
+    return next(number for number in range(most, 0, -1) if batch % number == 0)
+
+
+def share(count: int, rank: int, size: int) -> slice:
+    """Returns which of `count` rows are a process' own: all get as many, or one more."""
+    return slice(count * rank // size, count * (rank + 1) // size)
