@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -143,17 +141,15 @@ def _trained(work: Work, cluster: Cluster, number: int, each: int, progress: Pro
                 failure_config=train.FailureConfig(max_failures=FAILURES),
             ),
         )
-        with _listening(desk, recipe, progress):
-            try:
-                trainer.fit()
-            except Exception as error:  # Ray's own, of several kinds
-                raise ClusterError(
-                    f"The processes that train died {FAILURES + 1} times, or cannot begin: {_first_line(error)}",
-                    received=work.run.path,
-                    hint=f"striate train --resume {work.run.path}, which goes on from the last checkpoint",
-                ) from None
-            if (problem := ray.get(desk.problem.remote())) is not None:
-                raise TrainingError(problem)
+        error = _fitted(trainer, desk, progress)
+    if (problem := ray.get(desk.problem.remote())) is not None:
+        raise TrainingError(problem)
+    if error is not None:
+        raise ClusterError(
+            f"The processes that train died {FAILURES + 1} times, or cannot begin: {_first_line(error)}",
+            received=work.run.path,
+            hint=f"striate train --resume {work.run.path}, which goes on from the last checkpoint",
+        )
     return is_stopped
 
 
@@ -161,30 +157,33 @@ def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200].rstrip(".")
 
 
-@contextmanager
-def _listening(desk: Any, recipe: Recipe, progress: Progress) -> Iterator[None]:
-    """Shows what the desk is told, for the length of a block."""
+def _fitted(trainer: Any, desk: Any, progress: Progress) -> Exception | None:
+    """Has Ray train, and shows what the desk is told meanwhile; returns what Ray raised. It does so in a thread of its
+    own: in the main one Ray would take Ctrl-C for itself, and for good.
+    """
     import ray
 
-    over = threading.Event()
+    failed: list[Exception] = []
+
+    def fit() -> None:
+        try:
+            trainer.fit()
+        except Exception as error:  # Ray's own, of several kinds
+            failed.append(error)
 
     def tell() -> None:
         for kind, *words in ray.get(desk.news.remote()):
             getattr(progress, kind)(*words)
 
-    def listen() -> None:
-        while not over.wait(LISTENS):
-            tell()
-
-    thread = threading.Thread(target=listen, name="striate-desk", daemon=True)
+    thread = threading.Thread(target=fit, name="striate-train", daemon=True)
     thread.start()
     try:
-        yield
+        while thread.is_alive():
+            thread.join(LISTENS)
+            tell()
     finally:
-        over.set()
-        thread.join()
-        tell()
         progress.end()
+    return failed[0] if failed else None
 
 
 class Desk:

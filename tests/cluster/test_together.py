@@ -1,0 +1,149 @@
+"""One training by several processes: the same as by one, whoever dies."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from striate.backend import CHOICE
+from striate.cluster import connected
+from striate.errors import ConfigError
+from striate.experiment.flow import train
+from striate.experiment.resume import resume
+from striate.images.augment import Augment
+from striate.images.batches import Batches
+from striate.runs import Run
+
+pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed"),
+    pytest.mark.filterwarnings("ignore"),  # Ray's about Ray's own code
+]
+together = pytest.mark.skipif(CHOICE.name == "tensorflow", reason="TensorFlow's processes cannot train together")
+SETTINGS = {"architecture": "cnn-small", "epochs": 4, "precision": "float32", "batch": 64, "dropout": 0.3}
+WORDS = ("--arch", "cnn-small", "--epochs", "4", "--precision", "float32", "--batch", "64", "--dropout", "0.3")
+
+
+def weights(run: Run) -> dict[str, np.ndarray]:
+    return safetensors.numpy.load_file(run.path / "classifier" / "weights.safetensors")
+
+
+def same(one: Run, other: Run) -> bool:
+    first, second = weights(one), weights(other)
+    return first.keys() == second.keys() and all((first[name] == second[name]).all() for name in first)
+
+
+def ranks() -> list[int]:
+    """The process numbers of those that train."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if b"RayTrainWorker" in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with connected("local"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cluster, tmp_path_factory) -> Run:
+    return train("digits", runs=tmp_path_factory.mktemp("two"), on="local", workers=2, save_every=0, **SETTINGS)
+
+
+def test_a_part_of_a_batch_is_what_it_is_within_the_whole():
+    rng = np.random.default_rng(0)
+    pixels, labels = rng.integers(0, 256, (40, 12, 12, 3), np.uint8), np.arange(40, dtype=np.int32) % 3
+    for augment in (
+        Augment(flip=True, shift=0.2, brightness=0.3, cutout=0.3),
+        Augment(flip=True, rotate=20, zoom=0.2, brightness=0.3),
+    ):
+        whole, *parts = (
+            Batches(pixels, labels, 3, 12, shuffle_seed=1, augment=augment, part=part)
+            for part in ((0, 1), (0, 3), (1, 3), (2, 3))
+        )
+        for batches in (whole, *parts):
+            batches.set_epoch(2)
+        pictures, targets = zip(*(part[1] for part in parts), strict=True)
+        assert (np.concatenate(pictures) == whole[1][0]).all() and (np.concatenate(targets) == whole[1][1]).all()
+        assert len(whole) == len(parts[0])
+
+
+@together
+@pytest.mark.backend
+def test_two_processes_learn_what_one_learns(undisturbed, tmp_path):
+    alone = train("digits", runs=tmp_path, **SETTINGS)
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
+        two, one = ([getattr(row, name) for row in run.epochs] for run in (undisturbed, alone))
+        assert two == pytest.approx(one, rel=2e-3, abs=2e-3), name
+    assert undisturbed.state == "finished" and undisturbed.recipe == alone.recipe
+    assert max(np.abs(weights(undisturbed)[name] - weights(alone)[name]).max() for name in weights(alone)) < 0.02
+
+
+@together
+@pytest.mark.backend
+def test_a_killed_process_costs_time_and_not_one_bit(undisturbed, tmp_path):
+    killed = []
+
+    def kill() -> None:
+        history = tmp_path / "killed" / "history.csv"
+        while not history.is_file() or history.read_text().count("\n") < 3:
+            time.sleep(0.02)
+        killed.append(max(ranks()))
+        os.kill(killed[0], signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    run = train("digits", runs=tmp_path, name="killed", on="local", workers=2, save_every=0, **SETTINGS)
+    thread.join()
+    assert killed and same(run, undisturbed)
+    strip = [[(row.epoch, row.loss, row.val_loss) for row in one.epochs] for one in (run, undisturbed)]
+    assert strip[0] == strip[1]
+
+
+@together
+@pytest.mark.backend
+def test_stopped_together_it_is_gone_on_with_alone(undisturbed, tmp_path):
+    command = [sys.executable, "-m", "striate", "train", "digits", *WORDS, "--runs", tmp_path, "--name", "stopped"]
+    command += ["--on", "local", "--workers", "2", "-q"]
+    with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True) as process:
+        history = tmp_path / "stopped" / "history.csv"
+        while not history.is_file() or history.read_text().count("\n") < 2:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=120)
+    assert process.returncode == 130 and "with a checkpoint" in said
+    assert Run(tmp_path / "stopped").state == "unfinished"
+    run = resume(tmp_path / "stopped")
+    assert run.state == "finished"
+    found, expected = ([row.loss for row in one.epochs] for one in (run, undisturbed))
+    assert found == pytest.approx(expected, rel=2e-3)
+
+
+@pytest.mark.backend
+def test_what_cannot_be_shared_is_refused_before_anything_is_written(tmp_path):
+    asked = [
+        ({"batch": 33}, "cannot be shared out evenly"),
+        ({"minutes": 1.0}, "Minutes"),
+        ({"replay": True}, "watched"),
+    ]
+    if CHOICE.name == "tensorflow":
+        asked = [({}, "on JAX or PyTorch alone")]
+    for changes, said in asked:
+        with pytest.raises(ConfigError, match=said):
+            train("digits", runs=tmp_path, on="local", workers=2, architecture="mlp", **changes)
+    assert not any(tmp_path.iterdir())
