@@ -86,7 +86,8 @@ def connected(on: str) -> Iterator[Cluster]:
     environment = {"env_vars": worker_environment()}
     given: dict[str, Any] = {"log_to_driver": False, "namespace": "striate", "runtime_env": environment}
     if on == LOCAL:
-        given |= {"include_dashboard": False, "num_cpus": processors()}
+        # by that word one of its own, though another may be running on this computer
+        given |= {"address": "local", "include_dashboard": False, "num_cpus": processors()}
         # nobody else knows it; one for this process, since Ray reads it once
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     else:

@@ -62,7 +62,7 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def undisturbed(cluster, tmp_path_factory) -> Run:
-    return train("digits", runs=tmp_path_factory.mktemp("two"), on="local", workers=2, save_every=0, **SETTINGS)
+    return train("digits", runs=tmp_path_factory.mktemp("two"), on="local", workers=2, save_every=0.2, **SETTINGS)
 
 
 def test_a_part_of_a_batch_is_what_it_is_within_the_whole():
@@ -108,7 +108,7 @@ def test_a_killed_process_costs_time_and_not_one_bit(undisturbed, tmp_path):
 
     thread = threading.Thread(target=kill)
     thread.start()
-    run = train("digits", runs=tmp_path, name="killed", on="local", workers=2, save_every=0, **SETTINGS)
+    run = train("digits", runs=tmp_path, name="killed", on="local", workers=2, save_every=0.2, **SETTINGS)
     thread.join()
     assert killed and same(run, undisturbed)
     strip = [[(row.epoch, row.loss, row.val_loss) for row in one.epochs] for one in (run, undisturbed)]
@@ -117,6 +117,7 @@ def test_a_killed_process_costs_time_and_not_one_bit(undisturbed, tmp_path):
 
 @together
 @pytest.mark.backend
+@pytest.mark.slow
 def test_stopped_together_it_is_gone_on_with_alone(undisturbed, tmp_path):
     command = [sys.executable, "-m", "striate", "train", "digits", *WORDS, "--runs", tmp_path, "--name", "stopped"]
     command += ["--on", "local", "--workers", "2", "-q"]

@@ -23,7 +23,7 @@ from striate.models.architectures import architecture_named, portable
 from striate.progress import SILENT, Progress
 from striate.signals import on_first_signal
 from striate.training.checkpoint import Checkpoints, packed
-from striate.training.parallel.parallel import divisor, refuse_indivisible
+from striate.training.parallel.parallel import divisor, refuse_indivisible, require_same
 from striate.training.recipe import Recipe
 
 FAILURES = 3  # times that processes may die
@@ -127,6 +127,7 @@ def _trained(work: Work, cluster: Cluster, number: int, each: int, progress: Pro
         "network": portable(work.network),
         "every": work.begun.save_every,
         "threads": each,
+        "computers": cluster.nodes,
     }
     with tempfile.TemporaryDirectory(prefix="striate-train-") as folder, on_first_signal(stop):
         trainer = Trainer(
@@ -146,15 +147,17 @@ def _trained(work: Work, cluster: Cluster, number: int, each: int, progress: Pro
         raise TrainingError(problem)
     if error is not None:
         raise ClusterError(
-            f"The processes that train died {FAILURES + 1} times, or cannot begin: {_first_line(error)}",
+            f"The processes that train died {FAILURES + 1} times, or cannot begin: {_reason(error)}",
             received=work.run.path,
             hint=f"striate train --resume {work.run.path}, which goes on from the last checkpoint",
         )
     return is_stopped
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+def _reason(error: BaseException) -> str:
+    """Returns what a worker said last, of the pages that Ray prints about it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return lines[-1][:300].rstrip(".")
 
 
 def _fitted(trainer: Any, desk: Any, progress: Progress) -> Exception | None:
@@ -274,6 +277,9 @@ def _train_there(given: dict[str, Any]) -> None:
     desk = given["desk"]
     if ray.get(desk.is_over.remote()):
         return
+    if (problem := _unfit(given["computers"])) is not None:
+        ray.get(desk.fail.remote(problem))
+        raise RuntimeError(problem)
     parallel = _joined(train.get_context(), given["threads"])
     is_first = parallel.rank == 0
     shown = Told(desk) if is_first else SILENT
@@ -291,7 +297,7 @@ def _train_there(given: dict[str, Any]) -> None:
     learnt, held_out = ray.get(given["pictures"])
     try:
         with explained(given["recipe"]):
-            fit(
+            trained = fit(
                 learnt,
                 held_out,
                 given["recipe"],
@@ -301,6 +307,8 @@ def _train_there(given: dict[str, Any]) -> None:
                 keeper=keeper,
                 parallel=parallel,
             )
+            found = require_same(parallel, trained.classifier.model)
+            shown.say(f"The {parallel.size} processes hold the same weights (SHA-256 {found[:12]}…).")
     except DivergedError:  # who makes the report finds it in the last checkpoint
         pass
     except StriateError as error:
@@ -311,6 +319,20 @@ def _train_there(given: dict[str, Any]) -> None:
     finally:
         if isinstance(shown, Told):
             shown.flush()
+
+
+def _unfit(computers: int) -> str | None:
+    """Returns why processes on other computers would not reach this one: they are told its own name for itself."""
+    import socket
+
+    name = socket.gethostname()
+    try:
+        address = socket.gethostbyname(name)
+    except OSError:
+        address = "no address"
+    if computers == 1 or not address.startswith(("127.", "no ")):
+        return None
+    return f"The name of the computer {name} resolves to {address} there, by which no other one reaches it (/etc/hosts)"
 
 
 def _joined(context: Any, threads: int) -> Any:

@@ -78,13 +78,16 @@ class Together(keras.Model):  # type: ignore[misc]
         return (self.__dict__["wrapped"] if training else self.network)(inputs, training=training)
 
     def train_step(self, data: Any) -> Any:
-        """Makes a step; the running means become those of all."""
-        super().train_step(data)
+        """Makes a step; to the running sums is added what every process would add."""
         sums = self.metrics_variables
-        flat = torch.cat([variable.value.reshape(-1).to(torch.float64) for variable in sums])
+        before = [variable.value.clone() for variable in sums]
+        super().train_step(data)
+        added = [variable.value - old for variable, old in zip(sums, before, strict=True)]
+        flat = torch.cat([one.detach().reshape(-1) for one in added])
         dist.all_reduce(flat)
-        for variable, mean in zip(sums, torch.split(flat / self.size, [v.value.numel() for v in sums]), strict=True):
-            variable.assign(mean.reshape(variable.shape))
+        parts = torch.split(flat, [one.numel() for one in added])
+        for variable, old, part in zip(sums, before, parts, strict=True):
+            variable.assign(old + part.reshape(old.shape))
         return self.get_metrics_result()
 
 

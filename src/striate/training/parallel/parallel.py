@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.errors import ConfigError
+from striate.errors import ConfigError, TrainingError
 from striate.training.recipe import Recipe
 
 Logits = Callable[[NDArray[Any]], NDArray[Any]]
@@ -60,3 +61,23 @@ def divisor(batch: int, most: int) -> int:
 def share(count: int, rank: int, size: int) -> slice:
     """Returns which of `count` rows are a process' own: all get as many, or one more."""
     return slice(count * rank // size, count * (rank + 1) // size)
+
+
+def require_same(parallel: Parallel, model: Any) -> str:
+    """Returns the SHA-256 of the model's weights, which is the same in all processes.
+
+    Raises:
+        TrainingError: it is not: they have learnt different things.
+    """
+    digest = hashlib.sha256()
+    for values in model.get_weights():
+        digest.update(np.ascontiguousarray(values).data)
+    found = digest.hexdigest()
+    words = np.array([int(found[at : at + 12], 16) for at in range(0, 60, 12)], np.float64)  # 48 bits are exact
+    if (parallel.gathered(words) != words).any():
+        raise TrainingError(
+            "The processes that trained together do not hold the same weights",
+            received=f"{found[:12]} in process {parallel.rank}",
+            hint="the same versions, and the same kind of processor, on every computer",
+        )
+    return found
