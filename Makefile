@@ -70,8 +70,11 @@ serving: $(VENV)/dev.stamp  ## what docs/serving.md promises, at full size, and 
 	$(BIN)/python -m pytest -m "slow or not slow" tests/shipping/test_same_everywhere.py tests/serving
 	$(BIN)/python benchmarks/run.py $(STRIATE_TEST_DATA) --only shipping,serving
 
-cluster: $(VENV)/dev.stamp  ## what docs/scale.md promises, on a Ray cluster of this computer's (about ten minutes)
-	$(BIN)/python -m pytest -m "slow or not slow" tests/cluster tests/test_tune.py
+cluster: $(VENV)/dev.stamp  ## what docs/scale.md promises, in full, and its figures (half an hour)
+	$(BIN)/python -m pytest -m "slow or not slow" tests/cluster tests/test_tune.py tests/answering/test_bulk.py tests/images/test_shards.py
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m "slow or not slow" tests/cluster/test_together.py
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -m "slow or not slow" tests/cluster/test_together.py
+	$(BIN)/python benchmarks/run.py $(STRIATE_TEST_DATA) --only scale,scale_plan
 
 lock: $(VENV)/dev.stamp  ## resolve the dependencies anew
 	$(PIP) uv

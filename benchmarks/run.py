@@ -52,6 +52,8 @@ FULL: dict[str, tuple[str, ...]] = {
     "checkpointing": ("checkpointing.py", "DATA"),
     "shipping": ("shipping.py",),
     "serving": ("serving.py", "DATA"),
+    "scale": ("scale.py", "DATA"),
+    "scale_plan": ("scale_plan.py",),
     "fine_tuning": ("fine_tuning.py", *FINE_TUNING),
     "report": ("report.py", "DATA"),
     "intervals": ("intervals.py",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +14,12 @@ import numpy as np
 import pyarrow.parquet as pq
 from evidence import spread
 from scale_hosts import memory
-from scale_stand import STRIATE, Stand, wait_for
+from scale_stand import STRIATE, Stand, small, wait_for
 
 from striate.answering.bulk.answerer import Answerer
 from striate.answering.bulk.pieces import Piece, pieces_of
 from striate.experiment.predict_all import predict_all
-from striate.progress import Progress
+from striate.progress import SILENT, Progress
 
 LOST = 5000  # pictures of the row that loses a computer
 ROUNDS = 5
@@ -95,9 +96,22 @@ def throughput(stand: Stand) -> dict[str, Any]:
         "seconds_to_the_first_answers": {name: spread(values, 2) for name, values in starts.items()},
         "seconds_more_with_a_cluster": spread(extra, 2),
         "megabytes_of_an_actor": spread(megabytes, 0),
+        "pieces_a_second": spread([_handled() for _ in range(3)], 0),
         "goal": GOAL,
     }
     return {**found, "reached": found["two_actors_to_one_process"]["median"] >= GOAL}
+
+
+def _handled() -> float:
+    """Returns how many pieces a second the driver, Ray Data and two actors get through that have nothing to do."""
+    from striate.answering.bulk.on_ray import answered_on
+    from striate.cluster import connected
+
+    nothing = [Piece(number, "broken", ("nowhere", "nothing")) for number in range(4000)]
+    with tempfile.TemporaryDirectory() as folder, connected("local") as cluster:
+        exported = small(Path(folder))
+        marks = [time.perf_counter() for _ in answered_on(cluster, exported, None, nothing, lambda: False, SILENT)]
+    return (len(marks) - 1) / (marks[-1] - marks[0])
 
 
 class _Clock(Progress):

@@ -22,7 +22,7 @@ BIN = Path(sys.executable).parent
 NAMES = ("striate1", "striate2")
 ADDRESSES = ("10.77.0.1", "10.77.0.2")
 PORT = 6390
-QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 class Hosts:
@@ -42,7 +42,7 @@ class Hosts:
         self.kind = "network namespaces" if self.is_apart else "nodes side by side"
         self.addresses = ADDRESSES if self.is_apart else ("127.0.0.1", "127.0.0.1")
         self.address = f"{self.addresses[0]}:{PORT}"
-        self.nodes: list[subprocess.Popen[bytes]] = []
+        self.nodes: list[subprocess.Popen[Any]] = []
 
     def start(self) -> None:
         """Starts both nodes."""
@@ -151,7 +151,7 @@ def _separated() -> bool:
 
 def _torn_down() -> None:
     for name in NAMES:
-        subprocess.run(["ip", "netns", "del", name], check=False, **QUIET)  # type: ignore[call-overload]  # noqa: S607
+        subprocess.run(["ip", "netns", "del", name], check=False, **QUIET)  # noqa: S607
         shutil.rmtree(Path("/etc/netns") / name, ignore_errors=True)
 
 

@@ -30,17 +30,7 @@ class Stand:
 
     def classifier(self, network: str, side: int) -> Path:
         """Returns an untrained classifier of cats and dogs, as an ONNX file."""
-        path = self.folder / f"{network}-{side}.onnx"
-        if not path.is_file():
-            from striate.classifier import Classifier
-            from striate.images.pixels import Preprocessing
-            from striate.models.architecture import build
-            from striate.models.architectures import ARCHITECTURES
-            from striate.shipping import onnx_file
-
-            model = build(ARCHITECTURES[network], (side, side, 3), 2)
-            onnx_file.write(Classifier(model, ("cat", "dog"), Preprocessing(side, side, 3)), path, None)
-        return path
+        return untrained(self.folder / f"{network}-{side}.onnx", network, side)
 
     def pictures(self, number: int) -> Path:
         """Returns a folder of so many photographs."""
@@ -50,6 +40,25 @@ class Stand:
             for at, path in enumerate(sorted((self.data / "cats_dogs").rglob("*.jpg"))[:number]):
                 (folder / f"{at:06}.jpg").symlink_to(path)
         return folder
+
+
+def untrained(path: Path, network: str, side: int) -> Path:
+    """Returns the ONNX file of an untrained classifier of cats and dogs."""
+    if not path.is_file():
+        from striate.classifier import Classifier
+        from striate.images.pixels import Preprocessing
+        from striate.models.architecture import build
+        from striate.models.architectures import ARCHITECTURES
+        from striate.shipping import onnx_file
+
+        model = build(ARCHITECTURES[network], (side, side, 3), 2)
+        onnx_file.write(Classifier(model, ("cat", "dog"), Preprocessing(side, side, 3)), path, None)
+    return path
+
+
+def small(folder: Path) -> Path:
+    """Returns a small one."""
+    return untrained(folder / "small.onnx", "lenet", 28)
 
 
 def wait_for(happened: Callable[[], Any]) -> Any:

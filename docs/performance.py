@@ -12,6 +12,7 @@ from data_sets import copies_section, data_section
 from goals import goals
 from limits import limits
 from on_gpu import gpu_section
+from scaled import plan_section, scale_section
 from shipped import serving_section, shipping_section
 from text import section, spread, table
 from trainings import cats_dogs_section, fine_tuning_section, race_section, time_section
@@ -130,6 +131,8 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "answers": _answers,
     "shipping": shipping_section,
     "serving": serving_section,
+    "scale": scale_section,
+    "scale_plan": plan_section,
     "report": report_section,
     "pipeline": _pipeline,
     "cats_dogs": cats_dogs_section,

@@ -29,6 +29,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # Ray's about Ray's own code
 ]
 together = pytest.mark.skipif(CHOICE.name == "tensorflow", reason="TensorFlow's processes cannot train together")
+slow_on_torch = pytest.mark.slow if CHOICE.name == "torch" else lambda test: test  # one backend is enough for CI
 SETTINGS = {"architecture": "cnn-small", "epochs": 4, "precision": "float32", "batch": 64, "dropout": 0.3}
 WORDS = ("--arch", "cnn-small", "--epochs", "4", "--precision", "float32", "--batch", "64", "--dropout", "0.3")
 
@@ -96,6 +97,7 @@ def test_two_processes_learn_what_one_learns(undisturbed, tmp_path):
 
 @together
 @pytest.mark.backend
+@slow_on_torch
 def test_a_killed_process_costs_time_and_not_one_bit(undisturbed, tmp_path):
     killed = []
 
