@@ -68,7 +68,8 @@ def _together(backend: str, row: dict[str, Any]) -> list[tuple[str, str, str]]:
     name = {"jax": "JAX", "torch": "PyTorch"}[backend]
     two = (
         f"losses of {row['epochs']} epochs differ by {row['greatest_relative_difference_of_a_loss']:.1e} at most, "
-        f"weights by {row['greatest_difference_of_a_weight']:.1e}; the same on both ranks: {_yes(row['same_on_both_ranks'])}"
+        f"weights by {row['greatest_difference_of_a_weight']:.1e}; the same on both ranks: "
+        f"{_yes(row['same_on_both_ranks'])}"
     )
     killed = (
         f"killed in epoch {row['killed_after_epoch'] + 1}; equal to the undisturbed training, bit for bit: "
@@ -134,11 +135,12 @@ def plan_section(found: dict[str, Any]) -> list[str]:
     objects = next(one for one in found["bulk"] if one["store"] == "objects" and one["pictures"] == 10**9)
     shards = next(one for one in found["bulk"] if one["store"] == "shards" and one["pictures"] == 10**9)
     moves = (
-        f"With ten workers they are what it waits for. With a thousand, 10⁹ objects take {objects['hours']:,.1f} hours, "
-        f"of which {objects['hours_listing']:,.1f} go into listing them, one after the other; in shards nothing is listed "
-        f"but the shards, and they take {shards['hours']:,.1f} hours, {STAGES[shards['bottleneck']]} being the "
-        "bottleneck. What would have to change for more: pieces of more pictures (twice as many halve what the driver "
-        "does for each), several drivers, each with its share of the shards."
+        "With ten workers they are what it waits for. With a thousand, 10⁹ objects take "
+        f"{objects['hours']:,.1f} hours, of which {objects['hours_listing']:,.1f} go into listing them, one after the "
+        f"other; in shards nothing is listed but the shards, and they take {shards['hours']:,.1f} hours, "
+        f"{STAGES[shards['bottleneck']]} being the bottleneck. What would have to change for more: pieces of more "
+        "pictures (twice as many halve what the driver does for each), several drivers, each with its share of the "
+        "shards."
     )
     return section(
         "A cluster of a thousand, on paper",
