@@ -43,8 +43,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="striate-scale-") as folder:
         for name in options.rows.split(","):
             print(f"{name} …", file=sys.stderr, flush=True)
-            with hosts() as two:
-                row = ROWS[name](Stand(options.data, Path(folder) / name, two))
+            place = Path(folder) / name
+            place.mkdir()
+            with hosts(place) as two:
+                row = ROWS[name](Stand(options.data, place, two))
             document["hosts"] = two.kind
             document[name] = row
             document["goals_reached"] &= row["reached"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,13 +24,28 @@ from striate.progress import SILENT, Progress
 
 LOST = 5000  # pictures of the row that loses a computer
 ROUNDS = 5
+FILL = """
+import time, fsspec
+store = fsspec.filesystem("s3")
+for attempt in range(60):
+    try:
+        store.mkdir("bucket")
+        break
+    except Exception:
+        time.sleep(0.5)
+store.put({!r} + "/", "bucket/pictures/", recursive=True)
+"""
+"""Puts a folder's pictures into the bucket."""
+
 GOAL = 0.9  # of one process' rate
 
 
 def bulk(stand: Stand) -> dict[str, Any]:
-    """Returns what came of 5,000 pictures, the second computer killed when it was at work for two seconds."""
+    """Returns what came of 5,000 objects of a bucket, the second computer killed when it had worked for two seconds."""
     exported, pictures, hosts = stand.classifier("cnn", 128), stand.pictures(LOST), stand.hosts
-    words = [*STRIATE, "predict", exported, pictures]
+    hosts.start_store()
+    hosts.run([sys.executable, "-c", FILL.format(str(pictures))])
+    words = [*STRIATE, "predict", exported, "s3://bucket/pictures/**"]
     here, there = stand.folder / "here", stand.folder / "there"
     began = time.perf_counter()
     hosts.run([*words, "--out", here, "-q"])

@@ -21,27 +21,36 @@ from typing import Any
 BIN = Path(sys.executable).parent
 NAMES = ("striate1", "striate2")
 ADDRESSES = ("10.77.0.1", "10.77.0.2")
-PORT = 6390
+PORT, STORE = 6390, 6391
+CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
 QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 class Hosts:
     """Two computers with a processor each.
 
+    Args:
+        scratch: a folder for their sockets.
+        hidden: a folder that the second one does not see, where they are namespaces.
+
     Attributes:
         kind: `network namespaces` or `nodes side by side`.
         address: the cluster's.
     """
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, hidden: Path) -> None:
+        self.hidden = hidden
         token = secrets.token_hex(32)
         self.environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
         self.environment |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "OMP_NUM_THREADS": "1"}
+        self.environment |= dict(zip(CREDENTIALS, ("somebody", "something", "us-east-1"), strict=True))
         self.temporary = scratch / "ray"
         self.is_apart = _separated()
         self.kind = "network namespaces" if self.is_apart else "nodes side by side"
         self.addresses = ADDRESSES if self.is_apart else ("127.0.0.1", "127.0.0.1")
         self.address = f"{self.addresses[0]}:{PORT}"
+        self.environment["AWS_ENDPOINT_URL"] = f"http://{self.addresses[0]}:{STORE}"
+        self.store: subprocess.Popen[Any] | None = None
         self.nodes: list[subprocess.Popen[Any]] = []
 
     def start(self) -> None:
@@ -50,13 +59,16 @@ class Hosts:
         self._node(1, f"--address={self.address}")
         self.require_nodes(2)
 
-    def start_second(self) -> None:
-        """Starts the second one again."""
-        self._node(1, f"--address={self.address}")
-        self.require_nodes(2)
+    def start_store(self) -> None:
+        """Starts the server of the bucket, on the first one."""
+        command = [str(BIN / "moto_server"), "-H", self.addresses[0], "-p", str(STORE)]
+        self.store = subprocess.Popen(self.within(0, command), start_new_session=True, **QUIET)
 
     def _node(self, number: int, *words: str) -> None:
         command = [str(BIN / "ray"), "start", *words, f"--node-ip-address={self.addresses[number]}", "--num-cpus=1"]
+        if number and self.is_apart:
+            cover = f'mount -t tmpfs none {self.hidden} && exec "$@"'
+            command = ["unshare", "--mount", "sh", "-c", cover, "sh", *command]
         node = subprocess.Popen(
             self.within(number, [*command, "--block"]), env=self.environment, start_new_session=True, **QUIET
         )
@@ -110,15 +122,18 @@ class Hosts:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             node.wait()
+        if self.store is not None:
+            self.store.kill()
+            self.store.wait()
         if self.is_apart:
             _torn_down()
 
 
 @contextlib.contextmanager
-def hosts() -> Iterator[Hosts]:
-    """Gives two computers, started."""
+def hosts(hidden: Path) -> Iterator[Hosts]:
+    """Gives two computers, started, the second of which does not see a folder."""
     with tempfile.TemporaryDirectory(prefix="s", dir="/tmp") as folder:
-        found = Hosts(Path(folder))
+        found = Hosts(Path(folder), hidden)
         try:
             found.start()
             yield found

@@ -26,7 +26,6 @@ class Stand:
 
     def __init__(self, data: Path, folder: Path, hosts: Hosts) -> None:
         self.data, self.folder, self.hosts = data.resolve(), folder, hosts
-        folder.mkdir(parents=True, exist_ok=True)
 
     def classifier(self, network: str, side: int) -> Path:
         """Returns an untrained classifier of cats and dogs, as an ONNX file."""

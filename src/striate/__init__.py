@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from striate.experiment.flow import train
     from striate.experiment.ladder import ladder
     from striate.experiment.learn_curve import learn_curve
+    from striate.experiment.predict_all import predict_all
     from striate.experiment.repeat import cross_validate, repeat
     from striate.experiment.resume import resume
     from striate.experiment.ship import export
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from striate.images.sources.arrays import from_arrays
     from striate.images.sources.load import load_images
     from striate.images.split import Splits
+    from striate.images.write_shards import write_shards
     from striate.inspection.divide import split
     from striate.models.architecture import Architecture
     from striate.models.architectures import ARCHITECTURES
@@ -72,11 +74,13 @@ _HOMES = {
     "ladder": "striate.experiment.ladder",
     "learn_curve": "striate.experiment.learn_curve",
     "load_images": "striate.images.sources.load",
+    "predict_all": "striate.experiment.predict_all",
     "repeat": "striate.experiment.repeat",
     "resume": "striate.experiment.resume",
     "split": "striate.inspection.divide",
     "train": "striate.experiment.flow",
     "tune": "striate.experiment.tuning.tune",
+    "write_shards": "striate.images.write_shards",
 }
 
 __all__ = [
@@ -104,11 +108,13 @@ __all__ = [
     "ladder",
     "learn_curve",
     "load_images",
+    "predict_all",
     "repeat",
     "resume",
     "split",
     "train",
     "tune",
+    "write_shards",
 ]
 
 

@@ -74,18 +74,6 @@ def cluster(store, tmp_path_factory):
             yield
 
 
-def actors() -> list[int]:
-    """The process numbers of those that answer."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if b"MapWorker" in path.read_bytes():
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return found
-
-
 class _Lines(Progress):
     def __init__(self):
         self.lines = []
@@ -94,13 +82,15 @@ class _Lines(Progress):
         self.lines.append(line)
 
 
-def test_an_actor_is_killed_and_a_picture_kills_and_every_picture_has_one_answer(exported, many, cluster, tmp_path):
+def test_an_actor_is_killed_and_a_picture_kills_and_every_picture_has_one_answer(
+    exported, many, cluster, workers, tmp_path
+):
     shown, killed = _Lines(), []
 
     def kill() -> None:
         while not (tmp_path / "there" / "part-000000.parquet").is_file():
             time.sleep(0.01)
-        killed.append(max(actors()))
+        killed.append(max(workers("MapWorker")))
         os.kill(killed[0], signal.SIGKILL)
 
     thread = threading.Thread(target=kill)

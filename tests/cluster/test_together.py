@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,18 +40,6 @@ def weights(run: Run) -> dict[str, np.ndarray]:
 def same(one: Run, other: Run) -> bool:
     first, second = weights(one), weights(other)
     return first.keys() == second.keys() and all((first[name] == second[name]).all() for name in first)
-
-
-def ranks() -> list[int]:
-    """The process numbers of those that train."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if b"RayTrainWorker" in path.read_bytes():
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -98,14 +85,14 @@ def test_two_processes_learn_what_one_learns(undisturbed, tmp_path):
 @together
 @pytest.mark.backend
 @slow_on_torch
-def test_a_killed_process_costs_time_and_not_one_bit(undisturbed, tmp_path):
+def test_a_killed_process_costs_time_and_not_one_bit(undisturbed, workers, tmp_path):
     killed = []
 
     def kill() -> None:
         history = tmp_path / "killed" / "history.csv"
         while not history.is_file() or history.read_text().count("\n") < 3:
             time.sleep(0.02)
-        killed.append(max(ranks()))
+        killed.append(max(workers("RayTrainWorker")))
         os.kill(killed[0], signal.SIGKILL)
 
     thread = threading.Thread(target=kill)
