@@ -40,10 +40,10 @@ class Ledger:
     """Counts how often pieces were begun; stands on the computer that the work is sent from."""
 
     def __init__(self) -> None:
-        self.begun: dict[str, int] = {}
+        self.begun: dict[tuple[int, int, int | None], int] = {}
 
-    def begin(self, piece: str) -> int:
-        """Returns how often a piece was begun, this time included."""
+    def begin(self, piece: tuple[int, int, int | None]) -> int:
+        """Returns how often a piece was begun, this time included; it is known by number, start and stop."""
         self.begun[piece] = self.begun.get(piece, 0) + 1
         return self.begun[piece]
 
@@ -74,11 +74,12 @@ class Actor:
         import pyarrow as pa
 
         (text,) = batch["piece"]
-        if ray.get(self.ledger.begin.remote(text)) > ATTEMPTS:
+        piece = _read(text)
+        if ray.get(self.ledger.begin.remote((piece.number, piece.start, piece.stop))) > ATTEMPTS:
             return {"piece": [text], "answers": [b""], "problem": [LOST]}
         held, problem = pa.BufferOutputStream(), ""
         try:
-            table = self.answerer(_read(text))
+            table = self.answerer(piece)
             with pa.ipc.new_stream(held, table.schema) as out:
                 out.write_table(table)
         except StriateError as error:
@@ -205,7 +206,9 @@ def _round(cluster: Cluster, make: tuple[Any, ...], todo: list[Piece]) -> Iterat
         fn_constructor_args=make,
         batch_size=None,
         num_cpus=1,
-        compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=IN_FLIGHT),
+        compute=ray.data.ActorPoolStrategy(
+            min_size=1, max_size=workers, initial_size=workers, max_tasks_in_flight_per_actor=IN_FLIGHT
+        ),
     )
     try:
         for row in data.iter_rows():

@@ -6,6 +6,7 @@ of a Parquet table each row group is a piece, of a tar file the whole.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -111,8 +112,6 @@ def _places(sources: Iterable[str | Path]) -> Iterator[str]:
             yield from (name for name in names if alone or _is_meant(name))
             continue
         if str(source) == "-":
-            import sys
-
             lines = [line.rstrip("\n") for line in sys.stdin if line.strip()]
             yield from lines
             continue
