@@ -17,7 +17,7 @@ demo: $(VENV)/demo.stamp  ## train on the built-in digits and leave a report to 
 	$(BIN)/striate train digits
 
 # One thread a worker and a worker a core: most tests are too small to gain from more.
-TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 PROMISES := tests/training/test_resume.py tests/training/test_batch_size.py tests/test_formats.py \
     tests/training/test_transfer.py::test_killed_in_every_stage_it_ends_with_the_same_bits
 test reliability: export TF_NUM_INTRAOP_THREADS = 1

@@ -19,6 +19,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
+LONGEST = (
+    *("cluster/test_bulk_on_cluster.py", "cluster/test_together.py", "reliability/test_kills.py", "test_tune.py"),
+    *("serving/test_serving.py", "cli/test_commands.py", "models/test_contract.py", "training/test_transfer.py"),
+    *("cluster/test_cluster.py", "test_ladder.py", "cli/test_ladder.py", "serving/test_holds.py", "test_repeat.py"),
+    *("test_experiment.py", "test_comparing.py", "test_learn_curve.py", "reliability/test_resumed_runs.py"),
+    *("examples/test_stories.py", "cluster/test_sweep.py", "reliability/test_ladder_of_bits.py"),
+)
+"""The files that take longest, begun first: of several workers none is left alone with one of them at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts them first."""
+    here = Path(__file__).parent
+    rank = {here / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
+
 
 @pytest.fixture(scope="session")
 def test_data() -> Path:

@@ -283,6 +283,7 @@ def test_the_ladder_climbs_through_history(rungs):
     assert years == sorted(years)
 
 
+@pytest.mark.slow
 def test_a_budget_of_minutes_is_every_networks(tmp_path):
     with pytest.raises(ConfigError, match="Both a time and a number"):
         ladder("digits", rungs=RUNGS, epochs=1, minutes=1.0, runs=tmp_path)

@@ -123,7 +123,7 @@ def test_what_a_killed_attempt_answered_is_not_answered_again(exported, photos, 
     listing = tmp_path / "many"
     listing.mkdir()
     picture = next(photos.rglob("*.jpg"))
-    for number in range(40 * SIZE):
+    for number in range(24 * SIZE):
         os.link(picture, listing / f"{number:06}.jpg")
     out = tmp_path / "out"
     command = [sys.executable, "-m", "striate", "predict", exported, listing, "--out", out]
@@ -138,9 +138,9 @@ def test_what_a_killed_attempt_answered_is_not_answered_again(exported, photos, 
     again = subprocess.run([*map(str, command), "-q"], capture_output=True, text=True, check=False)
     assert again.returncode == 2 and "--resume" in again.stderr
     done = subprocess.run([*map(str, command), "--resume", "--json"], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)["pictures"] == 40 * SIZE
+    assert json.loads(done.stdout)["pictures"] == 24 * SIZE
     assert {name: (out / name).stat().st_mtime_ns for name in before} == before
-    assert [row["source"] for row in rows(out)] == [str(listing / f"{n:06}.jpg") for n in range(40 * SIZE)]
+    assert [row["source"] for row in rows(out)] == [str(listing / f"{n:06}.jpg") for n in range(24 * SIZE)]
     with pytest.raises(DataError, match="finished already"):
         predict_all(exported, [listing], out, resume=True)
 

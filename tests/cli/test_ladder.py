@@ -155,6 +155,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(tmp_path: Pa
     assert json.loads((folder / "ladder.json").read_text())["state"] == "finished"
 
 
+@pytest.mark.slow
 def test_a_ladder_killed_in_the_middle_goes_on_with_the_run_that_was_lost(tmp_path: Path) -> None:
     words = ("ladder", "digits", "--rungs", "mlp,cnn-small", "--epochs", "12")
     code, _ = stopped(tmp_path, "2/2", signal.SIGKILL, *words)

@@ -61,6 +61,7 @@ def test_seeds_come_to_what_they_come_to_here(few, tmp_path):
     assert _when(there.path) == before and "All 2 runs are there already." in again.lines
 
 
+@pytest.mark.slow
 def test_runs_of_computers_that_do_not_see_the_folder_are_sent_back(few, tmp_path, monkeypatch):
     @contextlib.contextmanager
     def unseen(folder: Path) -> Iterator[str]:
@@ -130,6 +131,7 @@ def test_a_worker_that_is_killed_loses_nothing(tmp_path):
     assert [row["state"] for row in document["rows"]] == ["finished"] * 4
 
 
+@pytest.mark.slow
 def test_a_driver_that_is_killed_goes_on_and_trains_nothing_again(tmp_path):
     folder = tmp_path / "runs" / "tune-digits"
     with _driver(tmp_path, "--trials", "4") as process:

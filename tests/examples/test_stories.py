@@ -58,6 +58,7 @@ def test_overfitting_compares_without_and_with_dropout(test_data: Path, tmp_path
     assert is_drawn(tmp_path / "overfitting.png")
 
 
+@pytest.mark.slow
 def test_four_networks_show_accuracy_and_loss_side_by_side(
     test_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -61,6 +61,7 @@ def test_a_set_has_its_splits_its_class_names_and_its_pictures(published: Path):
     assert load_images(f"hf://{published}").fingerprint() == images.fingerprint()
 
 
+@pytest.mark.slow
 @needs_library
 def test_a_set_that_is_not_there_says_so_in_one_message(published: Path):
     with pytest.raises(DataError, match=r"The set cannot be fetched: .*Received: hf://nobody/nothing"):

@@ -140,6 +140,7 @@ def test_a_bucket_of_loose_pictures_or_of_nothing_says_what_to_do(store):
 
 def test_a_store_that_cannot_be_reached_is_one_clear_error(store, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setattr("fsspec.spec._Cached.__call__", lambda kind, *words, **named: type.__call__(kind, *words))
     with pytest.raises(DataError, match="The store cannot be used"):
         load_images("s3://pictures/elsewhere")

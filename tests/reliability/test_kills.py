@@ -169,7 +169,7 @@ def test_fifty_kills_on_tensorflow_and_twenty_elsewhere(undisturbed: _Undisturbe
     assert places.get("in a save", 0) >= number // 5
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_signal_leaves_within_ten_seconds_and_the_same_bits_come_of_it(
     undisturbed: _Undisturbed, tmp_path: Path, number: int
 ):
@@ -190,7 +190,7 @@ def test_a_signal_leaves_within_ten_seconds_and_the_same_bits_come_of_it(
     assert _bits(tmp_path / "runs" / "r") == undisturbed.bits
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_signal_while_the_report_is_made_leaves_a_run_to_finish(
     undisturbed: _Undisturbed, tmp_path: Path, number: int
 ):
@@ -207,6 +207,7 @@ def test_a_signal_while_the_report_is_made_leaves_a_run_to_finish(
     assert _bits(run) == undisturbed.bits
 
 
+@pytest.mark.slow
 def test_of_two_that_go_on_with_one_run_one_is_refused_by_name(undisturbed: _Undisturbed, tmp_path: Path):
     _kill(tmp_path, undisturbed.seconds / 3, in_save=False)
     both = [_begin(tmp_path, "--resume", "r") for _ in range(2)]
