@@ -75,7 +75,7 @@ def connected(on: str) -> Iterator[Cluster]:
         on: `local`, which starts one on this computer, or the address host:port of one that this computer is part of.
 
     Raises:
-        ClusterError: Ray is not installed, there is no such cluster, or its token is not known here.
+        ClusterError: Ray is not installed, there is no such cluster, its token is not known here, or it goes away.
     """
     require(on)
     import ray
@@ -105,6 +105,12 @@ def connected(on: str) -> Iterator[Cluster]:
         ) from None
     try:
         yield _seen(on, ray)
+    except ray.exceptions.RayError as error:
+        raise ClusterError(
+            f"The cluster is gone: {(str(error).splitlines() or [''])[0][:200].rstrip('.')}",
+            received=on,
+            hint="the same command, when it is back: it goes on from what is there",
+        ) from None
     finally:
         ray.shutdown()
 

@@ -28,7 +28,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # Ray's about Ray's own code
 ]
 together = pytest.mark.skipif(CHOICE.name == "tensorflow", reason="TensorFlow's processes cannot train together")
-slow_on_torch = pytest.mark.slow if CHOICE.name == "torch" else lambda test: test  # one backend is enough for CI
+slow_on_torch = pytest.mark.slow if CHOICE.name == "torch" else lambda test: test  # one is enough for CI
+slow_on_jax = pytest.mark.slow if CHOICE.name == "jax" else lambda test: test
 SETTINGS = {"architecture": "cnn-small", "epochs": 4, "precision": "float32", "batch": 64, "dropout": 0.3}
 WORDS = ("--arch", "cnn-small", "--epochs", "4", "--precision", "float32", "--batch", "64", "--dropout", "0.3")
 
@@ -49,8 +50,41 @@ def cluster():
 
 
 @pytest.fixture(scope="module")
+def alone(tmp_path_factory) -> Run:
+    return train("digits", runs=tmp_path_factory.mktemp("one"), **SETTINGS)
+
+
+@pytest.fixture(scope="module")
 def undisturbed(cluster, tmp_path_factory) -> Run:
     return train("digits", runs=tmp_path_factory.mktemp("two"), on="local", workers=2, save_every=0.2, **SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def killed(cluster, workers, tmp_path_factory) -> Run:
+    """The same, one of its processes killed in the third epoch."""
+    runs, victims = tmp_path_factory.mktemp("killed"), []
+
+    def kill() -> None:
+        history = runs / "killed" / "history.csv"
+        while not history.is_file() or history.read_text().count("\n") < 3:
+            time.sleep(0.02)
+        victims.append(max(workers("RayTrainWorker")))
+        os.kill(victims[0], signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    run = train("digits", runs=runs, name="killed", on="local", workers=2, save_every=0.2, **SETTINGS)
+    thread.join()
+    assert victims
+    return run
+
+
+def require_alike(found: Run, expected: Run) -> None:
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
+        one, other = ([getattr(row, name) for row in run.epochs] for run in (found, expected))
+        assert one == pytest.approx(other, rel=2e-3, abs=2e-3), name
+    assert found.state == "finished" and found.recipe == expected.recipe
+    assert max(np.abs(weights(found)[name] - weights(expected)[name]).max() for name in weights(expected)) < 0.02
 
 
 def test_a_part_of_a_batch_is_what_it_is_within_the_whole():
@@ -73,34 +107,24 @@ def test_a_part_of_a_batch_is_what_it_is_within_the_whole():
 
 @together
 @pytest.mark.backend
-def test_two_processes_learn_what_one_learns(undisturbed, tmp_path):
-    alone = train("digits", runs=tmp_path, **SETTINGS)
-    for name in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
-        two, one = ([getattr(row, name) for row in run.epochs] for run in (undisturbed, alone))
-        assert two == pytest.approx(one, rel=2e-3, abs=2e-3), name
-    assert undisturbed.state == "finished" and undisturbed.recipe == alone.recipe
-    assert max(np.abs(weights(undisturbed)[name] - weights(alone)[name]).max() for name in weights(alone)) < 0.02
+@slow_on_jax
+def test_two_processes_learn_what_one_learns(undisturbed, alone):
+    require_alike(undisturbed, alone)
 
 
 @together
 @pytest.mark.backend
 @slow_on_torch
-def test_a_killed_process_costs_time_and_not_one_bit(undisturbed, workers, tmp_path):
-    killed = []
+def test_a_killed_process_is_begun_again_and_all_learn_what_one_learns(killed, alone):
+    require_alike(killed, alone)
 
-    def kill() -> None:
-        history = tmp_path / "killed" / "history.csv"
-        while not history.is_file() or history.read_text().count("\n") < 3:
-            time.sleep(0.02)
-        killed.append(max(workers("RayTrainWorker")))
-        os.kill(killed[0], signal.SIGKILL)
 
-    thread = threading.Thread(target=kill)
-    thread.start()
-    run = train("digits", runs=tmp_path, name="killed", on="local", workers=2, save_every=0.2, **SETTINGS)
-    thread.join()
-    assert killed and same(run, undisturbed)
-    strip = [[(row.epoch, row.loss, row.val_loss) for row in one.epochs] for one in (run, undisturbed)]
+@together
+@pytest.mark.backend
+@pytest.mark.slow
+def test_a_killed_process_costs_time_and_not_one_bit(killed, undisturbed):
+    assert same(killed, undisturbed)
+    strip = [[(row.epoch, row.loss, row.val_loss) for row in one.epochs] for one in (killed, undisturbed)]
     assert strip[0] == strip[1]
 
 

@@ -171,7 +171,8 @@ def _in_bulk(
             f"{summary.pictures:,} pictures: {summary.answered:,} answered, {summary.unsure:,} unsure, "
             f"{summary.broken:,} broken"
         )
-        click.echo(printable(f"Answers:  {out}, Parquet in {summary.parts} parts"))
+        parts = f"{summary.parts} part{'s' * (summary.parts != 1)}"
+        click.echo(printable(f"Answers:  {out}, Parquet in {parts}"))
     if summary is None:
         return 130
     return 0 if summary.answered or summary.unsure else 2
