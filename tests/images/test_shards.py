@@ -12,7 +12,7 @@ from striate.bucket import listed
 from striate.errors import DataError
 from striate.images.imageset import ImageSet
 from striate.images.sources.load import load_images
-from striate.images.sources.remote import fetched
+from striate.images.sources.remote import fetched, within
 from striate.images.write_shards import write_shards
 from striate.seal import damages
 
@@ -161,3 +161,20 @@ def test_a_training_finds_its_bucket_again(images, store, tmp_path):
     from striate.experiment.pictures import lasting
 
     assert lasting("s3://pictures/set") == "s3://pictures/set"
+
+
+@pytest.mark.parametrize("name", ["../x.parquet", "a/../../x.tar", "/etc/x.tar", "a//x.tar", "./x.tar", "a\\..\\x.tar"])
+def test_an_object_whose_name_leads_elsewhere_is_refused(name):
+    with pytest.raises(DataError, match="no file can have"):
+        within(f"s3://bucket/prefix/{name}", "s3://bucket/prefix")
+
+
+def test_a_bucket_with_such_an_object_writes_nothing_outside_its_cache(images, store, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    write_shards(images, tmp_path / "out")
+    content = next((tmp_path / "out").glob("*.parquet")).read_bytes()
+    store.pipe_file("pictures/hostile/good.parquet", content)
+    store.pipe_file("pictures/hostile/../../../../evil.parquet", content)
+    with pytest.raises(DataError, match="no file can have"):
+        load_images("s3://pictures/hostile")
+    assert not list(tmp_path.rglob("evil.parquet"))

@@ -49,7 +49,7 @@ def fetched(address: str, *, progress: Progress = SILENT) -> Path:
     folder = platformdirs.user_cache_path("striate") / "shards" / hashlib.sha256(address.encode()).hexdigest()[:16]
     with explained(address):
         about = {name: store.info(name.partition("://")[2]) for name in shards}
-    places = {name: folder / name.removeprefix(f"{base}/") for name in shards}
+    places = {name: folder / within(name, base) for name in shards}
     wanted = [name for name in shards if not _is_there(places[name], about[name], manifest)]
     total = sum(int(about[name]["size"]) for name in wanted)
     with progress.task(f"fetching {len(wanted)} shards", total, "bytes") as task, ThreadPoolExecutor(AT_ONCE) as pool:
@@ -67,6 +67,18 @@ def fetched(address: str, *, progress: Progress = SILENT) -> Path:
     else:
         (folder / NAME).unlink(missing_ok=True)
     return folder
+
+
+def within(address: str, base: str) -> PurePosixPath:
+    """Returns where a shard lies below the prefix of all.
+
+    Raises:
+        DataError: its name would lead out of any folder that it is copied into; a store takes any name.
+    """
+    parts = address.removeprefix(f"{base}/").split("/")
+    if not all(parts) or set(parts) & {".", ".."} or any("\\" in part or "\0" in part for part in parts):
+        raise DataError("A shard has a name that no file can have", received=address)
+    return PurePosixPath(*parts)
 
 
 def _common(shards: list[str]) -> str:
