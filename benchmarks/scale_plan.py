@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
-PIECE = 256  # pictures
+PIECES = (256, 4096)  # pictures of a piece: as it is, and as it would have to be for more workers
 
 ASSUMED = {
     "object_requests_a_second": 5500.0,  # what S3 states for GET requests of one prefix
@@ -39,6 +39,10 @@ ASSUMED = {
 }
 
 
+ASKED = ((10**6, 10), (10**7, 100), (10**8, 100), (10**8, 1000), (10**9, 1000))
+"""Pictures and workers."""
+
+
 class Measured(NamedTuple):
     """What two processors did."""
 
@@ -48,29 +52,31 @@ class Measured(NamedTuple):
 
 
 class Store(NamedTuple):
-    """How pictures lie there: requests of a piece, seconds that it takes to fetch one, and that the store is taken up
-    by it.
+    """How pictures lie there, in pieces of so many: requests of a piece, seconds that it takes to fetch one, and that
+    the store is taken up by it.
     """
 
     name: str
+    piece: int
     requests: float
     seconds: float
     taken: float
 
 
-def stores() -> list[Store]:
+def stores(piece: int) -> list[Store]:
     """Returns pictures as objects of their own, and in Parquet shards with row groups of a piece."""
     a = ASSUMED
-    size = PIECE * a["picture_bytes"]
+    size = piece * a["picture_bytes"]
     through = size / a["store_bytes_a_second"]
     at_once = 64
     objects = Store(
         "objects",
-        PIECE,
-        math.ceil(PIECE / at_once) * a["object_seconds"],
-        max(PIECE / (a["object_requests_a_second"] * a["prefixes"]), through),
+        piece,
+        piece,
+        math.ceil(piece / at_once) * a["object_seconds"],
+        max(piece / (a["object_requests_a_second"] * a["prefixes"]), through),
     )
-    return [objects, Store("shards", 2, 2 * a["object_seconds"] + size / a["shard_bytes_a_second"], through)]
+    return [objects, Store("shards", piece, 2, 2 * a["object_seconds"] + size / a["shard_bytes_a_second"], through)]
 
 
 def simulate(pictures: int, workers: int, store: Store, measured: Measured, seed: int = 0) -> dict[str, Any]:
@@ -78,10 +84,10 @@ def simulate(pictures: int, workers: int, store: Store, measured: Measured, seed
     hands pieces out and takes answers one at a time, the store serves one byte at a time, and workers fail at times.
     """
     rng, a = random.Random(seed), ASSUMED  # noqa: S311
-    pieces = -(-pictures // PIECE)
+    pieces = -(-pictures // store.piece)
     listing = pictures / a["keys_listed_a_second"] if store.name == "objects" else 0.0
-    answering = PIECE / measured.pictures_a_second
-    handling = 1 / measured.pieces_a_second + PIECE * a["answer_bytes"] / a["driver_bytes_a_second"]
+    answering = store.piece / measured.pictures_a_second
+    handling = 1 / measured.pieces_a_second + store.piece * a["answer_bytes"] / a["driver_bytes_a_second"]
     failing = 1 / (a["hours_between_failures_of_a_worker"] * 3600)
     free = [(listing + measured.start_seconds, number) for number in range(workers)]
     heapq.heapify(free)
@@ -119,11 +125,12 @@ def simulate(pictures: int, workers: int, store: Store, measured: Measured, seed
         "pictures": pictures,
         "workers": workers,
         "store": store.name,
+        "piece": store.piece,
         "hours": round(end / 3600, 3),
         "hours_listing": round(listing / 3600, 3),
         "pictures_a_second": round(pictures / end),
         "busy": {name: round(share, 3) for name, share in shares.items()},
-        "bottleneck": max(shares, key=lambda name: shares[name]),
+        "bottleneck": "listing" if listing > working else max(shares, key=lambda name: shares[name]),
         "pieces_lost": lost,
         "worker_hours": round(workers * working / 3600, 1),
         "dollars": {
@@ -164,8 +171,9 @@ def main() -> None:
     )
     bulk = [
         simulate(pictures, workers, store, measured)
-        for store in stores()
-        for pictures, workers in ((10**6, 10), (10**7, 100), (10**8, 100), (10**8, 1000), (10**9, 1000))
+        for piece, asked in ((PIECES[0], ASKED), (PIECES[1], ASKED[-1:]))
+        for store in stores(piece)
+        for pictures, workers in asked
     ]
     trainings = [
         step(processes, batch, 1 / 400, 25.6e6)  # a ResNet-50 on a GPU of 400 pictures a second

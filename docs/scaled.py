@@ -101,7 +101,7 @@ def plan_section(found: dict[str, Any]) -> list[str]:
         (
             f"{one['pictures']:.0e}".replace("e+0", " × 10^"),
             f"{one['workers']:,}",
-            one["store"],
+            f"{one['store']}, pieces of {one['piece']:,}",
             f"{one['hours']:,.2f}",
             f"{one['pictures_a_second']:,}",
             " · ".join(f"{one['busy'][name]:.0%}" for name in STAGES),
@@ -132,15 +132,16 @@ def plan_section(found: dict[str, Any]) -> list[str]:
         f"{assumed['dollars_a_worker_hour']} $ a worker and hour, {assumed['dollars_a_million_requests']} $ a million "
         "requests."
     )
-    objects = next(one for one in found["bulk"] if one["store"] == "objects" and one["pictures"] == 10**9)
-    shards = next(one for one in found["bulk"] if one["store"] == "shards" and one["pictures"] == 10**9)
+    largest = {(one["store"], one["piece"]): one for one in found["bulk"] if one["pictures"] == 10**9}
+    objects, shards, coarse = largest["objects", 256], largest["shards", 256], largest["shards", 4096]
+    useful = measured["pieces_a_second"] * 256 / measured["pictures_a_second"]
     moves = (
-        "With ten workers they are what it waits for. With a thousand, 10⁹ objects take "
-        f"{objects['hours']:,.1f} hours, of which {objects['hours_listing']:,.1f} go into listing them, one after the "
-        f"other; in shards nothing is listed but the shards, and they take {shards['hours']:,.1f} hours, "
-        f"{STAGES[shards['bottleneck']]} being the bottleneck. What would have to change for more: pieces of more "
-        "pictures (twice as many halve what the driver does for each), several drivers, each with its share of the "
-        "shards."
+        f"Up to some {useful:,.0f} workers they are what it waits for; from there on the driver is, which hands out a "
+        f"piece at a time: with a thousand they are busy for {shards['busy']['workers']:.0%} of the time, and 10⁹ "
+        f"pictures in shards take {shards['hours']:,.1f} hours. As objects of their own "
+        f"{objects['hours_listing']:,.1f} hours of {objects['hours']:,.1f} go into listing them, one after the other. With pieces of 4,096 pictures "
+        f"the shards would take {coarse['hours']:,.1f} hours, and wait for {STAGES[coarse['bottleneck']]}; they are of "
+        "256, since what is lost with a worker is a piece."
     )
     return section(
         "A cluster of a thousand, on paper",
