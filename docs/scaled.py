@@ -138,10 +138,10 @@ def plan_section(found: dict[str, Any]) -> list[str]:
     moves = (
         f"Up to some {useful:,.0f} workers they are what it waits for; from there on the driver is, which hands out a "
         f"piece at a time: with a thousand they are busy for {shards['busy']['workers']:.0%} of the time, and 10⁹ "
-        f"pictures in shards take {shards['hours']:,.1f} hours. As objects of their own "
-        f"{objects['hours_listing']:,.1f} hours of {objects['hours']:,.1f} go into listing them, one after the other. With pieces of 4,096 pictures "
-        f"the shards would take {coarse['hours']:,.1f} hours, and wait for {STAGES[coarse['bottleneck']]}; they are of "
-        "256, since what is lost with a worker is a piece."
+        f"pictures in shards take {shards['hours']:,.1f} hours. As objects of their own they take "
+        f"{objects['hours']:,.1f}, of which {objects['hours_listing']:,.1f} go into listing them, one after the other. "
+        f"With pieces of 4,096 pictures the shards would take {coarse['hours']:,.1f} hours, and wait for "
+        f"{STAGES[coarse['bottleneck']]}; they are of 256, since what is lost with a worker is a piece."
     )
     return section(
         "A cluster of a thousand, on paper",
