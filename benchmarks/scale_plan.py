@@ -17,6 +17,8 @@ import random
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from evidence import publish
+
 HERE = Path(__file__).parent
 PIECES = (256, 4096)  # pictures of a piece: as it is, and as it would have to be for more workers
 
@@ -180,9 +182,7 @@ def main() -> None:
         for batch in (256, 4096)
         for processes in (1, 8, 64, 256)
     ]
-    print(
-        json.dumps({"measured": measured._asdict(), "assumed": ASSUMED, "bulk": bulk, "trainings": trainings}, indent=2)
-    )
+    publish({"measured": measured._asdict(), "assumed": ASSUMED, "bulk": bulk, "trainings": trainings})
 
 
 if __name__ == "__main__":

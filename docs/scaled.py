@@ -67,7 +67,7 @@ def _bulk(row: dict[str, Any]) -> list[tuple[str, str, str]]:
 def _together(backend: str, row: dict[str, Any]) -> list[tuple[str, str, str]]:
     name = {"jax": "JAX", "torch": "PyTorch"}[backend]
     two = (
-        f"losses of {row['epochs']} epochs differ by {row['greatest_relative_difference_of_a_loss']:.1e} at most, "
+        f"losses of {row['epochs']} epochs differ by {_six(row['greatest_relative_difference_of_a_loss'])}, "
         f"weights by {row['greatest_difference_of_a_weight']:.1e}; the same on both ranks: "
         f"{_yes(row['same_on_both_ranks'])}"
     )
@@ -124,7 +124,8 @@ def plan_section(found: dict[str, Any]) -> list[str]:
     measured, assumed = found["measured"], found["assumed"]
     about = (
         f"Measured here: {measured['pictures_a_second']:,.0f} pictures a second and actor, "
-        f"{measured['pieces_a_second']:,.0f} pieces a second that the driver and Ray Data get through, "
+        f"{measured['pieces_a_second']:,.0f} pieces a second that the driver, Ray Data and two actors get through, all of "
+        "them on two processors, "
         f"{measured['start_seconds']:.1f} s of a start. Assumed: "
         f"{assumed['object_requests_a_second']:,.0f} requests a second for each of {assumed['prefixes']:.0f} prefixes, "
         f"{assumed['keys_listed_a_second']:,.0f} keys listed a second, {assumed['picture_bytes'] / 1000:.0f} kB a "
@@ -152,6 +153,11 @@ def plan_section(found: dict[str, Any]) -> list[str]:
         "A step of ResNet-50 (25.6 million weights) on GPUs of 400 pictures a second with 10 Gbit/s between them:",
         table(("batch", "processes", "ms a step", "waiting for sums", "times as fast"), steps),
     )
+
+
+def _six(share: float) -> str:
+    """Returns a difference of figures that were written down with six digits."""
+    return f"{share:.1e} at most" if share else "nothing in six digits"
 
 
 def _yes(answer: bool) -> str:
