@@ -124,8 +124,8 @@ def plan_section(found: dict[str, Any]) -> list[str]:
     measured, assumed = found["measured"], found["assumed"]
     about = (
         f"Measured here: {measured['pictures_a_second']:,.0f} pictures a second and actor, "
-        f"{measured['pieces_a_second']:,.0f} pieces a second that the driver, Ray Data and two actors get through, all of "
-        "them on two processors, "
+        f"{measured['pieces_a_second']:,.0f} pieces a second that the driver, Ray Data and two actors get through, all "
+        "of them on two processors, "
         f"{measured['start_seconds']:.1f} s of a start. Assumed: "
         f"{assumed['object_requests_a_second']:,.0f} requests a second for each of {assumed['prefixes']:.0f} prefixes, "
         f"{assumed['keys_listed_a_second']:,.0f} keys listed a second, {assumed['picture_bytes'] / 1000:.0f} kB a "
