@@ -125,6 +125,15 @@ def _hush() -> None:
         worker.print_to_stdstream = lambda data, *_, **__: LOG.debug("%s", "\n".join(data.get("lines", [])))
 
 
+def beside_driver(kind: type, *words: Any) -> Any:
+    """Returns an actor of that class on the computer that the work is sent from, where it takes no processor."""
+    import ray
+
+    here = ray.get_runtime_context().get_node_id()
+    near = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=False)
+    return ray.remote(num_cpus=0, scheduling_strategy=near)(kind).remote(*words)
+
+
 def processors() -> int:
     """Returns how many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -19,7 +19,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from striate.cluster import connected, require
+from striate.cluster import beside_driver, connected, require
 from striate.errors import BusyError, ClusterError
 from striate.experiment.engine import ENDS, Pictures, Source
 from striate.experiment.trial import Trial, given_up, train_trial
@@ -52,7 +52,6 @@ class OnCluster:
 
 
 def _sweep(source: Source, pictures: Pictures, command: str, mark: str, *, has_gpus: bool) -> bool:
-    import ray
     from ray import tune
 
     from striate.experiment.sweep_parts import Asks, Desk, Ends, Hears
@@ -64,9 +63,7 @@ def _sweep(source: Source, pictures: Pictures, command: str, mark: str, *, has_g
         is_stopped = True
         source.progress.say(ENDS.format(source.whole))
 
-    here = ray.get_runtime_context().get_node_id()
-    near = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=False)
-    desk = ray.remote(num_cpus=0, scheduling_strategy=near)(Desk).remote(str(source.folder))
+    desk = beside_driver(Desk, str(source.folder))
     asks = Asks(source)
     trainable = tune.with_parameters(
         _train_there, pictures=pictures, folder=str(source.folder.resolve()), mark=mark, command=command, desk=desk

@@ -12,7 +12,7 @@ import tempfile
 import threading
 from typing import Any
 
-from striate.cluster import Cluster, connected, require
+from striate.cluster import Cluster, beside_driver, connected, require
 from striate.config import replace
 from striate.errors import ClusterError, ConfigError
 from striate.experiment.carry_out import Work
@@ -98,9 +98,7 @@ def _trained(work: Work, cluster: Cluster, number: int, each: int, progress: Pro
     from striate.backend import CHOICE
 
     is_stopped = False
-    here = ray.get_runtime_context().get_node_id()
-    near = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=False)
-    desk = ray.remote(num_cpus=0, scheduling_strategy=near)(Desk).remote(str(work.run.path))
+    desk = beside_driver(Desk, str(work.run.path))
 
     def stop() -> None:
         nonlocal is_stopped

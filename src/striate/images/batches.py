@@ -72,11 +72,15 @@ class Batches:
     def __getitem__(self, index: int) -> Batch:
         """Returns batch number `index` of the current epoch."""
         whole = self.order[index * self.batch : (index + 1) * self.batch]
-        number, parts = self.part
-        rows = slice(len(whole) * number // parts, len(whole) * (number + 1) // parts)
+        rows = share(len(whole), *self.part)
         pixels: Any = self.pixels[whole[rows]]
         if self.seed is not None and self.augment != NONE:
             rng = np.random.default_rng((self.seed, _CHANGE, self.epoch, index))
             mirrored = self.mirrored_first[whole] ^ bool(self.epoch % 2)
             pixels = self.augment(pixels, rng, mirrored, count=len(whole), rows=rows)
         return pixels, self.targets[whole[rows]]
+
+
+def share(count: int, number: int, parts: int) -> slice:
+    """Returns which of `count` rows are part `number` of so many: all get as many, or one more."""
+    return slice(count * number // parts, count * (number + 1) // parts)

@@ -22,7 +22,7 @@ import ray
 from striate.answering.bulk.answerer import Answerer, gave_up, schema
 from striate.answering.bulk.pieces import Piece
 from striate.bucket import is_bucket
-from striate.cluster import Cluster
+from striate.cluster import Cluster, beside_driver
 from striate.errors import ClusterError, StriateError
 from striate.progress import Progress
 
@@ -126,9 +126,7 @@ def answered_on(
     _quiet()
     network = ray.put(path.read_bytes())
     form = schema(Answerer(path, threads=1).classifier.classes)
-    here = ray.get_runtime_context().get_node_id()
-    near = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(here, soft=False)
-    ledger = ray.remote(num_cpus=0, scheduling_strategy=near)(Ledger).remote()
+    ledger = beside_driver(Ledger)
     make = (ledger, [network], reject_below, _witness(pieces) if cluster.nodes > 1 else None)
     for start in range(0, len(pieces), WINDOW):
         window = {piece.number: piece for piece in pieces[start : start + WINDOW]}

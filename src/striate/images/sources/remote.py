@@ -49,12 +49,16 @@ def fetched(address: str, *, progress: Progress = SILENT) -> Path:
     folder = platformdirs.user_cache_path("striate") / "shards" / hashlib.sha256(address.encode()).hexdigest()[:16]
     with explained(address):
         about = {name: store.info(name.partition("://")[2]) for name in shards}
+    sums = {} if manifest is None else {shard.file: shard.sha256 for shard in manifest.shards}
+    expected = {name: sums.get(PurePosixPath(name).name, "") for name in shards}
     places = {name: folder / within(name, base) for name in shards}
-    wanted = [name for name in shards if not _is_there(places[name], about[name], manifest)]
+    wanted = [name for name in shards if not _is_there(places[name], about[name], expected[name])]
     total = sum(int(about[name]["size"]) for name in wanted)
     with progress.task(f"fetching {len(wanted)} shards", total, "bytes") as task, ThreadPoolExecutor(AT_ONCE) as pool:
         try:
-            for _ in pool.map(lambda name: _fetch(store, name, places[name], about[name], manifest, task), wanted):
+            for _ in pool.map(
+                lambda name: _fetch(store, name, places[name], about[name], expected[name], task), wanted
+            ):
                 pass
         except BaseException:
             pool.shutdown(cancel_futures=True)
@@ -102,24 +106,22 @@ def _mark(place: Path) -> Path:
     return place.with_name(f".{place.name}.etag")
 
 
-def _is_there(place: Path, about: dict[str, Any], manifest: ShardManifest | None) -> bool:
+def _is_there(place: Path, about: dict[str, Any], expected: str) -> bool:
     mark = _mark(place)
     return (
         place.is_file()
         and place.stat().st_size == int(about["size"])
         and mark.is_file()
-        and mark.read_text(encoding="utf-8") == _tag(place, about, manifest)
+        and mark.read_text(encoding="utf-8") == _tag(about, expected)
     )
 
 
-def _tag(place: Path, about: dict[str, Any], manifest: ShardManifest | None) -> str:
-    expected = {} if manifest is None else {shard.file: shard.sha256 for shard in manifest.shards}
-    return f"{about.get('ETag') or about.get('etag') or about.get('mtime') or ''} {expected.get(place.name, '')}"
+def _tag(about: dict[str, Any], expected: str) -> str:
+    """Returns what a copy is known by: the store's mark of its content, and the manifest's checksum if there is one."""
+    return f"{about.get('ETag') or about.get('etag') or about.get('mtime') or ''} {expected}"
 
 
-def _fetch(
-    store: Any, address: str, place: Path, about: dict[str, Any], manifest: ShardManifest | None, task: Progress
-) -> None:
+def _fetch(store: Any, address: str, place: Path, about: dict[str, Any], expected: str, task: Progress) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     _mark(place).unlink(missing_ok=True)
     with explained(address), writing(place) as temporary:
@@ -129,14 +131,13 @@ def _fetch(
                 task.advance(len(block))
         if temporary.stat().st_size != int(about["size"]):
             raise DataError("A shard arrived in part", received=address)
-        expected = {} if manifest is None else {shard.file: shard.sha256 for shard in manifest.shards}
-        if place.name in expected and sha256(temporary) != expected[place.name]:
+        if expected and sha256(temporary) != expected:
             raise DataError(
                 "A shard is not the one that its manifest lists: its checksum is another",
                 received=address,
                 hint="write the shards again, or copy them again",
             )
-    _mark(place).write_text(_tag(place, about, manifest), encoding="utf-8")
+    _mark(place).write_text(_tag(about, expected), encoding="utf-8")
 
 
 def _files(folder: Path) -> list[Path]:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch.nn.parallel import DistributedDataParallel
 
 from striate.backend import keras
+from striate.images.batches import share
 from striate.training.batch_norm import flat_layers
-from striate.training.parallel.parallel import Logits, share
+from striate.training.parallel.parallel import Logits
 
 
 class OnTorch:

@@ -58,11 +58,6 @@ def divisor(batch: int, most: int) -> int:
     return next(number for number in range(most, 0, -1) if batch % number == 0)
 
 
-def share(count: int, rank: int, size: int) -> slice:
-    """Returns which of `count` rows are a process' own: all get as many, or one more."""
-    return slice(count * rank // size, count * (rank + 1) // size)
-
-
 def require_same(parallel: Parallel, model: Any) -> str:
     """Returns the SHA-256 of the model's weights, which is the same in all processes.
 
