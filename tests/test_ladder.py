@@ -78,6 +78,8 @@ def test_every_network_is_there_and_every_run_is_an_ordinary_one(found):
     assert run.manifest.data["source"] == "digits"
     assert run.manifest.command == "striate ladder digits"
     assert measure_again(run).report.confusion == run.report.confusion
+    assert run.artifacts == (), "made on demand"
+    write_report(run, "report")
     assert (run.path / "report.html").is_file()
 
 
