@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 from numpy.typing import NDArray
 from PIL import Image
 
+from striate.errors import printable
 from striate.reporting.marks import Circle, Drawing, Mark, Path, Raster, Rectangle, Text
 from striate.reporting.style import INK, PAGE_VARIABLES, PAPER
 
@@ -26,7 +27,7 @@ def render_element(drawing: Drawing, label: str) -> Markup:
         label: what it shows, for those who cannot see it.
     """
     size = f'viewBox="0 0 {_number(drawing.width)} {_number(drawing.height)}"'
-    opening = f'<svg class="figure" role="img" aria-label="{escape(label)}" {size} font-size="10">'
+    opening = f'<svg class="figure" role="img" aria-label="{escape(printable(label))}" {size} font-size="10">'
     return Markup(f"{opening}{_body(drawing, _page_color)}</svg>")  # noqa: S704  (texts are escaped below)
 
 

@@ -38,8 +38,11 @@ def label_ticks(ticks: Sequence[float], *, is_percent: bool = False) -> list[str
     """Returns the ticks in words, all with as many decimals as they need to differ; 0..1 as percentages if asked to."""
     shown = [100 * tick for tick in ticks] if is_percent else list(ticks)
     step = min((abs(b - a) for a, b in pairwise(shown)), default=1.0)
-    if max(map(abs, shown), default=0.0) >= 1e6 or step < 1e-5:
-        return [f"{value:g}".replace("-", "−") for value in shown]
-    digits = next(digits for digits in range(8) if abs(step * 10**digits - round(step * 10**digits)) < 1e-6 * step)
+    largest = max(map(abs, shown), default=0.0)
+    if largest >= 1e6 or step < 1e-5:
+        significant = math.ceil(math.log10(max(largest, step) / step)) + 1
+        return [f"{value:.{significant}g}".replace("-", "−") for value in shown]
+    scaled = [step * 10**digits for digits in range(6)]
+    digits = next((place for place, one in enumerate(scaled) if one > 0.5 and abs(one - round(one)) < 1e-3 * one), 6)
     end = "%" if is_percent else ""
     return [f"{value:.{digits}f}{end}".replace("-", "−") for value in shown]
