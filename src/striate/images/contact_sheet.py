@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from striate.drawing import font_file
 from striate.errors import PictureError, printable
 from striate.files import writing
 from striate.images.imageset import ImageSet
 from striate.images.pixels import Fit, Preprocessing
+from striate.reporting.fonts import find_bundled, load_font
 
 TILE, GAP, MARGIN, LABEL, COLUMNS = 72, 4, 20, 190, 12  # pixels; pictures a row
 MAX_CLASSES = 100
@@ -27,7 +27,9 @@ def contact_sheet(images: ImageSet, path: Path, *, columns: int = COLUMNS, seed:
     width = 2 * MARGIN + LABEL + columns * (TILE + GAP)
     sheet = Image.new("RGB", (width, 2 * MARGIN + 44 + len(names) * (TILE + GAP)), "white")
     draw = ImageDraw.Draw(sheet)
-    bold, plain = (ImageFont.truetype(font_file(is_bold=is_bold), size) for is_bold, size in ((True, 17), (False, 13)))
+    bold, plain = (
+        load_font(find_bundled(name), size) for name, size in (("DejaVuSans-Bold.ttf", 17), ("DejaVuSans.ttf", 13))
+    )
     draw.text(
         (MARGIN, MARGIN),
         f"{printable(images.name)}: {len(images):,} pictures, {len(images.classes)} classes",
