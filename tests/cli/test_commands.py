@@ -1,4 +1,4 @@
-"""The commands as users type them: training in processes of its own, what is quicker in this one."""
+"""The commands as users type them: in this process, but for what only a process of its own can show."""
 
 from __future__ import annotations
 
@@ -30,18 +30,24 @@ UNPLUGGED = {
 
 
 def striate(*words: object, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs one command and returns what it printed. Starting the backend takes longer than most commands, so those
-    that do not train run in this process.
+    """Runs one command in this process and returns what it printed: starting the backend takes longer than most
+    commands.
     """
-    if words[0] != "train" and not environment:
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
+        patch.setattr(sys, "argv", ["striate", *map(str, words)])
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main([str(word) for word in words])
-        return subprocess.CompletedProcess([], code, out.getvalue(), err.getvalue())
+    return subprocess.CompletedProcess([], code, out.getvalue(), err.getvalue())
+
+
+def striate_process(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs one command in a process of its own and returns what it printed."""
     return subprocess.run(
         [sys.executable, "-m", "striate", *map(str, words)],
         cwd=folder,
-        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         timeout=300,
@@ -54,7 +60,8 @@ def striate(*words: object, folder: Path, **environment: str) -> subprocess.Comp
 def home(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
     """A working folder with a run on stripes, made by the command line."""
     folder = tmp_path_factory.mktemp("home")
-    done = striate("train", photos, "--epochs", 6, "--size", 32, "--name", "stripes", "--json", folder=folder)
+    words = ("train", photos, "--epochs", 6, "--size", 32, "--precision", "float32", "--name", "stripes", "--json")
+    done = striate_process(*words, folder=folder)
     assert done.returncode == 0, done.stderr
     (folder / "train.json").write_text(done.stdout)
     (folder / "train.err").write_text(done.stderr)
@@ -423,7 +430,7 @@ def test_offline_a_missing_data_set_says_which_file_to_put_where(tmp_path: Path)
 
 
 def test_ctrl_c_leaves_a_run_that_can_be_gone_on_with_or_finished(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "striate", "train", "digits", "--epochs", "5000", "--name", "long"]
+    words = [sys.executable, "-m", "striate", "train", "digits", "--arch", "mlp", "--epochs", "5000", "--name", "long"]
     with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -456,7 +463,7 @@ def test_the_bar_is_drawn_on_a_terminal(tmp_path: Path) -> None:
     pty = pytest.importorskip("pty")
     parent, child = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "striate", "train", "digits", "--epochs", "3"],
+        [sys.executable, "-m", "striate", "train", "digits", "--arch", "mlp", "--epochs", "2", "--precision", "float32"],
         cwd=tmp_path,
         stdout=child,
         stderr=child,
