@@ -33,7 +33,7 @@ test: test-tensorflow test-jax test-torch  ## every test, the backend's ones on 
 
 test-fast:  ## what a minute can tell: tests without a backend, and one small training; installs nothing
 	@test -x $(BIN)/pytest || { echo "There is no environment to test in: $(VENV). Try: make check, which makes it."; exit 1; }
-	$(TESTS) -m fast $(FAST_TESTS)
+	$(TESTS) -m "fast and not (heavy or slow)" $(FAST_TESTS)
 
 test-tensorflow: $(VENV)/dev.stamp  ## every test, on TensorFlow
 	KERAS_BACKEND=tensorflow $(TESTS)

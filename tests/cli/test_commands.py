@@ -463,7 +463,19 @@ def test_the_bar_is_drawn_on_a_terminal(tmp_path: Path) -> None:
     pty = pytest.importorskip("pty")
     parent, child = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "striate", "train", "digits", "--arch", "mlp", "--epochs", "2", "--precision", "float32"],
+        [
+            sys.executable,
+            "-m",
+            "striate",
+            "train",
+            "digits",
+            "--arch",
+            "mlp",
+            "--epochs",
+            "2",
+            "--precision",
+            "float32",
+        ],
         cwd=tmp_path,
         stdout=child,
         stderr=child,
