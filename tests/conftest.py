@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import http.client
 import importlib.util
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -218,21 +220,25 @@ def _instant_fit() -> Callable[..., None]:
     return module.fit
 
 
+@pytest.fixture(scope="session")
+def instantly() -> Callable[[], AbstractContextManager[None]]:
+    """A context in which trainings learn nothing and take no time, see instant_training.py; for fixtures."""
+
+    @contextlib.contextmanager
+    def patched() -> Iterator[None]:
+        from striate.backend import keras
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(keras.Model, "fit", _instant_fit())
+            yield
+
+    return patched
+
+
 @pytest.fixture
-def instant_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trainings that learn nothing and take no time, see instant_training.py; for tests of what is kept about them."""
-    from striate.backend import keras
-
-    monkeypatch.setattr(keras.Model, "fit", _instant_fit())
-
-
-@pytest.fixture(scope="module")
-def instant_trainings() -> Iterator[None]:
-    """The same for a whole file, its module fixtures among it."""
-    from striate.backend import keras
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keras.Model, "fit", _instant_fit())
+def instant_training(instantly: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """The same for a whole test, one of what is kept about trainings."""
+    with instantly():
         yield
 
 
