@@ -20,7 +20,9 @@ import pytest
 from PIL import Image
 
 from striate.cli import main
+from striate.config import replace, to_json
 from striate.images.sources.load import load_images
+from striate.training.recipes import RECIPES
 
 UNPLUGGED = {
     **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"),
@@ -341,7 +343,8 @@ def test_suspects_are_listed_to_be_decided_on(tmp_path: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(digits.read(index)[:, :, 0]).save(folder / f"{index}.png")
     (folder.parent / "class 0" / "0.png").rename(folder.parent / "class 7" / "stranger.png")
-    words = ("data", folder.parent, "--suspects", "--recipe", "fast-digits", "--fix", "list.csv", "--json")
+    (tmp_path / "quick.json").write_text(to_json(replace(RECIPES["fast-digits"], precision="float32")))
+    words = ("data", folder.parent, "--suspects", "--recipe", "quick.json", "--fix", "list.csv", "--json")
     said = json.loads(striate(*words, folder=tmp_path).stdout)
     suspect = next(finding for finding in said["findings"] if finding["kind"] == "label_suspect")
     assert "class 7/stranger.png" in suspect["files"] and suspect["count"] < 20
