@@ -5,7 +5,9 @@ VENV   ?= .venv
 WORKERS ?= 2
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
-UV     := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+# uv installs in a quarter of pip's processor time. It does not read pip's configuration: where it fails, pip installs.
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
 .PHONY: help demo test test-fast test-tensorflow test-jax test-torch check format docs bench contract proof reliability serving cluster lock clean
@@ -93,10 +95,10 @@ cluster: $(VENV)/dev.stamp  ## what docs/scale.md promises, in full, and its fig
 	$(BIN)/python benchmarks/run.py $(STRIATE_TEST_DATA) --only scale,scale_plan
 
 lock: $(VENV)/dev.stamp  ## resolve the dependencies anew
-	$(PIP) uv
-	$(UV) pyproject.toml locks/build.in --extra tensorflow -c locks/bounds.in -o locks/tensorflow.txt
-	$(UV) pyproject.toml locks/build.in --extra serve -o locks/serve.txt
-	$(UV) pyproject.toml locks/build.in locks/torch-needs.in --extra tensorflow --extra jax --extra parquet --extra heic --extra hf --extra tensorboard --extra umap --extra sign --extra tune --extra ray --extra s3 \
+	$(COMPILE) locks/uv.in -o locks/uv.txt
+	$(COMPILE) pyproject.toml locks/build.in --extra tensorflow -c locks/bounds.in -o locks/tensorflow.txt
+	$(COMPILE) pyproject.toml locks/build.in --extra serve -o locks/serve.txt
+	$(COMPILE) pyproject.toml locks/build.in locks/torch-needs.in --extra tensorflow --extra jax --extra parquet --extra heic --extra hf --extra tensorboard --extra umap --extra sign --extra tune --extra ray --extra s3 \
 	    --extra export --extra litert --extra openvino --extra serve \
 	    --group dev -c locks/tensorflow.txt -c locks/bounds.in -o locks/dev.txt
 
@@ -108,12 +110,14 @@ $(VENV)/demo.stamp: locks/tensorflow.txt pyproject.toml
 	    { echo "Striate needs Python 3.11 or newer; $(PYTHON) is older. Try: make demo PYTHON=python3.12"; exit 1; }
 	@echo "Installing what is needed into $(VENV) (once; about 2 GB and a minute or two)"
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --require-hashes -r locks/tensorflow.txt
+	@$(PIP) --require-hashes -r locks/uv.txt || echo "uv is not available; pip installs instead, which takes longer."
+	$(INSTALL) --require-hashes -r locks/tensorflow.txt || $(PIP) --require-hashes -r locks/tensorflow.txt
 	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/demo.stamp locks/dev.txt locks/torch.txt
-	$(PIP) --require-hashes -r locks/dev.txt
-	@$(PIP) --require-hashes --no-deps -r locks/torch.txt 2>/dev/null || \
+	$(INSTALL) --require-hashes -r locks/dev.txt || $(PIP) --require-hashes -r locks/dev.txt
+	@$(INSTALL) --require-hashes --no-deps -r locks/torch.txt 2>/dev/null || \
+	    $(PIP) --require-hashes --no-deps -r locks/torch.txt 2>/dev/null || \
 	    echo "No CPU build of PyTorch was found; the tests on PyTorch will be left out."
 	@touch $@

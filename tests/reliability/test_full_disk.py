@@ -89,7 +89,7 @@ def test_a_disk_that_is_full_at_the_report_loses_nothing_that_was_learnt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     with monkeypatch.context() as patch:
-        _FullFrom(patch, "report.html")
+        _FullFrom(patch, "report.json")
         with pytest.raises(RunError, match=r"results cannot be written: No space left.*make room, then striate train"):
             train("digits", runs=tmp_path, **QUICK)
     run = RunStore(tmp_path).find("r")

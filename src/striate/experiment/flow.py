@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from striate import begun as begun_
+from striate.artifacts import artifact_names
 from striate.begun import Begun
 from striate.evaluation.refusal import require_risk
 from striate.experiment.carry_out import Work, carry_out
@@ -52,6 +54,7 @@ def train(
     replay: bool = False,
     deterministic: bool = False,
     save_every: float | None = None,
+    artifacts: str | Iterable[str] = "all",
     enough: Enough | None = None,
     on: str | None = None,
     workers: int | None = None,
@@ -83,6 +86,8 @@ def train(
             gives the same bits; what that costs and promises is in docs/reliability.md.
         save_every: seconds between checkpoints; by default after every epoch and every minute, unless that would cost
             more than a fortieth of the time.
+        artifacts: pages and plots to make when the training has ended: "all", "none", or names among report, plots
+            and inside; `write_report` makes them later.
         enough: asked after each epoch, whose figures it is given, whether the training is to end with it.
         on: a Ray cluster, see docs/scale.md, whose processes train together, each on its share of every batch; on JAX
             or PyTorch.
@@ -98,6 +103,7 @@ def train(
     """
     began = time.perf_counter()
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    wanted = artifact_names(artifacts)
     store = RunStore(runs)
     store.check_free(name)
     if target_risk is not None:
@@ -152,6 +158,7 @@ def train(
             backend=CHOICE.name,
             versions=versions(),
             threads=threads(),
+            artifacts=wanted,
         )
         save_splits(pictures.splits, run.path / "split.csv")
         if given.corrections is not None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from striate import drawing
-from striate.classifier import Classifier
 from striate.diagnosis.diagnose import load_diagnoses
 from striate.errors import DataError
 from striate.evaluation import plots
@@ -51,8 +50,8 @@ def save_results(
     leaked: Collection[str] = (),
     target_risk: float | None = None,
 ) -> Measured:
-    """Calibrates and writes the classifier, measures it on validation and test, writes figures, lists and plots, and
-    returns what the page shows.
+    """Calibrates and writes the classifier, measures it on validation and test, writes figures and lists, and returns
+    what its artifacts show.
     """
     if leaked:
         write_csv(run.path / LEAKED, ("key",), ([key] for key in sorted(leaked)))
@@ -65,15 +64,20 @@ def save_results(
     write_json(run.path / "report.json", measured.report)
     save_answered(validation.answered, run.path / "validation.csv")
     save_answered(measured.answered, run.path / "predictions.csv")
+    return measured
+
+
+def save_plots(run: Run, history: History, measured: Measured) -> None:
+    """Writes the plots of a run."""
     folder = run.path / "plots"
     folder.mkdir(exist_ok=True)
     right, wrong = plots.right_and_wrong(measured)
-    drawing.save(plots.curves(trained.history), folder / "curves.png")
+    refused = _refused(run.classifier_manifest.reject_below, measured)
+    drawing.save(plots.curves(history), folder / "curves.png")
     drawing.save(plots.confusion(measured.report), folder / "confusion.png")
-    drawing.save(coverage_curve(measured.answered, _refused(trained.classifier, measured)), folder / "coverage.png")
+    drawing.save(coverage_curve(measured.answered, refused), folder / "coverage.png")
     drawing.save(plots.gallery(measured, right, "Answered rightly"), folder / "right.png")
     drawing.save(plots.gallery(measured, wrong, "Answered wrongly, most confident first"), folder / "wrong.png")
-    return measured
 
 
 def save_report_page(run: Run, manifest: Manifest, recipe: Recipe, history: History, measured: Measured) -> None:
@@ -101,7 +105,7 @@ def _with_inside(facts: Facts, run: Run, folder: Path) -> Facts:
 
 
 def _facts(run: Run, manifest: Manifest, recipe: Recipe, measured: Measured, *, is_own: bool = True) -> Facts:
-    classifier = run.classifier
+    classifier = run.classifier_manifest
     return Facts(
         name=run.name,
         network=manifest.architecture,
@@ -116,7 +120,7 @@ def _facts(run: Run, manifest: Manifest, recipe: Recipe, measured: Measured, *, 
         validation=run.validation,
         opened=openings(run.path) if is_own else (),
         temperature=classifier.temperature,
-        refused=_refused(classifier, measured),
+        refused=_refused(classifier.reject_below, measured),
         advice=_advice(run) if is_own else (),
     )
 
@@ -126,8 +130,7 @@ def _advice(run: Run) -> tuple[Advice, ...]:
     return tuple(Advice(one.severity, one.verdict, one.evidence, one.try_) for one in said.found) if said else ()
 
 
-def _refused(classifier: Classifier, measured: Measured) -> Refusal | None:
-    limit = classifier.reject_below
+def _refused(limit: float, measured: Measured) -> Refusal | None:
     return refusal(measured.answered, limit) if limit else None
 
 
