@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -211,13 +212,13 @@ def digits_run(tmp_path_factory: pytest.TempPathFactory):
     return Run(make_once(tmp_path_factory, "digits-runs", make) / "digits")
 
 
-def _instant_fit() -> Callable[..., None]:
+def _instant() -> ModuleType:
     place = Path(__file__).parent / "instant_training.py"
     spec = importlib.util.spec_from_file_location("instant_training", place)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.fit
+    return module
 
 
 @pytest.fixture(scope="session")
@@ -228,8 +229,11 @@ def instantly() -> Callable[[], AbstractContextManager[None]]:
     def patched() -> Iterator[None]:
         from striate.backend import keras
 
+        instant = _instant()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(keras.Model, "fit", _instant_fit())
+            patch.setattr(keras.Model, "fit", instant.fit)
+            if importlib.util.find_spec("striate.training.epochs") is not None:
+                patch.setattr("striate.training.epochs.Epochs.run", instant.run)
             yield
 
     return patched

@@ -47,7 +47,7 @@ def test_the_folder_that_repeat_made_stands_for_all_its_runs(runs, tmp_path):
 
 def test_the_page_shows_the_pictures_while_they_are_to_be_had(runs, tmp_path, photos):
     folder = shutil.copytree(photos, tmp_path / "stripes")
-    small = {"epochs": 1, "height": 16, "width": 16, "precision": "float32"}
+    small = {"epochs": 1, "height": 16, "width": 16, "precision": "float32", "artifacts": "none"}
     both = [train(folder, architecture=name, name=name, runs=tmp_path, **small) for name in ("mlp", "lenet")]
     found = compare_runs(both)
     shown = sum(len(side) for pair in found.pairs for side in (pair.gained, pair.lost))
@@ -70,7 +70,7 @@ def test_the_page_shows_the_pictures_while_they_are_to_be_had(runs, tmp_path, ph
 @pytest.mark.usefixtures("instant_training")
 def test_equal_names_over_other_pictures_are_found_out(tmp_path, photos):
     folders = [shutil.copytree(photos, tmp_path / name / "stripes") for name in ("a", "b")]
-    settings = {"architecture": "mlp", "epochs": 1, "height": 16, "width": 16, "runs": tmp_path, "precision": "float32"}
+    settings = {**SETTINGS, "height": 16, "width": 16, "runs": tmp_path, "artifacts": "none"}
     one = train(folders[0], name="one", **settings)
     pictures = sorted((folders[1] / "across").iterdir())
     for path in pictures[1:]:

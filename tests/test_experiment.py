@@ -38,7 +38,8 @@ from striate.training.recipes import RECIPES
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 
-QUICK = {"architecture": "mlp", "epochs": 1, "height": 12, "channels": 1, "precision": "float32"}
+SMALL = {"architecture": "mlp", "epochs": 1, "height": 12, "channels": 1, "precision": "float32"}
+QUICK = {**SMALL, "artifacts": "none"}
 
 
 class _Lines(Progress):
@@ -73,7 +74,7 @@ def said():
 @pytest.fixture(scope="module")
 def run(folder, said, tmp_path_factory):
     """A run on these photographs."""
-    return train(folder, runs=tmp_path_factory.mktemp("runs"), command="striate train stripes", progress=said, **QUICK)
+    return train(folder, runs=tmp_path_factory.mktemp("runs"), command="striate train stripes", progress=said, **SMALL)
 
 
 def test_a_run_folder_holds_every_file_that_its_description_lists(run):
@@ -232,7 +233,7 @@ def test_arrays_train_and_cannot_be_loaded_again_by_name(tmp_path):
     labels = np.array(["dark", "light"] * 40)
     pixels = rng.integers(0, 100, (80, 6, 7), dtype=np.uint8) + np.where(labels == "light", 150, 0)[:, None, None]
     data = pixels.astype(np.uint8), labels
-    settings = {"augment": "none", "batch": 8, "epochs": 5, "precision": "float32"}
+    settings = {"augment": "none", "batch": 8, "epochs": 5, "precision": "float32", "artifacts": "none"}
     run = train(data, architecture="mlp", recipe="classic", runs=tmp_path, **settings)
     assert run.name == "arrays-mlp-1"
     assert (run.recipe.height, run.recipe.width, run.recipe.channels) == (6, 7, 1)
@@ -245,7 +246,7 @@ def test_arrays_train_and_cannot_be_loaded_again_by_name(tmp_path):
 @pytest.mark.usefixtures("instant_training")
 def test_splits_made_before_are_kept(tmp_path):
     splits = split(load_images("digits"), validation=0.2, test=0.3, seed=4)
-    run = train(splits, architecture="mlp", epochs=1, precision="float32", runs=tmp_path, name="mine")
+    run = train(splits, runs=tmp_path, name="mine", **{**QUICK, "height": None, "channels": None})
     rows = {row["key"]: row["split"] for row in _rows(run.path / "split.csv")}
     for name, part in zip(("train", "validation", "test"), splits, strict=True):
         assert {key for key, given in rows.items() if given == name} == set(part.keys.tolist())
@@ -306,7 +307,7 @@ def test_an_architecture_that_breaks_the_contract_leaves_no_folder(tmp_path):
 
 @pytest.mark.usefixtures("instant_training")
 def test_a_classifier_trained_from_a_run_s_own_recipe_is_the_same(run, folder, tmp_path):
-    again = train(folder, recipe=run.path / "recipe.json", runs=tmp_path)
+    again = train(folder, recipe=run.path / "recipe.json", runs=tmp_path, artifacts="none")
     assert again.recipe == run.recipe
     assert (again.path / "split.csv").read_bytes() == (run.path / "split.csv").read_bytes()
     assert again.manifest.data["fingerprint"] == run.manifest.data["fingerprint"]

@@ -117,7 +117,7 @@ def test_all_seeds_and_networks_share_one_division_of_the_pictures(found):
 def test_a_run_of_the_ladder_equals_one_trained_alone(found, tmp_path):
     splits = split(load_images("digits"), seed=0)
     recipe = found.runs["cnn-small-seed1"].recipe
-    alone = train(splits, architecture="cnn-small", recipe=recipe, runs=tmp_path)
+    alone = train(splits, architecture="cnn-small", recipe=recipe, runs=tmp_path, artifacts="none")
     assert alone.recipe == recipe
     assert alone.report.confusion == found.runs["cnn-small-seed1"].report.confusion
 

@@ -254,7 +254,23 @@ def test_evaluate_on_other_data_matches_classes_by_name(home: Path, photos: Path
 
 
 def test_compare_tells_what_differs_and_draws_the_curves(home: Path, photos: Path) -> None:
-    words = ("train", photos, "--epochs", 2, "--size", 32, "--arch", "mlp", "--name", "dense", "--quiet")
+    words = (
+        "train",
+        photos,
+        "--epochs",
+        2,
+        "--precision",
+        "float32",
+        "--size",
+        32,
+        "--arch",
+        "mlp",
+        "--artifacts",
+        "none",
+        "--name",
+        "dense",
+        "-q",
+    )
     assert striate(*words, folder=home).returncode == 0
     done = striate("compare", "stripes", "dense", "--json", folder=home)
     assert done.returncode == 0
@@ -319,7 +335,8 @@ def test_a_leak_is_found_repaired_and_trained_without(photos: Path, tmp_path: Pa
         "train/across/again.jpg,exclude,,across,leak: shows the same as test/across/across 0.jpg",
     ]
 
-    repaired = striate(*train, "--corrections", said["corrections"], "--name", "repaired", folder=tmp_path)
+    words = (*train, "--corrections", said["corrections"], "--artifacts", "none", "--name", "repaired")
+    repaired = striate(*words, folder=tmp_path)
     assert repaired.returncode == 0, repaired.stderr
     result = json.loads(repaired.stdout)
     assert result["findings"] == [] and result["test"]["without_leaks"] is None
@@ -417,7 +434,17 @@ def test_an_unknown_key_in_a_recipe_names_the_nearest(home: Path, tmp_path: Path
 
 
 def test_a_runs_recipe_trains_the_same_network_again(home: Path, photos: Path) -> None:
-    words = ("train", photos, "--recipe", "runs/stripes/recipe.json", "--name", "again", "--json")
+    words = (
+        "train",
+        photos,
+        "--recipe",
+        "runs/stripes/recipe.json",
+        "--artifacts",
+        "none",
+        "--name",
+        "again",
+        "--json",
+    )
     done = striate(*words, folder=home)
     assert done.returncode == 0, done.stderr
     first, second = (json.loads((home / "runs" / name / "report.json").read_text()) for name in ("stripes", "again"))
@@ -465,20 +492,9 @@ def test_output_cut_off_by_head_is_no_error(home: Path, photos: Path) -> None:
 def test_the_bar_is_drawn_on_a_terminal(tmp_path: Path) -> None:
     pty = pytest.importorskip("pty")
     parent, child = pty.openpty()
+    words = ("train", "digits", "--arch", "mlp", "--epochs", "2", "--precision", "float32", "--artifacts", "none")
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "striate",
-            "train",
-            "digits",
-            "--arch",
-            "mlp",
-            "--epochs",
-            "2",
-            "--precision",
-            "float32",
-        ],
+        [sys.executable, "-m", "striate", *words],
         cwd=tmp_path,
         stdout=child,
         stderr=child,

@@ -20,7 +20,7 @@ from striate.seal import damages
 from striate.store import RunStore
 from striate.training.checkpoint import Checkpoints
 
-QUICK = {"architecture": "cnn-small", "epochs": 3, "precision": "float32", "name": "r"}
+QUICK = {"architecture": "cnn-small", "epochs": 3, "precision": "float32", "artifacts": "none", "name": "r"}
 
 
 class _Lines(Progress):

@@ -30,7 +30,7 @@ from striate.runs import Run
 from striate.seal import damages
 from striate.store import RunStore
 
-QUICK = {"architecture": "mlp", "epochs": 4, "precision": "float32", "name": "r"}
+QUICK = {"architecture": "mlp", "epochs": 4, "precision": "float32", "artifacts": "none", "name": "r"}
 
 
 class _StopAfter(Progress):
