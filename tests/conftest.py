@@ -248,9 +248,13 @@ def instant_training(instantly: Callable[[], AbstractContextManager[None]]) -> I
 
 @pytest.fixture(scope="module", autouse=True)
 def _nothing_left_over() -> Iterator[None]:
-    """Networks hold themselves by cycles; a file's are gone before the next one's are made."""
+    """Networks hold themselves by cycles; a file's are gone before the next one's are made. What is left then, half a
+    million objects of imported packages, need not be gone through again: that takes as long as a small training.
+    """
     yield
-    gc.collect()
+    if "keras" in sys.modules:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(autouse=True)
