@@ -9,6 +9,8 @@ import pytest
 
 import striate
 
+pytestmark = pytest.mark.fast
+
 SOURCE = Path(striate.__file__).parent
 FLOORS = {
     **dict.fromkeys(("errors", "config", "files", "progress", "history", "environment", "backend"), 1),

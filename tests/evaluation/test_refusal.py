@@ -11,6 +11,8 @@ from striate.evaluation.intervals import wilson
 from striate.evaluation.refusal import promised, refusal
 from striate.evaluation.trust_plot import coverage_curve
 
+pytestmark = pytest.mark.fast
+
 
 def answered(confidence, is_right):
     """Two classes; the predicted one is the first, as sure as told."""
@@ -44,6 +46,7 @@ def test_a_threshold_above_all_answers_nothing_and_says_so():
     assert "not one of 2 pictures" in found.line()
 
 
+@pytest.mark.heavy
 def test_what_is_promised_on_some_pictures_holds_on_others():
     risks = []
     for seed in range(100):

@@ -16,8 +16,6 @@ from striate.training.precision import ENOUGH, HALF, fastest, gain_of, kind_of
 from striate.training.recipe import Recipe
 from striate.training.train import fit
 
-pytestmark = pytest.mark.backend
-
 
 @pytest.fixture
 def kept(monkeypatch, tmp_path):
@@ -59,6 +57,7 @@ def test_half_precision_is_taken_where_it_is_clearly_faster_and_said(monkeypatch
     assert [f"{gain:.1f} times" in line for line in said] == ([True] if gain >= ENOUGH else [])
 
 
+@pytest.mark.backend
 def test_a_gain_is_measured_once_a_machine(kept, monkeypatch):
     if keras.backend.backend() == "jax":
         pytest.skip("never measured on a processor")
@@ -89,6 +88,7 @@ def test_without_a_place_to_keep_it_measuring_goes_on(kept, monkeypatch):
 
 
 @pytest.mark.parametrize("gain", [0.9, 2.0])
+@pytest.mark.backend
 def test_the_recipe_that_comes_back_says_what_was_done_and_repeats_it(digits, monkeypatch, gain):
     monkeypatch.setattr(precision, "gain_of", lambda kind: gain)
     recipe = plan(Recipe(architecture="cnn", epochs=1, batch=64, augment="none"), digits[0].images)
