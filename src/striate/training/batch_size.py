@@ -91,7 +91,7 @@ def _pace(recipe: Recipe, train: Decoded, network: Architecture, progress: Progr
     assert recipe.batch and isinstance(recipe.augment, Augment)  # noqa: S101  (plan() filled them)
     quiet, classes = Progress(), len(train.images.classes)
     with explained(recipe):
-        _, model, recipe = networks(network, train.pixels.shape[1:], classes, recipe, quiet)
+        _, model, recipe = networks(network, train.pixels.shape[1:], classes, recipe, quiet, images=len(train.images))
         if devices() == ["cpu"] and memory() and footprint(model, recipe) > memory():
             raise MemoryError  # a processor's system would kill the process, without a word
         return _timed(model, recipe, train, classes)
