@@ -56,10 +56,34 @@ def _comparison(
 
 
 def _start_up(found: dict[str, Any]) -> list[str]:
-    rows = [(f"`{name}`", f"{one['median']:.3f}") for name, one in found["seconds"].items()]
+    processor = found["processor_seconds"]
+    rows = [
+        (f"`{name}`", f"{one['median']:.3f}", f"{processor[name]['median']:.3f}")
+        for name, one in found["seconds"].items()
+    ]
     whole = found["striate train digits"]["seconds"]["median"]
-    rows.append(("`striate train digits`, to the report", f"{whole:.1f}"))
-    return section("Starting", "start_up.py", table(("", "seconds"), rows))
+    rows.append(("`striate train digits`, to the report", f"{whole:.1f}", ""))
+    return section("Starting", "start_up.py", table(("", "seconds", "processor seconds"), rows))
+
+
+def _digits(found: dict[str, Any]) -> list[str]:
+    names = {"striate": "`striate train digits`, with its report", "keras": "a plain Keras script, without one"}
+    rows = [
+        (
+            name,
+            spread(found["sides"][side]["processor_seconds"], "{:.1f}"),
+            spread(found["sides"][side]["seconds"], "{:.1f}"),
+            f"{found['sides'][side]['mean_accuracy']:.1%}",
+        )
+        for side, name in names.items()
+    ]
+    rows.append(("ratio", *(spread(found["ratios"][name], "{:.2f}") for name in ("processor_seconds", "seconds")), ""))
+    return section(
+        "A small training, from the shell to the report",
+        "digits.py",
+        f"The same network, 30 epochs, the import of Keras included; {found['rounds']} rounds in turns.",
+        table(("", "processor seconds", "seconds", "test accuracy"), rows),
+    )
 
 
 def _answers(found: dict[str, Any]) -> list[str]:
@@ -166,6 +190,7 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
         form="{:.2f}",
     ),
     "gpu": gpu_section,
+    "digits": _digits,
     "start_up": _start_up,
 }
 """Name of a result → how it is shown."""
