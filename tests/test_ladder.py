@@ -17,6 +17,7 @@ from striate.errors import ConfigError, RunError, UnknownNameError
 from striate.evaluation.intervals import wilson
 from striate.experiment import measure_again, train
 from striate.experiment.ladder import LARGE_RUNGS, SMALL_RUNGS, ladder
+from striate.experiment.report import write_report
 from striate.experiment.rung import Step
 from striate.experiment.standings import earlier
 from striate.images.sources.load import load_images
