@@ -17,6 +17,7 @@ from striate.errors import ConfigError, RunError, UnknownNameError
 from striate.evaluation.intervals import wilson
 from striate.experiment import measure_again, train
 from striate.experiment.ladder import LARGE_RUNGS, SMALL_RUNGS, ladder
+from striate.experiment.report import write_report
 from striate.experiment.rung import Step
 from striate.experiment.standings import earlier
 from striate.images.sources.load import load_images
@@ -80,6 +81,8 @@ def test_every_network_is_there_and_every_run_is_an_ordinary_one(found):
     assert run.manifest.command == "striate ladder digits"
     assert measure_again(run).report.confusion == run.report.confusion
     assert run.artifacts == (), "made on demand"
+    write_report(run, "report")
+    assert (run.path / "report.html").is_file()
 
 
 def test_the_table_says_what_the_runs_say(found):

@@ -37,12 +37,13 @@ class _Batch(click.ParamType[Any]):
         return value if value == "auto" else click.INT.convert(value, param, ctx)
 
 
-class _Artifacts(click.ParamType[Any]):
+class Artifacts(click.ParamType[Any]):
     """Names of artifacts, or `all` or `none`."""
 
     name = "NAMES"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Returns the names, in the order of the table of artifacts."""
         from striate.artifacts import artifact_names
 
         return artifact_names(value)
@@ -52,7 +53,7 @@ def artifacts(default: str, whose: str) -> Callable[[F], F]:
     """Returns the option --artifacts."""
     return click.option(
         "--artifacts",
-        type=_Artifacts(),
+        type=Artifacts(),
         default=default,
         show_default=True,
         help=f"{whose}: all, none, or names among report, plots and inside; striate report makes them later.",
