@@ -6,10 +6,9 @@ import json
 import os
 import statistics
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from striate.machine import machine, versions
+from striate.machine import machine, processor_features, versions
 
 FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")
 """What of a processor's abilities decides how fast a convolution is, as Linux names them."""
@@ -32,9 +31,5 @@ def spread(values: Sequence[float], digits: int = 3) -> dict[str, float]:
 
 
 def _flags() -> list[str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
-    known = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
+    known = processor_features() or frozenset()
     return [flag for flag in FLAGS if flag in known]

@@ -49,8 +49,7 @@ def striate(folder: Path) -> list[float]:
 
         def one_pass(epoch: int) -> Iterable[Any]:
             feed.set_epoch(epoch)
-            data: Iterable[Any] = feed.data
-            return data
+            return (batch for group in feed.groups(1) for batch in group)
 
         return one_pass
 

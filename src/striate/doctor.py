@@ -92,12 +92,15 @@ def _devices(facts: dict[str, Any]) -> Diagnosis:
 
 
 def _arithmetic(facts: dict[str, Any]) -> Diagnosis:
-    from striate.training.precision import ENOUGH, KINDS, known_gain_of
+    from striate.training.precision import ENOUGH, KINDS, can_gain, known_gain_of
 
     gains = {kind: gain for kind in KINDS if (gain := known_gain_of(kind)) is not None}
     facts["bfloat16_gains"] = gains
+    if not can_gain():
+        return Diagnosis("arithmetic", "ok", "float32: nothing here computes in bfloat16 faster")
     if not gains:
-        return Diagnosis("arithmetic", "ok", "the first training will measure whether bfloat16 is faster than float32")
+        evidence = "the first training of more than seconds will measure whether bfloat16 is faster than float32"
+        return Diagnosis("arithmetic", "ok", evidence)
     shown = ", ".join(f"{kind} {gain:.2f}" for kind, gain in gains.items())
     evidence = f"bfloat16 is so many times as fast as float32, by kind of layers: {shown}; used from {ENOUGH} on"
     return Diagnosis("arithmetic", "ok", evidence)

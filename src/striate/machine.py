@@ -29,6 +29,9 @@ LIMITS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
 LIMIT = Path("/sys/fs/cgroup/memory.max")
 """Where Linux tells a container how much memory it may use, bytes."""
 
+CPUINFO = Path("/proc/cpuinfo")
+"""Where Linux describes the processors."""
+
 
 def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     """Returns package → version for those of `packages` that are installed."""
@@ -66,9 +69,22 @@ def machine() -> dict[str, Any]:
     }
 
 
+def processor_features() -> frozenset[str] | None:
+    """Returns the processor's instruction sets by Linux's names, such as `avx512f` or, on ARM, `bf16`; None where the
+    system does not list them.
+    """
+    words = _processor_line("flags", "Features")
+    return None if words is None else frozenset(words.split())
+
+
 def _processor() -> str:
+    return _processor_line("model name") or platform.processor() or platform.machine()
+
+
+def _processor_line(*names: str) -> str | None:
+    """Returns what Linux says of the first processor under the first of the names that it uses; None without that."""
     try:
-        with Path("/proc/cpuinfo").open(encoding="utf-8") as file:
-            return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
+        with CPUINFO.open(encoding="utf-8") as file:
+            return next(line.partition(":")[2].strip() for line in file if line.startswith(names))
     except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+        return None

@@ -15,6 +15,7 @@ from striate.images.batches import Batches
 from striate.progress import Progress
 from striate.signals import on_first_signal
 from striate.training.callbacks import MUCH_WAITING, WAITING, EpochClock, KeepBest, StopWhenAsked
+from striate.training.epochs import Epochs
 from striate.training.feed import Feed
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
@@ -110,13 +111,11 @@ class _Counting(Progress):
         self.lines.append(line)
 
 
-@pytest.mark.parametrize("steps_per_execution", [1, 3, 4, 10])
 @pytest.mark.backend
-def test_the_clock_counts_every_step_once_however_many_keras_takes_at_a_time(steps_per_execution):
+@pytest.mark.parametrize("steps_per_call", [1, 3, 4, 10])
+def test_the_clock_counts_every_step_once_however_many_a_call_makes(monkeypatch, steps_per_call):
+    monkeypatch.setattr("striate.training.epochs.MAX_STEPS", steps_per_call)
     model = _model()
-    if keras.backend.backend() == "tensorflow":
-        loss = keras.losses.CategoricalCrossentropy(from_logits=True)
-        model.compile("sgd", loss, metrics=["accuracy"], steps_per_execution=steps_per_execution, jit_compile=False)
     rng = np.random.default_rng(0)
     pixels, labels = rng.integers(0, 256, (42, 2, 2, 1), dtype=np.uint8), rng.integers(0, 2, 42)
     batches = Batches(pixels, labels, 2, 6, shuffle_seed=0)
@@ -126,9 +125,9 @@ def test_the_clock_counts_every_step_once_however_many_keras_takes_at_a_time(ste
         def on_epoch_end(self, epoch, logs=None):
             done.append(clock.done)
 
-    feed, held_out = Feed(batches), Feed(Batches(pixels, labels, 2, 42))
+    feed, held_out = Feed(batches), Batches(pixels, labels, 2, 42)
     clock = EpochClock(feed, 2, progress, rows.append)
-    model.fit(feed.data, shuffle=False, epochs=2, validation_data=held_out.data, callbacks=[clock, Watch()], verbose=0)
+    Epochs(model).run(feed, held_out, until=2, callbacks=[clock, Watch()])
     assert len(batches) == 7
     assert done == [7, 7]
     assert progress.done == 14
@@ -154,14 +153,14 @@ def test_a_training_that_mostly_waits_for_pictures_says_so_once(monkeypatch):
     monkeypatch.setattr(Batches, "__getitem__", slowly)
     feed, rows = Feed(batches), []
     clock = EpochClock(feed, 2, progress, rows.append)
-    _model().fit(feed.data, shuffle=False, epochs=2, validation_data=feed.data, callbacks=[clock], verbose=0)
+    Epochs(_model()).run(feed, batches, until=2, callbacks=[clock])
     assert rows[-1].waiting > 0.5  # the first epoch compiles
     first = next(row.waiting for row in rows if row.waiting > MUCH_WAITING)
     assert [line for line in progress.lines if "waited for pictures" in line] == [WAITING.format(first)]
 
 
 @pytest.mark.backend
-def test_keras_reads_every_epoch_in_that_epochs_own_order(monkeypatch):
+def test_every_epoch_is_read_in_that_epochs_own_order(monkeypatch):
     read = []
     original = Batches.__getitem__
 
@@ -174,9 +173,9 @@ def test_keras_reads_every_epoch_in_that_epochs_own_order(monkeypatch):
     monkeypatch.setattr(Batches, "__getitem__", spy)
     pixels = np.arange(40, dtype=np.uint8).reshape(10, 2, 2, 1)
     labels = np.arange(10) % 2
-    feed, held_out = Feed(Batches(pixels, labels, 2, 2, shuffle_seed=7)), Feed(Batches(pixels, labels, 2, 10))
+    feed, held_out = Feed(Batches(pixels, labels, 2, 2, shuffle_seed=7)), Batches(pixels, labels, 2, 10)
     clock = EpochClock(feed, 3, Progress(), lambda row: None)
-    _model().fit(feed.data, shuffle=False, epochs=3, validation_data=held_out.data, callbacks=[clock], verbose=0)
+    Epochs(_model()).run(feed, held_out, until=3, callbacks=[clock])
     for epoch in range(3):
         order = np.random.default_rng((7, 0, epoch)).permutation(10) * 4
         for index in range(5):

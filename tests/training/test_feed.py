@@ -1,4 +1,4 @@
-"""The feed: every batch once, in its epoch's order, on every backend; and no iterator that is slow to end."""
+"""The feed: every batch once, in its epoch's order, on every backend."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from striate.backend import keras
 from striate.images.batches import Batches
 from striate.training import feed as module
 from striate.training.feed import Feed
 
 pytestmark = pytest.mark.backend
 CASES = settings(deadline=None, max_examples=25)
-needs_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="what TensorFlow is handed")
 
 
 def _batches(count: int, batch: int, seed: int | None) -> Batches:
@@ -57,29 +55,6 @@ def test_several_makers_beside_a_gpu_keep_the_order(monkeypatch):
     feed = Feed(Slow(plain.pixels, plain.targets.argmax(axis=1).astype(np.int32), 3, 3, shuffle_seed=5))
     _same([one for group in feed.groups(1) for one in group], plain)
     assert 1 < len(made_by) <= module.MAKERS
-
-
-@needs_tensorflow
-@pytest.mark.parametrize(
-    ("count", "batch", "seed"), [(60, 4, None), (61, 4, None), (3, 4, None), (61, 4, 1), (44, 1, 2)]
-)
-def test_tensorflow_is_handed_the_same_batches_epoch_after_epoch(count, batch, seed):
-    feed = Feed(_batches(count, batch, seed))
-    data = feed.data
-    assert int(data.cardinality()) == len(feed)
-    for epoch in (0, 1, 5):
-        feed.set_epoch(epoch)
-        _same([(pixels.numpy(), targets.numpy()) for pixels, targets in data], feed.batches)
-
-
-@needs_tensorflow
-def test_large_batches_are_handed_over_one_by_one(monkeypatch):
-    sizes = []
-    monkeypatch.setattr(module, "GROUP_BYTES", 20)
-    feed = Feed(_batches(12, 4, None))  # of 16 bytes
-    monkeypatch.setattr(feed, "groups", lambda size: sizes.append(size) or Feed.groups(feed, size))
-    _same([(pixels.numpy(), targets.numpy()) for pixels, targets in feed.data], feed.batches)
-    assert sizes == [1]
 
 
 def test_single_batches_come_in_any_order():

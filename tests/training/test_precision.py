@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from striate.backend import keras
+from striate.config import replace
+from striate.machine import processor_features
 from striate.models.architecture import build
 from striate.models.architectures import ARCHITECTURES
 from striate.progress import SILENT, Progress
 from striate.training import precision
 from striate.training.plan import plan
-from striate.training.precision import ENOUGH, HALF, fastest, gain_of, kind_of
+from striate.training.precision import ENOUGH, HALF, MIN_OPERATIONS, count_operations, fastest, gain_of, kind_of
 from striate.training.recipe import Recipe
 from striate.training.train import fit
 
@@ -43,14 +46,13 @@ def test_networks_differ_by_their_layers(name, kind):
 
 @pytest.mark.parametrize("gain", [0.5, ENOUGH - 0.01, ENOUGH, 3.0])
 def test_half_precision_is_taken_where_it_is_clearly_faster_and_said(monkeypatch, gain):
-    if keras.backend.backend() == "jax":
-        pytest.skip("float32 without measuring, on a processor")
     said = []
 
     class Say(Progress):
         def say(self, line):
             said.append(line)
 
+    monkeypatch.setattr(precision, "can_gain", lambda: True)
     monkeypatch.setattr(precision, "gain_of", lambda kind: gain)
     policy = fastest(build(ARCHITECTURES["cnn"], (8, 8, 1), 10), Say())
     assert policy == (HALF if gain >= ENOUGH else "float32")
@@ -58,15 +60,111 @@ def test_half_precision_is_taken_where_it_is_clearly_faster_and_said(monkeypatch
 
 
 @pytest.mark.backend
-def test_a_gain_is_measured_once_a_machine(kept, monkeypatch):
-    if keras.backend.backend() == "jax":
-        pytest.skip("never measured on a processor")
+@pytest.mark.parametrize(
+    ("machine", "features", "gains"),
+    [
+        ("x86_64", {"avx2", "fma"}, False),
+        ("AMD64", {"avx2", "avx512f"}, True),
+        ("x86_64", {"avx2", "avx_ne_convert"}, True),
+        ("aarch64", {"fp", "asimd"}, False),
+        ("aarch64", {"asimd", "bf16"}, True),
+        ("arm64", None, True),
+        ("riscv64", {"v"}, True),
+    ],
+)
+def test_only_a_processor_with_instructions_for_it_can_gain(monkeypatch, machine, features, gains):
+    monkeypatch.setattr(precision, "devices", lambda: ["cpu"])
+    monkeypatch.setattr(precision.platform, "machine", lambda: machine)
+    monkeypatch.setattr(precision, "processor_features", lambda: features)
+    assert precision.can_gain() == (gains and keras.backend.backend() != "jax")
+    monkeypatch.setattr(precision, "devices", lambda: ["gpu:0"])
+    assert precision.can_gain()
+
+
+@pytest.mark.parametrize(
+    ("text", "features"),
+    [
+        ("model name\t: A\nflags\t\t: fpu avx2\n\nflags\t\t: other\n", {"fpu", "avx2"}),
+        ("Features\t: fp bf16\n", {"fp", "bf16"}),
+        ("isa\t: rv64\n", None),
+        (None, None),
+    ],
+)
+def test_a_processors_features_are_those_that_linux_lists(monkeypatch, tmp_path, text, features):
+    if text is not None:
+        (tmp_path / "cpuinfo").write_text(text)
+    monkeypatch.setattr("striate.machine.CPUINFO", tmp_path / "cpuinfo")
+    assert processor_features() == (features and frozenset(features))
+
+
+def test_a_processor_without_bfloat16_is_not_measured(monkeypatch):
+    monkeypatch.setattr(precision, "can_gain", lambda: False)
+    monkeypatch.setattr(precision, "gain_of", lambda kind: pytest.fail("measured"))
+    assert fastest(build(ARCHITECTURES["cnn"], (8, 8, 1), 10), SILENT) == "float32"
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_measured"),
+    [
+        ({"epochs": 1}, False),
+        ({"epochs": 100_000}, True),
+        ({"epochs": 100_000, "steps_per_epoch": 1, "batch": 1}, False),
+        ({"epochs": None, "minutes": 1.0}, True),
+    ],
+)
+def test_a_training_that_is_shorter_than_measuring_is_not_measured(monkeypatch, settings, is_measured):
+    asked = []
+    monkeypatch.setattr(precision, "can_gain", lambda: True)
+    monkeypatch.setattr(precision, "gain_of", lambda kind: asked.append(kind) or 2.0)
+    model = build(ARCHITECTURES["cnn-small"], (8, 8, 1), 10)
+    operations = count_operations(model, Recipe(architecture="cnn-small", pretrained="none", **settings), 1000)
+    assert fastest(model, SILENT, operations=operations) == (HALF if is_measured else "float32")
+    assert bool(asked) == is_measured
+
+
+def test_what_a_training_computes_is_counted_for_the_layers_that_learn():
+    model = build(ARCHITECTURES["mlp"], (8, 8, 1), 10)
+    weights = sum(int(np.prod(layer.kernel.shape)) for layer in model.layers if hasattr(layer, "kernel"))
+    learns = Recipe(epochs=3, pretrained="none")
+    rests = Recipe(epochs=3, pretrained="imagenet")
+    assert count_operations(model, learns, 10) == 6 * weights * 10 * 3
+    assert count_operations(model, rests, 10) == 2 * weights * 10
+    assert count_operations(model, replace(rests, fine_tune=2), 10) == (2 + 12) * weights * 10
+    assert count_operations(model, learns, 10) < MIN_OPERATIONS
+
+
+@pytest.mark.parametrize(
+    ("halves", "rounds"),
+    [
+        ([50.0], 1),  # imitated: known from the round that compiles
+        ([1.0, 2.0], 2),  # slower
+        ([1.0, 0.5, 0.5], 3),  # twice as fast, and again
+        ([1.0] + [0.8] * precision.ROUNDS, precision.ROUNDS + 1),  # near the limit: all rounds
+    ],
+)
+def test_measuring_ends_when_the_decision_is_clear(monkeypatch, halves, rounds):
+    left = iter(halves)
+    monkeypatch.setattr(precision, "_probe", lambda kind, policy: policy)
+    monkeypatch.setattr(precision, "_timed", lambda policy, batches: next(left) if policy == HALF else 1.0)
+    assert precision._measured("dense") == round(1 / min(halves[1:] or halves), 2)
+    assert next(left, None) is None and len(halves) == rounds
+
+
+@pytest.mark.backend
+def test_a_gain_is_a_sensible_number(kept):
+    if not precision.can_gain():
+        pytest.skip("never measured on a processor without bfloat16")
     assert 0.02 < gain_of("convolution") < 50
+
+
+def test_a_measured_gain_is_kept_for_the_next_process(kept, monkeypatch):
+    monkeypatch.setattr(precision, "_measured", lambda kind: 1.5)
+    assert gain_of("convolution") == 1.5
     (file,) = kept.iterdir()
-    assert json.loads(file.read_text()) == {"kind": "convolution", "gain": gain_of("convolution")}
+    assert json.loads(file.read_text()) == {"kind": "convolution", "gain": 1.5}
     monkeypatch.setattr(precision, "_measured", lambda kind: pytest.fail("measured again"))
     gain_of.cache_clear()
-    gain_of("convolution")
+    assert gain_of("convolution") == 1.5
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"gain": "fast"}'])
@@ -91,10 +189,11 @@ def test_without_a_place_to_keep_it_measuring_goes_on(kept, monkeypatch):
 @pytest.mark.backend
 def test_the_recipe_that_comes_back_says_what_was_done_and_repeats_it(digits, monkeypatch, gain):
     monkeypatch.setattr(precision, "gain_of", lambda kind: gain)
+    monkeypatch.setattr(precision, "can_gain", lambda: True)
+    monkeypatch.setattr(precision, "MIN_OPERATIONS", 0)
     recipe = plan(Recipe(architecture="cnn", epochs=1, batch=64, augment="none"), digits[0].images)
     first = fit(*digits, recipe, progress=SILENT)
-    is_half = gain > 1 and keras.backend.backend() != "jax"
-    assert first.recipe.precision == (HALF if is_half else "float32")
+    assert first.recipe.precision == (HALF if gain > 1 else "float32")
     assert {layer.compute_dtype for layer in first.classifier.model.layers} == {"float32"}
     second = fit(*digits, first.recipe, progress=SILENT)
     assert second.recipe == first.recipe

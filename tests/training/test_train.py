@@ -16,7 +16,6 @@ from striate.experiment.resume import resume
 from striate.images.cache import Decoded
 from striate.progress import Progress
 from striate.store import RunStore
-from striate.training.loop import steps_per_execution
 from striate.training.optimizers import make_optimizer
 from striate.training.plan import plan
 from striate.training.recipe import Recipe
@@ -255,12 +254,6 @@ def test_the_optimizer_is_the_recipes(settings, kind, decay):
     assert float(optimizer.learning_rate) == 0.25
     if kind == "SGD":
         assert (optimizer.momentum, optimizer.nesterov) == (0.9, True)
-
-
-@pytest.mark.parametrize(("steps", "at_once"), [(1, 1), (4, 4), (39, 10), (1000, 10)])
-@pytest.mark.backend
-def test_only_tensorflow_takes_several_steps_at_once(steps, at_once):
-    assert steps_per_execution(steps) == (at_once if keras.backend.backend() == "tensorflow" else 1)
 
 
 @pytest.mark.backend

@@ -198,7 +198,13 @@ def _measured(network: Architecture | str, pictures: Any, recipe: Recipe) -> str
     """Returns the arithmetic that is fastest on a worker."""
     from striate.training.networks import networks
 
+    images = pictures.images
     *_, found = networks(
-        architecture_named(network), pictures.pixels.shape[1:], len(pictures.images.classes), recipe, SILENT
+        architecture_named(network),
+        pictures.pixels.shape[1:],
+        len(images.classes),
+        recipe,
+        SILENT,
+        images=len(images),
     )
     return str(found.precision)

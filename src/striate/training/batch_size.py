@@ -17,6 +17,7 @@ from striate.machine import memory
 from striate.models.architecture import Architecture
 from striate.progress import Progress
 from striate.training.batch_norm import fused_batch_norm
+from striate.training.epochs import Epochs
 from striate.training.feed import Feed
 from striate.training.footprint import footprint
 from striate.training.loop import compiled, explained
@@ -91,7 +92,7 @@ def _pace(recipe: Recipe, train: Decoded, network: Architecture, progress: Progr
     assert recipe.batch and isinstance(recipe.augment, Augment)  # noqa: S101  (plan() filled them)
     quiet, classes = Progress(), len(train.images.classes)
     with explained(recipe):
-        _, model, recipe = networks(network, train.pixels.shape[1:], classes, recipe, quiet)
+        _, model, recipe = networks(network, train.pixels.shape[1:], classes, recipe, quiet, images=len(train.images))
         if devices() == ["cpu"] and memory() and footprint(model, recipe) > memory():
             raise MemoryError  # a processor's system would kill the process, without a word
         return _timed(model, recipe, train, classes)
@@ -108,13 +109,12 @@ def _timed(model: Any, recipe: Recipe, train: Decoded, classes: int) -> float:
         augment=recipe.augment,
         most=STEPS,
     )
-    compiled(model, make_optimizer(recipe, recipe.learning_rate, steps=STEPS), recipe.label_smoothing, len(batches))
-    feed = Feed(batches)
+    compiled(model, make_optimizer(recipe, recipe.learning_rate, steps=STEPS), recipe.label_smoothing)
+    feed, run = Feed(batches), Epochs(model)
     seconds: list[float] = []
     with fused_batch_norm(model):
         while len(seconds) < 2 or (sum(seconds[1:]) < ENOUGH and len(seconds) * STEPS < MOST):
-            data = feed.data
             began = time.perf_counter()
-            model.fit(data, epochs=1, verbose=0, shuffle=False)
+            run.run(feed, None)
             seconds.append(time.perf_counter() - began)
     return len(batches) * recipe.batch / min(seconds[1:])  # the first one compiled

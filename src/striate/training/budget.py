@@ -13,8 +13,9 @@ from striate.config import replace
 from striate.images.batches import Batches
 from striate.progress import Progress
 from striate.training.batch_norm import fused_batch_norm
+from striate.training.epochs import Epochs, steps_per_call
 from striate.training.feed import Feed
-from striate.training.loop import compiled, explained, steps_per_execution
+from striate.training.loop import compiled, explained
 from striate.training.optimizers import make_optimizer
 from striate.training.recipe import Recipe
 
@@ -116,18 +117,11 @@ def pace(
     began = time.perf_counter()
     before = [(variable, keras.ops.convert_to_numpy(variable.value)) for variable in model.variables]
     total, most = len(batches), batches.most
-    batches.most = min(total, CALLS * steps_per_execution(total))
-    compiled(model, make_optimizer(recipe, rate, steps=total), recipe.label_smoothing, len(batches))
+    batches.most = min(total, CALLS * steps_per_call(batches))
+    compiled(model, make_optimizer(recipe, rate, steps=total), recipe.label_smoothing)
     watch, feed, some = _Stopwatch(SHARE * seconds), Feed(batches), _first(held_out, LOOKS)
     with progress.task("measuring the speed", 1, "rounds"), explained(recipe), fused_batch_norm(model):
-        model.fit(
-            feed.data,
-            epochs=1 + MOST,
-            validation_data=Feed(some).data,
-            shuffle=False,
-            verbose=0,
-            callbacks=[watch],
-        )
+        Epochs(model).run(feed, some, until=1 + MOST, callbacks=[watch])
     batches.most = most
     for variable, value in before:
         variable.assign(value)

@@ -1,8 +1,8 @@
-"""From batches to Keras' fit: made ahead, in threads of their own, while the network learns from earlier ones.
+"""From batches to training: made ahead, in threads of their own, while the network learns from earlier ones.
 
-Keras would do that by `tf.data.Dataset.prefetch(AUTOTUNE)`. Whatever it tunes so has a thread that sleeps twice as
-long each time (0.01, 0.02, … 60 s) and is waited for whenever an iterator ends, after every epoch: of a training whose
-epochs take 3.4 s, a third of the time went by so (TensorFlow 2.21). Here nothing is tuned.
+On TensorFlow that takes the place of `tf.data`, whose `prefetch(AUTOTUNE)` has a thread that sleeps twice as long each
+time (0.01, 0.02, … 60 s) and is waited for whenever an iterator ends, after every epoch: of a training whose epochs
+take 3.4 s, a third of the time went by so (TensorFlow 2.21).
 """
 
 from __future__ import annotations
@@ -10,22 +10,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from typing import Any
 
-import numpy as np
-
-from striate.backend import CHOICE, devices, keras
+from striate.backend import devices, keras
 from striate.images.ahead import in_order, workers
 from striate.images.batches import Batch, Batches
 
 AHEAD = 2  # groups of batches that are made or being made while the network learns
 MAKERS = 6  # threads that make them, where the network does not need the processor itself
-GROUP = 10  # batches handed to TensorFlow at once, which saves it 4 % of a small network's step
-GROUP_BYTES = 8 << 20  # and fewer of them, if they are large
 
 
 class Feed(keras.utils.PyDataset):  # type: ignore[misc]
-    """An epoch's batches, in order, for Keras on any backend; see `data`.
+    """An epoch's batches, in order, for Keras on any backend.
 
     Args:
         batches: what to feed.
@@ -39,11 +34,6 @@ class Feed(keras.utils.PyDataset):  # type: ignore[misc]
         super().__init__()
         self.batches, self.start = batches, start
         self.set_epoch(0)
-
-    @property
-    def data(self) -> Any:
-        """What to hand to Keras' fit or evaluate, as it is now; the epochs' order may change under it."""
-        return _dataset(self) if CHOICE.name == "tensorflow" else self
 
     def set_epoch(self, epoch: int) -> None:
         """Fixes the order of epoch number `epoch` (from 0)."""
@@ -82,33 +72,3 @@ class Feed(keras.utils.PyDataset):  # type: ignore[misc]
 def _makers() -> int:
     """Returns how many threads make batches: one beside a network that computes on the processor."""
     return 1 if devices() == ["cpu"] else max(1, min(MAKERS, (os.cpu_count() or 1) - 1))
-
-
-def _dataset(feed: Feed) -> Any:
-    """Returns a tf.data.Dataset of the feed's batches."""
-    import tensorflow as tf
-
-    pictures, targets = feed.batches[0]
-    size = max(1, min(GROUP, GROUP_BYTES // max(1, pictures.nbytes)))
-    is_even = feed.batches.seed is not None or len(feed.batches.pixels) % feed.batches.batch == 0
-    batch = feed.batches.batch if is_even else None
-
-    def stacked() -> Iterator[Batch]:
-        for group in feed.groups(size):
-            whole = group if len(group[-1][0]) == len(group[0][0]) else group[:-1]
-            if whole:
-                yield np.stack([one for one, _ in whole]), np.stack([one for _, one in whole])
-            for one, target in group[len(whole) :]:
-                yield one[None], target[None]
-
-    made = tf.data.Dataset.from_generator(
-        stacked,
-        output_signature=(
-            tf.TensorSpec((None, batch, *pictures.shape[1:]), pictures.dtype),
-            tf.TensorSpec((None, batch, *targets.shape[1:]), targets.dtype),
-        ),
-    )
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    options.threading.private_threadpool_size = 1
-    return made.unbatch().apply(tf.data.experimental.assert_cardinality(len(feed))).with_options(options)

@@ -1,4 +1,4 @@
-"""A training's epochs, in one stage or several, through Keras' own fit."""
+"""A training's epochs, in one stage or several."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from striate.images.batches import Batches
 from striate.progress import Progress
 from striate.training.batch_norm import fused_batch_norm
 from striate.training.callbacks import Enough, EpochClock, KeepBest, StopWhenAsked, StopWhenEnough
+from striate.training.epochs import Epochs
 from striate.training.feed import Feed
 from striate.training.keeper import Keeper, Place, SaveState
 from striate.training.loss_trace import LossTrace, WatchLoss
@@ -96,8 +97,8 @@ class Loop:
         network, self.whole = model, whole or (lambda: network)
         if self.parallel is not None:
             model = self.parallel.together(network, batches.batch)
-        compiled(model, optimizer, self.recipe.label_smoothing, len(batches))
-        place = self._begin_stage(model, stage)
+        compiled(model, optimizer, self.recipe.label_smoothing)
+        place, run = self._begin_stage(model, stage), Epochs(model)
         last = self.first + epochs
         done = (place.epoch - self.first) * len(batches) + place.step
         with self.progress.task(name, len(batches) * epochs, "steps"), explained(self.recipe), fused_batch_norm(model):
@@ -106,10 +107,10 @@ class Loop:
                 return
             validation = None if self.parallel is None else self._validation(network, held_out)
             if place.step:  # Keras counts an epoch's steps once for all epochs: one that is gone on with has fewer
-                self._fit(model, batches, held_out, stage, last, place, place.epoch + 1, validation)
+                self._fit(run, batches, held_out, stage, last, place, place.epoch + 1, validation)
                 place = Place(stage, self.first, place.epoch + 1, ended=bool(model.stop_training))
             if not place.ended and place.epoch < last:
-                self._fit(model, batches, held_out, stage, last, place, last, validation)
+                self._fit(run, batches, held_out, stage, last, place, last, validation)
 
     def _validation(self, network: Any, held_out: Batches) -> Any:
         from striate.training.parallel.validate import Validate
@@ -131,7 +132,7 @@ class Loop:
 
     def _fit(
         self,
-        model: Any,
+        run: Epochs,
         batches: Batches,
         held_out: Batches,
         stage: int,
@@ -153,28 +154,17 @@ class Loop:
         if validation is not None:
             callbacks.insert(0, validation)
         if place.step == len(batches):
-            self._end_epoch(model, None if validation is not None else held_out, callbacks, place)
+            self._end_epoch(run, None if validation is not None else held_out, callbacks, place)
             return
-        if (
-            place.step and validation is None
-        ):  # on TensorFlow there are no running sums to put back before the first batch has been seen
-            model.test_on_batch(*held_out[0])
-        model.fit(
-            feed.data,
-            initial_epoch=place.epoch,
-            epochs=until,
-            validation_data=None if validation is not None else Feed(held_out).data,
-            callbacks=callbacks,
-            shuffle=False,
-            verbose=0,
-        )
+        measured = None if validation is not None else held_out
+        run.run(feed, measured, first=place.epoch, until=until, callbacks=callbacks)
 
-    def _end_epoch(self, model: Any, held_out: Batches | None, callbacks: list[Any], place: Place) -> None:
+    def _end_epoch(self, run: Epochs, held_out: Batches | None, callbacks: list[Any], place: Place) -> None:
         """Does what is left of an epoch whose steps are all done: its validation."""
-        listed = keras.callbacks.CallbackList(callbacks, model=model)
-        model.stop_training = False
+        listed = keras.callbacks.CallbackList(callbacks, model=run.model)
+        run.model.stop_training = False
         listed.on_epoch_begin(place.epoch)
-        found = {} if held_out is None else model.evaluate(Feed(held_out).data, verbose=0, return_dict=True)
+        found = {} if held_out is None else run.evaluate(held_out)
         listed.on_epoch_end(place.epoch, {**place.logs, **{f"val_{name}": value for name, value in found.items()}})
 
     def history(self) -> History:
@@ -201,23 +191,17 @@ class Loop:
             self.watch(self.whole(), row)
 
 
-def compiled(model: Any, optimizer: Any, label_smoothing: float, steps: int) -> None:
-    """Makes the model ready to learn from `steps` batches an epoch. All variables are made here: for one that is made
-    while a step is traced, TensorFlow traces the step again.
+def compiled(model: Any, optimizer: Any, label_smoothing: float) -> None:
+    """Makes the model ready to learn. The optimizer's variables are made here: for one that is made while a step is
+    traced, TensorFlow traces the step again.
     """
     model.compile(
         optimizer=optimizer,
         loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing),
         metrics=[keras.metrics.CategoricalAccuracy("accuracy")],
-        steps_per_execution=steps_per_execution(steps),
         jit_compile="auto" if keras.backend.backend() == "jax" else False,
     )
     model.optimizer.build(model.trainable_variables)
-
-
-def steps_per_execution(steps: int) -> int:
-    """Returns how many steps Keras runs per call: several on TensorFlow, where a call costs about a millisecond."""
-    return max(1, min(10, steps)) if keras.backend.backend() == "tensorflow" else 1
 
 
 @contextlib.contextmanager

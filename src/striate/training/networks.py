@@ -10,21 +10,37 @@ from striate.models.architecture import Architecture, build
 from striate.models.backbones import find_weights
 from striate.models.pretrained import build_pretrained
 from striate.progress import Progress
-from striate.training.precision import fastest
+from striate.training.precision import count_operations, fastest
 from striate.training.recipe import Recipe
 from striate.training.transfer import rest
 
 
 def networks(
-    network: Architecture, shape: tuple[int, int, int], classes: int, recipe: Recipe, progress: Progress
+    network: Architecture,
+    shape: tuple[int, int, int],
+    classes: int,
+    recipe: Recipe,
+    progress: Progress,
+    *,
+    images: int,
 ) -> tuple[Any, Any, Recipe]:
     """Returns the network in float32, the one that learns, which is the same unless it computes in less, and the recipe
     with the arithmetic chosen.
+
+    Args:
+        network: what to build.
+        shape: of an image: height, width, channels.
+        classes: how many.
+        recipe: planned (see plan.plan).
+        progress: told of bfloat16.
+        images: how many there are in the training set.
     """
     plain = begun(network, shape, classes, recipe, "float32", progress)
     is_resting = recipe.weights is not None and not recipe.fine_tune
     if recipe.precision == "auto":
-        recipe = replace(recipe, precision=fastest(plain, progress, is_resting=is_resting))
+        operations = count_operations(plain, recipe, images)
+        precision = fastest(plain, progress, is_resting=is_resting, operations=operations)
+        recipe = replace(recipe, precision=precision)
         set_seed(recipe.seed)  # measuring drew random numbers
     if recipe.precision == "float32" or is_resting:
         return plain, plain, recipe

@@ -2,7 +2,8 @@
 
 Networks differ by the layers they spend their time in: dense ones, convolutions, or depthwise convolutions. One small
 network of each kind stands for the others; its training step is timed in float32 and in mixed bfloat16 (Micikevicius
-et al. 2018: half-precision arithmetic, float32 weights), once a machine, and the answer is kept.
+et al. 2018: half-precision arithmetic, float32 weights), once a machine, and the answer is kept. Nothing is measured
+where the processor has no instructions for bfloat16, nor for a training that takes less than measuring would.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
+import platform
 import time
 from functools import cache
 from pathlib import Path
@@ -21,34 +24,86 @@ import platformdirs
 from striate.backend import CHOICE, devices, keras
 from striate.files import write_text
 from striate.images.batches import Batches
-from striate.machine import machine, versions
+from striate.machine import machine, processor_features, versions
+from striate.models.cost import layer_costs
 from striate.progress import Progress
 from striate.training.batch_norm import flat_layers, fused_batch_norm
+from striate.training.epochs import Epochs
 from striate.training.feed import Feed
+from striate.training.recipe import Recipe
 
 Kind = Literal["dense", "convolution", "depthwise"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 HALF = "mixed_bfloat16"
 ENOUGH = 1.25  # times as fast: below, float32's seven digits are worth more
 SIDE, STEPS, ROUNDS = 16, 6, 5
+CLEAR = 1.25  # times as fast or as slow as ENOUGH: no further round would change the decision
+HOPELESS = 4.0  # times as long for the first round, compiling included: the arithmetic is imitated
+MAX_SECONDS = 4.0  # of timed rounds
 BATCH, GPU_BATCH = 64, 1024  # a GPU that has little to do is as slow in any arithmetic
 
 
-def fastest(model: Any, progress: Progress, *, is_resting: bool = False) -> str:
+FEATURES = {
+    "x86": frozenset(("avx512f", "avx_ne_convert", "amx_bf16")),
+    "arm": frozenset(("bf16",)),
+}
+"""Instructions of which a processor needs one to compute in bfloat16 faster than in float32. oneDNN, which computes for
+TensorFlow and PyTorch, has kernels for no others; without them both fall back to code that takes many times as long."""
+
+MIN_OPERATIONS = 3e11
+"""Multiplications and additions of a training below which measuring is not worth its time: those of about three
+seconds on two cores, of which bfloat16 would save one."""
+
+
+def fastest(model: Any, progress: Progress, *, is_resting: bool = False, operations: float = math.inf) -> str:
     """Returns the dtype policy to train this network in: `float32` or `mixed_bfloat16`.
 
     Args:
         model: the network.
         progress: told of bfloat16.
         is_resting: only its answers are asked for (see inference.forward), where depthwise convolutions gain as others.
+        operations: of the whole training, see `count_operations`.
     """
-    if CHOICE.name == "jax" and devices() == ["cpu"]:  # XLA only imitates bfloat16 there: minutes for this measurement
+    if operations < MIN_OPERATIONS or not can_gain():
         return "float32"
     gain = gain_of("convolution" if is_resting else kind_of(model))
     if gain < ENOUGH:
         return "float32"
     progress.say(f"Arithmetic: bfloat16, {gain:.1f} times as fast as float32 here; weights stay float32.")
     return HALF
+
+
+def can_gain() -> bool:
+    """Returns whether bfloat16 may be faster here at all; True where only measuring tells."""
+    if devices() != ["cpu"]:
+        return True
+    if CHOICE.name == "jax":  # XLA only imitates bfloat16 on a processor
+        return False
+    name, features = platform.machine().lower(), processor_features()
+    family = "x86" if name in ("x86_64", "amd64", "i686") else "arm" if name in ("aarch64", "arm64") else None
+    return features is None or family is None or not features.isdisjoint(FEATURES[family])
+
+
+def count_operations(model: Any, recipe: Recipe, images: int) -> float:
+    """Returns the multiplications and additions of a whole training, to a factor of about two: forward passes, and
+    backward passes that cost twice as much; infinity where they are not known before.
+
+    Args:
+        model: the network.
+        recipe: planned (see plan.plan).
+        images: how many there are in the training set.
+    """
+    if recipe.minutes is not None or recipe.epochs is None:
+        return math.inf
+    try:
+        once = 2.0 * sum(layer.multiply_adds for layer in layer_costs(model))
+    except Exception:  # of a network of the user's own, anything
+        return math.inf
+    if recipe.steps_per_epoch is not None and recipe.batch is not None:
+        images = min(images, recipe.steps_per_epoch * recipe.batch)
+    if recipe.weights is None:
+        return 3 * once * images * recipe.epochs
+    return once * images * (1 + 3 * recipe.fine_tune)
 
 
 def kind_of(model: Any) -> Kind:
@@ -96,16 +151,27 @@ def _measured(kind: Kind) -> float:
     batch = BATCH if devices() == ["cpu"] else GPU_BATCH
     pixels = rng.integers(0, 256, (batch * STEPS, SIDE, SIDE, 3), np.uint8)
     batches = Batches(pixels, rng.integers(0, 10, len(pixels)).astype(np.int32), 10, batch, shuffle_seed=0)
-    models = {policy: _probe(kind, policy) for policy in ("float32", HALF)}
-    best = dict.fromkeys(models, float("inf"))
-    for number in range(ROUNDS + 1):
-        for policy, model in models.items():
-            with fused_batch_norm(model):
-                began = time.perf_counter()
-                model.fit(Feed(batches).data, epochs=1, verbose=0, shuffle=False)
-                if number:  # the first one compiles
-                    best[policy] = min(best[policy], time.perf_counter() - began)
+    runs = {policy: Epochs(_probe(kind, policy)) for policy in ("float32", HALF)}
+    first = {policy: _timed(run, batches) for policy, run in runs.items()}  # which compiles
+    if first[HALF] > HOPELESS * first["float32"]:
+        return round(first["float32"] / first[HALF], 2)
+    best, began = dict.fromkeys(runs, math.inf), time.perf_counter()
+    for number in range(ROUNDS):
+        for policy, run in runs.items():
+            best[policy] = min(best[policy], _timed(run, batches))
+        gain = best["float32"] / best[HALF]
+        is_clear = gain < ENOUGH / CLEAR or (number > 0 and gain > ENOUGH * CLEAR)
+        if is_clear or time.perf_counter() - began > MAX_SECONDS:
+            break
     return round(best["float32"] / best[HALF], 2)
+
+
+def _timed(run: Epochs, batches: Batches) -> float:
+    """Returns the seconds of one round of steps."""
+    with fused_batch_norm(run.model):
+        began = time.perf_counter()
+        run.run(Feed(batches), None)
+        return time.perf_counter() - began
 
 
 def _probe(kind: Kind, policy: str) -> Any:
@@ -131,7 +197,7 @@ def _probe(kind: Kind, policy: str) -> Any:
     model.compile(
         optimizer=keras.optimizers.SGD(1e-3),
         loss=keras.losses.CategoricalCrossentropy(from_logits=True),
-        steps_per_execution=STEPS if CHOICE.name == "tensorflow" else 1,
         jit_compile="auto" if CHOICE.name == "jax" else False,
     )
+    model.optimizer.build(model.trainable_variables)
     return model

@@ -127,7 +127,9 @@ def fit(
     classes = train.images.classes
     network = architecture or architecture_named(recipe.architecture)
     began = time.perf_counter()
-    plain, model, recipe = networks(network, train.pixels.shape[1:], len(classes), recipe, progress)
+    plain, model, recipe = networks(
+        network, train.pixels.shape[1:], len(classes), recipe, progress, images=len(train.images)
+    )
     whiten(model, train.pixels, recipe.seed)
     assert recipe.batch and isinstance(recipe.augment, Augment)  # noqa: S101  (plan() filled them)
     batches = Batches(
