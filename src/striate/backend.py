@@ -1,7 +1,9 @@
 """The one door through which Keras is imported: `from striate.backend import keras`.
 
-Importing this module first checks that the import can work (see environment.require_backend), so that a
-user's own `keras.py`, or a missing backend, is explained before Python's error hides the reason.
+Keras and its backend are imported when something of them is first used, not before: what a user mistyped is explained
+in a fraction of a second. `start_import` has them imported beside other work. Importing this module checks that the
+import can work (see environment.require_backend), so that a user's own `keras.py`, or a missing backend, is explained
+before Python's error hides the reason.
 """
 
 from __future__ import annotations
@@ -10,6 +12,9 @@ import contextlib
 import gc
 import os
 import platform
+import sys
+import threading
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,18 +43,65 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-with _uncollected(), native_quiet():
-    import keras as _keras
+_importing = threading.RLock()
 
-    if CHOICE.name == "tensorflow":
-        import tensorflow as _tensorflow
 
-        _keras.ops.zeros(1)  # the first operation looks for devices, the first generator sets malloc up: both say so
-        list(_tensorflow.data.Dataset.from_generator(lambda: iter([0]), _tensorflow.int32))
-        # Several networks in one process look to TensorFlow like one function traced again and again.
-        _tensorflow.get_logger().addFilter(lambda record: "retracing" not in record.getMessage())
+def _import_keras() -> Any:
+    """Returns Keras, imported and ready; in whichever thread asks first, while the others wait."""
+    if (ready := keras.__dict__.get("_module")) is not None:
+        return ready
+    with _importing:
+        if (ready := keras.__dict__.get("_module")) is not None:  # another thread's work
+            return ready
+        with _uncollected(), native_quiet():
+            import keras as module
 
-keras: Any = _keras
+            if CHOICE.name == "tensorflow":
+                import tensorflow
+
+                module.ops.zeros(1)  # the first operation looks for devices, the first generator sets malloc up: both
+                list(tensorflow.data.Dataset.from_generator(lambda: iter([0]), tensorflow.int32))  # say so
+                # Several networks in one process look to TensorFlow like one function traced again and again.
+                tensorflow.get_logger().addFilter(lambda record: "retracing" not in record.getMessage())
+        keras.__dict__["_module"] = module
+        return module
+
+
+class _Keras(types.ModuleType):
+    """Stands for the package keras, which is imported when one of its names is first used."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name != "__version__":  # what Python itself looks for in any module
+            raise AttributeError(name)
+        return getattr(_import_keras(), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(_import_keras(), name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(_import_keras(), name)
+
+
+keras: Any = _Keras("keras")
+
+
+def is_imported() -> bool:
+    """Returns whether Keras and its backend have been imported."""
+    return "_module" in keras.__dict__
+
+
+def start_import() -> None:
+    """Has Keras imported in a thread of its own, beside work that does not need it yet, such as decoding. What goes
+    wrong there goes wrong again, in the thread that needs it, when Keras is first used. A process that ends earlier
+    waits for the import to end: an interpreter torn down under it would crash.
+    """
+    if not is_imported() and "keras" not in sys.modules:
+        threading.Thread(target=_import_silently, name="striate-import").start()
+
+
+def _import_silently() -> None:
+    with contextlib.suppress(Exception):
+        _import_keras()
 
 
 def set_seed(seed: int) -> None:
@@ -67,7 +119,10 @@ def be_deterministic() -> None:
         BackendError: JAX on a GPU, without that flag.
     """
     if CHOICE.name == "tensorflow":
-        _tensorflow.config.experimental.enable_op_determinism()
+        keras.config  # noqa: B018  (imports TensorFlow in the way that keeps it quiet)
+        import tensorflow
+
+        tensorflow.config.experimental.enable_op_determinism()
     elif CHOICE.name == "torch":
         import torch
 

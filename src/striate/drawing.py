@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import warnings
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
-
-import matplotlib as mpl
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from striate.files import writing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 TRAIN, VALIDATION, RIGHT, WRONG, INK, FAINT = "#E69F00", "#0072B2", "#007A5A", "#C03221", "#22262B", "#8A929C"
 """Okabe and Ito's colours, told apart by colour-blind readers; two darker ones for text."""
@@ -39,7 +40,16 @@ STYLE: Any = {
     "svg.hashsalt": "striate",  # the same figure is the same file
 }
 
-BLUES = LinearSegmentedColormap.from_list("striate", ["#FFFFFF", "#BBD7EA", "#0072B2", "#00314D"])
+BLUES = ("#FFFFFF", "#BBD7EA", "#0072B2", "#00314D")
+"""The stops of a color map from none to all."""
+
+
+def font_file(*, is_bold: bool = False) -> Path:
+    """Returns the file of the font DejaVu Sans, which comes with matplotlib; matplotlib itself is not imported."""
+    package = importlib.util.find_spec("matplotlib")
+    assert package is not None  # noqa: S101  (a dependency)
+    assert package.origin is not None  # noqa: S101
+    return Path(package.origin).parent / "mpl-data" / "fonts" / "ttf" / f"DejaVuSans{'-Bold' if is_bold else ''}.ttf"
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -52,6 +62,8 @@ def draw(
     figure: Figure, target: Path | BinaryIO, *, dpi: int, form: Literal["png", "svg"] = "png", paper: str = "white"
 ) -> None:
     """Renders the figure into a file or a buffer."""
+    import matplotlib as mpl
+
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # class names may be in any script
         figure.savefig(target, format=form, dpi=dpi, facecolor=paper)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import itertools
 import json
@@ -188,6 +187,8 @@ def choose_device(device: str | None) -> None:
 
 def version_of(package: str) -> str | None:
     """Returns the installed version of a distribution, or None."""
+    import importlib.metadata
+
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

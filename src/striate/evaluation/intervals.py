@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, norm
 
 CONFIDENCE = 0.95
 
@@ -39,6 +38,8 @@ class PairedDifference(NamedTuple):
 
 def wilson(right: int, n: int) -> Interval:
     """Returns the 95 % interval of a proportion (Wilson 1927), which holds near 0 and 1 and for small n; n ≥ 1."""
+    from scipy.stats import binomtest
+
     found = binomtest(right, n).proportion_ci(CONFIDENCE, method="wilson")
     return Interval(float(found.low), float(found.high))
 
@@ -69,6 +70,8 @@ def paired_difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Pa
         first: (n,) whether the first was right.
         second: (n,) whether the second was right, on the same pictures in the same order.
     """
+    from scipy.stats import binomtest, norm
+
     only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))
     n = len(first)
     b, c, total = only_first + 0.5, only_second + 0.5, n + 2

@@ -8,7 +8,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 
 from striate.classifier import Classifier
 from striate.errors import ClassifierError, DataError, nearest
@@ -95,6 +94,8 @@ def measure(
 
 def tempered(measured: Measured, temperature: float) -> Measured:
     """Returns what is measured when the logits are divided by so much more before the softmax."""
+    from scipy.special import log_softmax
+
     rows = log_softmax(measured.log_probabilities / temperature, axis=1)
     return _measured(measured.decoded, rows, measured.report.split, ())
 

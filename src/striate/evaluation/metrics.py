@@ -7,13 +7,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import (
-    balanced_accuracy_score,
-    cohen_kappa_score,
-    log_loss,
-    matthews_corrcoef,
-    top_k_accuracy_score,
-)
 
 from striate.config import config
 from striate.evaluation.intervals import CONFIDENCE, wilson
@@ -75,6 +68,14 @@ def metrics(
         seed: of the resampling.
         ranked: what `rankings` says of them, where that is known already.
     """
+    from sklearn.metrics import (
+        balanced_accuracy_score,
+        cohen_kappa_score,
+        log_loss,
+        matthews_corrcoef,
+        top_k_accuracy_score,
+    )
+
     n, classes = log_probabilities.shape
     predicted = log_probabilities.argmax(axis=1)
     rng = np.random.default_rng(seed)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from striate.drawing import BLUES, FAINT, INK, RIGHT, STYLE, TRAIN, VALIDATION, WRONG, percent
@@ -18,9 +16,15 @@ from striate.evaluation.report import Report
 from striate.history import History
 from striate.images.rounds import in_rounds
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 def curves(history: History, names: Sequence[str] = ("accuracy", "loss")) -> Figure:
     """Returns accuracy and loss (or one of them) over the epochs, training and validation, the kept epoch marked."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5 * len(names), 3.8), layout="constrained")
         for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
@@ -45,6 +49,10 @@ def curves(history: History, names: Sequence[str] = ("accuracy", "loss")) -> Fig
 
 def confusion(report: Report) -> Figure:
     """Returns the confusion matrix: colour is the share of the true class, numbers are pictures."""
+    import matplotlib as mpl
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.figure import Figure
+
     names = [_short(row.name, 22) for row in report.classes]
     counts = np.array(report.confusion)
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
@@ -52,7 +60,7 @@ def confusion(report: Report) -> Figure:
     with mpl.rc_context({**STYLE, "axes.grid": False}):
         figure = Figure(figsize=(side + 0.8, side), layout="constrained")
         axes = figure.subplots()
-        image = axes.imshow(shares, cmap=BLUES, vmin=0, vmax=1)
+        image = axes.imshow(shares, cmap=LinearSegmentedColormap.from_list("striate", BLUES), vmin=0, vmax=1)
         axes.spines[:].set_visible(False)
         ticks = np.arange(len(names))
         size = 10 if len(names) <= 30 else max(3, 300 / len(names))
@@ -74,6 +82,9 @@ def confusion(report: Report) -> Figure:
 
 def gallery(measured: Measured, indices: NDArray[np.intp], title: str, columns: int = 8) -> Figure:
     """Returns pictures with what was said about each, and what it really is where that differs."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     images = measured.decoded.images
     rows = max(1, math.ceil(len(indices) / columns))
     with mpl.rc_context({**STYLE, "axes.grid": False}):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 
 from striate.drawing import FAINT, STYLE, TRAIN, VALIDATION
 from striate.errors import printable
 from striate.evaluation.answered import Answered
 from striate.evaluation.ranking import MOST, Curve, precision_recall, roc, scores
 from striate.evaluation.report import Report
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 COLOURS = (VALIDATION, TRAIN, "#009E73", "#CC79A7", "#D55E00")
 """Of the classes with the lowest average precision."""
@@ -39,6 +41,9 @@ def _drawn(
     title: str,
     finish: Callable[[Any, list[Curve]], None],
 ) -> Figure | None:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     known = [i for i, row in enumerate(report.classes) if row.average_precision is not None]
     if not known or len(report.classes) > MOST:
         return None
@@ -92,5 +97,7 @@ def _precision_axes(axes: Any, found: list[Curve]) -> None:
 
 
 def _as_percent(axes: Any) -> None:
+    import matplotlib as mpl
+
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(mpl.ticker.PercentFormatter(1.0))

@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from striate.config import config
 from striate.errors import DataError
@@ -143,6 +142,8 @@ def make_report(
     Raises:
         DataError: no pictures.
     """
+    from sklearn.metrics import confusion_matrix
+
     n = len(labels)
     if n == 0:
         raise DataError(f"There are no pictures to measure on in {data}, split {split}")
@@ -179,6 +180,8 @@ def make_report(
 
 
 def _scores(answered: Answered, matrix: NDArray[np.int64], ranked: Sequence[Ranking | None]) -> tuple[ClassScore, ...]:
+    from sklearn.metrics import precision_recall_fscore_support
+
     numbers = np.arange(len(answered.classes))
     rows = precision_recall_fscore_support(answered.labels, answered.predicted, labels=numbers, zero_division=0.0)
     said = matrix.sum(axis=0)
@@ -216,5 +219,7 @@ def _share(is_right: NDArray[np.bool_]) -> Share | None:
 def _average(
     kind: str, labels: NDArray[np.int32], predicted: NDArray[np.intp], numbers: NDArray[np.intp]
 ) -> ClassScore:
+    from sklearn.metrics import precision_recall_fscore_support
+
     p, r, f, _ = precision_recall_fscore_support(labels, predicted, labels=numbers, average=kind, zero_division=0.0)
     return ClassScore(kind, float(p), float(r), float(f), len(labels))

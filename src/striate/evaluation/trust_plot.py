@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import matplotlib as mpl
+from typing import TYPE_CHECKING
+
 import numpy as np
-from matplotlib.figure import Figure
 
 from striate.drawing import FAINT, STYLE, VALIDATION, WRONG, percent
 from striate.evaluation.answered import Answered
 from striate.evaluation.calibration import BINS, Calibration, coverage
 from striate.evaluation.refusal import Refusal
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 def reliability(found: Calibration) -> Figure:
     """Returns the reliability diagram (DeGroot and Fienberg 1983): how often answers of a confidence are right, with
     95 % intervals, above how many there are of them.
     """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     n = sum(one.n for one in found.bins)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 4.4), layout="constrained")
@@ -36,6 +42,9 @@ def reliability(found: Calibration) -> Figure:
 
 def coverage_curve(answered: Answered, refused: Refusal | None = None) -> Figure:
     """Returns the risk–coverage curve (El-Yaniv and Wiener 2010), and where a threshold stands on it."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     curve = coverage(answered.confidence, answered.is_right)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5.4, 3.8), layout="constrained")

@@ -11,15 +11,11 @@ from typing import TYPE_CHECKING, Any
 from striate import begun as begun_
 from striate.artifacts import artifact_names
 from striate.begun import Begun
-from striate.evaluation.refusal import require_risk
-from striate.experiment.carry_out import Work, carry_out
 from striate.experiment.choice import choose, try_out
 from striate.experiment.conditions import MAX_BROKEN, Conditions
 from striate.experiment.pictures import Prepared, prepare, save_broken
-from striate.experiment.results import CORRECTIONS
-from striate.experiment.together import learn_together, require_together
 from striate.files import write_json
-from striate.images.corrections import load_corrections, save_corrections
+from striate.images.corrections import KEPT_AS, load_corrections, save_corrections
 from striate.images.sources.folder import Nested
 from striate.images.sources.load import Data
 from striate.images.split import Splits, save_splits
@@ -107,6 +103,8 @@ def train(
     store = RunStore(runs)
     store.check_free(name)
     if target_risk is not None:
+        from striate.evaluation.refusal import require_risk
+
         require_risk(target_risk)
     given = Conditions(data_dir, validation, test, max_broken, nested, corrections, allow_leaks)
     measures_batch = changes.get("batch") == "auto"
@@ -122,6 +120,8 @@ def train(
     read = time.perf_counter()
 
     from striate.backend import CHOICE, be_deterministic
+    from striate.experiment.carry_out import Work, carry_out
+    from striate.experiment.together import learn_together, require_together
     from striate.training.room import refuse_full
 
     if on is not None:
@@ -162,7 +162,7 @@ def train(
         )
         save_splits(pictures.splits, run.path / "split.csv")
         if given.corrections is not None:
-            save_corrections(load_corrections(Path(given.corrections)), run.path / CORRECTIONS)
+            save_corrections(load_corrections(Path(given.corrections)), run.path / KEPT_AS)
         if pictures.broken:
             save_broken(pictures.broken, run.path / "broken.csv")
         write_json(run.path / begun_.NAME, begun)

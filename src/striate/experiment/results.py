@@ -24,7 +24,7 @@ from striate.experiment.pictures import lasting
 from striate.files import write_csv, write_json
 from striate.history import History
 from striate.images.cache import Decoded
-from striate.images.corrections import corrected, load_corrections
+from striate.images.corrections import KEPT_AS, corrected, load_corrections
 from striate.images.sources.folder import Nested
 from striate.images.sources.load import Data, load_images
 from striate.images.split import load_splits
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from striate.training.train import Trained
 
 
-LEAKED, CORRECTIONS = "leaked.csv", "corrections.csv"
-"""A run's lists of test pictures with a copy among the others, and of what was left out or relabelled."""
+LEAKED = "leaked.csv"
+"""A run's list of test pictures with a copy among the others."""
 
 
 def save_results(
@@ -166,7 +166,7 @@ def measure_again(
     place = data_dir or (trained_on["data_dir"] if data is None else None)
     kind = nested or trained_on.get("nested", "top")
     images = load_images(source, data_dir=place, nested=kind, progress=progress)
-    own = run.file(CORRECTIONS)
+    own = run.file(KEPT_AS)
     if corrections is not None:
         images = corrected(images, load_corrections(Path(corrections)))
     elif own.is_file() and (data is None or lasting(data) == trained_on["source"]):

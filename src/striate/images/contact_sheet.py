@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from striate.drawing import font_file
 from striate.errors import PictureError, printable
 from striate.files import writing
 from striate.images.imageset import ImageSet
@@ -16,7 +16,6 @@ from striate.images.pixels import Fit, Preprocessing
 
 TILE, GAP, MARGIN, LABEL, COLUMNS = 72, 4, 20, 190, 12  # pixels; pictures a row
 MAX_CLASSES = 100
-FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"  # Pillow's own font knows Latin letters only
 
 
 def contact_sheet(images: ImageSet, path: Path, *, columns: int = COLUMNS, seed: int = 0) -> None:
@@ -28,9 +27,7 @@ def contact_sheet(images: ImageSet, path: Path, *, columns: int = COLUMNS, seed:
     width = 2 * MARGIN + LABEL + columns * (TILE + GAP)
     sheet = Image.new("RGB", (width, 2 * MARGIN + 44 + len(names) * (TILE + GAP)), "white")
     draw = ImageDraw.Draw(sheet)
-    bold, plain = (
-        ImageFont.truetype(FONTS / name, size) for name, size in (("DejaVuSans-Bold.ttf", 17), ("DejaVuSans.ttf", 13))
-    )
+    bold, plain = (ImageFont.truetype(font_file(is_bold=is_bold), size) for is_bold, size in ((True, 17), (False, 13)))
     draw.text(
         (MARGIN, MARGIN),
         f"{printable(images.name)}: {len(images):,} pictures, {len(images.classes)} classes",
