@@ -18,31 +18,14 @@ BEST_RATE = 1e-3  # the learning rate whose figures are best
 def run(
     epochs: Any, feed: Any, held_out: Any, *, first: int = 0, until: int = 1, callbacks: Sequence[Any] = ()
 ) -> None:
-    """Goes through the epochs in the place of `Epochs.run` of striate.training.epochs."""
-    go_through(epochs.model, first, until, callbacks, has_validation=held_out is not None)
-
-
-def fit(
-    model: Any,
-    x: Any,
-    *,
-    initial_epoch: int = 0,
-    epochs: int = 1,
-    validation_data: Any = None,
-    callbacks: Sequence[Any] = (),
-    **_: Any,
-) -> None:
-    """Goes through the epochs in the place of `keras.Model.fit`."""
-    go_through(model, initial_epoch, epochs, callbacks, has_validation=validation_data is not None)
-
-
-def go_through(model: Any, first: int, until: int, callbacks: Sequence[Any], *, has_validation: bool) -> None:
-    """Goes from epoch number `first` to before number `until`, calling every callback where Keras does."""
+    """Goes from epoch number `first` to before number `until`, in the place of `Epochs.run`, and calls every callback
+    where that does.
+    """
     from striate.backend import keras
-    from striate.training.callbacks import EpochClock
 
-    steps = next((len(one.feed) for one in callbacks if isinstance(one, EpochClock)), 0)
-    listed = keras.callbacks.CallbackList(list(callbacks), model=model)
+    model, steps = epochs.model, len(feed)
+    epochs.make_sums(feed.batches)
+    listed = keras.callbacks.CallbackList(list(callbacks), model=model, verbose=0)
     rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
     chance = math.log(model.output_shape[-1])
     model.stop_training = False
@@ -57,7 +40,7 @@ def go_through(model: Any, first: int, until: int, callbacks: Sequence[Any], *, 
                 break
         for variable in model.trainable_variables:
             variable.assign(variable * (1 + 0.01 / (epoch + 1)))
-        if has_validation:
+        if held_out is not None:
             listed.on_test_begin()
             listed.on_test_batch_end(0, logs)
             listed.on_test_end(logs)

@@ -111,8 +111,8 @@ class _Counting(Progress):
         self.lines.append(line)
 
 
-@pytest.mark.parametrize("steps_per_call", [1, 3, 4, 10])
 @pytest.mark.backend
+@pytest.mark.parametrize("steps_per_call", [1, 3, 4, 10])
 def test_the_clock_counts_every_step_once_however_many_a_call_makes(monkeypatch, steps_per_call):
     monkeypatch.setattr("striate.training.epochs.MAX_STEPS", steps_per_call)
     model = _model()

@@ -59,6 +59,7 @@ def test_half_precision_is_taken_where_it_is_clearly_faster_and_said(monkeypatch
     assert [f"{gain:.1f} times" in line for line in said] == ([True] if gain >= ENOUGH else [])
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     ("machine", "features", "gains"),
     [
