@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
+from PIL import features
 
 from striate.reporting import fonts
 from striate.reporting.marks import Box, Circle, Drawing, Path, Raster, Rectangle, Text
@@ -153,7 +154,7 @@ def system_fonts(monkeypatch):
 def test_letters_that_dejavu_has_not_come_from_a_font_of_the_system(cat_font, system_fonts):
     system_fonts(cat_font)
     runs = fonts.split_runs("a 猫 b")
-    assert [run.text for run in runs] == ["a ", "猫", " b"]
+    assert [run.text for run in runs] == ["a ", "猫 ", "b"]
     assert [run.file and run.file.name for run in runs] == ["DejaVuSans.ttf", "cat.ttf", "DejaVuSans.ttf"]
     assert not any(run.is_missing for run in runs)
     pixels = pixels_of(Text(20, 40, "猫", 20))
@@ -178,3 +179,14 @@ def test_text_is_drawn_without_matplotlibs_fonts(monkeypatch, system_fonts, cat_
     assert right - left > 40
     assert top > 40
     assert fonts.measure_text("cat", 20) > 15
+
+
+@pytest.mark.skipif(not features.check("raqm"), reason="Pillow without raqm shapes no Arabic")
+def test_arabic_letters_are_joined_and_the_line_still_goes_from_left_to_right(system_fonts, cat_font):
+    system_fonts(cat_font / "absent")
+    assert fonts.measure_text("سسس", 20) < 2.5 * fonts.measure_text("س", 20), "three letters, none joined"
+    word = pixels_of(Text(10, 40, "سسس", 20), size=(200, 60))
+    sentence = pixels_of(Text(10, 40, "سسس 100 %", 20), size=(200, 60))
+    right = extent(word)[2]
+    assert (word[:, : right - 4] == sentence[:, : right - 4]).all(), "the word does not come first"
+    assert extent(sentence)[2] > right + 40

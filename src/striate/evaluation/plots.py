@@ -47,11 +47,11 @@ def _curve_panel(history: History, name: str) -> Panel:
         label = f"epoch {history.kept} kept: {best:.4f}"
         series.append(Series((float(history.kept),), (best,), VALIDATION, label, width=0, radius=4, is_hollow=True))
     is_single = len(set(numbers)) == 1
-    low, high = choose_limits([*train, *validation])
+    low, high = choose_limits([*train, *validation, *([0.0] if name == "loss" else [])])
     return Panel(
         name.capitalize(),
         Axis("epoch", (numbers[0] - 1, numbers[0] + 1) if is_single else None, is_integer=True),
-        Axis(limits=(0.0, high) if name == "loss" and low < high and high > 0 else (low, high)),
+        Axis(limits=(0.0 if name == "loss" else low, high)),
         series,
         verticals=[float(history.kept)] if history.kept else [],
         corner="best",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont, features
 
@@ -34,6 +34,23 @@ class TextRun(NamedTuple):
     file: Path | None
     is_missing: bool
 
+    def measure(self, size: float) -> float:
+        """Returns how wide it is, in pixels, in a size in pixels."""
+        return load_font(self.file, size, is_shaped=self._is_shaped).getlength(self.text, **self._options)
+
+    def draw(self, pen: ImageDraw.ImageDraw, place: tuple[float, float], size: float, color: Any) -> None:
+        """Draws it from a place on its baseline on."""
+        font = load_font(self.file, size, is_shaped=self._is_shaped)
+        pen.text(place, self.text, color, font, anchor="ls", **self._options)
+
+    @property
+    def _is_shaped(self) -> bool:
+        return self.file is not None and not _is_plain(self.text) and bool(features.check("raqm"))
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {"direction": "ltr"} if self._is_shaped else {}  # of the line; its Arabic words go their own way
+
 
 @cache
 def find_bundled(name: str = "DejaVuSans.ttf") -> Path | None:
@@ -47,12 +64,17 @@ def find_bundled(name: str = "DejaVuSans.ttf") -> Path | None:
 
 
 @lru_cache(maxsize=256)
-def load_font(file: Path | None, size: float) -> Font:
-    """Returns a font in a size in pixels; letters are shaped and ordered as their script asks for, where Pillow can."""
+def load_font(file: Path | None, size: float, *, is_shaped: bool = False) -> Font:
+    """Returns a font in a size in pixels; None stands for Pillow's own.
+
+    Args:
+        file: of the font.
+        size: in pixels.
+        is_shaped: whether letters are joined and ordered as Arabic and other scripts ask for.
+    """
     if file is None:
         return ImageFont.load_default(size)
-    is_own = file.parent.name == "ttf" and file == find_bundled(file.name)
-    layout = ImageFont.Layout.BASIC if is_own or not features.check("raqm") else ImageFont.Layout.RAQM
+    layout = ImageFont.Layout.RAQM if is_shaped else ImageFont.Layout.BASIC
     return ImageFont.truetype(file, size, layout_engine=layout)
 
 
@@ -64,20 +86,30 @@ def measure_text(text: str, size: float, *, is_bold: bool = False) -> float:
         if run.is_missing:
             width += sum(size * (1.0 if unicodedata.east_asian_width(char) in "WF" else 0.6) for char in run.text)
         else:
-            width += load_font(run.file, 2 * size).getlength(run.text) / 2
+            width += run.measure(2 * size) / 2
     return width
 
 
 @lru_cache(maxsize=4096)
 def split_runs(text: str, *, is_bold: bool = False) -> tuple[TextRun, ...]:
-    """Returns a text as runs, each of which one font has."""
+    """Returns a text as runs, from left to right, each of which one font has; figures after an Arabic word are a run of
+    their own, so that they stay behind it.
+    """
     own = find_bundled("DejaVuSans-Bold.ttf" if is_bold else "DejaVuSans.ttf")
-    if all(ord(char) < COVERED for char in text):
+    if _is_plain(text):
         return (TextRun(text, own, is_missing=False),)
-    runs = []
-    for (file, is_missing), chars in groupby(text, lambda char: _find_font(char, own)):
-        runs.append(TextRun("".join(chars), file, is_missing))
-    return tuple(runs)
+    kinds: list[tuple[Path | None, bool, bool]] = []
+    for char in text:
+        if char.isspace() and kinds:
+            kinds.append(kinds[-1])
+        else:
+            kinds.append((*_find_font(char, own), _is_plain(char)))
+    parts = groupby(zip(text, kinds, strict=True), lambda one: one[1])
+    return tuple(TextRun("".join(char for char, _ in part), file, is_missing) for (file, is_missing, _), part in parts)
+
+
+def _is_plain(text: str) -> bool:
+    return all(ord(char) < COVERED for char in text)
 
 
 def _find_font(char: str, own: Path | None) -> tuple[Path | None, bool]:

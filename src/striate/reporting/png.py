@@ -7,7 +7,7 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw
 
-from striate.reporting.fonts import load_font, split_runs
+from striate.reporting.fonts import split_runs
 from striate.reporting.marks import Box, Circle, Drawing, Mark, Path, Raster, Rectangle, Text
 from striate.reporting.style import FAINT, PAPER, to_rgb
 
@@ -116,30 +116,26 @@ class _Canvas:
         runs = split_runs(mark.text, is_bold=mark.is_bold)
         self.is_missing |= any(run.is_missing for run in runs)
         finer = 2 if mark.angle == 45 else 1
-        fonts = [load_font(run.file, mark.size * self.scale * finer) for run in runs]
-        lengths = [font.getlength(run.text) for font, run in zip(fonts, runs, strict=True)]
+        size = mark.size * self.scale * finer
+        lengths = [run.measure(size) for run in runs]
         length = sum(lengths)
         offset = {"start": 0.0, "middle": length / 2, "end": length}[mark.anchor]
         x, y = mark.x * self.scale, mark.y * self.scale
         if not mark.angle:
-            for font, run, own in zip(fonts, runs, lengths, strict=True):
-                self.pen.text((x - offset, y), run.text, to_rgb(mark.color), font, anchor="ls")
+            for run, own in zip(runs, lengths, strict=True):
+                run.draw(self.pen, (x - offset, y), size, to_rgb(mark.color))
                 x += own
             return
-        size = math.ceil(mark.size * self.scale * finer)
-        half = math.ceil(max(length, 2 * size)) + size  # the anchor lies in the middle, so that it stays there
-        half += -half % 2
-        mask = Image.new("L", (2 * half, 2 * half))
-        pen, along = ImageDraw.Draw(mask), half - offset
-        for font, run, own in zip(fonts, runs, lengths, strict=True):
-            pen.text((along, half), run.text, 255, font, anchor="ls")
+        strip = Image.new("L", (math.ceil(length) + 4, 2 * math.ceil(1.2 * size)))
+        pen, along = ImageDraw.Draw(strip), 2.0
+        for run, own in zip(runs, lengths, strict=True):
+            run.draw(pen, (along, strip.height / 2), size, 255)
             along += own
-        if mark.angle == 90:
-            mask = mask.transpose(Image.Transpose.ROTATE_90)
-        else:
-            mask = mask.rotate(mark.angle, Image.Resampling.BICUBIC).reduce(finer)
-        place = (round(x) - half // finer, round(y) - half // finer)
-        self.image.paste(to_rgb(mark.color), place, mask)
+        turned = strip.rotate(mark.angle, Image.Resampling.BICUBIC, expand=True).reduce(finer)
+        right = (strip.width / 2 - 2 - offset) / finer  # of the anchor, before it is turned: the strip's middle
+        middle = x + right * math.cos(math.radians(mark.angle)), y - right * math.sin(math.radians(mark.angle))
+        place = (round(middle[0] - turned.width / 2), round(middle[1] - turned.height / 2))
+        self.image.paste(to_rgb(mark.color), place, turned)
 
     def _raster(self, mark: Raster) -> None:
         left, top, right, bottom = _edges(mark.box, self.scale)
