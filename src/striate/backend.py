@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
+import importlib.util
 import os
 import platform
 import sys
@@ -43,6 +45,44 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
+PLOTTING = ("matplotlib", "matplotlib.pyplot", "matplotlib.patches")
+"""What Keras imports for two functions of keras.visualization."""
+
+
+class _Later(types.ModuleType):
+    """Stands for a module of PLOTTING, which is imported when one of its names is first used."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name != "__version__":  # what Python itself looks for in any module
+            raise AttributeError(name)
+        _remove_stand_ins()
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+def _remove_stand_ins() -> None:
+    for name in PLOTTING:
+        if isinstance(sys.modules.get(name), _Later):
+            del sys.modules[name]
+
+
+@contextlib.contextmanager
+def _plotting_later() -> Iterator[None]:
+    """Has matplotlib imported when Keras plots, not when Keras is imported: a tenth of the processor time of that."""
+    found = None if "matplotlib" in sys.modules else importlib.util.find_spec("matplotlib")
+    if found is None:
+        yield
+        return
+    package = _Later("matplotlib")
+    package.__path__ = list(found.submodule_search_locations or ())  # its other modules can be imported meanwhile
+    sys.modules["matplotlib"] = package
+    for name in PLOTTING[1:]:
+        sys.modules[name] = package.__dict__[name.rpartition(".")[2]] = _Later(name)
+    try:
+        yield
+    finally:
+        _remove_stand_ins()
+
+
 _importing = threading.RLock()
 
 
@@ -53,7 +93,7 @@ def _import_keras() -> Any:
     with _importing:
         if (ready := keras.__dict__.get("_module")) is not None:  # another thread's work
             return ready
-        with _uncollected(), native_quiet():
+        with _uncollected(), native_quiet(), _plotting_later():
             import keras as module
 
             if CHOICE.name == "tensorflow":
