@@ -67,17 +67,17 @@ def _start_up(found: dict[str, Any]) -> list[str]:
 
 
 def _digits(found: dict[str, Any]) -> list[str]:
-    names = {"striate": "`striate train digits`, with its report", "keras": "a plain Keras script, without one"}
+    names = {"striate": "`striate train digits`, with its report", "keras": "a bare Keras script, without one"}
     rows = [
         (
             name,
-            spread(found["sides"][side]["processor_seconds"], "{:.1f}"),
-            spread(found["sides"][side]["seconds"], "{:.1f}"),
-            f"{found['sides'][side]['mean_accuracy']:.1%}",
+            spread(found["cpu_seconds"][side], "{:.1f}"),
+            spread(found["wall_seconds"][side], "{:.1f}"),
+            spread(found["accuracy"][side], "{:.1%}"),
         )
         for side, name in names.items()
     ]
-    rows.append(("ratio", *(spread(found["ratios"][name], "{:.2f}") for name in ("processor_seconds", "seconds")), ""))
+    rows.append(("ratio", *(spread(found[name], "{:.2f}") for name in ("cpu_ratio", "wall_ratio")), ""))
     return section(
         "A small training, from the shell to the report",
         "digits.py",

@@ -187,7 +187,7 @@ class Classifier:
         advance: Callable[[int], None] | None,
     ) -> NDArray[np.float64]:
         """Returns what `rows_of` answers, batch by batch."""
-        answer, several = self._answer(), len(pixels) > BATCH
+        answer, several = self._answer(len(pixels)), len(pixels) > BATCH
         rows = []
         for start in range(0, len(pixels), BATCH):
             part = pixels[start : start + BATCH]
@@ -200,7 +200,7 @@ class Classifier:
 
     def _in_batches(self, sources: Sequence[Picture]) -> Iterator[tuple[list[Decoded], NDArray[np.float64]]]:
         """Yields what was decoded, and the (n, classes) probabilities of those that could be."""
-        answer, several = self._answer(), len(sources) > BATCH
+        answer, several = self._answer(len(sources)), len(sources) > BATCH
         for batch in decoded_ahead(self.preprocessing, sources, BATCH):
             whole = [pixels for pixels in batch if not isinstance(pixels, str)]
             yield batch, self._shares(answer, np.stack(whole), several) if whole else np.empty((0, len(self.classes)))
@@ -208,14 +208,15 @@ class Classifier:
     def _limit(self, reject_below: float | None) -> float:
         return self.reject_below if reject_below is None else reject_below
 
-    def _answer(self) -> Forward:
+    def _answer(self, count: int) -> Forward:
+        """Returns what answers for batches of so many pictures together."""
         if isinstance(self.model, OnnxNetwork):
             return self.model
         if self._answers is None or self._answers.model is not self.model or self._answers.tta != self.tta:
             from striate.inference import Answers
 
             self._answers = Answers(self.model, tta=self.tta)
-        return self._answers.now()
+        return self._answers.now(count)
 
     def _shares(self, answer: Forward, pixels: NDArray[np.uint8], several: bool) -> NDArray[np.float64]:
         """Returns the probabilities for one batch."""

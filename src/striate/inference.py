@@ -17,6 +17,7 @@ Forward = Callable[[NDArray[Any]], NDArray[Any]]
 """From a batch of inputs to the network's outputs."""
 
 MANY = 256  # inputs in a batch from which on it pays to compile a network anew, its weights being constants
+MANY_IN_ALL = 2000  # and in all batches together: below, compiling takes longer than it saves
 
 
 def forward(model: Any, policy: str = "float32") -> Forward:
@@ -88,15 +89,19 @@ class Answers:
         self._large: Forward | None = None
         self._weights = b""
 
-    def now(self) -> Forward:
+    def now(self, count: int | None = None) -> Forward:
         """Returns a function from n pictures (n, h, w, c) to (n, classes), for the batches of one question: it looks
         once, before its first large batch, whether the model has other weights than before.
+
+        Args:
+            count: images in all batches together, where that is known.
         """
+        is_short = count is not None and count < MANY_IN_ALL
         large: Forward | None = None
 
         def answer(pictures: NDArray[Any]) -> NDArray[Any]:
             nonlocal large
-            if len(pictures) < MANY or CHOICE.name != "tensorflow":
+            if is_short or len(pictures) < MANY or CHOICE.name != "tensorflow":
                 return self._small(pictures)
             large = large or self._compiled()
             return large(pictures)

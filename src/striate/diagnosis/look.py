@@ -107,16 +107,30 @@ def _looks(pixels: list[NDArray[np.uint8]]) -> tuple[Look, ...]:
 
 def _neighbours(parts: Parts, pixels: list[NDArray[np.uint8]], chosen: list[NDArray[np.intp]]) -> Tally | None:
     """Returns how the nearest training pictures answer for those of validation, by thumbnails of equal contrast."""
-    from sklearn.neighbors import KNeighborsClassifier
-
     train, validation = (part.images for part in itertools.islice(parts, 2))
     known, asked = (_thumbnails(part) for part in pixels[:2])
-    number = min(NEIGHBOURS, len(known))
-    judge = KNeighborsClassifier(number, weights="distance").fit(known, train.labels[chosen[0]])
-    shares = np.zeros((len(asked), len(train.classes)))
-    shares[:, judge.classes_] = judge.predict_proba(asked)
+    shares = _vote(known, train.labels[chosen[0]], asked, len(train.classes))
     rows = np.log(np.clip(shares, 1e-6, 1))
     return tally(Answered(train.classes, validation.keys[chosen[1]], validation.labels[chosen[1]], rows))
+
+
+def _vote(
+    known: NDArray[np.float32], labels: NDArray[np.int32], asked: NDArray[np.float32], classes: int
+) -> NDArray[np.float64]:
+    """Returns (n, classes) shares of the votes of the nearest NEIGHBOURS, each weighing as much as it is near; those at
+    the very place vote alone.
+    """
+    here, there = known.astype(np.float64), asked.astype(np.float64)
+    lengths = np.square(here).sum(axis=1), np.square(there).sum(axis=1)
+    squares = np.maximum(lengths[1][:, None] + lengths[0] - 2 * (there @ here.T), 0)
+    nearest = np.argpartition(squares, min(NEIGHBOURS, len(here)) - 1, axis=1)[:, :NEIGHBOURS]
+    distances = np.sqrt(np.square(there[:, None] - here[nearest]).sum(axis=2))  # exact where pictures are the same
+    is_same = distances == 0
+    weights = np.where(is_same.any(axis=1, keepdims=True), is_same, 1 / np.where(is_same, 1, distances))
+    shares = np.zeros((len(there), classes))
+    np.add.at(shares, (np.arange(len(there))[:, None], labels[nearest]), weights)
+    result: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
+    return result
 
 
 def _thumbnails(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

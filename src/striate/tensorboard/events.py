@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from striate.errors import ConfigError
+from striate.tensorboard.records import record
 
 FOLDER = "tensorboard"  # in a run's
 BINS = 30
@@ -51,12 +52,9 @@ class EventFile:
     """
 
     def __init__(self, folder: Path) -> None:
-        from tensorboard.summary.writer.record_writer import RecordWriter
-
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"events.out.tfevents.{int(time.time())}.striate.{os.getpid()}"
         self._file = self.path.open("wb")
-        self._records = RecordWriter(self._file)
         self._write(time.time(), file_version=VERSION)
 
     def scalar(self, tag: str, value: float, step: int, when: float | None = None) -> None:
@@ -68,7 +66,8 @@ class EventFile:
         from tensorboard.compat.proto.summary_pb2 import HistogramProto
 
         finite = np.asarray(values, np.float64).ravel()
-        finite = finite[np.isfinite(finite)]
+        if not np.isfinite(finite.sum()):
+            finite = finite[np.isfinite(finite)]
         if not len(finite):
             return
         counts, edges = np.histogram(finite, bins=BINS)
@@ -77,9 +76,9 @@ class EventFile:
             max=finite.max(),
             num=len(finite),
             sum=finite.sum(),
-            sum_squares=float(finite @ finite),
-            bucket_limit=edges[1:],
-            bucket=counts,
+            sum_squares=float(np.square(finite).sum()),  # a dot product would wake every core for each small array
+            bucket_limit=edges[1:].tolist(),
+            bucket=counts.tolist(),
         )
         self._summary(step, when, tag=tag, histo=proto)
 
@@ -115,5 +114,5 @@ class EventFile:
     def _write(self, when: float, **event: Any) -> None:
         from tensorboard.compat.proto.event_pb2 import Event
 
-        self._records.write(Event(wall_time=when, **event).SerializeToString())
+        self._file.write(record(Event(wall_time=when, **event).SerializeToString()))
         self._file.flush()

@@ -111,11 +111,10 @@ class Epochs:
         """
         if not self._is_ours or self._train is not None or self._test is not None:
             return
-        images, targets = (one[:1] for one in batches[0])
-        logits = np.zeros(targets.shape, np.float32)
-        self.model.compute_loss(x=images, y=targets, y_pred=logits)
-        self.model.compute_metrics(images, targets, logits)
-        self.model.reset_metrics()
+        targets = np.zeros((1, batches.targets.shape[1]), np.float32)
+        for part in (self.model._compile_loss, self.model._compile_metrics):  # which have no public name
+            if part is not None and not part.built:
+                part.build(targets, targets)
 
     def _run_steps(self, feed: Feed, callbacks: Any) -> Logs:
         """Returns the metrics of an epoch's steps, or of those before it was stopped."""
