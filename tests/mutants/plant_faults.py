@@ -395,11 +395,17 @@ def judge_all(tree: Path, faults: Sequence[Fault], jobs: int, limit: float) -> I
                     os._exit(code)
             workers.append(pid)
         os.close(write)
-        with os.fdopen(read, encoding="utf-8") as lines:
-            for line in lines:
-                yield Result(**json.loads(line))
-        for pid in workers:
-            os.waitpid(pid, 0)
+        try:
+            with os.fdopen(read, encoding="utf-8") as lines:
+                for line in lines:
+                    yield Result(**json.loads(line))
+        except BaseException:
+            for pid in workers:
+                _signal(pid, signal.SIGINT)
+            raise
+        finally:
+            for pid in workers:
+                os.waitpid(pid, 0)
 
 
 def summarize(results: Sequence[Result], wall: float) -> dict[str, Any]:
