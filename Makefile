@@ -10,7 +10,7 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help demo test test-fast test-tensorflow test-jax test-torch check format docs bench contract proof reliability serving cluster lock clean
+.PHONY: help demo test test-fast test-tensorflow test-jax test-torch check format docs bench contract proof reliability serving cluster mutants lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 17
@@ -93,6 +93,9 @@ cluster: $(VENV)/dev.stamp  ## what docs/scale.md promises, in full, and its fig
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -m "slow or not slow" tests/cluster/test_together.py
 	KERAS_BACKEND=torch $(BIN)/python -m pytest -m "slow or not slow" tests/cluster/test_together.py
 	$(BIN)/python benchmarks/run.py $(STRIATE_TEST_DATA) --only scale,scale_plan
+
+mutants: $(VENV)/dev.stamp  ## plant faults, one at a time, and say which the tests catch (half an hour)
+	$(BIN)/python tests/mutants/plant_faults.py --jobs $(WORKERS)
 
 lock: $(VENV)/dev.stamp  ## resolve the dependencies anew
 	$(COMPILE) locks/uv.in -o locks/uv.txt
