@@ -77,7 +77,7 @@ def _digits(found: dict[str, Any]) -> list[str]:
         )
         for side, name in names.items()
     ]
-    rows.append(("ratio", *(spread(found[name], "{:.2f}") for name in ("cpu_ratio", "wall_ratio")), ""))
+    rows.append(("ratio", spread(found["cpu_ratio"], "{:.2f}"), spread(found["wall_ratio"], "{:.2f}"), ""))
     return section(
         "A small training, from the shell to the report",
         "digits.py",
