@@ -162,6 +162,14 @@ def test_letters_that_dejavu_has_not_come_from_a_font_of_the_system(cat_font, sy
     assert fonts.measure_text("猫", 10) == pytest.approx(10, abs=0.5)
 
 
+def test_a_mark_is_drawn_with_the_letter_that_it_belongs_to(cat_font, system_fonts):
+    system_fonts(cat_font)
+    runs = fonts.split_runs("e\u0301 猫\u0301\u094d b")
+    assert [run.text for run in runs] == ["e\u0301 ", "猫\u0301\u094d ", "b"]
+    assert [run.file and run.file.name for run in runs] == ["DejaVuSans.ttf", "cat.ttf", "DejaVuSans.ttf"]
+    assert not any(run.is_missing for run in runs)
+
+
 def test_a_line_says_so_where_no_font_has_a_letter(cat_font, system_fonts):
     system_fonts(cat_font / "absent")
     plain, missing = pixels_of(Text(20, 40, "cat")), pixels_of(Text(20, 40, "犬"))

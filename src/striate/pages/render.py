@@ -136,7 +136,8 @@ def picture(pixels: NDArray[np.uint8], side: int = THUMBNAIL, form: Literal["PNG
     if max(image.size) > side:
         image.thumbnail((side, side))
     buffer = io.BytesIO()
-    image.save(buffer, form, **({"optimize": True} if form == "PNG" else {"quality": 82}))
+    # PNG's `optimize` and WebP's usual method 4 take twice as long, and save 1 % and 4 %.
+    image.save(buffer, form, **({} if form == "PNG" else {"quality": 82, "method": 2}))
     return _address(buffer, form.lower())
 
 

@@ -100,8 +100,8 @@ def split_runs(text: str, *, is_bold: bool = False) -> tuple[TextRun, ...]:
         return (TextRun(text, own, is_missing=False),)
     kinds: list[tuple[Path | None, bool, bool]] = []
     for char in text:
-        if char.isspace() and kinds:
-            kinds.append(kinds[-1])
+        if kinds and (char.isspace() or unicodedata.category(char).startswith("M")):
+            kinds.append(kinds[-1])  # a mark, such as a vowel sign, is shaped together with its letter
         else:
             kinds.append((*_find_font(char, own), _is_plain(char)))
     parts = groupby(zip(text, kinds, strict=True), lambda one: one[1])
