@@ -49,6 +49,8 @@ with _uncollected(), native_quiet():
         # Several networks in one process look to TensorFlow like one function traced again and again.
         _tensorflow.get_logger().addFilter(lambda record: "retracing" not in record.getMessage())
 
+gc.freeze()  # all that was imported stays: looking it through for garbage took half a second of a small training's ten
+
 keras: Any = _keras
 
 
