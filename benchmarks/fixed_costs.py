@@ -133,7 +133,7 @@ def probe() -> dict[str, float]:
     from striate.images.sources.load import load_images
     from striate.progress import SILENT
     from striate.training import networks
-    from striate.training.plan import plan
+    from striate.training.plan import plan, preprocessing_of
     from striate.training.recipes import DEFAULT
 
     images = load_images("digits")
@@ -143,7 +143,7 @@ def probe() -> dict[str, float]:
     seconds = []
     for one in (replace(recipe, precision="float32"), recipe):
         began = time.process_time()
-        networks.networks(row, (recipe.height, recipe.width, recipe.channels), 10, one, SILENT, **extra)
+        networks.networks(row, preprocessing_of(recipe).shape, 10, one, SILENT, **extra)
         seconds.append(time.process_time() - began)
     return {"choosing the arithmetic": 1000 * max(0.0, seconds[1] - min(seconds))}
 

@@ -122,6 +122,12 @@ def _minutes(seconds: float) -> str:
     return f"{seconds / 60:.1f} min"
 
 
+def _shell(found: dict[str, Any]) -> Iterator[Row]:
+    ratio = found["cpu_ratio"]["median"]
+    work = "`striate train digits`, shell to report, beside a bare Keras script"
+    yield (work, "at most 0.70 of its processor time", f"{ratio:.2f}", ratio <= 0.7)
+
+
 GOALS: tuple[tuple[str, Callable[[dict[str, Any]], Iterator[Row]], str], ...] = (
     ("race_digits", _digits, "python benchmarks/race.py digits DATA"),
     ("race_clothes", _clothes, "python benchmarks/race.py clothes DATA"),
@@ -138,5 +144,6 @@ GOALS: tuple[tuple[str, Callable[[dict[str, Any]], Iterator[Row]], str], ...] = 
         "python benchmarks/pytorch.py",
     ),
     ("answers", _answers, "python benchmarks/answers.py DATA"),
+    ("digits", _shell, "python benchmarks/digits.py"),
 )
 """Result, its rows, and the command that measures it."""

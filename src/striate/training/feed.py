@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from striate.backend import devices, keras
 from striate.images.ahead import in_order, workers
@@ -52,7 +52,7 @@ class Feed(keras.utils.PyDataset):  # type: ignore[misc]
         self._next = index + 1
         return next(self._stream)[0]
 
-    def groups(self, size: int, start: int = 0) -> Iterator[list[Batch]]:
+    def groups(self, size: int, start: int = 0) -> Generator[list[Batch], None, None]:
         """Yields the batches to feed from number `start` on, `size` at a time; how long each was waited for is added
         up.
         """
