@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from data_sets import copies_section, data_section
+from fixed import digits_section, fixed_section
 from goals import goals
 from limits import limits
 from on_gpu import gpu_section
@@ -162,6 +163,8 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "cats_dogs": cats_dogs_section,
     "fine_tuning": fine_tuning_section,
     "where_time_goes": time_section,
+    "digits": digits_section,
+    "fixed_costs": fixed_section,
     "step_efficiency": partial(
         _comparison,
         title="A training step beside a hand-written loop",

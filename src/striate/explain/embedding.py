@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from striate.backend import keras
 from striate.errors import ConfigError
-from striate.inference import forward
+from striate.inference import MANY_IN_ALL, Answers, forward
 from striate.progress import SILENT, Progress
 
 BATCH = 128  # pictures per forward pass
@@ -41,7 +41,8 @@ def embeddings(model: Any, pixels: NDArray[np.uint8], *, progress: Progress = SI
     Raises:
         ConfigError: see embedder().
     """
-    see = forward(embedder(model))
+    network = embedder(model)
+    see = forward(network) if len(pixels) >= MANY_IN_ALL else Answers(network).now(len(pixels))
     found = []
     with progress.task("looking at pictures", len(pixels), "pictures") as task:
         for start in range(0, len(pixels), BATCH):

@@ -51,7 +51,7 @@ class EpochClock(Callback):  # type: ignore[misc]
         self.began, self.spent = self.ended - self.spent, 0.0
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Counts steps; `batch` jumps by steps_per_execution, and past the last step when they do not divide."""
+        """Counts steps; `batch` jumps by the steps of a call."""
         done = min(self.feed.start + batch + 1, len(self.batches))
         self.progress.advance(done - self.done, note=f"epoch {self.batches.epoch + 1}/{self.epochs}")
         self.done = done

@@ -70,7 +70,7 @@ class WatchLoss(Callback):  # type: ignore[misc]
             self.trace.total = 0.0
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Looks at the mean loss of the epoch so far; `batch` jumps by steps_per_execution."""
+        """Looks at the mean loss of the epoch so far; `batch` jumps by the steps of a call."""
         done, mean = min(self.feed.start + batch + 1, len(self.batches)), float(logs["loss"])
         if math.isfinite(mean):
             if self.is_first and done > self.done:
