@@ -71,16 +71,6 @@ def _start_up(found: dict[str, Any]) -> Iterator[Row]:
     )
 
 
-def _training_digits(found: dict[str, Any]) -> Iterator[Row]:
-    ratio = found["cpu_ratio"]["median"]
-    yield (
-        "`striate train digits`, to the report",
-        "at most 0.7 times the processor time of a bare Keras script",
-        f"{ratio:.2f} times",
-        ratio <= 0.7,
-    )
-
-
 def _clothes(found: dict[str, Any]) -> Iterator[Row]:
     training, accuracy = found["ratios"]["short"]["training"], _mean(found, "short")
     figures = f"{training:.1f} times, {accuracy:.2%}"
@@ -152,7 +142,6 @@ def _shell(found: dict[str, Any]) -> Iterator[Row]:
 
 
 GOALS: tuple[tuple[str, Callable[[dict[str, Any]], Iterator[Row]], str], ...] = (
-    ("digits", _training_digits, "python benchmarks/digits.py"),
     ("start_up", _start_up, "python benchmarks/start_up.py"),
     ("race_digits", _digits, "python benchmarks/race.py digits DATA"),
     ("race_clothes", _clothes, "python benchmarks/race.py clothes DATA"),

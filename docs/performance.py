@@ -67,26 +67,6 @@ def _start_up(found: dict[str, Any]) -> list[str]:
     return section("Starting", "start_up.py", table(("", "seconds", "processor seconds"), rows))
 
 
-def _digits(found: dict[str, Any]) -> list[str]:
-    names = {"striate": "`striate train digits`, with its report", "keras": "a bare Keras script, without one"}
-    rows = [
-        (
-            name,
-            spread(found["cpu_seconds"][side], "{:.1f}"),
-            spread(found["wall_seconds"][side], "{:.1f}"),
-            spread(found["accuracy"][side], "{:.1%}"),
-        )
-        for side, name in names.items()
-    ]
-    rows.append(("ratio", spread(found["cpu_ratio"], "{:.2f}"), spread(found["wall_ratio"], "{:.2f}"), ""))
-    return section(
-        "A small training, from the shell to the report",
-        "digits.py",
-        f"The same network, 30 epochs, the import of Keras included; {found['rounds']} rounds in turns.",
-        table(("", "processor seconds", "seconds", "test accuracy"), rows),
-    )
-
-
 def _answers(found: dict[str, Any]) -> list[str]:
     one = [
         (
@@ -193,7 +173,6 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
         form="{:.2f}",
     ),
     "gpu": gpu_section,
-    "digits": _digits,
     "start_up": _start_up,
 }
 """Name of a result → how it is shown."""

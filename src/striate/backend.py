@@ -103,7 +103,7 @@ def _import_keras() -> Any:
                 list(tensorflow.data.Dataset.from_generator(lambda: iter([0]), tensorflow.int32))  # say so
                 # Several networks in one process look to TensorFlow like one function traced again and again.
                 tensorflow.get_logger().addFilter(lambda record: "retracing" not in record.getMessage())
-        gc.freeze()  # all that was imported stays: searching it for garbage took half a second of a small training's ten
+        gc.freeze()  # what was imported stays: searching it for garbage took a twentieth of a small training
         keras.__dict__["_module"] = module
         return module
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import itertools
 import json
@@ -185,6 +186,7 @@ def choose_device(device: str | None) -> None:
         raise BackendError("Unknown device", received=device, expected="auto, cpu, gpu or gpu:N")
 
 
+@functools.cache
 def version_of(package: str) -> str | None:
     """Returns the installed version of a distribution, or None."""
     import importlib.metadata

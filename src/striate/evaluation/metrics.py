@@ -14,6 +14,7 @@ from striate.evaluation.ranking import Ranking, rankings
 
 RESAMPLES = 1000
 TOP = 5
+TOGETHER = 1 << 16  # resampled numbers at a time: as many as fit into a processor's cache
 
 Resampled = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """From resampled matrices, see `_matrices`, to a figure of each."""
@@ -157,7 +158,9 @@ def _mcc(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
 def _mean(values: NDArray[np.float64], value: float, rng: np.random.Generator) -> Figure:
     """Returns a mean with the bootstrap interval of it; drawn part by part, so that any n fits."""
     n = len(values)
-    means = np.array([values[rng.integers(0, n, n)].mean() for _ in range(RESAMPLES)])
+    rows = max(1, TOGETHER // n)
+    parts = [min(rows, RESAMPLES - start) for start in range(0, RESAMPLES, rows)]
+    means = np.concatenate([values[rng.integers(0, n, (part, n))].mean(axis=1) for part in parts])
     return Figure(value, _percentiles(means))
 
 

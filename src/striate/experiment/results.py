@@ -12,8 +12,8 @@ from striate import drawing
 from striate.diagnosis.diagnose import load_diagnoses
 from striate.errors import DataError
 from striate.evaluation import plots
-from striate.evaluation.answered import save_answered
-from striate.evaluation.measure import Measured, measure
+from striate.evaluation.answered import Answered, save_answered
+from striate.evaluation.measure import Measured, measure, predict_rows, report_on
 from striate.evaluation.openings import note_opening, openings
 from striate.evaluation.page.render import Advice, Facts, save_markdown, save_page
 from striate.evaluation.refusal import Refusal, refusal
@@ -55,8 +55,10 @@ def save_results(
     """
     if leaked:
         write_csv(run.path / LEAKED, ("key",), ([key] for key in sorted(leaked)))
-    validation = measure(trained.classifier, parts[1], split="validation", progress=progress)
-    validation = calibrate(trained.classifier, validation, target_risk, progress)
+    rows = predict_rows(trained.classifier, parts[1], split="validation", progress=progress)
+    chosen_by = parts[1].images
+    answered = Answered(chosen_by.classes, chosen_by.keys, chosen_by.labels, rows)
+    validation = report_on(parts[1], calibrate(trained.classifier, answered, target_risk, progress), "validation")
     trained.classifier.save(run.path / "classifier")
     measured = measure(trained.classifier, parts[2], split="test", leaked=leaked, progress=progress)
     note_opening(run.path, "train")
