@@ -10,9 +10,8 @@ from striate.artifacts import ARTIFACTS, artifact_names
 from striate.errors import ConfigError, DataError, RunError
 from striate.experiment.make_artifacts import make_artifacts
 from striate.experiment.pictures import together
-from striate.experiment.results import CORRECTIONS
 from striate.images.cache import Decoded, decode_all
-from striate.images.corrections import corrected, load_corrections
+from striate.images.corrections import CORRECTIONS, corrected, load_corrections
 from striate.images.imageset import ImageSet
 from striate.images.sources.folder import Nested
 from striate.images.sources.load import Data, load_images
