@@ -11,7 +11,7 @@ from striate.errors import ConfigError, DataError, RunError
 from striate.experiment.make_artifacts import make_artifacts
 from striate.experiment.pictures import together
 from striate.images.cache import Decoded, decode_all
-from striate.images.corrections import CORRECTIONS, corrected, load_corrections
+from striate.images.corrections import KEPT_AS, corrected, load_corrections
 from striate.images.imageset import ImageSet
 from striate.images.sources.folder import Nested
 from striate.images.sources.load import Data, load_images
@@ -160,7 +160,7 @@ def _own_images(
         nested=nested or about.get("nested", "top"),
         progress=progress,
     )
-    own = run.file(CORRECTIONS)
+    own = run.file(KEPT_AS)
     return corrected(images, load_corrections(own)) if own.is_file() else images
 
 
