@@ -16,6 +16,7 @@ from striate.images.batches import Batches
 from striate.images.imageset import ImageSet
 from striate.images.pixels import header, lies_on_its_side
 from striate.images.sources.folder import load_folder
+from striate.images.sources.table import load_table
 from striate.images.split import split
 from striate.inspection.survey import look
 
@@ -50,6 +51,23 @@ def test_the_orientations_that_exchange_width_and_height_are_the_last_four(tmp_p
     assert (fact["width"], fact["height"]) == ((20, 40) if orientation > 4 else (40, 20))
     with header(images.source(0)) as image:
         assert lies_on_its_side(image) is (orientation > 4)
+
+
+def test_classes_are_sorted_by_code_point_whatever_the_case(tmp_path: Path):
+    for name in ("b", "C", "a", "B"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "one.png").touch()
+    assert load_folder(tmp_path).classes == ("B", "C", "a", "b")
+
+
+def test_classes_of_a_table_are_sorted_and_not_in_the_order_of_its_rows(tmp_path: Path):
+    for name in ("one.png", "two.png", "three.png"):
+        (tmp_path / name).touch()
+    table = tmp_path / "table.csv"
+    table.write_text("path,label\none.png,pear\ntwo.png,apple\nthree.png,pear\n", encoding="utf-8")
+    images = load_table(table)
+    assert images.classes == ("apple", "pear")
+    assert images.labels.tolist() == [1, 0, 1]
 
 
 def test_one_image_is_changed_otherwise_in_every_epoch():
