@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import os
 import platform
+import sys
+import threading
 from collections.abc import Iterator
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 from striate.environment import require_backend
@@ -38,7 +44,52 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-with _uncollected(), native_quiet():
+GALLERIES = (
+    ("keras.src.visualization.plot_image_gallery", "plt", "matplotlib.pyplot"),
+    ("keras.src.visualization.plot_bounding_box_gallery", "patches", "matplotlib.patches"),
+)
+"""Modules of Keras, their name for a module of matplotlib, and that module."""
+
+
+class _Refusal(Loader):
+    """Has matplotlib found but not imported by the thread that makes this object."""
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        is_refused = name.partition(".")[0] == "matplotlib" and threading.get_ident() == self.thread
+        return ModuleSpec(name, self) if is_refused else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        raise ModuleNotFoundError(f"{module.__name__} is not imported together with Keras", name=module.__name__)
+
+
+class _Deferred(ModuleType):
+    """Stands for a module, which is imported when something of it is used."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+@contextlib.contextmanager
+def _without_matplotlib() -> Iterator[None]:
+    """Has Keras imported without matplotlib, which takes a twentieth of that time and serves two galleries only; these
+    import it when they draw.
+    """
+    refusal = _Refusal()
+    sys.meta_path.insert(0, refusal)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(refusal)
+    for module, name, wanted in GALLERIES:
+        gallery = sys.modules.get(module)
+        if gallery is not None and getattr(gallery, name, "") is None:
+            setattr(gallery, name, _Deferred(wanted))
+
+
+with _uncollected(), native_quiet(), _without_matplotlib():
     import keras as _keras
 
     if CHOICE.name == "tensorflow":
