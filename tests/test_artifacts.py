@@ -191,10 +191,11 @@ def test_an_artifact_made_anew_is_kept_when_that_fails(complete: Run, tmp_path: 
 @pytest.mark.parametrize("name", sorted(path.name for path in FORMATS.iterdir()))
 def test_a_run_of_an_older_format_gets_its_artifacts(name, tmp_path):
     run = Run(shutil.copytree(FORMATS / name, tmp_path / name))
+    missing = [] if name == "run-1" else [one.name for one in damages(run.path)]  # pages and plots are not kept here
     write_report(run, "report")
     assert run.artifacts == ("report",)
     if name != "run-1":  # which kept no checksums, nor what it was asked to do
-        assert damages(run.path) == []
+        assert [one.name for one in damages(run.path)] == [one for one in missing if one not in ARTIFACTS["report"]]
         assert read_begun(run.path).artifacts == tuple(ARTIFACTS)
 
 

@@ -31,6 +31,7 @@ VERBS = {
     "explain": ("RUN", "picture.png"),
     "units": ("RUN",),
     "map": ("RUN",),
+    "report": ("RUN",),
     "tensorboard": ("RUN",),
     "serve": ("RUN",),
     "data": ("digits", "--suspects"),

@@ -145,7 +145,7 @@ def test_what_a_training_computes_is_counted_for_the_layers_that_learn():
 def test_measuring_ends_when_the_decision_is_clear(monkeypatch, halves, rounds):
     left = iter(halves)
     monkeypatch.setattr(precision, "_probe", lambda kind, policy: policy)
-    monkeypatch.setattr(precision, "_timed", lambda policy, batches: next(left) if policy == HALF else 1.0)
+    monkeypatch.setattr(precision, "_timed", lambda run, batches: next(left) if run.model == HALF else 1.0)
     assert precision._measured("dense") == round(1 / min(halves[1:] or halves), 2)
     assert next(left, None) is None and len(halves) == rounds
 
