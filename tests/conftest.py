@@ -199,14 +199,14 @@ def make_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callabl
 
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory: pytest.TempPathFactory):
-    """A run on the built-in digits: cnn-small, four epochs, recorded for a replay and for TensorBoard."""
+    """A run on the built-in digits: cnn-small, four epochs of small batches; with a replay and TensorBoard."""
     from striate.experiment import train
     from striate.runs import Run
 
     def make(folder: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.delenv("STRIATE_TENSORBOARD")
-            settings = {"architecture": "cnn-small", "epochs": 4, "precision": "float32"}
+            settings = {"architecture": "cnn-small", "epochs": 4, "batch": 16, "precision": "float32"}
             train("digits", runs=folder, name="digits", replay=True, **settings)
 
     return Run(make_once(tmp_path_factory, "digits-runs", make) / "digits")
