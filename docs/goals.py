@@ -61,7 +61,7 @@ def _digits(found: dict[str, Any]) -> Iterator[Row]:
 def _start_up(found: dict[str, Any]) -> Iterator[Row]:
     for name, one in found["ratios"].items():
         goal = f"at most {one['goal']:g} times `{one['peer']}`, processor time"
-        yield (name.capitalize(), goal, f"{one['ratio']:.2f} times", one["ratio"] <= one["goal"])
+        yield (name[0].upper() + name[1:], goal, f"{one['ratio']:.2f} times", one["ratio"] <= one["goal"])
     seconds = found["seconds"]["striate train digits --recipe typo"]["median"]
     yield (
         "An error that needs no backend",
