@@ -8,9 +8,6 @@ from pathlib import Path
 
 from striate.artifacts import ARTIFACTS, artifact_names
 from striate.errors import ConfigError, DataError, RunError
-from striate.experiment.make_artifacts import make_artifacts
-from striate.experiment.pictures import together
-from striate.experiment.results import CORRECTIONS
 from striate.images.cache import Decoded, decode_all
 from striate.images.corrections import corrected, load_corrections
 from striate.images.imageset import ImageSet
@@ -60,6 +57,8 @@ def write_report(
     refuse_unmeasured(found)
     if "inside" in names and (found.path / "report.html").is_file():  # which is to link to it
         names = artifact_names((*names, "report"))
+    from striate.experiment.make_artifacts import make_artifacts
+
     with locked(found.path):
         decoded = _test_images(found, data, data_dir, nested, progress)
         files = [file for name in names for file in ARTIFACTS[name]]
@@ -146,6 +145,9 @@ def _own_images(
     run: Run, data: Data | Splits | None, data_dir: str | Path | None, nested: Nested | None, progress: Progress
 ) -> ImageSet:
     """Returns the images that the run was trained from, corrected as they were for it."""
+    from striate.experiment.pictures import together
+    from striate.experiment.results import CORRECTIONS
+
     about = run.manifest.data
     if isinstance(data, Splits):
         return together(data)
