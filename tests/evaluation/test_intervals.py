@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from striate.evaluation.intervals import f1_interval, paired_difference, wilson
 
@@ -38,6 +39,13 @@ def test_wilson_holds_the_share_within_zero_and_one_and_mirrors(n, data):
     mirrored = wilson(n - right, n)
     assert mirrored.low == pytest.approx(1 - high, abs=1e-9)
     assert mirrored.high == pytest.approx(1 - low, abs=1e-9)
+
+
+@given(st.integers(1, 10**6), st.data())
+def test_wilson_is_scipys_interval(n, data):
+    right = data.draw(st.integers(0, n))
+    expected = binomtest(right, n).proportion_ci(0.95, method="wilson")
+    assert wilson(right, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 @pytest.mark.parametrize(("n", "share"), [(50, 0.9), (50, 0.5), (400, 0.98), (20, 0.95)])

@@ -12,8 +12,6 @@ import numpy as np
 from striate.artifacts import ARTIFACTS
 from striate.errors import printable
 from striate.evaluation.measure import Measured
-from striate.experiment.inside import save_inside
-from striate.experiment.results import save_plots, save_report_page
 from striate.history import History, read_history
 from striate.images.cache import Decoded
 from striate.progress import Progress
@@ -38,7 +36,10 @@ def make_artifacts(
     failed = {}
     material: tuple[History, Measured] | None = None
 
-    def drawn(name: str) -> None:
+    def make(name: str) -> None:
+        from striate.experiment.inside import save_inside
+        from striate.experiment.results import save_plots, save_report_page
+
         nonlocal material
         material = material or _material(run, manifest, decoded)
         makers: dict[str, Callable[[History, Measured], None]] = {
@@ -51,7 +52,7 @@ def make_artifacts(
     for name in [one for one in ARTIFACTS if one in names]:
         before = {file for file in ARTIFACTS[name] if (run.path / file).is_file()}
         try:
-            drawn(name)
+            make(name)
         except Exception as error:  # of fonts, of a disk, of someone's own network: anything
             failed[name] = reason_of(error)
             _remove(run.path, set(ARTIFACTS[name]) - before)

@@ -59,6 +59,7 @@ def write_report(
     refuse_unmeasured(found)
     if "inside" in names and (found.path / "report.html").is_file():  # which is to link to it
         names = artifact_names((*names, "report"))
+
     with locked(found.path):
         decoded = _test_images(found, data, data_dir, nested, progress)
         files = [file for name in names for file in ARTIFACTS[name]]
