@@ -10,27 +10,43 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help demo test check format docs bench contract proof reliability serving cluster lock clean
+.PHONY: help demo test test-fast test-tensorflow test-jax test-torch check format docs bench contract proof reliability serving cluster mutants lock clean
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 17
 
 demo: $(VENV)/demo.stamp  ## train on the built-in digits and leave a report to open
 	$(BIN)/striate train digits
 
 # One thread a worker and a worker a core: most tests are too small to gain from more.
-TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --durations=15 --durations-min=10
+TESTS := $(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# The files with tests that a backend's pass runs, and those with tests that `make test-fast` runs: pytest imports every
+# file that it is given.
+BACKEND_TESTS = $(shell grep -rlE 'mark\.backend\b' tests --include='test_*.py')
+FAST_TESTS = $(shell grep -rlE 'mark\.fast\b' tests --include='test_*.py')
 PROMISES := tests/training/test_resume.py tests/training/test_batch_size.py tests/test_formats.py \
     tests/training/test_transfer.py::test_killed_in_every_stage_it_ends_with_the_same_bits
-test reliability: export TF_NUM_INTRAOP_THREADS = 1
-test reliability: export OMP_NUM_THREADS = 1
+SINGLE_THREADED := test-fast test-tensorflow test-jax test-torch reliability
+$(SINGLE_THREADED): export TF_NUM_INTRAOP_THREADS = 1
+$(SINGLE_THREADED): export OMP_NUM_THREADS = 1
 
-test: $(VENV)/dev.stamp  ## every test, the backend's ones on all three backends
+test: test-tensorflow test-jax test-torch  ## every test, the backend's ones on all three backends
+
+test-fast:  ## what a minute can tell: tests without a backend, and one small training; installs nothing
+	@test -x $(BIN)/pytest || { echo "There is no environment to test in: $(VENV). Try: make check, which makes it."; exit 1; }
+	$(TESTS) -m "fast and not (heavy or slow)" $(FAST_TESTS)
+
+test-tensorflow: $(VENV)/dev.stamp  ## every test, on TensorFlow
 	KERAS_BACKEND=tensorflow $(TESTS)
-	KERAS_BACKEND=jax $(TESTS) -m "backend and not slow"
-	@if $(BIN)/python -c "import torch" 2>/dev/null; then \
+
+test-jax: $(VENV)/dev.stamp  ## the backend's tests, on JAX
+	KERAS_BACKEND=jax $(TESTS) -m "backend and not slow" $(BACKEND_TESTS)
+
+test-torch: $(VENV)/dev.stamp  ## the backend's tests, on PyTorch, where it is installed
+	@if $(BIN)/python -c "import importlib.util as u, sys; sys.exit(u.find_spec('torch') is None)"; then \
 	    echo "On PyTorch:"; \
-	    KERAS_BACKEND=torch $(TESTS) -m "backend and not slow"; \
+	    KERAS_BACKEND=torch $(TESTS) -m "backend and not slow" $(BACKEND_TESTS); \
 	elif [ -n "$$STRIATE_REQUIRE_TORCH" ]; then \
 	    echo "PyTorch is required here and is not installed"; exit 1; \
 	else \
@@ -77,6 +93,9 @@ cluster: $(VENV)/dev.stamp  ## what docs/scale.md promises, in full, and its fig
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -m "slow or not slow" tests/cluster/test_together.py
 	KERAS_BACKEND=torch $(BIN)/python -m pytest -m "slow or not slow" tests/cluster/test_together.py
 	$(BIN)/python benchmarks/run.py $(STRIATE_TEST_DATA) --only scale,scale_plan
+
+mutants: $(VENV)/dev.stamp  ## plant faults, one at a time, and say which the tests catch (half an hour)
+	$(BIN)/python tests/mutants/plant_faults.py --jobs $(WORKERS)
 
 lock: $(VENV)/dev.stamp  ## resolve the dependencies anew
 	$(COMPILE) locks/uv.in -o locks/uv.txt

@@ -27,6 +27,7 @@ FULL: dict[str, tuple[str, ...]] = {
     "start_up": ("start_up.py",),
     "digits": ("digits.py",),
     "fixed_costs": ("fixed_costs.py",),
+    "trial": ("trial.py",),
     "step_efficiency": ("step_efficiency.py", "--data-dir", "DATA"),
     "step_counting": (
         *("step_efficiency.py", "--data-dir", "DATA"),

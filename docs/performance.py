@@ -57,10 +57,24 @@ def _comparison(
 
 
 def _start_up(found: dict[str, Any]) -> list[str]:
-    rows = [(f"`{name}`", f"{one['median']:.3f}") for name, one in found["seconds"].items()]
+    processor = found["processor_seconds"]
+    rows = [
+        (f"`{name}`", f"{one['median']:.3f}", f"{processor[name]['median']:.3f}")
+        for name, one in found["seconds"].items()
+    ]
     whole = found["striate train digits"]["seconds"]["median"]
-    rows.append(("`striate train digits`, to the report", f"{whole:.1f}"))
-    return section("Starting", "start_up.py", table(("", "seconds"), rows))
+    rows.append(("`striate train digits`, to the report", f"{whole:.1f}", ""))
+    return section("Starting", "start_up.py", table(("", "seconds", "processor seconds"), rows))
+
+
+def _trial(found: dict[str, Any]) -> list[str]:
+    about = (
+        f"CPU seconds in a warm process: the network mlp learns {found['images']} JPEG images of {found['side']}×"
+        f"{found['side']} pixels for one epoch."
+    )
+    names = {"none": "without artifacts", "all": "with all artifacts", "report": "`striate report`, later"}
+    rows = [(what, spread(found["cpu_seconds"][kind], "{:.2f}")) for kind, what in names.items()]
+    return section("The smallest trial of a study", "trial.py", about, table(("", "CPU seconds"), rows))
 
 
 def _answers(found: dict[str, Any]) -> list[str]:
@@ -130,6 +144,7 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "data": data_section,
     "precision": _precision,
     "answers": _answers,
+    "trial": _trial,
     "shipping": shipping_section,
     "serving": serving_section,
     "scale": scale_section,

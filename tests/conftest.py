@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import http.client
+import importlib.util
 import json
 import logging
 import os
@@ -11,16 +13,20 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 LONGEST = (
-    *("cluster/test_bulk_on_cluster.py", "cluster/test_together.py", "reliability/test_kills.py", "test_tune.py"),
+    *("test_command.py", "cluster/test_bulk_on_cluster.py", "cluster/test_together.py", "reliability/test_kills.py"),
+    "test_tune.py",
     *("serving/test_serving.py", "cli/test_commands.py", "models/test_contract.py", "training/test_transfer.py"),
     *("cluster/test_cluster.py", "test_ladder.py", "cli/test_ladder.py", "serving/test_holds.py", "test_repeat.py"),
     *("test_experiment.py", "test_comparing.py", "test_learn_curve.py", "reliability/test_resumed_runs.py"),
@@ -34,6 +40,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     rank = {here / name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.path, len(rank)))
+
+
+BACKENDS = ("keras", "tensorflow", "jax", "torch")
+
+
+@pytest.fixture(autouse=True)
+def _fast_tests_stay_fast(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A test marked `fast` that imports a backend, or starts Python anew, fails; so none of them trains. The one that
+    says `trains=True` may do both.
+    """
+    marker = request.node.get_closest_marker("fast")
+    if marker is None or marker.kwargs.get("trains") or request.node.get_closest_marker("heavy"):
+        yield
+        return
+    start = subprocess.Popen.__init__
+
+    def refuse(self: Any, args: Any, *rest: Any, **options: Any) -> None:
+        words = [args] if isinstance(args, str | bytes | os.PathLike) else args
+        if sys.executable in map(str, words):
+            pytest.fail(f"a test marked `fast` starts Python anew: {args}", pytrace=False)
+        start(self, args, *rest, **options)
+
+    before = set(sys.modules)
+    monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
+    yield
+    imported = [name for name in BACKENDS if name in sys.modules and name not in before]
+    if imported:
+        pytest.fail(f"a test marked `fast` imports a backend: {', '.join(imported)}", pytrace=False)
 
 
 @pytest.fixture(scope="session")
@@ -142,22 +176,82 @@ def serve() -> type[Server]:
     return Server
 
 
+def make_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Returns this worker's own copy of a folder that the first worker to ask for it makes, for all of them.
+
+    Args:
+        tmp_path_factory: pytest's.
+        name: of the folder.
+        make: fills the folder that it is given.
+    """
+    own = tmp_path_factory.getbasetemp()
+    root = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    shared = root / f"shared-{name}"
+    with FileLock(root / f"{name}.lock"):
+        if not shared.exists():
+            folder = root / f"unfinished-{name}"
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            folder.rename(shared)
+    return Path(shutil.copytree(shared, tmp_path_factory.mktemp(name) / name))
+
+
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory: pytest.TempPathFactory):
     """A run on the built-in digits: cnn-small, four epochs, recorded for a replay and for TensorBoard."""
     from striate.experiment import train
+    from striate.runs import Run
 
-    runs = tmp_path_factory.mktemp("runs")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("STRIATE_TENSORBOARD")
-        return train("digits", architecture="cnn-small", epochs=4, runs=runs, name="digits", replay=True)
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv("STRIATE_TENSORBOARD")
+            settings = {"architecture": "cnn-small", "epochs": 4, "precision": "float32"}
+            train("digits", runs=folder, name="digits", replay=True, **settings)
+
+    return Run(make_once(tmp_path_factory, "digits-runs", make) / "digits")
+
+
+def _instant() -> ModuleType:
+    place = Path(__file__).parent / "instant_training.py"
+    spec = importlib.util.spec_from_file_location("instant_training", place)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def instantly() -> Callable[[], AbstractContextManager[None]]:
+    """A context in which trainings learn nothing and take no time, see instant_training.py; for fixtures."""
+
+    @contextlib.contextmanager
+    def patched() -> Iterator[None]:
+        from striate.training.epochs import Epochs
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Epochs, "run", _instant().run)
+            yield
+
+    return patched
+
+
+@pytest.fixture
+def instant_training(instantly: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """The same for a whole test, one of what is kept about trainings."""
+    with instantly():
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _nothing_left_over() -> Iterator[None]:
-    """Networks hold themselves by cycles; a file's are gone before the next one's are made."""
+    """Networks hold themselves by cycles; a file's are gone before the next one's are made. What is left then, half a
+    million objects of imported packages, need not be gone through again: that takes as long as a small training.
+    """
     yield
-    gc.collect()
+    if "keras" in sys.modules:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(autouse=True)

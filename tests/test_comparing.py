@@ -24,10 +24,11 @@ SETTINGS = {"architecture": "mlp", "epochs": 1, "precision": "float32"}
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def runs(tmp_path_factory, instantly):
     root = tmp_path_factory.mktemp("runs")
-    repeat("digits", seeds=2, name="dense", runs=root, **SETTINGS)
-    repeat("digits", seeds=2, name="dropped", runs=root, dropout=0.5, **SETTINGS)
+    with instantly():
+        repeat("digits", seeds=2, name="dense", runs=root, **SETTINGS)
+        repeat("digits", seeds=2, name="dropped", runs=root, dropout=0.5, **SETTINGS)
     return root
 
 
@@ -46,7 +47,7 @@ def test_the_folder_that_repeat_made_stands_for_all_its_runs(runs, tmp_path):
 
 def test_the_page_shows_the_pictures_while_they_are_to_be_had(runs, tmp_path, photos):
     folder = shutil.copytree(photos, tmp_path / "stripes")
-    small = {"epochs": 1, "height": 16, "width": 16, "precision": "float32"}
+    small = {"epochs": 1, "height": 16, "width": 16, "precision": "float32", "artifacts": "none"}
     both = [train(folder, architecture=name, name=name, runs=tmp_path, **small) for name in ("mlp", "lenet")]
     found = compare_runs(both)
     shown = sum(len(side) for pair in found.pairs for side in (pair.gained, pair.lost))
@@ -66,9 +67,10 @@ def test_the_page_shows_the_pictures_while_they_are_to_be_had(runs, tmp_path, ph
     assert "They cannot be shown" in text and "<figure" not in text
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_equal_names_over_other_pictures_are_found_out(tmp_path, photos):
     folders = [shutil.copytree(photos, tmp_path / name / "stripes") for name in ("a", "b")]
-    settings = {"architecture": "mlp", "epochs": 1, "height": 16, "width": 16, "runs": tmp_path, "precision": "float32"}
+    settings = {**SETTINGS, "height": 16, "width": 16, "runs": tmp_path, "artifacts": "none"}
     one = train(folders[0], name="one", **settings)
     pictures = sorted((folders[1] / "across").iterdir())
     for path in pictures[1:]:
@@ -88,6 +90,7 @@ def test_equal_names_over_other_pictures_are_found_out(tmp_path, photos):
     assert not compare_runs([one, RunStore(tmp_path).find("two")]).is_certain
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_folds_are_other_pictures_and_refused(runs):
     folds = cross_validate("digits", folds=2, runs=runs, **SETTINGS)
     with pytest.raises(RunError, match="different test pictures"):

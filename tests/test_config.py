@@ -17,6 +17,8 @@ from striate.images.pixels import Preprocessing
 from striate.manifest import Manifest
 from striate.training.recipe import Recipe
 
+pytestmark = pytest.mark.fast
+
 sides = st.integers(1, 8192)
 shares = st.floats(0, 0.9)
 preprocessings = st.builds(
@@ -66,6 +68,7 @@ def test_preprocessing_is_the_same_after_json(value):
     assert from_json(Preprocessing, to_json(value), "x") == value
 
 
+@pytest.mark.heavy
 @given(recipes)
 @settings(deadline=None)
 def test_a_recipe_is_the_same_after_json(value):

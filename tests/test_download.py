@@ -22,6 +22,8 @@ from striate.errors import DownloadError, WeightsError
 from striate.models.backbones import BACKBONES, find_weights
 from striate.progress import Progress
 
+pytestmark = pytest.mark.fast
+
 DATA = np.random.default_rng(0).bytes(700_000)  # more than two of the blocks that are read at a time
 MD5 = hashlib.md5(DATA).hexdigest()
 

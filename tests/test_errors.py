@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from striate import errors
 from striate.errors import ConfigError, DataError, PictureError, StriateError, UnknownNameError, nearest, printable
 
+pytestmark = pytest.mark.fast
+
 
 def test_a_message_says_problem_received_expected_and_what_to_try_in_that_order():
     error = StriateError("Wrong size", received="3 px", expected="at least 8 px", hint="a larger picture")
@@ -76,6 +78,7 @@ def test_printable_text_holds_nothing_that_moves_the_cursor(text):
     assert all(char.isprintable() or char == "\n" for char in printable(text))
 
 
+@pytest.mark.heavy
 @given(st.text(st.characters(codec="utf-8", categories=("L", "N", "P"))))
 @settings(deadline=None)
 def test_printable_changes_nothing_that_was_printable(text):

@@ -38,7 +38,8 @@ from striate.training.recipes import RECIPES
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 
-QUICK = {"architecture": "mlp", "epochs": 1, "height": 12, "channels": 1}
+SMALL = {"architecture": "mlp", "epochs": 1, "height": 12, "channels": 1, "precision": "float32"}
+QUICK = {**SMALL, "artifacts": "none"}
 
 
 class _Lines(Progress):
@@ -73,7 +74,7 @@ def said():
 @pytest.fixture(scope="module")
 def run(folder, said, tmp_path_factory):
     """A run on these photographs."""
-    return train(folder, runs=tmp_path_factory.mktemp("runs"), command="striate train stripes", progress=said, **QUICK)
+    return train(folder, runs=tmp_path_factory.mktemp("runs"), command="striate train stripes", progress=said, **SMALL)
 
 
 def test_a_run_folder_holds_every_file_that_its_description_lists(run):
@@ -215,6 +216,7 @@ def test_measuring_again_tells_that_pictures_are_gone(run, folder, tmp_path):
         measure_again(moved)
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_a_csv_table_trains_as_well(photos, tmp_path):
     table = tmp_path / "stripes.csv"
     paths = sorted(photos.rglob("*.jpg"))
@@ -231,7 +233,8 @@ def test_arrays_train_and_cannot_be_loaded_again_by_name(tmp_path):
     labels = np.array(["dark", "light"] * 40)
     pixels = rng.integers(0, 100, (80, 6, 7), dtype=np.uint8) + np.where(labels == "light", 150, 0)[:, None, None]
     data = pixels.astype(np.uint8), labels
-    run = train(data, architecture="mlp", recipe="classic", augment="none", batch=8, epochs=5, runs=tmp_path)
+    settings = {"augment": "none", "batch": 8, "epochs": 5, "precision": "float32", "artifacts": "none"}
+    run = train(data, architecture="mlp", recipe="classic", runs=tmp_path, **settings)
     assert run.name == "arrays-mlp-1"
     assert (run.recipe.height, run.recipe.width, run.recipe.channels) == (6, 7, 1)
     assert run.report.accuracy == 1
@@ -240,18 +243,26 @@ def test_arrays_train_and_cannot_be_loaded_again_by_name(tmp_path):
         measure_again(run)
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_splits_made_before_are_kept(tmp_path):
     splits = split(load_images("digits"), validation=0.2, test=0.3, seed=4)
-    run = train(splits, architecture="mlp", epochs=1, runs=tmp_path, name="mine")
+    run = train(splits, runs=tmp_path, name="mine", **{**QUICK, "height": None, "channels": None})
     rows = {row["key"]: row["split"] for row in _rows(run.path / "split.csv")}
     for name, part in zip(("train", "validation", "test"), splits, strict=True):
         assert {key for key, given in rows.items() if given == name} == set(part.keys.tolist())
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_an_architecture_and_a_recipe_of_ones_own_are_used(tmp_path):
     mlp = RECIPES["classic"]
     own = Architecture("tiny", _tiny, "tiny", "me", 2024, "nowhere", "Mine.")
-    run = train("digits", architecture=own, recipe=replace(mlp, name="mine", epochs=2), runs=tmp_path, batch=64)
+    run = train(
+        "digits",
+        architecture=own,
+        recipe=replace(mlp, name="mine", epochs=2, precision="float32"),
+        runs=tmp_path,
+        batch=64,
+    )
     assert run.name == "digits-tiny-1"
     assert run.recipe.name == "mine"
     assert (run.recipe.epochs, run.recipe.batch, run.recipe.keep) == (2, 64, "last")
@@ -294,8 +305,9 @@ def test_an_architecture_that_breaks_the_contract_leaves_no_folder(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_a_classifier_trained_from_a_run_s_own_recipe_is_the_same(run, folder, tmp_path):
-    again = train(folder, recipe=run.path / "recipe.json", runs=tmp_path)
+    again = train(folder, recipe=run.path / "recipe.json", runs=tmp_path, artifacts="none")
     assert again.recipe == run.recipe
     assert (again.path / "split.csv").read_bytes() == (run.path / "split.csv").read_bytes()
     assert again.manifest.data["fingerprint"] == run.manifest.data["fingerprint"]
@@ -440,6 +452,7 @@ def test_a_network_or_weights_that_cannot_be_are_told_before_any_folder_is_made(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_epochs_asked_for_take_the_place_of_a_recipes_minutes(tmp_path):
     recipe = replace(RECIPES["default"], minutes=60.0)
     run = train("digits", recipe=recipe, runs=tmp_path, **{**QUICK, "epochs": 1})
@@ -468,6 +481,7 @@ def test_a_leak_is_refused_before_a_folder_is_made_and_named(leaky, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_a_leak_that_is_allowed_is_told_and_measured_without(leaky, tmp_path):
     progress = _Lines()
     run = train(leaky, allow_leaks=True, runs=tmp_path, progress=progress, **QUICK)
@@ -481,6 +495,7 @@ def test_a_leak_that_is_allowed_is_told_and_measured_without(leaky, tmp_path):
     assert [row["key"] for row in _rows(run.path / "leaked.csv")] == ["test/upright/upright 6.jpg"]
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_splits_made_before_are_looked_at_as_well(leaky, tmp_path):
     images = replace(leaky, given=np.full(len(leaky), "", "U10"))
     careless = split(images, seed=0)  # knows nothing of copies
@@ -491,6 +506,7 @@ def test_splits_made_before_are_looked_at_as_well(leaky, tmp_path):
             train(careless, runs=tmp_path / "careless", **QUICK)
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_a_named_set_keeps_its_published_division_whatever_leaks(monkeypatch, photos, tmp_path):
     from striate.images.sources import load as door
     from striate.images.sources.arrays import from_arrays
@@ -505,6 +521,7 @@ def test_a_named_set_keeps_its_published_division_whatever_leaks(monkeypatch, ph
     assert run.report.without_leaks is not None and run.report.without_leaks.n == 19
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_corrections_shape_a_training_and_stay_with_its_run(folder, tmp_path):
     (tmp_path / "list.csv").write_text(
         "key,action,label\nacross/across 0.jpg,exclude,\nacross/across 1.jpg,relabel,upright\n", encoding="utf-8"

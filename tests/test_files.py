@@ -11,6 +11,8 @@ import pytest
 from striate.errors import RunError
 from striate.files import read_json, sha256, write_json, write_text, writing
 
+pytestmark = pytest.mark.fast
+
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())

@@ -9,12 +9,27 @@ import pytest
 
 import striate
 
+pytestmark = pytest.mark.fast
+
 SOURCE = Path(striate.__file__).parent
 FLOORS = {
     **dict.fromkeys(("errors", "config", "files", "progress", "history", "environment", "backend"), 1),
-    **dict.fromkeys(("cluster", "bucket", "native"), 1),
+    **dict.fromkeys(("cluster", "bucket", "native", "artifacts"), 1),
     **dict.fromkeys(
-        ("machine", "signals", "drawing", "pages", "download", "kept", "seal", "signature", "lock", "begun"), 1
+        (
+            "machine",
+            "signals",
+            "drawing",
+            "reporting",
+            "pages",
+            "download",
+            "kept",
+            "seal",
+            "signature",
+            "lock",
+            "begun",
+        ),
+        1,
     ),
     **dict.fromkeys(("images", "models"), 2),
     **dict.fromkeys(("network", "inference", "prediction", "manifest", "portable", "classifier", "inspection"), 3),

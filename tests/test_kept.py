@@ -14,6 +14,8 @@ import pytest
 from striate import kept
 from striate.kept import Shelf
 
+pytestmark = pytest.mark.fast
+
 ARRAY = np.arange(20, dtype=np.float32).reshape(5, 4)
 
 

@@ -17,6 +17,7 @@ from striate.errors import ConfigError, RunError, UnknownNameError
 from striate.evaluation.intervals import wilson
 from striate.experiment import measure_again, train
 from striate.experiment.ladder import LARGE_RUNGS, SMALL_RUNGS, ladder
+from striate.experiment.report import write_report
 from striate.experiment.rung import Step
 from striate.experiment.standings import earlier
 from striate.images.sources.load import load_images
@@ -29,6 +30,7 @@ from striate.store import RunStore
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 
 RUNGS = ("mlp", "cnn-small")
+FLOAT = {"precision": "float32"}  # whether half of it is faster is measured elsewhere
 
 
 class _Lines(Progress):
@@ -62,7 +64,7 @@ def runs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def found(runs):
     """Two networks with two seeds each on the built-in digits."""
-    return ladder("digits", rungs=RUNGS, epochs=1, seeds=2, runs=runs, command="striate ladder digits")
+    return ladder("digits", rungs=RUNGS, epochs=1, seeds=2, runs=runs, command="striate ladder digits", **FLOAT)
 
 
 def test_every_network_is_there_and_every_run_is_an_ordinary_one(found):
@@ -78,6 +80,8 @@ def test_every_network_is_there_and_every_run_is_an_ordinary_one(found):
     assert run.manifest.data["source"] == "digits"
     assert run.manifest.command == "striate ladder digits"
     assert measure_again(run).report.confusion == run.report.confusion
+    assert run.artifacts == (), "made on demand"
+    write_report(run, "report")
     assert (run.path / "report.html").is_file()
 
 
@@ -116,7 +120,7 @@ def test_all_seeds_and_networks_share_one_division_of_the_pictures(found):
 def test_a_run_of_the_ladder_equals_one_trained_alone(found, tmp_path):
     splits = split(load_images("digits"), seed=0)
     recipe = found.runs["cnn-small-seed1"].recipe
-    alone = train(splits, architecture="cnn-small", recipe=recipe, runs=tmp_path)
+    alone = train(splits, architecture="cnn-small", recipe=recipe, runs=tmp_path, artifacts="none")
     assert alone.recipe == recipe
     assert alone.report.confusion == found.runs["cnn-small-seed1"].report.confusion
 
@@ -141,7 +145,7 @@ def test_csv_json_and_figure_hold_the_same(found):
 def test_the_same_call_again_trains_nothing_and_says_the_same(found, runs):
     before = _trained(found)
     said = _Lines()
-    again = ladder("digits", rungs=RUNGS, epochs=1, seeds=2, runs=runs, progress=said)
+    again = ladder("digits", rungs=RUNGS, epochs=1, seeds=2, runs=runs, progress=said, **FLOAT)
     assert again == found
     assert _trained(found) == before
     assert said.lines == ["All 4 runs are there already."]
@@ -154,23 +158,24 @@ def test_the_same_call_again_trains_nothing_and_says_the_same(found, runs):
 def test_another_plan_under_the_same_name_is_refused(found, runs, changes, setting):
     before = _trained(found)
     with pytest.raises(RunError, match=rf"another plan\. Received: {setting}\. Expected: .* another --name"):
-        ladder("digits", rungs=RUNGS, seeds=2, runs=runs, **changes)
+        ladder("digits", rungs=RUNGS, seeds=2, runs=runs, **changes, **FLOAT)
     assert _trained(found) == before
 
 
 def test_other_pictures_under_the_same_name_are_refused(found, runs, photos):
     with pytest.raises(RunError, match=r"another plan\. Received: pictures"):
-        ladder(photos, rungs=RUNGS, epochs=1, seeds=2, runs=runs, name=found.path.name)
+        ladder(photos, rungs=RUNGS, epochs=1, seeds=2, runs=runs, name=found.path.name, **FLOAT)
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_rungs_may_be_added_and_only_they_are_trained(tmp_path):
-    first = ladder("digits", rungs=["mlp"], epochs=1, runs=tmp_path)
+    first = ladder("digits", rungs=["mlp"], epochs=1, runs=tmp_path, **FLOAT)
     assert first.rows[0].interval == pytest.approx(tuple(wilson(round(first.rows[0].accuracy * 359), 359)))
     assert first.rows[0].deviation is None
     assert first.steps == ()
     before = _trained(first)
     said = _Lines()
-    more = ladder("digits", rungs=["cnn-small"], epochs=1, runs=tmp_path, progress=said)
+    more = ladder("digits", rungs=["cnn-small"], epochs=1, runs=tmp_path, progress=said, **FLOAT)
     assert [row.architecture for row in more.rows] == ["mlp", "cnn-small"]
     assert more.document.plan.rungs == ("mlp", "cnn-small")
     assert _trained(more)["mlp-seed0"] == before["mlp-seed0"]
@@ -184,9 +189,10 @@ def _broken(shape, classes, dropout, seed):
     raise ValueError("an idea that does not work\nat all")
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_a_network_that_cannot_be_trained_does_not_lose_the_others(tmp_path):
     broken = replace(ARCHITECTURES["mlp"], name="broken", build=_broken)
-    found = ladder("digits", rungs=["mlp", broken, "cnn-small"], epochs=1, runs=tmp_path)
+    found = ladder("digits", rungs=["mlp", broken, "cnn-small"], epochs=1, runs=tmp_path, **FLOAT)
     assert found.state == "failed"
     assert [row.state for row in found.rows] == ["finished", "failed", "finished"]
     assert "an idea that does not work" in found.rows[1].reason
@@ -197,13 +203,13 @@ def test_a_network_that_cannot_be_trained_does_not_lose_the_others(tmp_path):
 
     before = _trained(found)
     mended = replace(ARCHITECTURES["mlp"], name="broken")
-    again = ladder("digits", rungs=["mlp", mended, "cnn-small"], epochs=1, runs=tmp_path)
+    again = ladder("digits", rungs=["mlp", mended, "cnn-small"], epochs=1, runs=tmp_path, **FLOAT)
     assert again.state == "finished"
     assert _trained(again).items() > before.items()
 
 
 def test_a_loss_that_is_never_finite_is_told_in_the_table(tmp_path):
-    found = ladder("digits", rungs=["cnn-small"], epochs=1, runs=tmp_path, learning_rate=1e30, optimizer="sgd")
+    found = ladder("digits", rungs=["cnn-small"], epochs=1, runs=tmp_path, learning_rate=1e30, optimizer="sgd", **FLOAT)
     assert found.state == "failed"
     assert "never had a finite loss" in found.rows[0].reason
     assert (found.path / "ladder.png").is_file()
@@ -215,25 +221,27 @@ def _no_memory(shape, classes, dropout, seed):
 
 def test_memory_that_runs_out_says_what_to_lower(tmp_path):
     huge = replace(ARCHITECTURES["mlp"], name="huge", build=_no_memory)
-    found = ladder("digits", rungs=[huge], epochs=1, runs=tmp_path)
+    found = ladder("digits", rungs=[huge], epochs=1, runs=tmp_path, **FLOAT)
     assert "memory does not suffice" in found.rows[0].reason and "Try: --batch" in found.rows[0].reason
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_a_ctrl_c_in_the_second_run_keeps_the_first_and_the_next_call_goes_on(tmp_path):
     said = _Lines("2/2", lambda: os.kill(os.getpid(), signal.SIGINT))
-    found = ladder("digits", rungs=RUNGS, epochs=1, runs=tmp_path, progress=said)
+    found = ladder("digits", rungs=RUNGS, epochs=1, runs=tmp_path, progress=said, **FLOAT)
     assert found.state == "interrupted"
     assert [row.state for row in found.rows] == ["finished", "missing"]
     before = _trained(found)
     assert "cnn-small-seed0" not in before
-    again = ladder("digits", rungs=RUNGS, epochs=1, runs=tmp_path)
+    again = ladder("digits", rungs=RUNGS, epochs=1, runs=tmp_path, **FLOAT)
     assert again.state == "finished"
     assert _trained(again)["mlp-seed0"] == before["mlp-seed0"]
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_a_ctrl_c_while_a_run_is_trained_ends_the_ladder_after_it(tmp_path):
     said = _Lines("Epoch", lambda: os.kill(os.getpid(), signal.SIGINT))
-    found = ladder("digits", rungs=RUNGS, epochs=500, runs=tmp_path, progress=said)
+    found = ladder("digits", rungs=RUNGS, epochs=500, runs=tmp_path, progress=said, **FLOAT)
     assert found.state == "interrupted"
     assert [row.state for row in found.rows] == ["missing", "missing"]
     assert any(line.startswith("The ladder ends here") for line in said.lines)
@@ -264,7 +272,7 @@ def test_a_folder_that_is_no_ladder_is_not_touched(tmp_path):
     (tmp_path / "ladder-digits").mkdir()
     (tmp_path / "ladder-digits" / "notes.txt").write_text("mine")
     with pytest.raises(RunError, match="there already"):
-        ladder("digits", rungs=RUNGS, epochs=1, runs=tmp_path)
+        ladder("digits", rungs=RUNGS, epochs=1, runs=tmp_path, **FLOAT)
     assert (tmp_path / "ladder-digits" / "notes.txt").read_text() == "mine"
 
 
@@ -286,8 +294,8 @@ def test_the_ladder_climbs_through_history(rungs):
 @pytest.mark.slow
 def test_a_budget_of_minutes_is_every_networks(tmp_path):
     with pytest.raises(ConfigError, match="Both a time and a number"):
-        ladder("digits", rungs=RUNGS, epochs=1, minutes=1.0, runs=tmp_path)
-    found = ladder("digits", rungs=RUNGS, minutes=0.1, runs=tmp_path)
+        ladder("digits", rungs=RUNGS, epochs=1, minutes=1.0, runs=tmp_path, **FLOAT)
+    found = ladder("digits", rungs=RUNGS, minutes=0.1, runs=tmp_path, **FLOAT)
     assert found.state == "finished"
     assert found.document.plan.recipe.minutes == 0.1
     for row in found.rows:

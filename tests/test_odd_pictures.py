@@ -29,7 +29,7 @@ def mixed(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_is_odd_trains_and_what_is_broken_is_left_out_with_its_reason(mixed: Path, tmp_path: Path) -> None:
-    run = train(mixed, height=32, width=32, epochs=1, runs=tmp_path)
+    run = train(mixed, height=32, width=32, epochs=1, precision="float32", artifacts="none", runs=tmp_path)
     with (run.path / "broken.csv").open(encoding="utf-8") as file:
         broken = {row["key"]: row["reason"] for row in csv.DictReader(file)}
     with (run.path / "split.csv").open(encoding="utf-8") as file:
@@ -44,7 +44,7 @@ def test_what_is_odd_trains_and_what_is_broken_is_left_out_with_its_reason(mixed
 
 
 def test_predicting_everything_prints_no_traceback(mixed: Path, tmp_path: Path) -> None:
-    run = train("digits", architecture="mlp", epochs=1, runs=tmp_path)
+    run = train("digits", architecture="mlp", epochs=1, precision="float32", artifacts="none", runs=tmp_path)
     done = subprocess.run(
         [sys.executable, "-m", "striate", "predict", str(run.path), str(mixed), "--json"],
         capture_output=True,

@@ -11,10 +11,13 @@ import pytest
 
 from striate.cli import COMMANDS
 
+pytestmark = pytest.mark.fast
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.heavy
 def test_the_python_example_runs_as_printed(tmp_path: Path) -> None:
     (snippet,) = re.findall(r"```python\n(.*?)```", README, flags=re.S)
     done = subprocess.run(

@@ -54,8 +54,9 @@ def seeds(few, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def folds(few, tmp_path_factory):
-    return cross_validate(few, folds=3, runs=tmp_path_factory.mktemp("runs"), **QUICK)
+def folds(few, tmp_path_factory, instantly):
+    with instantly():
+        return cross_validate(few, folds=3, runs=tmp_path_factory.mktemp("runs"), **QUICK)
 
 
 def test_seeds_share_one_division_and_differ_in_what_chance_does(seeds):
@@ -87,6 +88,7 @@ def test_the_folder_holds_table_figure_and_manifest(seeds):
     assert json.loads((seeds.path / "repeated.json").read_text())["state"] == "finished"
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_the_same_command_trains_nothing_again_and_another_seed_only_itself(few, seeds):
     before, said = _written(seeds), _Lines()
     again = repeat(few, seeds=2, runs=seeds.path.parent, progress=said, **QUICK)
@@ -131,6 +133,7 @@ def test_a_fold_is_an_ordinary_run_that_can_be_measured_again(folds, few):
     assert set(measured.decoded.images.keys.tolist()) == {key for key, part in _split(run).items() if part == "test"}
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_a_given_test_split_stays_unseen(few, tmp_path):
     from dataclasses import replace
 
@@ -140,6 +143,7 @@ def test_a_given_test_split_stays_unseen(few, tmp_path):
     assert seen == set(few.keys[given == "train"].tolist())
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_a_signal_leaves_what_is_finished_and_the_same_command_goes_on(few, tmp_path):
     import os
     import signal

@@ -56,8 +56,9 @@ def few():
 
 
 @pytest.fixture(scope="module")
-def found(few, tmp_path_factory):
-    return tune(few, runs=tmp_path_factory.mktemp("runs"), **RATES, **QUICK)
+def found(few, tmp_path_factory, instantly):
+    with instantly():
+        return tune(few, runs=tmp_path_factory.mktemp("runs"), **RATES, **QUICK)
 
 
 def _written(found):
@@ -166,6 +167,7 @@ def test_another_space_under_the_same_name_is_refused(few, found):
 
 
 @pytest.mark.parametrize("words", ["trial-001:", pytest.param("3/3  trial-002", marks=pytest.mark.slow)])
+@pytest.mark.usefixtures("instant_training")
 def test_a_search_that_was_killed_goes_on_to_what_it_would_have_come_to(few, found, tmp_path, words):
     settings = {**RATES, "trials": 3, **QUICK}
     with pytest.raises(_Killed):

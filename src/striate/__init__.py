@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from striate.experiment.learn_curve import learn_curve
     from striate.experiment.predict_all import predict_all
     from striate.experiment.repeat import cross_validate, repeat
+    from striate.experiment.report import write_report
     from striate.experiment.resume import resume
     from striate.experiment.ship import export
     from striate.experiment.tuning.tune import tune
@@ -80,6 +81,7 @@ _HOMES = {
     "split": "striate.inspection.divide",
     "train": "striate.experiment.flow",
     "tune": "striate.experiment.tuning.tune",
+    "write_report": "striate.experiment.report",
     "write_shards": "striate.images.write_shards",
 }
 
@@ -114,6 +116,7 @@ __all__ = [
     "split",
     "train",
     "tune",
+    "write_report",
     "write_shards",
 ]
 

@@ -1,15 +1,22 @@
 """The one door through which Keras is imported: `from striate.backend import keras`.
 
-Importing this module first checks that the import can work (see environment.require_backend), so that a
-user's own `keras.py`, or a missing backend, is explained before Python's error hides the reason.
+Keras and its backend are imported when something of them is first used, not before: what a user mistyped is explained
+in a fraction of a second. `start_import` has them imported beside other work. Importing this module checks that the
+import can work (see environment.require_backend), so that a user's own `keras.py`, or a missing backend, is explained
+before Python's error hides the reason.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
+import importlib.util
 import os
 import platform
+import sys
+import threading
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,20 +45,104 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-with _uncollected(), native_quiet():
-    import keras as _keras
+PLOTTING = ("matplotlib", "matplotlib.pyplot", "matplotlib.patches")
+"""What Keras imports for two functions of keras.visualization."""
 
-    if CHOICE.name == "tensorflow":
-        import tensorflow as _tensorflow
 
-        _keras.ops.zeros(1)  # the first operation looks for devices, the first generator sets malloc up: both say so
-        list(_tensorflow.data.Dataset.from_generator(lambda: iter([0]), _tensorflow.int32))
-        # Several networks in one process look to TensorFlow like one function traced again and again.
-        _tensorflow.get_logger().addFilter(lambda record: "retracing" not in record.getMessage())
+class _Later(types.ModuleType):
+    """Stands for a module of PLOTTING, which is imported when one of its names is first used."""
 
-gc.freeze()  # all that was imported stays: looking it through for garbage took half a second of a small training's ten
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name != "__version__":  # what Python itself looks for in any module
+            raise AttributeError(name)
+        _remove_stand_ins()
+        return getattr(importlib.import_module(self.__name__), name)
 
-keras: Any = _keras
+
+def _remove_stand_ins() -> None:
+    for name in PLOTTING:
+        if isinstance(sys.modules.get(name), _Later):
+            del sys.modules[name]
+
+
+@contextlib.contextmanager
+def _plotting_later() -> Iterator[None]:
+    """Has matplotlib imported when Keras plots, not when Keras is imported: a tenth of the processor time of that."""
+    found = None if "matplotlib" in sys.modules else importlib.util.find_spec("matplotlib")
+    if found is None:
+        yield
+        return
+    package = _Later("matplotlib")
+    package.__path__ = list(found.submodule_search_locations or ())  # its other modules can be imported meanwhile
+    sys.modules["matplotlib"] = package
+    for name in PLOTTING[1:]:
+        sys.modules[name] = package.__dict__[name.rpartition(".")[2]] = _Later(name)
+    try:
+        yield
+    finally:
+        _remove_stand_ins()
+
+
+_importing = threading.RLock()
+
+
+def _import_keras() -> Any:
+    """Returns Keras, imported and ready; in whichever thread asks first, while the others wait."""
+    if (ready := keras.__dict__.get("_module")) is not None:
+        return ready
+    with _importing:
+        if (ready := keras.__dict__.get("_module")) is not None:  # another thread's work
+            return ready
+        with _uncollected(), native_quiet(), _plotting_later():
+            import keras as module
+
+            if CHOICE.name == "tensorflow":
+                import tensorflow
+
+                module.ops.zeros(1)  # the first operation looks for devices, the first generator sets malloc up: both
+                list(tensorflow.data.Dataset.from_generator(lambda: iter([0]), tensorflow.int32))  # say so
+                # Several networks in one process look to TensorFlow like one function traced again and again.
+                tensorflow.get_logger().addFilter(lambda record: "retracing" not in record.getMessage())
+        gc.freeze()  # what was imported stays: searching it for garbage took a twentieth of a small training
+        keras.__dict__["_module"] = module
+        return module
+
+
+class _Keras(types.ModuleType):
+    """Stands for the package keras, which is imported when one of its names is first used."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name != "__version__":  # what Python itself looks for in any module
+            raise AttributeError(name)
+        return getattr(_import_keras(), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(_import_keras(), name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(_import_keras(), name)
+
+
+keras: Any = _Keras("keras")
+
+
+def is_imported() -> bool:
+    """Returns whether Keras and its backend have been imported."""
+    return "_module" in keras.__dict__
+
+
+def start_import() -> None:
+    """Has Keras imported in a thread of its own, beside work that does not need it yet, such as decoding. What goes
+    wrong there goes wrong again, in the thread that needs it, when Keras is first used. A process that ends earlier
+    waits for the import to end: an interpreter torn down under it would crash.
+    """
+    if not is_imported() and "keras" not in sys.modules:
+        threading.Thread(target=_import_silently, name="striate-import").start()
+
+
+def _import_silently() -> None:
+    with contextlib.suppress(Exception):
+        _import_keras()
 
 
 def set_seed(seed: int) -> None:
@@ -69,7 +160,10 @@ def be_deterministic() -> None:
         BackendError: JAX on a GPU, without that flag.
     """
     if CHOICE.name == "tensorflow":
-        _tensorflow.config.experimental.enable_op_determinism()
+        keras.config  # noqa: B018  (imports TensorFlow in the way that keeps it quiet)
+        import tensorflow
+
+        tensorflow.config.experimental.enable_op_determinism()
     elif CHOICE.name == "torch":
         import torch
 

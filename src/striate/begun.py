@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from striate.artifacts import ARTIFACTS
 from striate.config import config, from_json
 from striate.errors import ConfigError, RunError
 
@@ -38,6 +39,7 @@ class Begun:
         backend: Keras' backend.
         versions: package → version.
         threads: that the backend may use: cores, and the environment's variables that limit them.
+        artifacts: names of the artifacts to make, see ARTIFACTS; all of them in runs that did not keep it.
     """
 
     format: int
@@ -59,6 +61,7 @@ class Begun:
     backend: str
     versions: dict[str, str]
     threads: dict[str, str]
+    artifacts: tuple[str, ...] = tuple(ARTIFACTS)
 
     def differences(self, other: Begun) -> list[str]:
         """Returns what could make another begun training's numbers differ in their last digits, in words."""

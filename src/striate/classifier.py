@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_softmax
 
 from striate.environment import version_of
 from striate.errors import ClassifierError, DataError, PictureError
@@ -227,6 +226,8 @@ class Classifier:
 
     def _logarithms(self, answer: Forward, pixels: NDArray[np.uint8], several: bool) -> NDArray[np.float64]:
         """Returns their logarithms; the last of several batches is filled up to their size."""
+        from scipy.special import log_softmax
+
         if isinstance(answer, OnnxNetwork):
             return np.log(np.maximum(answer(pixels).astype(np.float64), TINY))
         logits = np.asarray(answer(_padded(pixels, whole=several))[: len(pixels)], np.float64)

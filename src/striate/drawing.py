@@ -5,23 +5,21 @@ from __future__ import annotations
 import math
 import warnings
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
-
-import matplotlib as mpl
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from striate.files import writing
+from striate.reporting.marks import Drawing
+from striate.reporting.style import AXIS, FAINT, GRID, INK, RIGHT, SERIES, TRAIN, VALIDATION, WRONG
 
-TRAIN, VALIDATION, RIGHT, WRONG, INK, FAINT = "#E69F00", "#0072B2", "#007A5A", "#C03221", "#22262B", "#8A929C"
-"""Okabe and Ito's colours, told apart by colour-blind readers; two darker ones for text."""
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-SERIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8A929C")
+__all__ = ["FAINT", "INK", "RIGHT", "SERIES", "STYLE", "TRAIN", "VALIDATION", "WRONG", "draw", "percent", "save"]
 
 STYLE: Any = {
     "font.size": 10,
     "text.color": INK,
-    "axes.edgecolor": "#C9CED6",
+    "axes.edgecolor": AXIS,
     "axes.labelcolor": INK,
     "axes.titlesize": 12,
     "axes.titleweight": "bold",
@@ -30,7 +28,7 @@ STYLE: Any = {
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.color": "#E8EBEF",
+    "grid.color": GRID,
     "xtick.color": INK,
     "ytick.color": INK,
     "legend.frameon": False,
@@ -38,23 +36,48 @@ STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "striate",  # the same figure is the same file
 }
+"""Of the figures that matplotlib draws."""
 
-BLUES = LinearSegmentedColormap.from_list("striate", ["#FFFFFF", "#BBD7EA", "#0072B2", "#00314D"])
 
-
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure | Drawing, path: Path) -> None:
     """Writes the figure as PNG (144 dots per inch), or as SVG where the path says so; whole or not at all."""
     with writing(path) as temporary:
         draw(figure, temporary, dpi=144, form="svg" if path.suffix.lower() == ".svg" else "png")
 
 
 def draw(
-    figure: Figure, target: Path | BinaryIO, *, dpi: int, form: Literal["png", "svg"] = "png", paper: str = "white"
+    figure: Figure | Drawing,
+    target: Path | BinaryIO,
+    *,
+    dpi: int,
+    form: Literal["png", "svg"] = "png",
+    paper: str = "white",
 ) -> None:
     """Renders the figure into a file or a buffer."""
+    if isinstance(figure, Drawing):
+        _render(figure, target, dpi, form)
+        return
+    import matplotlib as mpl
+
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # class names may be in any script
         figure.savefig(target, format=form, dpi=dpi, facecolor=paper)
+
+
+def _render(drawing: Drawing, target: Path | BinaryIO, dpi: int, form: Literal["png", "svg"]) -> None:
+    """Renders a drawing that needs no matplotlib."""
+    if form == "svg":
+        from striate.reporting.svg import render_file
+
+        data = render_file(drawing).encode()
+        if isinstance(target, Path):
+            target.write_bytes(data)
+        else:
+            target.write(data)
+    else:
+        from striate.reporting.png import render_image
+
+        render_image(drawing, dpi).save(target, "PNG", dpi=(dpi, dpi))
 
 
 def percent(share: float, digits: int = 1) -> str:

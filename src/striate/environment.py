@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import functools
 import importlib.util
 import itertools
 import json
@@ -186,8 +186,11 @@ def choose_device(device: str | None) -> None:
         raise BackendError("Unknown device", received=device, expected="auto, cpu, gpu or gpu:N")
 
 
+@functools.cache
 def version_of(package: str) -> str | None:
     """Returns the installed version of a distribution, or None."""
+    import importlib.metadata
+
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

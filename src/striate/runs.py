@@ -15,7 +15,8 @@ predictions.csv     key, class, predicted, confidence on the test pictures; vali
 replay.safetensors  what the network made of some pictures after each epoch (with --replay)
 tensorboard/        what TensorBoard shows of it (with the extra tensorboard)
 inside.html         pictures on their way through its network
-plots/*.png         curves, confusion, right and wrong answers, coverage against risk
+plots/*.png         curves, confusion, right and wrong answers, coverage against risk; with inside.html, report.html and
+                    report.md these are the run's artifacts, which `striate report` makes of a run without them
 classifier/         the result; can be moved anywhere on its own
 checkpoints/        the training's state, until the run is finished
 run.lock            held by the process that is at work in it
@@ -27,6 +28,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from striate.artifacts import artifacts_in
 from striate.classifier import Classifier
 from striate.config import config, from_json, plain
 from striate.errors import ConfigError, RunError
@@ -37,6 +39,8 @@ from striate.evaluation.report import Report
 from striate.files import refuse_newer
 from striate.history import Epoch, History, read_history
 from striate.inspection.finding import Finding
+from striate.manifest import Manifest as ClassifierManifest
+from striate.manifest import read_manifest, require_seal
 from striate.seal import checked, is_sealed
 from striate.training.recipe import Recipe
 
@@ -100,11 +104,19 @@ class Run:
     Args:
         path: the folder.
         classifier: its classifier, when it is in memory already.
+        missing_artifacts: see below.
+
+    Attributes:
+        missing_artifacts: names of the artifacts that were asked for and that could not be made, in the run that a
+            training returns; `write_report` makes them.
     """
 
-    def __init__(self, path: Path | str, classifier: Classifier | None = None) -> None:
+    def __init__(
+        self, path: Path | str, classifier: Classifier | None = None, missing_artifacts: tuple[str, ...] = ()
+    ) -> None:
         self.path = Path(path)
         self._classifier = classifier
+        self.missing_artifacts = missing_artifacts
 
     def __repr__(self) -> str:
         try:
@@ -170,6 +182,23 @@ class Run:
         if self._classifier is None:
             self._classifier = Classifier.load(self.path / "classifier")
         return self._classifier
+
+    @property
+    def classifier_manifest(self) -> ClassifierManifest:
+        """What its classifier's folder says of itself, read without loading the network.
+
+        Raises:
+            ClassifierError: missing or damaged.
+        """
+        folder = self.path / "classifier"
+        manifest = read_manifest(folder / "classifier.json")
+        require_seal(manifest, folder)
+        return manifest
+
+    @property
+    def artifacts(self) -> tuple[str, ...]:
+        """Names of the artifacts that it holds, see ARTIFACTS."""
+        return artifacts_in(self.path)
 
     def answered(self, split: Literal["validation", "test"]) -> Answered:
         """Returns what the classifier answered to the validation or the test pictures.

@@ -16,6 +16,7 @@ import pytest
 from striate.answering.bulk.job import Job
 from striate.answering.bulk.pieces import SIZE, pieces_of
 from striate.classifier import Classifier
+from striate.cli import main
 from striate.errors import DataError
 from striate.experiment.predict_all import predict_all
 from striate.images.pixels import Preprocessing
@@ -119,15 +120,15 @@ def test_refusal_is_told_in_its_own_column(exported, photos, tmp_path):
     assert summary.unsure == 90 and all(row["unsure"] and row["label"] is None for row in rows(tmp_path / "out"))
 
 
-def test_what_a_killed_attempt_answered_is_not_answered_again(exported, photos, tmp_path):
+def test_what_a_killed_attempt_answered_is_not_answered_again(exported, photos, tmp_path, capsys):
     listing = tmp_path / "many"
     listing.mkdir()
     picture = next(photos.rglob("*.jpg"))
     for number in range(24 * SIZE):
         os.link(picture, listing / f"{number:06}.jpg")
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "striate", "predict", exported, listing, "--out", out]
-    with subprocess.Popen([*map(str, command), "-q"], start_new_session=True) as process:
+    words = ["predict", str(exported), str(listing), "--out", str(out)]
+    with subprocess.Popen([sys.executable, "-m", "striate", *words, "-q"], start_new_session=True) as process:
         deadline = time.monotonic() + 120
         while not (out / "part-000000.parquet").is_file() and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -135,10 +136,10 @@ def test_what_a_killed_attempt_answered_is_not_answered_again(exported, photos, 
     assert not (out / "_summary.json").exists()
     before = {path.name: path.stat().st_mtime_ns for path in out.glob("part-*")}
     assert 1 <= len(before) < 3
-    again = subprocess.run([*map(str, command), "-q"], capture_output=True, text=True, check=False)
-    assert again.returncode == 2 and "--resume" in again.stderr
-    done = subprocess.run([*map(str, command), "--resume", "--json"], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)["pictures"] == 24 * SIZE
+    assert main([*words, "-q"]) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert main([*words, "--resume", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["pictures"] == 24 * SIZE
     assert {name: (out / name).stat().st_mtime_ns for name in before} == before
     assert [row["source"] for row in rows(out)] == [str(listing / f"{n:06}.jpg") for n in range(24 * SIZE)]
     with pytest.raises(DataError, match="finished already"):

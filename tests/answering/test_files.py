@@ -97,22 +97,23 @@ def test_an_unfinished_file_is_neither_overwritten_nor_taken_for_a_whole(tmp_pat
 
 
 @pytest.mark.parametrize("ending", ["csv", pytest.param("jsonl", marks=pytest.mark.slow)])
-def test_killed_at_any_moment_the_command_goes_on_to_the_same_file(home: Path, ending: str, tmp_path: Path):
+def test_killed_at_any_moment_the_command_goes_on_to_the_same_file(home: Path, ending: str, tmp_path: Path, capsys):
     options = f"--{ending}"
-    command = [sys.executable, "-m", "striate", "predict", str(home / "c"), str(home / "pictures"), "-q", options]
+    words = ["predict", str(home / "c"), str(home / "pictures"), "-q", options]
     whole, killed = tmp_path / f"whole.{ending}", tmp_path / f"killed.{ending}"
-    assert subprocess.run([*command, whole], stdout=subprocess.DEVNULL, check=False).returncode == 0
+    assert main([*words, str(whole)]) == 0
     pending = killed.with_name(killed.name + PENDING)
-    process = subprocess.Popen([*command, killed], stdout=subprocess.DEVNULL, start_new_session=True)
+    command = [sys.executable, "-m", "striate", *words, killed]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     until = time.monotonic() + 60
     while time.monotonic() < until and not (pending.exists() and pending.stat().st_size > 1000):
         time.sleep(0.002)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not killed.exists()
-    again = subprocess.run([*command, killed, "--resume"], capture_output=True, text=True, check=False)
-    assert again.returncode == 0, again.stderr
-    assert "were answered before" in again.stdout
+    capsys.readouterr()
+    assert main([*words, str(killed), "--resume"]) == 0
+    assert "were answered before" in capsys.readouterr().out
     assert killed.read_bytes() == whole.read_bytes()
     assert not pending.exists()
 

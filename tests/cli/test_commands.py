@@ -1,4 +1,4 @@
-"""The commands as users type them: training in processes of its own, what is quicker in this one."""
+"""The commands as users type them: in this process, but for what only a process of its own can show."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ import pytest
 from PIL import Image
 
 from striate.cli import main
+from striate.config import replace, to_json
 from striate.images.sources.load import load_images
+from striate.training.recipes import RECIPES
 
 UNPLUGGED = {
     **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"),
@@ -30,18 +32,24 @@ UNPLUGGED = {
 
 
 def striate(*words: object, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs one command and returns what it printed. Starting the backend takes longer than most commands, so those
-    that do not train run in this process.
+    """Runs one command in this process and returns what it printed: starting the backend takes longer than most
+    commands.
     """
-    if words[0] != "train" and not environment:
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
+        patch.setattr(sys, "argv", ["striate", *map(str, words)])
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main([str(word) for word in words])
-        return subprocess.CompletedProcess([], code, out.getvalue(), err.getvalue())
+    return subprocess.CompletedProcess([], code, out.getvalue(), err.getvalue())
+
+
+def striate_process(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs one command in a process of its own and returns what it printed."""
     return subprocess.run(
         [sys.executable, "-m", "striate", *map(str, words)],
         cwd=folder,
-        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         timeout=300,
@@ -54,7 +62,8 @@ def striate(*words: object, folder: Path, **environment: str) -> subprocess.Comp
 def home(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
     """A working folder with a run on stripes, made by the command line."""
     folder = tmp_path_factory.mktemp("home")
-    done = striate("train", photos, "--epochs", 6, "--size", 32, "--name", "stripes", "--json", folder=folder)
+    words = ("train", photos, "--epochs", 6, "--size", 32, "--precision", "float32", "--name", "stripes", "--json")
+    done = striate_process(*words, folder=folder)
     assert done.returncode == 0, done.stderr
     (folder / "train.json").write_text(done.stdout)
     (folder / "train.err").write_text(done.stderr)
@@ -245,7 +254,23 @@ def test_evaluate_on_other_data_matches_classes_by_name(home: Path, photos: Path
 
 
 def test_compare_tells_what_differs_and_draws_the_curves(home: Path, photos: Path) -> None:
-    words = ("train", photos, "--epochs", 2, "--size", 32, "--arch", "mlp", "--name", "dense", "--quiet")
+    words = (
+        "train",
+        photos,
+        "--epochs",
+        2,
+        "--precision",
+        "float32",
+        "--size",
+        32,
+        "--arch",
+        "mlp",
+        "--artifacts",
+        "none",
+        "--name",
+        "dense",
+        "-q",
+    )
     assert striate(*words, folder=home).returncode == 0
     done = striate("compare", "stripes", "dense", "--json", folder=home)
     assert done.returncode == 0
@@ -310,7 +335,8 @@ def test_a_leak_is_found_repaired_and_trained_without(photos: Path, tmp_path: Pa
         "train/across/again.jpg,exclude,,across,leak: shows the same as test/across/across 0.jpg",
     ]
 
-    repaired = striate(*train, "--corrections", said["corrections"], "--name", "repaired", folder=tmp_path)
+    words = (*train, "--corrections", said["corrections"], "--artifacts", "none", "--name", "repaired")
+    repaired = striate(*words, folder=tmp_path)
     assert repaired.returncode == 0, repaired.stderr
     result = json.loads(repaired.stdout)
     assert result["findings"] == [] and result["test"]["without_leaks"] is None
@@ -334,7 +360,8 @@ def test_suspects_are_listed_to_be_decided_on(tmp_path: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(digits.read(index)[:, :, 0]).save(folder / f"{index}.png")
     (folder.parent / "class 0" / "0.png").rename(folder.parent / "class 7" / "stranger.png")
-    words = ("data", folder.parent, "--suspects", "--recipe", "fast-digits", "--fix", "list.csv", "--json")
+    (tmp_path / "quick.json").write_text(to_json(replace(RECIPES["fast-digits"], precision="float32")))
+    words = ("data", folder.parent, "--suspects", "--recipe", "quick.json", "--fix", "list.csv", "--json")
     said = json.loads(striate(*words, folder=tmp_path).stdout)
     suspect = next(finding for finding in said["findings"] if finding["kind"] == "label_suspect")
     assert "class 7/stranger.png" in suspect["files"] and suspect["count"] < 20
@@ -407,7 +434,17 @@ def test_an_unknown_key_in_a_recipe_names_the_nearest(home: Path, tmp_path: Path
 
 
 def test_a_runs_recipe_trains_the_same_network_again(home: Path, photos: Path) -> None:
-    words = ("train", photos, "--recipe", "runs/stripes/recipe.json", "--name", "again", "--json")
+    words = (
+        "train",
+        photos,
+        "--recipe",
+        "runs/stripes/recipe.json",
+        "--artifacts",
+        "none",
+        "--name",
+        "again",
+        "--json",
+    )
     done = striate(*words, folder=home)
     assert done.returncode == 0, done.stderr
     first, second = (json.loads((home / "runs" / name / "report.json").read_text()) for name in ("stripes", "again"))
@@ -423,7 +460,7 @@ def test_offline_a_missing_data_set_says_which_file_to_put_where(tmp_path: Path)
 
 
 def test_ctrl_c_leaves_a_run_that_can_be_gone_on_with_or_finished(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "striate", "train", "digits", "--epochs", "5000", "--name", "long"]
+    words = [sys.executable, "-m", "striate", "train", "digits", "--arch", "mlp", "--epochs", "5000", "--name", "long"]
     with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -455,8 +492,9 @@ def test_output_cut_off_by_head_is_no_error(home: Path, photos: Path) -> None:
 def test_the_bar_is_drawn_on_a_terminal(tmp_path: Path) -> None:
     pty = pytest.importorskip("pty")
     parent, child = pty.openpty()
+    words = ("train", "digits", "--arch", "mlp", "--epochs", "2", "--precision", "float32", "--artifacts", "none")
     process = subprocess.Popen(
-        [sys.executable, "-m", "striate", "train", "digits", "--epochs", "3"],
+        [sys.executable, "-m", "striate", *words],
         cwd=tmp_path,
         stdout=child,
         stderr=child,

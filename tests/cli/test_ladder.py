@@ -1,7 +1,9 @@
-"""striate ladder as users type it: stopped, killed, and gone on with."""
+"""striate ladder as users type it: stopped, killed, and gone on with. In processes of its own where that matters."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -14,11 +16,19 @@ import pytest
 
 from striate.cli import main
 
-WORDS = ("ladder", "digits", "--rungs", "mlp,cnn-small", "--epochs", "1")
+WORDS = ("ladder", "digits", "--rungs", "mlp,cnn-small", "--epochs", "1", "--precision", "float32")
 
 
 def striate(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Runs one command and returns what it printed."""
+    """Runs one command in this process and returns what it printed."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main([str(word) for word in words])
+    return subprocess.CompletedProcess([], code, out.getvalue(), err.getvalue())
+
+
+def striate_process(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs one command in a process of its own and returns what it printed."""
     return subprocess.run(
         [sys.executable, "-m", "striate", *map(str, words)],
         cwd=folder,
@@ -54,7 +64,7 @@ def trained(folder: Path) -> dict[str, int]:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A working folder with a ladder of two rungs."""
     folder = tmp_path_factory.mktemp("home")
-    done = striate(*WORDS, "--json", folder=folder)
+    done = striate_process(*WORDS, "--json", folder=folder)
     assert done.returncode == 0, done.stderr
     (folder / "ladder.json").write_text(done.stdout)
     (folder / "ladder.err").write_text(done.stderr)
@@ -110,7 +120,10 @@ def test_the_runs_are_listed_and_predict_like_any_other(home: Path, photos: Path
         (("ladder", "digits", "--rungs", "mlp", "--size", "big"), "--size"),
         (("ladder", "digits", "--rungs", "mlp", "--epochs", "0"), "epochs"),
         (("ladder", "digits", "--rungs", "mlp", "--name", "../out"), "Not a name for a run"),
-        (("ladder", "digits", "--rungs", "mlp", "--epochs", "7"), "begun with another plan. Received: epochs 7."),
+        (
+            ("ladder", "digits", "--rungs", "mlp", "--epochs", "7", "--precision", "float32"),
+            "begun with another plan. Received: epochs 7.",
+        ),
         (("ladder", "nowhere", "--rungs", "mlp"), "There is no such folder"),
     ],
 )
@@ -131,7 +144,7 @@ def test_bad_input_gets_one_message_and_exit_code_2(
 
 
 def test_a_network_that_the_pictures_are_too_small_for_fails_alone(home: Path) -> None:
-    words = ("ladder", "digits", "--rungs", "mlp,cnn-small", "--epochs", "1", "--size", "1", "--name", "dots")
+    words = (*WORDS, "--size", "1", "--name", "dots")
     done = striate(*words, folder=home)
     assert done.returncode == 1, done.stderr
     assert "cnn-small failed: The pictures are too small" in done.stdout
@@ -140,7 +153,7 @@ def test_a_network_that_the_pictures_are_too_small_for_fails_alone(home: Path) -
 
 
 def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    words = ("ladder", "digits", "--rungs", "mlp,cnn-small", "--epochs", "12")
+    words = ("ladder", "digits", "--rungs", "mlp,cnn-small", "--epochs", "12", "--precision", "float32")
     code, rest = stopped(tmp_path, "2/2", signal.SIGINT, *words)
     assert code == 130
     assert "The same command goes on from here" in rest

@@ -31,6 +31,7 @@ together = pytest.mark.skipif(CHOICE.name == "tensorflow", reason="TensorFlow's 
 slow_on_torch = pytest.mark.slow if CHOICE.name == "torch" else lambda test: test  # one is enough for CI
 slow_on_jax = pytest.mark.slow if CHOICE.name == "jax" else lambda test: test
 SETTINGS = {"architecture": "cnn-small", "epochs": 4, "precision": "float32", "batch": 64, "dropout": 0.3}
+BARE = {**SETTINGS, "artifacts": "none"}
 WORDS = ("--arch", "cnn-small", "--epochs", "4", "--precision", "float32", "--batch", "64", "--dropout", "0.3")
 
 
@@ -51,12 +52,12 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory) -> Run:
-    return train("digits", runs=tmp_path_factory.mktemp("one"), **SETTINGS)
+    return train("digits", runs=tmp_path_factory.mktemp("one"), **BARE)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(cluster, tmp_path_factory) -> Run:
-    return train("digits", runs=tmp_path_factory.mktemp("two"), on="local", workers=2, save_every=0.2, **SETTINGS)
+    return train("digits", runs=tmp_path_factory.mktemp("two"), on="local", workers=2, save_every=0.2, **BARE)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def killed(cluster, workers, tmp_path_factory) -> Run:
 
     thread = threading.Thread(target=kill)
     thread.start()
-    run = train("digits", runs=runs, name="killed", on="local", workers=2, save_every=0.2, **SETTINGS)
+    run = train("digits", runs=runs, name="killed", on="local", workers=2, save_every=0.2, **BARE)
     thread.join()
     assert victims
     return run

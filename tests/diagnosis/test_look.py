@@ -90,7 +90,7 @@ def test_a_run_that_overflows_says_in_which_pictures(tmp_path: Path):
 
     network = Architecture("huge", build, "huge", "a test", 2026, "here", "overflows")
     with pytest.raises(TrainingError):
-        train("digits", architecture=network, epochs=3, runs=tmp_path, name="r", precision="float32")
+        train("digits", architecture=network, epochs=3, runs=tmp_path, name="r", precision="float32", artifacts="none")
     broken = load_symptoms(tmp_path / "r").broken
     assert (broken.epoch, broken.first) == (1, 1)
     assert 0 < len(broken.files) <= broken.count

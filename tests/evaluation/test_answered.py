@@ -8,6 +8,8 @@ import pytest
 from striate.errors import DataError
 from striate.evaluation.answered import load_answered, load_answers, save_answered
 
+pytestmark = pytest.mark.fast
+
 NAMES = ["cat", 'dog, "big"', "猫"]
 
 

@@ -12,6 +12,8 @@ from sklearn.metrics import brier_score_loss, log_loss
 from striate.errors import DataError
 from striate.evaluation.calibration import calibration, coverage, fit_temperature, threshold_for
 
+pytestmark = pytest.mark.fast
+
 
 def drawn(seed: int, n: int = 400, classes: int = 4, temperature: float = 1.0):
     """Logits and labels that follow their probabilities at that temperature exactly."""
@@ -64,6 +66,7 @@ def test_a_temperature_changes_no_answer_and_never_costs(seed: int, classes: int
     assert after <= before + 1 / 300  # Platt's targets differ from the labels by so little
 
 
+@pytest.mark.heavy
 def test_chance_is_not_taken_for_a_temperature():
     fitted = [fit_temperature(*drawn(seed, n=100)) for seed in range(300)]  # calibrated from the beginning
     assert np.mean([one != 1 for one in fitted]) == pytest.approx(0.05, abs=0.03)

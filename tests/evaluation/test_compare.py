@@ -23,6 +23,8 @@ from striate.evaluation.intervals import paired_difference
 from striate.evaluation.report import make_report
 from striate.history import Epoch
 
+pytestmark = pytest.mark.fast
+
 
 def _contender(name, right, *, settings=None, prefix="test", classes=("cat", "dog"), labels=None, epochs=()):
     right = np.asarray(right, bool)
@@ -223,6 +225,7 @@ def test_the_page_lists_names_where_the_pictures_are_gone(tmp_path):
     assert "The folder is gone." in text and "<li>test/60: cat</li>" in text and "<figure" not in text
 
 
+@pytest.mark.heavy
 def test_curves_name_every_group_also_odd_ones_and_render_without_an_epoch(tmp_path):
     names = ["run-1", "_hidden", "$x$", "猫"]
     epochs = (_epoch(1, 0.5, 0.6), _epoch(2, float("nan"), 0.6))
@@ -235,6 +238,7 @@ def test_curves_name_every_group_also_odd_ones_and_render_without_an_epoch(tmp_p
     drawing.save(figures.curves(compare([_contender("a", GOOD), _contender("b", GOOD)]), "loss"), tmp_path / "none.png")
 
 
+@pytest.mark.heavy
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
 def test_whichever_comes_first_the_pair_says_the_same(answers):

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from striate.evaluation.intervals import f1_interval, paired_difference, wilson
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.mark.parametrize(
     ("right", "n", "low", "high"),
@@ -46,6 +48,7 @@ def test_wilson_covers_the_true_share_about_ninety_five_times_in_a_hundred(n, sh
     assert 0.91 <= covered <= 0.99
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("cells", [(0.2, 0.05, 0.05), (0.1, 0.02, 0.08), (0.45, 0.02, 0.01)])
 def test_the_interval_of_f1_covers_the_true_one_about_ninety_five_times_in_a_hundred(cells):
     hit, missed, false = cells
@@ -99,6 +102,7 @@ def test_swapping_the_two_turns_the_sign_and_nothing_else(cells):
     assert 0 < one.p_value <= 1
 
 
+@pytest.mark.heavy
 def test_the_paired_interval_covers_the_true_difference_about_ninety_five_times_in_a_hundred():
     rng = np.random.default_rng(0)
     chances = (0.8, 0.04, 0.08, 0.08)  # true difference 0.04
@@ -109,6 +113,7 @@ def test_the_paired_interval_covers_the_true_difference_about_ninety_five_times_
     assert 0.92 <= np.mean(covered) <= 0.985
 
 
+@pytest.mark.heavy
 def test_equally_good_classifiers_are_called_different_in_at_most_five_of_a_hundred_cases():
     rng = np.random.default_rng(1)
     cells = rng.multinomial(300, (0.85, 0.05, 0.05, 0.05), 1500)

@@ -15,10 +15,7 @@ from striate.images.sources.load import load_images
 from striate.images.split import load_splits
 from striate.progress import Progress
 
-pytestmark = [
-    pytest.mark.backend,
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras' own, on NumPy 2
-]
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +23,7 @@ def test_digits(digits_run):
     return load_splits(load_images("digits"), digits_run.path / "split.csv").test
 
 
+@pytest.mark.backend
 def test_measuring_again_gives_the_runs_own_report(digits_run, test_digits):
     report = evaluate(digits_run.classifier, test_digits, split="test")
     assert report.accuracy == digits_run.report.accuracy
@@ -33,6 +31,7 @@ def test_measuring_again_gives_the_runs_own_report(digits_run, test_digits):
     assert report.loss == pytest.approx(digits_run.report.loss, rel=1e-5)
 
 
+@pytest.mark.backend
 def test_the_report_agrees_with_what_predict_says(digits_run, test_digits):
     measured = measure(digits_run.classifier, test_digits)
     labels = np.asarray(digits_run.classifier.predict(np.asarray(test_digits.sources)))
@@ -109,6 +108,7 @@ def test_progress_counts_every_picture(digits_run, test_digits):
     assert count.done == count.total == len(test_digits) == 359
 
 
+@pytest.mark.backend
 def test_temperature_changes_confidence_and_no_answer(digits_run, test_digits):
     sharp = digits_run.classifier
     soft = Classifier(sharp.model, sharp.classes, sharp.preprocessing, temperature=4.0)

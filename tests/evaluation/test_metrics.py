@@ -12,7 +12,10 @@ from sklearn import metrics as sk
 from striate.evaluation import metrics as module
 from striate.evaluation.metrics import metrics
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")  # scikit-learn's on odd cases
+pytestmark = [
+    pytest.mark.fast,
+    pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning"),  # scikit-learn's on odd cases
+]
 
 
 def answers(seed: int, n: int, classes: int, sharpness: float = 2.0):

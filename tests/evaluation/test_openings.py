@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from striate.evaluation.openings import NAME, note_opening, openings, said_of
+
+pytestmark = pytest.mark.fast
 
 
 def test_looks_are_noted_in_their_order(tmp_path: Path):

@@ -104,6 +104,22 @@ def test_every_picture_of_a_page_can_be_seen(digits_run):
             assert attrs["alt"]
 
 
+@pytest.mark.parametrize(("size", "channels", "form"), [(64, 3, "PNG"), (65, 3, "WEBP"), (200, 1, "WEBP")])
+def test_images_whose_pixels_are_seen_keep_them_and_larger_ones_are_small_files(
+    forge, training, tmp_path, size, channels, form
+):
+    page = _page(tmp_path, forge(["a", "b"], size=size, channels=channels), training((1.0, 1.0), kept=1))
+    images = [attrs for tag, attrs in _Elements(page).found if tag == "img"]
+    assert len(images) == 6
+    for attrs in images:
+        kind, _, data = attrs["src"].partition(";base64,")
+        assert kind == f"data:image/{form.lower()}"
+        with Image.open(io.BytesIO(base64.b64decode(data, validate=True))) as image:
+            assert image.format == form
+            assert image.size == (min(size, 112), min(size, 112))
+        assert ("class" in attrs) == (form == "PNG")
+
+
 def test_names_from_the_data_are_text_and_never_markup(forge, training, tmp_path):
     from dataclasses import replace
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +14,9 @@ from PIL import Image
 
 from striate import drawing
 from striate.evaluation import plots
+from striate.reporting.fonts import measure_text
+from striate.reporting.gallery import WIDTH
+from striate.reporting.marks import Raster, Text
 
 NAN, INF = float("nan"), float("inf")
 NAMES = ["$x$", "猫", "<script>alert(1)</script>", "a" * 80, "_hidden", "$\\frac{", "red\x1b[31m", " ", "100 %", "é"]
@@ -52,7 +59,9 @@ def test_curves_show_both_lines_however_the_training_went(training, tmp_path, lo
     pixels = _pixels(figure, tmp_path)
     assert _has(pixels, drawing.TRAIN)
     assert _has(pixels, drawing.VALIDATION)
-    labels = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
+    labels = [entry.label for entry in figure.panels[1].legend]
+    assert figure.texts.count("training") == figure.texts.count("validation") == 2
+    assert set(labels) <= set(figure.texts)
     assert labels[:2] == ["training", "validation"]
     assert (len(labels) == 3) == bool(kept)
     if kept:
@@ -65,22 +74,28 @@ def test_curves_of_a_training_without_a_finite_number_render(training, tmp_path)
 
 def test_curves_draw_the_historys_own_numbers(training):
     history = training((2.0, 2.1), (1.0, 1.2), kept=2)
-    accuracy, loss = plots.curves(history).axes
-    assert loss.lines[0].get_ydata().tolist() == [2.0, 1.0]
-    assert loss.lines[1].get_ydata().tolist() == [2.1, 1.2]
-    assert accuracy.lines[1].get_ydata().tolist() == [row.val_accuracy for row in history.epochs]
-    assert loss.get_ylim()[0] == 0
+    accuracy, loss = plots.curves(history).panels
+    assert (accuracy.title, loss.title) == ("Accuracy", "Loss")
+    assert loss.series[0].x == (1, 2)
+    assert loss.series[0].y == (2.0, 1.0)
+    assert loss.series[1].y == (2.1, 1.2)
+    assert accuracy.series[1].y == tuple(row.val_accuracy for row in history.epochs)
+    assert loss.y_limits[0] == 0
+    assert loss.y_limits[1] > 2.1
+    assert loss.verticals == accuracy.verticals == [2.0]
 
 
 def test_a_confusion_matrix_of_any_class_names_renders(forge, tmp_path):
     measured = forge(NAMES)
     figure = plots.confusion(measured.report)
-    shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert shown[0] == "$x$"
-    assert shown[3] == "a" * 21 + "…"
+    shown = figure.texts
+    for name in ("$x$", "猫", "<script>alert(1)</scr…", "a" * 21 + "…", "_hidden", "red\\x1b[31m", "100 %"):
+        assert shown.count(name) == 2, "once for its row, once for its column"
     assert "\x1b" not in "".join(shown)
-    numbers = {text.get_text() for text in figure.axes[0].texts}
-    assert numbers == {"1", "2"}
+    assert {"predicted", "true", "share of the true class", "Confusion matrix, 30 pictures"} <= set(shown)
+    counts = np.array(measured.report.confusion)
+    written = [mark.text for mark in figure.marks if isinstance(mark, Text) and mark.text.isdecimal()]
+    assert written == [str(count) for count in counts[counts > 0]]
     _pixels(figure, tmp_path)
 
 
@@ -88,8 +103,13 @@ def test_a_confusion_matrix_of_any_class_names_renders(forge, tmp_path):
 def test_a_confusion_matrix_of_any_size_renders(forge, tmp_path, classes):
     measured = forge([f"class {number}" for number in range(classes)])
     figure = plots.confusion(measured.report)
-    assert len(figure.axes[0].get_yticklabels()) == classes
-    assert bool(figure.axes[0].texts) == (classes <= 30)
+    for number in range(classes):
+        assert figure.texts.count(f"class {number}") == 2
+    assert any(text.isdecimal() for text in figure.texts) == (classes <= 30)
+    (cells, _) = (mark.pixels for mark in figure.marks if isinstance(mark, Raster))
+    assert cells.shape == (classes, classes, 3)
+    is_empty = np.array(measured.report.confusion) == 0
+    assert ((cells == 255).all(axis=2) == is_empty).all()
     assert max(_pixels(figure, tmp_path).shape) < 4000
 
 
@@ -109,10 +129,14 @@ def test_a_gallery_says_what_was_said_and_what_it_is(forge, tmp_path, size, chan
     measured = forge(NAMES, size=size, channels=channels)
     right, wrong = plots.right_and_wrong(measured, 12)
     figure = plots.gallery(measured, wrong, "Answered wrongly")
-    titles = [axes.get_title() for axes in figure.axes if axes.images]
-    assert len(titles) == len(wrong) == 10
-    assert all("\nis " in title for title in titles)
-    assert "\x1b" not in "".join(titles)
+    images = [mark for mark in figure.marks if isinstance(mark, Raster)]
+    assert len(images) == len(wrong) == 10
+    for image, index in zip(images, wrong, strict=True):
+        assert np.array_equal(image.pixels, measured.decoded.pixels[index])
+        assert image.is_smooth == (size > 64)
+    assert sum(text.startswith("is ") for text in figure.texts) == 10
+    assert sum(text.endswith(" %") for text in figure.texts) >= 10
+    assert "\x1b" not in "".join(figure.texts)
     pixels = _pixels(figure, tmp_path)
     assert _has(pixels, drawing.WRONG)
     pixels = _pixels(plots.gallery(measured, right, "Answered rightly"), tmp_path)
@@ -122,7 +146,7 @@ def test_a_gallery_says_what_was_said_and_what_it_is(forge, tmp_path, size, chan
 def test_a_gallery_of_nothing_says_none(forge, tmp_path):
     measured = forge(["a", "b"], errors=False)
     figure = plots.gallery(measured, plots.right_and_wrong(measured)[1], "Answered wrongly")
-    assert [text.get_text() for text in figure.axes[0].texts] == ["none"]
+    assert figure.texts == ["Answered wrongly", "none"]
     _pixels(figure, tmp_path)
 
 
@@ -162,10 +186,59 @@ def test_a_figure_that_cannot_be_written_leaves_nothing_behind(training, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_callers_own_matplotlib_settings_are_left_alone(training):
+def test_the_callers_own_matplotlib_settings_are_left_alone():
     import matplotlib as mpl
+    from matplotlib.figure import Figure
 
     mpl.use("agg")
     before = mpl.rcParams.copy()
-    drawing.draw(plots.curves(training((1.0, 1.0))), io.BytesIO(), dpi=40)
+    drawing.draw(Figure(), io.BytesIO(), dpi=40)
     assert mpl.rcParams == before
+
+
+def test_the_same_figure_is_the_same_file(forge, training, tmp_path):
+    measured = forge(NAMES)
+    _, wrong = plots.right_and_wrong(measured)
+    for ending in ("png", "svg"):
+        written = []
+        for number in range(2):
+            for name, figure in (
+                ("curves", plots.curves(training((2.0, 2.1), (1.0, 1.2), kept=2))),
+                ("confusion", plots.confusion(measured.report)),
+                ("wrong", plots.gallery(measured, wrong, "Answered wrongly")),
+            ):
+                path = tmp_path / f"{name}-{number}.{ending}"
+                drawing.save(figure, path)
+                written.append(path.read_bytes())
+        assert written[:3] == written[3:]
+
+
+def test_captions_end_before_the_next_image_begins(forge):
+    measured = forge(["W" * 60, "i" * 60, "猫" * 60])
+    right, wrong = plots.right_and_wrong(measured)
+    for indices in (right, wrong):
+        captions = [
+            mark for mark in plots.gallery(measured, indices, "").marks if isinstance(mark, Text) and mark.size == 8
+        ]
+        assert captions
+        assert all(measure_text(mark.text, 8) < WIDTH for mark in captions)
+        assert all("…" in mark.text for mark in captions)
+
+
+def test_figures_need_no_matplotlib():
+    code = (
+        "import sys\n"
+        "sys.modules['matplotlib'] = None\n"
+        "from striate.evaluation import plots, ranking_plot, trust_plot\n"
+        "from striate.evaluation.page import render\n"
+        "from striate.history import Epoch, History\n"
+        "from striate.drawing import save\n"
+        "from pathlib import Path\n"
+        "history = History((Epoch(1, 1.0, 0.5, 1.0, 0.5, 1e-3, 1.0, 100.0, 10.0),), 1)\n"
+        "save(plots.curves(history), Path(sys.argv[1]))\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "curves.png"
+        subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+        with Image.open(path) as image:
+            assert image.size == (1440, 547)

@@ -8,9 +8,12 @@ import pytest
 from striate.errors import DataError
 from striate.evaluation.power_law import fit_power_law
 
+pytestmark = pytest.mark.fast
+
 SIZES = (100, 200, 400, 800, 1600, 3200)
 
 
+@pytest.mark.heavy
 def test_an_exact_law_is_found_and_goes_on():
     errors = [0.02 + 3 * size**-0.6 for size in SIZES]
     found = fit_power_law(SIZES, errors, n=100_000)
@@ -25,6 +28,7 @@ def test_an_exact_law_is_found_and_goes_on():
     assert widths == sorted(widths)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("errors", [[0.0] * 6, [1.0] * 6, [0.5] * 6, [0.1, 0.2, 0.15, 0.3, 0.2, 0.4]])
 def test_errors_that_do_not_fall_are_no_difficulty(errors):
     found = fit_power_law(SIZES, errors, n=500)

@@ -11,6 +11,8 @@ from striate.evaluation.intervals import wilson
 from striate.evaluation.refusal import promised, refusal
 from striate.evaluation.trust_plot import coverage_curve
 
+pytestmark = pytest.mark.fast
+
 
 def answered(confidence, is_right):
     """Two classes; the predicted one is the first, as sure as told."""
@@ -44,6 +46,7 @@ def test_a_threshold_above_all_answers_nothing_and_says_so():
     assert "not one of 2 pictures" in found.line()
 
 
+@pytest.mark.heavy
 def test_what_is_promised_on_some_pictures_holds_on_others():
     risks = []
     for seed in range(100):
@@ -71,9 +74,14 @@ def test_a_risk_is_a_share(risk):
 def test_the_figure_shows_the_curve_and_the_threshold_on_it():
     given = drawn(1)
     found = refusal(given, 0.9)
-    (axes,) = coverage_curve(given, found).axes
-    curve, _, point = axes.get_lines()
-    assert curve.get_xdata()[-1] == 100
-    assert curve.get_ydata()[-1] == pytest.approx(100 * found.risk_of_all)
-    assert (point.get_xdata()[0], point.get_ydata()[0]) == pytest.approx((100 * found.coverage, 100 * found.risk))
-    assert len(coverage_curve(answered([0.9, 0.9], [True, True])).axes) == 1
+    figure = coverage_curve(given, found)
+    (panel,) = figure.panels
+    curve, point = panel.series
+    assert curve.x[-1] == 100
+    assert curve.y[-1] == pytest.approx(100 * found.risk_of_all)
+    assert panel.horizontals == [pytest.approx(100 * found.risk_of_all)]
+    assert (point.x[0], point.y[0]) == pytest.approx((100 * found.coverage, 100 * found.risk))
+    assert point.label in figure.texts
+    (panel,) = coverage_curve(answered([0.9, 0.9], [True, True])).panels
+    assert len(panel.series) == 1
+    assert set(panel.series[0].y) == {0.0}

@@ -14,6 +14,8 @@ from striate.errors import DataError
 from striate.evaluation.intervals import wilson
 from striate.evaluation.report import Report, make_report
 
+pytestmark = pytest.mark.fast
+
 
 def _report(labels, rows, classes):
     names = tuple(f"class {index}" for index in range(classes))
@@ -31,6 +33,7 @@ def _cases(draw):
     return np.array(labels, np.int32), log_softmax(logits, axis=1), classes
 
 
+@pytest.mark.heavy
 @settings(max_examples=80, deadline=None)
 @given(_cases())
 def test_every_figure_is_scikit_learns(case):
@@ -58,6 +61,7 @@ def test_every_figure_is_scikit_learns(case):
     assert sum(row.support for row in report.classes) == n
 
 
+@pytest.mark.heavy
 @settings(max_examples=60, deadline=None)
 @given(_cases())
 def test_every_error_is_listed_once_most_confident_first(case):
@@ -75,6 +79,7 @@ def test_every_error_is_listed_once_most_confident_first(case):
         assert one.confidence == pytest.approx(np.exp(rows[index]).max())
 
 
+@pytest.mark.heavy
 @settings(max_examples=30, deadline=None)
 @given(_cases())
 def test_a_report_survives_json_without_a_digit_lost(case):
@@ -82,6 +87,7 @@ def test_a_report_survives_json_without_a_digit_lost(case):
     assert from_json(Report, to_json(report), "report.json") == report
 
 
+@pytest.mark.heavy
 @settings(max_examples=40, deadline=None)
 @given(_cases())
 def test_every_class_is_ranked_as_scikit_learn_ranks_it(case):
@@ -101,6 +107,7 @@ def test_answers_that_float_rounds_to_certainty_are_still_ranked():
     assert _report([0, 1, 1], rows, 3).classes[0].auc == 1.0
 
 
+@pytest.mark.heavy
 @settings(max_examples=40, deadline=None)
 @given(_cases())
 def test_intervals_hold_their_figures_and_are_there_where_these_are(case):

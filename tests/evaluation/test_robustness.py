@@ -13,6 +13,8 @@ from striate.evaluation.robustness_plot import corruption_sheet, robustness_plot
 from striate.images.cache import decode_all
 from striate.images.sources.load import load_images
 
+pytestmark = pytest.mark.fast
+
 
 def scene(channels: int, side: int = 48) -> np.ndarray:
     y, x = np.mgrid[:side, :side]
@@ -50,6 +52,7 @@ def test_the_same_seed_makes_the_same_pictures():
     assert np.abs(one[0].astype(int) - one[1]).max() > 0  # each picture in its own way
 
 
+@pytest.mark.heavy
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_classifier_loses_with_severity_and_the_figure_shows_it(digits_run, tmp_path):
     classifier = digits_run.classifier
@@ -83,6 +86,7 @@ def test_the_weakest_point_is_told_with_what_may_help():
     )
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_sheet_shows_a_picture_under_each_severity(channels: int):
     figure = corruption_sheet(scene(channels))

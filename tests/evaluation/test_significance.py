@@ -8,6 +8,8 @@ import pytest
 from striate.evaluation.intervals import paired_difference
 from striate.evaluation.significance import detectable, holm, seeded_difference
 
+pytestmark = pytest.mark.fast
+
 
 def test_holm_multiplies_step_by_step_and_never_falls():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
@@ -16,6 +18,7 @@ def test_holm_multiplies_step_by_step_and_never_falls():
     assert holm([]) == []
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("n", "share"), [(500, 0.1), (2000, 0.05)])
 def test_a_detectable_difference_is_found_in_four_cases_of_five(n, share):
     rng = np.random.default_rng(0)
@@ -45,6 +48,7 @@ def _trained(rng, n, seeds, *, seed_spread, shift=0.0):
     return group(0.0), group(shift)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("seeds", [2, 3, 5])
 @pytest.mark.parametrize("seed_spread", [0.0, 0.3])
 def test_equal_trainings_are_told_apart_in_at_most_one_case_of_twenty(seeds, seed_spread):

@@ -47,7 +47,8 @@ def test_the_last_frame_is_what_the_network_answers(digits_run):
 
 
 def test_a_training_is_the_same_recorded_or_not(digits_run, tmp_path: Path):
-    other = st.train("digits", architecture="cnn-small", epochs=4, runs=tmp_path, name="plain")
+    settings = {"architecture": "cnn-small", "epochs": 4, "precision": "float32", "artifacts": "none"}
+    other = st.train("digits", runs=tmp_path, name="plain", **settings)
     assert not (other.path / NAME).exists()
     assert [row.val_loss for row in other.history.epochs] == pytest.approx(
         [row.val_loss for row in digits_run.history.epochs], rel=1e-5

@@ -12,6 +12,8 @@ from PIL import Image
 from striate.images.ahead import AHEAD, JOB, decoded_ahead, in_order, workers
 from striate.images.pixels import Preprocessing
 
+pytestmark = pytest.mark.fast
+
 FORM = Preprocessing(6, 7, 3)
 
 

@@ -17,6 +17,8 @@ from striate.images.sources import archive
 from striate.images.sources.archive import unpacked
 from striate.images.sources.load import load_images
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch) -> Path:
@@ -145,6 +147,7 @@ def test_an_archive_that_grows_out_of_proportion_is_refused_before_it_is_written
     assert list(cache.iterdir()) == []
 
 
+@pytest.mark.heavy
 def test_a_size_that_is_a_lie_is_found_out_while_it_is_written(tmp_path: Path, cache: Path):
     path = make_zip(tmp_path / "a.zip", bomb())
     data = bytearray(path.read_bytes())
@@ -186,6 +189,7 @@ def test_every_cut_of_an_archive_is_whole_or_refused(tmp_path: Path):
             assert {name: (folder / name).read_bytes() for name in noise} == noise  # only padding was cut off
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("ending", "mode"), [(".zip", ""), (".tar.gz", "w:gz"), (".tar.xz", "w:xz"), (".tar.bz2", "w:bz2")]
 )

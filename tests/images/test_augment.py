@@ -12,6 +12,8 @@ from striate.config import replace
 from striate.errors import ConfigError, UnknownNameError
 from striate.images.augment import AUTO, CLASSIC, FAST, NONE, Augment, resolve
 
+pytestmark = pytest.mark.fast
+
 HEIGHT, WIDTH = 11, 17
 CASES = settings(deadline=None, max_examples=40)
 seeds = st.integers(0, 2**32 - 1)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from striate.images.augment import Augment
 from striate.images.batches import Batches
+
+pytestmark = pytest.mark.fast
 
 CASES = settings(deadline=None, max_examples=30)
 SHIFT = Augment(shift=0.3, flip=True, brightness=0.2)

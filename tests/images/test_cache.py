@@ -23,6 +23,8 @@ from striate.images.sources.arrays import from_arrays
 from striate.images.sources.folder import load_folder
 from striate.progress import Progress
 
+pytestmark = pytest.mark.fast
+
 FORM = Preprocessing(16, 20, 3)
 
 

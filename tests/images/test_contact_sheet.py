@@ -14,6 +14,8 @@ from striate.images.contact_sheet import GAP, LABEL, MARGIN, MAX_CLASSES, TILE, 
 from striate.images.sources.arrays import from_arrays
 from striate.images.sources.folder import load_folder
 
+pytestmark = pytest.mark.fast
+
 COLOURS = np.array([(230, 20, 20), (20, 230, 20), (20, 20, 230)], np.uint8)
 
 

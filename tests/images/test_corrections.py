@@ -12,6 +12,8 @@ from striate.images.corrections import Correction, corrected, load_corrections, 
 from striate.images.imageset import ImageSet
 from striate.images.sources.arrays import from_arrays
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture
 def images() -> ImageSet:

@@ -18,6 +18,8 @@ from striate.images.sources import named
 from striate.images.sources.load import load_images
 from striate.images.sources.named import DATASETS, data_folder, load_named
 
+pytestmark = pytest.mark.fast
+
 
 def test_the_digits_are_built_in(tmp_path: Path):
     images = load_named("digits", tmp_path / "never made")

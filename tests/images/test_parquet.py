@@ -25,6 +25,8 @@ from striate.inspection.survey import survey
 from striate.training.plan import plan, preprocessing_of
 from striate.training.recipe import Recipe
 
+pytestmark = pytest.mark.fast
+
 NAMES = ("bright", "dark")
 
 
@@ -279,6 +281,7 @@ def test_the_split_of_a_table_is_saved_and_found_again(tmp_path: Path):
         assert before.fingerprint() == after.fingerprint()
 
 
+@pytest.mark.heavy
 @pytest.mark.backend
 def test_a_table_is_trained_on_and_measured_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -302,6 +305,7 @@ def test_a_table_is_trained_on_and_measured_again(
     assert json.loads(capsys.readouterr().out)["test"]["accuracy"] == said["test"]["accuracy"]
 
 
+@pytest.mark.heavy
 def test_a_bad_table_ends_a_command_with_one_message_and_exit_code_two(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -24,6 +24,8 @@ from striate.errors import ConfigError, DataError, PictureError
 from striate.images.limits import limits
 from striate.images.pixels import Preprocessing, decode
 
+pytestmark = pytest.mark.fast
+
 HEIC_GREY = (
     "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAXxtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAACJp"
     "bG9jAAAAAERAAAEAAQAAAAABoAABAAAAAAAAADoAAAAjaWluZgAAAAAAAQAAABVpbmZlAgAAAAABAABodmMxAAAAAA5waXRtAAAAAAAB"

@@ -16,6 +16,8 @@ from striate.images.sources.remote import fetched, within
 from striate.images.write_shards import write_shards
 from striate.seal import damages
 
+pytestmark = pytest.mark.fast
+
 FORMS = ("parquet", "webdataset")
 
 
@@ -69,6 +71,7 @@ def test_a_picture_that_cannot_be_read_stays_one_picture(images, photos, tmp_pat
         found.read(0)
 
 
+@pytest.mark.heavy
 def test_the_parquet_layout_is_the_one_that_hugging_face_reads(images, tmp_path, monkeypatch):
     datasets = pytest.importorskip("datasets")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
@@ -98,6 +101,7 @@ def test_a_place_that_is_taken_is_not_written_to(images, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("form", FORMS)
 def test_a_bucket_holds_them_as_a_folder_does(images, store, form):
     address = f"s3://pictures/set-{form}"
@@ -108,6 +112,7 @@ def test_a_bucket_holds_them_as_a_folder_does(images, store, form):
         write_shards(images, address)
 
 
+@pytest.mark.heavy
 def test_what_was_fetched_is_not_fetched_again_until_it_changes(images, store, monkeypatch):
     address = "s3://pictures/kept"
     manifest = write_shards(images, address, size=40_000)
@@ -157,6 +162,7 @@ def test_a_foreign_manifest_is_no_obstacle_and_a_newer_one_is(images, tmp_path):
     assert len(load_images(tmp_path / "out")) == 90
 
 
+@pytest.mark.heavy
 def test_a_training_finds_its_bucket_again(images, store, tmp_path):
     from striate.experiment.pictures import lasting
 

@@ -20,6 +20,8 @@ from striate.images.sources.folder import SPLIT_FOLDERS, load_folder
 from striate.images.sources.load import load_images
 from striate.images.sources.table import load_table
 
+pytestmark = pytest.mark.fast
+
 
 def picture(path: Path, colour: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)

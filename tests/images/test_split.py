@@ -15,6 +15,8 @@ from striate.images.imageset import ImageSet
 from striate.images.sources.arrays import from_arrays
 from striate.images.split import Splits, load_splits, save_splits, split
 
+pytestmark = pytest.mark.fast
+
 CASES = settings(deadline=None, max_examples=50)
 
 
@@ -76,6 +78,7 @@ def test_a_given_test_split_stays_exactly_as_it_is(sizes, tested, seed):
     assert all(splits.validation.counts().values())
 
 
+@pytest.mark.heavy
 @given(class_sizes, seeds)
 @CASES
 def test_the_same_seed_gives_the_same_split(sizes, seed):
@@ -153,6 +156,7 @@ def test_a_class_that_only_the_test_split_has_is_refused():
         split(images_of([9, 0], [1, 1]))
 
 
+@pytest.mark.heavy
 @given(class_sizes, seeds)
 @CASES
 def test_splits_are_the_same_after_saving_and_loading(tmp_path_factory: pytest.TempPathFactory, sizes, seed):

@@ -16,6 +16,8 @@ from striate.images.cache import decode_all
 from striate.images.pixels import Preprocessing
 from striate.images.sources.load import load_images
 
+pytestmark = pytest.mark.fast
+
 FORM = Preprocessing(4, 5, 1)
 
 

@@ -12,6 +12,8 @@ from striate.images.sources.folder import load_folder
 from striate.inspection.classes import class_findings, indivisible
 from striate.inspection.finding import Finding
 
+pytestmark = pytest.mark.fast
+
 
 def found(findings: list[Finding]) -> dict[str, Finding]:
     assert len({finding.kind for finding in findings}) == len(findings)

@@ -15,6 +15,8 @@ from striate.inspection import copies as module
 from striate.inspection.copies import Copies, copy_findings, find_copies, leaked, quick_copies
 from striate.inspection.survey import survey
 
+pytestmark = pytest.mark.fast
+
 
 def by_kind(images, copies: Copies):
     return {one.kind: one for one in copy_findings(images, copies)}
@@ -114,6 +116,7 @@ def test_equal_arrays_are_found_without_looking_at_any(monkeypatch: pytest.Monke
     assert set(found["duplicate"].members) == {("train/8", "train/9")}
 
 
+@pytest.mark.heavy
 def test_many_duplicates_are_a_warning_and_a_few_a_note(scene, scenes):
     pictures: dict[str, Image.Image] = {f"{'ab'[n % 2]}/{n}.png": scene(n) for n in range(200)}
     pictures["a/again.png"] = scene(0)

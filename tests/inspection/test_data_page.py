@@ -19,6 +19,8 @@ from striate.inspection.inspect import inspect
 from striate.inspection.page.render import save_data_page, verdict
 from striate.inspection.suspects import Suspects
 
+pytestmark = pytest.mark.fast
+
 CHROMIUM = Path("/usr/bin/chromium")
 EVIL = "<script>alert(1)</script>"
 
@@ -43,6 +45,7 @@ def page_of(images, path: Path, **options) -> str:
     return path.read_text(encoding="utf-8")
 
 
+@pytest.mark.heavy
 def test_every_finding_is_on_the_page_with_its_pictures(faulty, tmp_path: Path):
     inspection = inspect(faulty)
     page = html.unescape(page_of(faulty, tmp_path / "p.html", command="striate data faulty"))
@@ -54,6 +57,7 @@ def test_every_finding_is_on_the_page_with_its_pictures(faulty, tmp_path: Path):
     assert "striate data faulty" in page
 
 
+@pytest.mark.heavy
 def test_a_page_needs_nothing_from_elsewhere_and_runs_nothing_from_the_data(faulty, tmp_path: Path):
     page = page_of(faulty, tmp_path / "p.html")
     assert not re.search(r"https?://", page)
@@ -70,6 +74,7 @@ def test_every_picture_of_the_page_can_be_decoded(faulty, tmp_path: Path):
             assert image.format == kind.upper()
 
 
+@pytest.mark.heavy
 def test_labels_in_doubt_are_shown_with_what_they_may_be(photos: Path, tmp_path: Path):
     images = load_folder(photos)
     doubted = Suspects(images.keys[:2], images.labels[:2], np.array([1, 2]), np.array([-0.9, -0.4]), 1, images.classes)
@@ -78,6 +83,7 @@ def test_labels_in_doubt_are_shown_with_what_they_may_be(photos: Path, tmp_path:
     assert "upright?</b> -0.40" not in page
 
 
+@pytest.mark.heavy
 def test_a_set_without_fault_and_one_of_tiny_arrays_have_a_page(photos: Path, tmp_path: Path):
     assert "Nothing was found that would mislead a training." in page_of(load_folder(photos), tmp_path / "p.html")
     rng = np.random.default_rng(0)
@@ -86,6 +92,7 @@ def test_a_set_without_fault_and_one_of_tiny_arrays_have_a_page(photos: Path, tm
     assert "8 px, all alike" in page
 
 
+@pytest.mark.heavy
 def test_many_classes_are_listed_and_the_first_are_shown(tmp_path: Path):
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (140, 8, 8), np.uint8)

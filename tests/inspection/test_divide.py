@@ -12,6 +12,8 @@ from striate.images.sources.arrays import from_arrays
 from striate.images.split import split as split_by_groups
 from striate.inspection.divide import split
 
+pytestmark = pytest.mark.fast
+
 
 def test_copies_are_never_divided(scene, scenes):
     pictures = {f"{'ab'[n % 2]}/{n}.png": scene(n) for n in range(40)}
@@ -32,6 +34,7 @@ def test_without_copies_the_division_is_the_one_without_groups(photos):
         assert one.keys.tolist() == other.keys.tolist()
 
 
+@pytest.mark.heavy
 @given(
     st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12)), min_size=30, max_size=120),
     st.integers(0, 2**32 - 1),

@@ -16,6 +16,8 @@ from striate.images.sources.load import load_images
 from striate.inspection.files import animated, broken_finding, lossy
 from striate.inspection.survey import survey
 
+pytestmark = pytest.mark.fast
+
 
 def test_broken_files_are_counted_and_listed_with_their_reasons(photos: Path, tmp_path: Path):
     root = tmp_path / "photos"

@@ -11,6 +11,8 @@ from PIL import Image, ImageEnhance, ImageOps
 from striate.inspection import likeness
 from striate.inspection.likeness import groups_of, perceptual_hashes, similar_pairs
 
+pytestmark = pytest.mark.fast
+
 SIZE = (32, 32)
 
 

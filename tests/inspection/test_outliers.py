@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
 from striate.images.sources.arrays import from_arrays
 from striate.images.sources.folder import load_folder
 from striate.inspection.outliers import outlier_findings
 from striate.inspection.survey import survey
+
+pytestmark = pytest.mark.fast
 
 
 def noisy(scene, seed: int) -> Image.Image:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from striate.images.corrections import corrected
 from striate.images.sources.folder import load_folder
 from striate.inspection.inspect import inspect
 from striate.inspection.repairs import repairs
 
+pytestmark = pytest.mark.fast
 
+
+@pytest.mark.heavy
 def test_each_finding_has_its_repair_and_a_repaired_set_has_none_left(scene, scenes):
     pictures = {f"train/{'ab'[n % 2]}/{n}.png": scene(n) for n in range(40)}
     pictures |= {f"test/{'ab'[n % 2]}/{n}.png": scene(n) for n in range(100, 140)}

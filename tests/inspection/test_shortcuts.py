@@ -15,6 +15,8 @@ from striate.inspection.copies import find_copies
 from striate.inspection.shortcuts import shortcut_findings, shortcuts
 from striate.inspection.survey import survey
 
+pytestmark = pytest.mark.fast
+
 
 def written(root: Path, save) -> ImageSet:
     """Two classes of 60 pictures of noise; `save(image, path without ending, label)` makes the difference."""

@@ -16,6 +16,8 @@ from striate.inspection import survey as module
 from striate.inspection.statistics import statistics
 from striate.inspection.survey import digests, survey
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture
 def mixed(tmp_path: Path) -> ImageSet:

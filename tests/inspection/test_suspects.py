@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from striate.images.imageset import ImageSet
 from striate.images.sources.arrays import from_arrays
 from striate.inspection.suspects import ranked, suspect_finding
+
+pytestmark = pytest.mark.fast
 
 
 def labelled(labels: list[int]) -> ImageSet:

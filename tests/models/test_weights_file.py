@@ -10,6 +10,8 @@ from striate.errors import WeightsError
 from striate.models import weights_file
 from striate.models.weights_file import opened, refuse_impostors
 
+pytestmark = pytest.mark.fast
+
 
 def _read(path):
     with opened(path) as tensors:

@@ -12,6 +12,8 @@ import pytest
 from striate.errors import RunError
 from striate.training.checkpoint import KEPT, NAME, Checkpoint, Checkpoints
 
+pytestmark = pytest.mark.fast
+
 
 def _state(number: int) -> Checkpoint:
     rng = np.random.default_rng(number)

@@ -20,7 +20,7 @@ from striate.seal import damages
 from striate.store import RunStore
 from striate.training.checkpoint import Checkpoints
 
-QUICK = {"architecture": "cnn-small", "epochs": 3, "precision": "float32", "name": "r"}
+QUICK = {"architecture": "cnn-small", "epochs": 3, "precision": "float32", "artifacts": "none", "name": "r"}
 
 
 class _Lines(Progress):
@@ -84,11 +84,12 @@ def test_a_disk_that_is_full_while_training_costs_the_checkpoints_alone(
     assert [row.epoch for row in run.epochs] == [1, 2, 3]
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_a_disk_that_is_full_at_the_report_loses_nothing_that_was_learnt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     with monkeypatch.context() as patch:
-        _FullFrom(patch, "report.html")
+        _FullFrom(patch, "report.json")
         with pytest.raises(RunError, match=r"results cannot be written: No space left.*make room, then striate train"):
             train("digits", runs=tmp_path, **QUICK)
     run = RunStore(tmp_path).find("r")
@@ -126,6 +127,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(place)], check=True)
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_a_real_disk_that_fills_up_keeps_the_last_checkpoint(small_disk: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("striate.training.room.room_needed", lambda *_: 0)
     told = _Lines()

@@ -153,8 +153,11 @@ def _trials(root: Path, undisturbed: _Undisturbed, number: int, seed: int) -> di
     return places
 
 
-def test_killed_in_a_save_and_elsewhere_it_ends_with_the_same_bits(undisturbed: _Undisturbed, tmp_path: Path):
-    places = _trials(tmp_path, undisturbed, 2, seed=0)
+@pytest.mark.parametrize("number", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_killed_in_a_save_and_elsewhere_it_ends_with_the_same_bits(
+    undisturbed: _Undisturbed, tmp_path: Path, number: int
+):
+    places = _trials(tmp_path, undisturbed, number, seed=0)
     assert places.get("in a save", 0) >= 1
 
 
@@ -190,7 +193,8 @@ def test_a_signal_leaves_within_ten_seconds_and_the_same_bits_come_of_it(
     assert _bits(tmp_path / "runs" / "r") == undisturbed.bits
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow  # test_resumed_runs.py has the same in one process
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_the_report_is_made_leaves_a_run_to_finish(
     undisturbed: _Undisturbed, tmp_path: Path, number: int
 ):

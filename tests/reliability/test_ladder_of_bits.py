@@ -89,6 +89,7 @@ def _differences(one: Outcome, other: Outcome) -> tuple[float, float]:
     return losses, max(float(np.abs(one[2][name] - other[2][name]).max()) for name in one[2])
 
 
+@pytest.mark.slow  # test_kills.py has one that is stopped and goes on to the same bits
 def test_with_as_many_threads_nothing_differs_and_nothing_is_said(stopped: Path, same, tmp_path: Path):
     again = _outcome(stopped, tmp_path / "x", threads=1, backend="tensorflow")
     assert _differences(again, same) == (0.0, 0.0)

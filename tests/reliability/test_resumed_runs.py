@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from striate.begun import read_begun
+from striate.classifier import Classifier
 from striate.cli import main
 from striate.diagnosis.diagnose import load_diagnoses
 from striate.errors import DataError, RunError, TrainingError
@@ -29,7 +30,7 @@ from striate.runs import Run
 from striate.seal import damages
 from striate.store import RunStore
 
-QUICK = {"architecture": "mlp", "epochs": 4, "precision": "float32", "name": "r"}
+QUICK = {"architecture": "mlp", "epochs": 4, "precision": "float32", "artifacts": "none", "name": "r"}
 
 
 class _StopAfter(Progress):
@@ -58,6 +59,7 @@ def stopped(stopped_once: Run, tmp_path: Path) -> Run:
     return Run(shutil.copytree(stopped_once.path, tmp_path / "r"))
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_an_unfinished_run_is_listed_and_gone_on_with_by_name(stopped: Run, capsys: pytest.CaptureFixture[str]):
     root = str(stopped.path.parent)
     assert main(["runs", "--runs", root]) == 0
@@ -84,6 +86,7 @@ def test_words_that_make_no_sense_are_refused(stopped: Run, capsys: pytest.Captu
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_pictures_that_changed_are_refused_and_nothing_is_lost(stopped: Run, photos: Path, tmp_path: Path):
     before = {path.name: sha256(path) for path in (stopped.path / "checkpoints").iterdir()}
     fewer = Path(shutil.copytree(photos, tmp_path / "photos"))
@@ -100,6 +103,7 @@ def test_pictures_that_changed_are_refused_and_nothing_is_lost(stopped: Run, pho
     assert resume(stopped).state == "finished"
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_what_could_change_the_last_digits_is_told(stopped: Run):
     begun = read_begun(stopped.path)
     other = {**begun.versions, "keras": "3.0.0"}
@@ -111,6 +115,7 @@ def test_what_could_change_the_last_digits_is_told(stopped: Run):
     )
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_a_damaged_newest_checkpoint_is_told_and_the_one_before_is_used(stopped: Run):
     newest = max((stopped.path / "checkpoints").iterdir())
     newest.write_bytes(newest.read_bytes()[:-1])
@@ -134,6 +139,7 @@ def test_a_run_that_someone_works_in_is_refused(stopped: Run):
         resume(stopped)
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_pictures_handed_over_in_python_are_asked_for(tmp_path: Path):
     splits = split(load_images("digits"), seed=0)
     run = train(splits, runs=tmp_path, progress=_StopAfter(1), **QUICK)
@@ -142,6 +148,7 @@ def test_pictures_handed_over_in_python_are_asked_for(tmp_path: Path):
     assert resume(run, data=splits).state == "finished"
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_nothing_can_be_made_of_a_run_that_has_learnt_nothing(tmp_path: Path):
     class Stop(Progress):
         def advance(self, count: int = 1, note: str | None = None) -> None:
@@ -152,6 +159,27 @@ def test_nothing_can_be_made_of_a_run_that_has_learnt_nothing(tmp_path: Path):
     with pytest.raises(RunError, match="Nothing has been learnt yet"):
         resume(run, finish=True)
     assert resume(run).state == "finished"
+
+
+@pytest.mark.usefixtures("instant_training")
+def test_a_signal_while_the_report_is_made_leaves_a_run_to_finish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    save, told = Classifier.save, _StopAfter(99)
+
+    def signalled(self: Classifier, folder: Path) -> None:
+        save(self, folder)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Classifier, "save", signalled)
+        with pytest.raises(KeyboardInterrupt):
+            train("digits", runs=tmp_path, progress=told, **QUICK)
+    run = RunStore(tmp_path).find("r")
+    assert run.state == "unfinished" and (run.path / "classifier").is_dir()
+    assert told.lines[-1] == f"All is learnt; striate train --resume {run.path} makes the report."
+    told = _StopAfter(99)
+    assert resume(run, progress=told).state == "finished"
+    assert not any(line.startswith("Epoch") for line in told.lines), "nothing is learnt twice"
+    assert damages(run.path) == []
 
 
 def test_a_training_that_diverges_late_fails_with_its_best_weights_kept(
@@ -194,6 +222,7 @@ def test_a_training_whose_memory_ran_out_can_be_gone_on_with(tmp_path: Path):
     assert sha256(run.path / name) == sha256(whole.path / name)
 
 
+@pytest.mark.usefixtures("instant_training")
 def test_a_ladder_goes_on_with_the_run_that_was_stopped(tmp_path: Path):
     words = {"rungs": ["mlp", "cnn-small"], "epochs": 3, "precision": "float32", "runs": tmp_path}
     stop = _StopAfter(4)

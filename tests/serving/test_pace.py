@@ -6,6 +6,8 @@ import pytest
 
 from striate.serving.pace import Pace
 
+pytestmark = pytest.mark.fast
+
 
 class Clock:
     def __init__(self) -> None:

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(CHOICE.name != "tensorflow", reason="exported fr
 NUMBER = 200
 CLASSES = ("10", "2", "äpfel", "🙂")
 KERAS, EXPORTED = 1e-5, 1e-4  # how far probabilities may lie apart
-LOCALES = ("C", "C.utf8", "POSIX")
+LOCALES = ("C", "C.utf8", pytest.param("POSIX", marks=pytest.mark.slow))
 
 
 def odd_pictures(folder: Path) -> list[Path]:

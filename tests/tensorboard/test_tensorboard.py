@@ -112,7 +112,7 @@ def test_a_run_holds_what_tensorboard_reads_unless_it_is_turned_off(digits_run, 
         *("test/metadata.tsv", "test/projector_config.pbtxt", "test/sprite.png", "test/vectors.tsv"),
     }
     assert os.environ["STRIATE_TENSORBOARD"] == "off"
-    run = st.train("digits", architecture="mlp", epochs=1, runs=tmp_path, name="off")
+    run = st.train("digits", architecture="mlp", epochs=1, artifacts="none", runs=tmp_path, name="off")
     assert not (run.path / "tensorboard").exists()
 
 

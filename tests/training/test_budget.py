@@ -18,10 +18,7 @@ from striate.training.plan import plan
 from striate.training.recipe import Recipe
 from striate.training.train import fit
 
-pytestmark = [
-    pytest.mark.backend,
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras' own, on NumPy 2
-]
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 
 
 def _recipe(digits, **settings):
@@ -39,6 +36,7 @@ def _state(model):
     return [keras.ops.convert_to_numpy(variable.value).copy() for variable in model.variables]
 
 
+@pytest.mark.backend
 def test_a_time_too_short_for_one_epoch_gives_a_part_of_one(digits):
     trained = fit(*digits, _recipe(digits, minutes=1e-4))
     assert (trained.recipe.epochs, trained.recipe.minutes) == (1, None)
@@ -47,6 +45,7 @@ def test_a_time_too_short_for_one_epoch_gives_a_part_of_one(digits):
     assert trained.history.epochs[0].images_per_second > 0
 
 
+@pytest.mark.backend
 def test_measuring_leaves_weights_and_random_numbers_as_they_were(digits):
     recipe = _recipe(digits, architecture="cnn")
     model, batches, held_out = _set_up(digits, recipe)
@@ -58,6 +57,7 @@ def test_measuring_leaves_weights_and_random_numbers_as_they_were(digits):
     assert len(held_out.pixels) == len(digits[1].pixels)
 
 
+@pytest.mark.backend
 def test_the_planned_recipe_repeats_the_training(digits):
     first = fit(*digits, _recipe(digits, minutes=1e-4))
     second = fit(*digits, first.recipe)

@@ -18,10 +18,7 @@ from striate.training.callbacks import MUCH_WAITING, WAITING, EpochClock, KeepBe
 from striate.training.epochs import Epochs
 from striate.training.feed import Feed
 
-pytestmark = [
-    pytest.mark.backend,
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras' own, on NumPy 2
-]
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 
 NAN, INF = math.nan, math.inf
 
@@ -79,6 +76,7 @@ def test_an_epoch_whose_training_loss_is_no_number_is_not_the_best():
 
 
 @pytest.mark.parametrize("val_losses", [[NAN], [NAN, NAN], [INF, NAN]])
+@pytest.mark.backend
 def test_without_a_finite_loss_there_is_no_best_epoch_and_no_weights_are_touched(val_losses):
     keep, model, trained = _through(val_losses)
     assert keep.best_epoch == 0
@@ -113,6 +111,7 @@ class _Counting(Progress):
         self.lines.append(line)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("steps_per_call", [1, 3, 4, 10])
 def test_the_clock_counts_every_step_once_however_many_a_call_makes(monkeypatch, steps_per_call):
     monkeypatch.setattr("striate.training.epochs.MAX_STEPS", steps_per_call)
@@ -141,6 +140,7 @@ def test_the_clock_counts_every_step_once_however_many_a_call_makes(monkeypatch,
         assert 0 < row.waiting <= 1
 
 
+@pytest.mark.backend
 def test_a_training_that_mostly_waits_for_pictures_says_so_once(monkeypatch):
     progress = _Counting()
     batches = Batches(np.zeros((8, 2, 2, 1), np.uint8), np.zeros(8, np.int32), 2, 2, shuffle_seed=0)
@@ -159,6 +159,7 @@ def test_a_training_that_mostly_waits_for_pictures_says_so_once(monkeypatch):
     assert [line for line in progress.lines if "waited for pictures" in line] == [WAITING.format(first)]
 
 
+@pytest.mark.backend
 def test_every_epoch_is_read_in_that_epochs_own_order(monkeypatch):
     read = []
     original = Batches.__getitem__

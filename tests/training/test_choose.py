@@ -18,6 +18,8 @@ from striate.training.plan import PRETRAINED_SIDES, form, plan
 from striate.training.recipe import Recipe
 from striate.training.recipes import RECIPES
 
+pytestmark = pytest.mark.fast
+
 NARROW = "mobilenet_v2_0.35_224_no_top.h5"
 
 

@@ -9,6 +9,8 @@ import pytest
 from striate.errors import RunError
 from striate.history import Epoch, HistoryFile, read_history
 
+pytestmark = pytest.mark.fast
+
 
 def _epoch(number: int, **figures: float) -> Epoch:
     values = {"loss": 1.5, "accuracy": 0.25, "val_loss": 1.25, "val_accuracy": 0.5, "learning_rate": 0.001}

@@ -19,8 +19,6 @@ from striate.training.precision import ENOUGH, HALF, MIN_OPERATIONS, count_opera
 from striate.training.recipe import Recipe
 from striate.training.train import fit
 
-pytestmark = pytest.mark.backend
-
 
 @pytest.fixture
 def kept(monkeypatch, tmp_path):
@@ -61,6 +59,7 @@ def test_half_precision_is_taken_where_it_is_clearly_faster_and_said(monkeypatch
     assert [f"{gain:.1f} times" in line for line in said] == ([True] if gain >= ENOUGH else [])
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     ("machine", "features", "gains"),
     [
@@ -146,11 +145,12 @@ def test_what_a_training_computes_is_counted_for_the_layers_that_learn():
 def test_measuring_ends_when_the_decision_is_clear(monkeypatch, halves, rounds):
     left = iter(halves)
     monkeypatch.setattr(precision, "_probe", lambda kind, policy: policy)
-    monkeypatch.setattr(precision, "_timed", lambda policy, batches: next(left) if policy == HALF else 1.0)
+    monkeypatch.setattr(precision, "_timed", lambda run, batches: next(left) if run.model == HALF else 1.0)
     assert precision._measured("dense") == round(1 / min(halves[1:] or halves), 2)
     assert next(left, None) is None and len(halves) == rounds
 
 
+@pytest.mark.backend
 def test_a_gain_is_a_sensible_number(kept):
     if not precision.can_gain():
         pytest.skip("never measured on a processor without bfloat16")
@@ -186,6 +186,7 @@ def test_without_a_place_to_keep_it_measuring_goes_on(kept, monkeypatch):
 
 
 @pytest.mark.parametrize("gain", [0.9, 2.0])
+@pytest.mark.backend
 def test_the_recipe_that_comes_back_says_what_was_done_and_repeats_it(digits, monkeypatch, gain):
     monkeypatch.setattr(precision, "gain_of", lambda kind: gain)
     monkeypatch.setattr(precision, "can_gain", lambda: True)

@@ -14,6 +14,8 @@ from striate.training.plan import plan
 from striate.training.recipe import Recipe
 from striate.training.recipes import RECIPES, recipe_named
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_is_found_by_its_name(name):
@@ -35,6 +37,7 @@ def test_a_value_is_returned_as_it_is():
     assert recipe_named(recipe) is recipe
 
 
+@pytest.mark.heavy
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 def test_a_runs_recipe_is_valid_input_and_gives_the_same_recipe(digits_run):
     again = recipe_named(digits_run.path / "recipe.json")

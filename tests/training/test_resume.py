@@ -19,10 +19,7 @@ from striate.training.plan import plan
 from striate.training.recipe import Recipe
 from striate.training.train import fit
 
-pytestmark = [
-    pytest.mark.backend,
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras' own, on NumPy 2
-]
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 
 
 class Killed(Exception):  # noqa: N818
@@ -67,7 +64,7 @@ def whole(digits):
 
 
 SCHEDULES = [
-    pytest.param({}, id="adam"),
+    pytest.param({}, id="adam", marks=pytest.mark.backend),
     pytest.param({"optimizer": "sgd", "learning_rate": 0.05, "schedule": "cosine", "warmup": 0.2}, id="sgd-cosine"),
     pytest.param({"keep": "last", "optimizer": "adamw", "weight_decay": 0.01, "schedule": "step"}, id="adamw-last"),
 ]
@@ -90,6 +87,7 @@ def test_killed_within_epochs_again_and_again_it_ends_with_the_same_bits(digits,
     assert trace.early == early
 
 
+@pytest.mark.backend
 def test_a_signal_leaves_within_the_step_and_the_training_goes_on_from_it(digits, tmp_path, whole):
     class Stop(Progress):
         steps = 0
@@ -108,6 +106,7 @@ def test_a_signal_leaves_within_the_step_and_the_training_goes_on_from_it(digits
     assert list(_outcome(fit(*digits, recipe, keeper=keeper))) == list(whole(recipe)[:3])
 
 
+@pytest.mark.backend
 def test_a_signal_while_an_epoch_is_validated_leaves_its_validation_to_be_made(digits, tmp_path, whole, monkeypatch):
     from striate.training.keeper import SaveState
 

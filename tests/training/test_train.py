@@ -21,10 +21,7 @@ from striate.training.plan import plan
 from striate.training.recipe import Recipe
 from striate.training.train import fit
 
-pytestmark = [
-    pytest.mark.backend,
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),  # Keras' own, on NumPy 2
-]
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 
 
 def _recipe(digits, **settings):
@@ -42,6 +39,7 @@ def _loss_and_accuracy(classifier, decoded):
     return -rows[np.arange(len(labels)), labels].mean(), (rows.argmax(axis=1) == labels).mean()
 
 
+@pytest.mark.backend
 def test_three_epochs_beat_chance_by_far(digits):
     lines = []
 
@@ -75,7 +73,7 @@ def test_the_same_seed_gives_the_same_history_and_weights_and_another_seed_other
     assert any((a != b).any() for a, b in zip(weights, other.classifier.model.get_weights(), strict=True))
 
 
-@pytest.mark.parametrize("keep", ["best", "last"])
+@pytest.mark.parametrize("keep", [pytest.param("best", marks=pytest.mark.backend), "last"])
 def test_the_kept_weights_really_are_those_of_the_kept_epoch(digits, keep):
     training, validation = digits
     rng = np.random.default_rng(0)
@@ -103,6 +101,7 @@ def test_patience_ends_a_training_that_no_longer_improves(digits):
     assert not trained.interrupted
 
 
+@pytest.mark.backend
 def test_a_loss_that_is_never_finite_is_an_error_that_says_what_to_try(digits):
     with pytest.raises(TrainingError, match="never had a finite loss") as caught:
         fit(*digits, _recipe(digits, optimizer="sgd", learning_rate=1e30, epochs=2))
@@ -112,7 +111,8 @@ def test_a_loss_that_is_never_finite_is_an_error_that_says_what_to_try(digits):
 
 def test_a_run_without_a_usable_network_says_so(tmp_path):
     with pytest.raises(TrainingError):
-        train("digits", architecture="mlp", optimizer="sgd", learning_rate=1e30, epochs=1, runs=tmp_path, name="bad")
+        settings = {"architecture": "mlp", "optimizer": "sgd", "learning_rate": 1e30, "epochs": 1}
+        train("digits", runs=tmp_path, name="bad", precision="float32", artifacts="none", **settings)
     run = RunStore(tmp_path).find("bad")
     assert run.state == "failed"
     assert "never had a finite loss" in run.manifest.reason
@@ -143,7 +143,7 @@ class _SignalAt(Progress):
         self.lines.append(line)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.backend), signal.SIGTERM])
 def test_a_signal_ends_the_training_and_keeps_what_was_learnt(digits, number):
     before = signal.getsignal(number)
     progress = _SignalAt(25, number)
@@ -184,7 +184,8 @@ def test_a_training_ends_with_the_epoch_that_is_enough(digits):
 
 
 def test_a_run_that_a_signal_stopped_can_be_finished_as_it_is(tmp_path):
-    run = train("digits", architecture="mlp", epochs=50, runs=tmp_path, name="cut", progress=_SignalAt(90))
+    settings = {"architecture": "mlp", "epochs": 50, "precision": "float32", "artifacts": "report"}
+    run = train("digits", runs=tmp_path, name="cut", progress=_SignalAt(90), **settings)
     assert run.state == "unfinished"
     assert not (run.path / "report.json").exists()
     run = resume(run, finish=True)
@@ -196,6 +197,7 @@ def test_a_run_that_a_signal_stopped_can_be_finished_as_it_is(tmp_path):
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)])
+@pytest.mark.backend
 def test_half_precision_trains_and_leaves_the_global_policy_alone(digits, precision):
     before = keras.config.dtype_policy()
     trained = fit(*digits, _recipe(digits, precision=precision, learning_rate=1e-3))
@@ -210,6 +212,7 @@ def _rates(recipe, steps):
     return [float(keras.ops.convert_to_numpy(rate(step))) for step in range(steps + 1)]
 
 
+@pytest.mark.backend
 def test_a_cosine_rate_rises_to_its_peak_and_falls_to_zero():
     rates = _rates(Recipe(learning_rate=0.1, schedule="cosine", warmup=0.2), steps=50)
     assert rates[0] == pytest.approx(0.1 / 25)
@@ -253,6 +256,7 @@ def test_the_optimizer_is_the_recipes(settings, kind, decay):
         assert (optimizer.momentum, optimizer.nesterov) == (0.9, True)
 
 
+@pytest.mark.backend
 def test_fewer_pictures_than_a_batch_can_be_trained_on(digits):
     few = tuple(Decoded(part.images.subset(range(7)), part.pixels[:7], {}) for part in digits)
     trained = fit(*few, _recipe(digits, epochs=2, batch=128))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import secrets
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from striate.answering.video import Film, Frame
 from striate.errors import DataError, printable
 from striate.prediction import Prediction
+from striate.reporting.fonts import find_bundled, load_font
 
 SHOWN = 3  # classes
 INK, PAPER, BAR, DIM = (255, 255, 255), (16, 18, 24), (88, 150, 255), (120, 126, 140)
@@ -73,7 +73,7 @@ def drawn(picture: Image.Image, answer: Prediction) -> Image.Image:
     shown = list(answer.probabilities.items())[:SHOWN][: max(1, (height - line) // line)]
     pad = line // 3
     panel = Image.new("RGB", (width, len(shown) * line + 2 * pad), PAPER)
-    draw, font = ImageDraw.Draw(panel), _font(round(line * 0.62))
+    draw, font = ImageDraw.Draw(panel), load_font(find_bundled(), round(line * 0.62))
     left, right = pad + round(width * 0.42), width - pad - round(draw.textlength("100 %", font))
     for row, (name, share) in enumerate(shown):
         top, is_answer = pad + row * line, row == 0 and not answer.unsure
@@ -96,13 +96,3 @@ def _cut(draw: ImageDraw.ImageDraw, text: str, font: Any, room: float) -> str:
     while text and draw.textlength(text + "…", font) > room:
         text = text[:-1]
     return text + "…"
-
-
-def _font(size: int) -> Any:
-    """Returns matplotlib's DejaVu Sans, which knows more scripts than Pillow's own."""
-    found = importlib.util.find_spec("matplotlib")
-    for place in (found.submodule_search_locations or ()) if found is not None else ():
-        path = Path(place) / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
-        if path.is_file():
-            return ImageFont.truetype(path, size)
-    return ImageFont.load_default(size)

@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "learn-curve": ("learn_curve", "tell how much data is needed, and what twice as much would buy"),
     "predict": ("predict", "say what pictures show"),
     "evaluate": ("evaluate", "measure a run on its test pictures or on other data"),
+    "report": ("report", "make the report, plots and pages of a finished run"),
     "compare": ("compare", "set runs side by side, and tell whether the difference is real"),
     "explain": ("explain", "show what a network makes of pictures, and where it looked"),
     "replay": ("replay", "put a recorded training on a slider"),

@@ -38,6 +38,7 @@ CODES = {"finished": 0, "failed": 1, "interrupted": 130}
 @click.option("--name", help="Name of the ladder's folder  [default: ladder-<data>].")
 @options.runs
 @options.on
+@options.artifacts("none", "Pages and plots of each training")
 @options.nested
 @options.data_dir
 @options.engine
@@ -58,6 +59,7 @@ def ladder(
     name: str | None,
     runs: Path,
     on: str | None,
+    artifacts: tuple[str, ...],
     data_dir: Path | None,
     backend: str | None,
     device: str,
@@ -85,6 +87,7 @@ def ladder(
         name=name,
         runs=runs,
         on=on,
+        artifacts=artifacts,
         data_dir=data_dir,
         validation=validation,
         test=test,

@@ -29,6 +29,7 @@ MOST = 10  # classes shown: those that gained most from the last doubling
 @click.option("--name", help="Name of the folder  [default: learn-curve-<data>].")
 @options.runs
 @options.on
+@options.artifacts("none", "Pages and plots of each training")
 @options.nested
 @options.data_dir
 @options.engine

@@ -37,6 +37,29 @@ class _Batch(click.ParamType[Any]):
         return value if value == "auto" else click.INT.convert(value, param, ctx)
 
 
+class Artifacts(click.ParamType[Any]):
+    """Names of artifacts, or `all` or `none`."""
+
+    name = "NAMES"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Returns the names, in the order of the table of artifacts."""
+        from striate.artifacts import artifact_names
+
+        return artifact_names(value)
+
+
+def artifacts(default: str, whose: str) -> Callable[[F], F]:
+    """Returns the option --artifacts."""
+    return click.option(
+        "--artifacts",
+        type=Artifacts(),
+        default=default,
+        show_default=True,
+        help=f"{whose}: all, none, or names among report, plots and inside; striate report makes them later.",
+    )
+
+
 batch = click.option("--batch", type=_Batch(), help="Pictures per step; auto measures which are fastest.")
 learning_rate = click.option("--lr", "learning_rate", type=float, help="Learning rate (the schedule's peak).")
 size = click.option("--size", metavar="N or HxW", help="Height and width the pictures are brought to, pixels.")

@@ -29,6 +29,7 @@ MOST = 30  # classes shown; of more, those found least often
 @click.option("--name", help="Name of the folder  [default: seeds-<data> or folds-<data>].")
 @options.runs
 @options.on
+@options.artifacts("none", "Pages and plots of each training")
 @options.nested
 @options.data_dir
 @options.engine

@@ -97,6 +97,8 @@ def run_summary(run: Run) -> dict[str, Any]:
         "epochs": manifest.epochs,
         "kept": manifest.kept,
         "seconds": manifest.seconds["total"],
+        "artifacts": list(run.artifacts),
+        "missing_artifacts": list(run.missing_artifacts),
         "findings": plain(manifest.findings),
         "diagnosis": [as_finding(one) for one in said.found] if (said := load_diagnoses(run.path)) else [],
     }
@@ -130,5 +132,10 @@ def print_diagnosis(run: Run) -> None:
 
 def print_files(run: Run) -> None:
     """Prints where the run's files lie."""
-    click.echo(printable(f"Run:     {run.path}\nReport:  {run.path / 'report.html'}"))
+    has_page = (run.path / "report.html").is_file()
+    page = str(run.path / "report.html") if has_page else f"none yet (striate report {run.path} makes it)"
+    click.echo(printable(f"Run:     {run.path}\nReport:  {page}"))
+    if run.missing_artifacts:
+        command = f"striate report {run.path} --artifacts {','.join(run.missing_artifacts)}"
+        click.echo(printable(f"Missing: {', '.join(run.missing_artifacts)} (to make it: {command})"))
     click.echo(printable(f"Next:    striate predict {run.path} PICTURE…"))

@@ -36,6 +36,7 @@ MEANINGFUL = ("resume", "finish", "on", "workers", "runs", "backend", "device", 
     metavar="SECONDS",
     help="Between checkpoints; by default they are rare enough to cost little.",
 )
+@options.artifacts("all", "Pages and plots to make")
 @options.on
 @click.option(
     "--workers",
@@ -69,6 +70,7 @@ def train(
     finish: bool,
     deterministic: bool,
     save_every: float | None,
+    artifacts: tuple[str, ...],
     on: str | None,
     workers: int | None,
     runs: Path,
@@ -122,6 +124,7 @@ def train(
         replay=replay,
         deterministic=deterministic,
         save_every=save_every,
+        artifacts=artifacts,
         on=on,
         workers=workers,
         progress=progress(as_json=as_json, quiet=quiet),

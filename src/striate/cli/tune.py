@@ -45,6 +45,7 @@ MOST = 20  # configurations shown; of more, the best
 @click.option("--name", help="Name of the folder  [default: tune-<data>].")
 @options.runs
 @options.on
+@options.artifacts("none", "Pages and plots of each training")
 @options.nested
 @options.data_dir
 @options.engine

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import ks_2samp
 
 from striate.classifier import Classifier
 from striate.diagnosis.symptoms import FORMAT, Look, Symptoms, Units, begun, broken_at
@@ -16,7 +15,9 @@ from striate.diagnosis.tally import Tally, tally
 from striate.evaluation.answered import Answered
 from striate.images.cache import Decoded
 from striate.images.imageset import SPLITS
-from striate.training.loss_trace import LossTrace
+
+if TYPE_CHECKING:
+    from striate.training.loss_trace import LossTrace
 
 SAMPLE = 1000  # pictures of a split: an accuracy is known to 3 points then
 THUMBNAIL = 8  # pixels on each side, of what the nearest neighbours are looked for among
@@ -82,6 +83,8 @@ def _sample(n: int) -> NDArray[np.intp]:
 
 def _looks(pixels: list[NDArray[np.uint8]]) -> tuple[Look, ...]:
     """Returns each split's mean and deviation, and how far its pictures are from those of training."""
+    from scipy.stats import ks_2samp
+
     single = [
         np.stack([part.mean(axis=(1, 2, 3), dtype=np.float64), part.std(axis=(1, 2, 3), dtype=np.float64)])
         for part in pixels
@@ -131,6 +134,8 @@ def _vote(
 
 
 def _thumbnails(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    import cv2
+
     small = np.stack(
         [cv2.resize(one, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).ravel() for one in pixels]
     ).astype(np.float32)

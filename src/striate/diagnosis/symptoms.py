@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from striate.config import config, from_json
 from striate.diagnosis.tally import Tally
 from striate.errors import ConfigError
 from striate.images.imageset import ImageSet
 from striate.seal import checked
-from striate.training.loss_trace import LossTrace
+
+if TYPE_CHECKING:
+    from striate.training.loss_trace import LossTrace
 
 FORMAT = 1
 NAME = "symptoms.json"

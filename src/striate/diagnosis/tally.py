@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from striate.config import config, replace
 from striate.evaluation.answered import Answered
@@ -123,6 +122,8 @@ def loss_rise(first: Tally, second: Tally) -> float | None:
     """Returns the lower end of the 95 % interval of the second loss minus the first (Welch 1947, by the normal
     distribution), nats; None where the spread of the losses is not known.
     """
+    from scipy.stats import norm
+
     if first.deviation is None or second.deviation is None:
         return None
     error = math.hypot(first.deviation / math.sqrt(first.n), second.deviation / math.sqrt(second.n))

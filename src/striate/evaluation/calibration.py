@@ -6,9 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
-from scipy.stats import beta, chi2
 
 from striate.config import config
 from striate.errors import DataError
@@ -100,6 +97,10 @@ def fit_temperature(labels: NDArray[np.integer], logits: NDArray[np.floating]) -
     Raises:
         DataError: no pictures.
     """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+    from scipy.stats import chi2
+
     n, classes = logits.shape
     if not n:
         raise DataError("There are no pictures to fit a temperature on")
@@ -142,6 +143,8 @@ def threshold_for(confidence: NDArray[np.float64], is_right: NDArray[np.bool_], 
         is_right: (n,) whether it was right.
         risk: the share of wrong answers allowed, in (0, 1).
     """
+    from scipy.stats import beta
+
     order = np.argsort(-confidence, kind="stable")
     sorted_confidence, wrong = confidence[order], np.cumsum(~is_right[order])
     numbers = np.unique(np.linspace(1, len(order), CANDIDATES).round().astype(int))

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,11 +25,15 @@ def _noise(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
 
 def _blur(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
     """Gaussian blur with a deviation of 1 to 5 % of the side."""
+    import cv2
+
     return _same(cv2.GaussianBlur(pixels, (0, 0), 0.01 * severity * min(pixels.shape[:2])), pixels)
 
 
 def _jpeg(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
     """JPEG compression at quality 40, 25, 15, 8 and 4."""
+    import cv2
+
     quality = (40, 25, 15, 8, 4)[severity - 1]
     _, data = cv2.imencode(
         ".jpg", pixels[:, :, ::-1] if pixels.shape[2] == 3 else pixels, [cv2.IMWRITE_JPEG_QUALITY, quality]
@@ -58,6 +61,8 @@ def _flat(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
 
 def _colour(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
     """The hue turned by 12 to 60 degrees either way; of a grey picture, its tones bent by a gamma of 1.4 to 3."""
+    import cv2
+
     if pixels.shape[2] == 1:
         return _whole(255 * (pixels / 255) ** (1 + 0.4 * severity))
     wheel = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV)  # degrees by two
@@ -90,6 +95,8 @@ CORRUPTIONS: dict[str, Corruption] = {
 
 
 def _affine(pixels: Pixels, *, angle: float, scale: float) -> Pixels:
+    import cv2
+
     height, width = pixels.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, scale)
     edge = cv2.BORDER_REPLICATE

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, norm
 
 CONFIDENCE = 0.95
+Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+"""Standard deviations of the normal distribution on each side of its mean that hold as much."""
 
 
 class Interval(NamedTuple):
@@ -39,8 +41,9 @@ class PairedDifference(NamedTuple):
 
 def wilson(right: int, n: int) -> Interval:
     """Returns the 95 % interval of a proportion (Wilson 1927), which holds near 0 and 1 and for small n; n ≥ 1."""
-    found = binomtest(right, n).proportion_ci(CONFIDENCE, method="wilson")
-    return Interval(float(found.low), float(found.high))
+    center = (right + Z**2 / 2) / (n + Z**2)
+    half = Z / (n + Z**2) * math.sqrt(right * (n - right) / n + Z**2 / 4)
+    return Interval(0.0 if right == 0 else float(center - half), 1.0 if right == n else float(center + half))
 
 
 def f1_interval(right: int, support: int, said: int) -> Interval:
@@ -69,11 +72,13 @@ def paired_difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Pa
         first: (n,) whether the first was right.
         second: (n,) whether the second was right, on the same pictures in the same order.
     """
+    from scipy.stats import binomtest
+
     only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))
     n = len(first)
     b, c, total = only_first + 0.5, only_second + 0.5, n + 2
     centre = (c - b) / total
-    half = norm.ppf((1 + CONFIDENCE) / 2) * math.sqrt(b + c - (b - c) ** 2 / total) / total
+    half = Z * math.sqrt(b + c - (b - c) ** 2 / total) / total
     differing = only_first + only_second
     return PairedDifference(
         difference=(only_second - only_first) / n,

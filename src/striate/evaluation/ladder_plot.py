@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import matplotlib as mpl
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
-from matplotlib.transforms import Bbox
+from typing import TYPE_CHECKING, Any
 
 from striate.drawing import FAINT, INK, STYLE, VALIDATION
 from striate.errors import printable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,11 @@ class Point:
 
 def ladder(points: Sequence[Point], *, title: str, note: str) -> Figure:
     """Returns accuracy against training time and against multiply-adds, the networks joined in the order given."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter
+
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(11, 4.8), layout="constrained")
         FigureCanvasAgg(figure)
@@ -79,6 +81,10 @@ def ladder(points: Sequence[Point], *, title: str, note: str) -> Figure:
 
 def accuracy_and_loss(points: Sequence[Point], *, title: str, note: str) -> Figure:
     """Returns test accuracy, with its bar, beside test loss, one row per network, in the order given from above."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
     with mpl.rc_context({**STYLE, "axes.grid.axis": "x"}):
         figure = Figure(figsize=(10, 1.8 + 0.45 * len(points)), layout="constrained")
         figure.suptitle(printable(title), x=0.01, ha="left", fontweight="bold", fontsize=13)
@@ -111,6 +117,8 @@ _OFFSET: Any = {"textcoords": "offset points", "fontsize": 9, "color": INK}
 
 def _widen(axes: Any, costs: Sequence[float]) -> None:
     """Gives a log axis room for labels on both sides, and ticks that say 20, 500 k or 3 G."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+
     low, high = max(min(costs), 1e-9), max(*costs, 1e-9)
     room = max((high / low) ** 0.14, 1.6)
     axes.set_xlim(low / room, high * room)
@@ -133,6 +141,9 @@ def scaled(number: float) -> str:
 
 def _label(axes: Any, points: Sequence[Point], costs: Sequence[float]) -> None:
     """Writes each network's name and year where it covers nothing: neither dots and bars nor what is written yet."""
+    from matplotlib.patheffects import withStroke
+    from matplotlib.transforms import Bbox
+
     renderer = axes.figure.canvas.get_renderer()
     pixel = axes.figure.dpi / 72
     halo = [withStroke(linewidth=2.5, foreground="white")]
@@ -181,10 +192,14 @@ def _places() -> Iterator[tuple[float, float, str]]:
 
 
 def _covered(box: Bbox, taken: Iterable[Bbox]) -> float:
+    from matplotlib.transforms import Bbox
+
     shared = (Bbox.intersection(box, other) for other in taken)
     return sum(one.width * one.height for one in shared if one is not None)
 
 
 def _outside(box: Bbox, panel: Bbox) -> float:
+    from matplotlib.transforms import Bbox
+
     inside = Bbox.intersection(box, panel)
     return box.width * box.height - (inside.width * inside.height if inside is not None else 0.0)

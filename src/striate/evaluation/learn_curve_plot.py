@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from striate.drawing import FAINT, STYLE, VALIDATION, WRONG, percent
 from striate.errors import printable
 from striate.evaluation.power_law import PowerLaw
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def learn_curve_plot(
@@ -31,6 +32,10 @@ def learn_curve_plot(
         law: that they follow, drawn on to four times the largest size.
         title: above it.
     """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.6, 4.4), layout="constrained")
         axes = figure.subplots()

@@ -8,7 +8,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 
 from striate.classifier import Classifier
 from striate.errors import ClassifierError, DataError, nearest
@@ -82,6 +81,15 @@ def measure(
     """
     if isinstance(images, ImageSet):
         images = decode_all(with_classes(images, classifier.classes), classifier.preprocessing, progress=progress)
+    return report_on(images, predict_rows(classifier, images, split=split, progress=progress), split, leaked)
+
+
+def predict_rows(classifier: Classifier, images: Decoded, *, split: str, progress: Progress) -> NDArray[np.float64]:
+    """Returns (n, classes) logarithms of the predicted probabilities.
+
+    Raises:
+        ClassifierError: they are not finite.
+    """
     with progress.task(f"measuring on {split}", len(images.images), "pictures") as task:
         rows = classifier.log_probabilities(images.pixels, advance=task.advance)
     if not np.isfinite(rows).all():
@@ -90,16 +98,11 @@ def measure(
             received=f"{int(np.sum(~np.isfinite(rows).all(axis=1))):,} of {len(rows):,} {split} pictures",
             hint="--precision float32, or a lower --lr",
         )
-    return _measured(images, rows, split, leaked)
+    return rows
 
 
-def tempered(measured: Measured, temperature: float) -> Measured:
-    """Returns what is measured when the logits are divided by so much more before the softmax."""
-    rows = log_softmax(measured.log_probabilities / temperature, axis=1)
-    return _measured(measured.decoded, rows, measured.report.split, ())
-
-
-def _measured(decoded: Decoded, rows: NDArray[np.float64], split: str, leaked: Collection[str]) -> Measured:
+def report_on(decoded: Decoded, rows: NDArray[np.float64], split: str, leaked: Collection[str] = ()) -> Measured:
+    """Returns the report on decoded images, given the logarithms of their predicted probabilities."""
     images = decoded.images
     report = make_report(images.name, split, images.classes, images.keys, images.labels, rows, leaked=leaked)
     return Measured(report, decoded, rows)

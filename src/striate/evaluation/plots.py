@@ -1,107 +1,98 @@
-"""Figures made to be shown: curves, confusion matrix, galleries. Each function returns a matplotlib Figure."""
+"""Drawings made to be shown: curves, confusion matrix, galleries."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from striate.drawing import BLUES, FAINT, INK, RIGHT, STYLE, TRAIN, VALIDATION, WRONG, percent
+from striate.drawing import RIGHT, TRAIN, VALIDATION, WRONG, percent
 from striate.errors import printable
 from striate.evaluation.measure import Measured
 from striate.evaluation.report import Report
 from striate.history import History
 from striate.images.rounds import in_rounds
+from striate.reporting.fonts import measure_text
+from striate.reporting.gallery import WIDTH, GalleryItem, draw_gallery
+from striate.reporting.heatmap import draw_heatmap
+from striate.reporting.marks import Box, Drawing, Mark
+from striate.reporting.panel import Axis, Panel, Series
+from striate.reporting.ticks import choose_limits
+
+CURVE_WIDTH, CURVE_HEIGHT = 360.0, 273.6
+"""Points of 1/72 inch: a panel of the learning curves."""
 
 
-def curves(history: History, names: Sequence[str] = ("accuracy", "loss")) -> Figure:
+def curves(history: History, names: Sequence[str] = ("accuracy", "loss")) -> Drawing:
     """Returns accuracy and loss (or one of them) over the epochs, training and validation, the kept epoch marked."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(5 * len(names), 3.8), layout="constrained")
-        for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-            numbers = [row.epoch for row in history.epochs]
-            train = [getattr(row, name) for row in history.epochs]
-            validation = [getattr(row, f"val_{name}") for row in history.epochs]
-            dots = "o" if len(numbers) < 25 else None
-            axes.plot(numbers, train, color=TRAIN, marker=dots, markersize=3.5, label="training")
-            axes.plot(numbers, validation, color=VALIDATION, marker=dots, markersize=3.5, label="validation")
-            axes.set(title=name.capitalize(), xlabel="epoch")
-            _whole_epochs(axes, numbers)
-            if history.kept:
-                best = validation[history.kept - 1]
-                axes.axvline(history.kept, color=FAINT, linestyle=":", linewidth=1)
-                label = f"epoch {history.kept} kept: {best:.4f}"
-                axes.plot([history.kept], [best], "o", color=VALIDATION, markersize=8, fillstyle="none", label=label)
-            axes.legend(loc="best")
-            if name == "loss" and not _flat(train + validation):
-                axes.set_ylim(bottom=0)
-    return figure
+    panels = [_curve_panel(history, name) for name in names]
+    marks: list[Mark] = []
+    for place, panel in enumerate(panels):
+        marks += panel.lay_out(Box(place * CURVE_WIDTH + 2, 2, CURVE_WIDTH - 4, CURVE_HEIGHT - 4))
+    return Drawing(len(panels) * CURVE_WIDTH, CURVE_HEIGHT, tuple(marks), tuple(panels))
 
 
-def confusion(report: Report) -> Figure:
-    """Returns the confusion matrix: colour is the share of the true class, numbers are pictures."""
-    names = [_short(row.name, 22) for row in report.classes]
-    counts = np.array(report.confusion)
-    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    side = min(18.0, max(4.5, 0.55 * len(names) + 2))
-    with mpl.rc_context({**STYLE, "axes.grid": False}):
-        figure = Figure(figsize=(side + 0.8, side), layout="constrained")
-        axes = figure.subplots()
-        image = axes.imshow(shares, cmap=BLUES, vmin=0, vmax=1)
-        axes.spines[:].set_visible(False)
-        ticks = np.arange(len(names))
-        size = 10 if len(names) <= 30 else max(3, 300 / len(names))
-        if max(map(len, names)) <= 3 and len(names) <= 30:
-            axes.set_xticks(ticks, names, fontsize=size)
-        else:
-            axes.set_xticks(ticks, names, rotation=45, ha="right", rotation_mode="anchor", fontsize=size)
-        axes.set_yticks(ticks, names, fontsize=size)
-        axes.tick_params(length=0)
-        axes.set(xlabel="predicted", ylabel="true", title=f"Confusion matrix, {report.n:,} pictures")
-        if len(names) <= 30:
-            for i, j in np.argwhere(counts > 0):
-                ink = "white" if shares[i, j] > 0.45 else INK
-                axes.text(j, i, f"{counts[i, j]:,}", ha="center", va="center", color=ink, fontsize=9)
-        bar = figure.colorbar(image, ax=axes, shrink=0.7, label="share of the true class")
-        bar.outline.set_visible(False)
-    return figure
-
-
-def gallery(measured: Measured, indices: NDArray[np.intp], title: str, columns: int = 8) -> Figure:
-    """Returns pictures with what was said about each, and what it really is where that differs."""
-    images = measured.decoded.images
-    rows = max(1, math.ceil(len(indices) / columns))
-    with mpl.rc_context({**STYLE, "axes.grid": False}):
-        figure = Figure(figsize=(1.55 * columns, 2.05 * rows + 0.6), layout="constrained")
-        figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
-        panels = np.atleast_1d(figure.subplots(rows, columns)).ravel()
-        for axes in panels:
-            axes.axis("off")
-        if len(indices) == 0:
-            panels[0].text(0, 0.5, "none", color=FAINT)
-        for axes, index in zip(panels, indices, strict=False):
-            show(axes, measured.decoded.pixels[index])
-            said, true = (_short(images.classes[n], 17) for n in (measured.predicted[index], images.labels[index]))
-            is_right = measured.predicted[index] == images.labels[index]
-            text = f"{said} {percent(measured.confidence[index])}" + ("" if is_right else f"\nis {true}")
-            axes.set_title(text, fontsize=8, color=RIGHT if is_right else WRONG, loc="center", fontweight="normal")
-    return figure
-
-
-def show(axes: Any, pixels: NDArray[np.uint8]) -> None:
-    """Draws one picture (h, w, 1 or 3) uint8; small ones with visible pixels."""
-    axes.imshow(
-        pixels[:, :, 0] if pixels.shape[2] == 1 else pixels,
-        cmap="gray",
-        vmin=0,
-        vmax=255,
-        interpolation="nearest" if max(pixels.shape) <= 64 else "antialiased",
+def _curve_panel(history: History, name: str) -> Panel:
+    numbers = tuple(float(row.epoch) for row in history.epochs)
+    train = tuple(float(getattr(row, name)) for row in history.epochs)
+    validation = tuple(float(getattr(row, f"val_{name}")) for row in history.epochs)
+    radius = 2.25 if len(numbers) < 25 else 0.0
+    series = [
+        Series(numbers, train, TRAIN, "training", radius=radius),
+        Series(numbers, validation, VALIDATION, "validation", radius=radius),
+    ]
+    if history.kept:
+        best = validation[history.kept - 1]
+        label = f"epoch {history.kept} kept: {best:.4f}"
+        series.append(Series((float(history.kept),), (best,), VALIDATION, label, width=0, radius=4, is_hollow=True))
+    is_single = len(set(numbers)) == 1
+    low, high = choose_limits([*train, *validation, *([0.0] if name == "loss" else [])])
+    return Panel(
+        name.capitalize(),
+        Axis("epoch", (numbers[0] - 1, numbers[0] + 1) if is_single else None, is_integer=True),
+        Axis(limits=(0.0 if name == "loss" else low, high)),
+        series,
+        verticals=[float(history.kept)] if history.kept else [],
+        corner="best",
     )
+
+
+def confusion(report: Report) -> Drawing:
+    """Returns the confusion matrix: color is the fraction of the true class, numbers are images."""
+    counts = np.array(report.confusion)
+    return draw_heatmap(
+        counts / np.maximum(1, counts.sum(axis=1, keepdims=True)),
+        counts,
+        [_short(row.name, 22) for row in report.classes],
+        title=f"Confusion matrix, {report.n:,} pictures",
+        x_label="predicted",
+        y_label="true",
+        scale_label="share of the true class",
+    )
+
+
+def gallery(measured: Measured, indices: NDArray[np.intp], title: str, columns: int = 8) -> Drawing:
+    """Returns images with what was predicted for each, and its true class where that differs."""
+    images = measured.decoded.images
+    items = []
+    for index in indices:
+        predicted, true = (images.classes[n] for n in (measured.predicted[index], images.labels[index]))
+        is_right = bool(measured.predicted[index] == images.labels[index])
+        lines = [_fit("", predicted, f" {percent(measured.confidence[index])}")]
+        if not is_right:
+            lines.append(_fit("is ", true, ""))
+        items.append(GalleryItem(measured.decoded.pixels[index], tuple(lines), RIGHT if is_right else WRONG))
+    return draw_gallery(items, title, columns)
+
+
+def _fit(before: str, name: str, after: str) -> str:
+    """Returns a caption with as much of a class name as a column of the gallery has room for."""
+    for length in range(17, 1, -1):
+        text = before + _short(name, length) + after
+        if measure_text(text, 8) <= WIDTH - 3:
+            break
+    return text
 
 
 def right_and_wrong(measured: Measured, count: int = 24) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -113,16 +104,6 @@ def right_and_wrong(measured: Measured, count: int = 24) -> tuple[NDArray[np.int
     right = in_rounds(order, labels)[:count]
     wrong = np.flatnonzero(~is_right)
     return right, wrong[np.argsort(-measured.confidence[wrong], kind="stable")][:count]
-
-
-def _whole_epochs(axes: Any, numbers: list[int]) -> None:
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    if len(set(numbers)) == 1:
-        axes.set_xlim(numbers[0] - 1, numbers[0] + 1)
-
-
-def _flat(values: list[float]) -> bool:
-    return not values or not all(map(math.isfinite, values))
 
 
 def _short(name: str, length: int) -> str:

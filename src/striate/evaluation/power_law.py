@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import curve_fit
 
 from striate.config import config
 from striate.errors import DataError
@@ -79,6 +78,8 @@ def fit_power_law(sizes: Sequence[int], errors: Sequence[float], n: int, seed: i
 
 def _fit(sizes: NDArray[np.float64], errors: NDArray[np.float64], n: int) -> NDArray[np.float64]:
     """Returns floor, scale and exponent."""
+    from scipy.optimize import curve_fit
+
     sigma = np.sqrt(np.maximum(errors * (1 - errors), 1 / n) / n)
     start = (0.5 * errors.min(), max(1e-6, errors.max() - 0.5 * errors.min()) * sizes.min() ** 0.5, 0.5)
     found: NDArray[np.float64]

@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 MOST = 200
 """Classes, above which nothing is computed: it would take longer than the answers."""
@@ -40,6 +38,8 @@ def rankings(labels: NDArray[np.integer], log_probabilities: NDArray[np.floating
         labels: (n,) true labels.
         log_probabilities: (n, classes) logarithms of the predicted probabilities.
     """
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
     number = int(log_probabilities.shape[1])
     if number > MOST:
         return tuple([None] * number)
@@ -60,12 +60,16 @@ def roc(own: NDArray[np.bool_], score: NDArray[np.float64]) -> Curve:
         own: (n,) which pictures belong to the class; some do and some do not.
         score: (n,) the class's, see `scores`.
     """
+    from sklearn.metrics import roc_curve
+
     false, true, _ = roc_curve(own, score)
     return Curve(false, true)
 
 
 def precision_recall(own: NDArray[np.bool_], score: NDArray[np.float64]) -> Curve:
     """Returns recall, descending from 1 to 0, and precision at every threshold."""
+    from sklearn.metrics import precision_recall_curve
+
     precision, recall, _ = precision_recall_curve(own, score, drop_intermediate=True)
     return Curve(recall, precision)
 
@@ -74,6 +78,8 @@ def scores(log_probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     """Returns (classes, n) what orders the pictures: each class's log-odds, which tells apart what float32 rounds to 1
     in a probability.
     """
+    from scipy.special import logsumexp
+
     rows = np.asarray(log_probabilities, np.float64)
     places = np.arange(len(rows)), rows.argmax(axis=1)
     rest = rows.copy()

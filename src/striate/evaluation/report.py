@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from striate.config import config
 from striate.errors import DataError
@@ -143,6 +143,8 @@ def make_report(
     Raises:
         DataError: no pictures.
     """
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
     n = len(labels)
     if n == 0:
         raise DataError(f"There are no pictures to measure on in {data}, split {split}")
@@ -154,6 +156,7 @@ def make_report(
     wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
     low, high = wilson(n - len(wrong), n)
     answered = Answered(classes, keys, labels, log_probabilities)
+    figures = precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=0.0)
     ranked = rankings(labels, log_probabilities)
     return Report(
         format=FORMAT,
@@ -164,9 +167,9 @@ def make_report(
         interval=(low, high),
         loss=float(-log_probabilities[np.arange(n), labels].mean()),
         baseline=float(np.bincount(labels).max() / n),
-        classes=_scores(answered, matrix, ranked),
-        macro=_average("macro", labels, predicted, numbers),
-        weighted=_average("weighted", labels, predicted, numbers),
+        classes=_scores(classes, figures, matrix, ranked),
+        macro=_average("macro", figures, n),
+        weighted=_average("weighted", figures, n, weights=figures[3]),
         confusion=tuple(tuple(int(cell) for cell in row) for row in matrix),
         wrong=tuple(
             Wrong(str(keys[i]), classes[labels[i]], classes[predicted[i]], float(confidence[i])) for i in wrong
@@ -178,13 +181,16 @@ def make_report(
     )
 
 
-def _scores(answered: Answered, matrix: NDArray[np.int64], ranked: Sequence[Ranking | None]) -> tuple[ClassScore, ...]:
-    numbers = np.arange(len(answered.classes))
-    rows = precision_recall_fscore_support(answered.labels, answered.predicted, labels=numbers, zero_division=0.0)
+def _scores(
+    classes: tuple[str, ...],
+    figures: Sequence[NDArray[Any]],
+    matrix: NDArray[np.int64],
+    ranked: Sequence[Ranking | None],
+) -> tuple[ClassScore, ...]:
     said = matrix.sum(axis=0)
     return tuple(
-        _score(name, figures, int(matrix[i, i]), int(said[i]), ranked[i])
-        for i, (name, *figures) in enumerate(zip(answered.classes, *rows, strict=True))
+        _score(name, own, int(matrix[i, i]), int(said[i]), ranked[i])
+        for i, (name, *own) in enumerate(zip(classes, *figures, strict=True))
     )
 
 
@@ -214,7 +220,8 @@ def _share(is_right: NDArray[np.bool_]) -> Share | None:
 
 
 def _average(
-    kind: str, labels: NDArray[np.int32], predicted: NDArray[np.intp], numbers: NDArray[np.intp]
+    kind: str, figures: Sequence[NDArray[Any]], n: int, weights: NDArray[np.integer] | None = None
 ) -> ClassScore:
-    p, r, f, _ = precision_recall_fscore_support(labels, predicted, labels=numbers, average=kind, zero_division=0.0)
-    return ClassScore(kind, float(p), float(r), float(f), len(labels))
+    """Returns the mean of the classes' precision, recall and F1, as scikit-learn takes it."""
+    precision, recall, f1 = (float(np.average(column, weights=weights)) for column in figures[:3])
+    return ClassScore(kind, precision, recall, f1, n)

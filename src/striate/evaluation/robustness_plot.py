@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from striate.drawing import FAINT, SERIES, STYLE
 from striate.evaluation.corruptions import CORRUPTIONS, SEVERITIES
 from striate.evaluation.robustness import Robustness, corrupted
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 def robustness_plot(found: Robustness) -> Figure:
     """Returns accuracy against severity, one line a corruption, with 95 % intervals."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 4.6), layout="constrained")
         axes = figure.subplots()
@@ -41,6 +45,9 @@ def robustness_plot(found: Robustness) -> Figure:
 
 def corruption_sheet(pixels: NDArray[np.uint8]) -> Figure:
     """Returns one (h, w, 1 or 3) picture under each corruption and severity."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     with mpl.rc_context({**STYLE, "axes.grid": False}):
         figure = Figure(figsize=(6.4, 1.02 * len(CORRUPTIONS) + 0.3), layout="constrained")
         panels = figure.subplots(len(CORRUPTIONS), SEVERITIES + 1)

@@ -6,15 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from striate.drawing import FAINT, INK, STYLE, VALIDATION
 from striate.errors import printable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 COLUMNS = 3
 
@@ -44,6 +45,9 @@ def search_plot(points: Sequence[Point], logs: Mapping[str, bool], *, title: str
         logs: setting → whether its orders of magnitude matter.
         title: above it.
     """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     panels = 1 + len(logs)
     columns = 2 if panels == 4 else min(COLUMNS, panels)
     rows = math.ceil(panels / columns)
@@ -95,6 +99,8 @@ def _course(axes: Any, points: Sequence[Point]) -> None:
 
 def _setting(axes: Any, points: Sequence[Point], name: str, *, is_log: bool) -> None:
     """Draws the accuracies by one setting."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
     shown = [point for point in points if name in point.values]
     values = [point.values[name] for point in shown]
     axes.set_xlabel(printable(name.replace("_", " ")))

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.stats import norm, t
 
 from striate.evaluation.intervals import CONFIDENCE, Interval, PairedDifference
 
@@ -40,6 +38,9 @@ def detectable(n: int, discordant: int, tests: int = 1) -> float | None:
         discordant: those that only one of the two got right.
         tests: how many such tests are made; each gets its part of α (Bonferroni), Holm's least favourable case.
     """
+    from scipy.optimize import brentq
+    from scipy.stats import norm
+
     share = (discordant + 1) / (n + 2)
     alpha, beta = float(norm.ppf(1 - ALPHA / tests / 2)), float(norm.ppf(POWER))
 
@@ -68,6 +69,8 @@ def seeded_difference(
         second: (seeds, n) the same of the second group, pictures in the same order.
         tests: as in `detectable`.
     """
+    from scipy.stats import t
+
     by_picture = second.mean(axis=0) - first.mean(axis=0)
     n = len(by_picture)
     difference = float(by_picture.mean())

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import t
 
 from striate.config import config
 from striate.evaluation.intervals import CONFIDENCE
@@ -40,6 +39,8 @@ def spread(values: Sequence[float], *, folds: bool = False) -> Spread:
             variance of the mean is not s²/k but s²·(1/k + 1/(k − 1)) (Nadeau and Bengio 2003, Machine Learning 52,
             equation 9, with k folds), since no unbiased estimate of it exists (Bengio and Grandvalet 2004, JMLR 5).
     """
+    from scipy.stats import t
+
     k, mean = len(values), float(np.mean(values))
     if k == 1:
         return Spread(mean, None, mean, mean, None)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import matplotlib as mpl
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from striate.drawing import FAINT, INK, STYLE, VALIDATION, percent
 from striate.errors import printable
 from striate.evaluation.spread import Spread
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def spread_plot(
@@ -31,6 +32,9 @@ def spread_plot(
         title: above it.
         note: below it.
     """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 1.7 + 0.36 * len(names)), layout="constrained")
         axes = figure.subplots()

@@ -2,64 +2,86 @@
 
 from __future__ import annotations
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 
-from striate.drawing import FAINT, STYLE, VALIDATION, WRONG, percent
+from striate.drawing import FAINT, VALIDATION, WRONG, percent
 from striate.evaluation.answered import Answered
 from striate.evaluation.calibration import BINS, Calibration, coverage
 from striate.evaluation.refusal import Refusal
+from striate.reporting.marks import Box, Drawing
+from striate.reporting.panel import DOTTED, Axis, Bars, Note, Panel, Series
 
 
-def reliability(found: Calibration) -> Figure:
+def reliability(found: Calibration) -> Drawing:
     """Returns the reliability diagram (DeGroot and Fienberg 1983): how often answers of a confidence are right, with
     95 % intervals, above how many there are of them.
     """
     n = sum(one.n for one in found.bins)
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(5.2, 4.4), layout="constrained")
-        axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-        confidence = 100 * np.array([one.confidence for one in found.bins])
-        right = 100 * np.array([one.accuracy for one in found.bins])
-        ends = 100 * np.array([one.interval for one in found.bins])
-        axes.plot([0, 100], [0, 100], color=FAINT, linestyle=":", linewidth=1, label="as sure as right")
-        beyond = np.abs(np.stack([right - ends[:, 0], ends[:, 1] - right]))
-        axes.errorbar(confidence, right, beyond, color=VALIDATION, marker="o", markersize=4.5, capsize=2, linewidth=1.2)
-        axes.set(title="Is it right as often as it is sure?", ylabel="right, %", ylim=(-2, 102))
-        axes.legend(loc="lower right")
-        middle = 100 * (np.minimum(np.array([one.confidence for one in found.bins]) * BINS, BINS - 1).astype(int) + 0.5)
-        below.bar(middle / BINS, [100 * one.n / n for one in found.bins], width=90 / BINS, color=VALIDATION)
-        below.set(xlabel="confidence, %", ylabel="of all, %", xlim=(0, 101))
-    return figure
+    shown = (0.0, 101.0)
+    bins = tuple(min(int(one.confidence * BINS), BINS - 1) for one in found.bins)
+    above = Panel(
+        "Is it right as often as it is sure?",
+        Axis(limits=shown, is_labelled=False),
+        Axis("right, %", (-2.0, 102.0)),
+        [
+            Series((0.0, 100.0), (0.0, 100.0), FAINT, "as sure as right", width=1, dash=DOTTED),
+            Series(
+                tuple(100 * one.confidence for one in found.bins),
+                tuple(100 * one.accuracy for one in found.bins),
+                VALIDATION,
+                width=1.2,
+                radius=2.25,
+                intervals=tuple((100 * one.interval[0], 100 * one.interval[1]) for one in found.bins),
+            ),
+        ],
+        corner="lower right",
+    )
+    below = Panel(
+        x=Axis("confidence, %", shown),
+        y=Axis("of all, %"),
+        bars=[
+            Bars(
+                tuple(100 * (place + 0.5) / BINS for place in bins),
+                tuple(100 * one.n / n for one in found.bins),
+                90 / BINS,
+                VALIDATION,
+            )
+        ],
+    )
+    width, height, lower = 374.4, 316.8, 90.0
+    left = max(above.left_margin(height - lower), below.left_margin(lower))
+    marks = above.lay_out(Box(2, 2, width - 4, height - lower - 4), left)
+    marks += below.lay_out(Box(2, height - lower, width - 4, lower - 2), left)
+    return Drawing(width, height, tuple(marks), (above, below))
 
 
-def coverage_curve(answered: Answered, refused: Refusal | None = None) -> Figure:
+def coverage_curve(answered: Answered, refused: Refusal | None = None) -> Drawing:
     """Returns the risk–coverage curve (El-Yaniv and Wiener 2010), and where a threshold stands on it."""
     curve = coverage(answered.confidence, answered.is_right)
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(5.4, 3.8), layout="constrained")
-        axes = figure.subplots()
-        axes.plot(100 * curve.coverage, 100 * curve.risk, color=VALIDATION, drawstyle="steps-post")
-        axes.axhline(100 * curve.risk[-1], color=FAINT, linestyle=":", linewidth=1)
-        axes.annotate(
-            f"all answered: {percent(float(curve.risk[-1]), 2)} wrong",
-            (0, 100 * curve.risk[-1]),
-            xytext=(4, 4),
-            textcoords="offset points",
-            fontsize=9,
+    risk = 100 * np.asarray(curve.risk, float)
+    series = [Series(tuple((100 * curve.coverage).tolist()), tuple(risk.tolist()), VALIDATION, step="post")]
+    if refused is not None and refused.risk is not None:
+        label = f"from {percent(refused.reject_below)}: {percent(refused.coverage)} answered"
+        series.append(
+            Series(
+                (100 * refused.coverage,),
+                (100 * refused.risk,),
+                WRONG,
+                f"{label}, {percent(refused.risk, 2)} wrong",
+                width=0,
+                radius=4,
+            )
         )
-        if refused is not None and refused.risk is not None:
-            place = (100 * refused.coverage, 100 * refused.risk)
-            label = f"from {percent(refused.reject_below)}: {percent(refused.coverage)} answered"
-            axes.plot(*place, "o", color=WRONG, markersize=8, label=f"{label}, {percent(refused.risk, 2)} wrong")
-            axes.legend(loc="upper left", bbox_to_anchor=(0, 0.9), fontsize=9)
-        highest = float(curve.risk.max())
-        axes.set(
-            title="Answering only when sure",
-            xlabel="answered, % of the pictures, the surest first",
-            ylabel="wrong, % of the answers",
-            xlim=(0, 100),
-            ylim=(0, 100 * max(1.25 * highest, 0.002)),
-        )
-    return figure
+    overall = float(risk[-1])
+    panel = Panel(
+        "Answering only when sure",
+        Axis("answered, % of the pictures, the surest first", (0.0, 100.0)),
+        Axis("wrong, % of the answers", (0.0, max(1.25 * float(risk.max()), 0.2))),
+        series,
+        horizontals=[overall],
+        notes=[Note(0.0, overall, f"all answered: {percent(overall / 100, 2)} wrong")],
+        corner="upper left",
+        legend_size=9,
+    )
+    width, height = 388.8, 273.6
+    return Drawing(width, height, tuple(panel.lay_out(Box(2, 2, width - 4, height - 4))), (panel,))

@@ -13,9 +13,9 @@ from striate.begun import Begun
 from striate.classifier import Classifier
 from striate.errors import RunError, StriateError
 from striate.evaluation import openings
-from striate.experiment.inside import save_inside
+from striate.experiment.make_artifacts import make_artifacts
 from striate.experiment.pictures import Prepared
-from striate.experiment.results import save_report_page, save_results
+from striate.experiment.results import save_results
 from striate.experiment.symptoms import diagnosed
 from striate.experiment.watching import Watching
 from striate.files import write_json
@@ -181,11 +181,10 @@ def _finished(
     )
     diagnosed(run, done, pictures.parts, trained.classifier, trace, progress)
     watching.measured(trained.classifier, measured, trained.history.kept)
-    save_inside(run, trained.classifier, trained.history, measured, progress)
-    save_report_page(Run(run.path, trained.classifier), done, trained.recipe, trained.history, measured)
+    missing = make_artifacts(Run(run.path, trained.classifier), done, measured.decoded, begun.artifacts, progress)
     _close(done, run)
     keeper.checkpoints.clear()
-    return Run(run.path, trained.classifier)
+    return Run(run.path, trained.classifier, tuple(missing))
 
 
 def _close(manifest: Manifest, run: Run) -> None:

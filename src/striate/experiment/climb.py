@@ -13,7 +13,14 @@ from striate.progress import Progress
 from striate.training.recipe import Recipe
 
 
-def climb(folder: Path, recipe: Recipe, networks: Iterable[Architecture], seeds: int, progress: Progress) -> Trials:
+def climb(
+    folder: Path,
+    recipe: Recipe,
+    networks: Iterable[Architecture],
+    seeds: int,
+    progress: Progress,
+    artifacts: tuple[str, ...] = (),
+) -> Trials:
     """Returns the trials of a ladder, one group a network.
 
     Args:
@@ -22,6 +29,7 @@ def climb(folder: Path, recipe: Recipe, networks: Iterable[Architecture], seeds:
         networks: in the ladder's order.
         seeds: runs per network.
         progress: shows what happens.
+        artifacts: names of those that each run is to have.
     """
     trials = [
         Trial(
@@ -31,6 +39,7 @@ def climb(folder: Path, recipe: Recipe, networks: Iterable[Architecture], seeds:
             label=network.name,
             about=str(network.year),
             group=network.name,
+            artifacts=artifacts,
         )
         for seed in range(recipe.seed, recipe.seed + seeds)
         for network in networks

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import datetime
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from striate import begun as begun_
+from striate.artifacts import artifact_names
 from striate.begun import Begun
-from striate.evaluation.refusal import require_risk
-from striate.experiment.carry_out import Work, carry_out
 from striate.experiment.choice import choose, try_out
 from striate.experiment.conditions import MAX_BROKEN, Conditions
 from striate.experiment.pictures import Prepared, prepare, save_broken
-from striate.experiment.results import CORRECTIONS
-from striate.experiment.together import learn_together, require_together
 from striate.files import write_json
-from striate.images.corrections import load_corrections, save_corrections
+from striate.images.corrections import KEPT_AS, load_corrections, save_corrections
 from striate.images.sources.folder import Nested
 from striate.images.sources.load import Data
 from striate.images.split import Splits, save_splits
@@ -52,6 +50,7 @@ def train(
     replay: bool = False,
     deterministic: bool = False,
     save_every: float | None = None,
+    artifacts: str | Iterable[str] = "all",
     enough: Enough | None = None,
     on: str | None = None,
     workers: int | None = None,
@@ -83,6 +82,8 @@ def train(
             gives the same bits; what that costs and promises is in docs/reliability.md.
         save_every: seconds between checkpoints; by default after every epoch and every minute, unless that would cost
             more than a fortieth of the time.
+        artifacts: pages and plots to make when the training has ended: "all", "none", or names among report, plots
+            and inside; `write_report` makes them later.
         enough: asked after each epoch, whose figures it is given, whether the training is to end with it.
         on: a Ray cluster, see docs/scale.md, whose processes train together, each on its share of every batch; on JAX
             or PyTorch.
@@ -98,9 +99,12 @@ def train(
     """
     began = time.perf_counter()
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    wanted = artifact_names(artifacts)
     store = RunStore(runs)
     store.check_free(name)
     if target_risk is not None:
+        from striate.evaluation.refusal import require_risk
+
         require_risk(target_risk)
     given = Conditions(data_dir, validation, test, max_broken, nested, corrections, allow_leaks)
     measures_batch = changes.get("batch") == "auto"
@@ -116,6 +120,8 @@ def train(
     read = time.perf_counter()
 
     from striate.backend import CHOICE, be_deterministic
+    from striate.experiment.carry_out import Work, carry_out
+    from striate.experiment.together import learn_together, require_together
     from striate.training.room import refuse_full
 
     if on is not None:
@@ -152,10 +158,11 @@ def train(
             backend=CHOICE.name,
             versions=versions(),
             threads=threads(),
+            artifacts=wanted,
         )
         save_splits(pictures.splits, run.path / "split.csv")
         if given.corrections is not None:
-            save_corrections(load_corrections(Path(given.corrections)), run.path / CORRECTIONS)
+            save_corrections(load_corrections(Path(given.corrections)), run.path / KEPT_AS)
         if pictures.broken:
             save_broken(pictures.broken, run.path / "broken.csv")
         write_json(run.path / begun_.NAME, begun)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from striate.errors import DataError
 from striate.experiment.conditions import Conditions
@@ -53,6 +52,8 @@ class Pool:
         Raises:
             DataError: a class has fewer pictures, or fewer of them that differ, than there are folds.
         """
+        from sklearn.model_selection import StratifiedGroupKFold
+
         images = together(prepared.splits)
         images = replace(images, given=np.full(len(images), "", "U10"))
         keys, labels = images.keys, images.labels

@@ -31,7 +31,7 @@ def save_inside(
         return
     try:
         _save(run, classifier, history, measured, shown)
-    except (StriateError, OSError) as error:
+    except StriateError as error:
         progress.say(f"No page of what is inside the network was made: {error}")
 
 

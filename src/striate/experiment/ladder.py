@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from striate.artifacts import artifact_names
 from striate.classifier import Classifier
 from striate.config import replace
 from striate.environment import backend_choice
@@ -51,6 +52,7 @@ def ladder(
     name: str | None = None,
     runs: str | Path = "runs",
     on: str | None = None,
+    artifacts: str | Iterable[str] = "none",
     data_dir: str | Path | None = None,
     validation: float = 0.1,
     test: float = 0.2,
@@ -76,6 +78,7 @@ def ladder(
         runs: the folder that it lies in.
         on: the address of a Ray cluster, or `local`, where trainings run at the same time; by default they run here,
             one after the other.
+        artifacts: pages and plots of each training's run, as `train` takes them; `write_report` makes them later.
         data_dir: where named data sets lie or are put.
         validation: share of the pictures to choose by, unless the data brings its own.
         test: share to measure on, unless the data brings its own.
@@ -91,6 +94,7 @@ def ladder(
         StriateError: bad data, names or settings, or a ladder of that name with another plan, before anything is
             written. A network that cannot be trained does not end the ladder; its row says why.
     """
+    wanted = artifact_names(artifacts)
     engine = engine_on(on)
     networks = None if rungs is None else _networks(rungs)
     if seeds < 1:
@@ -119,7 +123,7 @@ def ladder(
     name = name or folder_for("ladder", found.whole.name)
     folder = Path(runs) / name
     before = earlier(RunStore(runs), name, intended)
-    trials = climb(folder, intended.recipe, networks, seeds, progress)
+    trials = climb(folder, intended.recipe, networks, seeds, progress, wanted)
     earlier_ones = [ARCHITECTURES[name] for name in (before.plan.rungs if before else ()) if name in ARCHITECTURES]
     known = climb(
         folder, intended.recipe, {one.name: one for one in (*earlier_ones, *networks)}.values(), seeds, progress

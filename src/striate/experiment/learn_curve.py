@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace as dataclass_replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from striate.artifacts import artifact_names
 from striate.config import replace
 from striate.environment import backend_choice
 from striate.errors import ConfigError, DataError
@@ -46,6 +47,7 @@ def learn_curve(
     name: str | None = None,
     runs: str | Path = "runs",
     on: str | None = None,
+    artifacts: str | Iterable[str] = "none",
     progress: Progress = SILENT,
     command: str = "",
     **settings: Any,
@@ -70,6 +72,7 @@ def learn_curve(
         runs: the folder that it lies in.
         on: the address of a Ray cluster, or `local`, where trainings run at the same time; by default they run here,
             one after the other.
+        artifacts: pages and plots of each training's run, as `train` takes them; `write_report` makes them later.
         progress: shows what happens.
         command: the command line that repeats it, for its runs' reports.
         **settings: what `train` takes besides: data_dir, validation, allow_leaks, … and fields of the recipe.
@@ -80,6 +83,7 @@ def learn_curve(
     """
     if seeds < 1:
         raise ConfigError("The number of seeds cannot be used", received=seeds, expected="1 or more")
+    wanted = artifact_names(artifacts)
     engine = engine_on(on)
     given, changes = parted(settings)
     chosen, network = choose(recipe, architecture, changes, progress)
@@ -98,6 +102,7 @@ def learn_curve(
             recipe=replace(chosen, seed=seed, epochs=max(1, round(epochs * math.sqrt(len(train) / size)))),
             architecture=network,
             effort=math.sqrt(size),
+            artifacts=wanted,
         )
         for trial, (size, seed) in part.items()
     ]

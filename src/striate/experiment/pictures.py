@@ -37,6 +37,9 @@ from striate.progress import Progress
 from striate.training.plan import plan, preprocessing_of
 from striate.training.recipe import Recipe
 
+MANY = 500
+"""Images from which on decoding takes long enough for the backend to be imported beside it."""
+
 PURPOSES = ("train on", "choose by", "measure on")
 
 
@@ -179,6 +182,10 @@ def prepare(
         progress.say(
             "The pretrained layers rest and look at every picture once, unchanged: --augment is for --fine-tune."
         )
+    if len(found.whole) >= MANY:
+        from striate.backend import start_import
+
+        start_import()
     return decode(found, planned, given, progress=progress)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from striate.artifacts import artifact_names
 from striate.config import replace
 from striate.environment import backend_choice
 from striate.errors import ConfigError
@@ -47,6 +48,7 @@ def repeat(
     name: str | None = None,
     runs: str | Path = "runs",
     on: str | None = None,
+    artifacts: str | Iterable[str] = "none",
     progress: Progress = SILENT,
     command: str = "",
     **settings: Any,
@@ -65,6 +67,7 @@ def repeat(
         runs: the folder that it lies in.
         on: the address of a Ray cluster, or `local`, where trainings run at the same time; by default they run here,
             one after the other.
+        artifacts: pages and plots of each training's run, as `train` takes them; `write_report` makes them later.
         progress: shows what happens.
         command: the command line that repeats it, for its runs' reports.
         **settings: what `train` takes besides: data_dir, validation, allow_leaks, … and fields of the recipe.
@@ -74,12 +77,14 @@ def repeat(
     """
     if seeds < 2:
         raise ConfigError("The number of seeds cannot be used", received=seeds, expected="2 or more")
+    wanted = artifact_names(artifacts)
     engine = engine_on(on)
     given, changes = parted(settings)
     chosen, network = choose(recipe, architecture, changes, progress)
     prepared = prepare(data, chosen, given, network=network, progress=progress)
     trials = [
-        Trial(f"seed-{seed}", replace(chosen, seed=seed), network) for seed in range(chosen.seed, chosen.seed + seeds)
+        Trial(f"seed-{seed}", replace(chosen, seed=seed), network, artifacts=wanted)
+        for seed in range(chosen.seed, chosen.seed + seeds)
     ]
     work = _Work("seeds", trials, lambda trial: prepared, prepared)
     return _done(work, chosen, engine, name=name, runs=runs, progress=progress, command=command)
@@ -94,6 +99,7 @@ def cross_validate(
     name: str | None = None,
     runs: str | Path = "runs",
     on: str | None = None,
+    artifacts: str | Iterable[str] = "none",
     progress: Progress = SILENT,
     command: str = "",
     **settings: Any,
@@ -113,6 +119,7 @@ def cross_validate(
         runs: the folder that it lies in.
         on: the address of a Ray cluster, or `local`, where trainings run at the same time; by default they run here,
             one after the other.
+        artifacts: pages and plots of each training's run, as `train` takes them; `write_report` makes them later.
         progress: shows what happens.
         command: the command line that repeats it, for its runs' reports.
         **settings: what `train` takes besides: data_dir, validation, … and fields of the recipe.
@@ -123,11 +130,12 @@ def cross_validate(
     """
     if not 2 <= folds <= 100:
         raise ConfigError("The number of folds cannot be used", received=folds, expected="2 to 100")
+    wanted = artifact_names(artifacts)
     engine = engine_on(on)
     given, changes = parted(settings)
     chosen, network = choose(recipe, architecture, changes, progress)
     prepared, pool = pooled(data, folds, chosen, given, network=network, progress=progress)
-    trials = [Trial(f"fold-{number}", chosen, network) for number in range(1, folds + 1)]
+    trials = [Trial(f"fold-{number}", chosen, network, artifacts=wanted) for number in range(1, folds + 1)]
     work = _Work("folds", trials, lambda trial: pool.fold(number_of(trial) - 1), prepared)
     return _done(work, chosen, engine, name=name, runs=runs, progress=progress, command=command)
 

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from striate import drawing
-from striate.classifier import Classifier
 from striate.diagnosis.diagnose import load_diagnoses
 from striate.errors import DataError
 from striate.evaluation import plots
-from striate.evaluation.answered import save_answered
-from striate.evaluation.measure import Measured, measure
+from striate.evaluation.answered import Answered, save_answered
+from striate.evaluation.measure import Measured, measure, predict_rows, report_on
 from striate.evaluation.openings import note_opening, openings
 from striate.evaluation.page.render import Advice, Facts, save_markdown, save_page
 from striate.evaluation.refusal import Refusal, refusal
@@ -25,7 +24,7 @@ from striate.experiment.pictures import lasting
 from striate.files import write_csv, write_json
 from striate.history import History
 from striate.images.cache import Decoded
-from striate.images.corrections import corrected, load_corrections
+from striate.images.corrections import KEPT_AS, corrected, load_corrections
 from striate.images.sources.folder import Nested
 from striate.images.sources.load import Data, load_images
 from striate.images.split import load_splits
@@ -38,8 +37,8 @@ if TYPE_CHECKING:
     from striate.training.train import Trained
 
 
-LEAKED, CORRECTIONS = "leaked.csv", "corrections.csv"
-"""A run's lists of test pictures with a copy among the others, and of what was left out or relabelled."""
+LEAKED = "leaked.csv"
+"""A run's list of test pictures with a copy among the others."""
 
 
 def save_results(
@@ -51,13 +50,15 @@ def save_results(
     leaked: Collection[str] = (),
     target_risk: float | None = None,
 ) -> Measured:
-    """Calibrates and writes the classifier, measures it on validation and test, writes figures, lists and plots, and
-    returns what the page shows.
+    """Calibrates and writes the classifier, measures it on validation and test, writes figures and lists, and returns
+    what its artifacts show.
     """
     if leaked:
         write_csv(run.path / LEAKED, ("key",), ([key] for key in sorted(leaked)))
-    validation = measure(trained.classifier, parts[1], split="validation", progress=progress)
-    validation = calibrate(trained.classifier, validation, target_risk, progress)
+    rows = predict_rows(trained.classifier, parts[1], split="validation", progress=progress)
+    chosen_by = parts[1].images
+    answered = Answered(chosen_by.classes, chosen_by.keys, chosen_by.labels, rows)
+    validation = report_on(parts[1], calibrate(trained.classifier, answered, target_risk, progress), "validation")
     trained.classifier.save(run.path / "classifier")
     measured = measure(trained.classifier, parts[2], split="test", leaked=leaked, progress=progress)
     note_opening(run.path, "train")
@@ -65,15 +66,20 @@ def save_results(
     write_json(run.path / "report.json", measured.report)
     save_answered(validation.answered, run.path / "validation.csv")
     save_answered(measured.answered, run.path / "predictions.csv")
+    return measured
+
+
+def save_plots(run: Run, history: History, measured: Measured) -> None:
+    """Writes the plots of a run."""
     folder = run.path / "plots"
     folder.mkdir(exist_ok=True)
     right, wrong = plots.right_and_wrong(measured)
-    drawing.save(plots.curves(trained.history), folder / "curves.png")
+    refused = _refused(run.classifier_manifest.reject_below, measured)
+    drawing.save(plots.curves(history), folder / "curves.png")
     drawing.save(plots.confusion(measured.report), folder / "confusion.png")
-    drawing.save(coverage_curve(measured.answered, _refused(trained.classifier, measured)), folder / "coverage.png")
+    drawing.save(coverage_curve(measured.answered, refused), folder / "coverage.png")
     drawing.save(plots.gallery(measured, right, "Answered rightly"), folder / "right.png")
     drawing.save(plots.gallery(measured, wrong, "Answered wrongly, most confident first"), folder / "wrong.png")
-    return measured
 
 
 def save_report_page(run: Run, manifest: Manifest, recipe: Recipe, history: History, measured: Measured) -> None:
@@ -101,7 +107,7 @@ def _with_inside(facts: Facts, run: Run, folder: Path) -> Facts:
 
 
 def _facts(run: Run, manifest: Manifest, recipe: Recipe, measured: Measured, *, is_own: bool = True) -> Facts:
-    classifier = run.classifier
+    classifier = run.classifier_manifest
     return Facts(
         name=run.name,
         network=manifest.architecture,
@@ -116,7 +122,7 @@ def _facts(run: Run, manifest: Manifest, recipe: Recipe, measured: Measured, *, 
         validation=run.validation,
         opened=openings(run.path) if is_own else (),
         temperature=classifier.temperature,
-        refused=_refused(classifier, measured),
+        refused=_refused(classifier.reject_below, measured),
         advice=_advice(run) if is_own else (),
     )
 
@@ -126,8 +132,7 @@ def _advice(run: Run) -> tuple[Advice, ...]:
     return tuple(Advice(one.severity, one.verdict, one.evidence, one.try_) for one in said.found) if said else ()
 
 
-def _refused(classifier: Classifier, measured: Measured) -> Refusal | None:
-    limit = classifier.reject_below
+def _refused(limit: float, measured: Measured) -> Refusal | None:
     return refusal(measured.answered, limit) if limit else None
 
 
@@ -163,7 +168,7 @@ def measure_again(
     place = data_dir or (trained_on["data_dir"] if data is None else None)
     kind = nested or trained_on.get("nested", "top")
     images = load_images(source, data_dir=place, nested=kind, progress=progress)
-    own = run.file(CORRECTIONS)
+    own = run.file(KEPT_AS)
     if corrections is not None:
         images = corrected(images, load_corrections(Path(corrections)))
     elif own.is_file() and (data is None or lasting(data) == trained_on["source"]):

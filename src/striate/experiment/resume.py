@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING
 from striate import seal
 from striate.begun import Begun, read_begun
 from striate.errors import DataError, RunError
-from striate.experiment.carry_out import Work, carry_out
 from striate.experiment.conditions import Conditions
 from striate.experiment.pictures import Prepared, prepare
-from striate.experiment.results import CORRECTIONS
-from striate.experiment.together import learn_together, require_together
 from striate.files import sweep
+from striate.images.corrections import KEPT_AS
 from striate.images.sources.load import Data
 from striate.images.split import Splits
 from striate.lock import locked
@@ -25,7 +23,6 @@ from striate.models.architectures import architecture_named
 from striate.progress import SILENT, Progress
 from striate.runs import Run
 from striate.store import RunStore
-from striate.training.checkpoint import Checkpoints
 
 if TYPE_CHECKING:
     from striate.training.callbacks import Enough
@@ -76,6 +73,8 @@ def resume(
         before = read_begun(found.path)
 
         from striate.backend import CHOICE, be_deterministic
+        from striate.experiment.carry_out import Work, carry_out
+        from striate.experiment.together import learn_together, require_together
 
         if before.deterministic:
             be_deterministic()
@@ -115,6 +114,8 @@ def _reopen(run: Run, progress: Progress) -> None:
     Raises:
         RunError: it left none, as it would fail again.
     """
+    from striate.training.checkpoint import Checkpoints
+
     reason = run.manifest.reason
     if Checkpoints(run.path / "checkpoints").newest().checkpoint is None:
         raise RunError("This training failed, and would fail again", received=reason, hint=run.manifest.command or None)
@@ -134,7 +135,7 @@ def _data(begun: Begun, data: Data | Splits | None) -> Data | Splits:
 
 
 def _conditions(run: Run, begun: Begun) -> Conditions:
-    corrections = run.path / CORRECTIONS
+    corrections = run.path / KEPT_AS
     return Conditions(
         begun.data_dir,
         begun.validation,

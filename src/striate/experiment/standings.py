@@ -10,9 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any, Literal
 
 from striate import drawing
 from striate.config import config, plain
@@ -23,6 +21,10 @@ from striate.files import write_csv, write_json
 from striate.runs import Run
 from striate.store import RunStore
 from striate.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 FORMAT = 1
 

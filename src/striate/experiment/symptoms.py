@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from striate.classifier import Classifier
 from striate.diagnosis import diagnose as doctor
 from striate.diagnosis import symptoms
@@ -10,7 +12,9 @@ from striate.diagnosis.look import Parts, symptoms_of
 from striate.files import write_json
 from striate.progress import Progress
 from striate.runs import Manifest, Run
-from striate.training.loss_trace import LossTrace
+
+if TYPE_CHECKING:
+    from striate.training.loss_trace import LossTrace
 
 
 def diagnosed(

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from striate.cluster import Cluster, beside_driver, connected, require
 from striate.config import replace
 from striate.errors import ClusterError, ConfigError
-from striate.experiment.carry_out import Work
 from striate.experiment.desk import Desk
 from striate.experiment.rank import train_there
 from striate.models.architecture import Architecture
@@ -25,6 +24,9 @@ from striate.signals import on_first_signal
 from striate.training.checkpoint import Checkpoints
 from striate.training.parallel.parallel import divisor, refuse_indivisible
 from striate.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from striate.experiment.carry_out import Work
 
 FAILURES = 30  # times in all that processes may die
 LISTENS = 0.2  # seconds between two questions to the desk

@@ -33,6 +33,7 @@ class Trial:
         about: said beside its name.
         group: of a group, one that failed stands for the others; by default its name, a group of its own.
         effort: how long it takes, in any unit.
+        artifacts: names of the artifacts that its run is to have, see ARTIFACTS.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Trial:
     about: str = ""
     group: str = ""
     effort: float = 1.0
+    artifacts: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -93,6 +95,7 @@ def train_trial(
         recipe=trial.recipe,
         name=run.name,
         runs=folder,
+        artifacts=trial.artifacts,
         enough=enough,
         progress=progress,
         command=command,

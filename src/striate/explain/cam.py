@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,6 +33,8 @@ def grad_cam_pp(slopes: Gradient, pictures: NDArray[np.uint8], classes: NDArray[
 
 
 def _enlarged(maps: NDArray[Any], pictures: NDArray[np.uint8]) -> Array:
+    import cv2
+
     heat = np.maximum(maps, 0).astype(np.float32)
     height, width = pictures.shape[1:3]
     return np.stack([np.asarray(cv2.resize(one, (width, height)), np.float32) for one in heat])  # bilinear

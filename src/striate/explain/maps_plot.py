@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from striate.drawing import STYLE
 from striate.errors import printable
 from striate.explain.feature_maps import Maps
 from striate.explain.gradient import Array
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 MOST_FILTERS, COLUMNS = 64, 16
 MOST_LAYERS, MOST_MAPS = 12, 12
@@ -23,6 +25,9 @@ def filters_figure(layer: str, kernels: Array) -> Figure:
     """Returns a figure of the filters (n, h, w, 1 or 3), the first 64: a grey network's with blue for weights below
     zero and red above, a colour network's in the colours that they answer to, grey being zero. Each has its own scale.
     """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     shown = kernels[:MOST_FILTERS]
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
@@ -45,6 +50,9 @@ def maps_figure(picture: NDArray[np.uint8], found: Sequence[Maps], title: str) -
     answer most strongly, at most 12, each on its own scale that holds 0; channels are numbered
     from 0.
     """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     which = np.unique(np.linspace(0, len(found) - 1, min(MOST_LAYERS, len(found))).round().astype(int))
     chosen = [found[index] for index in which]
     columns = min(MOST_MAPS, max(one.values.shape[2] for one in chosen))

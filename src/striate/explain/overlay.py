@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -15,6 +14,10 @@ from striate.drawing import STYLE
 from striate.errors import printable
 from striate.explain.gradient import Array
 from striate.files import writing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 HOTTEST = 99.5  # the percentile that is drawn hottest, so that a single pixel does not outshine the rest
 COLUMNS = 4  # pictures beside one another, each with its overlay
@@ -30,6 +33,8 @@ def overlay(pixels: NDArray[np.uint8], heat: Array, *, strength: float = 0.75) -
         heat: (h, w) ≥ 0; only its proportions count. Without any, the picture stays grey.
         strength: share of the colour where it is hottest, 0..1.
     """
+    import matplotlib as mpl
+
     grey = pixels.astype(np.float32).mean(axis=2, keepdims=True) / 255
     share = scaled(heat)
     colour = mpl.colormaps["inferno"](0.15 + 0.85 * share)[:, :, :3]
@@ -53,6 +58,9 @@ def save_overlay(pixels: NDArray[np.uint8], heat: Array, path: Path) -> None:
 
 def overlays(pixels: Sequence[NDArray[np.uint8]], heat: Sequence[Array], said: Sequence[str], title: str) -> Figure:
     """Returns a figure of the first MOST pictures, each beside its overlay, under what is said of it."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     count = min(MOST, len(pixels))
     columns = min(COLUMNS, count)
     rows = -(-count // columns)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from striate.drawing import STYLE, percent
 from striate.explain.map_page import Pictures
 from striate.explain.overlay import short
 from striate.explain.resemblance import Resemblance
+
+if TYPE_CHECKING:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
 
 MOST = 12  # pictures in a figure
 
@@ -36,6 +40,9 @@ def resemblance_figure(
         found: which of them are near.
         classes: names.
     """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     rows, columns = min(MOST, len(pixels)), 1 + found.indices.shape[1]
     with mpl.rc_context(STYLE):
         drawn = Figure(figsize=(max(5.2, 1.45 * columns), 0.7 + 1.75 * rows), layout="constrained")

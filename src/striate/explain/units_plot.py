@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from striate.drawing import STYLE
 from striate.errors import printable
 from striate.explain.maximisation import Maximised
 from striate.explain.units import Excitement
+
+if TYPE_CHECKING:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
 
 UNITS = 12  # in a figure
 
@@ -41,6 +45,9 @@ def units_figure(
         made: for the same units, in order.
         labels: (n,) names.
     """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     ranks = found.values.shape[1]
     columns = ranks + (made is not None)
     with mpl.rc_context(STYLE):

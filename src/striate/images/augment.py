@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
@@ -22,7 +21,8 @@ Degrees = Annotated[float, Field(ge=0, le=180)]
 
 ALL = slice(None)
 
-_BORDERS = {"black": cv2.BORDER_CONSTANT, "edge": cv2.BORDER_REPLICATE, "mirror": cv2.BORDER_REFLECT_101}
+_BORDERS = {"black": "BORDER_CONSTANT", "edge": "BORDER_REPLICATE", "mirror": "BORDER_REFLECT_101"}
+"""What lies beyond an edge → OpenCV's name for it."""
 
 _PADDING: dict[str, Literal["constant", "edge", "reflect"]] = {"black": "constant", "edge": "edge", "mirror": "reflect"}
 
@@ -76,6 +76,8 @@ class Augment:
             count: of a batch that the pictures are some of: they are changed as they would be within it.
             rows: which of it they are.
         """
+        import cv2
+
         count = len(pixels) if count is None else count
         if not self.flip:
             mirrored = np.zeros(count, bool)
@@ -93,7 +95,7 @@ class Augment:
                     matrix,
                     (width, height),
                     flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                    borderMode=_BORDERS[self.border],
+                    borderMode=getattr(cv2, _BORDERS[self.border]),
                 )
                 place[...] = moved.reshape(place.shape)
             pixels = out

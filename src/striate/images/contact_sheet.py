@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from striate.errors import PictureError, printable
 from striate.files import writing
 from striate.images.imageset import ImageSet
 from striate.images.pixels import Fit, Preprocessing
+from striate.reporting.fonts import find_bundled, load_font
 
 TILE, GAP, MARGIN, LABEL, COLUMNS = 72, 4, 20, 190, 12  # pixels; pictures a row
 MAX_CLASSES = 100
-FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"  # Pillow's own font knows Latin letters only
 
 
 def contact_sheet(images: ImageSet, path: Path, *, columns: int = COLUMNS, seed: int = 0) -> None:
@@ -29,7 +28,7 @@ def contact_sheet(images: ImageSet, path: Path, *, columns: int = COLUMNS, seed:
     sheet = Image.new("RGB", (width, 2 * MARGIN + 44 + len(names) * (TILE + GAP)), "white")
     draw = ImageDraw.Draw(sheet)
     bold, plain = (
-        ImageFont.truetype(FONTS / name, size) for name, size in (("DejaVuSans-Bold.ttf", 17), ("DejaVuSans.ttf", 13))
+        load_font(find_bundled(name), size) for name, size in (("DejaVuSans-Bold.ttf", 17), ("DejaVuSans.ttf", 13))
     )
     draw.text(
         (MARGIN, MARGIN),

@@ -20,6 +20,9 @@ from striate.images.imageset import ImageSet
 
 Action = Literal["exclude", "relabel", "keep"]
 ACTIONS: tuple[str, ...] = get_args(Action)
+KEPT_AS = "corrections.csv"
+"""The name of the list of corrections in the folder of a run."""
+
 HEADER = ("key", "action", "label", "was", "reason")
 
 

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 
 from striate.errors import DataError
 from striate.files import write_csv
@@ -68,6 +67,8 @@ def split(
             if size <= 0:
                 continue
             if groups is None or _are_alone(groups, own, assigned == "train"):
+                from sklearn.model_selection import train_test_split
+
                 _, taken = train_test_split(own, test_size=size, random_state=seed_of_class)
             else:
                 taken = _whole_groups(own, size, groups, assigned == "train", np.random.default_rng(seed_of_class))

@@ -18,9 +18,6 @@ from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dct
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from striate.progress import SILENT, Progress
 
@@ -110,6 +107,9 @@ def groups_of(total: int, first: NDArray[np.int64], second: NDArray[np.int64]) -
     """Returns (total,) the number of the set that each picture belongs to, where those of a pair are together; the
     numbers count from 0 in the order of the sets' first pictures.
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(total, total))
     _, label = connected_components(graph, directed=False)
     _, earliest, inverse = np.unique(label, return_index=True, return_inverse=True)
@@ -123,6 +123,8 @@ def perceptual_hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Returns the (n,) hashes of thumbnails (n, 32, 32): bit by bit whether one of the LOW × LOW lowest frequencies of
     the cosine transform lies above their median.
     """
+    from scipy.fft import dct
+
     lowest = np.empty((len(thumbnails), LOW * LOW), np.float32)
     for start in range(0, len(thumbnails), PAIRS):
         part = thumbnails[start : start + PAIRS].astype(np.float32)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import PIL
 from numpy.typing import NDArray
@@ -140,6 +139,8 @@ def _size(path: Path) -> int:
 
 def look(images: ImageSet, index: int) -> Any:
     """Returns the facts about one picture, a scalar of dtype FACTS."""
+    import cv2
+
     fact = np.zeros((), FACTS)
     try:
         source = _read(images.source(index))

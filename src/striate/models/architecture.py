@@ -79,13 +79,7 @@ def build(
             raise
         model, small = None, str(error)
     if small is not None:
-        least = smallest_side(architecture, channels=shape[2])
-        raise ConfigError(
-            f"The pictures are too small for the network {architecture.name}",
-            received=f"{shape[0]}×{shape[1]} pixels",
-            expected=f"at least {least} on each side",
-            hint=f"--size {least}, or a smaller network (striate models lists the smallest side of each)",
-        )
+        raise too_small(architecture, shape, smallest_side(architecture, channels=shape[2]))
     if model.output_shape != (None, classes):
         raise ConfigError(
             f"The architecture {architecture.name} does not end in one logit per class",
@@ -96,6 +90,16 @@ def build(
         if needed not in {layer.name for layer in model.layers}:
             raise ConfigError(f"The architecture {architecture.name} has no layer named {needed!r}")
     return model
+
+
+def too_small(architecture: Architecture, shape: Shape, least: int) -> ConfigError:
+    """Returns the error for images of this shape, given the smallest side, pixels, that the architecture works on."""
+    return ConfigError(
+        f"The pictures are too small for the network {architecture.name}",
+        received=f"{shape[0]}×{shape[1]} pixels",
+        expected=f"at least {least} on each side",
+        hint=f"--size {least}, or a smaller network (striate models lists the smallest side of each)",
+    )
 
 
 LARGE = 512

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from striate.errors import WeightsError
@@ -54,6 +53,8 @@ def opened(path: Path) -> Iterator[list[tuple[str, Any]]]:
     Raises:
         WeightsError: not such a file, damaged, or reaching outside itself.
     """
+    import h5py
+
     refuse_impostors(path)
     try:
         with h5py.File(path, "r") as file:
@@ -64,6 +65,8 @@ def opened(path: Path) -> Iterator[list[tuple[str, Any]]]:
 
 
 def _tensors(root: Any, path: Path) -> list[tuple[str, Any]]:
+    import h5py
+
     if not isinstance(root, h5py.Group) or "layer_names" not in root.attrs:
         raise WeightsError(
             "The weights are in another layout than keras.applications' files",
@@ -91,6 +94,8 @@ def _names(attribute: Any, path: Path) -> list[str]:
 
 def _tensor(group: Any, name: str, path: Path) -> Any:
     """Returns the numbers of that name, stored in the file itself."""
+    import h5py
+
     node = _inside(group, name, path)
     if not isinstance(node, h5py.Dataset) or node.shape is None or node.dtype.kind not in "fiu":
         raise WeightsError("The weights are not numbers", received=f"{path}: {name}")
@@ -101,6 +106,8 @@ def _tensor(group: Any, name: str, path: Path) -> Any:
 
 def _inside(group: Any, name: str, path: Path) -> Any:
     """Returns the group or tensor of that name, reached through plain links only."""
+    import h5py
+
     node = group
     for part in name.split("/"):
         link = node.get(part, getlink=True)

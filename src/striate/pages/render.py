@@ -8,6 +8,7 @@ import io
 import json
 import re
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -44,12 +45,12 @@ def page(package: str, template: str, **shown: Any) -> str:
 
 def save_markdown(path: Path, package: str, template: str, **shown: Any) -> None:
     """Writes the same from a Markdown template; what the data brings is marked there with the filter `literal`."""
-    environment = _environment(package, autoescape=False)
-    environment.filters["literal"] = literal
-    write_text(path, environment.get_template(template).render(shown))
+    write_text(path, _environment(package, autoescape=False).get_template(template).render(shown))
 
 
+@cache
 def _environment(package: str, *, autoescape: bool) -> jinja2.Environment:
+    """Returns where a package's templates come from; it keeps them compiled."""
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader(
             [jinja2.PackageLoader(package, "page"), jinja2.PackageLoader("striate.pages", "templates")]
@@ -60,6 +61,8 @@ def _environment(package: str, *, autoescape: bool) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(percent=percent, number=number, fraction=fraction, clean=printable)
+    if not autoescape:
+        environment.filters["literal"] = literal
     return environment
 
 
@@ -133,12 +136,13 @@ def picture(pixels: NDArray[np.uint8], side: int = THUMBNAIL, form: Literal["PNG
     if max(image.size) > side:
         image.thumbnail((side, side))
     buffer = io.BytesIO()
-    image.save(buffer, form, **({"optimize": True} if form == "PNG" else {"quality": 82}))
+    # PNG's `optimize` and WebP's usual method 4 take twice as long, and save 1 % and 4 %.
+    image.save(buffer, form, **({} if form == "PNG" else {"quality": 82, "method": 2}))
     return _address(buffer, form.lower())
 
 
 def figure(drawn: Any) -> str:
-    """Returns a matplotlib figure as the address of a picture within the page."""
+    """Returns a drawing or a matplotlib figure as the address of a picture within the page."""
     buffer = io.BytesIO()
     drawing.draw(drawn, buffer, dpi=160)
     return _address(buffer, "png")

@@ -1,4 +1,4 @@
-"""A matplotlib figure as part of a page: lines stay sharp, colours are the page's, in the light and in the dark."""
+"""A figure as part of a page: lines stay sharp, colours are the page's, in the light and in the dark."""
 
 from __future__ import annotations
 
@@ -11,31 +11,25 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from striate import drawing
+from striate.reporting.marks import Drawing
+from striate.reporting.style import PAGE_VARIABLES
+from striate.reporting.svg import render_element
 
-COLOURS = {
-    "#ffffff": "--paper",
-    "#000000": "--ink",
-    drawing.INK: "--ink",
-    drawing.FAINT: "--soft",
-    drawing.VALIDATION: "--blue",
-    drawing.TRAIN: "--orange",
-    drawing.RIGHT: "--green",
-    drawing.WRONG: "--red",
-    drawing.STYLE["axes.edgecolor"]: "--axis",
-    drawing.STYLE["grid.color"]: "--line",
-}
+COLOURS = {"#000000": "--ink", **PAGE_VARIABLES}
 """Colour of a figure → the page's variable."""
 
 TAG = re.compile(r"<[^>]+>")
 
 
 def svg(drawn: Any, label: str) -> Markup:
-    """Returns a matplotlib figure as an element of the page; the same figure gives the same text.
+    """Returns a drawing or a matplotlib figure as an element of the page; the same figure gives the same text.
 
     Args:
         drawn: the figure.
         label: what it shows, for those who cannot see it.
     """
+    if isinstance(drawn, Drawing):
+        return render_element(drawn, label)
     buffer = io.BytesIO()
     drawing.draw(drawn, buffer, dpi=72, form="svg", paper="none")
     text = buffer.getvalue().decode()

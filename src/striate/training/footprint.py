@@ -7,10 +7,10 @@ from typing import Any
 
 from striate.backend import devices, keras
 from striate.machine import memory
-from striate.models.architecture import Architecture, build, outline, starved
+from striate.models.architecture import Architecture, build, outline, starved, too_small
 from striate.models.architectures import ARCHITECTURES
+from striate.models.cost import figures
 from striate.models.pretrained import pretrained_row
-from striate.training.loop import out_of_memory
 from striate.training.plan import preprocessing_of
 from striate.training.recipe import Recipe
 
@@ -34,6 +34,11 @@ def refuse_unfit(network: Architecture, classes: int, recipe: Recipe) -> None:
     if ARCHITECTURES.get(network.name) is not network:
         return
     shape = preprocessing_of(recipe).shape
+    least = figures()[network.name]["smallest_side"]
+    if recipe.weights is None and min(shape[:2]) < least:
+        raise too_small(network, shape, least)
+    if recipe.weights is None and is_surely_fit(network.name, shape, classes, recipe):
+        return
     row = pretrained_row(network, shape) if recipe.weights is not None else network
     try:
         model = outline(row, shape, classes)
@@ -46,11 +51,39 @@ def refuse_unfit(network: Architecture, classes: int, recipe: Recipe) -> None:
         return
     needed = footprint(model, recipe)
     if needed > memory():
+        from striate.training.loop import out_of_memory
+
         raise out_of_memory(
             recipe,
             f"{network.name}, {shape[0]}×{shape[1]} pixels, batches of {recipe.batch}: "
             f"at least {needed / 2**30:,.0f} GiB, where the machine has {memory() / 2**30:,.0f}",
         )
+
+
+STEM = 2
+"""How many times the multiply-adds of its native size a network may cost on small images, for which it keeps larger
+maps (see models/stem.py)."""
+
+LEAST_WORK = 9
+"""Multiply-adds behind each value of a map, at least: the smallest window of a convolution here is 3×3 on one channel,
+and layers that look at one place only have more channels than nine."""
+
+
+def is_surely_fit(name: str, shape: tuple[int, int, int], classes: int, recipe: Recipe) -> bool:
+    """Returns whether a network of the table can be trained on images of this shape beyond doubt, by an upper bound
+    from the figures that are kept of it: without building it, which needs a backend.
+
+    Args:
+        name: the network's.
+        shape: height, width (pixels) and channels of the images.
+        classes: how many.
+        recipe: planned.
+    """
+    known, row = figures()[name], ARCHITECTURES[name]
+    growth = max(1.0, prod(shape[:2]) / prod(row.native[:2])) * max(1.0, classes / row.native_classes)
+    maps = 2 * STEM * known["multiply_adds"] / LEAST_WORK  # twice: behind a layer, and behind the join that follows it
+    needed = growth * (4 * 4 * known["parameters"] + 4 * maps * (recipe.batch or 1))
+    return bool(needed < memory())
 
 
 def footprint(model: Any, recipe: Recipe) -> int:

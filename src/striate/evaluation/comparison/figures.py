@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import matplotlib as mpl
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from striate.drawing import INK, SERIES, STYLE
 from striate.errors import printable
 from striate.evaluation.comparison.compare import Comparison
 from striate.evaluation.comparison.contender import Group
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 def curves(found: Comparison, name: str) -> Figure:
     """Returns accuracy or loss of every run over its epochs: one colour a group, validation solid, training dashed."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5.4, 4.1), layout="constrained")
         _draw_curves(figure.subplots(), found.groups, name, with_legend=name == "accuracy")
@@ -24,6 +27,9 @@ def curves(found: Comparison, name: str) -> Figure:
 
 def both_curves(found: Comparison) -> Figure:
     """Returns accuracy and loss side by side."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10.4, 4.3), layout="constrained")
         for axes, name in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):

@@ -153,8 +153,9 @@ def _figures(report: Report) -> list[tuple[str, str, str, str]]:
 
 
 def _shown(measured: Measured, index: int) -> dict[str, Any]:
-    images = measured.decoded.images
+    images, pixels = measured.decoded.images, measured.decoded.pixels[index]
     names = images.classes
+    is_tiny = max(pixels.shape) <= cells.TINY
     return {
         "key": printable(str(images.keys[index])),
         "true": printable(names[images.labels[index]]),
@@ -162,6 +163,6 @@ def _shown(measured: Measured, index: int) -> dict[str, Any]:
             (printable(names[label]), share, label == images.labels[index])
             for label, share in cells.likeliest(measured, index)
         ],
-        "image": pages.picture(measured.decoded.pixels[index]),
-        "tiny": max(measured.decoded.pixels[index].shape) <= cells.TINY,
+        "image": pages.picture(pixels, form="PNG" if is_tiny else "WEBP"),
+        "tiny": is_tiny,
     }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from striate.artifacts import artifact_names
 from striate.config import replace
 from striate.environment import backend_choice
 from striate.errors import ConfigError
@@ -43,6 +44,7 @@ def tune(
     name: str | None = None,
     runs: str | Path = "runs",
     on: str | None = None,
+    artifacts: str | Iterable[str] = "none",
     progress: Progress = SILENT,
     command: str = "",
     **settings: Any,
@@ -69,6 +71,7 @@ def tune(
         runs: the folder that it lies in.
         on: the address of a Ray cluster, or `local`, where trainings run at the same time; by default they run here,
             one after the other.
+        artifacts: pages and plots of each training's run, as `train` takes them; `write_report` makes them later.
         progress: shows what happens.
         command: the command line that repeats it, for its runs' reports.
         **settings: what `train` takes besides: data_dir, validation, allow_leaks, … and fields of the recipe.
@@ -86,6 +89,7 @@ def tune(
     if eta is not None and eta < 2:
         raise ConfigError("The share that goes on cannot be used", received=eta, expected="2 or more, or None")
     require()
+    wanted = artifact_names(artifacts)
     engine = engine_on(on)
     given, changes = parted(settings)
     chosen, network = choose(recipe, architecture, changes, progress)
@@ -116,7 +120,7 @@ def tune(
     name = name or folder_for("tune", prepared.splits.train.name)
     folder = Path(runs) / name
     before = earlier(RunStore(runs), name, intended)
-    made = _Maker(chosen, network, intended)
+    made = _Maker(chosen, network, intended, wanted)
     if before is not None and before.state == "finished" and before.plan == intended:
         progress.say(f"All {len(before.rows)} configurations are there already.")
         return Tuned(folder, before)
@@ -149,8 +153,10 @@ def tune(
 class _Maker:
     """Makes the trial of a configuration and one of its repetitions."""
 
-    def __init__(self, recipe: Recipe, network: Architecture | None, plan: Plan) -> None:
-        self.recipe, self.network, self.plan = recipe, network, plan
+    def __init__(
+        self, recipe: Recipe, network: Architecture | None, plan: Plan, artifacts: tuple[str, ...] = ()
+    ) -> None:
+        self.recipe, self.network, self.plan, self.artifacts = recipe, network, plan, artifacts
 
     def __call__(self, number: int, values: dict[str, Value], repetition: int) -> Trial:
         recipe = replace(self.recipe, "the search", **values)
@@ -167,4 +173,4 @@ class _Maker:
             f"{setting} {value:.3g}" if isinstance(value, float) else f"{setting} {value}"
             for setting, value in values.items()
         )
-        return Trial(name, recipe, network, label=f"trial {number}", about=about)
+        return Trial(name, recipe, network, label=f"trial {number}", about=about, artifacts=self.artifacts)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from striate.drawing import FAINT, SERIES, STYLE
 from striate.inspection.survey import Survey
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 MOST = 5000  # pictures drawn as dots
 NAMED = 7  # classes with a colour of their own
@@ -37,6 +40,9 @@ def all_figures(seen: Survey) -> Iterator[tuple[str, Figure, str]]:
 def _sizes(
     width: NDArray[np.int32], height: NDArray[np.int32], labels: NDArray[np.int32], classes: tuple[str, ...]
 ) -> Figure:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     some = np.random.default_rng(0).permutation(len(width))[:MOST]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5, 3.8), layout="constrained")
@@ -50,6 +56,9 @@ def _sizes(
 
 
 def _histogram(values: NDArray[np.float32], labels: NDArray[np.int32], classes: tuple[str, ...], label: str) -> Figure:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     edges = np.histogram_bin_edges(values, 40).tolist()
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5, 3.8), layout="constrained")

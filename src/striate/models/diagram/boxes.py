@@ -9,17 +9,15 @@ import functools
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
-from matplotlib.font_manager import FontProperties
-from matplotlib.patches import Circle, FancyBboxPatch, Polygon
-from matplotlib.textpath import TextToPath
+from typing import TYPE_CHECKING, Any
 
 from striate.drawing import INK, SERIES
 from striate.errors import printable
 from striate.models.diagram.pieces import Kind, Piece
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 COLOURS: dict[Kind, str] = {
     "input": "#5B6470",
@@ -66,6 +64,9 @@ class Sketch:
 @functools.cache
 def text_width(text: str, points: float = POINTS, weight: str = "normal") -> float:
     """Returns inches."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextToPath
+
     font = FontProperties(family="sans-serif", size=points, weight=weight)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # names may be in any script
@@ -97,6 +98,8 @@ def sizes(shape: Sequence[int | None]) -> str:
 
 def box(piece: Piece, width: float = 0.0) -> Sketch:
     """Returns a layer's box, at least `width` wide, or the sign in which branches meet."""
+    from matplotlib.patches import Circle, FancyBboxPatch
+
     text = wording(piece)
     colour = COLOURS[piece.kind]
     merge = piece.kind == "merge"
@@ -140,6 +143,8 @@ def stack(parts: Sequence[Sketch], notes: Sequence[str], colour: str = TAG) -> S
 
 def tint(colour: str) -> tuple[float, float, float]:
     """Returns the colour, pale enough for dark text."""
+    from matplotlib.colors import to_rgb
+
     red, green, blue = to_rgb(colour)
     return (1 - 0.28 * (1 - red), 1 - 0.28 * (1 - green), 1 - 0.28 * (1 - blue))
 
@@ -151,6 +156,8 @@ def line(axes: Axes, *points: tuple[float, float]) -> None:
 
 def arrow(axes: Axes, x: float, y: float, *, across: bool = False) -> None:
     """Draws an arrow's head with its tip at (x, y), downwards or to the right."""
+    from matplotlib.patches import Polygon
+
     head = [(-0.035, -0.07), (0.035, -0.07), (0.0, 0.0)]
     axes.add_patch(Polygon([(x + v, y + u) if across else (x + u, y + v) for u, v in head], color=LINE, lw=0))
 

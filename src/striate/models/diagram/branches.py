@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-
-from matplotlib.axes import Axes
-from matplotlib.patches import FancyBboxPatch
+from typing import TYPE_CHECKING
 
 from striate.models.diagram.blocks import Block, Item, Repeat, Tangle, last
 from striate.models.diagram.boxes import (
@@ -24,6 +22,10 @@ from striate.models.diagram.boxes import (
     write,
 )
 from striate.models.diagram.pieces import Piece
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 SIDE, INSET = 0.16, 0.1
 """Inches: the gap between branches, and a frame's margin above and below."""
@@ -69,6 +71,8 @@ def _is_plain(repeat: Repeat) -> bool:
 
 def repeated(repeat: Repeat, width: float) -> Sketch:
     """Returns a run of equal items: layers one by one; blocks, and many layers, once, in a frame with their count."""
+    from matplotlib.patches import FancyBboxPatch
+
     if isinstance(repeat.items[0], Piece) and _is_plain(repeat):
         return stack([box(repeat.items[0], width)] * repeat.count, [""] * (repeat.count - 1) + [", ".join(repeat.tags)])
     inner = chain(_growing(repeat))

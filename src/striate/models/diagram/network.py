@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from itertools import groupby
 from math import prod
-from typing import Any
-
-import matplotlib as mpl
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from striate.drawing import STYLE
 from striate.models.diagram.blocks import Repeat, blocks, members, repeats
 from striate.models.diagram.branches import column
 from striate.models.diagram.page import MEANING, Page, Stage
 from striate.models.diagram.pieces import pieces
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def diagram(model: Any, title: str = "") -> Figure:
@@ -27,6 +27,8 @@ def diagram(model: Any, title: str = "") -> Figure:
     Raises:
         ConfigError: the model has no graph of layers.
     """
+    import matplotlib as mpl
+
     layers, notes = pieces(model)
     chain = blocks(layers)
     kinds = {piece.kind for item in chain for piece in members(item)}

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch, Polygon
+from typing import TYPE_CHECKING
 
 from striate.errors import printable
 from striate.models.diagram.boxes import (
@@ -26,6 +23,11 @@ from striate.models.diagram.boxes import (
     write,
 )
 from striate.models.diagram.pieces import Kind
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 MARGIN, GUTTER, TITLE, HEAD, ROW = 0.3, 0.45, 0.45, 1.3, 0.24
 """Inches: around everything, between columns, and the heights of the title, of what stands above a stage, and of a
@@ -131,6 +133,9 @@ class Page:
 
     def drawn(self, title: str, kinds: Sequence[Kind], foot: Sequence[str]) -> Figure:
         """Returns the figure: title, columns, legend."""
+        from matplotlib.figure import Figure
+        from matplotlib.patches import FancyBboxPatch
+
         title = " ".join(printable(title).split())
         width = max(self.width, 4.5, min(text_width(title, 14, "bold"), SCREEN[0] * 0.6))
         legend = _rows([MEANING[kind] for kind in kinds], 0.5, width)
@@ -207,6 +212,8 @@ class Page:
 
     def _maps(self, axes: Axes, x: float, y: float, stage: Stage) -> None:
         """Draws the maps as a slab above y."""
+        from matplotlib.patches import Polygon
+
         high, deep, wide = self._size(stage)
         slant, rise = 0.3 * deep, RISE * deep
         left, base = x - (wide + slant) / 2, y - 0.4

@@ -24,7 +24,7 @@ def page() -> Page:
     """Returns the page. It holds nothing of a classifier, and asks for all of it, so that it can be seen without a
     token.
     """
-    from striate.pages import render as pages  # with matplotlib: half a second that a server's start goes without
+    from striate.pages import render as pages  # with jinja2, which a server's start goes without
 
     script = pages.script("striate.serving", *SCRIPTS)
     text = pages.page("striate.serving", "serve.html.j2", script=script, sources=SOURCES)

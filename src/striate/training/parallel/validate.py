@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax
 
 from striate.backend import keras
 from striate.images.batches import Batches
@@ -32,6 +31,8 @@ class Validate(Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Measures."""
+        from scipy.special import log_softmax
+
         answer, sums = self.parallel.logits(self.network), np.zeros(3)
         mine = range(len(self.held_out))[self.parallel.rank :: self.parallel.size]
         for index in mine:

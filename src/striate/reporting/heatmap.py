@@ -1,0 +1,109 @@
+"""A matrix as a drawing: colored cells with numbers, names along both sides, and the color scale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.reporting.fonts import measure_text
+from striate.reporting.marks import Box, Drawing, Mark, Path, Raster, Text
+from striate.reporting.style import BLUES, INK, ON_DARK, ON_LIGHT, to_rgb
+
+MAX_NUMBERED = 30
+"""Rows and columns up to which the cells have numbers."""
+
+LARGEST = 1224.0
+"""Points: side of a matrix of many rows."""
+
+DARK = 0.45
+"""Fraction from which a cell is dark enough for light text."""
+
+
+def draw_heatmap(
+    fractions: NDArray[np.float64],
+    numbers: NDArray[np.int64],
+    names: Sequence[str],
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    scale_label: str,
+) -> Drawing:
+    """Returns a square matrix as a drawing.
+
+    Args:
+        fractions: (n, n), 0..1: the cells' colors.
+        numbers: (n, n): what cells say, where it is not 0 and the matrix is small enough.
+        names: of rows and columns.
+        title: above it.
+        x_label: below it.
+        y_label: on its left.
+        scale_label: beside the color scale.
+    """
+    n = len(names)
+    cell = max(1.0, math.floor(2 * min(LARGEST, max(252.0, 39.6 * n + 72)) / n) / 2)
+    size = max(3.0, min(10.0, 0.85 * cell))
+    every = math.ceil(1.1 * size / cell) if size > 0.9 * cell else 1
+    widths = [measure_text(name, size) for name in names]
+    is_level = max(widths) <= 0.9 * cell
+    slanted = 0.0 if is_level else max(widths) / math.sqrt(2)
+    left = max(15 + max(widths) + 8, 0.0 if is_level else widths[0] / math.sqrt(2) - cell / 2 + 12)
+    grid = Box(left, 20, n * cell, n * cell)
+    marks: list[Mark] = [
+        Text(grid.x, 13, title, 12, is_bold=True),
+        Raster(grid, color_fractions(fractions)),
+    ]
+    for place in range(0, n, every):
+        middle = (place + 0.5) * cell
+        marks.append(Text(grid.x - 5, grid.y + middle + 0.36 * size, names[place], size, anchor="end"))
+        if is_level:
+            marks.append(Text(grid.x + middle, grid.bottom + 4 + size, names[place], size, anchor="middle"))
+        else:
+            x = grid.x + middle + 0.36 * size
+            marks.append(Text(x, grid.bottom + 5 + 0.5 * size, names[place], size, anchor="end", angle=45))
+    below = grid.bottom + (size if is_level else slanted + size) + 8
+    marks.append(Text(grid.x + grid.width / 2, below + 10, x_label, anchor="middle"))
+    marks.append(Text(10, grid.y + grid.height / 2, y_label, anchor="middle", angle=90))
+    if n <= MAX_NUMBERED:
+        marks += _write_numbers(grid, cell, fractions, numbers)
+    scale, right = _draw_scale(grid, scale_label)
+    return Drawing(right, below + 16, (*marks, *scale))
+
+
+def color_fractions(fractions: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Returns the color (…, 3) of each fraction of 0..1."""
+    stops = np.linspace(0, 1, len(BLUES))
+    channels = np.array([to_rgb(color) for color in BLUES], float).T
+    return np.stack([np.interp(fractions, stops, channel) for channel in channels], axis=-1).round().astype(np.uint8)
+
+
+def _write_numbers(grid: Box, cell: float, fractions: NDArray[np.float64], numbers: NDArray[np.int64]) -> list[Mark]:
+    widest = max(measure_text(f"{number:,}", 9) for number in np.unique(numbers))
+    size = min(9.0, 9 * 0.88 * cell / widest)
+    return [
+        Text(
+            grid.x + (column + 0.5) * cell,
+            grid.y + (row + 0.5) * cell + 0.36 * size,
+            f"{numbers[row, column]:,}",
+            size,
+            ON_DARK if fractions[row, column] > DARK else ON_LIGHT,
+            "middle",
+        )
+        for row, column in np.argwhere(numbers > 0).tolist()
+    ]
+
+
+def _draw_scale(grid: Box, label: str) -> tuple[list[Mark], float]:
+    """Returns the color scale's marks, and where the drawing ends on the right."""
+    height = 0.7 * grid.height
+    bar = Box(grid.right + 22, grid.y + 0.15 * grid.height, 17, height)
+    marks: list[Mark] = [Raster(bar, color_fractions(np.linspace(1, 0, 256)[:, None]), is_smooth=True)]
+    for tick in range(6):
+        y = bar.bottom - tick / 5 * height
+        marks.append(Path(np.array([[bar.right, y], [bar.right + 3.5, y]]), INK, 0.8))
+        marks.append(Text(bar.right + 7, y + 3.6, f"{tick / 5:.1f}"))
+    marks.append(Text(bar.right + 38, bar.y + height / 2, label, anchor="middle", angle=90))
+    return marks, bar.right + 46

@@ -1,0 +1,316 @@
+"""A plot: axes with round ticks, lines, points with intervals, bars, notes and a legend, laid out into marks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.reporting.fonts import measure_text
+from striate.reporting.legend import Corner, LegendEntry, lay_out_legend
+from striate.reporting.marks import Box, Circle, Mark, Path, Rectangle, Text
+from striate.reporting.style import AXIS, FAINT, GRID, INK
+from striate.reporting.thinning import thin
+from striate.reporting.ticks import choose_limits, choose_ticks, label_ticks
+
+DOTTED = (1.0, 1.65)
+"""Drawn and empty length of a dotted line, a point wide."""
+
+THIN, TICK, PAD, TITLE, LABEL = 0.8, 3.5, 3.5, 18.0, 15.0
+"""Points: width of an axis, length of a tick, room beside it, height of the title's and of an axis label's line."""
+
+MOST_TICKS = 9
+LETTER = 0.36
+"""Height of a letter above its baseline, halved, in sizes: so much lower than its middle a text begins."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """Numbers drawn as a line, as points, or both.
+
+    Attributes:
+        x: one value a point.
+        y: likewise; what is not finite interrupts the line.
+        color: of all of it.
+        label: in the legend; "" leaves it out.
+        width: of the line; 0 for none.
+        step: whether a value holds from its x on ("post") or up to it ("pre").
+        dash: drawn and empty length.
+        radius: of the points; 0 for none.
+        is_hollow: rings rather than disks.
+        opacity: of the line.
+        intervals: lower and upper end of each y, drawn as bars.
+    """
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    color: str
+    label: str = ""
+    width: float = 1.5
+    step: Literal["", "post", "pre"] = ""
+    dash: tuple[float, float] | None = None
+    radius: float = 0.0
+    is_hollow: bool = False
+    opacity: float = 1.0
+    intervals: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Bars that stand on zero.
+
+    Attributes:
+        x: their middles.
+        heights: of each.
+        width: of all, in x.
+        color: of all.
+    """
+
+    x: tuple[float, ...]
+    heights: tuple[float, ...]
+    width: float
+    color: str
+
+
+class Note(NamedTuple):
+    """A text beside a place in the plot, `right` and `up` of it in points."""
+
+    x: float
+    y: float
+    text: str
+    right: float = 4.0
+    up: float = 4.0
+
+
+@dataclass(frozen=True)
+class Axis:
+    """How a direction is shown: `limits` and `label` where given, only whole ticks, ticks as percentages of 0..1."""
+
+    label: str = ""
+    limits: tuple[float, float] | None = None
+    is_integer: bool = False
+    is_percent: bool = False
+    is_labelled: bool = True
+
+
+@dataclass
+class Panel:
+    """A plot before it is laid out.
+
+    Attributes:
+        title: above it.
+        x: the horizontal axis.
+        y: the vertical axis.
+        series: drawn in this order.
+        bars: below them.
+        verticals: x of dotted lines over the whole height.
+        horizontals: y of dotted lines over the whole width.
+        notes: texts in the plot.
+        corner: where the legend is; "best" is where it hides least, None leaves it out.
+        legend_size: of its letters.
+        is_legend_reversed: whether the series drawn last comes first in it.
+    """
+
+    title: str = ""
+    x: Axis = field(default_factory=Axis)
+    y: Axis = field(default_factory=Axis)
+    series: list[Series] = field(default_factory=list)
+    bars: list[Bars] = field(default_factory=list)
+    verticals: list[float] = field(default_factory=list)
+    horizontals: list[float] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    corner: Corner | None = None
+    legend_size: float = 10.0
+    is_legend_reversed: bool = False
+
+    @property
+    def x_limits(self) -> tuple[float, float]:
+        """Left and right end."""
+        return self.x.limits or choose_limits(value for one in self.series for value in one.x)
+
+    @property
+    def y_limits(self) -> tuple[float, float]:
+        """Lower and upper end."""
+        if self.y.limits is not None:
+            return self.y.limits
+        if self.bars:
+            return 0.0, 1.05 * (max((height for bars in self.bars for height in bars.heights), default=0.0) or 1.0)
+        return choose_limits(
+            [value for one in self.series for value in one.y]
+            + [end for one in self.series for ends in one.intervals for end in ends]
+        )
+
+    @property
+    def legend(self) -> list[LegendEntry]:
+        """What the legend says."""
+        entries = [
+            LegendEntry(one.label, one.color, one.width, one.dash, one.radius, one.is_hollow)
+            for one in self.series
+            if one.label
+        ]
+        return entries[::-1] if self.is_legend_reversed else entries
+
+    def left_margin(self, height: float) -> float:
+        """Returns how much room the vertical axis needs in a panel of a height."""
+        _, labels = self._y_ticks(self._plot_height(height))
+        widest = max((measure_text(label, 10) for label in labels), default=0.0)
+        return widest + TICK + PAD + 2 + (LABEL if self.y.label else 0)
+
+    def lay_out(self, box: Box, left: float | None = None) -> list[Mark]:
+        """Returns the marks of the panel within a box.
+
+        Args:
+            box: all the room there is, for labels too.
+            left: room for the vertical axis, where several panels share it.
+        """
+        left = self.left_margin(box.height) if left is None else left
+        plot = Box(box.x + left, box.y + (TITLE if self.title else 6), 0, self._plot_height(box.height))
+        plot = plot._replace(width=box.right - plot.x - 6)
+        frame = _Frame(plot, self.x_limits, self.y_limits)
+        marks = self._axes(frame, box)
+        contents = self._contents(frame)
+        marks += contents
+        for note in self.notes:
+            x, y = frame.place(note.x, note.y)
+            marks.append(Text(x + note.right, y - note.up, note.text, 9))
+        if self.corner is not None and self.legend:
+            marks += lay_out_legend(self.legend, plot, self.corner, self.legend_size, contents)
+        return marks
+
+    def _plot_height(self, height: float) -> float:
+        below = (TICK + PAD + 10 if self.x.is_labelled else 4) + (LABEL if self.x.label else 0)
+        return height - (TITLE if self.title else 6) - below
+
+    def _x_ticks(self, width: float) -> tuple[list[float], list[str]]:
+        low, high = self.x_limits
+        for most in range(max(1, min(MOST_TICKS, int(width / 30))), 0, -1):
+            ticks = choose_ticks(low, high, most, is_integer=self.x.is_integer)
+            labels = label_ticks(ticks, is_percent=self.x.is_percent)
+            if sum(measure_text(label, 10) + 8 for label in labels) <= width:
+                break
+        return ticks, labels
+
+    def _y_ticks(self, height: float) -> tuple[list[float], list[str]]:
+        most = max(1, min(MOST_TICKS, int(height / 20)))
+        ticks = choose_ticks(*self.y_limits, most, is_integer=self.y.is_integer)
+        return ticks, label_ticks(ticks, is_percent=self.y.is_percent)
+
+    def _axes(self, frame: _Frame, box: Box) -> list[Mark]:
+        plot = frame.plot
+        x_ticks, x_labels = self._x_ticks(plot.width)
+        y_ticks, y_labels = self._y_ticks(plot.height)
+        places = [frame.place(tick, frame.y_limits[0])[0] for tick in x_ticks]
+        heights = [frame.place(frame.x_limits[0], tick)[1] for tick in y_ticks]
+        marks: list[Mark] = []
+        marks += [_line((x, plot.y), (x, plot.bottom), GRID) for x in places]
+        marks += [_line((plot.x, y), (plot.right, y), GRID) for y in heights]
+        marks += [_line((plot.x, plot.y), (plot.x, plot.bottom), AXIS)]
+        marks += [_line((plot.x, plot.bottom), (plot.right, plot.bottom), AXIS)]
+        marks += [_line((x, plot.bottom), (x, plot.bottom + TICK), INK) for x in places]
+        marks += [_line((plot.x - TICK, y), (plot.x, y), INK) for y in heights]
+        if self.x.is_labelled:
+            for x, label in zip(places, x_labels, strict=True):
+                half = measure_text(label, 10) / 2
+                middle = min(x, box.right - half)  # the last one stays within the drawing
+                marks.append(Text(middle, plot.bottom + TICK + PAD + 8, label, anchor="middle"))
+        for y, label in zip(heights, y_labels, strict=True):
+            marks.append(Text(plot.x - TICK - PAD, y + LETTER * 10, label, anchor="end"))
+        if self.x.label:
+            marks.append(Text(plot.x + plot.width / 2, box.bottom - 4, self.x.label, anchor="middle"))
+        if self.y.label:
+            marks.append(Text(box.x + 10, plot.y + plot.height / 2, self.y.label, anchor="middle", angle=90))
+        if self.title:
+            marks.append(Text(plot.x, box.y + 12, self.title, 12, is_bold=True))
+        return marks
+
+    def _contents(self, frame: _Frame) -> list[Mark]:
+        plot = frame.plot
+        marks: list[Mark] = []
+        for bars in self.bars:
+            for x, height in zip(bars.x, bars.heights, strict=True):
+                left, top = frame.place(x - bars.width / 2, height)
+                right, bottom = frame.place(x + bars.width / 2, 0)
+                marks.append(Rectangle(Box(left, top, right - left, bottom - top), bars.color))
+        for x in self.verticals:
+            place = frame.place(x, frame.y_limits[0])[0]
+            marks.append(_line((place, plot.bottom), (place, plot.y), FAINT, 1, DOTTED))
+        for y in self.horizontals:
+            place = frame.place(frame.x_limits[0], y)[1]
+            marks.append(_line((plot.x, place), (plot.right, place), FAINT, 1, DOTTED))
+        for one in self.series:
+            marks += frame.draw_series(one)
+        return marks
+
+
+class _Frame(NamedTuple):
+    """The room between the axes, and the values at its ends."""
+
+    plot: Box
+    x_limits: tuple[float, float]
+    y_limits: tuple[float, float]
+
+    def place(self, x: float, y: float) -> tuple[float, float]:
+        """Returns where a pair of values lies."""
+        (left, right), (low, high) = self.x_limits, self.y_limits
+        return (
+            self.plot.x + (x - left) / (right - left) * self.plot.width,
+            self.plot.bottom - (y - low) / (high - low) * self.plot.height,
+        )
+
+    def draw_series(self, one: Series) -> list[Mark]:
+        """Returns the marks of a series."""
+        if not one.x:
+            return []
+        plot = self.plot
+        places = np.array([self.place(x, y) for x, y in zip(one.x, one.y, strict=True)])
+        marks: list[Mark] = []
+        for (x, y), ends in zip(places, one.intervals, strict=False):
+            low, high = (self.place(0, end)[1] for end in ends)
+            if np.isfinite([x, y, low, high]).all():
+                marks.append(_line((x, low), (x, high), one.color, 1.2))
+                marks += [_line((x - 2, end), (x + 2, end), one.color, 1) for end in (low, high)]
+        for run in _finite_runs(places):
+            if one.width and len(run) > 1:
+                line = thin(_as_steps(run, one.step))
+                is_inside = bool((line >= (plot.x, plot.y)).all() and (line <= (plot.right, plot.bottom)).all())
+                clip = None if is_inside else plot
+                marks.append(Path(line, one.color, one.width, one.dash, one.opacity, clip))
+            if one.radius or len(run) == 1:
+                radius = one.radius or one.width
+                marks += [
+                    Circle(float(x), float(y), radius, one.color, one.is_hollow)
+                    for x, y in run
+                    if plot.x - 1e-6 <= x <= plot.right + 1e-6 and plot.y - 1e-6 <= y <= plot.bottom + 1e-6
+                ]
+        return marks
+
+
+def _line(
+    start: tuple[float, float],
+    end: tuple[float, float],
+    color: str,
+    width: float = THIN,
+    dash: tuple[float, float] | None = None,
+) -> Path:
+    return Path(np.array([start, end], float), color, width, dash)
+
+
+def _finite_runs(places: NDArray[np.float64]) -> Sequence[NDArray[np.float64]]:
+    """Returns the parts of a line between values that are not finite."""
+    is_finite = np.isfinite(places).all(axis=1)
+    ends = np.flatnonzero(np.diff(is_finite)) + 1
+    parts = np.split(places, ends)
+    return [part for part in parts if np.isfinite(part).all()]
+
+
+def _as_steps(points: NDArray[np.float64], step: str) -> NDArray[np.float64]:
+    """Returns a line as stairs."""
+    if not step:
+        return points
+    corners = np.stack([points[1:, 0], points[:-1, 1]] if step == "post" else [points[:-1, 0], points[1:, 1]], axis=1)
+    stairs = np.empty((2 * len(points) - 1, 2))
+    stairs[::2], stairs[1::2] = points, corners
+    return stairs

@@ -1,0 +1,139 @@
+"""Slips that no other test noticed when they were planted (see mutants/plant_faults.py); one small test for each."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image
+
+from striate.images.augment import Augment
+from striate.images.batches import Batches
+from striate.images.imageset import ImageSet
+from striate.images.pixels import header, lies_on_its_side
+from striate.images.sources.folder import load_folder
+from striate.images.sources.table import load_table
+from striate.images.split import split
+from striate.inspection.survey import look
+
+
+def images_of(given: list[str]) -> ImageSet:
+    """Two classes in turn, as many images as words."""
+    count = len(given)
+    return ImageSet(
+        name="some",
+        classes=("a", "b"),
+        labels=np.arange(count, dtype=np.int32) % 2,
+        keys=np.array([f"image/{number}" for number in range(count)]),
+        sources=np.zeros((count, 4, 4), np.uint8),
+        given=np.array(given, "U10"),
+    )
+
+
+def test_a_validation_split_smaller_than_its_fraction_is_not_filled_up():
+    images = images_of(["validation"] * 2 + ["train"] * 38)
+    assert split(images, validation=0.3).validation.keys.tolist() == ["image/0", "image/1"]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_orientations_that_exchange_width_and_height_are_the_last_four(tmp_path: Path, orientation: int):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (40, 20), "red").save(tmp_path / name / "one.jpg", exif=exif)
+    images = load_folder(tmp_path)
+    fact = look(images, 0)
+    assert (fact["width"], fact["height"]) == ((20, 40) if orientation > 4 else (40, 20))
+    with header(images.source(0)) as image:
+        assert lies_on_its_side(image) is (orientation > 4)
+
+
+def test_classes_are_sorted_by_code_point_whatever_the_case(tmp_path: Path):
+    for name in ("b", "C", "a", "B"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "one.png").touch()
+    assert load_folder(tmp_path).classes == ("B", "C", "a", "b")
+
+
+def test_classes_of_a_table_are_sorted_and_not_in_the_order_of_its_rows(tmp_path: Path):
+    for name in ("one.png", "two.png", "three.png"):
+        (tmp_path / name).touch()
+    table = tmp_path / "table.csv"
+    table.write_text("path,label\none.png,pear\ntwo.png,apple\nthree.png,pear\n", encoding="utf-8")
+    images = load_table(table)
+    assert images.classes == ("apple", "pear")
+    assert images.labels.tolist() == [1, 0, 1]
+
+
+def test_one_image_is_changed_otherwise_in_every_epoch():
+    pixels = np.repeat(np.random.default_rng(0).integers(0, 256, (1, 9, 9, 1), dtype=np.uint8), 8, axis=0)
+    batches = Batches(pixels, np.zeros(8, np.int32), 2, 8, shuffle_seed=0, augment=Augment(rotate=45))
+    seen = set()
+    for epoch in range(3):
+        batches.set_epoch(epoch)
+        seen.add(batches[0][0].tobytes())
+    assert len(seen) == 3
+
+
+def room(**limits: float):
+    """What counts images in and out of a server; one image takes two seconds."""
+    pytest.importorskip("starlette")
+    from striate.serving.house import House
+    from striate.serving.limits import Limits
+    from striate.serving.pace import Pace
+
+    times = iter(range(0, 100, 2))
+    house = House((), replace(Limits(), **limits))
+    house.pace = Pace(lambda: float(next(times)))
+    return house.room_for
+
+
+def test_a_server_is_full_with_the_images_of_the_request_at_the_door():
+    from striate.serving.faults import Fault
+
+    room_for = room(waiting=4)
+    with room_for(9), pytest.raises(Fault, match="busy"), room_for(1):  # alone, a request of any size is taken
+        pass
+    with room_for(3):
+        with room_for(1):
+            pass
+        with pytest.raises(Fault, match="busy"), room_for(2):
+            pass
+
+
+@pytest.mark.parametrize(("seconds", "is_taken"), [(1.0, False), (3.0, True)])
+def test_a_server_sends_away_who_would_wait_too_long(seconds: float, is_taken: bool):
+    from striate.serving.faults import Fault
+
+    room_for = room(batch=1, wait_seconds=seconds)
+    with room_for(1):
+        pass
+    with room_for(1):
+        if is_taken:
+            with room_for(1):
+                pass
+        else:
+            with pytest.raises(Fault, match="busy"), room_for(1):
+                pass
+
+
+def test_no_batch_of_a_server_is_larger_than_its_limit():
+    from striate.serving.batching import Batcher, all_of
+
+    classifier = SimpleNamespace(probabilities=lambda pixels: pixels.reshape(len(pixels), -1).astype(float))
+
+    async def run() -> list[int]:
+        batcher = Batcher(classifier, 3)
+        coming = [asyncio.get_running_loop().create_future() for _ in range(8)]
+        for number, one in enumerate(coming):
+            batcher.put(np.full((1, 1, 1), number, np.uint8), one)
+        assert [row[0] for row in await all_of(coming)] == list(range(8))
+        await batcher.close()
+        return list(batcher.sizes)
+
+    assert asyncio.run(run()) == [3, 3, 2]
