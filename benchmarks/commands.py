@@ -31,6 +31,17 @@ def trained(words: Sequence[str], scratch: Path) -> tuple[float, dict[str, Any]]
     return timed(command, {"XDG_CACHE_HOME": str(scratch)})
 
 
+ARITHMETIC = (
+    "from striate.training.precision import KINDS, can_gain, gain_of\n"
+    "for kind in KINDS if can_gain() else (): gain_of(kind)"
+)
+
+
+def measure_arithmetic(scratch: Path) -> None:
+    """Has Striate find out, as a long training would, in which arithmetic this machine is fastest; see `trained`."""
+    subprocess.run([sys.executable, "-c", ARITHMETIC], env={**os.environ, "XDG_CACHE_HOME": str(scratch)}, check=True)
+
+
 def filled(words: Sequence[str], data: Path | None) -> list[str]:
     """Returns the words with the folder of data in place of DATA."""
     return [word.replace("DATA", str(data)) for word in words]

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from commands import filled, timed, trained
+from commands import filled, measure_arithmetic, timed, trained
 from evidence import publish
 
 from striate.evaluation.intervals import wilson
@@ -144,7 +144,7 @@ def run(race: Race, data: Path, entries: list[str], seeds: int, rounds: int, scr
     machine.
     """
     found: list[dict[str, Any]] = []
-    trained(("digits", "--epochs", "1"), scratch)
+    measure_arithmetic(scratch)
     for seed in range(seeds):
         one: dict[str, Any] = {name: striate(race, name, data, seed, scratch) for name in entries}
         if seed < rounds:

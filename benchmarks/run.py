@@ -26,6 +26,7 @@ MISSED = 1  # what a benchmark ends with whose document is whole, and says that 
 FULL: dict[str, tuple[str, ...]] = {
     "start_up": ("start_up.py",),
     "digits": ("digits.py",),
+    "fixed_costs": ("fixed_costs.py",),
     "trial": ("trial.py",),
     "step_efficiency": ("step_efficiency.py", "--data-dir", "DATA"),
     "step_counting": (
