@@ -5,7 +5,8 @@
 Every command is a process of its own; they run in turns, so that a noisy machine disturbs all alike. Processor seconds
 are those of the process and its children. Peers: `python -c pass`, the least any Python program can take; with NumPy,
 the least of any that reads images; `import keras`, what a program pays that loads Keras to print its help or an error;
-and for a prediction the import of the runtime that computes it.
+and for a prediction the import of the runtime that computes it. Python may keep its bytecode here whatever the
+environment says, and every command runs once before it is measured: an installed package is not compiled at each start.
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ RATIOS = {
 }
 """What is compared: the command, its peer, and how many times the peer's processor time it may take."""
 
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""In which every command runs."""
+
 SLOW = ("import keras", "striate predict RUN one.png")
 """Commands that run in every third round only."""
 
@@ -58,7 +62,9 @@ ERROR_SECONDS = 0.6
 def measure(words: list[str], folder: str) -> tuple[float, float]:
     """Returns the wall-clock and the processor seconds of one process; one that is to fail may."""
     before, began = os.times(), time.perf_counter()
-    done = subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, *words], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
     wall, after = time.perf_counter() - began, os.times()
     expected = 2 if {"typo", "missing"} & set(words) else 0
     if done.returncode != expected:
@@ -87,6 +93,8 @@ def main() -> None:
     trainings, accuracies = [], []
     with tempfile.TemporaryDirectory() as folder:
         prepare(folder)
+        for words in COMMANDS.values():
+            measure(words, folder)
         for number in range(options.rounds):
             for name, words in COMMANDS.items():
                 if name not in SLOW or number % 3 == 0:

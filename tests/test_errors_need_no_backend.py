@@ -45,6 +45,15 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "weights that are missing": ("train", "photos", "--pretrained", "missing.h5"),
     "a target risk above 1": ("train", "photos", "--target-risk", "2"),
     "a run of that name exists": ("train", "photos", "--name", "taken"),
+    "a share of unreadable images above 1": ("train", "photos", "--max-broken", "2"),
+    "a validation fraction that is no number": ("train", "photos", "--validation", "half"),
+    "a report of a missing run": ("report", "missing"),
+    "artifacts of an unknown name": ("train", "photos", "--artifacts", "typo"),
+    "a signature without a key": ("sign", "missing", "--key", "missing.pem"),
+    "a recipe of an unknown optimizer": ("train", "photos", "--recipe", "unknown-optimizer.json"),
+    "a table of corrections with another header": ("train", "photos", "--corrections", "no-label.csv"),
+    "images to predict that are missing": ("predict", "taken", "nowhere/*.png"),
+    "runs for TensorBoard that are missing": ("tensorboard", "missing"),
     "workers without a cluster": ("train", "photos", "--workers", "2"),
     "data beside --resume": ("train", "photos", "--resume", "taken"),
     "a run to resume that is missing": ("train", "--resume", "missing"),
@@ -118,6 +127,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "missing-images.csv").write_text("path,label\nx.png,a\ny.png,b\n", encoding="utf-8")
     (root / "broken.zip").write_bytes(b"no archive")
     (root / "broken.json").write_text("{", encoding="utf-8")
+    (root / "unknown-optimizer.json").write_text('{"optimizer": "adagard"}', encoding="utf-8")
     (root / "unknown-key.json").write_text('{"learnign_rate": 0.1}', encoding="utf-8")
     return root
 
@@ -158,3 +168,30 @@ def test_the_check_notices_a_backend(place):
         [sys.executable, "-c", code, json.dumps(words)], cwd=place, capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout)["typo"]["heavy"] == ["keras"]
+
+
+PREDICTING = """
+import sys
+import striate.answering.answer, striate.cli.predict, striate.cli.screen, striate.portable
+from striate.config import from_json
+from striate.images.opening import opened
+from striate.manifest import Manifest
+
+form = '{"height": 8, "width": 8, "channels": 1}'
+from_json(Manifest, '{"format": 4, "architecture": "mlp", "classes": ["a", "b"], "preprocessing": %s, '
+                    '"temperature": 1.0, "sha256": {}, "made_with": {}}' % form, "classifier.json")
+opened(open("photos/a/0.png", "rb").read())
+print([name for name in LEFT_OUT if name in sys.modules])
+"""
+
+
+def test_what_predicts_by_an_exported_file_imports_nothing_of_use_to_others(place):
+    left_out = (*HEAVY, "pydantic", "rich", "scipy", "sklearn", "cv2", "tarfile", "PIL.TiffImagePlugin")
+    done = subprocess.run(
+        [sys.executable, "-c", f"LEFT_OUT = {left_out!r}\n{PREDICTING}"],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr

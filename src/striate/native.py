@@ -18,8 +18,9 @@ def native_quiet() -> Iterator[None]:
 
     TensorFlow 2.21 greets every process with half a dozen lines about oneDNN and absent CUDA drivers, and heeds
     TF_CPP_MIN_LOG_LEVEL no longer. The lines come from C++, so only the file descriptor itself can be turned. What
-    other threads write by `sys.stderr` meanwhile, such as progress, is shown. Warnings are one state for all threads:
-    in a thread beside the main one they are left as they are.
+    other threads write by `sys.stderr` meanwhile, such as progress, is shown: it is another stream for that long, and
+    who kept the stream of before writes to what is held. Warnings are one state for all threads: in a thread beside
+    the main one they are left as they are.
     """
     try:
         kept = os.dup(2)
@@ -30,8 +31,7 @@ def native_quiet() -> Iterator[None]:
     with tempfile.TemporaryFile() as held, contextlib.ExitStack() as context:
         sys.stderr.flush()
         if not is_main and _is_descriptor(sys.stderr, 2):
-            shown = context.enter_context(open(kept, "w", encoding="utf-8", buffering=1, closefd=False))
-            context.enter_context(contextlib.redirect_stderr(shown))
+            context.enter_context(_stderr_shown())
         os.dup2(held.fileno(), 2)
         try:
             with warnings.catch_warnings() if is_main else contextlib.nullcontext():
@@ -45,6 +45,24 @@ def native_quiet() -> Iterator[None]:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+@contextlib.contextmanager
+def _stderr_shown() -> Iterator[None]:
+    """Has `sys.stderr` write where it writes now, whatever becomes of its file descriptor in the block.
+
+    Another thread may put a stream of its own there meanwhile, as a progress bar does, and put back later what it
+    found: so the stream of the block is never closed, and what is no longer in its place is not replaced.
+    """
+    before = sys.stderr
+    encoding, errors = before.encoding or "utf-8", before.errors or "backslashreplace"
+    shown = open(os.dup(2), "w", encoding=encoding, errors=errors, buffering=1, closefd=False)  # noqa: SIM115
+    sys.stderr = shown
+    try:
+        yield
+    finally:
+        if sys.stderr is shown:
+            sys.stderr = before
 
 
 def _is_descriptor(stream: Any, number: int) -> bool:

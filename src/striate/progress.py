@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
-from typing import TextIO
 
 
 class Progress:
@@ -36,15 +36,15 @@ class Lines(Progress):
     """Prints the lines worth keeping, one per epoch, and nothing in between.
 
     Args:
-        stream: where to print.
+        is_error: whether to print on standard error, as it is at that moment, rather than on standard output.
     """
 
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
+    def __init__(self, *, is_error: bool = False) -> None:
+        self.is_error = is_error
 
     def say(self, line: str) -> None:
         """Prints the line at once, so that a log file can be followed."""
-        print(line, file=self.stream, flush=True)
+        print(line, file=sys.stderr if self.is_error else sys.stdout, flush=True)
 
 
 SILENT = Progress()

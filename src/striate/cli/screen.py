@@ -80,8 +80,9 @@ def progress(*, as_json: bool, quiet: bool) -> Progress:
     """Returns how progress is shown: bars on a terminal, lines elsewhere, on stderr when stdout is for JSON."""
     if quiet:
         return SILENT
-    stream = sys.stderr if as_json else sys.stdout
-    return Bars(Console(file=stream)) if stream.isatty() else Lines(stream)
+    if not (sys.stderr if as_json else sys.stdout).isatty():
+        return Lines(is_error=as_json)
+    return Bars(Console(stderr=as_json))  # which looks the stream up whenever it writes
 
 
 def print_json(value: Any) -> None:

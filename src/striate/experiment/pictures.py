@@ -128,8 +128,13 @@ def gather(data: Data | Splits, given: Conditions, *, seed: int, progress: Progr
     """Returns the pictures listed, corrected, checked and divided; `seed` is the division's.
 
     Raises:
-        DataError: nothing there, too little to divide, or copies in several of the splits that the data brings.
+        DataError: nothing there, too little to divide, copies in several of the splits that the data brings, or a limit
+            of unreadable pictures that is no share.
     """
+    if not 0 <= given.max_broken <= 1:
+        raise DataError(
+            "The share of unreadable pictures is out of range", received=given.max_broken, expected="0 to 1"
+        )
     if isinstance(data, Splits):
         if given.corrections is not None:
             raise DataError("Splits made before cannot be corrected", hint="st.train(images, corrections=…)")
@@ -195,10 +200,6 @@ def decode(found: Gathered, planned: Recipe, given: Conditions, *, progress: Pro
     Raises:
         DataError: too much of it unreadable.
     """
-    if not 0 <= given.max_broken <= 1:
-        raise DataError(
-            "The share of unreadable pictures is out of range", received=given.max_broken, expected="0 to 1"
-        )
     splits, form = found.splits, preprocessing_of(planned)
     train, chosen_by, measured_on = (decode_all(part, form, progress=progress, keep=True) for part in splits)
     parts = (train, chosen_by, measured_on)

@@ -8,10 +8,8 @@ from pathlib import Path
 
 from striate.artifacts import ARTIFACTS, artifact_names
 from striate.errors import ConfigError, DataError, RunError
-from striate.experiment.make_artifacts import make_artifacts
-from striate.experiment.pictures import together
 from striate.images.cache import Decoded, decode_all
-from striate.images.corrections import KEPT_AS, corrected, load_corrections
+from striate.images.corrections import corrected, load_corrections
 from striate.images.imageset import ImageSet
 from striate.images.sources.folder import Nested
 from striate.images.sources.load import Data, load_images
@@ -59,6 +57,7 @@ def write_report(
     refuse_unmeasured(found)
     if "inside" in names and (found.path / "report.html").is_file():  # which is to link to it
         names = artifact_names((*names, "report"))
+    from striate.experiment.make_artifacts import make_artifacts
 
     with locked(found.path):
         decoded = _test_images(found, data, data_dir, nested, progress)
@@ -146,6 +145,9 @@ def _own_images(
     run: Run, data: Data | Splits | None, data_dir: str | Path | None, nested: Nested | None, progress: Progress
 ) -> ImageSet:
     """Returns the images that the run was trained from, corrected as they were for it."""
+    from striate.experiment.pictures import together
+    from striate.experiment.results import CORRECTIONS
+
     about = run.manifest.data
     if isinstance(data, Splits):
         return together(data)
@@ -161,7 +163,7 @@ def _own_images(
         nested=nested or about.get("nested", "top"),
         progress=progress,
     )
-    own = run.file(KEPT_AS)
+    own = run.file(CORRECTIONS)
     return corrected(images, load_corrections(own)) if own.is_file() else images
 
 
