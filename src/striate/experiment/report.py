@@ -9,7 +9,7 @@ from pathlib import Path
 from striate.artifacts import ARTIFACTS, artifact_names
 from striate.errors import ConfigError, DataError, RunError
 from striate.images.cache import Decoded, decode_all
-from striate.images.corrections import corrected, load_corrections
+from striate.images.corrections import KEPT_AS, corrected, load_corrections
 from striate.images.imageset import ImageSet
 from striate.images.sources.folder import Nested
 from striate.images.sources.load import Data, load_images
@@ -146,7 +146,6 @@ def _own_images(
 ) -> ImageSet:
     """Returns the images that the run was trained from, corrected as they were for it."""
     from striate.experiment.pictures import together
-    from striate.experiment.results import CORRECTIONS
 
     about = run.manifest.data
     if isinstance(data, Splits):
@@ -163,7 +162,7 @@ def _own_images(
         nested=nested or about.get("nested", "top"),
         progress=progress,
     )
-    own = run.file(CORRECTIONS)
+    own = run.file(KEPT_AS)
     return corrected(images, load_corrections(own)) if own.is_file() else images
 
 
