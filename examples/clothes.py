@@ -5,7 +5,6 @@ python examples/clothes.py           # downloads Fashion-MNIST (31 MB) on first 
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import striate as st
@@ -30,9 +29,7 @@ def main(data_dir: Path | None = None, runs: Path = Path("runs"), epochs: int = 
     print("train, validation, test:", *(f"{len(part):,}" for part in splits))
 
     # Resizing, rescaling and one-hot labels are part of training; the network can be looked at as Keras knows it.
-    run = st.train(
-        splits, architecture="cnn", recipe="classic", epochs=epochs, batch=64, runs=runs, progress=Lines(sys.stdout)
-    )
+    run = st.train(splits, architecture="cnn", recipe="classic", epochs=epochs, batch=64, runs=runs, progress=Lines())
     run.classifier.model.summary()
 
     # Evaluate on the pictures that chose nothing.

@@ -7,7 +7,6 @@ The tutorial this follows prints ten lines and ends at 98.80 %.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import striate as st
@@ -25,7 +24,7 @@ def main(data_dir: Path | None = None, runs: Path = Path("runs"), epochs: int = 
         epochs=epochs,
         batch=200,
         runs=runs,
-        progress=Lines(sys.stdout),
+        progress=Lines(),
     )
     low, high = run.report.interval
     print(f"Accuracy: {run.report.accuracy:.2%} of {run.report.n:,} test pictures, between {low:.2%} and {high:.2%}")

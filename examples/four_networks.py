@@ -9,7 +9,6 @@ it is started again.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import striate as st
@@ -26,7 +25,7 @@ def main(data_dir: Path | None = None, runs: Path = Path("runs"), epochs: int = 
     images = st.load_images("mnist", data_dir=data_dir)
     splits = st.split(images.subset(range(0, len(images), every)), seed=0)
     found = st.ladder(
-        splits, rungs=NETWORKS, epochs=epochs, batch=128, runs=runs, name="four-networks", progress=Lines(sys.stdout)
+        splits, rungs=NETWORKS, epochs=epochs, batch=128, runs=runs, name="four-networks", progress=Lines()
     )
     print("\nnetwork      year   test accuracy   test loss   seconds")
     for row in found.rows:

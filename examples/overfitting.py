@@ -7,7 +7,6 @@ The tutorial this follows goes from 91.38 % to 92.05 % on the test pictures.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import striate as st
@@ -31,7 +30,7 @@ def main(data_dir: Path | None = None, runs: Path = Path("runs"), epochs: int = 
             batch=128,
             name=name,
             runs=runs,
-            progress=Lines(sys.stdout),
+            progress=Lines(),
         )
         for name, dropout in (("without-dropout", 0.0), ("with-dropout", 0.5))
     ]
