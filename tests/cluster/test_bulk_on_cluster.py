@@ -24,6 +24,7 @@ from striate.progress import Progress
 
 pq = pytest.importorskip("pyarrow.parquet")
 pytestmark = [
+    pytest.mark.slow,  # `make cluster` runs them; answering/test_bulk.py has the same in one process
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed"),
     pytest.mark.filterwarnings("ignore"),  # Ray's about Ray's own code
 ]

@@ -28,8 +28,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # Ray's about Ray's own code
 ]
 together = pytest.mark.skipif(CHOICE.name == "tensorflow", reason="TensorFlow's processes cannot train together")
-slow_on_torch = pytest.mark.slow if CHOICE.name == "torch" else lambda test: test  # one is enough for CI
-slow_on_jax = pytest.mark.slow if CHOICE.name == "jax" else lambda test: test
 SETTINGS = {"architecture": "cnn-small", "epochs": 4, "precision": "float32", "batch": 64, "dropout": 0.3}
 BARE = {**SETTINGS, "artifacts": "none"}
 WORDS = ("--arch", "cnn-small", "--epochs", "4", "--precision", "float32", "--batch", "64", "--dropout", "0.3")
@@ -108,14 +106,14 @@ def test_a_part_of_a_batch_is_what_it_is_within_the_whole():
 
 @together
 @pytest.mark.backend
-@slow_on_jax
+@pytest.mark.slow  # `make cluster` runs it on JAX and PyTorch
 def test_two_processes_learn_what_one_learns(undisturbed, alone):
     require_alike(undisturbed, alone)
 
 
 @together
 @pytest.mark.backend
-@slow_on_torch
+@pytest.mark.slow
 def test_a_killed_process_is_begun_again_and_all_learn_what_one_learns(killed, alone):
     require_alike(killed, alone)
 

@@ -46,7 +46,7 @@ def _compare(model, new, tolerance=1e-4):
         ("mobilenet", 0),
         ("cnn", 0),
         ("lenet", 0),
-        ("densenet121", 62),
+        pytest.param("densenet121", 62, marks=pytest.mark.slow),
         ("mobilenet_v3_small", 0),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -39,6 +40,7 @@ GENTLE = {name: [("stem_conv", 3, 1 if name == "mobilenet" else 2)] for name in 
 every_row = pytest.mark.parametrize("name", WEIGHTS)
 
 
+@functools.cache
 def _outline(name, side, channels=3, classes=10):
     return outline(ARCHITECTURES[name], (side, side, channels), classes)
 

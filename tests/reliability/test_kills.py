@@ -172,7 +172,8 @@ def test_fifty_kills_on_tensorflow_and_twenty_elsewhere(undisturbed: _Undisturbe
     assert places.get("in a save", 0) >= number // 5
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow  # cli/test_commands.py has Ctrl-C, and a resumption from it
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_within_ten_seconds_and_the_same_bits_come_of_it(
     undisturbed: _Undisturbed, tmp_path: Path, number: int
 ):

@@ -96,6 +96,7 @@ def test_with_as_many_threads_nothing_differs_and_nothing_is_said(stopped: Path,
     assert "may differ" not in again[0]
 
 
+@pytest.mark.slow
 def test_with_other_threads_the_last_digits_differ_and_that_is_said(stopped: Path, same, tmp_path: Path):
     found = _outcome(stopped, tmp_path / "x", threads=2, backend="tensorflow")
     losses, weights = _differences(found, same)

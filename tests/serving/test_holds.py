@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow  # `make serving` runs them; test_serving.py has each in small
+
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "serving.py"
 
 

@@ -73,7 +73,7 @@ def test_pictures_all_alike_give_finite_filters():
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
 
 
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)])
 def test_it_rests_through_the_training_and_is_in_the_classifier(digits, precision):
     settings = {"architecture": "airbench", "epochs": 1, "batch": 64, "augment": "none", "precision": precision}
     trained = fit(*digits, plan(Recipe(**settings), digits[0].images))
