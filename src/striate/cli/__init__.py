@@ -6,6 +6,8 @@ import gc
 import sys
 from collections.abc import Sequence
 
+from striate.process import claim_process
+
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("train", "train a classifier and write a run"),
     "ladder": ("ladder", "train the networks of history on the same data, and compare them"),
@@ -67,6 +69,7 @@ def run() -> int:
     """Is `main` for a process of its own: what is left at its end is not searched for garbage first, which takes most
     of a second once TensorFlow is loaded.
     """
+    claim_process()
     try:
         return main()
     finally:

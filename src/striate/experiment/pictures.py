@@ -36,6 +36,7 @@ from striate.models.pretrained import refuse_foreign
 from striate.progress import Progress
 from striate.training.plan import plan, preprocessing_of
 from striate.training.recipe import Recipe
+from striate.training.threads import limit_threads
 
 MANY = 500
 """Images from which on decoding takes long enough for the backend to be imported beside it."""
@@ -187,6 +188,7 @@ def prepare(
         progress.say(
             "The pretrained layers rest and look at every picture once, unchanged: --augment is for --fine-tune."
         )
+    limit_threads(planned)
     if len(found.whole) >= MANY:
         from striate.backend import start_import
 

@@ -76,13 +76,6 @@ def resume(
         from striate.experiment.carry_out import Work, carry_out
         from striate.experiment.together import learn_together, require_together
 
-        if before.deterministic:
-            be_deterministic()
-        now = replace(before, backend=CHOICE.name, versions=versions(), threads=threads())
-        if differences := before.differences(now):
-            progress.say(
-                f"The last digits may differ from those of a training without a stop: {'; '.join(differences)}."
-            )
         recipe, network = found.recipe, architecture or architecture_named(before.architecture)
         for leftover in sweep(found.path):
             progress.say(f"{leftover.name}, half written, is removed.")
@@ -91,6 +84,13 @@ def resume(
         else:
             pictures = prepare(
                 _data(before, data), recipe, _conditions(found, before), network=network, progress=progress
+            )
+        if before.deterministic:
+            be_deterministic()
+        now = replace(before, backend=CHOICE.name, versions=versions(), threads=threads())
+        if differences := before.differences(now):
+            progress.say(
+                f"The last digits may differ from those of a training without a stop: {'; '.join(differences)}."
             )
         if pictures.fingerprint != before.fingerprint:
             raise DataError(
