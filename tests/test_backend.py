@@ -1,4 +1,4 @@
-"""Keras is imported without matplotlib, and plots with it nevertheless."""
+"""Keras is imported without what it rarely uses, and uses it nevertheless."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from PIL import Image
 
 WITHIN = """
 import sys
-from striate.backend import _plotting_later
-with _plotting_later():
+from striate.backend import _holding_back
+with _holding_back():
     import matplotlib.pyplot as plt
     from matplotlib import patches
 """
@@ -62,6 +62,20 @@ def test_matplotlib_stays_where_it_was_imported_before():
         f"import matplotlib.pyplot as before\n{WITHIN}\nprint(plt is before, before is sys.modules[before.__name__])"
     )
     assert told(script) == ["True", "True"]
+
+
+def test_keras_wraps_networks_for_scikit_learn_though_it_is_imported_without_it():
+    script = """
+import sys
+from striate.backend import keras
+keras.ops
+print("sklearn" in sys.modules)
+import sklearn.base
+print(issubclass(keras.wrappers.SKLearnClassifier, sklearn.base.BaseEstimator))
+import keras.wrappers
+print(keras.wrappers.SKLearnClassifier.__module__, keras.wrappers is sys.modules["keras.wrappers"])
+"""
+    assert told(script) == ["False", "True", "keras.src.wrappers.sklearn_wrapper", "True"]
 
 
 def test_keras_plots_though_it_is_imported_without_matplotlib(tmp_path):

@@ -17,7 +17,7 @@ import platform
 import sys
 import threading
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from striate.environment import require_backend
@@ -45,12 +45,16 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-PLOTTING = ("matplotlib", "matplotlib.pyplot", "matplotlib.patches")
-"""What Keras imports for two functions of keras.visualization."""
+HELD_BACK = {
+    "matplotlib": ("matplotlib.pyplot", "matplotlib.patches"),
+    "keras.wrappers": (),
+}
+"""Package → its modules, that Keras imports for a few functions: those of keras.visualization, and what makes
+Keras' networks estimators of scikit-learn, which brings most of scikit-learn and SciPy's statistics."""
 
 
 class _Later(types.ModuleType):
-    """Stands for a module of PLOTTING, which is imported when one of its names is first used."""
+    """Stands for a module of HELD_BACK, which is imported when one of its names is first used."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name != "__version__":  # what Python itself looks for in any module
@@ -60,27 +64,34 @@ class _Later(types.ModuleType):
 
 
 def _remove_stand_ins() -> None:
-    for name in PLOTTING:
-        if isinstance(sys.modules.get(name), _Later):
-            del sys.modules[name]
+    for package, modules in HELD_BACK.items():
+        for name in (package, *modules):
+            if isinstance(sys.modules.get(name), _Later):
+                del sys.modules[name]
 
 
 @contextlib.contextmanager
-def _plotting_later() -> Iterator[None]:
-    """Has matplotlib imported when Keras plots, not when Keras is imported: a tenth of the processor time of that."""
-    found = None if "matplotlib" in sys.modules else importlib.util.find_spec("matplotlib")
-    if found is None:
-        yield
-        return
-    package = _Later("matplotlib")
-    package.__path__ = list(found.submodule_search_locations or ())  # its other modules can be imported meanwhile
-    sys.modules["matplotlib"] = package
-    for name in PLOTTING[1:]:
-        sys.modules[name] = package.__dict__[name.rpartition(".")[2]] = _Later(name)
+def _holding_back() -> Iterator[None]:
+    """Has the packages of HELD_BACK imported when they are used, not when Keras is imported: they are a quarter of the
+    processor time of that.
+    """
+    for name, modules in HELD_BACK.items():
+        if name not in sys.modules and (name.startswith("keras.") or importlib.util.find_spec(name)):
+            _put_stand_ins(name, modules)
     try:
         yield
     finally:
         _remove_stand_ins()
+
+
+def _put_stand_ins(name: str, modules: Sequence[str]) -> None:
+    package = _Later(name)
+    if not name.startswith("keras."):  # a package's other modules can be imported meanwhile
+        found = importlib.util.find_spec(name)
+        package.__path__ = list((found and found.submodule_search_locations) or ())
+    sys.modules[name] = package
+    for module in modules:
+        sys.modules[module] = package.__dict__[module.rpartition(".")[2]] = _Later(module)
 
 
 _importing = threading.RLock()
@@ -93,7 +104,7 @@ def _import_keras() -> Any:
     with _importing:
         if (ready := keras.__dict__.get("_module")) is not None:  # another thread's work
             return ready
-        with _uncollected(), native_quiet(), _plotting_later():
+        with _uncollected(), native_quiet(), _holding_back():
             import keras as module
 
             if CHOICE.name == "tensorflow":
