@@ -73,7 +73,7 @@ bench: $(VENV)/dev.stamp  ## every benchmark, JSON beside them (some hours); QUI
 
 contract: $(VENV)/dev.stamp  ## what every network promises, in full on all three backends
 	for backend in tensorflow jax torch; do \
-	    KERAS_BACKEND=$$backend $(BIN)/python -m pytest -m "slow or not slow" tests/models/test_contract.py || exit 1; \
+	    KERAS_BACKEND=$$backend $(BIN)/python -m pytest -m "slow or not slow" tests/models || exit 1; \
 	done
 
 proof: $(VENV)/dev.stamp  ## the stories at full size, on the real data in STRIATE_TEST_DATA (about 20 minutes)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.fast
 SOURCE = Path(striate.__file__).parent
 FLOORS = {
     **dict.fromkeys(("errors", "config", "files", "progress", "history", "environment", "backend"), 1),
-    **dict.fromkeys(("cluster", "bucket", "native", "artifacts"), 1),
+    **dict.fromkeys(("cluster", "bucket", "native", "artifacts", "process"), 1),
     **dict.fromkeys(
         (
             "machine",

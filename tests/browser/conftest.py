@@ -16,6 +16,21 @@ CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
 """A camera that shows a test picture, and no question whether a page may see it."""
 
 
+LOOKS = [
+    (390, "light"),
+    (1280, "dark"),
+    pytest.param(390, "dark", marks=pytest.mark.slow),
+    pytest.param(1280, "light", marks=pytest.mark.slow),
+]
+"""Width (pixels) and colour scheme in which a page is looked at."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Repeats tests that take a width and a scheme."""
+    if {"width", "scheme"} <= set(metafunc.fixturenames):
+        metafunc.parametrize(("width", "scheme"), LOOKS)
+
+
 class Browser:
     """Chromium, told to log whatever a page asks of the network and complains about.
 

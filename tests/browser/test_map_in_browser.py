@@ -42,8 +42,6 @@ def open_page(chromium: Any, page: Path, width: int = 1200, scheme: str = "light
     chromium.open(page)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1200])
 def test_it_asks_for_nothing_and_everybody_can_read_it(chromium, page: Path, width: int, scheme: str):
     open_page(chromium, page, width, scheme)
     assert chromium.requests() == []

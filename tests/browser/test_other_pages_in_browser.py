@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from striate.evaluation.answered import Answer
 from striate.evaluation.comparison.compare import compare
@@ -37,8 +36,6 @@ def contender(name: str, seed: int, sharpness: float) -> Contender:
     return Contender(name, settings, report, answers, epochs, 3, 1000, 1.0, "print", 5000)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1200])
 def test_a_comparison(chromium, tmp_path: Path, width: int, scheme: str):
     found = compare([contender("one", 1, 1.0), contender("two", 2, 3.0), contender("two-b", 3, 3.0)])
     rng = np.random.default_rng(0)
@@ -47,8 +44,6 @@ def test_a_comparison(chromium, tmp_path: Path, width: int, scheme: str):
     look(chromium, tmp_path / "c.html", width, scheme)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1200])
 def test_a_data_set(chromium, tmp_path: Path, width: int, scheme: str):
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (90, 24, 24, 3), dtype=np.uint8)

@@ -39,8 +39,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1200])
 def test_it_asks_for_nothing_and_everybody_can_read_it(chromium, page: Path, width: int, scheme: str):
     chromium.resize(width)
     chromium.prefer(scheme)

@@ -64,8 +64,6 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Measured]:
     return path, given
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1200])
 def test_it_asks_for_nothing_complains_of_nothing_and_axe_finds_nothing_serious(chromium, small, width, scheme):
     chromium.resize(width)
     chromium.prefer(scheme)

@@ -236,8 +236,6 @@ def test_a_token_is_asked_for_once(chromium, serve, digits_run, tmp_path: Path):
         assert found.end() == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1200])
 def test_it_can_be_read_by_everyone_at_every_width(page, tmp_path: Path, width: int, scheme: str):
     page.resize(width)
     page.prefer(scheme)

@@ -47,7 +47,7 @@ SIDES = [
     ("vgg19", {224: 14, 112: 7, 64: 4, 32: 2, 28: 2}),
     ("vgg-small", {64: 16, 32: 8, 31: 15, 28: 14}),
     ("googlenet", {224: 7, 112: 4, 64: 4, 32: 2, 28: 2}),
-    ("inception_v3", {299: 8, 112: 2, 64: 4, 32: 2, 28: 2}),
+    pytest.param("inception_v3", {299: 8, 112: 2, 64: 4, 32: 2, 28: 2}, marks=pytest.mark.slow),
 ]
 
 SMALLEST = {"alexnet": 9, "vgg11": 17, "vgg16": 17, "vgg19": 17, "vgg-small": 4, "googlenet": 9, "inception_v3": 9}
@@ -79,6 +79,7 @@ def test_googlenet_has_the_weights_of_its_table_row_by_row():
         assert found / 1024 == pytest.approx(thousands, rel=0.1), row
 
 
+@pytest.mark.slow
 def test_inception_v3_is_the_one_in_keras():
     with weightless():  # weights without values
         theirs = keras.applications.InceptionV3(weights=None)
@@ -192,6 +193,7 @@ def test_googlenet_keeps_maps_of_7x7_for_its_first_modules_on_digits():
     assert "pool2" not in {layer.name for layer in model.layers}
 
 
+@pytest.mark.slow
 def test_inception_v3_thins_out_as_in_table_1():
     model = outline(INCEPTION_V3, (299, 299, 3), 1000)
     sides = {"stem_conv1": 149, "stem_conv2": 147, "stem_conv3": 147, "stem_pool1": 73, "stem_conv5": 71}
@@ -201,7 +203,7 @@ def test_inception_v3_thins_out_as_in_table_1():
     assert {name: model.get_layer(name).output.shape[3] for name in depths} == depths
 
 
-@pytest.mark.parametrize("name", ["vgg11", "vgg-small", "googlenet", "inception_v3"])
+@pytest.mark.parametrize("name", ["vgg11", "vgg-small", "googlenet"])
 def test_every_normalisation_forgets_fast_enough_for_short_runs(name):
     layers = _of(outline(ARCHITECTURES[name], (32, 32, 3), 10), "BatchNormalization")
     assert {layer.momentum for layer in layers} == {0.9}

@@ -231,7 +231,7 @@ def test_a_network_that_was_only_looked_at_never_gets_values():
     assert all(variable._value is None for variable in model.weights)
 
 
-@each_row
+@built_row
 def test_networks_fit_other_sizes_channels_and_numbers_of_classes(row):
     least = figures()[row.name]["smallest_side"]
     for shape in ((least, least, row.native[2]), (130, 115, 1)):

@@ -42,12 +42,12 @@ def _compare(model, new, tolerance=1e-4):
     [
         ("vgg-small", 0),
         ("resnet20", 0),
-        ("googlenet", 0),
+        pytest.param("googlenet", 0, marks=pytest.mark.slow),
         ("mobilenet", 0),
         ("cnn", 0),
         ("lenet", 0),
         pytest.param("densenet121", 62, marks=pytest.mark.slow),
-        ("mobilenet_v3_small", 0),
+        pytest.param("mobilenet_v3_small", 0, marks=pytest.mark.slow),
     ],
 )
 def test_networks_answer_the_same(name, left):

@@ -20,6 +20,7 @@ from striate.models.pretrained import backbone_layers, build_pretrained, identif
 from striate.network import load_network, save_network
 
 SLOW = (
+    *("convnext-tiny", "efficientnet_v2_b0", "vgg16"),
     *("resnet50", "resnet50_v2", "resnet101", "inception_v3", "xception", "densenet121"),
     *("mobilenet_v2", "mobilenet_v3_large", "efficientnet_v2_s"),
 )

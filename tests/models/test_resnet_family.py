@@ -37,7 +37,17 @@ STEMS = {
 }
 GENTLE = {name: [("stem_conv", 3, 1 if name == "mobilenet" else 2)] for name in STEMS}
 
-every_row = pytest.mark.parametrize("name", WEIGHTS)
+LIGHT = ("resnet20", "resnet18", "mobilenet", "convnext-tiny")
+"""One network of each kind, quickly built; the others are held against their papers by `make contract`."""
+
+
+def _rows(names):
+    return pytest.mark.parametrize(
+        "name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in LIGHT)) for name in names]
+    )
+
+
+every_row = _rows(WEIGHTS)
 
 
 @functools.cache
@@ -82,19 +92,19 @@ def test_oblong_grey_pictures_and_two_classes_are_taken(name):
     assert model.output_shape == (None, 2)
 
 
-@pytest.mark.parametrize("name", STEMS)
+@_rows(STEMS)
 def test_the_stem_is_the_papers_for_photographs_and_gentle_below(name):
     assert [_stem(_outline(name, side)) for side in (224, 112)] == [STEMS[name]] * 2
     assert [_stem(_outline(name, side)) for side in (111, 28)] == [GENTLE[name]] * 2
 
 
-@pytest.mark.parametrize("name", PHOTOGRAPHS)
+@_rows(PHOTOGRAPHS)
 def test_a_small_picture_shrinks_half_as_much_as_a_photograph(name):
     assert _outline(name, 96).get_layer("features").output.shape[1] == 96 // 16
     assert _outline(name, 192).get_layer("features").output.shape[1] == 192 // 32
 
 
-@pytest.mark.parametrize("name", ["resnet50", "resnet101"])
+@_rows(["resnet50", "resnet101"])
 def test_a_bottleneck_strides_in_its_middle_convolution(name):
     strided = {layer.name for layer in _outline(name, 64).layers if getattr(layer, "strides", (1, 1)) != (1, 1)}
     blocks = [f"stage{stage}_block1" for stage in (2, 3, 4)]
@@ -121,6 +131,7 @@ def test_a_shortcut_without_weights_passes_every_other_place_and_maps_of_zeros(s
     np.testing.assert_array_equal(after[..., 16:], 0)
 
 
+@pytest.mark.slow
 def test_a_dense_layer_hands_on_all_that_it_was_given():
     model = _outline("densenet121", 64)
     for stage, (given, depth) in enumerate(((64, 6), (128, 12), (256, 24), (512, 16)), 1):
@@ -142,7 +153,7 @@ def test_stochastic_depth_drops_whole_blocks_of_single_pictures_more_often_the_d
     assert (kept == kept[:, :1, :1, :1]).all()
 
 
-@pytest.mark.parametrize("name", [name for name in WEIGHTS if name != "convnext-tiny"])
+@_rows([name for name in WEIGHTS if name != "convnext-tiny"])
 def test_running_averages_follow_within_a_short_run(name):
     norms = [layer for layer in _outline(name, 32).layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert {(norm.momentum, norm.epsilon) for norm in norms} == {(0.9, 1e-5)}
