@@ -81,7 +81,7 @@ ERRORS: dict[str, tuple[str, ...]] = {
 
 RUN_EACH = """
 import contextlib, io, json, os, sys
-import click, numpy, PIL.Image, pydantic.dataclasses  # what nearly every error needs, none of it heavy
+import click, numpy, PIL.Image, msgspec  # what nearly every error needs, none of it heavy
 from striate.cli import main
 
 for name, words in json.loads(sys.argv[1]).items():
