@@ -6,9 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import shutil
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -61,6 +59,9 @@ def unpacked(archive: Path, *, progress: Progress = SILENT) -> Path:
         DataError: damaged, encrypted or empty; a member that leaves the folder, is a link or a device; more files or
             bytes than MOST_FILES, RATIO and the disk allow.
     """
+    import shutil
+    import tempfile
+
     import platformdirs
 
     about = archive.stat()
@@ -93,6 +94,8 @@ def _damage_errors() -> tuple[type[Exception], ...]:
 
 
 def _unpack(archive: Path, size: int, folder: Path, progress: Progress) -> None:
+    import shutil
+
     limit = min(ALLOWANCE + RATIO * size, shutil.disk_usage(folder).free - (256 << 20))
     written = 0
     try:
