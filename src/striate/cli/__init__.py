@@ -36,7 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Verb → the module that defines it, and what it does."""
 
-NEW_OBJECTS = 10_000
+NEW_OBJECTS = 50_000
 """After how many new objects garbage is collected; Python's own number is 700."""
 
 EXAMPLE = "striate train digits"
