@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -61,16 +62,15 @@ ERROR_SECONDS = 0.6
 
 def measure(words: list[str], folder: str) -> tuple[float, float]:
     """Returns the wall-clock and the processor seconds of one process; one that is to fail may."""
-    before, began = os.times(), time.perf_counter()
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(
         [sys.executable, *words], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False
     )
-    wall, after = time.perf_counter() - began, os.times()
+    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     expected = 2 if {"typo", "missing"} & set(words) else 0
     if done.returncode != expected:
         raise SystemExit(f"{words} ended with {done.returncode}: {done.stderr}")
-    children = after.children_user - before.children_user + after.children_system - before.children_system
-    return wall, children
+    return wall, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
 def prepare(folder: str) -> None:

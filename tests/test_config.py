@@ -5,19 +5,33 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from striate.config import from_json, plain, replace, to_json
 from striate.errors import ConfigError
+from striate.evaluation.metrics import Figure
 from striate.images.augment import Augment
 from striate.images.pixels import Preprocessing
+from striate.images.sharded import ShardManifest as Shards
 from striate.manifest import Manifest
 from striate.training.recipe import Recipe
 
 pytestmark = pytest.mark.fast
+
+COMPLETE = {
+    Shards: {"format": 1, "striate": "shards", "name": "", "kind": "photos", "classes": [], "shards": []},
+    Manifest: {
+        "format": 1,
+        "architecture": "mlp",
+        "classes": [],
+        "temperature": 1.0,
+        "preprocessing": {"height": 8, "width": 8, "channels": 1},
+    },
+}
+"""Documents in which nothing is wrong."""
 
 sides = st.integers(1, 8192)
 shares = st.floats(0, 0.9)
@@ -115,20 +129,20 @@ def test_a_misspelt_required_key_is_reported_as_misspelt_not_as_missing():
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ('{"epochs": "3"}', r"epochs cannot be used\. Received: '3'\. Expected: a valid integer"),
+        ('{"epochs": "3"}', r"epochs cannot be used\. Received: '3'\. Expected: an integer, at least 1, or null\."),
         ('{"epochs": 3.5}', "epochs cannot be used"),
         ('{"epochs": true}', "epochs cannot be used"),
-        ('{"height": 0}', "greater than or equal to 1"),
-        ('{"height": 8193}', "less than or equal to 8192"),
-        ('{"channels": 2}', "channels cannot be used"),
-        ('{"learning_rate": 0}', "greater than 0"),
-        ('{"learning_rate": 1e999}', "learning_rate cannot be used"),
-        ('{"seed": 4294967296}', "less than 4294967296"),
+        ('{"height": 0}', "an integer, at least 1, at most 8192, or null"),
+        ('{"height": 8193}', "at most 8192"),
+        ('{"channels": 2}', "channels cannot be used. Received: 2. Expected: 1 or 3, or null"),
+        ('{"learning_rate": 0}', "a finite number, more than 0"),
+        ('{"learning_rate": 1e999}', "cannot be read as JSON: number out of range"),
+        ('{"seed": 4294967296}', "an integer, at least 0, less than 4294967296"),
         ('{"fit": "squash"}', "'stretch', 'crop' or 'pad'"),
         ('{"augment": {"shift": 5}}', r"augment\.shift cannot be used"),
         ("[]", "the document cannot be used"),
-        ("{", "Invalid JSON"),
-        ("", "Invalid JSON"),
+        ("{", "cannot be read as JSON: input data was truncated"),
+        ("", "cannot be read as JSON: input data was truncated"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_place_and_what_was_expected(text, part):
@@ -149,10 +163,67 @@ def test_a_very_long_wrong_value_is_cut_short_in_the_message():
 
 
 def test_python_is_as_strict_as_json():
-    with pytest.raises(ValidationError):
+    with pytest.raises(ConfigError, match=r"Preprocessing: height cannot be used\. Received: '28'"):
         Preprocessing("28", 28, 1)
-    with pytest.raises(ValidationError):
+    with pytest.raises(ConfigError, match="channels cannot be used"):
         Preprocessing(28, 28, 2)
+    with pytest.raises(ConfigError, match="flip cannot be used"):
+        Augment(flip=1)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_that_is_not_finite_is_refused_from_python(number):
+    with pytest.raises(ConfigError, match=r"Recipe: learning_rate cannot be used\. .* Expected: a finite number"):
+        Recipe(learning_rate=number)
+    with pytest.raises(ConfigError, match=r"Figure: interval\.1 cannot be used\. .* Expected: a finite number"):
+        Figure(0.5, (0.0, number))
+    with pytest.raises(ConfigError, match=r"--warmup: warmup cannot be used"):
+        replace(Recipe(), "--warmup", warmup=number)
+
+
+def test_what_python_gives_becomes_what_is_declared():
+    figure = Figure(np.float64(0.5), [0, np.float64(1.0)])
+    assert figure == Figure(0.5, (0.0, 1.0))
+    assert [type(value) for value in (figure.value, *figure.interval)] == [float] * 3
+    assert type(figure.interval) is tuple
+
+
+def test_a_config_in_a_config_is_taken_as_it_is():
+    augment = Augment(flip=True)
+    assert Recipe(augment=augment).augment is augment
+
+
+@pytest.mark.parametrize(
+    ("cls", "value", "part"),
+    [
+        (Shards, {"shards": [{"sha": ""}]}, r"Unknown key in x\. Received: shards\.0\.sha\. .* Try: sha256\."),
+        (Shards, {"shards": [3]}, r"x: shards\.0 cannot be used\. Received: 3\. Expected: an object\."),
+        (Shards, {"shards": [{"file": "../a.tar"}]}, r"shards\.0\.file cannot .* Expected: a text, that matches"),
+        (Shards, {"shards": [{"file": "a.tar\n"}]}, r"shards\.0\.file cannot be used"),
+        (Shards, {"classes": ["a", 1]}, r"x: classes\.1 cannot be used\. Received: 1\. Expected: a text\."),
+        (Shards, {"classes": "a"}, r"x: classes cannot be used\. Received: 'a'\. Expected: a list\."),
+        (Manifest, {"made_with": {"keras": 3}}, r"x: made_with cannot be used\. .*'keras': 3.* Expected: an object\."),
+        (Figure, {"interval": [1]}, r"x: interval cannot be used\. Received: \[1\]\. Expected: a list of 2\."),
+        (Figure, {"interval": {"0": 1}}, r"x: interval cannot be used"),
+        (
+            Figure,
+            {"interval": [1, "2"]},
+            r"x: interval\.1 cannot be used\. Received: '2'\. Expected: a finite number\.",
+        ),
+        (Figure, {"value": 1}, r"x: interval is missing\. Expected: a list of 2\."),
+        (Figure, None, r"x: the document cannot be used\. Received: None\. Expected: an object\."),
+        (Recipe, {"augment": 3}, r"augment cannot be used\. Received: 3\. Expected: an object, or a text\."),
+    ],
+)
+def test_a_message_names_the_place_at_any_depth(cls, value, part):
+    with pytest.raises(ConfigError, match=part):
+        from_json(cls, json.dumps(value if value is None else {**COMPLETE.get(cls, {}), **value}), "x")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"data": ' * 100_000, '{"name": "\\ud800"}', '{"name": NaN}', "1 2"])
+def test_what_is_not_json_is_a_config_error(text):
+    with pytest.raises(ConfigError, match=r"my\.json cannot be read as JSON: "):
+        from_json(Recipe, text, "my.json")
 
 
 def test_replace_checks_what_it_changes_and_keeps_the_rest():
@@ -161,3 +232,5 @@ def test_replace_checks_what_it_changes_and_keeps_the_rest():
     with pytest.raises(ConfigError, match="--epochs: epochs cannot be used"):
         replace(recipe, "--epochs", epochs=0)
     assert recipe.epochs == 3
+    with pytest.raises(ConfigError, match=r"Unknown key in --epochs\. Received: epoch\. .* Try: epochs\."):
+        replace(recipe, "--epochs", epoch=3)

@@ -70,14 +70,14 @@ def test_the_version_is_the_installed_one():
 def test_importing_striate_loads_nothing_heavy():
     loaded = _loaded_after("import striate")
     assert "striate" in loaded
-    assert not loaded & {"keras", "numpy", "PIL", "tensorflow", "jax", "torch", "matplotlib", "pydantic", "click"}
+    assert not loaded & {"keras", "numpy", "PIL", "tensorflow", "jax", "torch", "matplotlib", "msgspec", "click"}
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], [], ["nonsense"]])
 def test_help_and_version_load_not_even_the_command_line_library(words):
     loaded = _loaded_after(f"from striate.cli import main\nmain({words!r})")
     assert "striate.cli" in loaded
-    assert not loaded & {"click", "rich", "keras", "numpy", "PIL", "pydantic"}
+    assert not loaded & {"click", "rich", "keras", "numpy", "PIL", "msgspec"}
 
 
 def test_the_tables_that_need_no_network_load_no_keras():

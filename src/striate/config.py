@@ -1,30 +1,47 @@
 """Frozen dataclass ⇄ JSON, strict: an unknown key or a wrong type is an error that names the nearest field.
 
-Validation is pydantic's; this module gives it one set of rules and our one kind of error message.
+msgspec converts and validates. This module adds what it leaves out: unknown keys and infinite numbers are refused, and
+an error names the place, what was received and what was expected.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
-from collections.abc import Callable
-from typing import Any, TypeVar, dataclass_transform, get_args
+import math
+import re
+from collections.abc import Iterable
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin, get_type_hints
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass as pydantic_dataclass
+import msgspec
 
 from striate.errors import ConfigError, nearest
 
 T = TypeVar("T")
 
+KINDS = {int: "an integer", float: "a finite number", str: "a text", bool: "true or false", NoneType: "null"}
+"""Type → how a message describes it; containers and configs are lists and objects."""
+
+BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than", "pattern": "that matches"}
+"""Attribute of msgspec.Meta → how a message describes it."""
+
 
 @dataclass_transform(frozen_default=True)
 def config(cls: type[T]) -> type[T]:
     """Makes `cls` a frozen dataclass whose field types and bounds are enforced, from Python and from JSON."""
-    strict = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-    make: Callable[[type[T]], Any] = pydantic_dataclass(frozen=True, config=strict)
-    made: type[T] = make(cls)
-    return made
+    made: Any = dataclasses.dataclass(frozen=True)(cls)
+    assign = made.__init__
+
+    @functools.wraps(assign)
+    def __init__(self: Any, *arguments: Any, **values: Any) -> None:  # noqa: N807
+        assign(self, *arguments, **values)
+        vars(self).update(vars(_checked(made, _finite(vars(self), made.__name__), made.__name__)))
+
+    made.__init__ = __init__
+    result: type[T] = made
+    return result
 
 
 def to_json(value: Any) -> str:
@@ -55,53 +72,115 @@ def from_json(cls: type[T], text: str | bytes, origin: str) -> T:
         ConfigError: not JSON, an unknown key, a wrong type or a value out of bounds.
     """
     try:
-        return TypeAdapter(cls).validate_json(text)
-    except ValidationError as error:
-        raise _explained(cls, error, origin) from None
+        document = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        reason = str(error).partition(" - at ")[0]
+        raise ConfigError(f"{origin} cannot be read as JSON: {reason[:1].lower()}{reason[1:]}") from None
+    return _checked(cls, document, origin)
 
 
 def replace(value: T, origin: str = "the settings", **changes: Any) -> T:
     """Returns a copy of a config with `changes` made and checked.
 
     Raises:
-        ConfigError: a wrong type or a value out of bounds.
+        ConfigError: an unknown name, a wrong type or a value out of bounds.
     """
+    return _checked(type(value), {**vars(value), **_finite(changes, origin)}, origin)
+
+
+def _finite(value: Any, origin: str, place: tuple[str, ...] = ()) -> Any:
+    """Returns a value from Python, its numbers checked, and those of a type derived from float (NumPy's) as floats."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise _unusable(value, float, origin, place)
+        return float(value)
+    if isinstance(value, dict):
+        return {key: _finite(item, origin, (*place, str(key))) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_finite(item, origin, (*place, str(number))) for number, item in enumerate(value))
+    return value
+
+
+def _checked(cls: type[T], given: Any, origin: str) -> T:
+    """Returns the `cls` that plain values describe; configs among them are taken as they are."""
+    if isinstance(given, dict):
+        _refuse_unknown(cls, given, origin, ())
     try:
-        return dataclasses.replace(value, **changes)  # type: ignore[type-var]
-    except ValidationError as error:
-        raise _explained(type(value), error, origin) from None
+        return msgspec.convert(given, cls)
+    except msgspec.ValidationError as error:
+        raise _explained(cls, given, str(error), origin) from None
 
 
-def _explained(cls: type, error: ValidationError, origin: str) -> ConfigError:
-    errors = error.errors()
-    unknown = [one for one in errors if one["type"] in ("unexpected_keyword_argument", "extra_forbidden")]
-    first = (unknown or errors)[0]  # a misspelt key also makes the right one missing; the misspelling is the news
-    holder, parts = _located(cls, first["loc"])
-    where = ".".join(parts) or "the document"
-    if unknown:
-        fields = [field.name for field in dataclasses.fields(holder)]
-        return ConfigError(
-            f"Unknown key in {origin}",
-            received=where,
-            expected="one of " + ", ".join(fields),
-            hint=nearest(parts[-1], fields),
-        )
-    received = repr(first["input"])
+def _refuse_unknown(kind: Any, given: Any, origin: str, place: tuple[str, ...]) -> None:
+    """Raises ConfigError for a key that is no field, at any depth: msgspec ignores it."""
+    fields = _fields(kind)
+    for part, item in given.items() if isinstance(given, dict) else enumerate(given):
+        if fields and isinstance(part, str) and part not in fields:
+            raise ConfigError(
+                f"Unknown key in {origin}",
+                received=".".join((*place, part)),
+                expected="one of " + ", ".join(fields),
+                hint=nearest(part, fields),
+            )
+        inside = _kind_inside(kind, part)
+        if inside is not Any and isinstance(item, dict | list | tuple):
+            _refuse_unknown(inside, item, origin, (*place, str(part)))
+
+
+def _explained(kind: Any, given: Any, message: str, origin: str) -> ConfigError:
+    """Returns the error for what msgspec says, which ends with the place: "… - at `$.augment.shift`"."""
+    problem, _, path = message.partition(" - at ")
+    place: list[str] = []
+    for name in re.findall(r"\w+", path.partition("$")[2].partition("[...]")[0]):  # "[...]" is any value of a dict
+        part = int(name) if name.isdigit() else name
+        kind, given, place = _kind_inside(kind, part), given[part], [*place, name]
+    if missing := re.match(r"Object missing required field `(\w+)`", problem):
+        where = ".".join([*place, missing[1]])
+        return ConfigError(f"{origin}: {where} is missing", expected=_described(_kind_inside(kind, missing[1])))
+    return _unusable(given, kind, origin, place)
+
+
+def _unusable(value: Any, kind: Any, origin: str, place: Iterable[str]) -> ConfigError:
+    received = repr(value)
     return ConfigError(
-        f"{origin}: {where} cannot be used",
+        f"{origin}: {'.'.join(place) or 'the document'} cannot be used",
         received=received if len(received) < 80 else received[:77] + "…",
-        expected=first["msg"].removeprefix("Input should be ").removeprefix("Value error, "),
+        expected=_described(kind),
     )
 
 
-def _located(cls: type, loc: tuple[int | str, ...]) -> tuple[type, list[str]]:
-    """Returns the innermost config that a pydantic location leads into, and the location without union tags."""
-    parts: list[str] = []
-    for part in loc:
-        if part == cls.__name__:  # pydantic names the member of a union that it tried
-            continue
-        parts.append(str(part))
-        field = getattr(cls, "__pydantic_fields__", {}).get(part)
-        kind = field.annotation if field else None
-        cls = next((one for one in (kind, *get_args(kind)) if dataclasses.is_dataclass(one)), cls)  # type: ignore[assignment]
-    return cls, parts
+@functools.cache
+def _fields(kind: Any) -> dict[str, Any]:
+    """Returns name → declared type for the fields of the config that `kind` is, or that is one of its alternatives."""
+    configs = (get_type_hints(one, include_extras=True) for one in _members(kind) if dataclasses.is_dataclass(one))
+    return next(configs, {})
+
+
+def _members(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
+def _kind_inside(kind: Any, part: str | int) -> Any:
+    """Returns the declared type of a config's field, of a dict's value or of a list's item."""
+    for one in _members(kind):
+        of = get_args(one)
+        if isinstance(part, int) and get_origin(one) in (list, tuple):
+            return of[0] if of[-1] in (of[0], ...) else of[min(part, len(of) - 1)]
+        if isinstance(part, str) and get_origin(one) is dict:
+            return of[1]
+    return _fields(kind).get(str(part), Any)
+
+
+def _described(kind: Any) -> str:
+    """Returns what values of a type are: "an integer, at least 1, or null"."""
+    origin, of = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        bounds = [(words, getattr(mark, name)) for mark in of[1:] for name, words in BOUNDS.items()]
+        return ", ".join([_described(of[0]), *(f"{words} {bound}" for words, bound in bounds if bound is not None)])
+    if origin in (Union, UnionType):
+        return ", or ".join(map(_described, of))
+    if origin is Literal:
+        return " or ".join(", ".join(map(repr, of)).rsplit(", ", 1))
+    if origin in (list, tuple):
+        return "a list" if origin is list or of[-1] is ... else f"a list of {len(of)}"
+    return KINDS.get(kind) or ("an object" if origin is dict or dataclasses.is_dataclass(kind) else str(kind))

@@ -13,7 +13,7 @@ from striate.errors import StriateError
 from striate.machine import PACKAGES as RECORDED
 from striate.machine import versions
 
-PACKAGES = (*RECORDED, "scipy", "matplotlib", "pydantic", "safetensors")
+PACKAGES = (*RECORDED, "scipy", "matplotlib", "msgspec", "safetensors")
 """Distributions whose versions are worth knowing here: those that every run records, and a few more."""
 
 

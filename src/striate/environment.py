@@ -27,7 +27,7 @@ SHADOWABLE = (
     "PIL",
     "cv2",
     "matplotlib",
-    "pydantic",
+    "msgspec",
 )
 """Packages that a user's own file of the same name would hide."""
 

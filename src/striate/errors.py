@@ -15,7 +15,6 @@ StriateError                 what is wrong. Received. Expected. Try.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -110,6 +109,8 @@ class TrainingError(StriateError):
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Returns the known name that looks most like `name`, or None when none comes close."""
+    import difflib
+
     folded = {candidate.lower(): candidate for candidate in known}
     found = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
     return folded[found[0]] if found else None

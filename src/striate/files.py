@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,8 @@ def writing(path: Path) -> Iterator[Path]:
     The file is fsynced before the rename and the folder after it, so a power cut leaves the old file or the
     new one, never a mixture. On an exception the temporary file is removed and `path` is untouched.
     """
+    import secrets
+
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary

@@ -22,6 +22,7 @@ from striate.manifest import FORMAT, Manifest
 EXTRA = "pip install 'striate[serve]'"
 Answer = Callable[[NDArray[Any]], NDArray[Any]]
 MOST = 2 << 30  # bytes: what Protocol Buffers can hold
+SPINNING = "200"  # microseconds that a thread waits for work before it sleeps; older releases ignore it
 CONTRACT, SEAL = "striate", b"striate.sha256"
 
 
@@ -60,7 +61,9 @@ class OnnxNetwork:
         options.log_severity_level = 4
         if threads is not None:
             options.intra_op_num_threads = threads
-        options.add_session_config_entry("session.force_spinning_stop", "1")  # between answers others want the cores
+        # Between answers others want the cores, and while a graph is loaded its threads have nothing to do.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        options.add_session_config_entry("session.intra_op.spin_duration_us", SPINNING)
         # Weights that a graph says lie in another file would be read from the working folder, or from anywhere.
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path / "nowhere"))
         try:

@@ -40,7 +40,7 @@ HERE = Path(__file__).resolve().parent
 LEFT_OUT = (".git", ".venv", "__pycache__", ".*_cache", ".hypothesis", "build", "dist", "runs")
 PRELOAD = (
     *("numpy", "scipy.stats", "scipy.optimize", "scipy.fft", "scipy.sparse.csgraph"),
-    *("sklearn.metrics", "sklearn.model_selection", "matplotlib.pyplot", "cv2", "PIL.Image", "pydantic", "jinja2"),
+    *("sklearn.metrics", "sklearn.model_selection", "matplotlib.pyplot", "cv2", "PIL.Image", "msgspec", "jinja2"),
     *("safetensors.numpy", "starlette.applications", "uvicorn", "keras", "tensorflow"),
 )
 """Packages imported before forking. ONNX Runtime is not among them: it starts a thread, which a fork would lack."""

@@ -74,7 +74,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "cannot be used"),
+        ("", "cannot be read as JSON"),
         ("[]", "cannot be used"),
         ('{"epoch": 3}', "Unknown key in .*epoch.*Try: epochs"),
         ('{"epochs": "3"}', "epochs cannot be used"),

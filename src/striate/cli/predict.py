@@ -91,10 +91,8 @@ def predict(
         return _in_bulk(run, runs, sources, out, on, limit, resume=resume, as_json=as_json, quiet=quiet)
     if on is not None or any(is_bucket(source) for source in sources):
         raise click.UsageError("A cluster's answers, and those about a bucket, go into Parquet. Try: --out FOLDER")
-    from striate.answering.annotate import Annotated
     from striate.answering.answer import answers
     from striate.answering.listing import listing
-    from striate.answering.sort import Sorter
     from striate.cli.found import find_classifier
     from striate.cli.screen import progress
 
@@ -103,9 +101,17 @@ def predict(
     limit = options.threshold(reject_below, target_risk, lambda: _run(run, runs))
     classifier = find_classifier(run, runs)
     with contextlib.ExitStack() as open_files:
-        film = None if annotate is None else open_files.enter_context(Annotated(annotate, every))
+        film = None
+        if annotate is not None:
+            from striate.answering.annotate import Annotated
+
+            film = open_files.enter_context(Annotated(annotate, every))
         skip, takers = _opened(open_files, (table, lines), classifier, parts, resume=resume)
-        sorter = None if sort_into is None else Sorter(sort_into, classifier.classes)
+        sorter = None
+        if sort_into is not None:
+            from striate.answering.sort import Sorter
+
+            sorter = Sorter(sort_into, classifier.classes)
         tally = _Tally(skip)
         found = answers(
             classifier,

@@ -5,29 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
-from numpy.typing import NDArray
-from rich import box
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as RichProgress
-from rich.style import Style
-from rich.table import Table
-from rich.text import Text
 
 from striate.config import plain
 from striate.errors import printable
 from striate.progress import SILENT, Lines, Progress
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from rich.console import Console
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+    from rich.text import Text
 
 
 class Bars(Progress):
@@ -40,10 +32,13 @@ class Bars(Progress):
     def __init__(self, console: Console) -> None:
         self.console = console
         self._live: RichProgress | None = None
-        self._task = TaskID(0)
+        self._task: TaskID | None = None
 
     def begin(self, task: str, total: int, unit: str) -> None:
         """Shows a bar."""
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
         self._live = RichProgress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=28),
@@ -61,7 +56,7 @@ class Bars(Progress):
 
     def advance(self, count: int = 1, note: str | None = None) -> None:
         """Moves the bar."""
-        if self._live is not None:
+        if self._live is not None and self._task is not None:
             fields: Any = {} if note is None else {"note": note}
             self._live.update(self._task, advance=count, **fields)
 
@@ -82,6 +77,8 @@ def progress(*, as_json: bool, quiet: bool) -> Progress:
         return SILENT
     if not (sys.stderr if as_json else sys.stdout).isatty():
         return Lines(is_error=as_json)
+    from rich.console import Console
+
     return Bars(Console(stderr=as_json))  # which looks the stream up whenever it writes
 
 
@@ -97,6 +94,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
         columns: headings; one that begins with ">" is set flush right, one that ends with "…" may be wrapped.
         rows: cells; a rich Text is kept, everything else is printed safely.
     """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(
@@ -115,6 +117,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
 def bar(share: float, width: int = 24) -> Text:
     """Returns a bar whose length is a share, 0..1."""
+    from rich.text import Text
+
     eighths = round(max(0.0, min(1.0, share)) * width * 8)
     text = "█" * (eighths // 8) + ("▏▎▍▌▋▊▉"[eighths % 8 - 1] if eighths % 8 else "")
     return Text(text, style="blue")
@@ -122,6 +126,9 @@ def bar(share: float, width: int = 24) -> Text:
 
 def picture_strip(pictures: Sequence[NDArray[np.uint8]], gap: int = 1) -> Text:
     """Returns pictures (h, w, 3) uint8 side by side, drawn with half blocks: one character is two pixels high."""
+    from rich.style import Style
+    from rich.text import Text
+
     text = Text()
     if not pictures:
         return text

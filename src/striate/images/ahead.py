@@ -6,9 +6,8 @@ import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import chain, islice
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,9 @@ from striate.errors import PictureError
 from striate.images.imageset import Picture
 from striate.images.pixels import Preprocessing
 from striate.progress import Progress
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 T = TypeVar("T")
 
@@ -36,6 +38,8 @@ def workers(number: int | None, name: str) -> Iterator[Executor]:
     garbage collector may close it in any thread and at any moment, even while that thread is being started and holds a
     lock that joining another needs (Python 3.11: threading._shutdown_locks_lock).
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     pool, is_left = ThreadPoolExecutor(number, name), False
     try:
         yield pool
@@ -62,6 +66,9 @@ def decoded_ahead(preprocessing: Preprocessing, sources: Sequence[Picture], batc
     def job(first: int) -> list[Decoded]:
         return [decoded_or_why(preprocessing, sources[index]) for index in range(first, min(first + JOB, len(sources)))]
 
+    if len(sources) == 1:  # nothing is ahead of it
+        yield [decoded_or_why(preprocessing, sources[0])]
+        return
     with workers(os.cpu_count(), "striate-decode") as pool:
         jobs = in_order(pool, job, range(0, len(sources), JOB), max(1, AHEAD * batch // JOB))
         pictures = chain.from_iterable(jobs)
@@ -76,6 +83,8 @@ def for_each(task: str, total: int, job: Callable[[int], None], progress: Progre
         for index in chunk:
             job(index)
         return len(chunk)
+
+    from concurrent.futures import ThreadPoolExecutor
 
     chunks = (range(start, min(start + CHUNK, total)) for start in range(0, total, CHUNK))
     with ThreadPoolExecutor(os.cpu_count()) as pool, progress.task(task, total, "pictures") as shown:

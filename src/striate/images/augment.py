@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
-from pydantic import Field
 
 from striate.config import config, replace
 from striate.errors import ConfigError, UnknownNameError
 from striate.images.imageset import Kind
 
-Share = Annotated[float, Field(ge=0, le=0.9)]
-Degrees = Annotated[float, Field(ge=0, le=180)]
+Share = Annotated[float, Meta(ge=0, le=0.9)]
+Degrees = Annotated[float, Meta(ge=0, le=180)]
 
 ALL = slice(None)
 
@@ -47,7 +47,7 @@ class Augment:
     flip: bool = False
     shift: Share = 0.0
     rotate: Degrees = 0.0
-    shear: Annotated[float, Field(ge=0, le=60)] = 0.0
+    shear: Annotated[float, Meta(ge=0, le=60)] = 0.0
     zoom: Share = 0.0
     brightness: Share = 0.0
     cutout: Share = 0.0

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import warnings
+from functools import cache
 
 from PIL import Image, UnidentifiedImageError
 
 from striate.errors import PictureError
 from striate.images.limits import PIXELS, limits, refuse_pixels
 
-Image.init()  # loads every plugin now; Pillow otherwise knows only five formats until one fails
-with contextlib.suppress(ImportError):  # an extra
-    import pi_heif
-
-    pi_heif.register_heif_opener()
 warnings.filterwarnings("ignore", module=r"PIL\.")  # its remarks on odd EXIF or APNG blocks: the pixels are whole
 
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "PPM", "ICO", "JPEG2000") + (
-    ("HEIF",) if "HEIF" in Image.OPEN else ()
-)
-"""The formats decoded (JPEG includes MPO), told by content, never by file name. Pillow knows more; some of those start
-other programs."""
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "PPM", "ICO", "JPEG2000")
+"""The formats decoded (JPEG includes MPO), beside HEIF where its extra is installed; told by content, never by file
+name. Pillow knows more; some of those start other programs. It imports what reads a format when it first comes to it,
+in this order: a JPEG or PNG needs few of its forty plugins."""
 
 HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 """Brands of HEIF files, at byte 8 (ISO/IEC 23008-12)."""
+
+
+@cache
+def has_heif() -> bool:
+    """Returns whether HEIF can be decoded, which is an extra; Pillow knows it then."""
+    try:
+        import pi_heif
+    except ImportError:
+        return False
+    pi_heif.register_heif_opener()
+    return True
+
+
+def load_formats() -> None:
+    """Imports what reads any of the formats now, for a process that is to decode many images, or is soon confined."""
+    Image.init()
+    has_heif()
 
 
 def opened(data: bytes) -> Image.Image:
@@ -37,7 +48,12 @@ def opened(data: bytes) -> Image.Image:
     """
     if limits().pixels > 2 * (Image.MAX_IMAGE_PIXELS or 0):
         Image.MAX_IMAGE_PIXELS = limits().pixels  # asked for: Pillow's own limit lies below
-    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError:
+        if not has_heif():
+            raise
+        image = Image.open(io.BytesIO(data), formats=("HEIF",))
     refuse_pixels(*image.size)
     return image
 
@@ -59,7 +75,7 @@ def reason(error: Exception, head: bytes) -> str:
         return "a web page saved under a picture's name"
     if not any(head):
         return "nothing but zero bytes"
-    if head[4:8] == b"ftyp" and head[8:12] in HEIC and "HEIF" not in FORMATS:
+    if head[4:8] == b"ftyp" and head[8:12] in HEIC and not has_heif():
         return "a HEIC photograph, which needs an extra (pip install 'striate[heic]')"
     if isinstance(error, UnidentifiedImageError):
         return "not a picture in any known format"

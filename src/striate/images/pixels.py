@@ -8,9 +8,9 @@ import io
 from typing import Annotated, Literal
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
-from pydantic import Field
 
 from striate.config import config
 from striate.errors import DataError, PictureError
@@ -20,7 +20,7 @@ from striate.images.opening import opened, reason
 
 Fit = Literal["stretch", "crop", "pad"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
-Side = Annotated[int, Field(ge=1, le=8192)]
+Side = Annotated[int, Meta(ge=1, le=8192)]
 
 
 @config
@@ -41,7 +41,7 @@ class Preprocessing:
     width: Side
     channels: Literal[1, 3]
     fit: Fit = "stretch"
-    background: Annotated[int, Field(ge=0, le=255)] = 255
+    background: Annotated[int, Meta(ge=0, le=255)] = 255
     interpolation: Interpolation = "bilinear"
 
     @property

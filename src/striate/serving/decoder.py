@@ -13,6 +13,7 @@ from functools import cache
 
 from striate.config import from_json
 from striate.images.ahead import decoded_or_why
+from striate.images.opening import load_formats
 from striate.images.pixels import Preprocessing
 from striate.serving import wire
 
@@ -25,6 +26,7 @@ def _form(text: bytes) -> Preprocessing:
 def main() -> None:
     """Answers until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends it
+    load_formats()
     with contextlib.suppress(ImportError, ValueError, OSError):  # not on every system
         import resource
 

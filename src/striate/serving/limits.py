@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import Annotated
 
-from pydantic import Field
+from msgspec import Meta
 
 from striate.config import config
 
-Count = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
 
 
 @config

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from msgspec import Meta
 
 from striate.config import config
 from striate.images.augment import Augment
 from striate.images.pixels import Fit, Side
 
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 @config
@@ -58,29 +58,29 @@ class Recipe:
     name: str = "custom"
     architecture: str | None = None
     pretrained: str | None = None
-    fine_tune: Annotated[int, Field(ge=0)] = 0
-    fine_tune_rate: Annotated[float, Field(gt=0)] | None = None
+    fine_tune: Annotated[int, Meta(ge=0)] = 0
+    fine_tune_rate: Annotated[float, Meta(gt=0)] | None = None
     height: Side | None = None
     width: Side | None = None
     channels: Literal[1, 3] | None = None
     fit: Fit = "stretch"
     epochs: Count | None = None
-    minutes: Annotated[float, Field(gt=0)] | None = None
+    minutes: Annotated[float, Meta(gt=0)] | None = None
     steps_per_epoch: Count | None = None
     batch: Count | None = None
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    learning_rate: Annotated[float, Meta(gt=0)] = 1e-3
     schedule: Literal["constant", "cosine", "step"] = "constant"
     warmup: Share = 0.0
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    weight_decay: Annotated[float, Meta(ge=0)] = 0.0
+    label_smoothing: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    dropout: Annotated[float, Meta(ge=0, lt=1)] | None = None
     augment: Augment | str = "none"
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     tta: Literal["none", "mirror", "multicrop", "auto"] = "none"
     patience: Count | None = None
     keep: Literal["best", "last"] = "best"
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seed: Annotated[int, Meta(ge=0, lt=2**32)] = 0
 
     @property
     def weights(self) -> str | None:

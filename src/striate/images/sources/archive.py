@@ -6,32 +6,22 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import lzma
-import shutil
 import stat
-import tarfile
-import tempfile
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO
-
-import platformdirs
+from typing import IO, TYPE_CHECKING
 
 from striate.errors import DataError
 from striate.progress import SILENT, Progress
 
+if TYPE_CHECKING:
+    import tarfile
+    import zipfile
+
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 """How the names of archives end, in lower case."""
-
-DAMAGE = (
-    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError),
-    *(EOFError, OSError, ValueError, RuntimeError),
-)
-"""What the readers of archives raise at bytes that are none."""
 
 MOST_FILES = 2_000_000
 RATIO = 100  # times its own size that an archive may grow to; pictures hardly shrink when they are packed
@@ -69,6 +59,11 @@ def unpacked(archive: Path, *, progress: Progress = SILENT) -> Path:
         DataError: damaged, encrypted or empty; a member that leaves the folder, is a link or a device; more files or
             bytes than MOST_FILES, RATIO and the disk allow.
     """
+    import shutil
+    import tempfile
+
+    import platformdirs
+
     about = archive.stat()
     key = f"{archive.resolve()} {about.st_size} {about.st_mtime_ns}"
     folder = platformdirs.user_cache_path("striate") / "unpacked"
@@ -87,7 +82,20 @@ def unpacked(archive: Path, *, progress: Progress = SILENT) -> Path:
     return children[0] if len(children) == 1 and children[0].is_dir() else place
 
 
+def _damage_errors() -> tuple[type[Exception], ...]:
+    """Returns what the readers of archives raise at bytes that are none."""
+    import lzma
+    import tarfile
+    import zipfile
+    import zlib
+
+    archives = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError)
+    return (*archives, EOFError, OSError, ValueError, RuntimeError)
+
+
 def _unpack(archive: Path, size: int, folder: Path, progress: Progress) -> None:
+    import shutil
+
     limit = min(ALLOWANCE + RATIO * size, shutil.disk_usage(folder).free - (256 << 20))
     written = 0
     try:
@@ -106,7 +114,7 @@ def _unpack(archive: Path, size: int, folder: Path, progress: Progress) -> None:
                             raise _too_large(archive, limit)
                         out.write(piece)
                 task.advance(min(size, member.size))
-    except DAMAGE as error:
+    except _damage_errors() as error:
         raise _refused(archive, f"cannot be unpacked: {error}", None, "another copy of it") from None
     if not written:
         raise _refused(archive, "holds no file", None, None)
@@ -127,9 +135,13 @@ def _inside(archive: Path, name: str) -> PurePosixPath:
 @contextlib.contextmanager
 def _members(archive: Path) -> Iterator[Iterator[_Member]]:
     if archive.name.lower().endswith(".zip"):
+        import zipfile
+
         with zipfile.ZipFile(archive) as packed:
             yield _zipped(archive, packed)
     else:
+        import tarfile
+
         with tarfile.open(archive, "r:*") as rolled:
             yield _rolled(archive, rolled)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import mimetypes
 import os
 from pathlib import Path
 from typing import Literal
@@ -171,12 +170,16 @@ def is_something_else(path: Path) -> bool:
     """Returns whether a file's name says that it is no picture: hidden, litter, or of another known type."""
     if path.name.startswith(".") or path.name.lower() in LITTER:
         return True
+    import mimetypes
+
     guess, _ = mimetypes.guess_type(path.name)
     return guess is not None and not guess.startswith("image/")
 
 
 def is_film(path: Path) -> bool:
     """Returns whether a file's name says that it is a film."""
+    import mimetypes
+
     guess, _ = mimetypes.guess_type(path.name)
     return guess is not None and guess.startswith("video/") and not path.name.startswith(".")
 
