@@ -80,9 +80,12 @@ ERRORS: dict[str, tuple[str, ...]] = {
 """What is wrong → the words after `striate`."""
 
 RUN_EACH = """
-import contextlib, io, json, os, sys
-import click, numpy, PIL.Image, msgspec  # what nearly every error needs, none of it heavy
-from striate.cli import main
+import contextlib, importlib, io, json, os, sys
+from striate.cli import COMMANDS, main
+
+for module in {module for module, _ in COMMANDS.values()}:  # what nearly every error needs, none of it heavy
+    importlib.import_module(f"striate.cli.{module}")
+import striate.experiment.flow, striate.experiment.resume, striate.inspection.divide
 
 for name, words in json.loads(sys.argv[1]).items():
     reader, writer = os.pipe()
