@@ -30,6 +30,8 @@ PROMISES := tests/training/test_resume.py tests/training/test_batch_size.py test
 SINGLE_THREADED := test-fast test-tensorflow test-jax test-torch reliability
 $(SINGLE_THREADED): export TF_NUM_INTRAOP_THREADS = 1
 $(SINGLE_THREADED): export OMP_NUM_THREADS = 1
+# Where an environment keeps Python from writing bytecode, every process that a test starts would compile all anew.
+$(SINGLE_THREADED): export PYTHONDONTWRITEBYTECODE =
 
 test: test-tensorflow test-jax test-torch  ## every test, the backend's ones on all three backends
 
