@@ -86,6 +86,7 @@ def train() -> dict[str, float]:
     """Returns the milliseconds of each phase of one training in this process."""
     began = time.process_time()
     backend = import_module("striate.backend")
+    backend.keras.Model  # noqa: B018  (which imports Keras where that waits for its first use)
     imported = time.process_time() - began
     from striate.experiment import train as train_run
 
