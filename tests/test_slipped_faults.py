@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from dataclasses import replace
 from pathlib import Path
+from statistics import NormalDist
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from striate.evaluation.metrics import metrics
+from striate.evaluation.significance import detectable
 from striate.images.augment import Augment
 from striate.images.batches import Batches
 from striate.images.imageset import ImageSet
-from striate.images.pixels import header, lies_on_its_side
+from striate.images.pixels import Preprocessing, header, lies_on_its_side
 from striate.images.sources.folder import load_folder
 from striate.images.sources.table import load_table
 from striate.images.split import split
 from striate.inspection.survey import look
+from striate.prediction import predicted
 
 
 def images_of(given: list[str]) -> ImageSet:
@@ -137,3 +142,72 @@ def test_no_batch_of_a_server_is_larger_than_its_limit():
         return list(batcher.sizes)
 
     assert asyncio.run(run()) == [3, 3, 2]
+
+
+def test_a_bootstrap_interval_of_a_mean_reaches_as_far_as_the_normal_one():
+    losses = np.random.default_rng(0).exponential(1.0, 2_000)
+    logs = np.stack([-losses, np.log1p(-np.exp(-losses))], axis=1)
+    low, high = metrics(np.zeros(len(losses), np.int32), logs).log_loss.interval
+    error = losses.std() / np.sqrt(len(losses))
+    assert high - low == pytest.approx(2 * 1.96 * error, rel=0.1)
+
+
+def test_a_difference_must_be_larger_to_be_found_by_one_of_several_tests():
+    n, discordant, tests = 2_000, 100, 6
+    found, share = detectable(n, discordant, tests), (discordant + 1) / (n + 2)
+    alpha, beta = NormalDist().inv_cdf(1 - 0.05 / tests / 2), NormalDist().inv_cdf(0.8)
+    needed = (alpha * share**0.5 + beta * (share - found**2) ** 0.5) ** 2 / found**2  # Connor 1987, equation 3
+    assert needed == pytest.approx(n, rel=1e-6)
+    assert found > detectable(n, discordant)
+
+
+@pytest.mark.parametrize(("confidence", "is_unsure"), [(0.75, False), (0.7499, True)])
+def test_a_prediction_as_confident_as_the_threshold_is_given(confidence: float, is_unsure: bool):
+    found = predicted("x", ("a", "b"), np.array([confidence, 1 - confidence]), reject_below=0.75)
+    assert (found.unsure, found.label) == (is_unsure, None if is_unsure else "a")
+
+
+@pytest.mark.parametrize(("size", "is_taken"), [(10, True), (11, False)])
+def test_a_body_that_does_not_say_its_size_is_counted_as_it_comes(size: int, is_taken: bool):
+    pytest.importorskip("starlette")
+    from striate.serving.faults import Fault
+    from striate.serving.guard import Guard
+
+    parts = iter(range(size))
+    taken = []
+
+    async def receive():
+        return {"type": "http.request", "body": b"x", "more_body": next(parts) < size - 1}
+
+    async def app(scope, receive, send):
+        try:
+            while (message := await receive())["more_body"]:
+                taken.append(message["body"])
+        except Fault as fault:
+            taken.append(fault.code)
+
+    scope = {"type": "http", "path": "/predict", "raw_path": b"/predict", "headers": [(b"host", b"localhost")]}
+    asyncio.run(Guard(app, hosts=["localhost"], token=None, most=10, seconds=9)(scope, receive, None))
+    assert taken[-1] == (b"x" if is_taken else "large")
+
+
+def test_a_server_decodes_no_image_of_more_pixels_than_its_limit():
+    pytest.importorskip("starlette")
+    from striate.serving.decoders import Decoders
+    from striate.serving.limits import Limits
+
+    def png(side: int) -> bytes:
+        held = io.BytesIO()
+        Image.new("L", (side, side)).save(held, "PNG")
+        return held.getvalue()
+
+    async def run() -> list[object]:
+        decoders = Decoders(Limits(pixels=100, decoders=1))
+        await decoders.start()
+        try:
+            return await decoders.decode(Preprocessing(8, 8, 1), [png(10), png(11)])
+        finally:
+            await decoders.stop()
+
+    fits, is_too_large = asyncio.run(run())
+    assert isinstance(fits, np.ndarray) and "11×11 pixels, more than 100" in str(is_too_large)
