@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from statistics import NormalDist
 from types import SimpleNamespace
@@ -13,8 +13,12 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from striate.evaluation.answered import Answered
 from striate.evaluation.metrics import metrics
+from striate.evaluation.refusal import refusal
 from striate.evaluation.significance import detectable
+from striate.experiment.carry_out import Record
+from striate.history import Epoch, read_history
 from striate.images.augment import Augment
 from striate.images.batches import Batches
 from striate.images.imageset import ImageSet
@@ -22,8 +26,13 @@ from striate.images.pixels import Preprocessing, header, lies_on_its_side
 from striate.images.sources.folder import load_folder
 from striate.images.sources.table import load_table
 from striate.images.split import split
+from striate.inspection.copies import leaked
 from striate.inspection.survey import look
 from striate.prediction import predicted
+from striate.progress import SILENT
+from striate.training.plan import look as looked_at
+from striate.training.recipe import Recipe
+from striate.training.room import REPORT, room_needed
 
 
 def images_of(given: list[str]) -> ImageSet:
@@ -211,3 +220,38 @@ def test_a_server_decodes_no_image_of_more_pixels_than_its_limit():
 
     fits, is_too_large = asyncio.run(run())
     assert isinstance(fits, np.ndarray) and "11×11 pixels, more than 100" in str(is_too_large)
+
+
+def test_an_image_that_is_in_the_validation_split_as_well_is_leaked():
+    images = images_of(["validation", "test", "train", "test", "", "test"])
+    copies = SimpleNamespace(group=np.array([0, 0, 1, 1, 2, 2]))
+    assert leaked(images, copies).tolist() == [False, True, False, True, False, False]
+
+
+def test_one_colour_image_among_grey_ones_makes_a_network_of_three_channels(tmp_path: Path):
+    for number in range(10):
+        Image.new("RGB", (8, 8), (90, 90, 90)).save(tmp_path / f"{number}.png")
+    paths = [tmp_path / f"{number}.png" for number in range(10)]
+    images = replace(images_of([""] * 10), sources=paths)
+    assert looked_at(images)[1] is False
+    last = np.random.default_rng(0).permutation(10)[-1]  # the one that is looked at last
+    Image.new("RGB", (8, 8), (200, 0, 0)).save(tmp_path / f"{last}.png")
+    assert looked_at(images)[1] is True
+
+
+def test_room_is_asked_for_as_many_checkpoints_as_lie_on_the_disk_at_once():
+    weights = 1_000_000
+    checkpoint = 4 * weights * (2 + 2)  # the weights, Adam's two moments, and the best epoch's weights
+    assert room_needed(weights, Recipe()) == 3 * checkpoint + 4 * weights + REPORT  # two are kept, one is being written
+
+
+def test_an_image_as_confident_as_the_threshold_counts_as_answered():
+    logs = np.log([[0.6, 0.4], [0.3, 0.7], [0.9, 0.1]])
+    answered = Answered(("a", "b"), np.array(["x", "y", "z"]), np.zeros(3, np.int32), logs)
+    assert refusal(answered, float(answered.confidence[1])).answered == 2
+
+
+def test_a_history_that_is_gone_on_with_keeps_its_epochs(tmp_path: Path):
+    rows = [Epoch(number, *[0.5] * (len(fields(Epoch)) - 1)) for number in (1, 2, 3)]
+    Record(tmp_path / "history.csv", rows[:2], SILENT)(rows[2])
+    assert [row.epoch for row in read_history(tmp_path / "history.csv")] == [1, 2, 3]

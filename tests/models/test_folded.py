@@ -60,6 +60,15 @@ def test_networks_answer_the_same(name, left):
     _compare(model, new)
 
 
+def test_a_convolutions_own_bias_is_scaled_too():
+    pictures = keras.Input((8, 8, 2))
+    x = layers.Conv2D(3, 3, bias_initializer="random_normal")(pictures)
+    model = _unsettled(keras.Model(pictures, layers.BatchNormalization()(x)))
+    new = folded(model)
+    assert _norms(new) == 0
+    _compare(model, new)
+
+
 def test_half_precision_answers_nearly_the_same():
     model = _unsettled(build(ARCHITECTURES["vgg-small"], (16, 16, 1), 3))
     new = folded(model, "bfloat16")

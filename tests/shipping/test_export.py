@@ -78,6 +78,9 @@ def test_every_format_answers_as_the_classifier_and_says_what_it_needs(name, bat
     assert answers.std(axis=0).max() > 1e-3  # pictures are told apart
     said = from_json(Manifest, contract_in(path, name), name)
     assert said.classes == ODD
+    if name == "litert":  # for LiteRT's own task library
+        with zipfile.ZipFile(path) as attached:
+            assert attached.read("labels.txt").decode().splitlines() == list(ODD)
     assert said.preprocessing == classifier.preprocessing
     assert (said.temperature, said.tta, said.reject_below) == (0.3, "multicrop", 0.25)
     assert [one.name for one in tmp_path.iterdir()] == [path.name]

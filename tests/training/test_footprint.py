@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 
 from striate import machine
 from striate.backend import devices
+from striate.config import replace
 from striate.errors import ConfigError, TrainingError
 from striate.models.architecture import Architecture, outline
 from striate.models.architectures import ARCHITECTURES
@@ -23,6 +25,13 @@ def _recipe(name="mlp", side=8, **settings):
 
 def _footprint(name, side, **settings):
     return footprint(outline(ARCHITECTURES[name], (side, side, 3), 10), _recipe(name, side, **settings))
+
+
+def test_every_image_of_a_batch_takes_its_maps():
+    model = outline(ARCHITECTURES["lenet"], (32, 32, 3), 10)
+    one, several = (footprint(model, replace(_recipe("lenet", 32), batch=batch)) for batch in (1, 9))
+    maps = sum(math.prod(layer.output.shape[1:]) for layer in model.layers if "conv" in layer.name)
+    assert several - one >= 8 * 2 * maps
 
 
 MEASURE = """
