@@ -62,7 +62,7 @@ def test_networks_answer_the_same(name, left):
 
 def test_a_convolutions_own_bias_is_scaled_too():
     pictures = keras.Input((8, 8, 2))
-    x = layers.Conv2D(3, 3, bias_initializer="random_normal")(pictures)
+    x = layers.Conv2D(3, 3, bias_initializer=keras.initializers.Constant(300.0))(pictures)
     model = _unsettled(keras.Model(pictures, layers.BatchNormalization()(x)))
     new = folded(model)
     assert _norms(new) == 0
