@@ -1,4 +1,4 @@
-"""Whether this process belongs to one command, which may then set it up for that command alone."""
+"""Whether this process makes one training and then ends, so that it may be set up for that training alone."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ _is_claimed = False
 
 
 def claim_process() -> None:
-    """Notes that this process runs one command and then ends."""
+    """Notes that this process makes one training and then ends."""
     global _is_claimed  # noqa: PLW0603
     _is_claimed = True
 
 
 def is_claimed() -> bool:
-    """Returns whether this process runs one command and then ends."""
+    """Returns whether this process makes one training and then ends."""
     return _is_claimed

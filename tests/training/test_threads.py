@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
+from unittest.mock import Mock
 
 import pytest
 
 from striate import process
+from striate.cli import run
 from striate.training.recipe import Recipe
 from striate.training.threads import SMALL, VARIABLES, batch_work, limit_threads
 
@@ -63,3 +66,15 @@ def test_the_work_grows_with_the_images_and_the_batch() -> None:
     assert batch_work(DIGITS) == pytest.approx(11_992_448 * 64 / 784 * 32)
     assert batch_work(Recipe(architecture="cnn", height=16, width=8, channels=1, batch=64)) == 4 * batch_work(DIGITS)
     assert batch_work(DIGITS) < SMALL
+
+
+@pytest.mark.parametrize(("verb", "is_claimed"), [("train", True), ("tune", False), ("ladder", False)])
+def test_only_the_command_of_one_training_claims_its_process(
+    monkeypatch: pytest.MonkeyPatch, verb: str, is_claimed: bool
+) -> None:
+    monkeypatch.setattr(process, "_is_claimed", False)
+    monkeypatch.setattr(sys, "argv", ["striate", verb, "digits"])
+    monkeypatch.setattr("striate.cli.main", lambda: 0)
+    monkeypatch.setattr("striate.cli.gc", Mock())  # of this process, which does not end
+    assert run() == 0
+    assert process.is_claimed() is is_claimed

@@ -72,7 +72,8 @@ def run() -> int:
     """Is `main` for a process of its own. Its garbage collector starts less often, since the imports make many objects
     that stay, and what is left at the end is not searched, which takes most of a second once TensorFlow is loaded.
     """
-    claim_process()
+    if sys.argv[1:2] == ["train"]:  # other commands train several networks, large ones after small ones
+        claim_process()
     gc.set_threshold(NEW_OBJECTS)
     try:
         return main()
