@@ -181,6 +181,11 @@ def test_a_number_that_is_not_finite_is_refused_from_python(number):
         replace(Recipe(), "--warmup", warmup=number)
 
 
+def test_a_text_that_is_not_unicode_is_refused_from_python():
+    with pytest.raises(ConfigError, match=r"Recipe: name cannot be used\. .* Expected: a text\."):
+        Recipe(name="\ud800")
+
+
 def test_what_python_gives_becomes_what_is_declared():
     figure = Figure(np.float64(0.5), [0, np.float64(1.0)])
     assert figure == Figure(0.5, (0.0, 1.0))

@@ -37,7 +37,7 @@ def config(cls: type[T]) -> type[T]:
     @functools.wraps(assign)
     def __init__(self: Any, *arguments: Any, **values: Any) -> None:  # noqa: N807
         assign(self, *arguments, **values)
-        vars(self).update(vars(_checked(made, _finite(vars(self), made.__name__), made.__name__)))
+        vars(self).update(vars(_checked(made, _representable(vars(self), made.__name__), made.__name__)))
 
     made.__init__ = __init__
     result: type[T] = made
@@ -85,19 +85,26 @@ def replace(value: T, origin: str = "the settings", **changes: Any) -> T:
     Raises:
         ConfigError: an unknown name, a wrong type or a value out of bounds.
     """
-    return _checked(type(value), {**vars(value), **_finite(changes, origin)}, origin)
+    return _checked(type(value), {**vars(value), **_representable(changes, origin)}, origin)
 
 
-def _finite(value: Any, origin: str, place: tuple[str, ...] = ()) -> Any:
-    """Returns a value from Python, its numbers checked, and those of a type derived from float (NumPy's) as floats."""
+def _representable(value: Any, origin: str, place: tuple[str, ...] = ()) -> Any:
+    """Returns a value from Python, checked for numbers and texts that JSON cannot hold; numbers of a type derived from
+    float (NumPy's) as floats.
+    """
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:  # half a surrogate pair
+            raise _unusable(value, str, origin, place) from None
     if isinstance(value, float):
         if not math.isfinite(value):
             raise _unusable(value, float, origin, place)
         return float(value)
     if isinstance(value, dict):
-        return {key: _finite(item, origin, (*place, str(key))) for key, item in value.items()}
+        return {key: _representable(item, origin, (*place, str(key))) for key, item in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(_finite(item, origin, (*place, str(number))) for number, item in enumerate(value))
+        return type(value)(_representable(item, origin, (*place, str(number))) for number, item in enumerate(value))
     return value
 
 
