@@ -76,7 +76,7 @@ def _holding_back() -> Iterator[None]:
     processor time of that.
     """
     for name, modules in HELD_BACK.items():
-        if name not in sys.modules and (name.startswith("keras.") or importlib.util.find_spec(name)):
+        if name not in sys.modules:
             _put_stand_ins(name, modules)
     try:
         yield
@@ -86,9 +86,10 @@ def _holding_back() -> Iterator[None]:
 
 def _put_stand_ins(name: str, modules: Sequence[str]) -> None:
     package = _Later(name)
-    if not name.startswith("keras."):  # a package's other modules can be imported meanwhile
-        found = importlib.util.find_spec(name)
-        package.__path__ = list((found and found.submodule_search_locations) or ())
+    if "." not in name:  # looking for a part of Keras would import Keras
+        if (found := importlib.util.find_spec(name)) is None:
+            return
+        package.__path__ = list(found.submodule_search_locations or ())  # its other modules can be imported meanwhile
     sys.modules[name] = package
     for module in modules:
         sys.modules[module] = package.__dict__[module.rpartition(".")[2]] = _Later(module)
