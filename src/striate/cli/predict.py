@@ -101,11 +101,11 @@ def predict(
     limit = options.threshold(reject_below, target_risk, lambda: _run(run, runs))
     classifier = find_classifier(run, runs)
     with contextlib.ExitStack() as open_files:
-        film = None
+        annotated = None
         if annotate is not None:
             from striate.answering.annotate import Annotated
 
-            film = open_files.enter_context(Annotated(annotate, every))
+            annotated = open_files.enter_context(Annotated(annotate, every))
         skip, takers = _opened(open_files, (table, lines), classifier, parts, resume=resume)
         sorter = None
         if sort_into is not None:
@@ -120,7 +120,7 @@ def predict(
             smooth=smooth,
             reject_below=limit,
             skip=skip,
-            seen=film,
+            seen=annotated,
             progress=shown,
         )
         with _printing(as_json, top) as say:
