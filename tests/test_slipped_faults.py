@@ -27,6 +27,7 @@ from striate.images.sources.folder import load_folder
 from striate.images.sources.table import load_table
 from striate.images.split import split
 from striate.inspection.copies import leaked
+from striate.inspection.likeness import similar_pairs
 from striate.inspection.survey import look
 from striate.prediction import predicted
 from striate.progress import SILENT
@@ -255,3 +256,11 @@ def test_a_history_that_is_gone_on_with_keeps_its_epochs(tmp_path: Path):
     rows = [Epoch(number, *[0.5] * (len(fields(Epoch)) - 1)) for number in (1, 2, 3)]
     Record(tmp_path / "history.csv", rows[:2], SILENT)(rows[2])
     assert [row.epoch for row in read_history(tmp_path / "history.csv")] == [1, 2, 3]
+
+
+def test_two_images_are_no_copies_where_one_of_them_resembles_a_third_nearly_as_much():
+    base, other = np.linalg.qr(np.random.default_rng(0).normal(size=(32 * 32, 2)))[0].T
+    turned = [base * np.cos(angle) + other * np.sin(angle) for angle in (0, 0.057, -0.26)]
+    thumbnails = np.round(128 + 32 * 40 * np.stack(turned)).astype(np.uint8).reshape(3, 32, 32)
+    assert len(similar_pairs(thumbnails, bits=64)) == 0  # 0.057 is more than a fifth of 0.26, not of 0.317
+    assert len(similar_pairs(thumbnails[[0, 1]], bits=64)) == 1

@@ -203,7 +203,9 @@ def test_inception_v3_thins_out_as_in_table_1():
     assert {name: model.get_layer(name).output.shape[3] for name in depths} == depths
 
 
-@pytest.mark.parametrize("name", ["vgg11", "vgg-small", "googlenet"])
+@pytest.mark.parametrize(
+    "name", ["vgg11", "vgg-small", "googlenet", pytest.param("inception_v3", marks=pytest.mark.slow)]
+)
 def test_every_normalisation_forgets_fast_enough_for_short_runs(name):
     layers = _of(outline(ARCHITECTURES[name], (32, 32, 3), 10), "BatchNormalization")
     assert {layer.momentum for layer in layers} == {0.9}
