@@ -47,9 +47,9 @@ def fixed_section(found: dict[str, Any]) -> list[str]:
         "fixed_costs.py --before FOLDER --commit NAME",
         (
             "What `striate train digits` (30 epochs) spends beside its steps: milliseconds of all processors, in a",
-            "process that has just begun, with the same number of threads. The two versions ran in turns. Keras now comes",
-            "without scikit-learn, whose import is part of reading and planning. The choice of the arithmetic, by a",
-            "probe where the processor has instructions for bfloat16, was timed once.",
+            "process that has just begun, with the same number of threads. The two versions ran in turns. Keras now",
+            "comes without scikit-learn, whose import is part of reading and planning. The choice of the arithmetic,",
+            "by a probe where the processor has instructions for bfloat16, was timed once.",
         ),
         table(header, rows),
     )
