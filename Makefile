@@ -42,7 +42,11 @@ test-fast:  ## what a minute can tell: tests without a backend, and one small tr
 test-tensorflow: $(VENV)/dev.stamp  ## every test, on TensorFlow
 	KERAS_BACKEND=tensorflow $(TESTS)
 
+# Tests compile the same functions again and again: JAX takes from this folder what it compiled before.
+test-jax: export JAX_COMPILATION_CACHE_DIR = $(CURDIR)/.pytest_cache/jax
+test-jax: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS = 0.1
 test-jax: $(VENV)/dev.stamp  ## the backend's tests, on JAX
+	@rm -rf $(JAX_COMPILATION_CACHE_DIR)
 	KERAS_BACKEND=jax $(TESTS) -m "backend and not slow" $(BACKEND_TESTS)
 
 test-torch: $(VENV)/dev.stamp  ## the backend's tests, on PyTorch, where it is installed

@@ -25,8 +25,7 @@ from striate.models.architectures import ARCHITECTURES
 SMALL = {"lenet": (28, 28, 1), "resnet20": (32, 32, 3), "mobilenet_v3_small": (48, 48, 3), "xception": (48, 48, 3)}
 
 
-@pytest.mark.backend
-@pytest.mark.parametrize("name", ["lenet", "mobilenet_v3_small"])
+@pytest.mark.parametrize("name", [pytest.param("lenet", marks=pytest.mark.backend), "mobilenet_v3_small"])
 def test_steps_are_the_layers_with_their_values(name: str):
     shape = SMALL[name]
     model = build(ARCHITECTURES[name], shape, 4)
