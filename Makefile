@@ -10,7 +10,7 @@ INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/pyth
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
-.PHONY: help demo test test-fast test-tensorflow test-jax test-torch check format docs bench contract proof reliability serving cluster mutants lock clean
+.PHONY: help demo test test-fast test-tensorflow test-jax test-torch check check-style check-types check-documents format docs bench contract proof reliability serving cluster mutants lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 17
@@ -59,11 +59,17 @@ test-torch: $(VENV)/dev.stamp  ## the backend's tests, on PyTorch, where it is i
 	    echo "Left out: the tests on PyTorch, which is not installed (see locks/torch.txt)."; \
 	fi
 
-check: $(VENV)/dev.stamp  ## formatting, lint, types, floors, freshness of the generated documents
+check: check-style check-types check-documents  ## formatting, lint, types, floors, freshness of the generated documents
+
+check-style: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_floors.py tests/test_public_api.py
+
+check-types: $(VENV)/dev.stamp
+	$(BIN)/mypy
+
+check-documents: $(VENV)/dev.stamp
 	$(BIN)/python docs/generate.py --check
 
 format: $(VENV)/dev.stamp  ## format and repair what can be repaired

@@ -51,7 +51,10 @@ def _compare(model, new, tolerance=1e-4):
     ],
 )
 def test_networks_answer_the_same(name, left):
-    if name in ("googlenet", "densenet121", "mobilenet", "mobilenet_v3_small") and keras.backend.backend() != "tensorflow":
+    if (
+        name in ("googlenet", "densenet121", "mobilenet", "mobilenet_v3_small")
+        and keras.backend.backend() != "tensorflow"
+    ):
         pytest.skip("takes long to compile, and shows nothing new")
     set_seed(0)
     model = _unsettled(build(ARCHITECTURES[name], (32, 32, 3), 5))
