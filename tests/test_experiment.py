@@ -396,6 +396,7 @@ def large_photos(photos, tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_a_run_from_a_file_of_weights_repeats_from_its_recipe(photos, narrow, tmp_path):
     first = train(photos, pretrained=str(narrow), epochs=3, height=32, runs=tmp_path)
     assert first.name == f"{photos.name}-mobilenet_v2_0.35-1"
@@ -410,6 +411,7 @@ def test_a_run_from_a_file_of_weights_repeats_from_its_recipe(photos, narrow, tm
     np.testing.assert_array_equal(again.predict_proba(pixels), first.classifier.predict_proba(pixels))
 
 
+@pytest.mark.slow
 def test_photographs_begin_with_the_weights_at_hand_and_that_is_said(large_photos, wide_at_hand, tmp_path):
     lines = _Lines()
     run = train(large_photos, epochs=1, runs=tmp_path / "runs", progress=lines)

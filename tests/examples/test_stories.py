@@ -50,6 +50,7 @@ def test_clothes_explores_trains_and_draws_its_curves(
     assert run.report.accuracy > 0.5
 
 
+@pytest.mark.slow
 def test_overfitting_compares_without_and_with_dropout(test_data: Path, tmp_path: Path) -> None:
     found = story("overfitting").main(test_data, tmp_path, epochs=2, every=200)
     assert [one.name for one in found.contenders] == ["without-dropout", "with-dropout"]

@@ -125,6 +125,7 @@ def test_many_duplicates_are_a_warning_and_a_few_a_note(scene, scenes):
     assert by_kind(images := scenes(pictures | more), quick_copies(images))["duplicate"].severity == "warning"
 
 
+@pytest.mark.slow
 def test_the_cats_and_dogs_have_seven_motifs_twice_and_two_of_them_leak(test_data: Path):
     images = load_images(test_data / "cats_dogs")
     copies = find_copies(survey(images))

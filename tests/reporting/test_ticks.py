@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from striate.reporting.ticks import choose_limits, choose_ticks, label_ticks
@@ -40,6 +40,12 @@ def test_percentages_are_a_hundred_times_the_value():
     assert label_ticks([0.99, 0.995, 1.0], is_percent=True) == ["99.0%", "99.5%", "100.0%"]
 
 
+def test_a_single_tick_is_labeled_with_its_own_decimals():
+    assert label_ticks([0.6000000000000001]) == ["0.6"]
+    assert label_ticks([0.995], is_percent=True) == ["99.5%"]
+    assert label_ticks([-20.0]) == ["−20"]
+
+
 @given(FINITE, st.floats(1e-6, 1e12), st.integers(1, 9), st.booleans())
 def test_ticks_lie_within_the_limits_and_are_no_more_than_asked_for(low, width, most, is_integer):
     high = low + max(width, 1e-6 * abs(low))
@@ -52,6 +58,7 @@ def test_ticks_lie_within_the_limits_and_are_no_more_than_asked_for(low, width, 
 
 
 @given(st.floats(-1e5, 1e5), st.floats(1e-3, 1e5), st.integers(2, 9))
+@example(0.5, 0.25, 2)
 def test_labels_differ_and_are_the_ticks_values(low, width, most):
     ticks = choose_ticks(low, low + width, most)
     labels = label_ticks(ticks)

@@ -137,7 +137,8 @@ def test_the_command_line_says_the_same_in_every_locale(shipped, pictures: list[
     assert {one["label"] for one in told} <= set(CLASSES)
 
 
-@pytest.mark.parametrize("name", [pytest.param("c.onnx", marks=pytest.mark.slow), "classifier"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["c.onnx", "classifier"])
 def test_the_server_says_the_same(shipped, serve, pictures: list[Path], name: str):
     classifier, folder = shipped
     expected, found = classifier.predict_proba(pictures), []

@@ -37,12 +37,14 @@ def choose_ticks(low: float, high: float, most: int, *, is_integer: bool = False
 def label_ticks(ticks: Sequence[float], *, is_percent: bool = False) -> list[str]:
     """Returns the ticks in words, all with as many decimals as they need to differ; 0..1 as percentages if asked to."""
     shown = [100 * tick for tick in ticks] if is_percent else list(ticks)
-    step = min((abs(b - a) for a, b in pairwise(shown)), default=1.0)
-    largest = max(map(abs, shown), default=0.0)
+    end = "%" if is_percent else ""
+    if len(shown) < 2:
+        return [f"{value:.6g}{end}".replace("-", "−") for value in shown]
+    step = min(abs(b - a) for a, b in pairwise(shown))
+    largest = max(map(abs, shown))
     if largest >= 1e6 or step < 1e-5:
         significant = math.ceil(math.log10(max(largest, step) / step)) + 1
         return [f"{value:.{significant}g}".replace("-", "−") for value in shown]
     scaled = [step * 10**digits for digits in range(6)]
     digits = next((place for place, one in enumerate(scaled) if one > 0.5 and abs(one - round(one)) < 1e-3 * one), 6)
-    end = "%" if is_percent else ""
     return [f"{value:.{digits}f}{end}".replace("-", "−") for value in shown]
