@@ -100,7 +100,7 @@ class Browser:
         WebDriverWait(self.driver, seconds, 0.02).until(lambda driver: driver.execute_script(condition))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """The browser, or a skip where there is none."""
     if not shutil.which(DRIVER):
