@@ -53,14 +53,14 @@ def resemblance_figure(
         for row in range(rows):
             said = int(probabilities[row].argmax())
             answer = f"{short(classes[said])} {percent(float(probabilities[row, said]))}"
-            _show(axes[row, 0], pixels[row], f"{short(names[row])[:20]}\n{answer}", "bold")
+            _show_neighbor(axes[row, 0], pixels[row], f"{short(names[row])[:20]}\n{answer}", "bold")
             for rank, index in enumerate(found.indices[row].tolist()):
                 words = f"{short(classes[known.labels[index]])[:16]}\n{found.similarities[row, rank]:.2f}"
-                _show(axes[row, rank + 1], known.pixels[index], words, "normal")
+                _show_neighbor(axes[row, rank + 1], known.pixels[index], words, "normal")
     return drawn
 
 
-def _show(ax: mpl.axes.Axes, pixels: NDArray[np.uint8], words: str, weight: str) -> None:
+def _show_neighbor(ax: mpl.axes.Axes, pixels: NDArray[np.uint8], words: str, weight: str) -> None:
     flat = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
     ax.imshow(flat, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     ax.set_title(words, fontsize=8, fontweight=weight, loc="left")

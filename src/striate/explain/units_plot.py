@@ -64,17 +64,17 @@ def units_figure(
                 side.set_visible(False)
         for row, unit in enumerate(units):
             if made is not None:
-                _show(axes[row, 0], made.pixels[row], "made for it")
+                _show_unit(axes[row, 0], made.pixels[row], "made for it")
             axes[row, 0].set_ylabel(f"{unit}", rotation=0, ha="right", va="center", fontsize=10, fontweight="bold")
             for rank in range(ranks):
                 picture = int(found.pictures[unit, rank])
                 name = "" if labels is None else f"{printable(labels[picture])[:10]}: "
                 part = found.crop(pixels[picture], unit, rank)
-                _show(axes[row, rank + (made is not None)], part, f"{name}{found.values[unit, rank]:.3g}")
+                _show_unit(axes[row, rank + (made is not None)], part, f"{name}{found.values[unit, rank]:.3g}")
     return drawn
 
 
-def _show(ax: mpl.axes.Axes, pixels: NDArray[np.uint8], words: str) -> None:
+def _show_unit(ax: mpl.axes.Axes, pixels: NDArray[np.uint8], words: str) -> None:
     ax.imshow(
         pixels[:, :, 0] if pixels.shape[2] == 1 else pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest"
     )

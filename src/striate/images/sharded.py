@@ -103,7 +103,7 @@ def manifest_of(folder: Path) -> ShardManifest | None:
     return read_manifest(text, str(path))
 
 
-def require_all(manifest: ShardManifest, folder: Path) -> None:
+def require_manifest_shards(manifest: ShardManifest, folder: Path) -> None:
     """Raises DataError where a shard that the manifest lists is missing or has another size; checksums cost a reading
     of everything, and are left to `striate verify`.
     """

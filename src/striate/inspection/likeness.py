@@ -26,7 +26,7 @@ BITS = 10  # of 64, by which the hashes of candidates differ at most
 ALIKE = 0.97  # correlation from which on candidates may be the same picture
 SLACK = 0.01  # less, where they are compared coarsely, which nearly always shows copies even more alike
 RATIO = 0.2  # of the distance to what else there is, up to which they are
-SAMPLE = 2000  # pictures that stand for what else there is
+BACKGROUND_SAMPLE = 2000  # pictures that stand for what else there is
 MOST, FEW = 0.2, 10  # share of those that may be copies of one picture; number that always may
 BLOCK, STRIPE = 64, 4096  # hashes compared at a time: so many with so many, which a processor's cache holds
 PAIRS = 16_384  # candidates compared at a time
@@ -184,7 +184,7 @@ def _surroundings(thumbnails: NDArray[np.uint8], numbers: NDArray[np.int64], ali
     is not alike itself, since a picture may have many copies. But where more than the share MOST of all is alike, they
     are no copies but the subject (parts on one background), and the distance is that to the last of this share.
     """
-    sample = np.random.default_rng(0).permutation(len(thumbnails))[:SAMPLE]
+    sample = np.random.default_rng(0).permutation(len(thumbnails))[:BACKGROUND_SAMPLE]
     both = [standardised(thumbnails[sample]), standardised(thumbnails[sample][:, :, ::-1])]
     found = np.empty(len(numbers), np.float32)
     for start in range(0, len(numbers), BLOCK):

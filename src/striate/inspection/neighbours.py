@@ -7,14 +7,14 @@ import numpy as np
 from striate.inspection.likeness import standardised
 from striate.inspection.survey import Survey
 
-SAMPLE = 4000  # pictures compared with one another
+NEIGHBOR_SAMPLE = 4000  # pictures compared with one another
 
 
 def nearest_across(seen: Survey, count: int) -> list[tuple[int, int, float]]:
     """Returns (number, number, correlation of their thumbnails) of the pairs of pictures of different classes that are
     most alike, each picture in one pair at most; of a large set, in a sample.
     """
-    rows = np.random.default_rng(0).permutation(np.flatnonzero(seen.is_readable))[:SAMPLE]
+    rows = np.random.default_rng(0).permutation(np.flatnonzero(seen.is_readable))[:NEIGHBOR_SAMPLE]
     labels = seen.images.labels[rows]
     normal = standardised(seen.facts["thumbnail"][rows])
     likeness = np.triu(normal @ normal.T, 1)

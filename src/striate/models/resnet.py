@@ -51,7 +51,7 @@ def basic(x: Any, filters: int, stride: int, prefix: str, last: str) -> Any:
     y = batch_norm(convolution(x, filters, 3, f"{prefix}_conv1", strides=stride), f"{prefix}_bn1")
     y = layers.ReLU(name=f"{prefix}_relu1")(y)
     y = batch_norm(convolution(y, filters, 3, f"{prefix}_conv2"), f"{prefix}_bn2")
-    y = layers.Add(name=f"{prefix}_add")([y, _shortcut(x, filters, stride, prefix)])
+    y = layers.Add(name=f"{prefix}_add")([y, _build_projection(x, filters, stride, prefix)])
     return layers.ReLU(name=last)(y)
 
 
@@ -67,11 +67,11 @@ def bottleneck(x: Any, filters: int, stride: int, prefix: str, last: str) -> Any
     y = batch_norm(convolution(y, filters, 3, f"{prefix}_conv2", strides=stride), f"{prefix}_bn2")
     y = layers.ReLU(name=f"{prefix}_relu2")(y)
     y = batch_norm(convolution(y, 4 * filters, 1, f"{prefix}_conv3"), f"{prefix}_bn3")
-    y = layers.Add(name=f"{prefix}_add")([y, _shortcut(x, 4 * filters, stride, prefix)])
+    y = layers.Add(name=f"{prefix}_add")([y, _build_projection(x, 4 * filters, stride, prefix)])
     return layers.ReLU(name=last)(y)
 
 
-def _shortcut(x: Any, filters: int, stride: int, prefix: str) -> Any:
+def _build_projection(x: Any, filters: int, stride: int, prefix: str) -> Any:
     if stride == 1 and x.shape[-1] == filters:
         return x
     x = convolution(x, filters, 1, f"{prefix}_shortcut", strides=stride)

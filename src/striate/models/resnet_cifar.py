@@ -37,11 +37,11 @@ def _block(x: Any, filters: int, stride: int, prefix: str, last: str) -> Any:
     y = batch_norm(convolution(x, filters, 3, f"{prefix}_conv1", strides=stride), f"{prefix}_bn1")
     y = layers.ReLU(name=f"{prefix}_relu1")(y)
     y = batch_norm(convolution(y, filters, 3, f"{prefix}_conv2"), f"{prefix}_bn2")
-    y = layers.Add(name=f"{prefix}_add")([y, _shortcut(x, filters, stride, prefix)])
+    y = layers.Add(name=f"{prefix}_add")([y, _build_padded_shortcut(x, filters, stride, prefix)])
     return layers.ReLU(name=last)(y)
 
 
-def _shortcut(x: Any, filters: int, stride: int, prefix: str) -> Any:
+def _build_padded_shortcut(x: Any, filters: int, stride: int, prefix: str) -> Any:
     """Returns every `stride`-th place of the maps, followed by as many maps of zeros as are missing (option A)."""
     _, layers = keras_layers()
     if stride > 1:

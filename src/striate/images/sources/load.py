@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from striate.bucket import ADDRESS, is_bucket
 from striate.errors import DataError, nearest
 from striate.images.imageset import ImageSet
-from striate.images.sharded import as_written, manifest_of, require_all
+from striate.images.sharded import as_written, manifest_of, require_manifest_shards
 from striate.images.sources.archive import ENDINGS, is_archive, stem, unpacked
 from striate.images.sources.arrays import from_arrays
 from striate.images.sources.folder import Nested, load_folder
@@ -96,7 +96,7 @@ def _sharded(folder: Path, name: str | None = None) -> ImageSet:
     """Returns the pictures of a folder of shards, held against its manifest if it has one, which names them."""
     manifest = manifest_of(folder)
     if manifest is not None:
-        require_all(manifest, folder)
+        require_manifest_shards(manifest, folder)
     tables = shards_in(folder, ".parquet")
     found = load_parquet(folder, tables) if tables else load_shards(folder, shards_in(folder, ".tar"))
     return replace(found, name=name or found.name) if manifest is None else as_written(found, manifest)

@@ -16,7 +16,7 @@ from striate.errors import DataError, nearest
 from striate.images.encoded import Encoded, joined
 from striate.images.imageset import ImageSet
 from striate.images.sources import columns
-from striate.images.sources.shards import key_of, name_of, require_all, split_of
+from striate.images.sources.shards import key_of, name_of, require_all_shards, split_of
 from striate.images.sources.table import check_files
 from striate.machine import memory
 
@@ -56,7 +56,7 @@ def load_parquet(root: Path, tables: list[Path]) -> ImageSet:
         DataError: PyArrow is missing; not a Parquet table, or a damaged one; columns, labels or shards missing;
             no rows; labels or splits that mean nothing.
     """
-    require_all(tables)
+    require_all_shards(tables)
     parts = [_read(table, "" if table == root else split_of(table, root)) for table in tables]
     if not any(part.given for part in parts):
         raise DataError(f"{root} has no rows", expected="one row per picture")

@@ -50,7 +50,7 @@ def key_of(shard: Path, root: Path) -> str:
     return shard.relative_to(root).with_suffix("").as_posix().removeprefix("data/")
 
 
-def require_all(shards: list[Path]) -> None:
+def require_all_shards(shards: list[Path]) -> None:
     """Refuses a set of which a part was not downloaded: shards say in their names how many there are.
 
     Raises:

@@ -19,7 +19,7 @@ from striate.errors import DataError
 from striate.images.encoded import Encoded
 from striate.images.imageset import ImageSet
 from striate.images.limits import limits
-from striate.images.sources.shards import key_of, name_of, require_all, split_of
+from striate.images.sources.shards import key_of, name_of, require_all_shards, split_of
 
 LABELS = ("cls", "label", "class", "json")
 """Endings of the members that hold a label, the first one found counts."""
@@ -69,7 +69,7 @@ def load_shards(root: Path, shards: list[Path]) -> ImageSet:
     Raises:
         DataError: a damaged or missing shard; a sample without a label, or there twice; no samples.
     """
-    require_all(shards)
+    require_all_shards(shards)
     labels: list[str] = []
     keys: list[str] = []
     given: list[str] = []
