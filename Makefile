@@ -97,11 +97,11 @@ reliability: $(VENV)/dev.stamp  ## what docs/reliability.md promises, in full on
 	KERAS_BACKEND=torch $(TESTS) --dist load -m "slow or not slow" $(PROMISES) tests/reliability/test_kills.py
 
 serving: $(VENV)/dev.stamp  ## what docs/serving.md promises, at full size, and its figures (40 minutes; with the package wrk)
-	$(BIN)/python -m pytest -m "slow or not slow" tests/shipping/test_same_everywhere.py tests/serving
+	$(BIN)/python -m pytest -m "slow or not slow" tests/export/test_same_everywhere.py tests/serving
 	$(BIN)/python benchmarks/run.py $(STRIATE_TEST_DATA) --only shipping,serving
 
 cluster: $(VENV)/dev.stamp  ## what docs/scale.md promises, in full, and its figures (half an hour)
-	$(BIN)/python -m pytest -m "slow or not slow" tests/cluster tests/test_tune.py tests/answering/test_bulk.py tests/images/test_shards.py
+	$(BIN)/python -m pytest -m "slow or not slow" tests/cluster tests/test_tune.py tests/inference/test_bulk.py tests/data/test_shards.py
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -m "slow or not slow" tests/cluster/test_together.py
 	KERAS_BACKEND=torch $(BIN)/python -m pytest -m "slow or not slow" tests/cluster/test_together.py
 	$(BIN)/python benchmarks/run.py $(STRIATE_TEST_DATA) --only scale,scale_plan

@@ -25,13 +25,13 @@ import numpy as np
 import tensorflow as tf
 from evidence import publish, spread
 
-from striate.backend import set_seed
 from striate.classifier import Classifier
-from striate.images.cache import decode_all
-from striate.images.pixels import Preprocessing
-from striate.images.sources.load import load_images
+from striate.data.decoded_cache import decode_all
+from striate.data.loaders.load import load_images
+from striate.data.preprocessing import Preprocessing
 from striate.models.architecture import build
-from striate.models.architectures import ARCHITECTURES
+from striate.models.registry import ARCHITECTURES
+from striate.system.backend import set_seed
 
 ONE = {"cnn-small": (28, 28, 1), "cnn": (28, 28, 1), "resnet20": (32, 32, 3)}
 """Network → shape of the one picture."""

@@ -21,15 +21,15 @@ from typing import Any
 import numpy as np
 from evidence import publish, spread
 
-from striate.backend import CHOICE, be_deterministic
-from striate.images.cache import Decoded, decode_all
-from striate.images.pixels import Preprocessing
-from striate.images.sources.load import load_images
-from striate.training.checkpoint import Checkpoints
-from striate.training.keeper import Keeper
-from striate.training.plan import plan
+from striate.data.decoded_cache import Decoded, decode_all
+from striate.data.loaders.load import load_images
+from striate.data.preprocessing import Preprocessing
+from striate.system.backend import CHOICE, be_deterministic
+from striate.training.auto_config import plan
+from striate.training.checkpoint_store import Checkpoints
+from striate.training.checkpointing import Keeper
+from striate.training.fit import fit
 from striate.training.recipe import Recipe
-from striate.training.train import fit
 
 HELD_OUT, EPOCHS = 1000, 2
 

@@ -32,7 +32,7 @@ def trained(words: Sequence[str], scratch: Path) -> tuple[float, dict[str, Any]]
 
 
 ARITHMETIC = (
-    "from striate.training.precision import KINDS, can_gain, gain_of\n"
+    "from striate.training.performance.precision import KINDS, can_gain, gain_of\n"
     "for kind in KINDS if can_gain() else (): gain_of(kind)"
 )
 

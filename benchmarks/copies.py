@@ -22,10 +22,10 @@ from evidence import publish
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
-from striate.images.imageset import ImageSet
-from striate.images.sources.load import load_images
-from striate.inspection.likeness import RATIO, groups_of, similar_pairs
-from striate.inspection.survey import look, survey
+from striate.data.image_set import ImageSet
+from striate.data.loaders.load import load_images
+from striate.data_checks.image_stats import look, survey
+from striate.data_checks.near_duplicates import RATIO, groups_of, similar_pairs
 
 RATIOS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
 SETS = ("cats_dogs", "fashion_mnist", "mnist")

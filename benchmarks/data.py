@@ -23,7 +23,7 @@ from commands import timed
 from evidence import publish, spread
 from PIL import Image
 
-from striate.images.sources.load import load_images
+from striate.data.loaders.load import load_images
 
 RECIPE = "fast-clothes"
 
@@ -54,7 +54,7 @@ def _looked(command: list[str], scratch: str) -> tuple[float, dict[str, Any]]:
 
 def suspects(data: Path, share: float, seed: int = 0) -> dict[str, Any]:
     """Returns how many of the flipped labels are among the most doubtful, as many as were flipped."""
-    from striate.experiment.suspects import find_suspects
+    from striate.workflows.inspect_data import find_suspects
 
     images = load_images("fashion_mnist", data_dir=data)
     images = images.subset(images.given == "train")
@@ -81,9 +81,9 @@ def suspects(data: Path, share: float, seed: int = 0) -> dict[str, Any]:
 CHILD = """
 import json, sys, threading
 from pathlib import Path
-import striate.images.cache as cache
+import striate.data.decoded_cache as cache
 cache.memory = lambda: 2 << 30
-from striate.experiment import train
+from striate.workflows.train import train
 
 def resident():
     lines = Path("/proc/self/status").read_text().splitlines()

@@ -25,13 +25,13 @@ import numpy as np
 from evidence import publish
 from plants import HEALTHY, PLANTS, Pictures, Plant, set_of, with_seed
 
+from striate.data.decoded_cache import decode_all
+from striate.data.image_set import SPLITS
+from striate.data.loaders.load import load_images
+from striate.data.preprocessing import Preprocessing
 from striate.diagnosis.diagnose import load_diagnoses
 from striate.errors import TrainingError
 from striate.evaluation.intervals import wilson
-from striate.images.cache import decode_all
-from striate.images.imageset import SPLITS
-from striate.images.pixels import Preprocessing
-from striate.images.sources.load import load_images
 
 WEIGHTS = "weights/mobilenet_v2_0.35_224_no_top.h5"
 SIDES = {"cats_dogs": 64, "cats_dogs_96": 96}
@@ -70,7 +70,7 @@ def drawn(name: str, plant: Plant, seed: int, data: Path) -> Pictures:
 
 def named(plant: Plant, seed: int, data: Path, runs: Path, *, show: bool) -> list[str]:
     """Returns the kinds of faults that are named after one training, the first first."""
-    from striate.experiment import train
+    from striate.workflows.train import train
 
     pictures = drawn(set_of(plant, seed), plant, seed, data)
     plant.tamper(pictures)
@@ -97,7 +97,7 @@ def without_pages() -> Iterator[None]:
     names = ("flow.save_report_page", "results.drawing.save", "results.plots.curves", "results.plots.confusion")
     with contextlib.ExitStack() as stack:
         for name in (*names, "results.plots.gallery", "results.coverage_curve"):
-            stack.enter_context(mock.patch(f"striate.experiment.{name}"))
+            stack.enter_context(mock.patch(f"striate.workflows.{name}"))
         yield
 
 

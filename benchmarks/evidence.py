@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from striate.machine import machine, processor_features, versions
+from striate.system.hardware import machine, processor_features, versions
 
 FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")
 """What of a processor's abilities decides how fast a convolution is, as Linux names them."""

@@ -22,17 +22,16 @@ import numpy as np
 from evidence import publish, spread
 from numpy.typing import NDArray
 
-from striate.backend import keras, set_seed
 from striate.classifier import Classifier
-from striate.explain.explainer.document import Shown
-from striate.explain.explainer.render import PICTURES, save_explainer
-from striate.explain.explainer.steps import steps
-from striate.explain.explainer.values import values
-from striate.images.pixels import Preprocessing
-from striate.images.sources.load import load_images
-from striate.images.sources.named import DATASETS
+from striate.data.loaders.builtin import DATASETS
+from striate.data.loaders.load import load_images
+from striate.data.preprocessing import Preprocessing
+from striate.explain.explainer.html import PICTURES, save_explainer
+from striate.explain.explainer.payload import Shown
+from striate.explain.explainer.steps import steps, values
 from striate.models.architecture import build
-from striate.models.architectures import ARCHITECTURES
+from striate.models.registry import ARCHITECTURES
+from striate.system.backend import keras, set_seed
 
 NETWORKS: dict[str, tuple[str, int, Literal[1, 3]]] = {
     "mlp": ("mnist", 28, 1),

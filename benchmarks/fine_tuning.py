@@ -21,7 +21,7 @@ from commands import trained
 from evidence import publish
 
 from striate.evaluation.comparison.compare import compare
-from striate.runs import Run
+from striate.runs.run import Run
 
 VARIANTS: dict[str, list[str]] = {
     "resting": [],

@@ -31,17 +31,17 @@ ROUNDS = 5
 RESULT = Path(__file__).parent / "results" / "fixed_costs.json"
 
 PHASES = {
-    "reading and planning": ("striate.experiment.flow:prepare",),
-    "building the network": ("striate.training.train:networks",),
-    "checkpoints": ("striate.training.keeper:Keeper.save",),
+    "reading and planning": ("striate.workflows.train:prepare",),
+    "building the network": ("striate.training.fit:networks",),
+    "checkpoints": ("striate.training.checkpointing:Keeper.save",),
     "TensorBoard's files": (
-        "striate.experiment.watching:Watching.begin",
-        "striate.experiment.watching:Watching.__call__",
-        "striate.experiment.watching:Watching.measured",
+        "striate.workflows.observers:Watching.begin",
+        "striate.workflows.observers:Watching.__call__",
+        "striate.workflows.observers:Watching.measured",
     ),
     "predictions after training": ("striate.classifier:Classifier.log_probabilities",),
-    "diagnosis": ("striate.experiment.carry_out:diagnosed",),
-    "heat maps of the explainer": ("striate.explain.attribute:Attributor.__call__",),
+    "diagnosis": ("striate.workflows.training_job:diagnosed",),
+    "heat maps of the explainer": ("striate.explain.attribution:Attributor.__call__",),
 }
 """Name of a phase → the functions whose time it is, all calls together."""
 
@@ -85,20 +85,20 @@ class Meter:
 def train() -> dict[str, float]:
     """Returns the milliseconds of each phase of one training in this process."""
     began = time.process_time()
-    backend = import_module("striate.backend")
+    backend = import_module("striate.system.backend")
     backend.keras.Model  # noqa: B018  (which imports Keras where that waits for its first use)
     imported = time.process_time() - began
-    from striate.experiment import train as train_run
+    from striate.workflows.train import train as train_run
 
     meter = Meter()
     for module in ("carry_out", "inside"):
-        import_module(f"striate.experiment.{module}")
+        import_module(f"striate.workflows.{module}")
     for phase, places in PHASES.items():
         for place in places:
             meter.watch(place, phase)
     meter.watch("striate.training.loop:Loop._keep", "epoch", notes_end=True)
-    meter.watch("striate.training.epochs:Epochs.evaluate", "validation")
-    if find_spec("striate.training.epochs") is None:  # an earlier version, in which Keras validates
+    meter.watch("striate.training.epoch_loop:Epochs.evaluate", "validation")
+    if find_spec("striate.training.epoch_loop") is None:  # an earlier version, in which Keras validates
         backend.keras.Model.evaluate = meter.timed(backend.keras.Model.evaluate, "validation")
     learn = import_module("striate.training.loop").Loop
     starts: list[float] = []
@@ -133,20 +133,20 @@ def probe() -> dict[str, float]:
     nothing yet.
     """
     from striate.config import replace
-    from striate.images.sources.load import load_images
+    from striate.data.loaders.load import load_images
     from striate.progress import SILENT
-    from striate.training import networks
-    from striate.training.plan import plan, preprocessing_of
-    from striate.training.recipes import DEFAULT
+    from striate.training import build
+    from striate.training.auto_config import plan, preprocessing_of
+    from striate.training.presets import DEFAULT
 
     images = load_images("digits")
     recipe = plan(DEFAULT, images)
-    row = import_module("striate.models.architectures").architecture_named(recipe.architecture)
-    extra = {"images": len(images)} if "images" in networks.networks.__annotations__ else {}
+    row = import_module("striate.models.registry").architecture_named(recipe.architecture)
+    extra = {"images": len(images)} if "images" in build.networks.__annotations__ else {}
     seconds = []
     for one in (replace(recipe, precision="float32"), recipe):
         began = time.process_time()
-        networks.networks(row, preprocessing_of(recipe).shape, 10, one, SILENT, **extra)
+        build.networks(row, preprocessing_of(recipe).shape, 10, one, SILENT, **extra)
         seconds.append(time.process_time() - began)
     return {"choosing the arithmetic": 1000 * max(0.0, seconds[1] - min(seconds))}
 
@@ -179,7 +179,7 @@ def main() -> None:
         return
     from evidence import publish, spread
 
-    from striate.machine import machine
+    from striate.system.hardware import machine
 
     sides: dict[str, Path | None] = {"after": None}
     if options.before is not None:

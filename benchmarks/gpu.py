@@ -23,8 +23,8 @@ from typing import Any
 from commands import trained
 from evidence import publish, spread
 
-from striate.backend import CHOICE, devices
-from striate.runs import Run
+from striate.runs.run import Run
+from striate.system.backend import CHOICE, devices
 
 PICTURES = 60_000
 BATCHES = (128, 1024)

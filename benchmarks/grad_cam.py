@@ -23,15 +23,15 @@ import numpy as np
 from evidence import publish, spread
 from scipy.ndimage import gaussian_filter
 
-from striate.backend import keras, set_seed
 from striate.classifier import Classifier
-from striate.experiment import train
-from striate.explain.attribute import Attribution, Attributor
-from striate.images.pixels import Preprocessing
-from striate.images.sources.load import load_images
-from striate.inference import Answers
+from striate.data.loaders.load import load_images
+from striate.data.preprocessing import Preprocessing
+from striate.explain.attribution import Attribution, Attributor
 from striate.models.architecture import build
-from striate.models.architectures import ARCHITECTURES
+from striate.models.predictor import Answers
+from striate.models.registry import ARCHITECTURES
+from striate.system.backend import keras, set_seed
+from striate.workflows.train import train
 
 PICTURES, SHOWN = 100, 400
 SMOOTH = 6  # pixels that heat is blurred by before places are chosen, so that these are regions

@@ -35,12 +35,12 @@ for processors they can be imported once these names are known."""
 
 def striate(folder: Path) -> list[float]:
     """Returns seconds of the first pass and of the second."""
-    from striate.images.augment import Augment
-    from striate.images.batches import Batches
-    from striate.images.cache import decode_all
-    from striate.images.pixels import Preprocessing
-    from striate.images.sources.load import load_images
-    from striate.training.feed import Feed
+    from striate.data.augment import Augment
+    from striate.data.batches import Batches
+    from striate.data.decoded_cache import decode_all
+    from striate.data.loaders.load import load_images
+    from striate.data.preprocessing import Preprocessing
+    from striate.training.data_loader import Feed
 
     def made() -> Callable[[int], Iterable[Any]]:
         decoded = decode_all(load_images(folder), Preprocessing(SIDE, SIDE, 3))

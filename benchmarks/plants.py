@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.images.imageset import SPLITS, ImageSet
-from striate.images.split import Splits
+from striate.data.image_set import SPLITS, ImageSet
+from striate.data.splits import Splits
 from striate.models.architecture import Architecture, keras_layers
 
 Pixels = NDArray[np.uint8]

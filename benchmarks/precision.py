@@ -21,7 +21,7 @@ from commands import filled, trained
 from evidence import publish, spread
 from scipy import stats
 
-from striate.runs import Run
+from striate.runs.run import Run
 
 CASES: dict[str, tuple[str, ...]] = {
     "digits": ("mnist", "--data-dir", "DATA", "--recipe", "fast-digits", "--epochs", "2"),

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from evidence import publish, spread
 
-from striate.images.sources.load import load_images
+from striate.data.loaders.load import load_images
 
 BATCHES = {"cnn-small": 128, "cnn": 128, "lenet": 128, "resnet20": 128}
 """Network → pictures per step."""
@@ -30,12 +30,12 @@ BATCHES = {"cnn-small": 128, "cnn": 128, "lenet": 128, "resnet20": 128}
 def ours(name: str, pixels: Any, labels: Any, batch: int) -> dict[str, float]:
     """Returns Striate's images per second."""
     from striate.config import replace
-    from striate.images.cache import decode_all
-    from striate.images.pixels import Preprocessing
-    from striate.images.sources.arrays import from_arrays
-    from striate.training.plan import plan
-    from striate.training.recipes import CLASSIC
-    from striate.training.train import fit
+    from striate.data.decoded_cache import decode_all
+    from striate.data.loaders.arrays import from_arrays
+    from striate.data.preprocessing import Preprocessing
+    from striate.training.auto_config import plan
+    from striate.training.fit import fit
+    from striate.training.presets import CLASSIC
 
     images = from_arrays(pixels, labels)
     train = decode_all(images, Preprocessing(28, 28, 1))

@@ -26,7 +26,7 @@ from commands import filled, measure_arithmetic, timed, trained
 from evidence import publish
 
 from striate.evaluation.intervals import wilson
-from striate.runs import Run
+from striate.runs.run import Run
 
 PEERS = Path(__file__).parent / "peers"
 

@@ -19,13 +19,13 @@ import numpy as np
 from evidence import publish, spread
 from scipy.special import log_softmax
 
-from striate.evaluation.measure import Measured
-from striate.evaluation.page.render import Facts, save_markdown, save_page
+from striate.data.decoded_cache import Decoded, decode_all
+from striate.data.loaders.load import load_images
+from striate.data.preprocessing import Preprocessing
+from striate.evaluation.evaluate import Measured
 from striate.evaluation.report import make_report
-from striate.history import Epoch, History
-from striate.images.cache import Decoded, decode_all
-from striate.images.pixels import Preprocessing
-from striate.images.sources.load import load_images
+from striate.evaluation.report_page import Facts, save_markdown, save_page
+from striate.training.history import Epoch, History
 
 N = 10_000
 WRONG = 0.1

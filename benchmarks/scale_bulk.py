@@ -17,10 +17,10 @@ from evidence import spread
 from scale_hosts import memory
 from scale_stand import STRIATE, Stand, small, wait_for
 
-from striate.answering.bulk.answerer import Answerer
-from striate.answering.bulk.pieces import Piece, pieces_of
-from striate.experiment.predict_all import predict_all
+from striate.inference.batch.work_items import Piece, pieces_of
+from striate.inference.batch.worker import Answerer
 from striate.progress import SILENT, Progress
+from striate.workflows.predict import predict_all
 
 LOST = 5000  # pictures of the row that loses a computer
 ROUNDS = 5
@@ -120,8 +120,8 @@ def throughput(stand: Stand) -> dict[str, Any]:
 
 def _handled() -> float:
     """Returns how many pieces a second the driver, Ray Data and two actors get through that have nothing to do."""
-    from striate.answering.bulk.on_ray import answered_on
-    from striate.cluster import connected
+    from striate.cluster.batch_inference import answered_on
+    from striate.cluster.connection import connected
 
     nothing = [Piece(number, "broken", ("nowhere", "nothing")) for number in range(4000)]
     with tempfile.TemporaryDirectory() as folder, connected("local") as cluster:

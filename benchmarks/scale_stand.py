@@ -45,13 +45,13 @@ def untrained(path: Path, network: str, side: int) -> Path:
     """Returns the ONNX file of an untrained classifier of cats and dogs."""
     if not path.is_file():
         from striate.classifier import Classifier
-        from striate.images.pixels import Preprocessing
+        from striate.data.preprocessing import Preprocessing
+        from striate.export import onnx
         from striate.models.architecture import build
-        from striate.models.architectures import ARCHITECTURES
-        from striate.shipping import onnx_file
+        from striate.models.registry import ARCHITECTURES
 
         model = build(ARCHITECTURES[network], (side, side, 3), 2)
-        onnx_file.write(Classifier(model, ("cat", "dog"), Preprocessing(side, side, 3)), path, None)
+        onnx.write(Classifier(model, ("cat", "dog"), Preprocessing(side, side, 3)), path, None)
     return path
 
 

@@ -27,10 +27,10 @@ from serving_load import overload, soak, throughput
 from serving_stand import Stand
 from serving_upset import ends, malformed, swaps
 
-from striate.experiment import train
-from striate.images.sources.load import load_images
-from striate.shipping.checked import export_checked
-from striate.shipping.formats import EXPORT_FORMATS
+from striate.data.loaders.load import load_images
+from striate.export.formats import EXPORT_FORMATS
+from striate.export.verification import export_checked
+from striate.workflows.train import train
 
 PICTURES = 5000
 ROWS: dict[str, Callable[[Stand], dict[str, Any]]] = {

@@ -13,13 +13,13 @@ from asking import Reply, Server, request
 from numpy.typing import NDArray
 from PIL import Image
 
-from striate.backend import set_seed
 from striate.classifier import Classifier
-from striate.images.pixels import Preprocessing
+from striate.data.preprocessing import Preprocessing
+from striate.export.formats import EXPORT_FORMATS
+from striate.export.verification import export_checked
 from striate.models.architecture import build
-from striate.models.architectures import ARCHITECTURES
-from striate.shipping.checked import export_checked
-from striate.shipping.formats import EXPORT_FORMATS
+from striate.models.registry import ARCHITECTURES
+from striate.system.backend import set_seed
 
 NEAR = 1e-5  # how far an answer in a batch may lie from the one alone
 

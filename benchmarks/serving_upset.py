@@ -14,8 +14,8 @@ from asking import Client, Lost, Server, request
 from malformed import KINDS
 from serving_stand import Stand
 
-from striate.serving.faults import CODES
-from striate.serving.house import version_of
+from striate.serving.http_errors import CODES
+from striate.serving.model_registry import version_of
 
 MALFORMED, QUICK_MALFORMED = 5000, 200
 GROWTH_MB = 64

@@ -25,13 +25,13 @@ import onnxruntime
 from evidence import publish, spread
 from PIL import Image
 
-from striate.backend import set_seed
 from striate.classifier import Classifier
-from striate.images.pixels import Preprocessing
+from striate.data.preprocessing import Preprocessing
+from striate.export.formats import EXPORT_FORMATS
+from striate.export.verification import export_checked
 from striate.models.architecture import build
-from striate.models.architectures import ARCHITECTURES
-from striate.shipping.checked import export_checked
-from striate.shipping.formats import EXPORT_FORMATS
+from striate.models.registry import ARCHITECTURES
+from striate.system.backend import set_seed
 
 NETWORKS = {"cnn": Preprocessing(28, 28, 1), "mobilenet_v2": Preprocessing(128, 128, 3)}
 GOALS = {"cnn": {"over_bare": 1.3, "times_faster_than_keras": 10}, "mobilenet_v2": {"over_bare": 1.3}}

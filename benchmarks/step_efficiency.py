@@ -23,19 +23,19 @@ import numpy as np
 from evidence import publish, spread
 from gemm import multiply_adds, peak
 
-from striate.backend import keras, set_seed
 from striate.config import replace
-from striate.images.cache import Decoded, decode_all
-from striate.images.pixels import Preprocessing
-from striate.images.sources.load import load_images
-from striate.images.split import split
+from striate.data.decoded_cache import Decoded, decode_all
+from striate.data.loaders.load import load_images
+from striate.data.preprocessing import Preprocessing
+from striate.data.splits import split
 from striate.models.architecture import build
-from striate.models.architectures import ARCHITECTURES
+from striate.models.registry import ARCHITECTURES
+from striate.system.backend import keras, set_seed
+from striate.training.auto_config import plan
+from striate.training.fit import fit
 from striate.training.optimizers import make_optimizer
-from striate.training.plan import plan
+from striate.training.presets import CLASSIC
 from striate.training.recipe import Recipe
-from striate.training.recipes import CLASSIC
-from striate.training.train import fit
 
 CASES = {"cnn-small": (200, 48_000), "cnn": (128, 24_000), "resnet20": (128, 12_000)}
 """Network → pictures per step, and how many there are: an epoch takes seconds, as those of MNIST do."""

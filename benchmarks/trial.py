@@ -23,9 +23,9 @@ import numpy as np
 from evidence import publish, spread
 from PIL import Image
 
-from striate.experiment.flow import train
-from striate.experiment.report import write_report
-from striate.runs import Run
+from striate.runs.run import Run
+from striate.workflows.report import write_report
+from striate.workflows.train import train
 
 SLOPES = {"across": (0.0, 1.0), "slanting": (0.7, 0.7), "upright": (1.0, 0.0)}
 IMAGES = 30  # of each class

@@ -25,19 +25,19 @@ from commands import timed
 from evidence import publish, spread
 from gemm import multiply_adds, peak
 
-from striate.backend import keras, set_seed
 from striate.config import replace
-from striate.images.cache import decode_all
-from striate.images.pixels import Preprocessing
-from striate.images.sources.load import load_images
-from striate.images.split import split
+from striate.data.decoded_cache import decode_all
+from striate.data.loaders.load import load_images
+from striate.data.preprocessing import Preprocessing
+from striate.data.splits import split
 from striate.models.architecture import build
-from striate.models.architectures import ARCHITECTURES
-from striate.training.batch_norm import fused_batch_norm
+from striate.models.registry import ARCHITECTURES
+from striate.system.backend import keras, set_seed
+from striate.training.auto_config import plan
+from striate.training.fit import fit
 from striate.training.optimizers import make_optimizer
-from striate.training.plan import plan
-from striate.training.recipes import RECIPES
-from striate.training.train import fit
+from striate.training.performance.batch_norm import fused_batch_norm
+from striate.training.presets import RECIPES
 
 STEPS = 160
 CALLS = 20  # of each part of a step in a round

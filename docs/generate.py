@@ -19,8 +19,8 @@ from trusting import trust
 
 from striate.cli import COMMANDS
 from striate.models.architecture import Architecture, fits, outline, smallest_side
-from striate.models.architectures import ARCHITECTURES
 from striate.models.cost import FIGURES, cost, figures
+from striate.models.registry import ARCHITECTURES
 
 
 def reference() -> str:

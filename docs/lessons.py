@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from striate.explain.explainer.lessons import LESSONS, Lesson
-from striate.explain.explainer.sentences import arithmetic_of_size, sentence
+from striate.explain.explainer.step_text import arithmetic_of_size, sentence
 from striate.explain.explainer.steps import Step, steps
 from striate.models.architecture import build
-from striate.models.architectures import ARCHITECTURES
+from striate.models.registry import ARCHITECTURES
 
 INTRODUCTION = """# What a convolutional network does
 

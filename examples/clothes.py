@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import striate as st
-from striate.images.contact_sheet import contact_sheet
+from striate.data.contact_sheet import contact_sheet
 from striate.progress import Lines
 
 

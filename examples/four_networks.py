@@ -12,10 +12,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import striate as st
-from striate import drawing
-from striate.evaluation.ladder_plot import accuracy_and_loss
-from striate.experiment.standings import Ladder
 from striate.progress import Lines
+from striate.reporting import style
+from striate.studies.ladder_plot import accuracy_and_loss
+from striate.studies.ladder_result import Ladder
 
 NETWORKS = ("mlp", "cnn", "vgg-small", "resnet20")
 
@@ -37,7 +37,7 @@ def main(data_dir: Path | None = None, runs: Path = Path("runs"), epochs: int = 
         print(f"{step.a} → {step.b}: {step.difference:+.2%}, {step.verdict}")
     title = f"Four networks on {len(splits.test):,} test pictures of MNIST"
     figure = accuracy_and_loss(found.points(), title=title, note="Bars: 95 % intervals (Wilson).")
-    drawing.save(figure, runs / "four-networks.png")
+    style.save(figure, runs / "four-networks.png")
     print(f"Accuracy and loss side by side: {runs / 'four-networks.png'}")
     return found
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 import striate as st
-from striate.images.corrections import save_corrections
+from striate.data.corrections import save_corrections
 
 
 def messy(root: Path) -> Path:

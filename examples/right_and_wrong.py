@@ -12,10 +12,10 @@ import numpy as np
 from sklearn.metrics import classification_report, confusion_matrix
 
 import striate as st
-from striate import drawing
 from striate.evaluation import plots
-from striate.evaluation.measure import Measured, measure
-from striate.experiment import measure_again
+from striate.evaluation.evaluate import Measured, measure
+from striate.reporting import style
+from striate.workflows import measure_again
 
 
 def main(run: st.Run, test: st.ImageSet, out: Path = Path("runs")) -> Measured:
@@ -33,8 +33,8 @@ def main(run: st.Run, test: st.ImageSet, out: Path = Path("runs")) -> Measured:
 
     measured = measure(classifier, test, split="test")
     right, wrong = plots.right_and_wrong(measured)
-    drawing.save(plots.gallery(measured, right, "Answered rightly"), out / "right.png")
-    drawing.save(plots.gallery(measured, wrong, "Answered wrongly, most confident first"), out / "wrong.png")
+    style.save(plots.gallery(measured, right, "Answered rightly"), out / "right.png")
+    style.save(plots.gallery(measured, wrong, "Answered wrongly, most confident first"), out / "wrong.png")
     print(f"Galleries: {out / 'right.png'}, {out / 'wrong.png'}")
     return measured
 

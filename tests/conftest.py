@@ -91,7 +91,7 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test reads the developer's own pretrained weights or writes features into their cache. The configuration of
     Keras stays the developer's.
     """
-    from striate.environment import keras_json
+    from striate.system.backend_choice import keras_json
 
     own, home = keras_json(), tmp_path_factory.mktemp("keras")
     if own.is_file():
@@ -200,8 +200,8 @@ def make_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callabl
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory: pytest.TempPathFactory):
     """A run on the built-in digits: cnn-small, four epochs of small batches; with a replay and TensorBoard."""
-    from striate.experiment import train
-    from striate.runs import Run
+    from striate.runs.run import Run
+    from striate.workflows.train import train
 
     def make(folder: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
@@ -227,7 +227,7 @@ def instantly() -> Callable[[], AbstractContextManager[None]]:
 
     @contextlib.contextmanager
     def patched() -> Iterator[None]:
-        from striate.training.epochs import Epochs
+        from striate.training.epoch_loop import Epochs
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Epochs, "run", _instant().run)

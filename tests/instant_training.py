@@ -21,7 +21,7 @@ def run(
     """Goes from epoch number `first` to before number `until`, in the place of `Epochs.run`, and calls every callback
     where that does.
     """
-    from striate.backend import keras
+    from striate.system.backend import keras
 
     model, steps = epochs.model, len(feed)
     epochs.make_sums(feed.batches)

@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from striate.artifacts import ARTIFACTS, artifact_names
-from striate.begun import read_begun
 from striate.cli import main
+from striate.data.loaders.load import load_images
 from striate.errors import ConfigError, DataError, RunError, UnknownNameError
-from striate.experiment import make_artifacts, results, train
-from striate.experiment.report import write_report
-from striate.experiment.resume import resume
-from striate.files import write_json
-from striate.images.sources.load import load_images
 from striate.progress import Progress
-from striate.runs import Run
-from striate.seal import changing, damages
+from striate.runs.artifacts import ARTIFACTS, artifact_names
+from striate.runs.request import read_begun
+from striate.runs.run import Run
+from striate.system.atomic_files import write_json
+from striate.system.checksums import changing, damages
+from striate.workflows import evaluate, report
+from striate.workflows.report import write_report
+from striate.workflows.train import resume, train
 
 FILES = {file for files in ARTIFACTS.values() for file in files}
 FORMATS = Path(__file__).parent / "formats"
@@ -149,8 +149,8 @@ def test_a_drawing_that_fails_costs_its_artifact_alone(photos: Path, tmp_path: P
         raise RuntimeError("no fonts\nhere")
 
     with monkeypatch.context() as patch:
-        patch.setattr(results, "coverage_curve", has_no_fonts)
-        patch.setattr(results.plots, "confusion", has_no_fonts)
+        patch.setattr(evaluate, "coverage_curve", has_no_fonts)
+        patch.setattr(evaluate.plots, "confusion", has_no_fonts)
         run = train(photos, runs=tmp_path, name="r", artifacts=["plots", "report"], progress=told, **QUICK)
     assert run.state == "finished" and damages(run.path) == []
     assert run.missing_artifacts == ("plots",) and run.artifacts == ("report",)
@@ -166,7 +166,7 @@ def test_a_disk_without_room_costs_the_artifact_alone(run: Run, monkeypatch: pyt
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(results, "save_markdown", is_full)
+        patch.setattr(evaluate, "save_markdown", is_full)
         with pytest.raises(
             RunError, match=r"report \(No space left on device\).*Try: striate report .* --artifacts report"
         ):
@@ -182,7 +182,7 @@ def test_an_artifact_made_anew_is_kept_when_that_fails(complete: Run, tmp_path: 
     def fails(*given: object) -> None:
         raise RuntimeError("no fonts")
 
-    monkeypatch.setattr(results, "save_markdown", fails)
+    monkeypatch.setattr(evaluate, "save_markdown", fails)
     with pytest.raises(RunError, match="Not every artifact could be made"):
         write_report(copy, "report")
     assert contents(copy) == contents(complete)
@@ -252,4 +252,4 @@ def test_images_handed_over_in_python_are_asked_for(run: Run, photos: Path):
         write_report(run, "plots")
     write_report(run, "plots", data=load_images(photos))
     assert run.artifacts == ("plots",)
-    assert make_artifacts.reason_of(OSError("gone")) == "gone"
+    assert report.reason_of(OSError("gone")) == "gone"

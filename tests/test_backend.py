@@ -9,7 +9,7 @@ from PIL import Image
 
 WITHIN = """
 import sys
-from striate.backend import _holding_back
+from striate.system.backend import _holding_back
 with _holding_back():
     import matplotlib.pyplot as plt
     from matplotlib import patches
@@ -67,7 +67,7 @@ def test_matplotlib_stays_where_it_was_imported_before():
 def test_keras_wraps_networks_for_scikit_learn_though_it_is_imported_without_it():
     script = """
 import sys
-from striate.backend import keras
+from striate.system.backend import keras
 keras.ops
 print("sklearn" in sys.modules)
 import sklearn.base
@@ -82,7 +82,7 @@ def test_keras_plots_though_it_is_imported_without_matplotlib(tmp_path):
     script = """
 import sys
 import numpy as np
-from striate.backend import keras
+from striate.system.backend import keras
 keras.ops
 print(any(name.startswith("matplotlib") for name in sys.modules))
 import matplotlib

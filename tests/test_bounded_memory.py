@@ -16,9 +16,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reas
 CHILD = """
 import json, sys, threading, time
 from pathlib import Path
-import striate.images.cache as cache
+import striate.data.decoded_cache as cache
 cache.memory = lambda: 512 << 20  # a small machine: pixels may take a quarter of it
-from striate.experiment import train
+from striate.workflows.train import train
 
 def anonymous():
     lines = Path("/proc/self/status").read_text().splitlines()

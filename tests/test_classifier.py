@@ -13,15 +13,15 @@ import scipy.special
 import sklearn.metrics
 from PIL import Image
 
-from striate.backend import keras, set_seed
 from striate.classifier import BATCH, Classifier, Prediction, Predictions
+from striate.data.preprocessing import Preprocessing, decode
 from striate.errors import ClassifierError, DataError, PictureError
-from striate.files import sha256
-from striate.images.pixels import Preprocessing, decode
-from striate.manifest import FORMAT
 from striate.models.architecture import build
-from striate.models.architectures import ARCHITECTURES
-from striate.seal import seal
+from striate.models.classifier_manifest import FORMAT
+from striate.models.registry import ARCHITECTURES
+from striate.system.atomic_files import sha256
+from striate.system.backend import keras, set_seed
+from striate.system.checksums import seal
 
 pytestmark = pytest.mark.backend
 

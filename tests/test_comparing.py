@@ -8,15 +8,15 @@ import shutil
 import numpy as np
 import pytest
 
+from striate.data.loaders.load import load_images
 from striate.errors import DataError, RunError
 from striate.evaluation.comparison.compare import compare
-from striate.experiment import train
-from striate.experiment.comparing import compare_runs, expanded, save_comparison_page
-from striate.experiment.own_pictures import own_pictures
-from striate.experiment.repeat import cross_validate, repeat
-from striate.images.sources.load import load_images
-from striate.seal import seal
-from striate.store import RunStore
+from striate.runs.store import RunStore
+from striate.studies.repeat import cross_validate, repeat
+from striate.system.checksums import seal
+from striate.workflows.compare import compare_runs, expanded, save_comparison_page
+from striate.workflows.run_data import own_pictures
+from striate.workflows.train import train
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 

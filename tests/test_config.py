@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from striate.config import from_json, plain, replace, to_json
+from striate.data.augment import Augment
+from striate.data.preprocessing import Preprocessing
+from striate.data.shards import ShardManifest as Shards
 from striate.errors import ConfigError
 from striate.evaluation.metrics import Figure
-from striate.images.augment import Augment
-from striate.images.pixels import Preprocessing
-from striate.images.sharded import ShardManifest as Shards
-from striate.manifest import Manifest
+from striate.models.classifier_manifest import Manifest
 from striate.training.recipe import Recipe
 
 pytestmark = pytest.mark.fast

@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from striate.doctor import PACKAGES, examine
-from striate.environment import installed_backends, version_of
+from striate.cli.doctor_checks import PACKAGES, examine
+from striate.system.backend_choice import installed_backends, version_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 
@@ -92,7 +92,7 @@ def test_other_numbers_of_threads_are_none_of_its_business(tmp_path, monkeypatch
 
 
 def test_it_tells_what_is_known_of_the_arithmetic_and_measures_nothing(tmp_path, monkeypatch):
-    from striate.training import precision
+    from striate.training.performance import precision
 
     monkeypatch.setattr(precision, "cache_folder", lambda: tmp_path)
     monkeypatch.setattr(precision, "can_gain", lambda: True)

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from striate.download import RemoteFile, fetch
 from striate.errors import DownloadError, WeightsError
-from striate.models.backbones import BACKBONES, find_weights
+from striate.models.pretrained_weights import BACKBONES, find_weights
 from striate.progress import Progress
+from striate.system.download import RemoteFile, fetch
 
 pytestmark = pytest.mark.fast
 

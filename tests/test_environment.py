@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from striate import environment
-from striate.environment import (
+from striate.errors import BackendError, UnknownNameError
+from striate.system import backend_choice as environment
+from striate.system.backend_choice import (
     SHADOWABLE,
     BackendChoice,
     backend_choice,
@@ -23,7 +24,6 @@ from striate.environment import (
     shadows,
     version_of,
 )
-from striate.errors import BackendError, UnknownNameError
 
 HIDE = """
 from importlib.machinery import PathFinder
@@ -277,7 +277,7 @@ def test_another_device_word_is_refused(monkeypatch, word):
 def test_a_backend_is_chosen_for_a_process_and_then_stays(tmp_path):
     code = """
 import os
-from striate.environment import choose_backend
+from striate.system.backend_choice import choose_backend
 choose_backend("jax")
 choose_backend(None)
 assert os.environ["KERAS_BACKEND"] == "jax"

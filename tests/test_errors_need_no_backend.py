@@ -85,7 +85,7 @@ from striate.cli import COMMANDS, main
 
 for module in {module for module, _ in COMMANDS.values()}:  # what nearly every error needs, none of it heavy
     importlib.import_module(f"striate.cli.{module}")
-import striate.experiment.flow, striate.experiment.resume, striate.inspection.divide
+import striate.workflows.train, striate.workflows.train, striate.data_checks.split
 
 for name, words in json.loads(sys.argv[1]).items():
     reader, writer = os.pipe()
@@ -175,10 +175,10 @@ def test_the_check_notices_a_backend(place):
 
 PREDICTING = """
 import sys
-import striate.answering.answer, striate.cli.predict, striate.cli.screen, striate.portable
+import striate.inference.stream, striate.cli.predict, striate.cli.console, striate.models.onnx_model
 from striate.config import from_json
-from striate.images.opening import opened
-from striate.manifest import Manifest
+from striate.data.decoding import opened
+from striate.models.classifier_manifest import Manifest
 
 form = '{"height": 8, "width": 8, "channels": 1}'
 from_json(Manifest, '{"format": 4, "architecture": "mlp", "classes": ["a", "b"], "preprocessing": %s, '

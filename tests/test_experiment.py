@@ -14,6 +14,10 @@ from PIL import Image
 
 from striate.classifier import Classifier
 from striate.config import to_json
+from striate.data.augment import NONE
+from striate.data.loaders.load import load_images
+from striate.data.splits import split
+from striate.data_checks.split import split as st_split
 from striate.errors import (
     ClassifierError,
     ConfigError,
@@ -24,17 +28,13 @@ from striate.errors import (
     UnknownNameError,
     WeightsError,
 )
-from striate.experiment import measure_again, train
-from striate.images.augment import NONE
-from striate.images.sources.load import load_images
-from striate.images.split import split
-from striate.inspection.divide import split as st_split
 from striate.models.architecture import Architecture
-from striate.models.backbones import BACKBONES, weights_folder
+from striate.models.pretrained_weights import BACKBONES, weights_folder
 from striate.progress import Progress
-from striate.runs import Run
-from striate.seal import changing
-from striate.training.recipes import RECIPES
+from striate.runs.run import Run
+from striate.system.checksums import changing
+from striate.training.presets import RECIPES
+from striate.workflows import measure_again, train
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 
@@ -272,7 +272,7 @@ def test_an_architecture_and_a_recipe_of_ones_own_are_used(tmp_path):
 
 
 def _tiny(shape, classes, dropout, seed, *, embedding="embedding"):
-    from striate.backend import keras
+    from striate.system.backend import keras
 
     pictures = keras.Input(shape)
     x = keras.layers.Flatten(name="features")(pictures)
@@ -285,7 +285,7 @@ def _without_embedding(shape, classes, dropout, seed):
 
 
 def _with_foreign_code(shape, classes, dropout, seed):
-    from striate.backend import keras
+    from striate.system.backend import keras
 
     model = _tiny(shape, classes, dropout, seed)
     return keras.Model(model.inputs, keras.layers.Lambda(lambda x: x * 2)(model.outputs[0]))
@@ -510,8 +510,8 @@ def test_splits_made_before_are_looked_at_as_well(leaky, tmp_path):
 
 @pytest.mark.usefixtures("instant_training")
 def test_a_named_set_keeps_its_published_division_whatever_leaks(monkeypatch, photos, tmp_path):
-    from striate.images.sources import load as door
-    from striate.images.sources.arrays import from_arrays
+    from striate.data.loaders import load as door
+    from striate.data.loaders.arrays import from_arrays
 
     rng = np.random.default_rng(0)
     pixels, labels = rng.integers(0, 256, (60, 12, 12), np.uint8), np.arange(60) % 2

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from striate.errors import RunError
-from striate.files import read_json, sha256, write_json, write_text, writing
+from striate.system.atomic_files import read_json, sha256, write_json, write_text, writing
 
 pytestmark = pytest.mark.fast
 

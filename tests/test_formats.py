@@ -14,12 +14,12 @@ import pytest
 from striate.classifier import Classifier
 from striate.diagnosis.evidence import gather
 from striate.errors import RunError
-from striate.evaluation.openings import openings
-from striate.experiment.results import measure_again
-from striate.experiment.resume import resume
-from striate.explain.replay import load_replay
-from striate.runs import FORMAT, Run
-from striate.seal import is_sealed, seal
+from striate.evaluation.test_access import openings
+from striate.explain.training_replay import load_replay
+from striate.runs.run import FORMAT, Run
+from striate.system.checksums import is_sealed, seal
+from striate.workflows.evaluate import measure_again
+from striate.workflows.train import resume
 
 FORMATS = Path(__file__).parent / "formats"
 FOLDERS = sorted(path.name for path in FORMATS.iterdir())

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from striate.backend import CHOICE, keras, set_seed
-from striate.inference import MANY, Answers, forward
 from striate.models.architecture import build
-from striate.models.architectures import ARCHITECTURES
+from striate.models.predictor import MANY, Answers, forward
+from striate.models.registry import ARCHITECTURES
+from striate.system.backend import CHOICE, keras, set_seed
 
 pytestmark = pytest.mark.backend
 
@@ -86,10 +86,10 @@ def test_answers_follow_the_weights_whatever_the_number_of_pictures(model, count
 
 @pytest.mark.skipif(CHOICE.name != "tensorflow", reason="only there are weights made constants")
 def test_a_large_batch_is_compiled_once_as_long_as_the_weights_stay(model, monkeypatch):
-    from striate import inference
+    from striate.models import predictor
 
     made = []
-    monkeypatch.setattr(inference, "forward", lambda model: made.append(model) or forward(model))
+    monkeypatch.setattr(predictor, "forward", lambda model: made.append(model) or forward(model))
     answers, pixels = Answers(model), np.resize(PIXELS, (MANY, *PIXELS.shape[1:]))
     for _ in range(3):
         answers.now()(pixels)

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from striate import kept
-from striate.kept import Shelf
+from striate.system import array_cache
+from striate.system.array_cache import Shelf
 
 pytestmark = pytest.mark.fast
 
@@ -80,7 +80,7 @@ def test_pickled_objects_are_not_opened_even_with_a_right_checksum(shelf, tmp_pa
     shelf.keep("key", ARRAY)
     path = shelf.folder / "key.npy"
     np.save(path, np.array([Canary()], object), allow_pickle=True)
-    path.with_suffix(".json").write_text(json.dumps({"sha256": kept.sha256(path)}))
+    path.with_suffix(".json").write_text(json.dumps({"sha256": array_cache.sha256(path)}))
     assert shelf.find("key") is None
     assert not (tmp_path / "sung").exists()
 

@@ -13,19 +13,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from striate.data.loaders.load import load_images
+from striate.data.splits import split
 from striate.errors import ConfigError, RunError, UnknownNameError
 from striate.evaluation.intervals import wilson
-from striate.experiment import measure_again, train
-from striate.experiment.ladder import LARGE_RUNGS, SMALL_RUNGS, ladder
-from striate.experiment.report import write_report
-from striate.experiment.rung import Step
-from striate.experiment.standings import earlier
-from striate.images.sources.load import load_images
-from striate.images.split import split
-from striate.models.architectures import ARCHITECTURES
+from striate.models.registry import ARCHITECTURES
 from striate.progress import Progress
-from striate.signals import hearing_signals, on_first_signal
-from striate.store import RunStore
+from striate.runs.store import RunStore
+from striate.studies.ladder import LARGE_RUNGS, SMALL_RUNGS, ladder
+from striate.studies.ladder_result import Step, earlier
+from striate.system.signals import hearing_signals, on_first_signal
+from striate.workflows import measure_again, train
+from striate.workflows.report import write_report
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 

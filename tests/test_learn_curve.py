@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from striate.data.loaders.load import load_images
 from striate.errors import ConfigError, DataError, RunError
 from striate.evaluation.power_law import fit_power_law
-from striate.experiment.growth import Document, Growth, Plan, Size
-from striate.experiment.learn_curve import FEWEST, learn_curve
-from striate.images.sources.load import load_images
 from striate.progress import Progress
+from striate.studies.learning_curve import FEWEST, Document, Growth, Plan, Size, learn_curve
 from striate.training.recipe import Recipe
 
 QUICK = {"architecture": "mlp", "epochs": 2, "precision": "float32"}
@@ -28,7 +27,7 @@ def _split(run):
 
 
 def _runs(found, size):
-    from striate.runs import Run
+    from striate.runs.run import Run
 
     return [Run(found.path / name) for one in found.document.sizes if one.size == size for name in one.runs]
 

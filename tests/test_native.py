@@ -10,7 +10,7 @@ import pytest
 
 BESIDE = """
 import os, sys, threading
-from striate.native import native_quiet
+from striate.system.native_output import native_quiet
 from striate.progress import Lines
 
 lines, is_quiet, may_end = Lines(is_error=True), threading.Event(), threading.Event()

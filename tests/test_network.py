@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from striate.backend import keras
 from striate.errors import ClassifierError
 from striate.models.architecture import build
-from striate.models.architectures import ARCHITECTURES
-from striate.network import load_network, save_network
+from striate.models.registry import ARCHITECTURES
+from striate.models.serialization import load_network, save_network
+from striate.system.backend import keras
 
 pytestmark = pytest.mark.backend
 layers = keras.layers

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from striate.data.loaders.load import load_images
 from striate.errors import DataError
-from striate.experiment import train
-from striate.images.sources.load import load_images
+from striate.workflows.train import train
 
 
 @pytest.fixture(scope="module")

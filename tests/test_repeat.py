@@ -10,15 +10,15 @@ import pytest
 from PIL import Image
 from scipy.stats import t
 
+from striate.data.loaders.arrays import from_arrays
+from striate.data.loaders.load import load_images
 from striate.errors import ConfigError, DataError, RunError
 from striate.evaluation.intervals import wilson
-from striate.evaluation.spread import spread
-from striate.experiment import measure_again
-from striate.experiment.repeat import cross_validate, repeat
-from striate.images.sources.arrays import from_arrays
-from striate.images.sources.load import load_images
+from striate.evaluation.seed_variance import spread
 from striate.progress import Progress
-from striate.signals import hearing_signals
+from striate.studies.repeat import cross_validate, repeat
+from striate.system.signals import hearing_signals
+from striate.workflows import measure_again
 
 QUICK = {"architecture": "mlp", "epochs": 2, "precision": "float32"}
 

@@ -10,8 +10,8 @@ import pytest
 
 from striate.config import to_json
 from striate.errors import RunError
-from striate.runs import FORMAT, Run, flat_settings
-from striate.store import RunStore
+from striate.runs.run import FORMAT, Run, flat_settings
+from striate.runs.store import RunStore
 from striate.training.recipe import Recipe
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2

@@ -13,27 +13,27 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from striate.evaluation.answered import Answered
+from striate.data.augment import Augment
+from striate.data.batches import Batches
+from striate.data.image_set import ImageSet
+from striate.data.loaders.csv import load_table
+from striate.data.loaders.folder import load_folder
+from striate.data.preprocessing import Preprocessing, header, lies_on_its_side
+from striate.data.splits import split
+from striate.data_checks.duplicates import leaked
+from striate.data_checks.image_stats import look
+from striate.data_checks.near_duplicates import similar_pairs
 from striate.evaluation.metrics import metrics
-from striate.evaluation.refusal import refusal
+from striate.evaluation.prediction_table import Answered
+from striate.evaluation.selective import refusal
 from striate.evaluation.significance import detectable
-from striate.experiment.carry_out import Record
-from striate.history import Epoch, read_history
-from striate.images.augment import Augment
-from striate.images.batches import Batches
-from striate.images.imageset import ImageSet
-from striate.images.pixels import Preprocessing, header, lies_on_its_side
-from striate.images.sources.folder import load_folder
-from striate.images.sources.table import load_table
-from striate.images.split import split
-from striate.inspection.copies import leaked
-from striate.inspection.likeness import similar_pairs
-from striate.inspection.survey import look
 from striate.prediction import predicted
 from striate.progress import SILENT
-from striate.training.plan import look as looked_at
+from striate.training.auto_config import look as looked_at
+from striate.training.history import Epoch, read_history
 from striate.training.recipe import Recipe
-from striate.training.room import REPORT, room_needed
+from striate.training.resources import REPORT, room_needed
+from striate.workflows.training_job import Record
 
 
 def images_of(given: list[str]) -> ImageSet:
@@ -98,9 +98,8 @@ def test_one_image_is_changed_otherwise_in_every_epoch():
 def room(**limits: float):
     """What counts images in and out of a server; one image takes two seconds."""
     pytest.importorskip("starlette")
-    from striate.serving.house import House
-    from striate.serving.limits import Limits
-    from striate.serving.pace import Pace
+    from striate.serving.model_registry import House, Pace
+    from striate.serving.settings import Limits
 
     times = iter(range(0, 100, 2))
     house = House((), replace(Limits(), **limits))
@@ -109,7 +108,7 @@ def room(**limits: float):
 
 
 def test_a_server_is_full_with_the_images_of_the_request_at_the_door():
-    from striate.serving.faults import Fault
+    from striate.serving.http_errors import Fault
 
     room_for = room(waiting=4)
     with room_for(9), pytest.raises(Fault, match="busy"), room_for(1):  # alone, a request of any size is taken
@@ -123,7 +122,7 @@ def test_a_server_is_full_with_the_images_of_the_request_at_the_door():
 
 @pytest.mark.parametrize(("seconds", "is_taken"), [(1.0, False), (3.0, True)])
 def test_a_server_sends_away_who_would_wait_too_long(seconds: float, is_taken: bool):
-    from striate.serving.faults import Fault
+    from striate.serving.http_errors import Fault
 
     room_for = room(batch=1, wait_seconds=seconds)
     with room_for(1):
@@ -180,8 +179,8 @@ def test_a_prediction_as_confident_as_the_threshold_is_given(confidence: float, 
 @pytest.mark.parametrize(("size", "is_taken"), [(10, True), (11, False)])
 def test_a_body_that_does_not_say_its_size_is_counted_as_it_comes(size: int, is_taken: bool):
     pytest.importorskip("starlette")
-    from striate.serving.faults import Fault
-    from striate.serving.guard import Guard
+    from striate.serving.http_errors import Fault
+    from striate.serving.security import Guard
 
     parts = iter(range(size))
     taken = []
@@ -203,8 +202,8 @@ def test_a_body_that_does_not_say_its_size_is_counted_as_it_comes(size: int, is_
 
 def test_a_server_decodes_no_image_of_more_pixels_than_its_limit():
     pytest.importorskip("starlette")
-    from striate.serving.decoders import Decoders
-    from striate.serving.limits import Limits
+    from striate.serving.decode_pool import Decoders
+    from striate.serving.settings import Limits
 
     def png(side: int) -> bytes:
         held = io.BytesIO()

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from striate.data.loaders.arrays import from_arrays
+from striate.data.loaders.load import load_images
 from striate.errors import ConfigError, RunError, UnknownNameError
-from striate.experiment.tuning.asha import rungs
-from striate.experiment.tuning.space import Dimension, space_of
-from striate.experiment.tuning.tune import tune
-from striate.images.sources.arrays import from_arrays
-from striate.images.sources.load import load_images
 from striate.progress import Progress
+from striate.studies.search.optuna_source import rungs
+from striate.studies.search.space import Dimension, space_of
+from striate.studies.search.tune import tune
+from striate.training.presets import RECIPES
 from striate.training.recipe import Recipe
-from striate.training.recipes import RECIPES
 
 QUICK = {"architecture": "mlp", "epochs": 3, "precision": "float32", "augment": "none"}
 RATES = {"search": ["lr=1e-5..1e-1:log"], "trials": 6}

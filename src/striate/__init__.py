@@ -20,69 +20,68 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from striate.classifier import Classifier
+    from striate.data.augment import Augment
+    from striate.data.image_set import ImageSet
+    from striate.data.loaders.arrays import from_arrays
+    from striate.data.loaders.load import load_images
+    from striate.data.preprocessing import Preprocessing
+    from striate.data.shards import write_shards
+    from striate.data.splits import Splits
+    from striate.data_checks.split import split
     from striate.errors import StriateError
     from striate.evaluation.comparison.compare import compare
-    from striate.evaluation.measure import evaluate
+    from striate.evaluation.evaluate import evaluate
     from striate.evaluation.report import Report
-    from striate.experiment.examine import examine
-    from striate.experiment.flow import train
-    from striate.experiment.ladder import ladder
-    from striate.experiment.learn_curve import learn_curve
-    from striate.experiment.predict_all import predict_all
-    from striate.experiment.repeat import cross_validate, repeat
-    from striate.experiment.report import write_report
-    from striate.experiment.resume import resume
-    from striate.experiment.ship import export
-    from striate.experiment.tuning.tune import tune
-    from striate.images.augment import Augment
-    from striate.images.imageset import ImageSet
-    from striate.images.pixels import Preprocessing
-    from striate.images.sources.arrays import from_arrays
-    from striate.images.sources.load import load_images
-    from striate.images.split import Splits
-    from striate.images.write_shards import write_shards
-    from striate.inspection.divide import split
     from striate.models.architecture import Architecture
-    from striate.models.architectures import ARCHITECTURES
+    from striate.models.registry import ARCHITECTURES
     from striate.prediction import Prediction, Predictions
-    from striate.runs import Run
-    from striate.store import RunStore
+    from striate.runs.run import Run
+    from striate.runs.store import RunStore
+    from striate.studies.ladder import ladder
+    from striate.studies.learning_curve import learn_curve
+    from striate.studies.repeat import cross_validate, repeat
+    from striate.studies.search.tune import tune
+    from striate.training.presets import RECIPES
     from striate.training.recipe import Recipe
-    from striate.training.recipes import RECIPES
+    from striate.workflows.export import export
+    from striate.workflows.inspect_data import examine
+    from striate.workflows.predict import predict_all
+    from striate.workflows.report import write_report
+    from striate.workflows.train import resume, train
 
 _HOMES = {
-    "ARCHITECTURES": "striate.models.architectures",
+    "ARCHITECTURES": "striate.models.registry",
     "Architecture": "striate.models.architecture",
-    "Augment": "striate.images.augment",
+    "Augment": "striate.data.augment",
     "Classifier": "striate.classifier",
-    "ImageSet": "striate.images.imageset",
+    "ImageSet": "striate.data.image_set",
     "Prediction": "striate.prediction",
     "Predictions": "striate.prediction",
-    "Preprocessing": "striate.images.pixels",
-    "RECIPES": "striate.training.recipes",
+    "Preprocessing": "striate.data.preprocessing",
+    "RECIPES": "striate.training.presets",
     "Recipe": "striate.training.recipe",
     "Report": "striate.evaluation.report",
-    "Run": "striate.runs",
-    "RunStore": "striate.store",
-    "Splits": "striate.images.split",
+    "Run": "striate.runs.run",
+    "RunStore": "striate.runs.store",
+    "Splits": "striate.data.splits",
     "StriateError": "striate.errors",
     "compare": "striate.evaluation.comparison.compare",
-    "cross_validate": "striate.experiment.repeat",
-    "evaluate": "striate.evaluation.measure",
-    "examine": "striate.experiment.examine",
-    "export": "striate.experiment.ship",
-    "from_arrays": "striate.images.sources.arrays",
-    "ladder": "striate.experiment.ladder",
-    "learn_curve": "striate.experiment.learn_curve",
-    "load_images": "striate.images.sources.load",
-    "predict_all": "striate.experiment.predict_all",
-    "repeat": "striate.experiment.repeat",
-    "resume": "striate.experiment.resume",
-    "split": "striate.inspection.divide",
-    "train": "striate.experiment.flow",
-    "tune": "striate.experiment.tuning.tune",
-    "write_report": "striate.experiment.report",
-    "write_shards": "striate.images.write_shards",
+    "cross_validate": "striate.studies.repeat",
+    "evaluate": "striate.evaluation.evaluate",
+    "examine": "striate.workflows.inspect_data",
+    "export": "striate.workflows.export",
+    "from_arrays": "striate.data.loaders.arrays",
+    "ladder": "striate.studies.ladder",
+    "learn_curve": "striate.studies.learning_curve",
+    "load_images": "striate.data.loaders.load",
+    "predict_all": "striate.workflows.predict",
+    "repeat": "striate.studies.repeat",
+    "resume": "striate.workflows.train",
+    "split": "striate.data_checks.split",
+    "train": "striate.workflows.train",
+    "tune": "striate.studies.search.tune",
+    "write_report": "striate.workflows.report",
+    "write_shards": "striate.data.shards",
 }
 
 __all__ = [
@@ -125,7 +124,7 @@ def __getattr__(name: str) -> Any:
     """Returns a public name from the module that defines it."""
     if name not in _HOMES:
         raise AttributeError(f"module 'striate' has no attribute {name!r}")
-    from striate.environment import refuse_shadows
+    from striate.system.backend_choice import refuse_shadows
 
     refuse_shadows()  # before a user's own numpy.py is imported instead of NumPy
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -17,14 +17,12 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from striate.environment import version_of
+from striate.data.image_set import Picture
+from striate.data.inputs import listed
+from striate.data.prefetch import Decoded, decoded_ahead, decoded_or_why
+from striate.data.preprocessing import Preprocessing
 from striate.errors import ClassifierError, DataError, PictureError
-from striate.files import sha256, write_json
-from striate.images.ahead import Decoded, decoded_ahead, decoded_or_why
-from striate.images.imageset import Picture
-from striate.images.pixels import Preprocessing
-from striate.images.sources.given import listed
-from striate.manifest import (
+from striate.models.classifier_manifest import (
     FORMAT,
     Manifest,
     Tta,
@@ -35,13 +33,15 @@ from striate.manifest import (
     require_sensible,
     require_whole,
 )
-from striate.portable import OnnxNetwork
+from striate.models.onnx_model import OnnxNetwork
 from striate.prediction import Prediction, Predictions, predicted
 from striate.progress import SILENT, Progress
-from striate.seal import seal
+from striate.system.atomic_files import sha256, write_json
+from striate.system.backend_choice import version_of
+from striate.system.checksums import seal
 
 if TYPE_CHECKING:
-    from striate.inference import Answers, Forward
+    from striate.models.predictor import Answers, Forward
 
 BATCH = 256  # pictures per forward pass
 TINY = float(np.finfo(np.float32).tiny)  # the least probability that a logarithm is taken of
@@ -213,7 +213,7 @@ class Classifier:
         if isinstance(self.model, OnnxNetwork):
             return self.model
         if self._answers is None or self._answers.model is not self.model or self._answers.tta != self.tta:
-            from striate.inference import Answers
+            from striate.models.predictor import Answers
 
             self._answers = Answers(self.model, tta=self.tta)
         return self._answers.now(count)
@@ -246,7 +246,7 @@ class Classifier:
         Raises:
             ClassifierError: the network holds layers that are not plain Keras, or is an exported graph.
         """
-        from striate.network import save_network
+        from striate.models.serialization import save_network
 
         self.require_network()
         folder = Path(folder)
@@ -284,7 +284,7 @@ class Classifier:
         folder = Path(folder)
         if folder.suffix.lower() == ".onnx":
             return cls._exported(OnnxNetwork(folder, threads), folder)
-        from striate.network import load_network
+        from striate.models.serialization import load_network
 
         if (folder / "classifier" / "classifier.json").is_file():
             folder = folder / "classifier"

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from striate.errors import ConfigError, RunError
-from striate.files import write_text
-from striate.seal import NAME as SEAL
-from striate.seal import damages, is_sealed
+from striate.system.atomic_files import write_text
+from striate.system.checksums import NAME as SEAL
+from striate.system.checksums import damages, is_sealed
 
 NAME = f"{SEAL}.sig"
 EXTRA = "pip install 'striate[sign]'"

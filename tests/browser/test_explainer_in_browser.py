@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from striate.backend import keras, set_seed
 from striate.classifier import Classifier
-from striate.explain.explainer.document import Shown
-from striate.explain.explainer.render import save_explainer
-from striate.explain.explainer.steps import steps
-from striate.explain.explainer.values import values
-from striate.images.pixels import Preprocessing
+from striate.data.preprocessing import Preprocessing
+from striate.explain.explainer.html import save_explainer
+from striate.explain.explainer.payload import Shown
+from striate.explain.explainer.steps import steps, values
 from striate.models.architecture import build
-from striate.models.architectures import ARCHITECTURES
+from striate.models.registry import ARCHITECTURES
+from striate.system.backend import keras, set_seed
 
 NETWORKS = {
     "mlp": (28, 28, 1),

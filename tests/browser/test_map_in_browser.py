@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from striate.explain.map_page import Pictures, save_map
+from striate.explain.embedding_map import Pictures, save_map
+from striate.explain.embeddings import resembling
 from striate.explain.projection import project
-from striate.explain.resemblance import resembling
 
 EVIL = '</script><img src=x onerror="document.title=1">'
 CLASSES = ("cat", EVIL, "猫")

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from striate.evaluation.answered import Answer
+from striate.data.loaders.arrays import from_arrays
+from striate.data_checks.checks import inspect
+from striate.data_checks.report_page import save_data_page
 from striate.evaluation.comparison.compare import compare
-from striate.evaluation.comparison.contender import Contender
-from striate.evaluation.comparison.page.render import save_page, wanted
+from striate.evaluation.comparison.comparison_page import save_page, wanted
+from striate.evaluation.comparison.run_summary import Contender
+from striate.evaluation.prediction_table import Answer
 from striate.evaluation.report import make_report
-from striate.history import Epoch
-from striate.images.sources.arrays import from_arrays
-from striate.inspection.inspect import inspect
-from striate.inspection.page.render import save_data_page
+from striate.training.history import Epoch
 
 CLASSES = ("<b>cat</b>", "dog", "猫")
 

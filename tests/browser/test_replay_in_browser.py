@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from striate.explain.replay import Replay
-from striate.explain.replay_page import save_replay_page
-from striate.history import Epoch
+from striate.explain.training_replay import Replay, save_replay_page
+from striate.training.history import Epoch
 
 EVIL = '</script><img src=x onerror="document.title=1">'
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from striate.evaluation.measure import Measured
-from striate.evaluation.openings import Opening
-from striate.evaluation.page.render import Advice, Facts, save_page
-from striate.evaluation.refusal import refusal
+from striate.data.decoded_cache import Decoded
+from striate.data.loaders.arrays import from_arrays
+from striate.data_checks.finding import Finding
+from striate.evaluation.evaluate import Measured
 from striate.evaluation.report import make_report
-from striate.history import Epoch, History
-from striate.images.cache import Decoded
-from striate.images.sources.arrays import from_arrays
-from striate.inspection.finding import Finding
+from striate.evaluation.report_page import Advice, Facts, save_page
+from striate.evaluation.selective import refusal
+from striate.evaluation.test_access import Opening
+from striate.training.history import Epoch, History
 
 EVIL = '</script><img src=x onerror="document.title=1">'
 CLASSES = ("cat", EVIL, "猫", "a name that is rather longer than others are")

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from striate.backend import CHOICE
 from striate.classifier import Classifier
 from striate.models.architecture import build
-from striate.models.architectures import ARCHITECTURES
+from striate.models.registry import ARCHITECTURES
+from striate.system.backend import CHOICE
 
 pytestmark = pytest.mark.skipif(CHOICE.name != "tensorflow", reason="one backend serves as well as the other")
 

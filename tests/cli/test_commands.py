@@ -21,8 +21,8 @@ from PIL import Image
 
 from striate.cli import main
 from striate.config import replace, to_json
-from striate.images.sources.load import load_images
-from striate.training.recipes import RECIPES
+from striate.data.loaders.load import load_images
+from striate.training.presets import RECIPES
 
 UNPLUGGED = {
     **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"),

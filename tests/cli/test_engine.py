@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from striate.runs import Run
+from striate.runs.run import Run
 
 SPY = """
 import json, sys

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from striate.cli import main
-from striate.images.sources.load import load_images
+from striate.data.loaders.load import load_images
 
 
 @pytest.fixture

@@ -11,11 +11,10 @@ import pytest
 from PIL import Image
 
 from striate.cli import main
-from striate.cli.layer_table import kind, layer_rows
-from striate.cli.models import short
+from striate.cli.models import kind, layer_rows, short
 from striate.models.architecture import outline
-from striate.models.architectures import ARCHITECTURES
 from striate.models.cost import cost, figures, layer_costs
+from striate.models.registry import ARCHITECTURES
 
 NUMBERS = {"parameters", "multiply_adds", "receptive_field", "smallest_side"}
 
@@ -43,7 +42,7 @@ def test_listing_loads_no_backend(words: list[str]) -> None:
     code = f"import sys; from striate.cli import main; main(['models', *{words!r}]); print(sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.splitlines()[-1].strip("[]").replace("'", "").split(", "))
-    assert "striate.models.vgg" in loaded
+    assert "striate.models.zoo.vgg" in loaded
     assert not loaded & {"keras", "tensorflow", "jax", "torch", "matplotlib"}
 
 
@@ -67,7 +66,7 @@ def test_filters_keep_what_they_say(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_only_those_with_weights_learnt_on_imagenet(capsys: pytest.CaptureFixture[str]) -> None:
-    from striate.models.backbones import BACKBONES
+    from striate.models.pretrained_weights import BACKBONES
 
     assert set(_names(capsys, "--pretrained")) == set(BACKBONES)
 

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from striate.classifier import Classifier
-from striate.cluster import connected
+from striate.cluster.connection import connected
+from striate.data.preprocessing import Preprocessing
 from striate.errors import ClusterError
-from striate.experiment.predict_all import predict_all
-from striate.images.pixels import Preprocessing
 from striate.models.architecture import build
-from striate.models.architectures import ARCHITECTURES
+from striate.models.registry import ARCHITECTURES
 from striate.progress import Progress
+from striate.workflows.predict import predict_all
 
 pq = pytest.importorskip("pyarrow.parquet")
 pytestmark = [
@@ -121,8 +121,8 @@ def test_objects_that_went_away_are_broken_pictures(exported, photos, cluster, s
     sources = sorted(photos.rglob("*.jpg"))
     for number in range(40):
         store.pipe_file(f"pictures/gone/{number:03}.jpg", sources[number].read_bytes())
-    from striate.answering.bulk.job import Job
-    from striate.answering.bulk.pieces import pieces_of
+    from striate.inference.batch.job import Job
+    from striate.inference.batch.work_items import pieces_of
 
     folder = tmp_path / "out"
     folder.mkdir()

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from striate.cluster import Cluster, connected, require
+from striate.cluster.connection import Cluster, connected, require
 from striate.errors import ClusterError
 
 PROBE = """
 import json, sys
-from striate.cluster import connected
+from striate.cluster.connection import connected
 with connected("local") as cluster:
     import ray, os
     node, context = ray.nodes()[0], ray.get_runtime_context()

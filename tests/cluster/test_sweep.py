@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from striate.experiment import sweep
-from striate.experiment.ladder import ladder
-from striate.experiment.repeat import cross_validate, repeat
-from striate.experiment.tuning.tune import tune
-from striate.images.sources.arrays import from_arrays
-from striate.images.sources.load import load_images
+from striate.cluster import tune_executor
+from striate.data.loaders.arrays import from_arrays
+from striate.data.loaders.load import load_images
 from striate.progress import Progress
+from striate.studies.ladder import ladder
+from striate.studies.repeat import cross_validate, repeat
+from striate.studies.search.tune import tune
 
 QUICK = {"architecture": "mlp", "epochs": 2, "precision": "float32"}
 WORDS = ("tune", "digits", "--arch", "mlp", "--epochs", "3", "--precision", "float32", "--search", "lr=1e-5..1e-1:log")
@@ -67,7 +67,7 @@ def test_runs_of_computers_that_do_not_see_the_folder_are_sent_back(few, tmp_pat
     def unseen(folder: Path) -> Iterator[str]:
         yield "nowhere"
 
-    monkeypatch.setattr(sweep, "_marked", unseen)
+    monkeypatch.setattr(tune_executor, "_marked", unseen)
     found = cross_validate(few, folds=2, runs=tmp_path, on="local", **QUICK)
     assert [run.name for run in found.runs] == ["fold-1", "fold-2"]
     assert sum(run.report.n for run in found.runs) == len(few)

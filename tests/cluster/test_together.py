@@ -14,14 +14,13 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from striate.backend import CHOICE
-from striate.cluster import connected
+from striate.cluster.connection import connected
+from striate.data.augment import Augment
+from striate.data.batches import Batches
 from striate.errors import ConfigError
-from striate.experiment.flow import train
-from striate.experiment.resume import resume
-from striate.images.augment import Augment
-from striate.images.batches import Batches
-from striate.runs import Run
+from striate.runs.run import Run
+from striate.system.backend import CHOICE
+from striate.workflows.train import resume, train
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed"),

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from striate.diagnosis.evidence import Evidence
-from striate.diagnosis.symptoms import FORMAT, Look, Scale, Symptoms, Units
-from striate.diagnosis.tally import SUREST, Tally
-from striate.history import Epoch
+from striate.diagnosis.outcome_counts import SUREST, Tally
+from striate.diagnosis.training_signals import FORMAT, Look, Scale, Symptoms, Units
+from striate.training.history import Epoch
 from striate.training.recipe import Recipe
 
 CLASSES = ("a", "b", "c", "d")

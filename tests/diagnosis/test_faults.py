@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from striate.data_checks.finding import Finding
 from striate.diagnosis.diagnose import FAULTS, diagnose
-from striate.diagnosis.symptoms import Broken, Look, Scale, Units
-from striate.diagnosis.tally import tally
-from striate.evaluation.answered import Answered
+from striate.diagnosis.outcome_counts import tally
+from striate.diagnosis.training_signals import Broken, Look, Scale, Units
+from striate.evaluation.prediction_table import Answered
 from striate.evaluation.report import Share
-from striate.inspection.finding import Finding
 from striate.training.recipe import Recipe
 
 from .conftest import CLASSES, epochs_of, tally_of

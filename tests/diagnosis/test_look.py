@@ -9,18 +9,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from striate.backend import keras
-from striate.diagnosis.activity import activity
-from striate.diagnosis.look import accelerators
-from striate.diagnosis.symptoms import load_symptoms
+from striate.data.batches import Batches
+from striate.data.image_set import SPLITS
+from striate.data.loaders.load import load_images
+from striate.diagnosis.training_signals import accelerators, activity, load_symptoms
 from striate.errors import TrainingError
-from striate.experiment import train
-from striate.images.batches import Batches
-from striate.images.imageset import SPLITS
-from striate.images.sources.load import load_images
 from striate.models.architecture import Architecture
-from striate.training.feed import Feed
-from striate.training.loss_trace import LossTrace, WatchLoss
+from striate.system.backend import keras
+from striate.training.data_loader import Feed
+from striate.training.loss_monitor import LossTrace, WatchLoss
+from striate.workflows.train import train
 
 pytestmark = pytest.mark.backend
 

@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from striate.diagnosis.suggestion import look_at_data, train_with
+from striate.diagnosis.diagnosis import look_at_data, train_with
 
 
 @pytest.mark.parametrize(

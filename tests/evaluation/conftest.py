@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from striate.evaluation.measure import Measured
+from striate.data.decoded_cache import Decoded
+from striate.data.loaders.arrays import from_arrays
+from striate.evaluation.evaluate import Measured
 from striate.evaluation.report import make_report
-from striate.history import Epoch, History
-from striate.images.cache import Decoded
-from striate.images.sources.arrays import from_arrays
+from striate.training.history import Epoch, History
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from striate.errors import DataError
-from striate.evaluation.answered import load_answered, load_answers, save_answered
+from striate.evaluation.prediction_table import load_answered, load_answers, save_answered
 
 pytestmark = pytest.mark.fast
 

@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from striate import drawing
 from striate.errors import RunError
-from striate.evaluation.answered import Answer
-from striate.evaluation.comparison import figures
+from striate.evaluation.comparison import comparison_page
+from striate.evaluation.comparison import comparison_page as render
 from striate.evaluation.comparison.compare import compare
-from striate.evaluation.comparison.contender import Contender
-from striate.evaluation.comparison.page import render
+from striate.evaluation.comparison.run_summary import Contender
 from striate.evaluation.intervals import paired_difference
+from striate.evaluation.prediction_table import Answer
 from striate.evaluation.report import make_report
-from striate.history import Epoch
+from striate.reporting import style
+from striate.training.history import Epoch
 
 pytestmark = pytest.mark.fast
 
@@ -230,12 +230,14 @@ def test_curves_name_every_group_also_odd_ones_and_render_without_an_epoch(tmp_p
     names = ["run-1", "_hidden", "$x$", "猫"]
     epochs = (_epoch(1, 0.5, 0.6), _epoch(2, float("nan"), 0.6))
     found = compare([_contender(name, GOOD, epochs=epochs) for name in names])
-    figure = figures.both_curves(found)
+    figure = comparison_page.both_curves(found)
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [*names, "validation", "training"]
-    drawing.save(figure, tmp_path / "curves.png")
+    style.save(figure, tmp_path / "curves.png")
     with Image.open(tmp_path / "curves.png") as picture:
         assert np.asarray(picture.convert("L")).std() > 5
-    drawing.save(figures.curves(compare([_contender("a", GOOD), _contender("b", GOOD)]), "loss"), tmp_path / "none.png")
+    style.save(
+        comparison_page.curves(compare([_contender("a", GOOD), _contender("b", GOOD)]), "loss"), tmp_path / "none.png"
+    )
 
 
 @pytest.mark.heavy

@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from striate.drawing import save
-from striate.evaluation.ladder_plot import Point, accuracy_and_loss, ladder, scaled
+from striate.reporting.style import save
+from striate.studies.ladder_plot import Point, accuracy_and_loss, ladder, scaled
 
 NAMES = ("mlp", "lenet", "alexnet", "vgg-small", "googlenet", "resnet20")
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from striate.classifier import Classifier
+from striate.data.decoded_cache import decode_all
+from striate.data.loaders.load import load_images
+from striate.data.splits import load_splits
 from striate.errors import DataError
-from striate.evaluation.measure import evaluate, measure, with_classes
-from striate.images.cache import decode_all
-from striate.images.sources.load import load_images
-from striate.images.split import load_splits
+from striate.evaluation.evaluate import evaluate, measure, with_classes
 from striate.progress import Progress
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2

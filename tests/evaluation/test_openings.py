@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from striate.evaluation.openings import NAME, note_opening, openings, said_of
+from striate.evaluation.test_access import NAME, note_opening, openings, said_of
 
 pytestmark = pytest.mark.fast
 

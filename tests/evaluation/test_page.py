@@ -13,10 +13,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from striate.evaluation.page.render import TABLE_CLASSES, Facts, save_markdown, save_page
-from striate.evaluation.page.words import confused_pairs, insight, trust, verdict
-from striate.inspection.finding import Finding
-from striate.pages.render import percent
+from striate.data_checks.finding import Finding
+from striate.evaluation.report_page import (
+    TABLE_CLASSES,
+    Facts,
+    confused_pairs,
+    insight,
+    save_markdown,
+    save_page,
+    trust,
+    verdict,
+)
+from striate.reporting.html import percent
 
 EVIL = "<script>alert(1)</script>"
 KERAS = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2

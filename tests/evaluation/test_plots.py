@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from striate import drawing
 from striate.evaluation import plots
+from striate.reporting import style
 from striate.reporting.fonts import measure_text
-from striate.reporting.gallery import WIDTH
+from striate.reporting.heatmap import WIDTH
 from striate.reporting.marks import Raster, Text
 
 NAN, INF = float("nan"), float("inf")
@@ -25,7 +25,7 @@ NAMES = ["$x$", "猫", "<script>alert(1)</script>", "a" * 80, "_hidden", "$\\fra
 def _pixels(figure, tmp_path):
     """Returns the saved figure's pixels, after checking that there is something on it."""
     path = tmp_path / "figure.png"
-    drawing.save(figure, path)
+    style.save(figure, path)
     assert [child.name for child in tmp_path.iterdir()] == ["figure.png"]
     with Image.open(path) as image:
         assert image.format == "PNG"
@@ -57,8 +57,8 @@ def _has(pixels, colour):
 def test_curves_show_both_lines_however_the_training_went(training, tmp_path, losses, kept):
     figure = plots.curves(training(*losses, kept=kept))
     pixels = _pixels(figure, tmp_path)
-    assert _has(pixels, drawing.TRAIN)
-    assert _has(pixels, drawing.VALIDATION)
+    assert _has(pixels, style.TRAIN)
+    assert _has(pixels, style.VALIDATION)
     labels = [entry.label for entry in figure.panels[1].legend]
     assert figure.texts.count("training") == figure.texts.count("validation") == 2
     assert set(labels) <= set(figure.texts)
@@ -138,9 +138,9 @@ def test_a_gallery_says_what_was_said_and_what_it_is(forge, tmp_path, size, chan
     assert sum(text.endswith(" %") for text in figure.texts) >= 10
     assert "\x1b" not in "".join(figure.texts)
     pixels = _pixels(figure, tmp_path)
-    assert _has(pixels, drawing.WRONG)
+    assert _has(pixels, style.WRONG)
     pixels = _pixels(plots.gallery(measured, right, "Answered rightly"), tmp_path)
-    assert _has(pixels, drawing.RIGHT)
+    assert _has(pixels, style.RIGHT)
 
 
 def test_a_gallery_of_nothing_says_none(forge, tmp_path):
@@ -182,7 +182,7 @@ def test_a_percentage_never_rounds_up_to_certainty(share, text):
 
 def test_a_figure_that_cannot_be_written_leaves_nothing_behind(training, tmp_path):
     with pytest.raises(FileNotFoundError):
-        drawing.save(plots.curves(training((1.0, 1.0))), tmp_path / "absent" / "curves.png")
+        style.save(plots.curves(training((1.0, 1.0))), tmp_path / "absent" / "curves.png")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -192,7 +192,7 @@ def test_the_callers_own_matplotlib_settings_are_left_alone():
 
     mpl.use("agg")
     before = mpl.rcParams.copy()
-    drawing.draw(Figure(), io.BytesIO(), dpi=40)
+    style.draw(Figure(), io.BytesIO(), dpi=40)
     assert mpl.rcParams == before
 
 
@@ -208,7 +208,7 @@ def test_the_same_figure_is_the_same_file(forge, training, tmp_path):
                 ("wrong", plots.gallery(measured, wrong, "Answered wrongly")),
             ):
                 path = tmp_path / f"{name}-{number}.{ending}"
-                drawing.save(figure, path)
+                style.save(figure, path)
                 written.append(path.read_bytes())
         assert written[:3] == written[3:]
 
@@ -231,8 +231,8 @@ def test_figures_need_no_matplotlib():
         "sys.modules['matplotlib'] = None\n"
         "from striate.evaluation import plots, ranking_plot, trust_plot\n"
         "from striate.evaluation.page import render\n"
-        "from striate.history import Epoch, History\n"
-        "from striate.drawing import save\n"
+        "from striate.training.history import Epoch, History\n"
+        "from striate.reporting.style import save\n"
         "from pathlib import Path\n"
         "history = History((Epoch(1, 1.0, 0.5, 1.0, 0.5, 1e-3, 1.0, 100.0, 10.0),), 1)\n"
         "save(plots.curves(history), Path(sys.argv[1]))\n"

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from striate.errors import ConfigError, DataError
-from striate.evaluation.answered import Answered
 from striate.evaluation.intervals import wilson
-from striate.evaluation.refusal import promised, refusal
-from striate.evaluation.trust_plot import coverage_curve
+from striate.evaluation.plots import coverage_curve
+from striate.evaluation.prediction_table import Answered
+from striate.evaluation.selective import promised, refusal
 
 pytestmark = pytest.mark.fast
 

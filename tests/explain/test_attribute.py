@@ -7,17 +7,16 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from striate.backend import keras, set_seed
 from striate.classifier import Classifier
+from striate.data.preprocessing import Preprocessing
 from striate.errors import ConfigError, DataError, UnknownNameError
-from striate.explain.attribute import METHODS, Attributor, attribute
-from striate.explain.cam import grad_cam_pp
-from striate.explain.gradient import BATCH, Gradient
-from striate.explain.maps import map_layer
-from striate.explain.pixelwise import attributions
-from striate.images.pixels import Preprocessing
+from striate.explain.attribution import METHODS, Attributor, attribute
+from striate.explain.feature_maps import map_layer
+from striate.explain.gradients import BATCH, Gradient
+from striate.explain.methods import attributions, grad_cam_pp
 from striate.models.architecture import build
-from striate.models.architectures import ARCHITECTURES
+from striate.models.registry import ARCHITECTURES
+from striate.system.backend import keras, set_seed
 
 pytestmark = pytest.mark.backend
 
@@ -190,7 +189,7 @@ def test_a_network_that_forgot_what_it_learnt_looks_elsewhere(digits_run, method
 
 
 def _digits(classifier: Classifier) -> np.ndarray:
-    from striate.images.sources.load import load_images
+    from striate.data.loaders.load import load_images
 
     images = load_images("digits")
     return np.stack([classifier.preprocessing(images.read(index)) for index in range(0, 400, 8)])

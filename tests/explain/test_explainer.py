@@ -8,19 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from striate.backend import keras
 from striate.classifier import Classifier
+from striate.data.preprocessing import Preprocessing
 from striate.errors import ConfigError
-from striate.explain.explainer.document import Shown, document
-from striate.explain.explainer.hold import held
+from striate.explain.explainer.html import held, save_explainer
 from striate.explain.explainer.lessons import LESSONS
-from striate.explain.explainer.render import save_explainer
-from striate.explain.explainer.sentences import TOLD, arithmetic_of_size, sentence
-from striate.explain.explainer.steps import steps
-from striate.explain.explainer.values import values
-from striate.images.pixels import Preprocessing
+from striate.explain.explainer.payload import Shown, document
+from striate.explain.explainer.step_text import TOLD, arithmetic_of_size, sentence
+from striate.explain.explainer.steps import steps, values
 from striate.models.architecture import build, outline
-from striate.models.architectures import ARCHITECTURES
+from striate.models.registry import ARCHITECTURES
+from striate.system.backend import keras
 
 SMALL = {"lenet": (28, 28, 1), "resnet20": (32, 32, 3), "mobilenet_v3_small": (48, 48, 3), "xception": (48, 48, 3)}
 
@@ -58,7 +56,7 @@ def _outlined(model):
     """Returns the steps of a network whose weights have no values."""
     from unittest.mock import patch
 
-    with patch("striate.explain.explainer.arithmetic._values", lambda variable: np.zeros(variable.shape, np.float32)):
+    with patch("striate.explain.explainer.layer_ops._values", lambda variable: np.zeros(variable.shape, np.float32)):
         return steps(model)
 
 

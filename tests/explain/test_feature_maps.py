@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from striate.backend import keras, set_seed
 from striate.errors import ConfigError
 from striate.explain.feature_maps import Maps, feature_maps, first_filters
-from striate.explain.maps_plot import MOST_FILTERS, MOST_LAYERS, filters_figure, maps_figure
+from striate.explain.plots import MOST_FILTERS, MOST_LAYERS, filters_figure, maps_figure
 from striate.models.architecture import build
-from striate.models.architectures import ARCHITECTURES
+from striate.models.registry import ARCHITECTURES
+from striate.system.backend import keras, set_seed
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
 

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from striate.backend import keras
 from striate.cli import main
+from striate.data.loaders.load import load_images
 from striate.errors import ConfigError, DataError, UnknownNameError
-from striate.explain.embedding import embedder, embeddings
+from striate.explain.embeddings import embedder, embeddings, resembling
 from striate.explain.projection import project
-from striate.explain.resemblance import resembling
-from striate.images.sources.load import load_images
+from striate.system.backend import keras
 
 
 def groups(n: int = 30, d: int = 12) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from striate.explain.overlay import MOST, overlay, overlays, save_overlay, short
+from striate.explain.heatmap import MOST, overlay, overlays, save_overlay, short
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
 

@@ -11,13 +11,13 @@ import pytest
 
 import striate as st
 from striate.cli import main
+from striate.data.decoded_cache import Decoded
+from striate.data.loaders.arrays import from_arrays
 from striate.errors import RunError
-from striate.explain.replay import FRAMES, NAME, Recorder, load_replay
-from striate.history import Epoch
-from striate.images.cache import Decoded
-from striate.images.sources.arrays import from_arrays
+from striate.explain.training_replay import FRAMES, NAME, Recorder, load_replay
 from striate.models.architecture import build
-from striate.models.architectures import ARCHITECTURES
+from striate.models.registry import ARCHITECTURES
+from striate.training.history import Epoch
 
 
 def epoch(number: int) -> Epoch:

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from striate.backend import keras
 from striate.cli import main
 from striate.errors import ConfigError
-from striate.explain.maximisation import maximise
-from striate.explain.units import excitement, unit_layer
-from striate.explain.units_plot import spread_units, units_figure
+from striate.explain.activation_maximization import maximise
+from striate.explain.plots import spread_units, units_figure
+from striate.explain.top_activations import excitement, unit_layer
 from striate.models.architecture import build
-from striate.models.architectures import ARCHITECTURES
+from striate.models.registry import ARCHITECTURES
+from striate.system.backend import keras
 
 pytestmark = pytest.mark.backend
 
@@ -63,7 +63,7 @@ def test_a_picture_made_for_a_unit_excites_it_more_than_any_other(crossed):
 
 
 def test_a_trained_networks_units_agree_with_its_layers(digits_run, tmp_path):
-    from striate.images.sources.load import load_images
+    from striate.data.loaders.load import load_images
 
     images = load_images("digits")
     model = digits_run.classifier.model

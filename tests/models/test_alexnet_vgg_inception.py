@@ -6,14 +6,14 @@ import math
 
 import pytest
 
-from striate.backend import keras
-from striate.models.alexnet import ALEXNET
 from striate.models.architecture import outline, starved, weightless
-from striate.models.architectures import ARCHITECTURES
 from striate.models.cost import cost
-from striate.models.googlenet import GOOGLENET
-from striate.models.inception_v3 import INCEPTION_V3
-from striate.models.vgg import VGG11, VGG16, VGG19, VGG_SMALL
+from striate.models.registry import ARCHITECTURES
+from striate.models.zoo.alexnet import ALEXNET
+from striate.models.zoo.googlenet import GOOGLENET
+from striate.models.zoo.inception_v3 import INCEPTION_V3
+from striate.models.zoo.vgg import VGG11, VGG16, VGG19, VGG_SMALL
+from striate.system.backend import keras
 
 GOLDEN = {
     "alexnet": 60_965_224,

@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 import pytest
 
-from striate.backend import CHOICE, keras, set_seed
+from striate.data.loaders.load import load_images
 from striate.errors import ConfigError, UnknownNameError
-from striate.images.sources.load import load_images
 from striate.models.architecture import Architecture, build, outline, smallest_side, weightless
-from striate.models.architectures import ARCHITECTURES, architecture_named
 from striate.models.cost import figures
-from striate.network import load_network, save_network
+from striate.models.registry import ARCHITECTURES, architecture_named
+from striate.models.serialization import load_network, save_network
+from striate.system.backend import CHOICE, keras, set_seed
 
 REPRESENTATIVES = (
     *("mlp", "lenet", "cnn-small", "cnn-fast", "alexnet", "vgg-small", "googlenet", "resnet20"),

@@ -7,10 +7,10 @@ from bisect import bisect_left
 import numpy as np
 import pytest
 
-from striate.backend import keras
 from striate.models.architecture import build, outline, weightless
-from striate.models.architectures import ARCHITECTURES
 from striate.models.cost import Cost, cost, figures, layer_costs
+from striate.models.registry import ARCHITECTURES
+from striate.system.backend import keras
 
 layers = keras.layers
 

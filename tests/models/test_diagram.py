@@ -10,14 +10,14 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from striate.backend import keras
-from striate.drawing import save
 from striate.errors import ConfigError
 from striate.models.architecture import outline
-from striate.models.architectures import ARCHITECTURES
 from striate.models.diagram import diagram
 from striate.models.diagram.blocks import Block, Repeat, Tangle, blocks, members, repeats
 from striate.models.diagram.pieces import Piece, pieces
+from striate.models.registry import ARCHITECTURES
+from striate.reporting.style import save
+from striate.system.backend import keras
 
 layers = keras.layers
 

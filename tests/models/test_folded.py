@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from striate.backend import keras, set_seed
 from striate.models.architecture import build
-from striate.models.architectures import ARCHITECTURES
-from striate.models.folded import folded
+from striate.models.fold_batchnorm import folded
+from striate.models.registry import ARCHITECTURES
+from striate.system.backend import keras, set_seed
 
 pytestmark = pytest.mark.backend
 layers = keras.layers

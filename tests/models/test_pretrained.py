@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from keras.src.legacy.saving import legacy_h5_format
 
-from striate.backend import CHOICE, keras, set_seed
 from striate.errors import ConfigError, DownloadError, WeightsError
 from striate.models.architecture import build
-from striate.models.architectures import ARCHITECTURES
-from striate.models.backbones import BACKBONES, SCALINGS, at_hand, find_weights, weights_folder
 from striate.models.pretrained import backbone_layers, build_pretrained, identify, refuse_foreign
-from striate.network import load_network, save_network
+from striate.models.pretrained_weights import BACKBONES, SCALINGS, at_hand, find_weights, weights_folder
+from striate.models.registry import ARCHITECTURES
+from striate.models.serialization import load_network, save_network
+from striate.system.backend import CHOICE, keras, set_seed
 
 SLOW = (
     *("convnext-tiny", "efficientnet_v2_b0", "vgg16"),

@@ -8,9 +8,9 @@ import math
 import numpy as np
 import pytest
 
-from striate.backend import keras, set_seed
 from striate.models.architecture import build, outline, starved
-from striate.models.architectures import ARCHITECTURES
+from striate.models.registry import ARCHITECTURES
+from striate.system.backend import keras, set_seed
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from striate.errors import WeightsError
-from striate.models import weights_file
-from striate.models.weights_file import opened, refuse_impostors
+from striate.models import pretrained_weights
+from striate.models.pretrained_weights import opened, refuse_impostors
 
 pytestmark = pytest.mark.fast
 
@@ -201,7 +201,7 @@ def test_a_layer_without_its_list_is_told(tmp_path):
 
 
 def test_more_tensors_than_any_network_has_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(weights_file, "MOST", 5)
+    monkeypatch.setattr(pretrained_weights, "MOST", 5)
     path = _write(tmp_path / "w.h5", a={f"{number}": KERNEL for number in range(3)}, b={"k": KERNEL, "l": KERNEL})
     assert len(_read(path)) == 5
     with h5py.File(path, "a") as file:

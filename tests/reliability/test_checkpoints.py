@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from striate.errors import RunError
-from striate.training.checkpoint import KEPT, NAME, Checkpoint, Checkpoints
+from striate.training.checkpoint_store import KEPT, NAME, Checkpoint, Checkpoints
 
 pytestmark = pytest.mark.fast
 
@@ -126,7 +126,7 @@ def test_a_checkpoint_that_was_changed_or_cut_is_left_out_for_the_one_before(tmp
 def test_a_checkpoint_of_a_newer_striate_is_refused_by_name(tmp_path: Path):
     shelf = Checkpoints(tmp_path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("striate.training.checkpoint.FORMAT", 2)
+        patch.setattr("striate.training.checkpoint_store.FORMAT", 2)
         shelf.save(_state(0))
     with pytest.raises(RunError, match=r"newer Striate\. Received: format 2"):
         shelf.newest()

@@ -11,14 +11,13 @@ from pathlib import Path
 import pytest
 
 from striate.errors import RunError
-from striate.experiment import train
-from striate.experiment.resume import resume
-from striate.files import sha256
-from striate.kept import Shelf
 from striate.progress import Progress
-from striate.seal import damages
-from striate.store import RunStore
-from striate.training.checkpoint import Checkpoints
+from striate.runs.store import RunStore
+from striate.system.array_cache import Shelf
+from striate.system.atomic_files import sha256
+from striate.system.checksums import damages
+from striate.training.checkpoint_store import Checkpoints
+from striate.workflows.train import resume, train
 
 QUICK = {"architecture": "cnn-small", "epochs": 3, "precision": "float32", "artifacts": "none", "name": "r"}
 
@@ -129,7 +128,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.usefixtures("instant_training")
 def test_a_real_disk_that_fills_up_keeps_the_last_checkpoint(small_disk: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("striate.training.room.room_needed", lambda *_: 0)
+    monkeypatch.setattr("striate.training.resources.room_needed", lambda *_: 0)
     told = _Lines()
     ballast = small_disk / "ballast"
     say = told.say

@@ -22,8 +22,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from striate.runs import Run
-from striate.seal import seal
+from striate.runs.run import Run
+from striate.system.checksums import seal
 
 FILES = ("classifier.json", "network.json", "weights.safetensors")
 SECONDS, MEGABYTES = 5, 512
@@ -34,7 +34,7 @@ LOADER = textwrap.dedent("""
     import striate
     from striate.classifier import Classifier
     from striate.errors import StriateError
-    from striate.network import load_network  # and Keras with it: what is measured is the loading alone
+    from striate.models.serialization import load_network  # and Keras with it: what is measured is the loading alone
 
     sound, *folders = sys.argv[1:]
     Classifier.load(sound)  # what is imported at the first use is imported now
@@ -64,7 +64,7 @@ def _sealed(change: Callable[[Path], Any]) -> Callable[[Path], None]:
     def attack(folder: Path) -> None:
         change(folder)
         manifest = json.loads((folder / "classifier.json").read_text())
-        from striate.files import sha256
+        from striate.system.atomic_files import sha256
 
         manifest["sha256"] = {name: sha256(folder / name) for name in FILES[1:] if (folder / name).is_file()}
         (folder / "classifier.json").write_text(json.dumps(manifest))

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from striate.seal import damages
+from striate.system.checksums import damages
 
 WORDS = (
     *("digits", "--arch", "cnn-small", "--epochs", "8", "--precision", "float32", "--dropout", "0.4"),

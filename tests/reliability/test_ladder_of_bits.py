@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from striate.history import read_history
+from striate.training.history import read_history
 
 WORDS = (
     "digits",

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from striate.errors import RunError
-from striate.lock import OWNER, locked
+from striate.runs.lock import OWNER, locked
 
 CONTENDER = """
 import sys, time
 from pathlib import Path
 from striate.errors import RunError
-from striate.lock import locked
+from striate.runs.lock import locked
 folder, start = Path(sys.argv[1]), Path(sys.argv[2])
 print("ready", flush=True)
 while not start.exists():

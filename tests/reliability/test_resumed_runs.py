@@ -12,23 +12,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from striate.begun import read_begun
 from striate.classifier import Classifier
 from striate.cli import main
+from striate.data.batches import Batches
+from striate.data.loaders.load import load_images
+from striate.data_checks.split import split
 from striate.diagnosis.diagnose import load_diagnoses
 from striate.errors import DataError, RunError, TrainingError
-from striate.experiment import train
-from striate.experiment.ladder import ladder
-from striate.experiment.resume import resume
-from striate.files import sha256, write_json
-from striate.images.batches import Batches
-from striate.images.sources.load import load_images
-from striate.inspection.divide import split
-from striate.lock import locked
 from striate.progress import Progress
-from striate.runs import Run
-from striate.seal import damages
-from striate.store import RunStore
+from striate.runs.lock import locked
+from striate.runs.request import read_begun
+from striate.runs.run import Run
+from striate.runs.store import RunStore
+from striate.studies.ladder import ladder
+from striate.system.atomic_files import sha256, write_json
+from striate.system.checksums import damages
+from striate.workflows.train import resume, train
 
 QUICK = {"architecture": "mlp", "epochs": 4, "precision": "float32", "artifacts": "none", "name": "r"}
 

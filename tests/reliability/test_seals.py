@@ -14,13 +14,13 @@ import pytest
 from striate.classifier import Classifier
 from striate.cli import main
 from striate.diagnosis.diagnose import load_diagnoses
-from striate.diagnosis.symptoms import load_symptoms
+from striate.diagnosis.training_signals import load_symptoms
 from striate.errors import RunError, StriateError
-from striate.evaluation.openings import note_opening, openings
-from striate.explain.replay import load_replay
-from striate.runs import Run
-from striate.seal import NAME, changing, checked, damages, seal
-from striate.store import RunStore
+from striate.evaluation.test_access import note_opening, openings
+from striate.explain.training_replay import load_replay
+from striate.runs.run import Run
+from striate.runs.store import RunStore
+from striate.system.checksums import NAME, changing, checked, damages, seal
 
 READERS: dict[str, Callable[[Run], Any]] = {
     "run.json": lambda run: run.manifest,
@@ -157,7 +157,7 @@ def test_at_no_moment_of_a_change_does_a_whole_file_look_damaged(tmp_path: Path)
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../outside", "a/../../outside"])
 def test_a_list_that_names_files_outside_its_folder_is_refused(tmp_path: Path, name: str):
-    from striate.seal import _save
+    from striate.system.checksums import _save
 
     _save(tmp_path, {name: "0" * 64})
     with pytest.raises(RunError, match="outside its folder"):

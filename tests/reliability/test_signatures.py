@@ -11,9 +11,9 @@ import pytest
 
 from striate.cli import main
 from striate.errors import ConfigError, RunError
-from striate.runs import Run
-from striate.seal import damages, seal
+from striate.runs.run import Run
 from striate.signature import NAME, new_key, sign, verify
+from striate.system.checksums import damages, seal
 
 pytest.importorskip("cryptography")
 

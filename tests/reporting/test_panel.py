@@ -8,13 +8,12 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from striate.reporting.axes import lay_out_legend, thin
 from striate.reporting.fonts import measure_text
-from striate.reporting.legend import lay_out_legend
 from striate.reporting.marks import Box, Circle, Drawing, Path, Rectangle, Text
 from striate.reporting.panel import Axis, Bars, Note, Panel, Series
 from striate.reporting.style import TRAIN, VALIDATION, WRONG
 from striate.reporting.svg import render_element
-from striate.reporting.thinning import thin
 
 BOX = Box(2, 2, 356, 270)
 NAN, INF = float("nan"), float("inf")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from striate.reporting.ticks import choose_limits, choose_ticks, label_ticks
+from striate.reporting.axes import choose_limits, choose_ticks, label_ticks
 
 FINITE = st.floats(-1e12, 1e12, allow_nan=False)
 

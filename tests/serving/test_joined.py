@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from striate.serving.joined import Joined
+from striate.serving.http_limits import Joined
 
 pytestmark = pytest.mark.fast
 

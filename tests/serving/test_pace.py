@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from striate.serving.pace import Pace
+from striate.serving.model_registry import Pace
 
 pytestmark = pytest.mark.fast
 

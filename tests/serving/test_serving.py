@@ -27,17 +27,17 @@ import uvicorn
 from PIL import Image
 from uvicorn.server import ServerState
 
-from striate.backend import CHOICE
 from striate.classifier import Classifier
 from striate.cli import main
-from striate.experiment.ship import export
-from striate.images.pixels import Preprocessing
-from striate.serving.decoders import CRASHED, TOO_SLOW, Decoders
-from striate.serving.faults import CODES
-from striate.serving.heads import BoundedHeads
-from striate.serving.limits import Limits
-from striate.shipping.checked import export_checked
-from striate.shipping.formats import EXPORT_FORMATS
+from striate.data.preprocessing import Preprocessing
+from striate.export.formats import EXPORT_FORMATS
+from striate.export.verification import export_checked
+from striate.serving.decode_pool import CRASHED, TOO_SLOW, Decoders
+from striate.serving.http_errors import CODES
+from striate.serving.http_limits import BoundedHeads
+from striate.serving.settings import Limits
+from striate.system.backend import CHOICE
+from striate.workflows.export import export
 
 pytestmark = pytest.mark.skipif(CHOICE.name != "tensorflow", reason="exported from TensorFlow's graph")
 
@@ -302,7 +302,7 @@ def test_a_head_that_does_not_end_is_refused(server, size: int):
 
 
 def test_a_head_that_takes_too_long_is_refused(monkeypatch):
-    monkeypatch.setattr("striate.serving.heads.SECONDS", 0.2)
+    monkeypatch.setattr("striate.serving.http_limits.SECONDS", 0.2)
 
     async def run() -> bytes:
         config = uvicorn.Config(lambda scope: None, log_config=None)
@@ -460,8 +460,8 @@ def decoded(limits: Limits, code: str, monkeypatch: pytest.MonkeyPatch, tmp_path
     """Returns what becomes of three pictures if the second one makes the decoder run this code; and restarts."""
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
-        "if 'striate.serving.decoder' in sys.orig_argv:\n"
-        "    import striate.images.ahead as ahead\n"
+        "if 'striate.serving.decode_worker' in sys.orig_argv:\n"
+        "    import striate.data.prefetch as ahead\n"
         "    right = ahead.decoded_or_why\n"
         "    def wrong(form, picture):\n"
         f"        if picture == b'poison':\n            {code}\n"

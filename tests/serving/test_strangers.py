@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from striate.backend import CHOICE
+from striate.system.backend import CHOICE
 
 pytestmark = [
     pytest.mark.slow,

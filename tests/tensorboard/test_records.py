@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 
-from striate.tensorboard.records import LANES, LONG, crc32c, record
+from striate.tensorboard.events import LANES, LONG, crc32c, record
 
 
 def test_the_checksum_is_the_published_one():

@@ -22,11 +22,11 @@ import pytest
 from PIL import Image
 
 from striate.cli import main
-from striate.explain.embedding import embeddings
+from striate.explain.embeddings import embeddings
 from striate.models.architecture import build, outline
-from striate.models.architectures import ARCHITECTURES
+from striate.models.registry import ARCHITECTURES
+from striate.tensorboard.board import graph_of
 from striate.tensorboard.events import EventFile
-from striate.tensorboard.graph import graph_of
 
 PATIENCE = 120  # seconds
 # Not `urlopen`, which keeps for the whole process the proxies that another test had set at its first call.
@@ -181,7 +181,7 @@ def test_the_projector_has_the_embedding(served: Served, digits_run, name: str):
         io.BytesIO(served.raw("plugin/projector/sprite_image", run=run, name=about["tensorName"]))
     ) as sheet:
         assert sheet.size[0] == sheet.size[1] >= 48 * np.sqrt(len(rows))
-    from striate.images.sources.load import load_images
+    from striate.data.loaders.load import load_images
 
     images = load_images("digits")
     key = rows[5][3]
@@ -244,7 +244,7 @@ def test_a_network_that_branches_keeps_its_edges(name: str):
 
 
 def test_a_nested_network_is_a_group():
-    from striate.backend import keras
+    from striate.system.backend import keras
 
     inner = build(ARCHITECTURES["lenet"], (28, 28, 1), 10)
     inner = keras.Model(inner.input, inner.get_layer("features").output, name="backbone")

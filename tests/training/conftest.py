@@ -8,10 +8,10 @@ import pytest
 @pytest.fixture(scope="module")
 def digits():
     """Training and validation digits, decoded."""
-    from striate.images.cache import decode_all
-    from striate.images.sources.load import load_images
-    from striate.images.split import split
-    from striate.training.plan import plan, preprocessing_of
+    from striate.data.decoded_cache import decode_all
+    from striate.data.loaders.load import load_images
+    from striate.data.splits import split
+    from striate.training.auto_config import plan, preprocessing_of
     from striate.training.recipe import Recipe
 
     splits = split(load_images("digits"))

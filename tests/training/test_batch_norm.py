@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from striate.backend import keras
-from striate.training.batch_norm import flat_layers, fused_batch_norm
+from striate.system.backend import keras
+from striate.training.performance.batch_norm import flat_layers, fused_batch_norm
 
 pytestmark = pytest.mark.backend
 layers = keras.layers

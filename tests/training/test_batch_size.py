@@ -7,11 +7,11 @@ import math
 import pytest
 
 from striate.errors import ConfigError, TrainingError
-from striate.models.architectures import ARCHITECTURES
+from striate.models.registry import ARCHITECTURES
 from striate.progress import SILENT, Progress
-from striate.training import batch_size
-from striate.training.batch_size import with_fastest_batch
-from striate.training.plan import plan
+from striate.training.auto_config import plan
+from striate.training.performance import batch_size
+from striate.training.performance.batch_size import with_fastest_batch
 from striate.training.recipe import Recipe
 
 CNN = ARCHITECTURES["cnn-small"]

@@ -7,16 +7,16 @@ import time
 import numpy as np
 import pytest
 
-from striate.backend import keras, set_seed
 from striate.config import replace
-from striate.images.batches import Batches
+from striate.data.batches import Batches
 from striate.models.architecture import build
-from striate.models.architectures import ARCHITECTURES
+from striate.models.registry import ARCHITECTURES
 from striate.progress import SILENT, Progress
-from striate.training.budget import Pace, fine_tuning_within, pace, within
-from striate.training.plan import plan
+from striate.system.backend import keras, set_seed
+from striate.training.auto_config import plan
+from striate.training.fit import fit
 from striate.training.recipe import Recipe
-from striate.training.train import fit
+from striate.training.time_budget import Pace, fine_tuning_within, pace, within
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 
@@ -81,7 +81,7 @@ def slow(monkeypatch):
     def measured(*args):
         return Pace(step=0.1, between=2.0, compiling=3.0, measuring=5.0)
 
-    monkeypatch.setattr("striate.training.budget.pace", measured)
+    monkeypatch.setattr("striate.training.time_budget.pace", measured)
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,13 @@ import time
 import numpy as np
 import pytest
 
-from striate.backend import keras
-from striate.images.batches import Batches
+from striate.data.batches import Batches
 from striate.progress import Progress
-from striate.signals import on_first_signal
+from striate.system.backend import keras
+from striate.system.signals import on_first_signal
 from striate.training.callbacks import MUCH_WAITING, WAITING, EpochClock, KeepBest, StopWhenAsked
-from striate.training.epochs import Epochs
-from striate.training.feed import Feed
+from striate.training.data_loader import Feed
+from striate.training.epoch_loop import Epochs
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 
@@ -114,7 +114,7 @@ class _Counting(Progress):
 @pytest.mark.backend
 @pytest.mark.parametrize("steps_per_call", [1, 3, 4, 10])
 def test_the_clock_counts_every_step_once_however_many_a_call_makes(monkeypatch, steps_per_call):
-    monkeypatch.setattr("striate.training.epochs.MAX_STEPS", steps_per_call)
+    monkeypatch.setattr("striate.training.epoch_loop.MAX_STEPS", steps_per_call)
     model = _model()
     rng = np.random.default_rng(0)
     pixels, labels = rng.integers(0, 256, (42, 2, 2, 1), dtype=np.uint8), rng.integers(0, 2, 42)

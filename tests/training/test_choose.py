@@ -7,16 +7,24 @@ import shutil
 import numpy as np
 import pytest
 
+from striate.data.loaders.arrays import from_arrays
+from striate.data.loaders.load import load_images
 from striate.errors import ConfigError, WeightsError
-from striate.images.sources.arrays import from_arrays
-from striate.images.sources.load import load_images
-from striate.models.architectures import DEFAULT
-from striate.models.backbones import BACKBONES, weights_folder
-from striate.training import choose
-from striate.training.choose import LEAST_SIDE, PREFERRED, choose_network, network_of, refuse_grey
-from striate.training.plan import PRETRAINED_SIDES, form, plan
+from striate.models.pretrained_weights import BACKBONES, weights_folder
+from striate.models.registry import DEFAULT
+from striate.training import auto_config
+from striate.training.auto_config import (
+    LEAST_SIDE,
+    PREFERRED,
+    PRETRAINED_SIDES,
+    choose_network,
+    form,
+    network_of,
+    plan,
+    refuse_grey,
+)
+from striate.training.presets import RECIPES
 from striate.training.recipe import Recipe
-from striate.training.recipes import RECIPES
 
 pytestmark = pytest.mark.fast
 
@@ -70,9 +78,9 @@ def test_the_choice(home, stripes, asked, at_hand, side, chosen):
 def test_digits_and_many_pictures_begin_from_nothing(home, stripes, monkeypatch):
     home("mobilenet_v2")
     assert choose_network(Recipe(), load_images("digits"), 200) == (DEFAULT, "none")
-    monkeypatch.setattr(choose, "MOST", len(stripes) - 1)
+    monkeypatch.setattr(auto_config, "MOST", len(stripes) - 1)
     assert choose_network(Recipe(), stripes, 200) == (DEFAULT, "none")
-    monkeypatch.setattr(choose, "MOST", len(stripes))
+    monkeypatch.setattr(auto_config, "MOST", len(stripes))
     assert choose_network(Recipe(), stripes, 200) == ("mobilenet_v2", "imagenet")
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from striate.backend import keras
-from striate.images.batches import Batches
-from striate.training import epochs as module
-from striate.training.epochs import Epochs, steps_per_call
-from striate.training.feed import Feed
+from striate.data.batches import Batches
+from striate.system.backend import keras
+from striate.training import epoch_loop as module
+from striate.training.data_loader import Feed
+from striate.training.epoch_loop import Epochs, steps_per_call
 from striate.training.loop import compiled
 
 pytestmark = pytest.mark.backend

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from striate.backend import keras, set_seed
 from striate.progress import SILENT, Progress
-from striate.training import features
-from striate.training.features import BATCH, SHELF, embeddings
+from striate.system.backend import keras, set_seed
+from striate.training import transfer
+from striate.training.transfer import BATCH, SHELF, embeddings
 
 pytestmark = pytest.mark.backend
 layers = keras.layers
@@ -39,13 +39,13 @@ def cache(tmp_path, monkeypatch):
 def looks(monkeypatch):
     """The number of pictures of every forward pass."""
     seen = []
-    real = features.forward
+    real = transfer.forward
 
     def forward(model, policy):
         see = real(model, policy)
         return lambda batch: (seen.append(len(batch)), see(batch))[1]
 
-    monkeypatch.setattr(features, "forward", forward)
+    monkeypatch.setattr(transfer, "forward", forward)
     return seen
 
 

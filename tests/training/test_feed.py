@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from striate.images.batches import Batches
-from striate.training import feed as module
-from striate.training.feed import Feed
+from striate.data.batches import Batches
+from striate.training import data_loader as module
+from striate.training.data_loader import Feed
 
 pytestmark = pytest.mark.backend
 CASES = settings(deadline=None, max_examples=25)

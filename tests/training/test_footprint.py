@@ -8,15 +8,15 @@ import sys
 
 import pytest
 
-from striate import machine
-from striate.backend import devices
 from striate.config import replace
 from striate.errors import ConfigError, TrainingError
 from striate.models.architecture import Architecture, outline
-from striate.models.architectures import ARCHITECTURES
-from striate.training.footprint import footprint, refuse_unfit
+from striate.models.registry import ARCHITECTURES
+from striate.system import hardware
+from striate.system.backend import devices
 from striate.training.loop import explained
 from striate.training.recipe import Recipe
+from striate.training.resources import footprint, refuse_unfit
 
 
 def _recipe(name="mlp", side=8, **settings):
@@ -38,10 +38,10 @@ def test_every_image_of_a_batch_takes_its_maps():
 MEASURE = """
 import numpy as np
 from pathlib import Path
-from striate.backend import keras
+from striate.system.backend import keras
 from striate.models.architecture import build, outline
-from striate.models.architectures import ARCHITECTURES
-from striate.training.footprint import footprint
+from striate.models.registry import ARCHITECTURES
+from striate.training.resources import footprint
 from striate.training.recipe import Recipe
 recipe = Recipe(batch=128)
 pixels, targets = np.zeros((128, 96, 96, 3), np.uint8), np.eye(3, dtype=np.float32)[[0] * 128]
@@ -86,16 +86,16 @@ def test_an_absurd_size_is_refused_at_once_with_what_to_lower():
 
 def test_what_fits_passes(monkeypatch):
     needed = _footprint("cnn", 32)
-    monkeypatch.setattr("striate.training.footprint.devices", lambda: ["cpu"])
-    monkeypatch.setattr("striate.training.footprint.memory", lambda: needed)
+    monkeypatch.setattr("striate.training.resources.devices", lambda: ["cpu"])
+    monkeypatch.setattr("striate.training.resources.memory", lambda: needed)
     refuse_unfit(ARCHITECTURES["cnn"], 10, _recipe("cnn", 32))
-    monkeypatch.setattr("striate.training.footprint.memory", lambda: needed - 1)
+    monkeypatch.setattr("striate.training.resources.memory", lambda: needed - 1)
     with pytest.raises(TrainingError, match="does not suffice"):
         refuse_unfit(ARCHITECTURES["cnn"], 10, _recipe("cnn", 32))
-    monkeypatch.setattr("striate.training.footprint.devices", lambda: ["gpu:0"])
+    monkeypatch.setattr("striate.training.resources.devices", lambda: ["gpu:0"])
     refuse_unfit(ARCHITECTURES["cnn"], 10, _recipe("cnn", 32))
-    monkeypatch.setattr("striate.training.footprint.devices", lambda: ["cpu"])
-    monkeypatch.setattr("striate.training.footprint.memory", lambda: 0)  # a system that does not say
+    monkeypatch.setattr("striate.training.resources.devices", lambda: ["cpu"])
+    monkeypatch.setattr("striate.training.resources.memory", lambda: 0)  # a system that does not say
     refuse_unfit(ARCHITECTURES["cnn"], 10, _recipe("cnn", 32))
 
 
@@ -167,11 +167,11 @@ def test_a_containers_limit_is_honoured(tmp_path, monkeypatch, limit, expected):
     path = tmp_path / "memory.max"
     if limit is not None:
         path.write_text(limit)
-    monkeypatch.setattr(machine, "LIMIT", path)
-    whole = machine.memory()
+    monkeypatch.setattr(hardware, "LIMIT", path)
+    whole = hardware.memory()
     assert whole == expected if expected else whole > 2**28
 
 
 def test_a_system_that_does_not_say_has_none(monkeypatch):
-    monkeypatch.delattr(machine.os, "sysconf")
-    assert machine.memory() == 0
+    monkeypatch.delattr(hardware.os, "sysconf")
+    assert hardware.memory() == 0

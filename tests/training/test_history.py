@@ -7,7 +7,7 @@ from dataclasses import asdict
 import pytest
 
 from striate.errors import RunError
-from striate.history import Epoch, HistoryFile, read_history
+from striate.training.history import Epoch, HistoryFile, read_history
 
 pytestmark = pytest.mark.fast
 

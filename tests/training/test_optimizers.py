@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from striate.backend import keras
+from striate.system.backend import keras
 from striate.training.optimizers import make_optimizer
 from striate.training.recipe import Recipe
 

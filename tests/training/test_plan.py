@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from striate.config import from_json, replace, to_json
+from striate.data.augment import AUTO, Augment
+from striate.data.batches import Batches
+from striate.data.image_set import ImageSet
+from striate.data.loaders.arrays import from_arrays
+from striate.data.loaders.load import load_images
 from striate.errors import PictureError
-from striate.images.augment import AUTO, Augment
-from striate.images.batches import Batches
-from striate.images.imageset import ImageSet
-from striate.images.sources.arrays import from_arrays
-from striate.images.sources.load import load_images
+from striate.training.auto_config import BUDGET, SIDES, form, look, plan, preprocessing_of
 from striate.training.optimizers import schedule
-from striate.training.plan import BUDGET, SIDES, form, look, plan, preprocessing_of
+from striate.training.presets import RECIPES
 from striate.training.recipe import Recipe
-from striate.training.recipes import RECIPES
 
 
 def _arrays(n, *shape):

@@ -7,17 +7,25 @@ import json
 import numpy as np
 import pytest
 
-from striate.backend import keras
 from striate.config import replace
-from striate.machine import processor_features
 from striate.models.architecture import build
-from striate.models.architectures import ARCHITECTURES
+from striate.models.registry import ARCHITECTURES
 from striate.progress import SILENT, Progress
-from striate.training import precision
-from striate.training.plan import plan
-from striate.training.precision import ENOUGH, HALF, MIN_OPERATIONS, count_operations, fastest, gain_of, kind_of
+from striate.system.backend import keras
+from striate.system.hardware import processor_features
+from striate.training.auto_config import plan
+from striate.training.fit import fit
+from striate.training.performance import precision
+from striate.training.performance.precision import (
+    ENOUGH,
+    HALF,
+    MIN_OPERATIONS,
+    count_operations,
+    fastest,
+    gain_of,
+    kind_of,
+)
 from striate.training.recipe import Recipe
-from striate.training.train import fit
 
 
 @pytest.fixture
@@ -93,7 +101,7 @@ def test_only_a_processor_with_instructions_for_it_can_gain(monkeypatch, machine
 def test_a_processors_features_are_those_that_linux_lists(monkeypatch, tmp_path, text, features):
     if text is not None:
         (tmp_path / "cpuinfo").write_text(text)
-    monkeypatch.setattr("striate.machine.CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr("striate.system.hardware.CPUINFO", tmp_path / "cpuinfo")
     assert processor_features() == (features and frozenset(features))
 
 

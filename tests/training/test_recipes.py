@@ -7,12 +7,12 @@ import json
 import pytest
 
 from striate.config import from_json, plain, replace, to_json
+from striate.data.augment import AUTO, CLASSIC, resolve
+from striate.data.loaders.load import load_images
 from striate.errors import ConfigError, UnknownNameError
-from striate.images.augment import AUTO, CLASSIC, resolve
-from striate.images.sources.load import load_images
-from striate.training.plan import plan
+from striate.training.auto_config import plan
+from striate.training.presets import RECIPES, recipe_named
 from striate.training.recipe import Recipe
-from striate.training.recipes import RECIPES, recipe_named
 
 pytestmark = pytest.mark.fast
 

@@ -12,12 +12,12 @@ import pytest
 
 from striate.errors import RunError
 from striate.progress import Progress
-from striate.training.checkpoint import Checkpoints
-from striate.training.keeper import Keeper, Paused
-from striate.training.loss_trace import LossTrace
-from striate.training.plan import plan
+from striate.training.auto_config import plan
+from striate.training.checkpoint_store import Checkpoints
+from striate.training.checkpointing import Keeper, Paused
+from striate.training.fit import fit
+from striate.training.loss_monitor import LossTrace
 from striate.training.recipe import Recipe
-from striate.training.train import fit
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 
@@ -108,7 +108,7 @@ def test_a_signal_leaves_within_the_step_and_the_training_goes_on_from_it(digits
 
 @pytest.mark.backend
 def test_a_signal_while_an_epoch_is_validated_leaves_its_validation_to_be_made(digits, tmp_path, whole, monkeypatch):
-    from striate.training.keeper import SaveState
+    from striate.training.checkpointing import SaveState
 
     validate = SaveState.on_test_batch_end
 
@@ -159,10 +159,10 @@ def test_a_training_can_be_finished_with_what_it_has_learnt(digits, tmp_path):
 def test_what_was_measured_to_plan_the_training_is_not_measured_again(digits, tmp_path, monkeypatch):
     recipe = _recipe(digits, precision="auto")
     with monkeypatch.context() as patch:
-        patch.setattr("striate.training.networks.fastest", lambda *_, **__: "mixed_bfloat16")
+        patch.setattr("striate.training.build.fastest", lambda *_, **__: "mixed_bfloat16")
         with pytest.raises(Killed):
             fit(*digits, recipe, progress=KillAt(1), keeper=Keeper(Checkpoints(tmp_path)))
-    monkeypatch.setattr("striate.training.networks.fastest", lambda *_, **__: pytest.fail("measured again"))
+    monkeypatch.setattr("striate.training.build.fastest", lambda *_, **__: pytest.fail("measured again"))
     trained = fit(*digits, recipe, keeper=Keeper(Checkpoints(tmp_path)))
     assert trained.recipe.precision == "mixed_bfloat16"
 

@@ -8,10 +8,10 @@ from unittest.mock import Mock
 
 import pytest
 
-from striate import process
 from striate.cli import run
+from striate.system import process
 from striate.training.recipe import Recipe
-from striate.training.threads import SMALL, VARIABLES, batch_work, limit_threads
+from striate.training.resources import SMALL, VARIABLES, batch_work, limit_threads
 
 pytestmark = pytest.mark.fast
 

@@ -9,17 +9,16 @@ import signal
 import numpy as np
 import pytest
 
-from striate.backend import keras
+from striate.data.decoded_cache import Decoded
 from striate.errors import TrainingError
-from striate.experiment import train
-from striate.experiment.resume import resume
-from striate.images.cache import Decoded
 from striate.progress import Progress
-from striate.store import RunStore
+from striate.runs.store import RunStore
+from striate.system.backend import keras
+from striate.training.auto_config import plan
+from striate.training.fit import fit
 from striate.training.optimizers import make_optimizer
-from striate.training.plan import plan
 from striate.training.recipe import Recipe
-from striate.training.train import fit
+from striate.workflows.train import resume, train
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 

@@ -9,24 +9,24 @@ import numpy as np
 import pytest
 from keras.src.legacy.saving import legacy_h5_format
 
-from striate.backend import CHOICE, keras, set_seed
 from striate.config import replace
-from striate.images.augment import Augment
-from striate.images.cache import decode_all
-from striate.images.sources.load import load_images
-from striate.images.split import split
-from striate.models.architectures import ARCHITECTURES
+from striate.data.augment import Augment
+from striate.data.decoded_cache import decode_all
+from striate.data.loaders.load import load_images
+from striate.data.splits import split
 from striate.models.pretrained import backbone_layers, build_pretrained
+from striate.models.registry import ARCHITECTURES
 from striate.progress import SILENT
-from striate.training import features, transfer
-from striate.training.checkpoint import Checkpoints
-from striate.training.features import embeddings
-from striate.training.keeper import Keeper
+from striate.system.backend import CHOICE, keras, set_seed
+from striate.training import transfer
+from striate.training import transfer as features
+from striate.training.auto_config import plan, preprocessing_of
+from striate.training.checkpoint_store import Checkpoints
+from striate.training.checkpointing import Keeper
+from striate.training.fit import fit
 from striate.training.optimizers import make_optimizer
-from striate.training.plan import plan, preprocessing_of
 from striate.training.recipe import Recipe
-from striate.training.train import fit
-from striate.training.transfer import GROUPS, RATE_DECAY, groups_of, rest, thaw
+from striate.training.transfer import GROUPS, RATE_DECAY, embeddings, groups_of, rest, thaw
 
 pytestmark = [
     pytest.mark.backend,

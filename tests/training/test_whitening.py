@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from striate.backend import keras, set_seed
 from striate.models.architecture import build
-from striate.models.architectures import ARCHITECTURES
-from striate.training import whitening
-from striate.training.plan import plan
+from striate.models.registry import ARCHITECTURES
+from striate.system.backend import keras, set_seed
+from striate.training.auto_config import plan
+from striate.training.fit import fit
+from striate.training.performance import whitening
+from striate.training.performance.whitening import whiten
 from striate.training.recipe import Recipe
-from striate.training.train import fit
-from striate.training.whitening import whiten
 
 pytestmark = pytest.mark.backend
 

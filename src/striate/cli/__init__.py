@@ -6,20 +6,20 @@ import gc
 import sys
 from collections.abc import Sequence
 
-from striate.process import claim_process
+from striate.system.process import claim_process
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("train", "train a classifier and write a run"),
     "ladder": ("ladder", "train the networks of history on the same data, and compare them"),
     "repeat": ("repeat", "train several times, with other seeds or on folds, and tell the spread"),
     "tune": ("tune", "search for a good recipe"),
-    "learn-curve": ("learn_curve", "tell how much data is needed, and what twice as much would buy"),
+    "learn-curve": ("learning_curve", "tell how much data is needed, and what twice as much would buy"),
     "predict": ("predict", "say what pictures show"),
     "evaluate": ("evaluate", "measure a run on its test pictures or on other data"),
     "report": ("report", "make the report, plots and pages of a finished run"),
     "compare": ("compare", "set runs side by side, and tell whether the difference is real"),
     "explain": ("explain", "show what a network makes of pictures, and where it looked"),
-    "replay": ("replay", "put a recorded training on a slider"),
+    "replay": ("explain", "put a recorded training on a slider"),
     "units": ("units", "show what the units of a layer have learnt"),
     "map": ("map", "draw a map of a run's pictures, and tell what a picture resembles"),
     "export": ("export", "write a classifier for another program, checked against the original"),
@@ -28,9 +28,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data": ("data", "look at and check a data set before training"),
     "doctor": ("doctor", "find what is wrong with this environment, or with a training"),
     "models": ("models", "list the networks, or tell the story of one"),
-    "datasets": ("lists", "list the data sets known by name"),
-    "recipes": ("lists", "list the recipes for training"),
-    "runs": ("lists", "list the runs"),
+    "datasets": ("list_commands", "list the data sets known by name"),
+    "recipes": ("list_commands", "list the recipes for training"),
+    "runs": ("list_commands", "list the runs"),
     "sign": ("sign", "sign a run's files, so that others know whose they are"),
     "verify": ("verify", "tell whether a run's files are as they were written"),
 }
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    from striate.cli.invoke import invoke
+    from striate.cli.main import invoke
 
     return invoke(verb, COMMANDS[verb][0], rest)
 

@@ -15,7 +15,7 @@ from striate.errors import printable
 
 if TYPE_CHECKING:
     from striate.evaluation.comparison.compare import Comparison
-    from striate.evaluation.comparison.pair import Pair
+    from striate.evaluation.comparison.paired_test import Pair
 
 
 @click.command(context_settings=options.CONTEXT)
@@ -44,11 +44,11 @@ def compare(
     Runs that differ in nothing but the seed are one group; the name of what striate repeat made stands for all its
     runs. Every two are tested on the same test pictures; runs measured on others are refused.
     """
-    from striate import drawing
-    from striate.cli.screen import print_json, progress
-    from striate.evaluation.comparison import figures
-    from striate.experiment.comparing import compare_runs, expanded, save_comparison_page
-    from striate.store import RunStore
+    from striate.cli.console import print_json, progress
+    from striate.evaluation.comparison import comparison_page
+    from striate.reporting import style
+    from striate.runs.store import RunStore
+    from striate.workflows.compare import compare_runs, expanded, save_comparison_page
 
     store = RunStore(runs)
     chosen = [run for name in names for run in expanded(store, name)]
@@ -60,7 +60,7 @@ def compare(
     html, png = html or runs / f"{stem}.html", png or runs / f"{stem}.png"
     for path in (html, png):
         path.parent.mkdir(parents=True, exist_ok=True)
-    drawing.save(figures.both_curves(found), png)
+    style.save(comparison_page.both_curves(found), png)
     command = shlex.join(["striate", "compare", *sys.argv[2:]])
     missing = save_comparison_page(html, found, chosen, command=command, progress=shown)
     if as_json:
@@ -74,8 +74,8 @@ def compare(
 
 
 def _print(found: Comparison) -> None:
-    from striate.cli.screen import print_table
-    from striate.evaluation.comparison.page.render import lead, table
+    from striate.cli.console import print_table
+    from striate.evaluation.comparison.comparison_page import lead, table
 
     columns = ["", *(f">{group.name}" for group in found.groups)]
     print_table(columns, [(name, *cells) for name, cells in table(found).items()])
@@ -92,7 +92,7 @@ def _print(found: Comparison) -> None:
 
 
 def _print_pair(pair: Pair, *, several: bool) -> None:
-    from striate.evaluation.comparison.pair import points, recalls
+    from striate.evaluation.comparison.paired_test import points, recalls
 
     _echo(pair.sentence)
     adjusted = f" (adjusted {pair.p_adjusted:.2g})" if several else ""

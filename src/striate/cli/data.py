@@ -13,11 +13,11 @@ from striate.cli import options
 from striate.errors import printable
 
 if TYPE_CHECKING:
-    from striate.experiment.examine import Examined
-    from striate.images.imageset import ImageSet
-    from striate.images.sources.folder import Nested
-    from striate.images.write_shards import Form
-    from striate.inspection.finding import Finding
+    from striate.data.image_set import ImageSet
+    from striate.data.loaders.folder import Nested
+    from striate.data.shards import Form
+    from striate.data_checks.finding import Finding
+    from striate.workflows.inspect_data import Examined
 
 STRIP = 7  # pictures per class in the terminal, 12 columns wide each
 MOST = 40  # classes listed in the terminal
@@ -98,10 +98,10 @@ def data(
         )
     if suspects:
         options.choose_engine(backend, device)
-    from striate.cli.screen import print_json, progress
-    from striate.experiment.examine import examine
-    from striate.images.contact_sheet import contact_sheet
-    from striate.images.corrections import save_corrections
+    from striate.cli.console import print_json, progress
+    from striate.data.contact_sheet import contact_sheet
+    from striate.data.corrections import save_corrections
+    from striate.workflows.inspect_data import examine
 
     shown = progress(as_json=as_json, quiet=quiet)
     found = examine(
@@ -149,10 +149,10 @@ def _write_shards(
     quiet: bool,
 ) -> int:
     """Writes the pictures in shards, and tells which."""
-    from striate.cli.screen import print_json, progress
-    from striate.images.corrections import corrected, load_corrections
-    from striate.images.sources.load import load_images
-    from striate.images.write_shards import write_shards
+    from striate.cli.console import print_json, progress
+    from striate.data.corrections import corrected, load_corrections
+    from striate.data.loaders.load import load_images
+    from striate.data.shards import write_shards
 
     shown = progress(as_json=as_json, quiet=quiet)
     images = load_images(data, data_dir=data_dir, nested=nested, progress=shown)
@@ -205,8 +205,8 @@ def _splits(images: ImageSet) -> dict[str, int]:
 def _print(images: ImageSet) -> None:
     from rich.console import Console
 
-    from striate.cli.screen import bar, picture_strip, print_table
-    from striate.images.contact_sheet import samples
+    from striate.cli.console import bar, picture_strip, print_table
+    from striate.data.contact_sheet import samples
 
     counts = images.counts()
     parts = ", ".join(f"{number:,} {name}" for name, number in _splits(images).items())

@@ -30,8 +30,8 @@ def doctor(run: str | None, runs: Path, backend: str | None, as_json: bool, quie
 def _environment(backend: str | None, as_json: bool) -> int:
     import os
 
-    from striate.cli.screen import print_json
-    from striate.doctor import examine
+    from striate.cli.console import print_json
+    from striate.cli.doctor_checks import examine
 
     if backend is not None:
         os.environ["KERAS_BACKEND"] = backend
@@ -55,11 +55,11 @@ def _environment(backend: str | None, as_json: bool) -> int:
 
 
 def _training(name: str, runs: Path, as_json: bool) -> int:
+    from striate.cli.console import print_json
     from striate.cli.reports import as_finding
-    from striate.cli.screen import print_json
     from striate.diagnosis.diagnose import diagnose
     from striate.diagnosis.evidence import gather
-    from striate.store import RunStore
+    from striate.runs.store import RunStore
 
     run = RunStore(runs).find(name)
     said = diagnose(gather(run))

@@ -10,7 +10,7 @@ import click
 from striate.cli import options
 
 if TYPE_CHECKING:
-    from striate.images.sources.folder import Nested
+    from striate.data.loaders.folder import Nested
 
 
 @click.command(context_settings=options.CONTEXT)
@@ -54,14 +54,13 @@ def evaluate(
     look at a run's own test pictures is noted in its opened.csv: whoever chooses by them measures nothing.
     """
     options.choose_engine(backend, device)
+    from striate.cli.console import print_json, progress
     from striate.cli.reports import as_summary, print_report, print_robustness
-    from striate.cli.screen import print_json, progress
     from striate.config import plain
     from striate.errors import printable
-    from striate.evaluation.refusal import refusal
-    from striate.experiment import measure_again
-    from striate.experiment.results import save_report_again
-    from striate.store import RunStore
+    from striate.evaluation.selective import refusal
+    from striate.runs.store import RunStore
+    from striate.workflows.evaluate import measure_again, save_report_again
 
     found = RunStore(runs).find(run)
     shown = progress(as_json=as_json, quiet=quiet)
@@ -78,7 +77,7 @@ def evaluate(
     held = None
     if robustness or robustness_pictures:
         from striate.evaluation.robustness import SAMPLE
-        from striate.experiment.hold import hold
+        from striate.workflows.evaluate import hold
 
         held = hold(found, measured, pictures=robustness_pictures or SAMPLE, progress=shown)
     limit = found.classifier.reject_below if limit is None else limit

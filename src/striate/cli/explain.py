@@ -10,12 +10,12 @@ import numpy as np
 
 from striate.cli import options
 from striate.errors import printable
-from striate.explain.attribute import METHODS
+from striate.explain.attribution import METHODS
 
 if TYPE_CHECKING:
     from striate.classifier import Classifier
-    from striate.explain.looked import Looked
-    from striate.history import Epoch
+    from striate.explain.explain_images import Looked
+    from striate.training.history import Epoch
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -63,13 +63,13 @@ def explain(
     picture that cannot be read is reported and does not stop the rest. --draw and --filters need no picture.
     """
     options.choose_engine(backend, device)
-    from striate.cli.found import find_classifier
-    from striate.cli.screen import print_json, progress
+    from striate.cli.classifier_arg import find_classifier
+    from striate.cli.console import print_json, progress
+    from striate.data.inputs import expand
     from striate.errors import UnknownNameError
-    from striate.explain.attribute import Attributor, fitting_method
-    from striate.explain.looked import looked
-    from striate.explain.overlay import MOST, save_overlay
-    from striate.images.sources.expand import expand
+    from striate.explain.attribution import Attributor, fitting_method
+    from striate.explain.explain_images import looked
+    from striate.explain.heatmap import MOST, save_overlay
 
     if not sources and not (draw or filters):
         raise click.UsageError("Missing argument 'SOURCES...'. --draw and --filters alone need none.")
@@ -132,11 +132,11 @@ def _drawn(
     draw: Path | None,
 ) -> list[Path]:
     """Draws what is asked for, and can be; returns what was drawn."""
-    from striate.drawing import save
     from striate.explain.feature_maps import feature_maps, first_filters
-    from striate.explain.maps_plot import filters_figure, maps_figure
-    from striate.explain.overlay import overlays, short
+    from striate.explain.heatmap import overlays, short
+    from striate.explain.plots import filters_figure, maps_figure
     from striate.models.diagram.network import diagram
+    from striate.reporting.style import save
 
     drawn = []
     if png is not None and shown:
@@ -158,7 +158,7 @@ def _drawn(
 
 
 def _tell_drawn(drawn: list[Path], *, as_json: bool) -> None:
-    from striate.cli.screen import print_json
+    from striate.cli.console import print_json
 
     if as_json:
         print_json({"drawn": [str(path) for path in drawn]})
@@ -171,10 +171,10 @@ def _page(
 ) -> Path:
     """Writes the explainer; of a run, with its history."""
     from striate.errors import RunError
-    from striate.explain.explainer.document import Shown
-    from striate.explain.explainer.render import save_explainer
-    from striate.explain.overlay import scaled
-    from striate.store import RunStore
+    from striate.explain.explainer.html import save_explainer
+    from striate.explain.explainer.payload import Shown
+    from striate.explain.heatmap import scaled
+    from striate.runs.store import RunStore
 
     pictures = [Shown(one.source, one.pixels, heat=scaled(one.heat)) for one in seen if one.pixels is not None]  # type: ignore[arg-type]
     epochs: tuple[Epoch, ...] = ()
@@ -188,3 +188,32 @@ def _page(
             epochs, kept = (), 0
     save_explainer(html, classifier, pictures, name=name, method=method, epochs=epochs, kept=kept, layers=hold)
     return html
+
+
+@click.command(context_settings=options.CONTEXT)
+@click.argument("run")
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("replay.html"),
+    show_default=True,
+    help="The page.",
+)
+@options.runs
+@options.common
+def replay(run: str, html: Path, runs: Path, as_json: bool, quiet: bool, debug: bool) -> None:
+    """Put the training of RUN on a slider: what the network made of the same pictures after each epoch.
+
+    The training must have been recorded: striate train DATA --replay.
+    """
+    from striate.cli.console import print_json
+    from striate.explain.training_replay import NAME, load_replay, save_replay_page
+    from striate.runs.store import RunStore
+
+    found = RunStore(runs).find(run)
+    recorded, history = load_replay(found.file(NAME)), found.history
+    save_replay_page(html, found.name, recorded, history.epochs, history.kept)
+    if as_json:
+        print_json({"run": str(found.path), "epochs": recorded.epochs.tolist(), "html": str(html)})
+    else:
+        click.echo(printable(f"{len(recorded.epochs):,} epochs.\nReplay:  {html}"))

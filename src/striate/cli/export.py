@@ -12,7 +12,7 @@ from striate.cli import options
 from striate.errors import printable
 
 if TYPE_CHECKING:
-    from striate.experiment.ship import Exported
+    from striate.workflows.export import Exported
 
 FORMATS = ("onnx", "litert", "saved_model", "keras", "openvino", "triton", "tf_serving")
 
@@ -46,11 +46,11 @@ def export(
     exit code is 1. Pictures go in as uint8 in 0..255, probabilities come out.
     """
     options.choose_engine("tensorflow", "cpu")  # from whose graphs the formats are written, whatever trained the run
-    from striate.cli.found import found as found_in
-    from striate.cli.screen import print_json, progress
+    from striate.cli.classifier_arg import found as found_in
+    from striate.cli.console import print_json, progress
     from striate.config import plain
-    from striate.experiment.ship import export as write
-    from striate.shipping.parity import ParityError
+    from striate.export.verification import ParityError
+    from striate.workflows.export import export as write
 
     place = found_in(run, runs)
     what = place.run or place.load()
@@ -69,7 +69,7 @@ def export(
 
 def _lines(found: Exported) -> list[str]:
     """Returns what was written, in words."""
-    from striate.drawing import percent
+    from striate.reporting.style import percent
 
     same = found.parity
     changed = f"{same.changed_labels:,} of {same.pictures:,} labels are others"

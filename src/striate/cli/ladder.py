@@ -13,9 +13,8 @@ from striate.cli import options
 from striate.errors import printable
 
 if TYPE_CHECKING:
-    from striate.experiment.rung import Rung
-    from striate.experiment.standings import Ladder
-    from striate.images.sources.folder import Nested
+    from striate.data.loaders.folder import Nested
+    from striate.studies.ladder_result import Ladder, Rung
 
 CODES = {"finished": 0, "failed": 1, "interrupted": 130}
 
@@ -75,8 +74,8 @@ def ladder(
     command again goes on where it stopped, keeping finished runs; rungs and seeds may be added.
     """
     options.choose_engine(backend, device)
-    from striate.cli.screen import print_json, progress
-    from striate.experiment.ladder import ladder as climb
+    from striate.cli.console import print_json, progress
+    from striate.studies.ladder import ladder as climb
 
     changes = options.changes(size, grey, settings)
     found = climb(
@@ -108,7 +107,7 @@ def ladder(
 
 def print_ladder(found: Ladder) -> None:
     """Prints the table, which differences are real, what failed, and where everything lies."""
-    from striate.cli.screen import print_table
+    from striate.cli.console import print_table
 
     several = found.document.plan.seeds > 1
     trained = [rung for rung in found.rows if rung.accuracy is not None]
@@ -133,8 +132,8 @@ def print_ladder(found: Ladder) -> None:
 
 
 def _cells(rung: Rung) -> list[str]:
-    from striate.drawing import percent
-    from striate.evaluation.ladder_plot import scaled
+    from striate.reporting.style import percent
+    from striate.studies.ladder_plot import scaled
 
     first = [rung.architecture, str(rung.year)]
     if rung.accuracy is None:

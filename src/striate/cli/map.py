@@ -14,7 +14,7 @@ from striate.explain.projection import METHODS
 
 if TYPE_CHECKING:
     from striate.progress import Progress
-    from striate.runs import Run
+    from striate.runs.run import Run
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -57,9 +57,9 @@ def map(
     the training pictures that it resembles. With --like, no map: pictures of your own, and what they resemble.
     """
     options.choose_engine(backend, device)
-    from striate.cli.screen import print_json, progress
-    from striate.experiment.mapping import mapped
-    from striate.store import RunStore
+    from striate.cli.console import print_json, progress
+    from striate.runs.store import RunStore
+    from striate.workflows.explain import mapped
 
     found, shown = RunStore(runs).find(run), progress(as_json=True, quiet=quiet)
     if like:
@@ -94,14 +94,13 @@ def map(
 
 def _like(run: Run, like: tuple[str, ...], count: int, png: Path, progress: Progress, *, as_json: bool) -> int:
     """Tells and draws what pictures resemble; returns 0 unless none can be read."""
-    from striate.cli.screen import print_json
-    from striate.drawing import save
-    from striate.experiment.mapping import known_pictures
-    from striate.explain.embedding import embeddings
-    from striate.explain.resemblance import resembling
-    from striate.explain.resemblance_plot import resemblance_figure
-    from striate.images.ahead import decoded_or_why
-    from striate.images.sources.expand import expand
+    from striate.cli.console import print_json
+    from striate.data.inputs import expand
+    from striate.data.prefetch import decoded_or_why
+    from striate.explain.embeddings import embeddings, resembling
+    from striate.explain.plots import resemblance_figure
+    from striate.reporting.style import save
+    from striate.workflows.explain import known_pictures
 
     paths = expand(like)
     decoded = [decoded_or_why(run.classifier.preprocessing, path) for path in paths]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,11 @@ import click
 
 from striate.cli import options
 from striate.errors import printable
+from striate.models.cost import LayerCost
 
 if TYPE_CHECKING:
     from striate.models.architecture import Architecture, Shape
-    from striate.models.cost import Cost, LayerCost
+    from striate.models.cost import Cost
 
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
@@ -53,7 +55,7 @@ def models(
     With NAME: its story, what it costs and sees, and its layers, at the size it was proposed for or at --size. A word
     that is no network's name lists the networks that have it in their names.
     """
-    from striate.models.architectures import ARCHITECTURES
+    from striate.models.registry import ARCHITECTURES
 
     if name in ARCHITECTURES:
         limits = {"max_weights": max_weights, "side": side, "year": year, "pretrained": pretrained or None}
@@ -78,8 +80,8 @@ def _chosen(
     word: str | None, max_weights: str | None, side: int | None, year: str | None, *, pretrained: bool
 ) -> list[dict[str, Any]]:
     from striate.errors import UnknownNameError
-    from striate.models.architectures import ARCHITECTURES
     from striate.models.cost import figures
+    from striate.models.registry import ARCHITECTURES
 
     figure = figures()
     rows = [{**_story(row), **figure[name]} for name, row in ARCHITECTURES.items()]
@@ -96,7 +98,7 @@ def _chosen(
         first, last = _years(year)
         rows = [row for row in rows if first <= row["year"] <= last]
     if pretrained:
-        from striate.models.backbones import BACKBONES
+        from striate.models.pretrained_weights import BACKBONES
 
         rows = [row for row in rows if row["name"] in BACKBONES]
     return rows
@@ -132,7 +134,7 @@ def short(number: int) -> str:
 
 
 def _show_list(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
-    from striate.cli.screen import print_json, print_table
+    from striate.cli.console import print_json, print_table
 
     if as_json:
         print_json(rows)
@@ -162,7 +164,7 @@ def _show_list(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
 
 
 def _show_one(row: Architecture, shape: Shape, classes: int, draw: Path | None, *, as_json: bool) -> None:
-    from striate.cli.screen import print_json
+    from striate.cli.console import print_json
     from striate.models.architecture import build, weightless
     from striate.models.cost import cost, figures, layer_costs
 
@@ -177,8 +179,8 @@ def _show_one(row: Architecture, shape: Shape, classes: int, draw: Path | None, 
         _print_story(row, shape, classes, whole, smallest)
         _print_layers(layers)
     if draw is not None:
-        from striate.drawing import save
         from striate.models.diagram import diagram
+        from striate.reporting.style import save
 
         save(diagram(model, f"{row.title}, {row.year}"), draw)
         click.echo(printable(f"Drawn:  {draw}"), err=as_json)
@@ -208,8 +210,7 @@ def _print_story(row: Architecture, shape: Shape, classes: int, whole: Cost, sma
 
 
 def _print_layers(layers: Sequence[LayerCost]) -> None:
-    from striate.cli.layer_table import kind, layer_rows
-    from striate.cli.screen import print_table
+    from striate.cli.console import print_table
 
     rows = layer_rows(layers)
     shortened = len(rows) < len(layers)
@@ -235,3 +236,81 @@ def _print_layers(layers: Sequence[LayerCost]) -> None:
 def _sides(sides: Sequence[int], *, both: bool = False) -> str:
     """Returns a square's side, or height × width."""
     return f"{sides[0]}×{sides[1]}" if both or sides[0] != sides[1] else str(sides[0])
+
+
+ALL = 32
+"""Layers up to which a network is told in full."""
+
+LONGEST = 12
+"""Layers in a pattern that repeats, at most."""
+
+NAMED = ("features", "embedding", "logits")
+
+Row = tuple[LayerCost, str]
+"""A layer, and what stands behind it: "×3" at the end of a pattern that comes three times, a bracket before."""
+
+
+def layer_rows(layers: Sequence[LayerCost]) -> list[Row]:
+    """Returns the layers to show, shortened when there are more than ALL."""
+    if len(layers) <= ALL:
+        return [(layer, "") for layer in layers]
+    return _repeats(_dressed(layers))
+
+
+def kind(layer: LayerCost) -> str:
+    """Returns what a layer is, in a few letters: `Conv 3×3 /2` for a window of 3×3 that moves by 2."""
+    name = layer.kind
+    for long, brief in (("2D", ""), ("AveragePooling", "AvgPool"), ("Pooling", "Pool"), ("Normalization", "Norm")):
+        name = name.replace(long, brief)
+    if layer.window:
+        name += f" {'×'.join(map(str, layer.window))}"
+    usual = layer.window if "Pool" in name else (1, 1)
+    if layer.strides and layer.strides != usual:
+        name += f" /{'×'.join(map(str, dict.fromkeys(layer.strides)))}"
+    return name
+
+
+def _dressed(layers: Sequence[LayerCost]) -> list[LayerCost]:
+    """Returns the layers that work or change the maps; the weights of others count with those they follow."""
+    kept: dict[str, LayerCost] = {}
+    standing: dict[str, str] = {}  # layer → the kept one that it belongs to
+    for layer in layers:
+        before = kept.get(standing.get(layer.inputs[0], "")) if layer.inputs else None
+        works = layer.multiply_adds or layer.name in NAMED or "Pooling" in layer.kind or layer.kind == "Concatenate"
+        if works or before is None:
+            kept[layer.name] = layer
+            standing[layer.name] = layer.name
+        else:
+            kept[before.name] = replace(before, parameters=before.parameters + layer.parameters)
+            standing[layer.name] = before.name
+    return [layer for layer in kept.values() if layer.multiply_adds or layer.inputs]
+
+
+def _repeats(layers: list[LayerCost]) -> list[Row]:
+    marks = [(kind(layer), layer.output, layer.parameters, layer.name in NAMED) for layer in layers]
+    rows: list[Row] = []
+    at = 0
+    while at < len(layers):
+        size, times = _pattern(marks, at)
+        later, again = _pattern(marks, at + 1)
+        if times == 1 or later * (again - 1) >= size * (times - 1):  # as much is saved by beginning later
+            size, times = 1, 1
+        for number, layer in enumerate(layers[at : at + size], start=1):
+            bracket = "" if size == 1 else "╯ " if number == size else "╮" if number == 1 else "│"
+            rows.append((layer, bracket + (f"×{times}" if times > 1 and number == size else "")))
+        at += size * times
+    return rows
+
+
+def _pattern(marks: Sequence[object], at: int) -> tuple[int, int]:
+    """Returns the size of the pattern at `at` that saves the most rows, and how often it comes."""
+    found = [(size, _times(marks, at, size)) for size in range(1, LONGEST + 1)]
+    return max(found, key=lambda pair: (pair[0] * (pair[1] - 1), -pair[0]))
+
+
+def _times(marks: Sequence[object], at: int, size: int) -> int:
+    """Returns how often the pattern of `size` marks at `at` follows itself, itself included."""
+    times = 1
+    while marks[at : at + size] == marks[at + times * size : at + (times + 1) * size] != []:
+        times += 1
+    return times

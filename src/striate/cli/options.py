@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from striate.runs import Run
+    from striate.runs.run import Run
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,7 +44,7 @@ class Artifacts(click.ParamType[Any]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Returns the names, in the order of the table of artifacts."""
-        from striate.artifacts import artifact_names
+        from striate.runs.artifacts import artifact_names
 
         return artifact_names(value)
 
@@ -135,12 +135,12 @@ def common(function: F) -> F:
 
 def choose_engine(backend: str | None, device: str) -> None:
     """Applies --backend and --device, before Keras is imported; a GPU asked for must be there."""
-    from striate.environment import choose_backend, choose_device
+    from striate.system.backend_choice import choose_backend, choose_device
 
     choose_backend(backend)
     choose_device(device)
     if device.startswith("gpu"):
-        from striate.backend import require_device
+        from striate.system.backend import require_device
 
         require_device(device)
 
@@ -180,3 +180,55 @@ def threshold(reject_below: float | None, target_risk: float | None, find: Calla
     if reject_below is not None:
         raise click.UsageError("--reject-below and --target-risk both set the confidence from which on is answered.")
     return find().threshold(target_risk)
+
+
+OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--arch", metavar="NAME", help="Network: see striate models."),
+    recipe,
+    click.option("--pretrained", metavar="WEIGHTS", help="Weights to begin with: imagenet, a file of them, or none."),
+    click.option(
+        "--fine-tune",
+        type=int,
+        is_flag=False,
+        flag_value=4,
+        metavar="[EPOCHS]",
+        help="Then let the pretrained layers learn too; 4 epochs without a number.",
+    ),
+    click.option("--epochs", type=int, help="Passes over the training pictures."),
+    click.option(
+        "--steps-per-epoch", type=int, help="Steps after which an epoch ends; all that the pictures fill, unless told."
+    ),
+    click.option("--minutes", type=float, help="Plan the epochs so that the training takes about so long."),
+    batch,
+    learning_rate,
+    size,
+    grey,
+    click.option(
+        "--fit", type=click.Choice(["stretch", "crop", "pad"]), help="How other shapes are brought to the size."
+    ),
+    click.option(
+        "--dropout",
+        type=float,
+        is_flag=False,
+        flag_value=0.5,
+        metavar="[RATE]",
+        help="Dropout; 0.5 without a number.",
+    ),
+    augment,
+    click.option(
+        "--tta",
+        type=click.Choice(["none", "mirror", "multicrop", "auto"]),
+        help="Test-time augmentation: answer with the mean over a picture and its mirror image, or six views.",
+    ),
+    click.option("--patience", type=int, help="Stop after so many epochs without a better validation loss."),
+    precision,
+    click.option("--seed", type=int, help="Of initial weights, order, dropout, augmentation and split."),
+    shares,
+)
+
+
+def training(function: F) -> F:
+    """Adds what shapes a training and how its pictures are divided."""
+    for option in reversed(OPTIONS):
+        function = option(function)
+    return function

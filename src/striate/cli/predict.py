@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from striate.bucket import is_bucket
 from striate.cli import options
 from striate.errors import DataError, printable
+from striate.system.object_store import is_bucket
 
 if TYPE_CHECKING:
-    from striate.answering.listing import Part
     from striate.classifier import Classifier
+    from striate.inference.inputs import Part
     from striate.prediction import Prediction
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -91,10 +91,10 @@ def predict(
         return _in_bulk(run, runs, sources, out, on, limit, resume=resume, as_json=as_json, quiet=quiet)
     if on is not None or any(is_bucket(source) for source in sources):
         raise click.UsageError("A cluster's answers, and those about a bucket, go into Parquet. Try: --out FOLDER")
-    from striate.answering.answer import answers
-    from striate.answering.listing import listing
-    from striate.cli.found import find_classifier
-    from striate.cli.screen import progress
+    from striate.cli.classifier_arg import find_classifier
+    from striate.cli.console import progress
+    from striate.inference.inputs import listing
+    from striate.inference.stream import answers
 
     shown = progress(as_json=True, quiet=quiet)
     parts = listing(sources, progress=shown)
@@ -103,13 +103,13 @@ def predict(
     with contextlib.ExitStack() as open_files:
         annotated = None
         if annotate is not None:
-            from striate.answering.annotate import Annotated
+            from striate.inference.video import Annotated
 
             annotated = open_files.enter_context(Annotated(annotate, every))
         skip, takers = _opened(open_files, (table, lines), classifier, parts, resume=resume)
         sorter = None
         if sort_into is not None:
-            from striate.answering.sort import Sorter
+            from striate.inference.output_files import Sorter
 
             sorter = Sorter(sort_into, classifier.classes)
         tally = _Tally(skip)
@@ -159,9 +159,9 @@ def _in_bulk(
     quiet: bool,
 ) -> int:
     """Answers into Parquet, and tells how many."""
-    from striate.cli.found import found
-    from striate.cli.screen import print_json, progress
-    from striate.experiment.predict_all import predict_all
+    from striate.cli.classifier_arg import found
+    from striate.cli.console import print_json, progress
+    from striate.workflows.predict import predict_all
 
     shown = progress(as_json=as_json, quiet=quiet)
     place = found(run, runs)
@@ -185,7 +185,7 @@ def _in_bulk(
 
 
 def _run(run: str, runs: Path) -> Any:
-    from striate.store import RunStore
+    from striate.runs.store import RunStore
 
     return RunStore(runs).find(run)
 
@@ -199,9 +199,9 @@ def _opened(
     resume: bool,
 ) -> tuple[int, list[Any]]:
     """Returns the number of pictures that are answered in the files already, and what takes further answers."""
-    from striate.answering.answer import is_film_among
-    from striate.answering.listing import names_of
-    from striate.answering.table import AnswerFile, require_room
+    from striate.inference.inputs import names_of
+    from striate.inference.output_files import AnswerFile, require_room
+    from striate.inference.stream import is_film_among
 
     require_room(paths)
     films = is_film_among(parts)
@@ -236,7 +236,7 @@ class _Tally:
         if self.known:
             click.echo(f"{self.known:,} were answered before, {self.answered + self.errors:,} now.")
         if limit and self.answered:
-            from striate.drawing import percent
+            from striate.reporting.style import percent
 
             click.echo(
                 f"Unsure of {self.unsure:,} of {self.answered:,} ({percent(self.unsure / self.answered)}): their "
@@ -247,7 +247,7 @@ class _Tally:
 @contextlib.contextmanager
 def _printing(as_json: bool, top: int | None) -> Iterator[Any]:
     """Gives what prints an answer: a line, or an item of one JSON list that never stands in memory as a whole."""
-    from striate.answering.table import summary
+    from striate.inference.output_files import summary
 
     if not as_json:
         yield lambda item: click.echo(printable(f"{_place(item)}: {item.said(top or 4)}"))

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from striate.cli import options
-from striate.cli.training import training
+from striate.cli.options import training
 from striate.errors import printable
 
 if TYPE_CHECKING:
-    from striate.experiment.repeated import Document, Repeated
+    from striate.studies.repeat import Document, Repeated
 
 CODES = {"finished": 0, "failed": 1, "interrupted": 130}
 MOST = 30  # classes shown; of more, those found least often
@@ -56,9 +56,9 @@ def repeat(
     again goes on where it stopped; seeds may be added.
     """
     options.choose_engine(backend, device)
-    from striate.cli.screen import print_json, progress
-    from striate.experiment.repeat import cross_validate
-    from striate.experiment.repeat import repeat as train_again
+    from striate.cli.console import print_json, progress
+    from striate.studies.repeat import cross_validate
+    from striate.studies.repeat import repeat as train_again
 
     if seeds is not None and folds is not None:
         raise click.UsageError("--seeds and --folds are two kinds of repetition: choose one.")
@@ -81,8 +81,8 @@ def repeat(
 
 def print_repeated(found: Repeated) -> None:
     """Prints every training, what they have in common, and where everything lies."""
-    from striate.cli.screen import print_table
-    from striate.drawing import percent
+    from striate.cli.console import print_table
+    from striate.reporting.style import percent
 
     document = found.document
     rows = [
@@ -105,7 +105,7 @@ def print_repeated(found: Repeated) -> None:
 
 def sentences(document: Document) -> list[str]:
     """Returns what the trainings say together."""
-    from striate.drawing import percent
+    from striate.reporting.style import percent
 
     accuracy, kind = document.accuracy, document.plan.kind
     assert accuracy is not None  # noqa: S101
@@ -130,8 +130,8 @@ def sentences(document: Document) -> list[str]:
 
 
 def _print_classes(document: Document) -> None:
-    from striate.cli.screen import print_table
-    from striate.drawing import percent
+    from striate.cli.console import print_table
+    from striate.reporting.style import percent
 
     found = sorted(zip(document.classes, document.recalls, strict=True), key=lambda one: one[1].mean)
     if len(found) > MOST:

@@ -10,7 +10,7 @@ import click
 from striate.cli import options
 
 if TYPE_CHECKING:
-    from striate.images.sources.folder import Nested
+    from striate.data.loaders.folder import Nested
 
 
 @click.command(context_settings=options.CONTEXT)
@@ -48,9 +48,9 @@ def report(
     came from, or in DATA. Nothing is predicted anew, so opened.csv counts no further look at the test images.
     """
     options.choose_engine(backend, device)
-    from striate.cli.screen import print_json, progress
+    from striate.cli.console import print_json, progress
     from striate.errors import printable
-    from striate.experiment.report import write_report
+    from striate.workflows.report import write_report
 
     paths = write_report(
         run,

@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
-from striate.cli.screen import print_table
+from striate.cli.console import print_table
 from striate.config import plain
 from striate.diagnosis.diagnose import load_diagnoses
 from striate.diagnosis.diagnosis import Diagnosis
-from striate.drawing import percent
 from striate.errors import printable
 from striate.evaluation.report import Report
 from striate.evaluation.robustness import Robustness
-from striate.runs import Run
+from striate.reporting.style import percent
+from striate.runs.run import Run
 
 SHOWN = 2  # faults at a training's end
 MOST = 30  # classes shown; of more, those with the lowest F1

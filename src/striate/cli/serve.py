@@ -12,8 +12,8 @@ from striate.cli import options
 from striate.errors import BackendError, ConfigError, printable
 
 if TYPE_CHECKING:
-    from striate.runs import Run
-    from striate.serving.house import Served
+    from striate.runs.run import Run
+    from striate.serving.model_registry import Served
 
 EXTRA = "pip install 'striate[serve]'"
 
@@ -54,7 +54,7 @@ def serve(
         from striate.serving.server import require_token, serve
     except ImportError as error:
         raise BackendError("The server needs an extra", received=f"no {error.name}", hint=EXTRA) from None
-    from striate.cli.screen import print_json
+    from striate.cli.console import print_json
 
     token = _token(token_file)
     require_token(host, token)
@@ -95,9 +95,9 @@ def _token(path: Path | None) -> str | None:
 
 def _served(word: str, runs: Path, reject_below: float | None, target_risk: float | None) -> Served:
     """Returns the classifier that a word of the command line means."""
-    from striate.cli.found import found
+    from striate.cli.classifier_arg import found
     from striate.serving.app import PAGES
-    from striate.serving.house import Served, version_of
+    from striate.serving.model_registry import Served, version_of
 
     given, equals, place = word.partition("=")
     one = found(place if equals else word, runs)

@@ -24,8 +24,8 @@ def sign(run: str | None, key: Path, new_key: bool, runs: Path, debug: bool) -> 
     Whoever has the public key can check that they come from you: striate verify RUN --key KEY.pub.pem
     """
     from striate import signature
-    from striate.seal import is_sealed
-    from striate.store import RunStore
+    from striate.runs.store import RunStore
+    from striate.system.checksums import is_sealed
 
     if run is None and not new_key:
         raise click.UsageError("Missing argument 'RUN'.")

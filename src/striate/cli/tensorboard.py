@@ -21,7 +21,7 @@ from striate.errors import printable
 
 if TYPE_CHECKING:
     from striate.progress import Progress
-    from striate.runs import Run
+    from striate.runs.run import Run
 
 HOST = "127.0.0.1"
 TRIES = 3  # ports
@@ -52,9 +52,9 @@ def tensorboard(
     this computer only (127.0.0.1). Ctrl-C ends it.
     """
     options.choose_engine(backend, device)
-    from striate.cli.screen import print_json, progress
+    from striate.cli.console import print_json, progress
     from striate.errors import RunError
-    from striate.store import RunStore
+    from striate.runs.store import RunStore
     from striate.tensorboard.events import FOLDER, require_tensorboard
 
     require_tensorboard()
@@ -83,8 +83,8 @@ def _write(run: Run, progress: Progress) -> None:
 
     if run.state in ("unfinished", "failed") or (run.path / FOLDER / "test").is_dir():
         return
-    from striate.experiment.measured_again import some_measured  # only now, since they load the backend
     from striate.tensorboard.board import save_later
+    from striate.workflows.evaluate import some_measured  # only now, since they load the backend
 
     try:
         measured = some_measured(run, progress=progress)
@@ -108,8 +108,8 @@ def _places(found: list[Run], runs: Path, *, is_all: bool) -> list[str]:
 
 def _serve(places: list[str], port: int, *, as_json: bool) -> int:
     """Runs TensorBoard until a signal comes; returns its exit code, 0 after a signal."""
-    from striate.cli.screen import print_json
-    from striate.signals import on_first_signal
+    from striate.cli.console import print_json
+    from striate.system.signals import on_first_signal
 
     process, free = _started(places, port)
     ended = False

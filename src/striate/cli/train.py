@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from striate.cli import options
-from striate.cli.training import training
+from striate.cli.options import training
 from striate.errors import printable
 
 if TYPE_CHECKING:
-    from striate.images.sources.folder import Nested
-    from striate.runs import Run
+    from striate.data.loaders.folder import Nested
+    from striate.runs.run import Run
 
 MEANINGFUL = ("resume", "finish", "on", "workers", "runs", "backend", "device", "as_json", "quiet", "debug")
 """Parameters that may stand beside --resume."""
@@ -103,11 +103,11 @@ def train(
     if data is None:
         raise click.UsageError("Missing argument 'DATA'. Try: striate train digits")
     options.choose_engine(backend, device)
-    from striate.cli.screen import progress
-    from striate.experiment import train as train_run
+    from striate.cli.console import progress
+    from striate.workflows.train import train as train_data
 
     changes = options.changes(size, grey, settings)
-    run = train_run(
+    run = train_data(
         data,
         architecture=arch,
         recipe=recipe,
@@ -147,15 +147,15 @@ def _resume(
     quiet: bool,
 ) -> int:
     """Goes on with a run, on the backend that it began with unless another is asked for."""
-    from striate.begun import read_begun
-    from striate.store import RunStore
+    from striate.runs.request import read_begun
+    from striate.runs.store import RunStore
 
     run = RunStore(runs).find(name)
     if backend is None and run.state in ("unfinished", "failed"):
         backend = read_begun(run.path).backend
     options.choose_engine(backend, device)
-    from striate.cli.screen import progress
-    from striate.experiment.resume import resume
+    from striate.cli.console import progress
+    from striate.workflows.train import resume
 
     found = resume(run, finish=finish, on=on, workers=workers, progress=progress(as_json=as_json, quiet=quiet))
     return _tell(found, as_json=as_json)
@@ -178,9 +178,9 @@ def _refuse_others(context: click.Context) -> None:
 
 def _tell(run: Run, *, as_json: bool) -> int:
     """Prints what became of a run, and returns the exit code."""
+    from striate.cli.console import print_json
     from striate.cli.reports import print_diagnosis, print_files, print_report, run_summary
-    from striate.cli.screen import print_json
-    from striate.evaluation.refusal import refusal
+    from striate.evaluation.selective import refusal
 
     if run.state == "unfinished":
         if as_json:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from striate.cli import options
-from striate.cli.training import training
+from striate.cli.options import training
 from striate.errors import printable
 
 if TYPE_CHECKING:
     from striate.evaluation.report import Share
-    from striate.experiment.tuning.tuned import Row, Tuned
+    from striate.studies.search.result import Row, Tuned
 
 CODES = {"finished": 0, "failed": 1, "interrupted": 130}
 MOST = 20  # configurations shown; of more, the best
@@ -74,8 +74,8 @@ def tune(
     one is an ordinary run in the folder. The same command again goes on where it stopped; trials may be added.
     """
     options.choose_engine(backend, device)
-    from striate.cli.screen import print_json, progress
-    from striate.experiment.tuning.tune import tune as look_for
+    from striate.cli.console import print_json, progress
+    from striate.studies.search.tune import tune as look_for
 
     found = look_for(
         data,
@@ -98,7 +98,7 @@ def tune(
 
 def print_tuned(found: Tuned) -> None:
     """Prints the best configurations, which one to take and what it is worth, and where everything lies."""
-    from striate.cli.screen import print_table
+    from striate.cli.console import print_table
 
     document = found.document
     settings = [dimension.name for dimension in document.plan.space.dimensions]
@@ -143,7 +143,7 @@ def sentences(found: Tuned) -> list[str]:
 
 
 def _right(share: Share) -> str:
-    from striate.drawing import percent
+    from striate.reporting.style import percent
 
     low, high = share.interval
     return f"{percent(share.accuracy, 2)} ({percent(low, 2)} to {percent(high, 2)}) of {share.n:,}"
@@ -155,7 +155,7 @@ def _rank(row: Row) -> tuple[int, float]:
 
 
 def _cells(row: Row, settings: list[str], *, several: bool) -> list[str]:
-    from striate.drawing import percent
+    from striate.reporting.style import percent
 
     accuracy = row.accuracy
     deviation = "" if accuracy is None or accuracy.deviation is None else f"{100 * accuracy.deviation:.2f}"

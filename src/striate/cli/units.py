@@ -58,13 +58,13 @@ def units(
     or SOURCES: files, folders, globs. Units that answer all of them alike are dead, and counted.
     """
     options.choose_engine(backend, device)
-    from striate.cli.screen import print_json, progress
-    from striate.diagnosis.activity import activity
-    from striate.drawing import save
+    from striate.cli.console import print_json, progress
+    from striate.diagnosis.training_signals import activity
     from striate.errors import ConfigError
-    from striate.explain.maximisation import maximise as made_for
-    from striate.explain.units import excitement, unit_layer
-    from striate.explain.units_plot import spread_units, units_figure
+    from striate.explain.activation_maximization import maximise as made_for
+    from striate.explain.plots import spread_units, units_figure
+    from striate.explain.top_activations import excitement, unit_layer
+    from striate.reporting.style import save
 
     shown = progress(as_json=True, quiet=quiet)
     classifier, pixels, names, labels = _pictures(run, sources, runs, shown)
@@ -112,12 +112,12 @@ def _pictures(
     """Returns the classifier; pictures, preprocessed; their names; and their classes, where these are known."""
     import numpy as np
 
-    from striate.cli.found import find_classifier
+    from striate.cli.classifier_arg import find_classifier
+    from striate.data.inputs import expand
+    from striate.data.prefetch import decoded_ahead
     from striate.errors import DataError
-    from striate.experiment.measured_again import some_measured
-    from striate.images.ahead import decoded_ahead
-    from striate.images.sources.expand import expand
-    from striate.store import RunStore
+    from striate.runs.store import RunStore
+    from striate.workflows.evaluate import some_measured
 
     if not sources:
         found = RunStore(runs).find(run)

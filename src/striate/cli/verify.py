@@ -28,9 +28,9 @@ def verify(runs: tuple[str, ...], folder: Path, key: Path | None, as_json: bool,
 
     The same without Striate:  cd RUN && sha256sum --check SHA256SUMS
     """
-    from striate.cli.screen import print_json
-    from striate.seal import is_sealed
-    from striate.store import RunStore
+    from striate.cli.console import print_json
+    from striate.runs.store import RunStore
+    from striate.system.checksums import is_sealed
 
     store = RunStore(folder)
     found = [Path(name) if is_sealed(Path(name)) else store.find(name).path for name in runs]
@@ -46,8 +46,8 @@ def verify(runs: tuple[str, ...], folder: Path, key: Path | None, as_json: bool,
 def _checked(path: Path, key: Path | None) -> dict[str, Any]:
     """Returns a folder's row; `signed` is whether the key's owner has signed it, None where no key was given."""
     from striate.errors import RunError
-    from striate.seal import NAME, damages, is_sealed
     from striate.signature import verify as verify_signature
+    from striate.system.checksums import NAME, damages, is_sealed
 
     signed = None
     if key is not None:

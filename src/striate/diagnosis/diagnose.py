@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from striate.config import config, from_json
-from striate.diagnosis import fit, hardware, labels, optimisation, pictures
+from striate.diagnosis.detectors import data, fit, hardware, labels, optimization
 from striate.diagnosis.diagnosis import Diagnosis, Fault
 from striate.diagnosis.evidence import Evidence
-from striate.drawing import percent
 from striate.errors import ConfigError
-from striate.seal import checked
+from striate.reporting.style import percent
+from striate.system.checksums import checked
 
 FORMAT = 1
 NAME = "diagnosis.json"
@@ -22,16 +22,16 @@ CONSEQUENCES = frozenset(
 
 FAULTS: tuple[tuple[Fault, frozenset[str]], ...] = (
     (hardware.out_of_memory, frozenset()),
-    (optimisation.rate_too_high, CONSEQUENCES | {"not_finite", "learning_rate_too_low", "label_noise", "mismatch"}),
-    (pictures.wrong_normalisation, CONSEQUENCES | {"learning_rate_too_low", "mismatch", "label_noise"}),
-    (optimisation.not_finite, CONSEQUENCES | {"mismatch", "label_noise"}),
-    (optimisation.rate_too_low, CONSEQUENCES | {"label_noise", "imbalance"}),
-    (optimisation.dead_units, CONSEQUENCES | {"label_noise", "imbalance"}),
-    (pictures.mismatch, frozenset(("overfitting", "class_collapse", "label_noise"))),
-    (pictures.leak, frozenset()),
+    (optimization.rate_too_high, CONSEQUENCES | {"not_finite", "learning_rate_too_low", "label_noise", "mismatch"}),
+    (data.wrong_normalisation, CONSEQUENCES | {"learning_rate_too_low", "mismatch", "label_noise"}),
+    (optimization.not_finite, CONSEQUENCES | {"mismatch", "label_noise"}),
+    (optimization.rate_too_low, CONSEQUENCES | {"label_noise", "imbalance"}),
+    (optimization.dead_units, CONSEQUENCES | {"label_noise", "imbalance"}),
+    (data.mismatch, frozenset(("overfitting", "class_collapse", "label_noise"))),
+    (data.leak, frozenset()),
     (labels.label_noise, CONSEQUENCES),
     (labels.imbalance, frozenset(("one_class", "class_collapse", "overfitting", "underfitting"))),
-    (optimisation.one_class, CONSEQUENCES),
+    (optimization.one_class, CONSEQUENCES),
     (labels.class_collapse, frozenset(("overfitting", "underfitting", "mismatch"))),
     (fit.overfitting, frozenset()),
     (fit.stopped_too_early, frozenset(("underfitting", "plateau"))),

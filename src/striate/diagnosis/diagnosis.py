@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import Literal
 
@@ -37,3 +38,55 @@ class Diagnosis:
 
 Fault = Callable[[Evidence], Diagnosis | None]
 """Looks for one kind of fault."""
+
+
+PLACEHOLDER = "DATA"
+"""Stands for pictures that were handed over in Python."""
+
+FLAGS = ("--grey", "--colour", "--allow-leaks", "--json", "--quiet", "-q", "--debug")
+"""Options of `striate train` that take no value."""
+
+SHOWING = ("--json", "--quiet", "-q", "--debug")
+"""Those of them that only say what is shown."""
+
+OPTIONAL = ("--dropout", "--fine-tune")
+"""Options whose value may be left out."""
+
+RIVALS = {"--epochs": ("--minutes",)}
+"""Option → others that may not stand beside it."""
+
+
+def train_with(evidence: Evidence, option: str, value: object) -> str:
+    """Returns the run's command with one option set anew; it may not take the run's name again, and
+    shows what it does.
+    """
+    gone = {option, *RIVALS.get(option, ()), "--name", *SHOWING}
+    words = shlex.split(evidence.command)
+    if words[:2] != ["striate", "train"]:
+        words = [*("striate", "train", evidence.source or PLACEHOLDER), "--recipe", f"{evidence.path}/recipe.json"]
+    return shlex.join(["striate", "train", *_without(words[2:], gone), option, str(value)])
+
+
+def look_at_data(evidence: Evidence, *further: str) -> str:
+    """Returns the command that looks at the run's data."""
+    return shlex.join(["striate", "data", evidence.source or PLACEHOLDER, *further])
+
+
+def rounded(value: float) -> str:
+    """Returns a setting with two digits."""
+    return f"{value:.2g}" if value < 100 else f"{value:.0f}"
+
+
+def _without(words: list[str], gone: set[str]) -> list[str]:
+    kept: list[str] = []
+    index = 0
+    while index < len(words):
+        word = words[index]
+        name, is_joined, _ = word.partition("=")
+        index += 1
+        if name not in gone:
+            kept.append(word)
+        elif not is_joined and name not in FLAGS and index < len(words):
+            following = words[index]
+            index += name not in OPTIONAL or not following.startswith("-")
+    return kept

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from striate.diagnosis.symptoms import Symptoms, load_symptoms
-from striate.diagnosis.tally import Tally, drop, tally, tally_from
+from striate.data.image_set import SPLITS
+from striate.data_checks.finding import Finding
+from striate.diagnosis.outcome_counts import Tally, drop, tally, tally_from
+from striate.diagnosis.training_signals import Symptoms, load_symptoms
 from striate.errors import DataError, RunError
-from striate.evaluation.answered import Answer, load_answered, load_answers
+from striate.evaluation.prediction_table import Answer, load_answered, load_answers
 from striate.evaluation.report import Report, Share
-from striate.history import Epoch, read_history
-from striate.images.imageset import SPLITS
-from striate.inspection.finding import Finding
-from striate.runs import Manifest, Run
+from striate.runs.run import Manifest, Run
+from striate.training.history import Epoch, read_history
 from striate.training.recipe import Recipe
 
 

@@ -1,1 +1,1 @@
-"""How good: figures with their uncertainty, plots and pages."""
+"""How good a classifier is, with intervals."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from striate.config import config
 from striate.evaluation.intervals import CONFIDENCE, wilson
-from striate.evaluation.ranking import Ranking, rankings
+from striate.evaluation.roc_pr import Ranking, rankings
 
 RESAMPLES = 1000
 TOP = 5

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from striate.config import config
 from striate.errors import DataError
-from striate.evaluation.answered import Answered
 from striate.evaluation.calibration import Calibration, calibration
 from striate.evaluation.intervals import f1_interval, wilson
 from striate.evaluation.metrics import Metrics, metrics
-from striate.evaluation.ranking import Ranking, rankings
-from striate.evaluation.refusal import Refusal, prices
+from striate.evaluation.prediction_table import Answered
+from striate.evaluation.roc_pr import Ranking, rankings
+from striate.evaluation.selective import Refusal, prices
 
 FORMAT = 2
 

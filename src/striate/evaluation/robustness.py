@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from striate.classifier import Classifier
 from striate.config import config
-from striate.drawing import percent
+from striate.data.decoded_cache import Decoded
 from striate.evaluation.corruptions import CORRUPTIONS, SEVERITIES, Corruption
 from striate.evaluation.intervals import wilson
-from striate.images.cache import Decoded
 from striate.progress import SILENT, Progress
+from striate.reporting.style import percent
 
 SAMPLE = 1000  # pictures
 WELL = 0.9  # share of the accuracy that is kept, from which on nothing is advised

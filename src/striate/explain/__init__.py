@@ -1,1 +1,1 @@
-"""What a classifier saw: where in a picture the evidence for a class lies."""
+"""What a classifier computes of an image."""

@@ -1,1 +1,1 @@
-"""Networks: one family per file, a row each in ARCHITECTURES."""
+"""Architectures, weights, and a compiled forward pass."""

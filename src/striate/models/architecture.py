@@ -21,7 +21,7 @@ Shape = tuple[int, int, int]
 
 def keras_layers() -> tuple[Any, Any]:
     """Returns Keras and its layers; imported when a network is built, so that listing networks costs nothing."""
-    from striate.backend import keras
+    from striate.system.backend import keras
 
     return keras, keras.layers
 

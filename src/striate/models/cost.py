@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from striate.models.architecture import keras_layers
-from striate.models.graph import calls
+from striate.models.layer_graph import calls
 
 FIGURES = Path(__file__).with_name("figures.json")
 """What `docs/generate.py` computed for every row of ARCHITECTURES at its native size, so that a list needs no Keras."""

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from striate.errors import ConfigError, WeightsError
-from striate.models.applications import build_application
 from striate.models.architecture import Architecture, Shape, build, keras_layers, outline
-from striate.models.backbones import BACKBONES, SCALINGS, backbone_of
-from striate.models.stem import NATIVE_FROM, is_small
-from striate.models.weights_file import opened
+from striate.models.pretrained_weights import BACKBONES, SCALINGS, backbone_of, opened
+from striate.models.zoo.keras_applications import build_application
+from striate.models.zoo.small_image_stem import NATIVE_FROM, is_small
 
 Sizes = list[tuple[int, ...]]
 
@@ -145,7 +144,7 @@ def _owner(found: Sizes, file: str) -> str | None:
     """Returns the network whose backbone has weights of these sizes, or None; those that the file's name holds are
     compared first, since most files tell the truth and every comparison takes a quarter of a second.
     """
-    from striate.models.architectures import ARCHITECTURES
+    from striate.models.registry import ARCHITECTURES
 
     names = sorted(BACKBONES, key=lambda name: (name not in file, -len(name)))
     return next((name for name in names if _fits(_wanted(ARCHITECTURES[name]), found)), None)

@@ -1,1 +1,1 @@
-"""Charts without matplotlib: laid out once from plain numbers, rendered as SVG for pages and as PNG for files."""
+"""Plots and pages: drawing and HTML."""

@@ -9,12 +9,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from striate.reporting.axes import Corner, LegendEntry, choose_limits, choose_ticks, label_ticks, lay_out_legend, thin
 from striate.reporting.fonts import measure_text
-from striate.reporting.legend import Corner, LegendEntry, lay_out_legend
 from striate.reporting.marks import Box, Circle, Mark, Path, Rectangle, Text
 from striate.reporting.style import AXIS, FAINT, GRID, INK
-from striate.reporting.thinning import thin
-from striate.reporting.ticks import choose_limits, choose_ticks, label_ticks
 
 DOTTED = (1.0, 1.65)
 """Drawn and empty length of a dotted line, a point wide."""

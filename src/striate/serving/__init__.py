@@ -1,1 +1,1 @@
-"""SERVE: a classifier behind HTTP."""
+"""The HTTP server."""

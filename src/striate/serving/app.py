@@ -13,18 +13,18 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from striate.answering.table import summary
 from striate.config import plain
+from striate.inference.output_files import summary
 from striate.prediction import Prediction
-from striate.serving import protocol
-from striate.serving.faults import Fault
-from striate.serving.guard import LOOPBACK, Guard
-from striate.serving.heat import heat
-from striate.serving.house import House, Served
-from striate.serving.inputs import pictures_in
+from striate.serving import open_inference
+from striate.serving.explain_endpoint import heat
+from striate.serving.http_errors import Fault
 from striate.serving.metrics import Metrics
+from striate.serving.model_registry import House, Served
 from striate.serving.openapi import document
-from striate.serving.page.render import APART, page
+from striate.serving.request_images import pictures_in
+from striate.serving.security import LOOPBACK, Guard
+from striate.serving.web_page import APART, page
 
 LOG = logging.getLogger("striate.serving")
 Handler = Callable[[Request], Awaitable[Response]]
@@ -162,7 +162,7 @@ class _Routes:
 
     async def server(self, request: Request) -> Response:
         """Tells what server this is."""
-        return JSONResponse(protocol.server())
+        return JSONResponse(open_inference.server())
 
     async def live(self, request: Request) -> Response:
         """Tells that it is alive."""
@@ -174,7 +174,7 @@ class _Routes:
 
     async def model(self, request: Request) -> Response:
         """Tells a classifier's inputs and outputs."""
-        return JSONResponse(protocol.metadata(self._model(request)))
+        return JSONResponse(open_inference.metadata(self._model(request)))
 
     async def model_ready(self, request: Request) -> Response:
         """Tells whether a classifier answers."""
@@ -182,7 +182,7 @@ class _Routes:
 
     async def infer(self, request: Request) -> Response:
         """Answers tensors."""
-        return await protocol.infer(request, self.house, self._model(request))
+        return await open_inference.infer(request, self.house, self._model(request))
 
     async def index(self, request: Request) -> Response:
         """Tells which classifiers there are, in the words of Triton's extension for repositories."""

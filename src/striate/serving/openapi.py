@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from striate import __version__
-from striate.serving.faults import CODES
+from striate.serving.http_errors import CODES
 
 JSON = "application/json"
 

@@ -16,11 +16,11 @@ import uvicorn
 
 from striate.errors import ConfigError
 from striate.serving.app import application
-from striate.serving.faults import Fault
-from striate.serving.guard import LOOPBACK
-from striate.serving.heads import BoundedHeads
-from striate.serving.house import House, Served
-from striate.serving.limits import Limits
+from striate.serving.http_errors import Fault
+from striate.serving.http_limits import BoundedHeads
+from striate.serving.model_registry import House, Served
+from striate.serving.security import LOOPBACK
+from striate.serving.settings import Limits
 
 TURN = 0.0005  # seconds
 LAST = 0.3  # seconds for requests that were on their way when the last connection was taken

@@ -1,1 +1,1 @@
-"""A run as TensorBoard shows it, on every backend: TensorFlow is not needed."""
+"""TensorBoard event files."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
+import re
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,17 +15,107 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from striate import drawing
-from striate.backend import keras
 from striate.errors import StriateError, printable
 from striate.evaluation import plots
-from striate.evaluation.measure import Measured
-from striate.explain.embedding import embeddings
-from striate.history import Epoch
-from striate.runs import Run
+from striate.evaluation.evaluate import Measured
+from striate.explain.embeddings import embeddings
+from striate.models.layer_graph import calls, unique
+from striate.reporting import style
+from striate.runs.run import Run
+from striate.system.atomic_files import write_text, writing
+from striate.system.backend import keras
 from striate.tensorboard.events import FOLDER, EventFile
-from striate.tensorboard.graph import graph_of
-from striate.tensorboard.projector import save_projector
+from striate.training.history import Epoch
+
+PICTURES = "pictures"
+
+BLOCKS = re.compile(r"((?:^|(?<=/)|(?<=\d_))(?:stage|block)\d+)_")
+"""The beginnings of names, such as `stage1_block2_`, that become groups within groups."""
+
+
+def graph_of(model: Any) -> Any:
+    """Returns a GraphDef with one node for each use of a layer, in the order of the computation.
+
+    Args:
+        model: a functional or Sequential keras.Model with one input.
+    """
+    from tensorboard.compat.proto.attr_value_pb2 import AttrValue
+    from tensorboard.compat.proto.graph_pb2 import GraphDef
+    from tensorboard.compat.proto.node_def_pb2 import NodeDef
+    from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+    from tensorboard.compat.proto.versions_pb2 import VersionDef
+
+    def node(name: str, kind: str, inputs: list[str], shape: Any) -> Any:
+        sides = [TensorShapeProto.Dim(size=-1 if side is None else side) for side in shape]
+        shapes = AttrValue.ListValue(shape=[TensorShapeProto(dim=sides)])
+        return NodeDef(name=name, op=kind, input=inputs, attr={"_output_shapes": AttrValue(list=shapes)})
+
+    (picture,) = model.inputs
+    seen, taken = {id(picture): PICTURES}, {PICTURES}
+    nodes = [node(PICTURES, "InputLayer", [], picture.shape)]
+    for name, call in calls(model, seen):
+        inputs = [seen[id(tensor)] for tensor in call.input_tensors]
+        own = unique(BLOCKS.sub(r"\1/", name), taken)
+        taken.add(own)
+        (output,) = call.output_tensors
+        nodes.append(node(own, type(call.operation).__name__, inputs, output.shape))
+        seen[id(output)] = own
+    return GraphDef(node=nodes, versions=VersionDef(producer=22))
+
+
+SIDE = 48  # pixels of a thumbnail
+COLUMNS = ("class", "predicted", "right", "picture")
+
+
+def save_projector(
+    folder: Path,
+    vectors: NDArray[np.float32],
+    rows: Sequence[tuple[str, str, str]],
+    pixels: NDArray[np.uint8],
+    name: str,
+) -> None:
+    """Writes what TensorBoard's projector shows of one set of pictures.
+
+    Args:
+        folder: which TensorBoard takes for a run.
+        vectors: (n, d).
+        rows: class, predicted class and key of each.
+        pixels: (n, h, w, 1 or 3) uint8.
+        name: of the set.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = ["\t".join(f"{value:.6g}" for value in vector) for vector in vectors.tolist()]
+    write_text(folder / "vectors.tsv", "\n".join(lines) + "\n")
+    known = [(label, said, "yes" if label == said else "no", key) for label, said, key in rows]
+    table = ["\t".join(map(_cell, row)) for row in (COLUMNS, *known)]
+    write_text(folder / "metadata.tsv", "\n".join(table) + "\n")
+    with writing(folder / "sprite.png") as temporary:
+        _sheet(pixels).save(temporary, "PNG")
+    write_text(folder / "projector_config.pbtxt", _settings(name))
+
+
+def _settings(name: str) -> str:
+    from google.protobuf import text_format
+    from tensorboard.plugins.projector.projector_config_pb2 import EmbeddingInfo, ProjectorConfig, SpriteMetadata
+
+    sprite = SpriteMetadata(image_path="sprite.png", single_image_dim=[SIDE, SIDE])
+    info = EmbeddingInfo(tensor_name=name, tensor_path="vectors.tsv", metadata_path="metadata.tsv", sprite=sprite)
+    return str(text_format.MessageToString(ProjectorConfig(embeddings=[info])))
+
+
+def _cell(text: str) -> str:
+    return printable(text.replace("\t", " ").replace("\n", " "))
+
+
+def _sheet(pixels: NDArray[np.uint8]) -> Image.Image:
+    """Returns all pictures on a square grid, row by row, as the projector expects them."""
+    columns = math.ceil(math.sqrt(len(pixels)))
+    sheet = Image.new("RGB", (columns * SIDE, columns * SIDE), "white")
+    for at, one in enumerate(pixels):
+        picture = Image.fromarray(one[:, :, 0] if one.shape[2] == 1 else one).convert("RGB").resize((SIDE, SIDE))
+        sheet.paste(picture, (at % columns * SIDE, at // columns * SIDE))
+    return sheet
+
 
 SHOWN = 1000  # pictures in the projector
 EACH, CLASSES = 8, 50  # pictures of a class, and classes, among the sample pictures
@@ -136,6 +229,6 @@ def _project(folder: Path, classifier: Any, measured: Measured) -> None:
 
 def _drawn(figure: Any) -> NDArray[np.uint8]:
     buffer = io.BytesIO()
-    drawing.draw(figure, buffer, dpi=110)
+    style.draw(figure, buffer, dpi=110)
     with Image.open(buffer) as picture:
         return np.asarray(picture.convert("RGB"))

@@ -1,1 +1,1 @@
-"""Learning: splits + architecture + recipe → classifier + history."""
+"""From a recipe and decoded images to a trained model."""

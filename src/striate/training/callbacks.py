@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from striate.backend import keras
-from striate.history import Epoch
 from striate.progress import Progress
-from striate.training.feed import Feed
+from striate.system.backend import keras
+from striate.training.data_loader import Feed
+from striate.training.history import Epoch
 
 Callback: Any = keras.callbacks.Callback
 

@@ -7,18 +7,18 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from striate.backend import keras
+from striate.data.batches import Batches
 from striate.errors import TrainingError
-from striate.history import Epoch, History
-from striate.images.batches import Batches
 from striate.progress import Progress
-from striate.training.batch_norm import fused_batch_norm
+from striate.system.backend import keras
 from striate.training.callbacks import Enough, EpochClock, KeepBest, StopWhenAsked, StopWhenEnough
-from striate.training.epochs import Epochs
-from striate.training.feed import Feed
-from striate.training.keeper import Keeper, Place, SaveState
-from striate.training.loss_trace import LossTrace, WatchLoss
-from striate.training.parallel.parallel import Parallel
+from striate.training.checkpointing import Keeper, Place, SaveState
+from striate.training.data_loader import Feed
+from striate.training.distributed.strategy import Parallel
+from striate.training.epoch_loop import Epochs
+from striate.training.history import Epoch, History
+from striate.training.loss_monitor import LossTrace, WatchLoss
+from striate.training.performance.batch_norm import fused_batch_norm
 from striate.training.recipe import Recipe
 
 Watch = Callable[[Any, Epoch], None]
@@ -113,7 +113,7 @@ class Loop:
                 self._fit(run, batches, held_out, stage, last, place, last, validation)
 
     def _validation(self, network: Any, held_out: Batches) -> Any:
-        from striate.training.parallel.validate import Validate
+        from striate.training.distributed.strategy import Validate
 
         assert self.parallel is not None  # noqa: S101
         return Validate(self.parallel, network, held_out, self.recipe.label_smoothing)

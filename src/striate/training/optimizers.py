@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from striate.backend import CHOICE, keras
+from striate.system.backend import CHOICE, keras
 from striate.training.recipe import Recipe
 
 

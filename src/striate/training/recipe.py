@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from striate.config import config
-from striate.images.augment import Augment
-from striate.images.pixels import Fit, Side
+from striate.data.augment import Augment
+from striate.data.preprocessing import Fit, Side
 
 Count = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]

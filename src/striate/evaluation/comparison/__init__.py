@@ -1,1 +1,1 @@
-"""Runs side by side, and whether their difference is real."""
+"""Whether one classifier is better than another."""

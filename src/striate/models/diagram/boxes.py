@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from striate.drawing import INK, SERIES
 from striate.errors import printable
 from striate.models.diagram.pieces import Kind, Piece
+from striate.reporting.style import INK, SERIES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

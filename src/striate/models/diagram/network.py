@@ -6,11 +6,11 @@ from itertools import groupby
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from striate.drawing import STYLE
 from striate.models.diagram.blocks import Repeat, blocks, members, repeats
 from striate.models.diagram.branches import column
 from striate.models.diagram.page import MEANING, Page, Stage
 from striate.models.diagram.pieces import pieces
+from striate.reporting.style import STYLE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

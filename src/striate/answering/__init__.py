@@ -1,1 +1,0 @@
-"""ANSWER: a classifier on whatever holds pictures, and its answers kept as they come."""

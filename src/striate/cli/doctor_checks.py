@@ -1,0 +1,106 @@
+"""What is wrong with this environment, and what to do: answered as far as possible without importing Keras."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+from striate.config import config
+from striate.errors import StriateError
+from striate.system.backend_choice import backend_choice, installed_backends, shadows
+from striate.system.hardware import PACKAGES as RECORDED
+from striate.system.hardware import versions
+
+PACKAGES = (*RECORDED, "scipy", "matplotlib", "msgspec", "safetensors")
+"""Distributions whose versions are worth knowing here: those that every run records, and a few more."""
+
+
+@config
+class Diagnosis:
+    """One thing found.
+
+    Attributes:
+        kind: a fixed word for it.
+        severity: `error` prevents work, `warning` may, `ok` is as it should be.
+        evidence: what was seen.
+        try_: what to do ("" when nothing).
+    """
+
+    kind: str
+    severity: Literal["error", "warning", "ok"]
+    evidence: str
+    try_: str = ""
+
+
+def examine(folder: Path | None = None) -> tuple[dict[str, Any], list[Diagnosis]]:
+    """Returns facts about the environment, and what follows from them.
+
+    Args:
+        folder: the working folder to search for files that hide packages; by default the current one.
+    """
+    folder = folder or Path.cwd()
+    facts: dict[str, Any] = {
+        "python": sys.version.split()[0],
+        "folder": str(folder),
+        "backends": installed_backends(),
+        "versions": versions(PACKAGES),
+    }
+    found = [_shadow(name, path) for name, path in {**shadows(), **shadows([folder.resolve()])}.items()]
+    try:
+        choice = backend_choice()
+        facts |= {"backend": choice.name, "chosen_by": choice.chosen_by}
+        if choice.name in facts["backends"]:
+            found.append(Diagnosis("backend", "ok", f"Keras runs on {choice.name}, chosen by {choice.chosen_by}"))
+        else:
+            evidence = f"the backend {choice.name} (chosen by {choice.chosen_by}) is not installed"
+            found.append(Diagnosis("backend", "error", evidence, f"pip install 'striate[{choice.name}]'"))
+    except StriateError as error:
+        found.append(Diagnosis("backend", "error", str(error), "correct it there"))
+    if not any(one.severity == "error" for one in found):
+        found.append(_devices(facts))
+    if "devices" in facts:
+        found.append(_arithmetic(facts))
+    threads = os.environ.get("OMP_NUM_THREADS")
+    if threads and threads.isdecimal() and int(threads) < (os.cpu_count() or 1):
+        evidence = f"OMP_NUM_THREADS={threads}, but there are {os.cpu_count()} cores"
+        found.append(Diagnosis("threads", "warning", evidence, "unset OMP_NUM_THREADS"))
+    return facts, found
+
+
+def _shadow(name: str, path: Path) -> Diagnosis:
+    return Diagnosis(
+        "shadow",
+        "error",
+        f"{path} hides the package {name}: Python started in that folder imports your file instead, and fails with "
+        f"\"No module named '{name}.…'; '{name}' is not a package\" or worse",
+        f"mv {path.name if path.stem == name else name} my_{name}{path.suffix if path.stem == name else ''}"
+        " and delete the folder __pycache__ beside it",
+    )
+
+
+def _devices(facts: dict[str, Any]) -> Diagnosis:
+    try:
+        from striate.system.backend import devices
+    except Exception as error:  # whatever a broken installation raises is the finding
+        return Diagnosis(
+            "backend", "error", f"Keras cannot be imported: {error}", "pip install --force-reinstall keras"
+        )
+    facts["devices"] = devices()
+    return Diagnosis("devices", "ok", "it sees " + ", ".join(facts["devices"]))
+
+
+def _arithmetic(facts: dict[str, Any]) -> Diagnosis:
+    from striate.training.performance.precision import ENOUGH, KINDS, can_gain, known_gain_of
+
+    gains = {kind: gain for kind in KINDS if (gain := known_gain_of(kind)) is not None}
+    facts["bfloat16_gains"] = gains
+    if not can_gain():
+        return Diagnosis("arithmetic", "ok", "float32: nothing here computes in bfloat16 faster")
+    if not gains:
+        evidence = "the first training of more than seconds will measure whether bfloat16 is faster than float32"
+        return Diagnosis("arithmetic", "ok", evidence)
+    shown = ", ".join(f"{kind} {gain:.2f}" for kind, gain in gains.items())
+    evidence = f"bfloat16 is so many times as fast as float32, by kind of layers: {shown}; used from {ENOUGH} on"
+    return Diagnosis("arithmetic", "ok", evidence)

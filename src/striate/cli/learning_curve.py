@@ -1,0 +1,108 @@
+"""striate learn-curve."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from striate.cli import options
+from striate.cli.options import training
+from striate.errors import printable
+
+if TYPE_CHECKING:
+    from striate.studies.learning_curve import Growth
+
+CODES = {"finished": 0, "failed": 1, "interrupted": 130}
+MOST = 10  # classes shown: those that gained most from the last doubling
+
+
+@click.command("learn-curve", context_settings=options.CONTEXT)
+@click.argument("data")
+@click.option("--sizes", metavar="A,B,C,D", help="Numbers of training pictures  [default: all, and five halvings].")
+@click.option(
+    "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Trainings a size, each on other parts."
+)
+@training
+@click.option("--name", help="Name of the folder  [default: learn-curve-<data>].")
+@options.runs
+@options.on
+@options.artifacts("none", "Pages and plots of each training")
+@options.nested
+@options.data_dir
+@options.engine
+@options.common
+def learn_curve(
+    data: str,
+    sizes: str | None,
+    arch: str | None,
+    size: str | None,
+    grey: bool | None,
+    backend: str | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+    debug: bool,
+    **settings: Any,
+) -> int:
+    """Tell how much data is needed: train on growing parts of the training pictures.
+
+    Accuracy on the test pictures against the number of training pictures, the power law that it follows, which classes
+    gain most, and what twice as many pictures would buy. Smaller parts get more epochs. Every training is an ordinary
+    run in the folder. The same command again goes on where it stopped; sizes and seeds may be added.
+    """
+    options.choose_engine(backend, device)
+    from striate.cli.console import print_json, progress
+    from striate.studies.learning_curve import learn_curve as grow
+
+    changes = options.changes(size, grey, settings)
+    found = grow(
+        data,
+        sizes=_numbers(sizes),
+        architecture=arch,
+        progress=progress(as_json=as_json, quiet=quiet),
+        command=shlex.join(["striate", "learn-curve", *sys.argv[2:]]),
+        **changes,
+    )
+    if as_json:
+        print_json(found.summary())
+    else:
+        print_growth(found)
+    return CODES[found.document.state]
+
+
+def _numbers(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words or not all(word.isdecimal() for word in words):
+        raise click.BadParameter(f"{text!r} is no list of sizes. Expected: 500,1000,2000,4000.", param_hint="--sizes")
+    return [int(word) for word in words]
+
+
+def print_growth(found: Growth) -> None:
+    """Prints a row per size, which classes gain, what more pictures would buy, and where everything lies."""
+    from striate.cli.console import print_table
+    from striate.reporting.style import percent
+
+    document = found.document
+    rows = [
+        (f"{one.size:,}", percent(one.accuracy, 2), " … ".join(map(percent, one.interval)), str(len(one.runs)))
+        for one in document.sizes
+    ]
+    print_table([">training pictures", ">accuracy", ">95 % interval", ">trainings"], rows)
+    if gains := found.gains():
+        gained = [(name, percent(before), percent(after)) for name, before, after in gains[:MOST]]
+        before, after = document.sizes[-2:]
+        print_table(["class", f">recall with {before.size:,}", f">with {after.size:,}"], gained)
+    if document.sizes:
+        click.echo(click.wrap_text(found.verdict(), 98))
+    for name, reason in (document.failed or {}).items():
+        click.echo(printable(f"{name} failed: {reason}"))
+    if document.state == "interrupted":
+        click.echo("Interrupted. The same command goes on from here and keeps the finished runs.")
+    click.echo(printable(f"Folder:  {found.path}"))
+    if document.sizes:
+        click.echo(printable(f"Figure:  {found.path / 'learn_curve.png'}"))

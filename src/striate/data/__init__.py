@@ -1,0 +1,1 @@
+"""Images in: image sets, loaders, splits, decoding and batches."""

@@ -1,0 +1,221 @@
+"""What may be changed about a picture while training: one random affine map and a change of brightness.
+
+All geometric changes are composed into one matrix, so that a picture is resampled once. What is drawn is a pure
+function of the generator handed in; see batches.py for its seed.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from striate.config import config, replace
+from striate.data.image_set import Kind
+from striate.errors import ConfigError, UnknownNameError
+
+Share = Annotated[float, Meta(ge=0, le=0.9)]
+Degrees = Annotated[float, Meta(ge=0, le=180)]
+
+ALL = slice(None)
+
+_BORDERS = {"black": "BORDER_CONSTANT", "edge": "BORDER_REPLICATE", "mirror": "BORDER_REFLECT_101"}
+"""What lies beyond an edge → OpenCV's name for it."""
+
+_PADDING: dict[str, Literal["constant", "edge", "reflect"]] = {"black": "constant", "edge": "edge", "mirror": "reflect"}
+
+
+@config
+class Augment:
+    """Ranges that random changes are drawn from; zero leaves that property alone.
+
+    Attributes:
+        flip: mirror left and right, every second time; a training mirrors each picture in every second epoch (Jordan
+            2024, arXiv:2404.00498, section 3.6).
+        shift: up to this share of the side, each way; by whole pixels where nothing turns or scales the picture.
+        rotate: up to this many degrees, each way.
+        shear: up to this many degrees, each way.
+        zoom: by a factor between 1 - zoom and 1 + zoom.
+        brightness: times a factor between 1 - brightness and 1 + brightness.
+        cutout: a square with this share of the side, at a random place, in the picture's mean colour (DeVries and
+            Taylor 2017, arXiv:1708.04552).
+        border: what appears where the picture has moved away.
+    """
+
+    flip: bool = False
+    shift: Share = 0.0
+    rotate: Degrees = 0.0
+    shear: Annotated[float, Meta(ge=0, le=60)] = 0.0
+    zoom: Share = 0.0
+    brightness: Share = 0.0
+    cutout: Share = 0.0
+    border: Literal["black", "edge", "mirror"] = "mirror"
+
+    @property
+    def is_geometric(self) -> bool:
+        """Whether pixels move."""
+        return self.flip or any((self.shift, self.rotate, self.shear, self.zoom))
+
+    def __call__(
+        self,
+        pixels: NDArray[np.uint8],
+        rng: np.random.Generator,
+        mirrored: NDArray[np.bool_] | None = None,
+        *,
+        count: int | None = None,
+        rows: slice = ALL,
+    ) -> NDArray[np.uint8]:
+        """Returns changed copies of the pictures (n, h, w, c) uint8, each in its own way.
+
+        Args:
+            pixels: the pictures.
+            rng: what is drawn from.
+            mirrored: which are to be mirrored, where `flip` is set; drawn unless told.
+            count: of a batch that the pictures are some of: they are changed as they would be within it.
+            rows: which of it they are.
+        """
+        import cv2
+
+        count = len(pixels) if count is None else count
+        if not self.flip:
+            mirrored = np.zeros(count, bool)
+        elif mirrored is None:
+            mirrored = rng.random(count) < 0.5
+        if not any((self.rotate, self.shear, self.zoom)):
+            pixels = self._shifted(pixels, rng, mirrored, rows) if self.is_geometric else pixels
+        else:
+            out = np.empty_like(pixels)
+            height, width = pixels.shape[1:3]
+            matrices = self.matrices(mirrored, height, width, rng)[rows]
+            for picture, matrix, place in zip(pixels, matrices, out, strict=True):
+                moved = cv2.warpAffine(
+                    picture,
+                    matrix,
+                    (width, height),
+                    flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                    borderMode=getattr(cv2, _BORDERS[self.border]),
+                )
+                place[...] = moved.reshape(place.shape)
+            pixels = out
+        if self.brightness:
+            factors = rng.uniform(1 - self.brightness, 1 + self.brightness, (count, 1, 1, 1))[rows]
+            pixels = np.clip(pixels * factors.astype(np.float32), 0, 255).astype(np.uint8)
+        return self._with_holes(pixels, rng, count, rows) if self.cutout else pixels
+
+    def _with_holes(
+        self, pixels: NDArray[np.uint8], rng: np.random.Generator, count: int, rows: slice
+    ) -> NDArray[np.uint8]:
+        """Returns copies in which a square of each picture shows nothing; at the rim a part of it lies outside."""
+        _, height, width, _ = pixels.shape
+        pixels = pixels.copy()
+        means = pixels[:, ::4, ::4].mean(axis=(1, 2)).astype(np.uint8)  # of a sixteenth: near enough
+        tall, wide = (max(1, round(self.cutout * side)) for side in (height, width))
+        y, x = (
+            rng.integers(-(reach // 2), side - reach // 2, count)[rows]
+            for reach, side in ((tall, height), (wide, width))
+        )
+        for picture, mean, top, left in zip(pixels, means, y.tolist(), x.tolist(), strict=True):
+            picture[max(0, top) : top + tall, max(0, left) : left + wide] = mean
+        return pixels
+
+    def _shifted(
+        self, pixels: NDArray[np.uint8], rng: np.random.Generator, mirrored: NDArray[np.bool_], rows: slice
+    ) -> NDArray[np.uint8]:
+        """Returns the pictures moved by whole pixels and mirrored: a quarter of the work, and nothing is blurred."""
+        _, height, width, _ = pixels.shape
+        most = [round(self.shift * side) for side in (height, width)]
+        y, x = (rng.integers(0, 2 * reach + 1, len(mirrored))[rows] for reach in most)
+        step = np.where(mirrored[rows], -1, 1)
+        wide = np.pad(pixels, ((0, 0), *((reach, reach) for reach in most), (0, 0)), _PADDING[self.border])
+        out = np.empty_like(pixels)
+        for place, picture, top, left, way in zip(out, wide, y.tolist(), x.tolist(), step.tolist(), strict=True):
+            place[...] = picture[top : top + height, left : left + width][:, ::way]
+        return out
+
+    def matrices(
+        self, mirrored: NDArray[np.bool_], height: int, width: int, rng: np.random.Generator
+    ) -> NDArray[np.float64]:
+        """Returns a random (2, 3) map for each picture, from its changed pixels to the original's."""
+        count = len(mirrored)
+        angle = np.deg2rad(rng.uniform(-self.rotate, self.rotate, count))
+        slant = np.tan(np.deg2rad(rng.uniform(-self.shear, self.shear, count)))
+        scale = rng.uniform(1 - self.zoom, 1 + self.zoom, count)
+        shift = rng.uniform(-self.shift, self.shift, (2, count)) * [[width], [height]]
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]).transpose(2, 0, 1)
+        skew = np.tile(np.eye(2), (count, 1, 1))
+        skew[:, 0, 1] = slant
+        linear = turn @ skew * (scale * np.ones((2, 2, 1))).transpose(2, 0, 1)
+        linear[mirrored, :, 0] *= -1
+        centre = np.array([(width - 1) / 2, (height - 1) / 2])
+        offset = centre + shift.T - np.einsum("nij,j->ni", linear, centre)
+        return np.concatenate([linear, offset[:, :, None]], axis=2)
+
+
+NONE = Augment()
+
+AUTO: dict[Kind, Augment] = {
+    "digits": Augment(shift=0.07, rotate=8, zoom=0.08, border="black"),
+    "clothes": Augment(flip=True, shift=0.05, zoom=0.05, border="black"),
+    "photos": Augment(flip=True, shift=0.1, rotate=10, zoom=0.2, brightness=0.2),
+}
+"""By what the pictures show: a mirrored digit is another sign, a mirrored cat is a cat."""
+
+CLASSIC: dict[Kind, Augment] = {
+    "digits": NONE,
+    "clothes": NONE,
+    "photos": Augment(flip=True, shear=0.2, zoom=0.2, border="edge"),
+}
+"""As the tutorials do it: nothing for digits and clothes; shear 0.2 (degrees), zoom 0.2 and flip for photographs."""
+
+
+FAST: dict[Kind, Augment] = {
+    "digits": Augment(shift=0.036, border="black"),
+    "clothes": Augment(flip=True, shift=0.07, border="black"),
+    "photos": Augment(flip=True, shift=0.0625),
+}
+"""The least that helps, a few microseconds a picture: moved by one or two of 28 or 32 pixels, and mirrored."""
+
+
+def resolve(augment: Augment | str, kind: Kind) -> Augment:
+    """Returns the augmentation meant by `augment`.
+
+    Args:
+        augment: an Augment, `auto`, `classic`, `fast`, `none`, `digits`, `clothes`, `photos`, or a list such as
+            `flip,shift=0.1,rotate=10`.
+        kind: what the pictures show; decides `auto`, `classic` and `fast`.
+
+    Raises:
+        ConfigError: not such a word.
+    """
+    if isinstance(augment, Augment):
+        return augment
+    fixed: dict[str, Augment] = {
+        "auto": AUTO[kind],
+        "classic": CLASSIC[kind],
+        "fast": FAST[kind],
+        "none": NONE,
+        **{str(name): value for name, value in AUTO.items()},
+    }
+    if augment in fixed:
+        return fixed[augment]
+    changes: dict[str, bool | float | str] = {}
+    for part in augment.split(","):
+        name, _, value = (piece.strip() for piece in part.partition("="))
+        if name not in Augment.__dataclass_fields__:
+            raise UnknownNameError("augmentation", name, [*fixed, *Augment.__dataclass_fields__])
+        if name == "flip":
+            if value:
+                raise ConfigError("The augmentation flip takes no value", received=part.strip(), hint="flip")
+            changes[name] = True
+        elif name == "border":
+            changes[name] = value
+        else:
+            try:
+                changes[name] = float(value)
+            except ValueError:
+                raise ConfigError(
+                    f"The augmentation {name} needs a number", received=part.strip(), hint=f"{name}=0.1"
+                ) from None
+    return replace(NONE, "--augment", **changes)

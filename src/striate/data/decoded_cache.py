@@ -1,0 +1,172 @@
+"""Decode a whole image set once, in parallel, into one array that every epoch can index; and not even once where an
+earlier run has done it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+
+from striate.config import to_json
+from striate.data.image_set import Encoded, ImageSet
+from striate.data.prefetch import for_each
+from striate.data.preprocessing import Preprocessing
+from striate.errors import DataError, PictureError
+from striate.progress import SILENT, Progress
+from striate.system.array_cache import Shelf
+from striate.system.hardware import memory
+
+SHELF = Shelf("decoded", limit=8 << 30)
+"""Where decoded pictures are kept between runs."""
+
+FORMAT = 1
+"""Raise it when the same picture begins to be decoded to other pixels."""
+
+SLOW = 1.0  # seconds of decoding from which on the result is kept
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """An image set's usable pictures, decoded.
+
+    Attributes:
+        images: the pictures that could be decoded, in order.
+        pixels: (n, h, w, c) uint8, parallel to `images`; in memory, or a memory map when that would not fit.
+        broken: key → reason, for the pictures left out.
+        is_known: whether an earlier run had decoded them.
+    """
+
+    images: ImageSet
+    pixels: NDArray[np.uint8]
+    broken: dict[str, str]
+    is_known: bool = False
+
+
+def decode_all(
+    images: ImageSet,
+    preprocessing: Preprocessing,
+    *,
+    progress: Progress = SILENT,
+    memory_limit: int | None = None,
+    keep: bool = False,
+) -> Decoded:
+    """Returns every picture that can be decoded, and the reasons for those that cannot.
+
+    Args:
+        images: what to decode.
+        preprocessing: the size and form to decode to.
+        progress: told the number of pictures done.
+        memory_limit: bytes above which the pixels go to a temporary memory-mapped file in the user's cache folder
+            (removed by the system when no longer used); by default a quarter of the machine's memory (of 8 GiB where
+            the system does not say).
+        keep: look for what an earlier run decoded, in the user's cache folder, and leave there what took long. A file
+            that has another size or time of change since then is another picture.
+
+    Raises:
+        DataError: not one picture could be decoded, or there is no room for the pixels.
+    """
+    limit = memory_limit if memory_limit is not None else (memory() or 8 << 30) // 4
+    shape = (len(images), *preprocessing.shape)
+    key = _key(images, preprocessing) if keep else None
+    if key is not None and (known := SHELF.find(key, mapped=prod(shape) > limit)) is not None:
+        pixels, reasons = known[0], {int(index): str(reason) for index, reason in known[1]["broken"].items()}
+        return _without(images, pixels, reasons, is_known=True)
+    began = time.perf_counter()
+    pixels = _allocate(shape, limit)
+    broken: dict[int, str] = {}
+
+    def job(index: int) -> None:
+        try:
+            pixels[index] = preprocessing(images.source(index))
+        except PictureError as error:
+            broken[index] = error.problem
+
+    for_each("reading pictures", len(images), job, progress)
+    found = _without(images, pixels, broken)
+    if key is not None and time.perf_counter() - began > SLOW:
+        SHELF.keep(key, found.pixels, {"broken": {str(index): broken[index] for index in sorted(broken)}})
+    return found
+
+
+def _without(images: ImageSet, pixels: NDArray[np.uint8], broken: dict[int, str], *, is_known: bool = False) -> Decoded:
+    """Returns the pictures that could be decoded; of those known from earlier, `pixels` holds no others."""
+    if not broken:
+        return Decoded(images, pixels, {}, is_known)
+    kept = np.setdiff1d(np.arange(len(images)), list(broken))
+    if len(kept) == 0:
+        first = min(broken)
+        raise DataError(
+            f"None of the {len(images)} pictures of {images.name} can be decoded",
+            received=f"{images.keys[first]}: {broken[first]}",
+        )
+    reasons = {str(images.keys[index]): broken[index] for index in sorted(broken)}
+    return Decoded(images.subset(kept), pixels if is_known else _compact(pixels, kept), reasons, is_known)
+
+
+def _key(images: ImageSet, preprocessing: Preprocessing) -> str | None:
+    """Returns 64 hexadecimal digits made of all that the pixels depend on; None for what is in pixels already."""
+    found = file_key(images)
+    about = f"{FORMAT} {PIL.__version__} {to_json(preprocessing)} {found}"
+    return found and hashlib.sha256(about.encode()).hexdigest()
+
+
+def file_key(images: ImageSet) -> str | None:
+    """Returns 64 hexadecimal digits that change when one of the encoded pictures does: another size or time of change
+    makes a file another picture. None where the set is in pixels already, or a file of it is gone.
+    """
+    if isinstance(images.sources, np.ndarray):
+        return None
+    digest = hashlib.sha256(str(len(images)).encode())
+    if isinstance(images.sources, Encoded):
+        for piece in images.sources.pieces():
+            digest.update(piece)
+        return digest.hexdigest()
+    for path in images.sources:
+        try:
+            about = path.stat()
+        except OSError:  # gone since it was listed: decoding will say so
+            return None
+        digest.update(f"\0{about.st_size}\0{about.st_mtime_ns}\n".encode() + os.fsencode(path.absolute()))
+    return digest.hexdigest()
+
+
+def _allocate(shape: tuple[int, ...], limit: int) -> NDArray[np.uint8]:
+    """Returns room for the pixels: in memory, or in a file beside the shelf (in TMPDIR if that is set; what lies in
+    /tmp is in memory on many systems).
+    """
+    size = prod(shape)
+    if size <= limit or not size:
+        return np.empty(shape, np.uint8)
+    folder = None
+    if not os.environ.get("TMPDIR"):
+        with contextlib.suppress(OSError):
+            SHELF.folder.mkdir(parents=True, exist_ok=True)
+            folder = SHELF.folder
+    with tempfile.TemporaryFile(prefix="striate-", dir=folder) as file:
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)  # a map of a file that finds no room kills the process
+            return np.memmap(file, np.uint8, "w+", shape=shape)
+        except OSError as error:
+            raise DataError(
+                f"There is no room for the decoded pictures: {(error.strerror or str(error)).lower()}",
+                received=f"{shape[0]:,} pictures, {size / 2**30:.1f} GiB",
+                hint="a smaller --size, or TMPDIR=FOLDER on another disk",
+            ) from None
+
+
+def _compact(pixels: NDArray[np.uint8], kept: NDArray[np.intp]) -> NDArray[np.uint8]:
+    """Moves the kept pictures to the front in place (they only move down), so a memory map need not be copied."""
+    for place, index in enumerate(kept):
+        if place != index:
+            pixels[place] = pixels[index]
+    return pixels[: len(kept)]

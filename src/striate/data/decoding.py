@@ -1,0 +1,163 @@
+"""From the bytes of a file to an opened picture, or to the reason why it is none."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image, UnidentifiedImageError
+
+from striate.errors import ConfigError, PictureError
+
+PIXELS, BYTES = "STRIATE_MAX_PIXELS", "STRIATE_MAX_BYTES"
+"""The environment variables that raise or lower the limits."""
+
+
+class Limits(NamedTuple):
+    """The most that one picture may have.
+
+    Attributes:
+        pixels: width times height; the default is what Pillow refuses as a decompression bomb.
+        bytes: of its file.
+    """
+
+    pixels: int = 178_956_970
+    bytes: int = 512 << 20
+
+
+def limits() -> Limits:
+    """Returns the limits in force.
+
+    Raises:
+        ConfigError: an environment variable that sets one is no whole number above 0.
+    """
+    return _read(os.environ.get(PIXELS), os.environ.get(BYTES))
+
+
+@cache
+def _read(pixels: str | None, size: str | None) -> Limits:
+    found = Limits()
+    for name, text, field in ((PIXELS, pixels, "pixels"), (BYTES, size, "bytes")):
+        if text is None:
+            continue
+        if not text.isdecimal() or not int(text):
+            raise ConfigError(f"The environment variable {name} is no limit", received=text, expected="a whole number")
+        found = found._replace(**{field: int(text)})
+    return found
+
+
+def refuse_bytes(size: int) -> None:
+    """Returns nothing for a file that is not too large.
+
+    Raises:
+        PictureError: it is.
+    """
+    most = limits().bytes
+    if size > most:
+        raise PictureError(f"{size:,} bytes, more than the limit of {most:,} for one picture ({BYTES} raises it)")
+
+
+def refuse_pixels(width: int, height: int) -> None:
+    """Returns nothing for a picture that has not too many pixels.
+
+    Raises:
+        PictureError: it has.
+    """
+    most = limits().pixels
+    if width * height > most:
+        raise PictureError(
+            f"{width:,}×{height:,} pixels, more than {most:,}, the limit against decompression bombs "
+            f"({PIXELS} raises it)"
+        )
+
+
+def contents(path: Path) -> bytes:
+    """Returns a picture file's bytes.
+
+    Raises:
+        PictureError: it is too large, no regular file (reading a pipe could last for ever), or cannot be read.
+    """
+    try:
+        if not path.is_file() and path.exists() and not path.is_dir():
+            raise PictureError("no regular file, but a pipe or a device")
+        refuse_bytes(path.stat().st_size)
+        return path.read_bytes()
+    except OSError as error:
+        raise PictureError((error.strerror or str(error)).lower()) from None
+
+
+warnings.filterwarnings("ignore", module=r"PIL\.")  # its remarks on odd EXIF or APNG blocks: the pixels are whole
+
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "PPM", "ICO", "JPEG2000")
+"""The formats decoded (JPEG includes MPO), beside HEIF where its extra is installed; told by content, never by file
+name. Pillow knows more; some of those start other programs. It imports what reads a format when it first comes to it,
+in this order: a JPEG or PNG needs few of its forty plugins."""
+
+HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+"""Brands of HEIF files, at byte 8 (ISO/IEC 23008-12)."""
+
+
+@cache
+def has_heif() -> bool:
+    """Returns whether HEIF can be decoded, which is an extra; Pillow knows it then."""
+    try:
+        import pi_heif
+    except ImportError:
+        return False
+    pi_heif.register_heif_opener()
+    return True
+
+
+def load_formats() -> None:
+    """Imports what reads any of the formats now, for a process that is to decode many images, or is soon confined."""
+    Image.init()
+    has_heif()
+
+
+def opened(data: bytes) -> Image.Image:
+    """Returns the picture in a file's bytes, not decoded yet.
+
+    Raises:
+        PictureError: it has more pixels than the limit.
+        OSError, ValueError, …: whatever Pillow raises at foreign bytes.
+    """
+    if limits().pixels > 2 * (Image.MAX_IMAGE_PIXELS or 0):
+        Image.MAX_IMAGE_PIXELS = limits().pixels  # asked for: Pillow's own limit lies below
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError:
+        if not has_heif():
+            raise
+        image = Image.open(io.BytesIO(data), formats=("HEIF",))
+    refuse_pixels(*image.size)
+    return image
+
+
+def reason(error: Exception, head: bytes) -> str:
+    """Returns why the bytes could not be decoded, in words that help."""
+    if isinstance(error, Image.DecompressionBombError):
+        return f"more than {limits().pixels:,} pixels, the limit against decompression bombs ({PIXELS} raises it)"
+    if isinstance(error, PictureError):
+        return error.problem
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    if not head:
+        return "empty file (0 bytes)"
+    start = head.lstrip().lower()
+    if start.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, not the picture itself (git lfs pull fetches it)"
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "a web page saved under a picture's name"
+    if not any(head):
+        return "nothing but zero bytes"
+    if head[4:8] == b"ftyp" and head[8:12] in HEIC and not has_heif():
+        return "a HEIC photograph, which needs an extra (pip install 'striate[heic]')"
+    if isinstance(error, UnidentifiedImageError):
+        return "not a picture in any known format"
+    if isinstance(error, OSError | SyntaxError | ValueError):
+        return f"broken: {str(error).rstrip('.')}"
+    return "broken: its inner structure is damaged"

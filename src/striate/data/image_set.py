@@ -1,0 +1,164 @@
+"""ImageSet: labelled pictures that are decoded only when they are asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.errors import PictureError
+
+
+class Encoded(Sequence[bytes]):
+    """Encoded pictures; each is copied out when it is asked for, and selections share the buffers.
+
+    Args:
+        buffers: what holds the bytes.
+        places: (n, 3) int64, for each picture the number of its buffer, its first byte and its length in bytes;
+            a length of −1 where a row has no picture.
+    """
+
+    def __init__(self, buffers: Sequence[memoryview], places: NDArray[np.int64]) -> None:
+        self.buffers = tuple(buffers)
+        self.places = places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+    @overload
+    def __getitem__(self, index: slice) -> Encoded: ...
+    def __getitem__(self, index: int | slice) -> bytes | Encoded:
+        """Returns one picture's bytes, or some of the pictures.
+
+        Raises:
+            PictureError: the row has no picture.
+        """
+        if isinstance(index, slice):
+            return Encoded(self.buffers, self.places[index])
+        buffer, start, length = self.places[index].tolist()
+        if length < 0:
+            raise PictureError("no picture in this row (null)")
+        return bytes(self.buffers[buffer][start : start + length])
+
+    def pick(self, indices: NDArray[np.intp]) -> Encoded:
+        """Returns the pictures at `indices`, in that order."""
+        return Encoded(self.buffers, self.places[indices])
+
+    def pieces(self) -> Iterator[memoryview]:
+        """Yields what tells these pictures from others, to be hashed: their lengths, then the bytes of each."""
+        yield memoryview(self.places[:, 2].tobytes())
+        for buffer, start, length in self.places.tolist():
+            yield self.buffers[buffer][start : start + max(0, length)]
+
+
+def joined(parts: Sequence[Encoded]) -> Encoded:
+    """Returns the pictures of several, one after the other; no picture is copied."""
+    buffers: list[memoryview] = []
+    places = [np.empty((0, 3), np.int64)]
+    for part in parts:
+        places.append(part.places + np.array([len(buffers), 0, 0]))
+        buffers += part.buffers
+    return Encoded(buffers, np.concatenate(places))
+
+
+Picture = Path | bytes | NDArray[np.uint8]
+"""What can be decoded: a file, its bytes, or pixels (h, w) or (h, w, 1 | 3 | 4) in 0..255."""
+
+Kind = Literal["digits", "clothes", "photos"]
+"""What the pictures show, as far as it decides which changes augmentation may make to them."""
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Labelled pictures. Fields are parallel: picture i has keys[i], labels[i], sources[i], given[i].
+
+    Attributes:
+        name: for people and run names.
+        classes: class names; a label is an index into them.
+        labels: (n,) int32.
+        keys: (n,) unique names, stable from one loading to the next (a path below the root, or `train/7`).
+        sources: (n,) what to decode: paths, the bytes of files, or an array (n, h, w) or (n, h, w, c) uint8.
+        given: (n,) the split that the data set itself assigns: train, validation, test or "".
+        kind: what the pictures show.
+        ignored: files that lie among the pictures and are not pictures, by name.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    labels: NDArray[np.int32]
+    keys: NDArray[np.str_]
+    sources: Sequence[Path] | Encoded | NDArray[np.uint8]
+    given: NDArray[np.str_]
+    kind: Kind = "photos"
+    ignored: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def source(self, index: int) -> Picture:
+        """Returns what `pixels.decode` takes for picture `index`.
+
+        Raises:
+            PictureError: a table's row has none.
+        """
+        return self.sources[index]
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        """Returns picture `index` decoded at its own size: (h, w, 1 or 3) uint8.
+
+        Raises:
+            PictureError: the file cannot be decoded.
+        """
+        from striate.data.preprocessing import decode
+
+        return decode(self.source(index))
+
+    def subset(self, indices: NDArray[np.intp] | NDArray[np.bool_] | Sequence[int]) -> ImageSet:
+        """Returns the pictures at `indices` (or under a mask), in that order, with the same classes."""
+        picked = np.asarray(indices)
+        chosen = np.arange(len(self))[picked if picked.size else picked.astype(np.intp)]  # [] is an array of floats
+        if isinstance(self.sources, np.ndarray):
+            sources: Sequence[Path] | Encoded | NDArray[np.uint8] = self.sources[chosen]
+        elif isinstance(self.sources, Encoded):
+            sources = self.sources.pick(chosen)
+        else:
+            sources = [self.sources[i] for i in chosen]
+        return replace(
+            self,
+            labels=self.labels[chosen],
+            keys=self.keys[chosen],
+            sources=sources,
+            given=self.given[chosen],
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Returns class name → number of pictures, in class order, zeros included."""
+        numbers = np.bincount(self.labels, minlength=len(self.classes))
+        return {name: int(number) for name, number in zip(self.classes, numbers, strict=True)}
+
+    def fingerprint(self) -> str:
+        """Returns 64 hexadecimal digits that change when a key, a label, a class or the pictures change.
+
+        Pixels and bytes held in memory are hashed themselves; files by size, so that 100,000 photographs need not be
+        read.
+        """
+        digest = hashlib.sha256("\0".join(self.classes).encode())
+        digest.update(self.labels.tobytes())
+        digest.update("\0".join(self.keys.tolist()).encode())
+        if isinstance(self.sources, np.ndarray):
+            digest.update(np.ascontiguousarray(self.sources).data)
+        elif isinstance(self.sources, Encoded):
+            for piece in self.sources.pieces():
+                digest.update(piece)
+        else:
+            digest.update(repr([path.stat().st_size if path.exists() else -1 for path in self.sources]).encode())
+        return digest.hexdigest()

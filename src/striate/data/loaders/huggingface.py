@@ -1,0 +1,103 @@
+"""Sets from the Hugging Face hub, through their own library: `hf://OWNER/NAME`, or `hf://OWNER/NAME:CONFIGURATION`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.data.image_set import Encoded, ImageSet, joined
+from striate.data.loaders import parquet
+from striate.data.loaders.folder import SPLIT_FOLDERS
+from striate.errors import DataError
+
+PREFIX = "hf://"
+PICTURES, LABELS = ("image", "img", "picture"), ("label", "labels", "fine_label", "class")
+"""Columns that can hold pictures and labels, the first one found counts."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """One split's pictures and labels, and the names of those, if they are numbers with names."""
+
+    split: str
+    pictures: Encoded
+    labels: NDArray[Any]
+    names: tuple[str, ...] | None
+
+
+def load_hub(address: str) -> ImageSet:
+    """Returns the pictures of a set on the hub; the library keeps them in its own cache, mapped, and decoded is on
+    demand. A picture's key is its split and its row, counted from 0. Splits of other names than train, validation and
+    test are left out.
+
+    Raises:
+        DataError: the library is missing, the set is not there or cannot be fetched, or holds no labelled pictures.
+    """
+    name, _, configuration = address.removeprefix(PREFIX).partition(":")
+    found = _fetched(address, name, configuration or None)
+    parts = [_part(address, SPLIT_FOLDERS[split], one) for split, one in found.items() if split in SPLIT_FOLDERS]
+    if not any(part.split == "train" for part in parts):
+        raise DataError(f"{address} has no split to train on", received=", ".join(found), expected="train")
+    first = parts[0]
+    if any(part.names != first.names or part.labels.dtype.kind != first.labels.dtype.kind for part in parts):
+        raise DataError(f"The splits of {address} name their classes differently")
+    numbers, labels = np.unique(np.concatenate([part.labels for part in parts]), return_inverse=True)
+    return ImageSet(
+        name=Path(name).name,
+        classes=tuple(first.names[number] if first.names else str(number) for number in numbers),
+        labels=labels.astype(np.int32),
+        keys=np.array([f"{part.split}/{row}" for part in parts for row in range(len(part.labels))], np.str_),
+        sources=joined([part.pictures for part in parts]),
+        given=np.concatenate([np.full(len(part.labels), part.split, "U10") for part in parts]),
+    )
+
+
+def _fetched(address: str, name: str, configuration: str | None) -> Any:
+    """Returns split → dataset."""
+    try:
+        import datasets
+    except ImportError:
+        raise DataError(
+            "Sets from the Hugging Face hub are read with the library datasets, which is not installed",
+            received=address,
+            hint="pip install 'striate[hf]'",
+        ) from None
+    try:
+        found = datasets.load_dataset(name, configuration)
+    except Exception as error:  # a library's and a network's whole range; each of them means that there is no set
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(
+            f"The set cannot be fetched: {reason}",
+            received=address,
+            expected="hf://OWNER/NAME of a set with pictures, and a network, or the set in the library's cache",
+            hint=None if os.environ.get("HF_HUB_OFFLINE") != "1" else "unset HF_HUB_OFFLINE",
+        ) from None
+    return found if isinstance(found, dict) else {"train": found}
+
+
+def _part(address: str, split: str, one: Any) -> _Part:
+    import datasets
+
+    picture = next((column for column in PICTURES if column in one.column_names), None)
+    label = next((column for column in LABELS if column in one.column_names), None)
+    if picture is None or label is None:
+        raise DataError(
+            f"{address} holds no labelled pictures",
+            received=", ".join(one.column_names)[:300],
+            expected="a column image and a column label",
+        )
+    plain = one.cast_column(picture, datasets.Image(decode=False)).flatten_indices()
+    table = plain.data.table
+    stored = parquet.within(table.column(picture), "bytes")
+    if stored.null_count:
+        raise DataError(f"{address} names files instead of holding the pictures", hint="load its folder instead")
+    where = Path(f"{address}, {split}")
+    names = getattr(one.features[label], "names", None)
+    known = tuple(names) if names else None
+    labels = parquet.read_labels(where, table.column(label), known)
+    return _Part(split, parquet.read_encoded(stored), labels, known if labels.dtype.kind == "i" else None)

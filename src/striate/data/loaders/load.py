@@ -1,0 +1,125 @@
+"""One door for every kind of source."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.data.image_set import ImageSet
+from striate.data.loaders.archive import ENDINGS, is_archive, stem, unpacked
+from striate.data.loaders.arrays import from_arrays
+from striate.data.loaders.builtin import DATASETS, load_named
+from striate.data.loaders.csv import load_table
+from striate.data.loaders.folder import Nested, load_folder
+from striate.data.loaders.huggingface import PREFIX, load_hub
+from striate.data.loaders.object_store import fetched
+from striate.data.loaders.parquet import load_parquet
+from striate.data.loaders.webdataset import is_shard, load_shards
+from striate.data.shards import as_written, manifest_of, require_manifest_shards, shards_in
+from striate.errors import DataError, nearest
+from striate.progress import SILENT, Progress
+from striate.system.object_store import ADDRESS, is_bucket
+
+Data = str | Path | ImageSet | tuple[Any, Any]
+"""What `load_images` takes."""
+
+
+def load_images(
+    data: Data, *, data_dir: str | Path | None = None, nested: Nested = "top", progress: Progress = SILENT
+) -> ImageSet:
+    """Returns the labelled pictures that `data` names.
+
+    Args:
+        data: the name of a data set (`digits`, `mnist`, …), a folder with a folder per class, a CSV or Parquet
+            table, a folder of Parquet tables, a WebDataset shard or a folder of them, a zip or tar archive of a
+            folder, the address `hf://OWNER/NAME` of a set on the Hugging Face hub, the address `s3://BUCKET/PREFIX` of
+            shards in an object store (gs:// and az:// too), a pair (pixels, labels) of arrays,
+            two such pairs for training and test (as Keras' own `load_data()` returns them), or an ImageSet, which is
+            returned as it is. A folder that happens to be called like a data set is reached as `./digits`, or as a
+            Path.
+        data_dir: where named data sets lie or are put.
+        nested: what folders within class folders are: more pictures of the class (`top`), or classes of their own,
+            named by their paths (`path`).
+        progress: told the bytes of a download or an archive.
+
+    Raises:
+        DataError: nothing there, or nothing usable; the message says what to change.
+    """
+    if isinstance(data, ImageSet):
+        return data
+    if isinstance(data, tuple):
+        return _from_tuple(data)
+    if isinstance(data, str) and data in DATASETS:  # a Path is a path: Path("./digits") has lost its dot
+        return load_named(data, None if data_dir is None else Path(data_dir), progress=progress)
+    if isinstance(data, str) and data.startswith(PREFIX):
+        return load_hub(data)
+    if isinstance(data, str) and is_bucket(data):
+        return _sharded(fetched(data, progress=progress), _last_name(data))
+    path = Path(data)
+    if path.is_dir():
+        return _sharded(path) if _holds_shards(path) else load_folder(path, nested=nested)
+    if path.is_file():
+        if path.suffix.lower() == ".tar" and is_shard(path):
+            return load_shards(path, [path])
+        if is_archive(path):
+            return replace(load_images(unpacked(path, progress=progress), nested=nested), name=stem(path))
+        if path.suffix.lower() in (".csv", ".tsv", ".txt"):
+            return load_table(path)
+        if path.suffix.lower() == ".parquet":
+            return load_parquet(path, [path])
+        raise DataError(
+            "A single file that is neither a table of pictures nor an archive",
+            received=path,
+            expected="a folder, a .csv or .parquet table, or one of " + ", ".join(ENDINGS),
+        )
+    near = nearest(str(data), DATASETS)
+    raise DataError(
+        "There is no such folder, table or named data set",
+        received=str(data),
+        expected="a folder with a folder per class, an archive of one, a CSV or Parquet table, or one of "
+        + ", ".join(DATASETS),
+        hint=near,
+    )
+
+
+def _holds_shards(folder: Path) -> bool:
+    tars = shards_in(folder, ".tar")
+    return bool(shards_in(folder, ".parquet")) or bool(tars and is_shard(tars[0]))
+
+
+def _sharded(folder: Path, name: str | None = None) -> ImageSet:
+    """Returns the pictures of a folder of shards, held against its manifest if it has one, which names them."""
+    manifest = manifest_of(folder)
+    if manifest is not None:
+        require_manifest_shards(manifest, folder)
+    tables = shards_in(folder, ".parquet")
+    found = load_parquet(folder, tables) if tables else load_shards(folder, shards_in(folder, ".tar"))
+    return replace(found, name=name or found.name) if manifest is None else as_written(found, manifest)
+
+
+def _last_name(address: str) -> str:
+    """Returns how the set at an address is called: its last word that is no pattern."""
+    found = ADDRESS.fullmatch(address)
+    words = [word for word in (found[2] if found else address).split("/") if word and "*" not in word]
+    return words[-1].partition(".")[0] or "bucket"
+
+
+def _from_tuple(data: tuple[Any, ...]) -> ImageSet:
+    pairs = data if all(isinstance(part, tuple) for part in data) else (data,)
+    if not 1 <= len(pairs) <= 2 or any(len(pair) != 2 for pair in pairs):
+        raise DataError(
+            "Not a tuple of pictures and labels",
+            received=f"{len(data)} parts",
+            expected="(pixels, labels), or ((pixels, labels), (test pixels, test labels))",
+        )
+    (pixels, labels), *rest = ((np.asarray(pixels), _flat(np.asarray(labels))) for pixels, labels in pairs)
+    return from_arrays(pixels, labels, test=rest[0] if rest else None)
+
+
+def _flat(labels: NDArray[Any]) -> NDArray[Any]:
+    """Returns a column of labels, as Keras' CIFAR comes with, as a row."""
+    return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels

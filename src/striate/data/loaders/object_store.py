@@ -1,0 +1,144 @@
+"""Sets in shards in an object store: each shard is copied once into the user's cache folder, checked there, and mapped.
+
+A network looks at every picture many times, so that the copy pays from the second epoch on. Pictures to be answered
+once are read from the store as they are needed instead (answering/pieces.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import platformdirs
+
+from striate.data.shards import NAME, ShardManifest, read_manifest
+from striate.errors import DataError
+from striate.progress import SILENT, Progress
+from striate.system.atomic_files import sha256, writing
+from striate.system.object_store import explained, listed, opened
+
+SHARDS = (".parquet", ".tar")
+BLOCK = 8 << 20
+AT_ONCE = 4  # shards on their way
+
+
+def fetched(address: str, *, progress: Progress = SILENT) -> Path:
+    """Returns the folder that holds copies of all shards at an address (a prefix, a glob or one shard).
+
+    A copy is known by address, size and the store's own mark of the object's content (ETag), and by its checksum where
+    a manifest lists it: one that has changed in the store is fetched anew, one that was cut off is never taken.
+
+    Raises:
+        DataError: no shards there, the store cannot be used, or a shard is not the one that the manifest lists.
+    """
+    names = listed(address)
+    shards = [name for name in names if PurePosixPath(name).suffix.lower() in SHARDS]
+    if not shards:
+        raise DataError(
+            "No shards there",
+            received=f"{address}: {len(names):,} objects, such as {PurePosixPath(names[0]).name}",
+            expected="Parquet tables or WebDataset shards",
+            hint="striate data FOLDER --shard OUT writes them from a folder of pictures",
+        )
+    store, _ = opened(shards[0])
+    base = _common(shards)
+    manifest = _manifest(store, f"{base}/{NAME}")
+    folder = platformdirs.user_cache_path("striate") / "shards" / hashlib.sha256(address.encode()).hexdigest()[:16]
+    with explained(address):
+        about = {name: store.info(name.partition("://")[2]) for name in shards}
+    sums = {} if manifest is None else {shard.file: shard.sha256 for shard in manifest.shards}
+    expected = {name: sums.get(PurePosixPath(name).name, "") for name in shards}
+    places = {name: folder / within(name, base) for name in shards}
+    wanted = [name for name in shards if not _is_there(places[name], about[name], expected[name])]
+    total = sum(int(about[name]["size"]) for name in wanted)
+    with progress.task(f"fetching {len(wanted)} shards", total, "bytes") as task, ThreadPoolExecutor(AT_ONCE) as pool:
+        try:
+            for _ in pool.map(
+                lambda name: _fetch(store, name, places[name], about[name], expected[name], task), wanted
+            ):
+                pass
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    for stale in set(_files(folder)) - set(places.values()):  # shards that are no longer in the store
+        stale.unlink()
+    if manifest is not None and not {shard.file for shard in manifest.shards} - {path.name for path in places.values()}:
+        with writing(folder / NAME) as temporary:
+            temporary.write_bytes(store.cat_file(f"{base}/{NAME}".partition("://")[2]))
+    else:
+        (folder / NAME).unlink(missing_ok=True)
+    return folder
+
+
+def within(address: str, base: str) -> PurePosixPath:
+    """Returns where a shard lies below the prefix of all.
+
+    Raises:
+        DataError: its name would lead out of any folder that it is copied into; a store takes any name.
+    """
+    parts = address.removeprefix(f"{base}/").split("/")
+    if not all(parts) or set(parts) & {".", ".."} or any("\\" in part or "\0" in part for part in parts):
+        raise DataError("A shard has a name that no file can have", received=address)
+    return PurePosixPath(*parts)
+
+
+def _common(shards: list[str]) -> str:
+    """Returns the prefix that all lie below, without its slash."""
+    folders = [name.rpartition("/")[0] for name in shards]
+    return folders[0] if len(set(folders)) == 1 else os.path.commonpath(folders).replace(":/", "://", 1)
+
+
+def _manifest(store: Any, address: str) -> ShardManifest | None:
+    try:
+        text: bytes = store.cat_file(address.partition("://")[2])
+    except FileNotFoundError:
+        return None
+    except Exception:
+        with explained(address):
+            raise
+    return read_manifest(text, address)
+
+
+def _mark(place: Path) -> Path:
+    return place.with_name(f".{place.name}.etag")
+
+
+def _is_there(place: Path, about: dict[str, Any], expected: str) -> bool:
+    mark = _mark(place)
+    return (
+        place.is_file()
+        and place.stat().st_size == int(about["size"])
+        and mark.is_file()
+        and mark.read_text(encoding="utf-8") == _tag(about, expected)
+    )
+
+
+def _tag(about: dict[str, Any], expected: str) -> str:
+    """Returns what a copy is known by: the store's mark of its content, and the manifest's checksum if there is one."""
+    return f"{about.get('ETag') or about.get('etag') or about.get('mtime') or ''} {expected}"
+
+
+def _fetch(store: Any, address: str, place: Path, about: dict[str, Any], expected: str, task: Progress) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    _mark(place).unlink(missing_ok=True)
+    with explained(address), writing(place) as temporary:
+        with store.open(address.partition("://")[2], "rb", block_size=BLOCK) as source, temporary.open("wb") as out:
+            while block := source.read(BLOCK):
+                out.write(block)
+                task.advance(len(block))
+        if temporary.stat().st_size != int(about["size"]):
+            raise DataError("A shard arrived in part", received=address)
+        if expected and sha256(temporary) != expected:
+            raise DataError(
+                "A shard is not the one that its manifest lists: its checksum is another",
+                received=address,
+                hint="write the shards again, or copy them again",
+            )
+    _mark(place).write_text(_tag(about, expected), encoding="utf-8")
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.suffix.lower() in SHARDS and not path.name.startswith(".")]

@@ -1,0 +1,368 @@
+"""Parquet tables, as Hugging Face publishes pictures: one row per picture, its bytes within the table."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from striate.data.image_set import Encoded, ImageSet, joined
+from striate.data.loaders.csv import check_files
+from striate.data.loaders.folder import SPLIT_FOLDERS
+from striate.data.shards import key_of, name_of, require_all_shards, split_of
+from striate.errors import DataError, nearest
+from striate.system.hardware import memory
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+SHARE = 8  # part of the machine's memory that a column may take
+BATCH = 1024  # rows read at a time, of larger ones
+PICTURES = ("image", "img", "path")
+"""Columns that can hold the pictures, the first one found counts."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    path: Path
+    pictures: Encoded | list[str]
+    labels: NDArray[Any]
+    names: tuple[str, ...] | None
+    given: list[str]
+
+
+def load_parquet(root: Path, tables: list[Path]) -> ImageSet:
+    """Returns the pictures of Parquet tables; their encoded bytes are held once, in memory or (where they would take
+    more than an eighth of it) in a file that is mapped, and decoded on demand.
+
+    Pictures are in the column `image` or `img` (a struct with `bytes`, or bytes), or named in `path`, relative to
+    the table. Classes are in the column `label`: text, or whole numbers, whose names the schema may hold as Hugging
+    Face writes them; names without a picture are left out. A column `split`, or else the table's name (`train…`,
+    `validation…`, `test…`), says the split; the name of a single table given by itself says nothing. A picture's
+    key is its table's name and its row, counted from 0.
+
+    Args:
+        root: what the user named, a table or the folder that holds them.
+        tables: the tables themselves.
+
+    Raises:
+        DataError: PyArrow is missing; not a Parquet table, or a damaged one; columns, labels or shards missing;
+            no rows; labels or splits that mean nothing.
+    """
+    require_all_shards(tables)
+    parts = [_read(table, "" if table == root else split_of(table, root)) for table in tables]
+    if not any(part.given for part in parts):
+        raise DataError(f"{root} has no rows", expected="one row per picture")
+    parts = [part for part in parts if part.given]
+    classes, labels = _classes(parts)
+    paths = [key_of(part.path, root) for part in parts]
+    keys = [f"{path}/{row}" for path, part in zip(paths, parts, strict=True) for row in range(len(part.given))]
+    stored = [part.pictures for part in parts if isinstance(part.pictures, Encoded)]
+    sources: Encoded | list[Path] = joined(stored)
+    if len(stored) < len(parts):
+        if stored:
+            raise DataError(f"Some tables of {root} hold pictures, and others name files", expected="one or the other")
+        listed = [(part.path.parent, name) for part in parts for name in part.pictures if isinstance(name, str)]
+        sources = [folder / name for folder, name in listed]
+        check_files(root, [name for _, name in listed], sources)
+    return ImageSet(
+        name=name_of(root),
+        classes=classes,
+        labels=labels,
+        keys=np.array(keys, np.str_),
+        sources=sources,
+        given=np.array([split for part in parts for split in part.given], "U10"),
+    )
+
+
+def _read(table: Path, split: str) -> _Table:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise DataError(
+            "Parquet tables are read with PyArrow, which is not installed",
+            received=table,
+            hint="pip install 'striate[parquet]'",
+        ) from None
+    try:
+        with pq.ParquetFile(table, memory_map=True) as file:
+            if "label" not in file.schema_arrow.names:
+                raise _lacks(table, file, "label", "the class of each picture")
+            pictures = _pictures(table, file)
+            names = names_of(file.schema_arrow.metadata, "label")
+            labels = read_labels(table, _column(file, "label"), names)
+            given = [split] * file.metadata.num_rows
+            if "split" in file.schema_arrow.names:
+                given = read_splits(table, _column(file, "split"))
+    except (pa.ArrowException, OSError, UnicodeError) as error:  # names and labels are foreign bytes too
+        raise DataError(f"{table} {_reason(table, error)}") from None
+    return _Table(table, pictures, labels, names if labels.dtype.kind == "i" else None, given)
+
+
+def _column(file: pq.ParquetFile, name: str) -> Any:
+    """Returns a column, in memory; mapped from a file that has no name any more where that would take too much."""
+    if _bytes_of(file, name) <= (memory() or 8 << 30) // SHARE:
+        return file.read(columns=[name]).column(0)
+    import pyarrow as pa
+
+    folder = platformdirs.user_cache_path("striate")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(prefix="striate-", dir=os.environ.get("TMPDIR") or folder) as scratch:
+        writer = None
+        for batch in file.iter_batches(BATCH, columns=[name]):
+            writer = writer or pa.ipc.new_file(scratch, batch.schema)
+            writer.write_batch(batch)
+        assert writer is not None  # noqa: S101  (a column that takes memory has rows)
+        writer.close()
+        scratch.flush()
+        return pa.ipc.open_file(pa.memory_map(scratch.name)).read_all().column(0)
+
+
+def _bytes_of(file: pq.ParquetFile, name: str) -> int:
+    about = file.metadata
+    places = ((group, column) for group in range(about.num_row_groups) for column in range(about.num_columns))
+    parts = (about.row_group(group).column(column) for group, column in places)
+    return sum(part.total_uncompressed_size for part in parts if f"{part.path_in_schema}.".startswith(f"{name}."))
+
+
+def _pictures(table: Path, file: pq.ParquetFile) -> Encoded | list[str]:
+    import pyarrow as pa
+
+    name = next((name for name in PICTURES if name in file.schema_arrow.names), None)
+    if name is None:
+        raise _lacks(table, file, "image", "the pictures (or path, where they lie in files)")
+    kind = file.schema_arrow.field(name).type
+    if pa.types.is_struct(kind):
+        inner = {kind.field(number).name for number in range(kind.num_fields)}
+        if "bytes" in inner:
+            stored = within(_column(file, f"{name}.bytes"), "bytes")
+            if "path" not in inner or stored.null_count < len(stored):
+                return read_encoded(stored)
+        if "path" in inner:
+            return read_paths(table, within(_column(file, f"{name}.path"), "path"))
+    elif is_binary(kind):
+        return read_encoded(_column(file, name))
+    elif is_text(kind):
+        return read_paths(table, _column(file, name))
+    raise DataError(
+        f"{table}: the column {name} does not hold encoded pictures",
+        received=str(kind)[:200],
+        expected="bytes of picture files, or struct<bytes, path>",
+    )
+
+
+def _lacks(table: Path, file: pq.ParquetFile, needed: str, what: str) -> DataError:
+    there = file.schema_arrow.names
+    addresses = [name for name in there if "url" in name.lower()]
+    if needed == "image" and addresses:
+        return only_addresses(table, addresses[0])
+    near = nearest(needed, there)
+    return DataError(
+        f"{table} has no column {needed!r}",
+        received=", ".join(there)[:300] or "no columns",
+        expected=f"{needed}, {what}",
+        hint=f"rename the column {near!r}" if near else None,
+    )
+
+
+def _classes(parts: list[_Table]) -> tuple[tuple[str, ...], NDArray[np.int32]]:
+    """Returns class names and all labels as indices into them."""
+    first = parts[0]
+    for part in parts[1:]:
+        if part.names != first.names or part.labels.dtype.kind != first.labels.dtype.kind:
+            raise DataError(
+                f"{part.path.name} and {first.path.name} name their classes differently",
+                received=few(part.names or part.labels[:5]),
+                expected=few(first.names or first.labels[:5]),
+            )
+    found, numbers = np.unique(np.concatenate([part.labels for part in parts]), return_inverse=True)
+    names = first.names
+    return tuple(str(names[label]) if names else str(label) for label in found), numbers.astype(np.int32)
+
+
+def _reason(table: Path, error: Exception) -> str:
+    """Returns why a file cannot be read as Parquet, in words that help."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read: {error.strerror.lower()}"
+    with table.open("rb") as file:
+        head = file.read(100)
+        file.seek(max(0, table.stat().st_size - 4))
+        tail = file.read()
+    start = head.lstrip().lower()
+    if not head:
+        return "is an empty file (0 bytes)"
+    if start.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer, not the table itself (git lfs pull fetches it)"
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "is a web page saved under a table's name"
+    if not head.startswith(b"PAR1"):
+        return "is not a Parquet table"
+    if tail != b"PAR1":
+        return "is cut off: the end of the table is missing (download it again)"
+    return f"is a damaged Parquet table: {str(error).splitlines()[0].rstrip('.')}"
+
+
+ADDRESS = ("http://", "https://", "s3://", "gs://", "hf://", "data:")
+"""How texts begin that are no paths of files here."""
+
+
+def is_binary(kind: Any) -> bool:
+    """Returns whether an Arrow type holds bytes, repeated values stored once or not."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return any(
+        test(kind)
+        for test in (
+            pa.types.is_binary,
+            pa.types.is_large_binary,
+            pa.types.is_fixed_size_binary,
+            pa.types.is_binary_view,
+        )
+    )
+
+
+def is_text(kind: Any) -> bool:
+    """Returns whether an Arrow type holds text, repeated values stored once or not."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return any(test(kind) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
+
+
+def within(column: Any, field: str) -> Any:
+    """Returns a field of a column of structs; null where the struct is."""
+    import pyarrow.compute as pc
+
+    return pc.struct_field(column, field)
+
+
+def read_encoded(column: Any) -> Encoded:
+    """Returns a column of bytes as pictures; Arrow's buffers are kept, not copied."""
+    import pyarrow as pa
+
+    buffers: list[memoryview] = []
+    places = [np.empty((0, 3), np.int64)]
+    for chunk in (chunk for chunk in column.cast(pa.large_binary()).chunks if len(chunk)):
+        _, offsets, data = chunk.buffers()
+        bounds = np.frombuffer(offsets, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
+        lengths = np.where(chunk.is_null().to_numpy(zero_copy_only=False), -1, np.diff(bounds))
+        places.append(np.stack([np.full(len(chunk), len(buffers)), bounds[:-1], lengths], axis=1))
+        buffers.append(memoryview(data if data is not None else b""))
+    return Encoded(buffers, np.concatenate(places))
+
+
+def read_paths(table: Path, column: Any) -> list[str]:
+    """Returns a column of paths.
+
+    Raises:
+        DataError: an empty cell, or addresses on the internet.
+    """
+    found: list[str | None] = column.to_pylist()
+    for row, path in enumerate(found):
+        if not path:
+            raise DataError(f"{table}, row {row}: there is no picture and no path")
+        if path.lower().startswith(ADDRESS):
+            raise only_addresses(table, path[:100])
+    return [path for path in found if path]
+
+
+def only_addresses(table: Path, what: str) -> DataError:
+    """Returns the error for a table whose pictures are on the internet."""
+    return DataError(
+        f"{table} holds addresses of pictures, not the pictures",
+        received=what,
+        expected="a column image with the bytes of the pictures, or a column path with files",
+        hint="download the pictures, and name them in a CSV table path,label",
+    )
+
+
+def names_of(metadata: dict[bytes, bytes] | None, column: str) -> tuple[str, ...] | None:
+    """Returns the class names that Hugging Face's `datasets` left in a schema, or None: the field `huggingface` of
+    its metadata is JSON, with the names of a ClassLabel under info → features → COLUMN → names.
+    """
+    try:
+        found = json.loads((metadata or {}).get(b"huggingface", b"null"))
+        for key in ("info", "features", column, "names"):
+            found = found[key]
+        return tuple(map(str, found)) or None
+    except (ValueError, KeyError, TypeError):  # another program's field; without it labels are their own names
+        return None
+
+
+def read_labels(table: Path, column: Any, names: tuple[str, ...] | None) -> NDArray[Any]:
+    """Returns a column of labels as (n,) int64, or as text.
+
+    Raises:
+        DataError: not classes, an empty cell, −1, or a number that has no name.
+    """
+    import pyarrow as pa
+
+    whole = pa.types.is_integer(column.type)
+    if not (whole or is_text(column.type) or pa.types.is_boolean(column.type)):
+        raise DataError(
+            f"{table}: the column label does not hold classes",
+            received=str(column.type)[:200],
+            expected="text, or whole numbers from 0",
+        )
+    if column.null_count:
+        row = column.is_null().to_pylist().index(True)
+        raise DataError(
+            f"{table}: {column.null_count:,} of {len(column):,} labels are missing (null)",
+            received=f"row {row}, counted from 0",
+            hint="remove the rows without a label",
+        )
+    if not whole:
+        found: NDArray[np.str_] = column.cast(pa.large_string()).to_numpy().astype(np.str_)
+        if "" in found:
+            raise DataError(f"{table}, row {found.tolist().index('')}: the label is empty")
+        return found
+    numbers: NDArray[np.int64] = column.to_numpy().astype(np.int64)
+    outside = np.flatnonzero((numbers < 0) | (numbers >= (len(names) if names else np.inf)))
+    if not len(outside):
+        return numbers
+    row, value = int(outside[0]), int(numbers[outside[0]])
+    if value < 0:
+        raise DataError(
+            f"{table}: {np.sum(numbers < 0):,} of {len(numbers):,} labels are negative, which stands for no label",
+            received=f"{value} in row {row}, counted from 0",
+            expected="whole numbers from 0",
+            hint="leave out this table, or the rows without a label",
+        )
+    raise DataError(
+        f"{table}: labels that have no name",
+        received=f"{value} in row {row}, counted from 0",
+        expected=f"0..{len(names or ()) - 1}, for {few(names or ())}",
+    )
+
+
+def read_splits(table: Path, column: Any) -> list[str]:
+    """Returns a column of split names as Striate calls them; "" where a cell is empty.
+
+    Raises:
+        DataError: another word.
+    """
+    if not is_text(column.type):
+        raise DataError(f"{table}: the column split does not hold text", received=str(column.type)[:200])
+    found = [str(word or "").strip().lower() for word in column.to_pylist()]
+    unknown = sorted(set(found) - {"", *SPLIT_FOLDERS})
+    if unknown:
+        raise DataError(f"{table}: unknown split", received=unknown[0], expected="train, val, test or nothing")
+    return [SPLIT_FOLDERS.get(word, "") for word in found]
+
+
+def few(names: Iterable[Any]) -> str:
+    """Returns the first names, for a message."""
+    every = [str(name) for name in names]
+    return ", ".join(every[:5]) + (" …" if len(every) > 5 else "")

@@ -1,0 +1,84 @@
+"""What the classes' names and numbers say, and what lies beside the pictures."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from striate.data.image_set import ImageSet
+from striate.data.splits import split
+from striate.data_checks.finding import MOST, Finding
+from striate.errors import DataError
+
+TINY = 20  # pictures; below, a class's figures mean little
+RATIO = 10  # largest class to smallest; above, accuracy flatters
+
+
+def class_findings(images: ImageSet) -> list[Finding]:
+    """Returns what is remarkable about the classes: tiny or empty ones, imbalance, names that may mean the same."""
+    found = []
+    counts = images.counts()
+    tiny = {name: number for name, number in counts.items() if number < TINY}
+    if tiny:
+        some = ", ".join(f"{name} ({number})" for name, number in list(tiny.items())[:5])
+        found.append(
+            Finding(
+                "tiny_class",
+                "warning",
+                f"{len(tiny):,} of {len(counts):,} classes have fewer than {TINY} pictures: {some}",
+                "collect more, or merge them into a larger class",
+                count=len(tiny),
+            )
+        )
+    small, large = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
+    if counts[large] > RATIO * max(1, counts[small]):
+        found.append(
+            Finding(
+                "imbalance",
+                "warning",
+                f"{large} has {counts[large]:,} pictures, {small} only {counts[small]:,}",
+                "read recall per class rather than accuracy; collect more of the small classes",
+                count=counts[large],
+            )
+        )
+    return [*found, *_clashes(images), *_ignored(images)]
+
+
+def indivisible(images: ImageSet) -> list[Finding]:
+    """Returns why the set cannot be divided into training, validation and test pictures, if it cannot."""
+    try:
+        split(images)
+    except DataError as error:
+        return [Finding("indivisible", "error", error.problem, error.hint or "add pictures", count=len(images))]
+    return []
+
+
+def _clashes(images: ImageSet) -> list[Finding]:
+    folded: dict[str, list[str]] = {}
+    for name in images.classes:
+        folded.setdefault(unicodedata.normalize("NFKC", name).casefold().strip(), []).append(name)
+    return [
+        Finding(
+            "case_clash",
+            "warning",
+            f"classes that differ only in case, blanks or Unicode form: {', '.join(map(repr, names))}",
+            "merge the folders if they mean the same",
+            count=len(names),
+        )
+        for names in folded.values()
+        if len(names) > 1
+    ]
+
+
+def _ignored(images: ImageSet) -> list[Finding]:
+    if not images.ignored:
+        return []
+    return [
+        Finding(
+            "ignored",
+            "note",
+            f"{len(images.ignored):,} files among the pictures are something else, by their names",
+            "leave them, unless pictures are among them",
+            images.ignored[:MOST],
+            len(images.ignored),
+        )
+    ]

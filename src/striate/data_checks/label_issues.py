@@ -1,0 +1,94 @@
+"""Labels in doubt: which pictures' labels the other pictures contradict, by confident learning (Northcutt, Jiang and
+Chuang 2021, arXiv:1911.00068).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.data.corrections import Correction
+from striate.data.image_set import ImageSet
+from striate.data_checks.finding import MOST, Finding
+
+
+@dataclass(frozen=True, eq=False)
+class Suspects:
+    """Pictures in doubt, the most doubtful first; fields parallel but for the last.
+
+    Attributes:
+        keys: (n,) their names.
+        given: (n,) the labels they have.
+        suggested: (n,) the labels that the networks give them.
+        margin: (n,) probability of the given label less that of the suggested one, −1..1 (the self-confidence margin).
+        confident: how many of them confident learning takes for wrong.
+        classes: the names of the labels.
+    """
+
+    keys: NDArray[np.str_]
+    given: NDArray[np.int32]
+    suggested: NDArray[np.intp]
+    margin: NDArray[np.float64]
+    confident: int
+    classes: tuple[str, ...]
+
+    def corrections(self) -> list[Correction]:
+        """Returns a row for each of the confident ones, to be decided on: it is kept until someone says otherwise."""
+        rows = zip(self.keys, self.given, self.suggested, self.margin, strict=True)
+        return [
+            Correction(
+                str(key), "keep", self.classes[other], self.classes[label], f"label_suspect: margin {margin:.3f}"
+            )
+            for key, label, other, margin in list(rows)[: self.confident]
+        ]
+
+
+def ranked(images: ImageSet, probabilities: NDArray[np.float64]) -> Suspects:
+    """Returns all pictures whose likeliest label is another than theirs, by the margin between the two, smallest first.
+
+    Confident are those that count off the diagonal of the confident joint (equation 1): a class's threshold is the mean
+    probability that its own pictures give it, and a picture belongs to the likeliest class whose threshold it reaches.
+    """
+    labels, everyone = images.labels, np.arange(len(images))
+    own = probabilities[everyone, labels]
+    thresholds = np.array(
+        [own[labels == label].mean() if (labels == label).any() else np.inf for label in range(len(images.classes))]
+    )
+    reached = np.where(probabilities >= thresholds, probabilities, -1.0)
+    is_confident = (reached.max(axis=1) >= 0) & (reached.argmax(axis=1) != labels)
+    others = probabilities.copy()
+    others[everyone, labels] = -1
+    suggested = others.argmax(axis=1)
+    margin = own - others[everyone, suggested]
+    order = np.argsort(margin, kind="stable")
+    order = order[margin[order] < 0]
+    return Suspects(
+        images.keys[order],
+        labels[order],
+        suggested[order],
+        margin[order],
+        int(is_confident[order].sum()),
+        images.classes,
+    )
+
+
+def suspect_finding(suspects: Suspects, total: int) -> list[Finding]:
+    """Returns that there are labels in doubt, of so many pictures."""
+    count = suspects.confident
+    if not count:
+        return []
+    files = tuple(suspects.keys[: min(count, MOST)].tolist())
+    return [
+        Finding(
+            "label_suspect",
+            "warning" if count > 0.01 * total else "note",
+            f"{count:,} of {total:,} labels are contradicted by the other pictures (confident learning, out of fold); "
+            f"the first: {suspects.keys[0]} is {suspects.classes[suspects.given[0]]!r}, said to be "
+            f"{suspects.classes[suspects.suggested[0]]!r}",
+            "look at them from the top (striate data --suspects --fix lists them all with what they may be)",
+            files,
+            count,
+        )
+    ]

@@ -1,0 +1,60 @@
+"""Division into train, validation and test that keeps copies of one motif together."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.data.image_set import ImageSet
+from striate.data.splits import Splits
+from striate.data.splits import split as split_by_groups
+from striate.data_checks.duplicates import Copies, quick_copies
+from striate.progress import SILENT, Progress
+
+
+class Division(NamedTuple):
+    """Three image sets, and which of all pictures show the same."""
+
+    splits: Splits
+    copies: Copies
+
+
+def split(
+    images: ImageSet,
+    *,
+    validation: float = 0.1,
+    test: float = 0.2,
+    seed: int = 0,
+    groups: NDArray[np.int64] | None = None,
+) -> Splits:
+    """Returns the image set divided into train, validation and test; copies of one picture stay on one side.
+
+    Splits that the data set brings along are kept as they are; only missing ones are made, from its training
+    pictures. Each class gives every split made here the stated share of its pictures, rounded, at least one.
+
+    Args:
+        images: what to divide.
+        validation: share of the pictures to choose by, in (0, 0.5].
+        test: share to measure on, in (0, 0.5]; not used when the data has its own test split.
+        seed: which random division.
+        groups: (n,) pictures with the same number belong together (one patient, one scene); by default copies do,
+            among up to 20,000 encoded pictures changed ones too.
+
+    Raises:
+        DataError: a share out of range, fewer than two classes, or a class with too few pictures or groups.
+    """
+    if groups is not None:
+        return split_by_groups(images, validation=validation, test=test, seed=seed, groups=groups)
+    return divide(images, validation=validation, test=test, seed=seed).splits
+
+
+def divide(images: ImageSet, *, validation: float, test: float, seed: int, progress: Progress = SILENT) -> Division:
+    """Returns the same with the copies that were found.
+
+    Raises:
+        DataError: as above.
+    """
+    copies = quick_copies(images, progress=progress)
+    return Division(split_by_groups(images, validation=validation, test=test, seed=seed, groups=copies.group), copies)

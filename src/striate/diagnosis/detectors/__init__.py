@@ -1,0 +1,1 @@
+"""One detector for each way a training goes wrong."""

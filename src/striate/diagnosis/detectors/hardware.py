@@ -1,0 +1,59 @@
+"""Faults of the machine's use: a network that waits for pictures, an idle accelerator, too little memory."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from striate.diagnosis.diagnosis import Diagnosis, train_with
+from striate.diagnosis.evidence import Evidence
+
+WAITING = 0.3
+"""Share of the epochs' time, the median over the epochs but the first, whose first batch waits for everything."""
+
+LONG_ENOUGH = 0.2  # seconds an epoch takes; in less, a single late thread is a large share
+
+
+def input_bound(e: Evidence) -> Diagnosis | None:
+    """The network waits for pictures for a good part of the time."""
+    rows = [row for row in (e.epochs[1:] or e.epochs) if math.isfinite(row.waiting)]
+    if not rows:
+        return None
+    share, seconds = float(np.median([row.waiting for row in rows])), float(np.median([row.seconds for row in rows]))
+    if share < WAITING or seconds < LONG_ENOUGH:
+        return None
+    evidence = (
+        f"the network waited {share:.0%} of the time for pictures; epochs of {seconds:.1f} s, "
+        f"{np.median([row.images_per_second for row in rows]):,.0f} pictures a second"
+    )
+    cure = train_with(e, "--augment", "none" if _is_plain(e) else "flip")
+    verdict = "The network waits for its pictures: they are read or changed more slowly than it learns"
+    return Diagnosis("input_bound", "warning", verdict, evidence, cure)
+
+
+def gpu_unused(e: Evidence) -> Diagnosis | None:
+    """The machine has an accelerator, and the training ran on the processor."""
+    if e.symptoms is None or not e.symptoms.accelerators or e.symptoms.devices != ("cpu",):
+        return None
+    evidence = f"the machine has {', '.join(e.symptoms.accelerators)}, the training ran on {e.device}"
+    verdict = "The graphics processor is not used"
+    if "--device" in e.command and "cpu" in e.command:
+        return None
+    return Diagnosis("gpu_unused", "warning", verdict, evidence, train_with(e, "--device", "gpu"))
+
+
+def out_of_memory(e: Evidence) -> Diagnosis | None:
+    """The training failed for want of memory."""
+    if not e.is_failed or not e.reason or "memory" not in e.reason:
+        return None
+    cure = train_with(e, "--batch", max(1, (e.recipe.batch or 32) // 2))
+    return Diagnosis(
+        "out_of_memory", "error", "The machine's memory did not suffice", e.reason.partition("\n")[0], cure
+    )
+
+
+def _is_plain(e: Evidence) -> bool:
+    return isinstance(e.recipe.augment, str) or not any(
+        (e.recipe.augment.rotate, e.recipe.augment.shear, e.recipe.augment.zoom, e.recipe.augment.cutout)
+    )

@@ -1,0 +1,174 @@
+"""Faults of the labels and classes: wrong labels, rare classes, classes that are never answered."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.diagnosis.detectors.optimization import EXPLODED
+from striate.diagnosis.diagnosis import Diagnosis, look_at_data
+from striate.diagnosis.evidence import Evidence
+from striate.diagnosis.outcome_counts import Tally, loss_rise
+from striate.evaluation.intervals import wilson
+from striate.reporting.style import percent
+
+NOISE = 0.05
+"""Share of wrong answers among the most confident fifth, for certain, from which on wrong labels are suspected: a
+network that has learnt anything is seldom wrong where it is surest."""
+
+EVEN = 0.4
+"""That share by the share among all answers: wrong labels strike the easiest pictures like all others (1 would be
+perfectly even), difficult pictures do not."""
+
+LEARNT_BY_HEART = 0.2
+"""Accuracy on training pictures above guessing, where other pictures are guessed: only labels that mean nothing can be
+learnt and not used."""
+
+RATIO = 10  # largest class to smallest, as in inspection.classes
+HARM = 0.1
+"""Recall of the small classes below that of the others, for certain."""
+
+NEVER = 0.1
+"""Recall up to which a class counts as never answered, for certain."""
+
+OTHERS = 0.8
+"""Share of the other classes' pictures that are recognised, where a class is at fault and not the whole network."""
+
+ENOUGH = 20
+"""Answers among the most confident fifth, below which their mistakes say nothing of the labels."""
+
+SUPPORT = 10  # pictures of a class, below which nothing is said of it
+
+
+def label_noise(e: Evidence) -> Diagnosis | None:
+    """Labels that do not belong to their pictures."""
+    if e.validation is None:
+        return None
+    seen = None if e.is_outdone else _strikes_evenly(e.validation) or _fits_others_better(e)
+    if seen is None:
+        seen = _means_nothing(e)
+    if seen is None:
+        return None
+    number = seen[1]
+    cure = look_at_data(e, "--suspects")
+    return Diagnosis("label_noise", "error" if e.is_useless else "warning", number, seen[0], cure)
+
+
+def _strikes_evenly(answers: Tally) -> tuple[str, str] | None:
+    if answers.is_no_better_than_guessing or answers.surest < ENOUGH or answers.n == answers.right:
+        return None
+    wrong, share = 1 - answers.accuracy, answers.surest_wrong / answers.surest
+    if wilson(answers.surest_wrong, answers.surest).low < NOISE or share < EVEN * wrong:
+        return None
+    evidence = (
+        f"{percent(share)} of the most confident fifth of the answers on validation pictures are wrong, "
+        f"{percent(wrong)} of all: the mistakes strike easy pictures like difficult ones"
+    )
+    return evidence, f"About {percent(share, 0)} of the labels seem to be wrong"
+
+
+def _fits_others_better(e: Evidence) -> tuple[str, str] | None:
+    """A network answers the pictures that it learnt from better than others of their kind, unless their labels are
+    wrong: unchanged and without dropout, as they are tallied here.
+    """
+    seen, other = e.learnt, e.validation
+    if seen is None or other is None or other.accuracy <= seen.accuracy or other.is_no_better_than_guessing:
+        return None
+    rise = loss_rise(other, seen)
+    if rise is None or rise <= 0:
+        return None
+    evidence = (
+        f"{percent(seen.accuracy)} of {seen.n:,} training pictures right, yet {percent(other.accuracy)} of {other.n:,} "
+        f"validation pictures, which it never learnt from; losses {seen.loss:.3g} and {other.loss:.3g}"
+    )
+    return evidence, "Labels of the training pictures seem to be wrong"
+
+
+def _means_nothing(e: Evidence) -> tuple[str, str] | None:
+    assert e.validation is not None  # noqa: S101  (label_noise looked)
+    if not e.validation.is_no_better_than_guessing or e.validation.n < SUPPORT * len(e.classes):
+        return None
+    by_heart = max([row.accuracy for row in e.epochs if np.isfinite(row.accuracy)], default=0.0)
+    if e.learnt is not None:
+        by_heart = max(by_heart, e.learnt.accuracy)
+    exploded = any(loss > EXPLODED * e.ignorance for loss in e.losses)
+    is_hopeless = (
+        len(e.classes) > 2 and e.neighbours is not None and e.neighbours.is_no_better_than_guessing and not exploded
+    )
+    if by_heart < e.validation.baseline + LEARNT_BY_HEART and not is_hopeless:
+        return None
+    evidence = f"{percent(e.validation.accuracy)} of the validation pictures right, as by guessing"
+    if by_heart >= e.validation.baseline + LEARNT_BY_HEART:
+        evidence += f", where {percent(by_heart)} of the training pictures are known by heart"
+    if e.neighbours is not None:
+        evidence += f"; the most similar training pictures answer {percent(e.neighbours.accuracy)} rightly"
+    return evidence, "The labels seem to have nothing to do with the pictures"
+
+
+def imbalance(e: Evidence) -> Diagnosis | None:
+    """Classes with few pictures, which are answered worse for it."""
+    counts = np.array(e.counts.get("train", ()))
+    if len(counts) < 2 or counts.max() <= RATIO * max(1, counts.min()) or (matrix := _both(e)) is None:
+        return None
+    is_small = counts * RATIO < counts.max()
+    right, n = np.diag(matrix), matrix.sum(axis=1)
+    few, many = int(n[is_small].sum()), int(n[~is_small].sum())
+    if not few or not many:
+        return None
+    small, large = wilson(int(right[is_small].sum()), few), right[~is_small].sum() / many
+    if small.high > large - HARM:
+        return None
+    names = ", ".join(e.classes[index] for index in np.flatnonzero(is_small)[:3])
+    evidence = (
+        f"{int(counts.min()):,} to {int(counts.max()):,} training pictures a class; of the small classes ({names}"
+        f"{' …' if is_small.sum() > 3 else ''}) {percent(right[is_small].sum() / few)} are recognised, of the others "
+        f"{percent(large)}"
+    )
+    verdict = "The classes are imbalanced: the rare ones are sacrificed"
+    return Diagnosis("imbalance", "warning", verdict, evidence, look_at_data(e))
+
+
+def class_collapse(e: Evidence) -> Diagnosis | None:
+    """Some classes are never answered, though the others are."""
+    answers = e.test or e.validation
+    if answers is None or not (never := never_answered(answers)):
+        return None
+    matrix = answers.matrix
+    n, right = matrix.sum(axis=1), np.diag(matrix)
+    others = [i for i in range(len(n)) if i not in never]
+    taken = matrix[never].sum(axis=0)
+    instead = ", ".join(e.classes[i] for i in np.argsort(-taken)[: len(never)])
+    names = ", ".join(e.classes[i] for i in never)
+    evidence = (
+        f"of {int(n[never].sum()):,} pictures of {names}, {int(right[never].sum()):,} are recognised; most are "
+        f"answered {instead}; of the other classes {percent(sum(right[others]) / max(1, sum(n[others])))} are"
+    )
+    counts = np.array(e.counts.get("train", ()))
+    if len(counts):
+        evidence += (
+            f"; {', '.join(f'{counts[i]:,}' for i in never)} of {int(counts.sum()):,} training pictures are {names}"
+        )
+    verdict = f"{names} {'is' if len(never) == 1 else 'are'} never answered"
+    return Diagnosis("class_collapse", "warning", verdict, evidence, look_at_data(e, "--suspects"))
+
+
+def never_answered(answers: Tally) -> list[int]:
+    """Returns the labels of classes that are never answered, though the others are: half of the classes at most."""
+    matrix = answers.matrix
+    n, right = matrix.sum(axis=1), np.diag(matrix)
+    never = [i for i in range(len(n)) if n[i] >= SUPPORT and wilson(int(right[i]), int(n[i])).high < _never(int(n[i]))]
+    others = [i for i in range(len(n)) if i not in never]
+    if len(never) > len(n) / 2 or sum(right[others]) < OTHERS * sum(n[others]):
+        return []
+    return never
+
+
+def _never(n: int) -> float:
+    """Recall below which a class of n pictures counts as never answered: that of one picture of ten at least."""
+    return max(NEVER, wilson(1, n).high) + 1e-9
+
+
+def _both(e: Evidence) -> NDArray[np.int64] | None:
+    """Returns the confusions on validation and test pictures together: rare classes have too few in one of them."""
+    found = [one.matrix for one in (e.validation, e.test) if one is not None]
+    return sum(found[1:], found[0]) if found else None

@@ -1,0 +1,327 @@
+"""Symptoms: what a training notes about itself for the doctor, since the rest of its folder does not tell."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.classifier import Classifier
+from striate.config import config, from_json
+from striate.data.decoded_cache import Decoded
+from striate.data.image_set import SPLITS, ImageSet
+from striate.diagnosis.outcome_counts import Tally, tally
+from striate.errors import ConfigError
+from striate.evaluation.prediction_table import Answered
+from striate.system.backend import keras
+from striate.system.checksums import checked
+
+if TYPE_CHECKING:
+    from striate.training.loss_monitor import LossTrace
+
+FORMAT = 1
+NAME = "symptoms.json"
+PIECES = 20  # into which the first epoch's losses are brought
+MOST = 1000  # pictures that are named
+
+
+@config
+class Look:
+    """How the pictures of a split look, in 0..255, before the network.
+
+    Attributes:
+        split: which.
+        n: pictures looked at.
+        mean: of all their pixels.
+        deviation: of all their pixels.
+        shift: how far their single means and deviations are from those of the training pictures: the larger of the
+            two Kolmogorov–Smirnov distances, 0..1.
+        p_value: of that distance, if the split were drawn from the same pictures (corrected for taking the larger).
+    """
+
+    split: str
+    n: int
+    mean: float
+    deviation: float
+    shift: float
+    p_value: float
+
+
+@config
+class Units:
+    """A rectified layer: its units (for maps: its channels), and those that answered no picture at all with more than
+    zero.
+    """
+
+    layer: str
+    units: int
+    dead: int
+
+
+@config
+class Scale:
+    """Mean and deviation of what the first layer with weights is given of the training pictures; which layer."""
+
+    layer: str
+    mean: float
+    deviation: float
+
+
+@config
+class Broken:
+    """Where the loss was first NaN or infinite.
+
+    Attributes:
+        epoch: number, from 1.
+        first: first of the batches at work then, from 1 within the epoch.
+        last: last of them.
+        files: their pictures by key, batch after batch (at most 1,000).
+        count: how many pictures they hold.
+    """
+
+    epoch: int
+    first: int
+    last: int
+    files: tuple[str, ...]
+    count: int
+
+
+@config
+class Symptoms:
+    """What a training notes about itself.
+
+    Attributes:
+        format: of symptoms.json.
+        looks: the pictures of each split.
+        learnt: how a sample of the training pictures is answered by the finished network, unchanged and without
+            dropout; None where there is no finished network.
+        neighbours: how validation pictures are answered by the nearest training pictures, pixel by pixel: what there
+            is to learn without learning.
+        scale: what reaches the first layer with weights; None where that is not known or normalises.
+        units: rectified layers.
+        early: mean training losses of the pieces of the first epoch.
+        peak: the largest loss of a few steps in the first epoch; None where none was finite.
+        broken: where the loss broke.
+        devices: what Keras saw.
+        accelerators: graphics processors that the machine has.
+    """
+
+    format: int
+    looks: tuple[Look, ...]
+    learnt: Tally | None
+    neighbours: Tally | None
+    scale: Scale | None
+    units: tuple[Units, ...]
+    early: tuple[float, ...]
+    peak: float | None
+    broken: Broken | None
+    devices: tuple[str, ...]
+    accelerators: tuple[str, ...]
+
+
+def load_symptoms(folder: Path) -> Symptoms | None:
+    """Returns what the training noted; None for a run that noted nothing, or in another form."""
+    try:
+        return from_json(Symptoms, checked(folder, NAME).read_bytes(), NAME)
+    except (OSError, ConfigError):
+        return None
+
+
+def broken_at(trace: LossTrace, train: ImageSet) -> Broken | None:
+    """Returns where the loss broke, with the pictures' keys."""
+    if trace.broken is None:
+        return None
+    found = trace.broken
+    keys = train.keys[found.pictures]
+    return Broken(found.epoch, found.first, found.last, tuple(map(str, keys[:MOST])), len(keys))
+
+
+def begun(trace: LossTrace) -> tuple[tuple[float, ...], float | None]:
+    """Returns the first epoch's losses in at most PIECES pieces, and the largest of them before that."""
+    steps = [done for done, _ in trace.early]
+    weights = [after - before for before, after in zip([0, *steps], steps, strict=False)]
+    losses = [loss for _, loss in trace.early]
+    size = max(1, math.ceil(len(losses) / PIECES))
+    pieces = []
+    for start in range(0, len(losses), size):
+        part, weight = losses[start : start + size], weights[start : start + size]
+        pieces.append(sum(a * b for a, b in zip(part, weight, strict=True)) / sum(weight))
+    return tuple(pieces), max(losses, default=None)
+
+
+PICTURES = 64  # a unit that answers one picture in twenty is silent on all of so many with a probability of 4 %
+BYTES = 256 << 20  # of the answers of all layers, at a time
+NORMALISING = ("BatchNormalization", "LayerNormalization", "GroupNormalization", "UnitNormalization")
+
+
+def activity(model: Any, pixels: NDArray[np.uint8], most: int = PICTURES) -> tuple[Scale | None, tuple[Units, ...]]:
+    """Returns mean and deviation of what the first layer with weights is given, and each rectified layer's dead units;
+    nothing of a network that is no graph of layers.
+
+    Args:
+        model: with finite weights.
+        pixels: (n, h, w, c), n ≥ 1.
+        most: of more than so many, the first are looked at.
+    """
+    if type(model).__name__ not in ("Functional", "Sequential"):
+        return None, ()
+    first = next((layer for layer in model.layers if layer.weights and type(layer).__name__ != "Normalization"), None)
+    rectified = [layer for layer in model.layers if _is_rectified(layer)]
+    if first is None or not isinstance(getattr(first, "input", None), keras.KerasTensor):
+        return None, ()
+    probe = keras.Model(model.inputs, [first.input, *(layer.output for layer in rectified)])
+    size = 4 * sum(math.prod(output.shape[1:]) for output in probe.outputs)
+    at_once = max(1, min(PICTURES, BYTES // max(1, size)))
+    inputs, highest = [], [np.full(layer.output.shape[-1], -np.inf) for layer in rectified]
+    for start in range(0, min(most, len(pixels)), at_once):
+        found = probe([pixels[start : min(start + at_once, most)]], training=False)
+        given, *answers = found if isinstance(found, list | tuple) else (found,)
+        inputs.append(keras.ops.convert_to_numpy(keras.ops.cast(given, "float32")).ravel())
+        for number, answer in enumerate(answers):
+            largest = keras.ops.max(keras.ops.cast(answer, "float32"), axis=tuple(range(len(answer.shape) - 1)))
+            highest[number] = np.maximum(highest[number], keras.ops.convert_to_numpy(largest))
+    units = tuple(
+        Units(layer.name, len(one), int(np.sum(one <= 0))) for layer, one in zip(rectified, highest, strict=True)
+    )
+    whole = np.concatenate(inputs).astype(np.float64)
+    if type(first).__name__ in NORMALISING or not np.isfinite(whole).all():
+        return None, units
+    return Scale(first.name, float(whole.mean()), float(whole.std())), units
+
+
+def _is_rectified(layer: Any) -> bool:
+    """Plain ReLU only: a leaky one cannot die, and one that is cut off above dies in the same way below."""
+    if not isinstance(getattr(layer, "output", None), keras.KerasTensor):
+        return False
+    activation = getattr(layer, "activation", None)
+    return (isinstance(layer, keras.layers.ReLU) and not layer.negative_slope) or activation in (
+        keras.activations.relu,
+        keras.activations.relu6,
+    )
+
+
+SAMPLE = 1000  # pictures of a split: an accuracy is known to 3 points then
+THUMBNAIL = 8  # pixels on each side, of what the nearest neighbours are looked for among
+NEIGHBOURS = 5
+
+Parts = tuple[Decoded, Decoded, Decoded]
+
+
+def symptoms_of(parts: Parts, classifier: Classifier | None, trace: LossTrace) -> Symptoms:
+    """Returns what a training notes about itself.
+
+    Args:
+        parts: training, validation and test pictures.
+        classifier: what came out; None when nothing did.
+        trace: how the loss began, and where it broke.
+    """
+    from striate.system.backend import devices
+
+    chosen = [_sample(len(part.pixels)) for part in parts]
+    pixels = [np.ascontiguousarray(part.pixels[one]) for part, one in zip(parts, chosen, strict=True)]
+    learnt, scale = None, None
+    units: tuple[Units, ...] = ()
+    if classifier is not None:
+        images = parts[0].images
+        rows = classifier.log_probabilities(pixels[0])
+        if np.isfinite(rows).all():
+            learnt = tally(Answered(images.classes, images.keys[chosen[0]], images.labels[chosen[0]], rows))
+            scale, units = activity(classifier.model, pixels[0])
+    early, peak = begun(trace)
+    return Symptoms(
+        format=FORMAT,
+        looks=_looks(pixels),
+        learnt=learnt,
+        neighbours=_neighbours(parts, pixels, chosen),
+        scale=scale,
+        units=units,
+        early=early,
+        peak=peak,
+        broken=broken_at(trace, parts[0].images),
+        devices=tuple(devices()),
+        accelerators=accelerators(),
+    )
+
+
+def accelerators(root: Path = Path("/")) -> tuple[str, ...]:
+    """Returns the names of the machine's NVIDIA and AMD processors for computing, whether or not Keras can use them, as
+    Linux shows them.
+    """
+    found = [path.read_text(encoding="utf-8") for path in sorted(root.glob("proc/driver/nvidia/gpus/*/information"))]
+    names = [
+        line.partition(":")[2].strip() for text in found for line in text.splitlines() if line.startswith("Model:")
+    ]
+    if not names:
+        names = ["NVIDIA GPU" for _ in sorted(root.glob("dev/nvidia[0-9]"))]
+    return (*names, *(["AMD GPU"] if (root / "dev/kfd").exists() else []))
+
+
+def _sample(n: int) -> NDArray[np.intp]:
+    return np.sort(np.random.default_rng(0).permutation(n)[:SAMPLE])
+
+
+def _looks(pixels: list[NDArray[np.uint8]]) -> tuple[Look, ...]:
+    """Returns each split's mean and deviation, and how far its pictures are from those of training."""
+    from scipy.stats import ks_2samp
+
+    single = [
+        np.stack([part.mean(axis=(1, 2, 3), dtype=np.float64), part.std(axis=(1, 2, 3), dtype=np.float64)])
+        for part in pixels
+    ]
+    found = []
+    for split, part, own in zip(SPLITS, pixels, single, strict=True):
+        tests = [ks_2samp(a, b, method="asymp") for a, b in zip(single[0], own, strict=True)]
+        found.append(
+            Look(
+                split,
+                len(part),
+                float(part.mean(dtype=np.float64)),
+                float(part.std(dtype=np.float64)),
+                max(float(test.statistic) for test in tests),
+                min(1.0, len(tests) * min(float(test.pvalue) for test in tests)),
+            )
+        )
+    return tuple(found)
+
+
+def _neighbours(parts: Parts, pixels: list[NDArray[np.uint8]], chosen: list[NDArray[np.intp]]) -> Tally | None:
+    """Returns how the nearest training pictures answer for those of validation, by thumbnails of equal contrast."""
+    train, validation = (part.images for part in itertools.islice(parts, 2))
+    known, asked = (_thumbnails(part) for part in pixels[:2])
+    shares = _vote(known, train.labels[chosen[0]], asked, len(train.classes))
+    rows = np.log(np.clip(shares, 1e-6, 1))
+    return tally(Answered(train.classes, validation.keys[chosen[1]], validation.labels[chosen[1]], rows))
+
+
+def _vote(
+    known: NDArray[np.float32], labels: NDArray[np.int32], asked: NDArray[np.float32], classes: int
+) -> NDArray[np.float64]:
+    """Returns (n, classes) shares of the votes of the nearest NEIGHBOURS, each weighing as much as it is near; those at
+    the very place vote alone.
+    """
+    here, there = known.astype(np.float64), asked.astype(np.float64)
+    lengths = np.square(here).sum(axis=1), np.square(there).sum(axis=1)
+    squares = np.maximum(lengths[1][:, None] + lengths[0] - 2 * (there @ here.T), 0)
+    nearest = np.argpartition(squares, min(NEIGHBOURS, len(here)) - 1, axis=1)[:, :NEIGHBOURS]
+    distances = np.sqrt(np.square(there[:, None] - here[nearest]).sum(axis=2))  # exact where pictures are the same
+    is_same = distances == 0
+    weights = np.where(is_same.any(axis=1, keepdims=True), is_same, 1 / np.where(is_same, 1, distances))
+    shares = np.zeros((len(there), classes))
+    np.add.at(shares, (np.arange(len(there))[:, None], labels[nearest]), weights)
+    result: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
+    return result
+
+
+def _thumbnails(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    import cv2
+
+    small = np.stack(
+        [cv2.resize(one, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).ravel() for one in pixels]
+    ).astype(np.float32)
+    small -= small.mean(axis=1, keepdims=True)
+    result: NDArray[np.float32] = small / np.maximum(small.std(axis=1, keepdims=True), 1e-6)
+    return result

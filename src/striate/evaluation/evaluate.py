@@ -1,0 +1,128 @@
+"""A classifier on labelled pictures → a report, with what the plots and lists beside it need."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.classifier import Classifier
+from striate.data.decoded_cache import Decoded, decode_all
+from striate.data.image_set import ImageSet
+from striate.errors import ClassifierError, DataError, nearest
+from striate.evaluation.prediction_table import Answered
+from striate.evaluation.report import Report, make_report
+from striate.progress import SILENT, Progress
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A report and the pictures it stands on.
+
+    Attributes:
+        report: the figures.
+        decoded: the pictures measured.
+        log_probabilities: (n, classes) logarithms of the predicted probabilities.
+    """
+
+    report: Report
+    decoded: Decoded
+    log_probabilities: NDArray[np.float64]
+
+    @property
+    def answered(self) -> Answered:
+        """The answers without the pictures."""
+        images = self.decoded.images
+        return Answered(images.classes, images.keys, images.labels, self.log_probabilities)
+
+    @cached_property
+    def predicted(self) -> NDArray[np.intp]:
+        """(n,) predicted labels."""
+        return self.answered.predicted
+
+    @cached_property
+    def confidence(self) -> NDArray[np.float64]:
+        """(n,) their probabilities."""
+        return self.answered.confidence
+
+
+def evaluate(classifier: Classifier, images: ImageSet, *, split: str = "all", progress: Progress = SILENT) -> Report:
+    """Returns how good the classifier is on labelled pictures.
+
+    Args:
+        classifier: what to measure.
+        images: pictures whose classes are (some of) the classifier's, by name.
+        split: a word for the report.
+        progress: told the pictures done.
+
+    Raises:
+        DataError: a class the classifier does not know, or no picture that can be decoded.
+    """
+    return measure(classifier, images, split=split, progress=progress).report
+
+
+def measure(
+    classifier: Classifier,
+    images: ImageSet | Decoded,
+    *,
+    split: str = "all",
+    leaked: Collection[str] = (),
+    progress: Progress = SILENT,
+) -> Measured:
+    """Returns the same with the pictures and predictions beside the report; takes decoded pictures as well. Those of
+    the keys `leaked` have a copy among pictures learnt or chosen from: the report says how good it is without them.
+
+    Raises:
+        DataError: as above.
+        ClassifierError: the network's answers are not finite.
+    """
+    if isinstance(images, ImageSet):
+        images = decode_all(with_classes(images, classifier.classes), classifier.preprocessing, progress=progress)
+    return report_on(images, predict_rows(classifier, images, split=split, progress=progress), split, leaked)
+
+
+def predict_rows(classifier: Classifier, images: Decoded, *, split: str, progress: Progress) -> NDArray[np.float64]:
+    """Returns (n, classes) logarithms of the predicted probabilities.
+
+    Raises:
+        ClassifierError: they are not finite.
+    """
+    with progress.task(f"measuring on {split}", len(images.images), "pictures") as task:
+        rows = classifier.log_probabilities(images.pixels, advance=task.advance)
+    if not np.isfinite(rows).all():
+        raise ClassifierError(
+            "The network's answers are not finite numbers",
+            received=f"{int(np.sum(~np.isfinite(rows).all(axis=1))):,} of {len(rows):,} {split} pictures",
+            hint="--precision float32, or a lower --lr",
+        )
+    return rows
+
+
+def report_on(decoded: Decoded, rows: NDArray[np.float64], split: str, leaked: Collection[str] = ()) -> Measured:
+    """Returns the report on decoded images, given the logarithms of their predicted probabilities."""
+    images = decoded.images
+    report = make_report(images.name, split, images.classes, images.keys, images.labels, rows, leaked=leaked)
+    return Measured(report, decoded, rows)
+
+
+def with_classes(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:
+    """Returns the pictures with labels that count in `classes`.
+
+    Raises:
+        DataError: a class of the pictures is not among `classes`.
+    """
+    if images.classes == classes:
+        return images
+    unknown = [name for name in images.classes if name not in classes]
+    if unknown:
+        raise DataError(
+            "The data has classes that the classifier does not know",
+            received=", ".join(unknown[:5]),
+            expected="classes among " + ", ".join(classes[:10]) + (" …" if len(classes) > 10 else ""),
+            hint=f"the folder {unknown[0]!r} renamed to {near!r}" if (near := nearest(unknown[0], classes)) else None,
+        )
+    table = np.array([classes.index(name) for name in images.classes], np.int32)
+    return replace(images, classes=classes, labels=table[images.labels])

@@ -1,0 +1,99 @@
+"""A picture that excites a unit as much as can be, made by climbing from noise.
+
+Erhan, Bengio, Courville and Vincent 2009, Visualizing higher-layer features of a deep network (activation
+maximisation); what keeps the pictures from being mere noise: Yosinski et al. 2015 (arXiv:1506.06579, section 3:
+blurring) and Olah, Mordvintsev and Schubert 2017, Feature visualization (doi 10.23915/distill.00007: jitter).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from striate.explain.gradients import Array, Gradient, through
+from striate.models.predictor import at_rest
+from striate.system.backend import keras
+
+STEPS = 96
+LONGEST, SHORTEST = 16.0, 4.0  # grey values that a pixel moves by in a step of ordinary steepness, first and last
+SMOOTH, SHARP = 1.5, 0.5  # pixels that slopes are blurred by, first and last
+JITTER = 1 / 14  # of a side
+
+
+class Maximised(NamedTuple):
+    """Pictures made for units.
+
+    Attributes:
+        pixels: (u, h, w, c) uint8.
+        values: (u,) float32, the mean of the unit's map, or the unit's answer where the layer has no maps.
+    """
+
+    pixels: NDArray[np.uint8]
+    values: Array
+
+
+def maximise(
+    model: Any, layer: Any, units: Sequence[int], shape: tuple[int, int, int], *, steps: int = STEPS, seed: int = 0
+) -> Maximised:
+    """Returns a picture for each unit; the same seed gives the same pictures.
+
+    Args:
+        model: whose.
+        layer: one of its own, or of a network inside it.
+        units: channels of the layer's output.
+        shape: (h, w, c) of the network's pictures.
+        steps: of the climb.
+        seed: of the noise that it begins with, and of the jitter.
+    """
+    rng, chosen = np.random.default_rng(seed), np.asarray(units, np.intp)
+    slope = Gradient(_Means(model, layer))
+    pixels = np.clip(rng.normal(128, 12, (len(chosen), *shape)), 0, 255).astype(np.float32)
+    reach = [max(1, round(side * JITTER)) for side in shape[:2]]
+    for step in range(steps):
+        share = step / max(1, steps - 1)
+        moved = tuple(int(rng.integers(-one, one + 1)) for one in reach)
+        rolled = np.roll(pixels, moved, axis=(1, 2))
+        steepness = np.roll(slope(rolled, chosen).gradients, (-moved[0], -moved[1]), axis=(1, 2))
+        blur = SMOOTH + (SHARP - SMOOTH) * share
+        steepness = gaussian_filter(steepness, (0, blur, blur, 0), mode="nearest")
+        size = np.sqrt(np.square(steepness).mean(axis=(1, 2, 3), keepdims=True))
+        length = LONGEST + (SHORTEST - LONGEST) * share
+        pixels = np.clip(pixels + length * steepness / np.maximum(size, 1e-12), 0, 255).astype(np.float32)
+    final = pixels.round().astype(np.uint8)
+    return Maximised(final, slope(final, chosen).logits[np.arange(len(chosen)), chosen])
+
+
+class _Means:
+    """The network up to a layer, with the mean of each of its maps for an answer: what Gradient differentiates."""
+
+    def __init__(self, model: Any, layer: Any) -> None:
+        self.model, self.layer = model, layer
+        self.trainable_variables = model.trainable_variables
+        self.non_trainable_variables = model.non_trainable_variables
+
+    def call(self, pictures: Any, training: bool = False) -> Any:
+        """Returns (b, c)."""
+        return self._mean(lambda: self.model(pictures, **at_rest(self.model)))
+
+    __call__ = call
+
+    def stateless_call(self, trainable: Any, fixed: Any, pictures: Any, **_: Any) -> tuple[Any, Any]:
+        """Returns the same as `call`, with weights that are handed in, as JAX needs it."""
+        rest = at_rest(self.model)
+        return self._mean(lambda: self.model.stateless_call(trainable, fixed, pictures, **rest)), None
+
+    def _mean(self, run: Any) -> Any:
+        caught: list[Any] = []
+
+        def keep(output: Any) -> Any:
+            caught.append(output)
+            return output
+
+        with through(self.layer, keep):
+            run()
+        answer = keras.ops.cast(caught[-1], "float32")
+        return answer if len(answer.shape) == 2 else keras.ops.mean(answer, axis=tuple(range(1, len(answer.shape) - 1)))

@@ -1,0 +1,154 @@
+"""Attributor and attribute(): where a classifier looked, by any of the methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.errors import ConfigError, DataError, UnknownNameError
+
+if TYPE_CHECKING:
+    from striate.classifier import Classifier
+    from striate.explain.gradients import Array
+
+BATCH = 256  # pictures that are answered at a time
+CENTRE = 0.5**0.5  # of each side: half of the picture
+
+
+class Method(NamedTuple):
+    """A way to find out where a network looked.
+
+    Attributes:
+        run: its function's module and name below `striate.explain`.
+        given: what that takes: gradients with respect to `maps` or `pixels`, or nothing but `answers`.
+        what: what its heat is.
+    """
+
+    run: tuple[str, str]
+    given: str
+    what: str
+
+
+METHODS: dict[str, Method] = {
+    "grad-cam": Method(("cam", "grad_cam"), "maps", "Maps that speak for the class"),
+    "grad-cam++": Method(("cam", "grad_cam_pp"), "maps", "Maps that speak for the class, wherever it appears"),
+    "occlusion": Method(("occlusion", "occlusion"), "answers", "How the answer falls while a place is covered"),
+    "integrated-gradients": Method(
+        ("pixelwise", "integrated_gradients"), "pixels", "What each pixel adds to a black picture"
+    ),
+    "saliency": Method(("pixelwise", "saliency"), "pixels", "How steeply the answer changes with each pixel"),
+}
+"""Name → method."""
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """Where the evidence for a class lies in each of n pictures.
+
+    Attributes:
+        heat: (n, h, w) float32 ≥ 0.
+        classes: (n,) the class asked about, as its position among the classifier's.
+        method: its name.
+        layer: whose maps were looked at; None where no layer's were.
+    """
+
+    heat: Array
+    classes: NDArray[np.intp]
+    method: str
+    layer: str | None
+
+    def central_share(self) -> NDArray[np.float64]:
+        """Returns (n,) the share of a picture's heat that lies in the half of its area around the centre, 0..1; heat
+        that is everywhere the same has about 0.5. NaN for a picture without heat.
+        """
+        height, width = self.heat.shape[1:]
+        rows, columns = (round(side * (1 - CENTRE) / 2) for side in (height, width))
+        inside = self.heat[:, rows : height - rows, columns : width - columns].sum(axis=(1, 2), dtype=np.float64)
+        total = self.heat.sum(axis=(1, 2), dtype=np.float64)
+        shares: NDArray[np.float64] = np.divide(inside, total, out=np.full(len(total), np.nan), where=total > 0)
+        return shares
+
+
+class Attributor:
+    """Finds where a classifier looked, by one method; what has to be compiled is compiled once.
+
+    The network alone is asked: without the mirror images that a classifier may answer with as well.
+
+    Args:
+        classifier: whose network.
+        method: one of METHODS.
+        layer: for Grad-CAM: the layer whose maps are looked at, see `map_layer`.
+
+    Raises:
+        UnknownNameError: no such method.
+        ConfigError: no such layer, or none with maps; or a layer for a method that looks at none.
+    """
+
+    def __init__(self, classifier: Classifier, method: str = "grad-cam", layer: str | None = None) -> None:
+        from striate.explain.feature_maps import map_layer
+        from striate.explain.gradients import Gradient
+        from striate.models.predictor import Answers
+
+        if method not in METHODS:
+            raise UnknownNameError("method", method, METHODS)
+        given = METHODS[method].given
+        if layer is not None and given != "maps":
+            raise ConfigError(f"{method} looks at no layer's maps", received=f"layer {layer}", expected="grad-cam")
+        self.method, self.layer, self._shape = method, None, classifier.preprocessing.shape
+        self._answer = Answers(classifier.model).now()
+        self._subject: Any = self._answer
+        if given == "maps":
+            found = map_layer(classifier.model, layer)
+            self.layer, self._subject = str(found.name), Gradient(classifier.model, found)
+        elif given == "pixels":
+            self._subject = Gradient(classifier.model)
+
+    def __call__(self, pixels: NDArray[np.uint8], classes: NDArray[np.intp] | None = None) -> Attribution:
+        """Returns where in each picture the evidence for a class lies.
+
+        Args:
+            pixels: (n, h, w, c) uint8, preprocessed, n ≥ 1.
+            classes: (n,) the class to ask about for each picture; by default the one that is answered.
+
+        Raises:
+            DataError: no picture, or of another shape than the network's.
+        """
+        if pixels.ndim != 4 or not len(pixels) or pixels.shape[1:] != self._shape:
+            raise DataError("These are not the network's pictures", received=pixels.shape, expected=("n", *self._shape))
+        if classes is None:
+            parts = (pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH))
+            classes = np.concatenate([self._answer(part).argmax(axis=1) for part in parts])
+        return Attribution(_function(self.method)(self._subject, pixels, classes), classes, self.method, self.layer)
+
+
+def attribute(
+    classifier: Classifier,
+    pixels: NDArray[np.uint8],
+    *,
+    method: str = "grad-cam",
+    classes: NDArray[np.intp] | None = None,
+    layer: str | None = None,
+) -> Attribution:
+    """Returns where in each picture the evidence for a class lies, in one call; see Attributor for what it takes and
+    raises.
+    """
+    return Attributor(classifier, method, layer)(pixels, classes)
+
+
+def fitting_method(model: Any, method: str = "grad-cam") -> str:
+    """Returns the method, or `occlusion`, which works with any network, where it stands on maps and there are none."""
+    from striate.explain.feature_maps import has_maps
+
+    return method if METHODS[method].given != "maps" or has_maps(model) else "occlusion"
+
+
+def _function(method: str) -> Callable[..., Array]:
+    from importlib import import_module
+
+    module, name = METHODS[method].run
+    found: Callable[..., Array] = getattr(import_module(f"striate.explain.{module}"), name)
+    return found

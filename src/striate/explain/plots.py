@@ -1,0 +1,201 @@
+"""Filters and feature maps as figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.errors import printable
+from striate.explain.activation_maximization import Maximised
+from striate.explain.embedding_map import Pictures
+from striate.explain.embeddings import Resemblance
+from striate.explain.feature_maps import Maps
+from striate.explain.gradients import Array
+from striate.explain.heatmap import short
+from striate.explain.top_activations import Excitement
+from striate.reporting.style import STYLE, percent
+
+if TYPE_CHECKING:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+MOST_FILTERS, COLUMNS = 64, 16
+MOST_LAYERS, MOST_MAPS = 12, 12
+
+
+def filters_figure(layer: str, kernels: Array) -> Figure:
+    """Returns a figure of the filters (n, h, w, 1 or 3), the first 64: a grey network's with blue for weights below
+    zero and red above, a colour network's in the colours that they answer to, grey being zero. Each has its own scale.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    shown = kernels[:MOST_FILTERS]
+    columns = min(COLUMNS, len(shown))
+    rows = -(-len(shown) // columns)
+    with mpl.rc_context(STYLE):
+        drawn = Figure(figsize=(max(4.8, 0.62 * columns), 0.75 + 0.66 * rows), layout="constrained")
+        count = f"{len(shown)} of {len(kernels)}" if len(shown) < len(kernels) else f"{len(kernels)}"
+        side = "×".join(map(str, kernels.shape[1:3]))
+        _titled(drawn, f"{count} filters of {side} in {printable(layer)}")
+        for ax, kernel in zip(_axes(drawn, rows, columns), shown, strict=False):
+            scaled = kernel / (np.abs(kernel).max() or 1)
+            if kernel.shape[2] == 1:
+                ax.imshow(scaled[:, :, 0], cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+            else:
+                ax.imshow(0.5 + scaled / 2, interpolation="nearest")
+    return drawn
+
+
+def maps_figure(picture: NDArray[np.uint8], found: Sequence[Maps], title: str) -> Figure:
+    """Returns a figure with a row a layer, at most 12 layers spread evenly: the picture first, then the maps that
+    answer most strongly, at most 12, each on its own scale that holds 0; channels are numbered
+    from 0.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    which = np.unique(np.linspace(0, len(found) - 1, min(MOST_LAYERS, len(found))).round().astype(int))
+    chosen = [found[index] for index in which]
+    columns = min(MOST_MAPS, max(one.values.shape[2] for one in chosen))
+    with mpl.rc_context(STYLE):
+        drawn = Figure(figsize=(max(5.5, 0.95 * columns), 0.8 + 1.3 * (len(chosen) + 1)), layout="constrained")
+        _titled(drawn, title)
+        axes = _axes(drawn, len(chosen) + 1, columns)
+        axes[0].imshow(picture[:, :, 0] if picture.shape[2] == 1 else picture, cmap="gray", interpolation="nearest")
+        axes[0].set_title("the picture", fontsize=8, fontweight="normal", loc="left")
+        for row, one in enumerate(chosen, 1):
+            strongest = np.argsort(-np.abs(one.values).mean(axis=(0, 1)), kind="stable")[:columns]
+            for column, channel in enumerate(sorted(strongest.tolist())):
+                ax = axes[row * columns + column]
+                values = one.values[:, :, channel]
+                low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
+                ax.imshow(values, cmap="magma", vmin=low, vmax=high, interpolation="nearest")
+                words = f"{printable(one.layer)}  {'×'.join(map(str, one.values.shape))}\n" if column == 0 else "\n"
+                ax.set_title(f"{words}{channel}", fontsize=7, fontweight="normal", loc="left")
+    return drawn
+
+
+def _titled(drawn: Figure, title: str) -> None:
+    drawn.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
+
+
+def _axes(drawn: Figure, rows: int, columns: int) -> Any:
+    axes = drawn.subplots(rows, columns, squeeze=False).ravel()
+    for ax in axes:
+        ax.axis("off")
+    return axes
+
+
+UNITS = 12  # in a figure
+
+
+def spread_units(found: Excitement, most: int = UNITS) -> list[int]:
+    """Returns units to show where none is asked for: living ones, spread evenly over the layer."""
+    living = np.flatnonzero(~found.dead)
+    even = np.linspace(0, len(living) - 1, min(most, len(living))).round().astype(int)
+    return [int(unit) for unit in living[np.unique(even)]]
+
+
+def units_figure(
+    found: Excitement,
+    pixels: NDArray[np.uint8],
+    units: Sequence[int],
+    made: Maximised | None = None,
+    labels: Sequence[str] | None = None,
+) -> Figure:
+    """Returns a figure with a row a unit: the picture made for it, if there is one, then the parts of pictures that
+    excite it most, with its answer, and the picture's class where that is known.
+
+    Args:
+        found: about the units.
+        pixels: (n, h, w, c) uint8, the pictures that it stands on.
+        units: to show.
+        made: for the same units, in order.
+        labels: (n,) names.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    ranks = found.values.shape[1]
+    columns = ranks + (made is not None)
+    with mpl.rc_context(STYLE):
+        drawn = Figure(figsize=(max(5.0, 0.6 + 1.05 * columns), 0.75 + 1.3 * len(units)), layout="constrained")
+        drawn.suptitle(
+            f"What excites units of {printable(found.layer)} most", x=0.01, ha="left", fontsize=12, fontweight="bold"
+        )
+        axes = drawn.subplots(len(units), columns, squeeze=False)
+        for ax in axes.ravel():
+            ax.set_xticks([])
+            ax.set_yticks([])
+            ax.grid(visible=False)
+            for side in ax.spines.values():
+                side.set_visible(False)
+        for row, unit in enumerate(units):
+            if made is not None:
+                _show_unit(axes[row, 0], made.pixels[row], "made for it")
+            axes[row, 0].set_ylabel(f"{unit}", rotation=0, ha="right", va="center", fontsize=10, fontweight="bold")
+            for rank in range(ranks):
+                picture = int(found.pictures[unit, rank])
+                name = "" if labels is None else f"{printable(labels[picture])[:10]}: "
+                part = found.crop(pixels[picture], unit, rank)
+                _show_unit(axes[row, rank + (made is not None)], part, f"{name}{found.values[unit, rank]:.3g}")
+    return drawn
+
+
+def _show_unit(ax: mpl.axes.Axes, pixels: NDArray[np.uint8], words: str) -> None:
+    ax.imshow(
+        pixels[:, :, 0] if pixels.shape[2] == 1 else pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest"
+    )
+    ax.set_title(words, fontsize=7, fontweight="normal", loc="left")
+
+
+MOST = 12  # pictures in a figure
+
+
+def resemblance_figure(
+    names: Sequence[str],
+    pixels: NDArray[np.uint8],
+    probabilities: NDArray[np.float64],
+    known: Pictures,
+    found: Resemblance,
+    classes: Sequence[str],
+) -> Figure:
+    """Returns a figure with a row a picture, the first MOST: the picture with its answer, then what it resembles, with
+    class and similarity.
+
+    Args:
+        names: of the pictures.
+        pixels: (n, h, w, c) uint8.
+        probabilities: (n, classes).
+        known: the training pictures.
+        found: which of them are near.
+        classes: names.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    rows, columns = min(MOST, len(pixels)), 1 + found.indices.shape[1]
+    with mpl.rc_context(STYLE):
+        drawn = Figure(figsize=(max(5.2, 1.45 * columns), 0.7 + 1.75 * rows), layout="constrained")
+        drawn.suptitle("Because it resembles these", x=0.01, ha="left", fontsize=12, fontweight="bold")
+        axes = drawn.subplots(rows, columns, squeeze=False)
+        for ax in axes.ravel():
+            ax.axis("off")
+        for row in range(rows):
+            said = int(probabilities[row].argmax())
+            answer = f"{short(classes[said])} {percent(float(probabilities[row, said]))}"
+            _show_neighbor(axes[row, 0], pixels[row], f"{short(names[row])[:20]}\n{answer}", "bold")
+            for rank, index in enumerate(found.indices[row].tolist()):
+                words = f"{short(classes[known.labels[index]])[:16]}\n{found.similarities[row, rank]:.2f}"
+                _show_neighbor(axes[row, rank + 1], known.pixels[index], words, "normal")
+    return drawn
+
+
+def _show_neighbor(ax: mpl.axes.Axes, pixels: NDArray[np.uint8], words: str, weight: str) -> None:
+    flat = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
+    ax.imshow(flat, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    ax.set_title(words, fontsize=8, fontweight=weight, loc="left")

@@ -1,0 +1,224 @@
+"""What a network made of the same pictures after each epoch, recorded while it learns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+
+from striate.data.decoded_cache import Decoded
+from striate.data.splits import in_rounds
+from striate.errors import ConfigError, RunError, printable
+from striate.explain.embeddings import embedder
+from striate.explain.feature_maps import first_filters
+from striate.models.predictor import at_rest
+from striate.reporting import html
+from striate.system.atomic_files import writing
+from striate.system.backend import keras
+from striate.training.history import Epoch
+
+WATCHED, PLACED = 12, 200  # pictures whose answers are kept, and whose places are
+FRAMES = 64  # kept at most; of more epochs every second one, every fourth …
+FILTERS = 64
+FRAME = ("epoch", "answers", "filters", "vectors")
+NAME = "replay.safetensors"
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """A training's frames.
+
+    Attributes:
+        epochs: (f,) their numbers.
+        answers: (f, p, classes) probabilities for the pictures watched, without temperature or mirror images.
+        filters: (f, n, h, w, c) the first layer's kernels; (f, 0, 1, 1, 1) of a network without.
+        places: (f, q, 2) where pictures lie by their embedding, on the last frame's principal components.
+        pixels: (p, h, w, c) uint8, the pictures watched.
+        labels: (p,) their classes.
+        placed: (q,) classes of the pictures that have places.
+        names: (p,) of the pictures.
+        classes: names.
+    """
+
+    epochs: NDArray[np.int32]
+    answers: Array
+    filters: Array
+    places: Array
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int32]
+    placed: NDArray[np.int32]
+    names: tuple[str, ...]
+    classes: tuple[str, ...]
+
+
+class Recorder:
+    """Looks at the whole network after each epoch.
+
+    Args:
+        held_out: validation pictures; some of every class are chosen.
+        seed: of the choice.
+    """
+
+    def __init__(self, held_out: Decoded, seed: int = 0) -> None:
+        labels = held_out.images.labels
+        order = in_rounds(np.random.default_rng(seed).permutation(len(labels)), labels)
+        self._watched, placed = order[:WATCHED], order[:PLACED]
+        self._pixels = np.stack([held_out.pixels[int(at)] for at in placed])
+        self._labels = labels[placed].astype(np.int32)
+        self._names = tuple(str(held_out.images.keys[at]) for at in self._watched)
+        self._classes = held_out.images.classes
+        self._frames: list[tuple[int, Array, Array, Array]] = []
+        self._every = 1
+        self._probe: tuple[Any, Any] | None = None
+
+    def __call__(self, model: Any, row: Epoch) -> None:
+        """Keeps a frame."""
+        if self._frames and self._frames[-1][0] % self._every:  # the last one was kept as the last alone
+            self._frames.pop()
+        self._frames.append((row.epoch, *self._look(model)))
+        if len(self._frames) > FRAMES:
+            self._every *= 2
+            self._frames = [frame for frame in self._frames if frame[0] % self._every == 0 or frame is self._frames[-1]]
+
+    def state(self) -> dict[str, Array]:
+        """Returns the frames so far, as arrays."""
+        if not self._frames:
+            return {}
+        columns = zip(*self._frames, strict=True)
+        return {
+            "every": np.array(self._every),
+            **{name: np.stack(one) for name, one in zip(FRAME, columns, strict=True)},
+        }
+
+    def put_back(self, arrays: dict[str, Array]) -> None:
+        """Goes on after the frames that `state` returned."""
+        if arrays:
+            self._every = int(arrays["every"])
+            epochs, *rest = (arrays[name] for name in FRAME)
+            self._frames = list(zip(epochs.tolist(), *rest, strict=True))
+
+    def replay(self) -> Replay:
+        """Returns what was recorded.
+
+        Raises:
+            ConfigError: no epoch was.
+        """
+        from sklearn.decomposition import PCA
+
+        if not self._frames:
+            raise ConfigError("No epoch was recorded")
+        numbers, answers, filters, vectors = zip(*self._frames, strict=True)
+        last = vectors[-1].astype(np.float64)
+        axes = PCA(min(2, *last.shape), random_state=0).fit(np.nan_to_num(last))
+        places = [axes.transform(np.nan_to_num(one.astype(np.float64))) for one in vectors]
+        places = [np.pad(one, ((0, 0), (0, 2 - one.shape[1]))) for one in places]
+        return Replay(
+            np.array(numbers, np.int32),
+            np.stack(answers),
+            np.stack(filters),
+            np.stack(places).astype(np.float32),
+            self._pixels[: len(self._names)],
+            self._labels[: len(self._names)],
+            self._labels,
+            self._names,
+            tuple(self._classes),
+        )
+
+    def _look(self, model: Any) -> tuple[Array, Array, Array]:
+        if self._probe is None or self._probe[0] is not model:
+            self._probe = model, keras.Model(model.input, [embedder(model).output, model.output])
+        probe = self._probe[1]
+        vectors, logits = (
+            np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(one, "float32")))
+            for one in probe(np.asarray(self._pixels, np.float32), **at_rest(probe))
+        )
+        watched = logits[: len(self._names)].astype(np.float64)
+        powers = np.exp(watched - watched.max(axis=1, keepdims=True))
+        try:
+            filters = first_filters(model)[1][:FILTERS]
+        except ConfigError:
+            filters = np.zeros((0, 1, 1, 1), np.float32)
+        answers = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+        return answers, filters.astype(np.float32), vectors.astype(np.float16)  # places need no more digits
+
+
+def save_replay(replay: Replay, path: Path) -> None:
+    """Writes a replay, whole or not at all."""
+    names = ("epochs", "answers", "filters", "places", "pixels", "labels", "placed")
+    arrays = {name: np.ascontiguousarray(getattr(replay, name)) for name in names}
+    about = {"names": json.dumps(replay.names), "classes": json.dumps(replay.classes)}
+    with writing(path) as temporary:
+        temporary.write_bytes(safetensors.numpy.save(arrays, about))  # save_file's can be read by their owner only
+
+
+def load_replay(path: Path) -> Replay:
+    """Returns the replay that `save_replay` wrote.
+
+    Raises:
+        RunError: there is none, or it is damaged.
+    """
+    try:
+        with safetensors.safe_open(path, "numpy") as file:
+            about = file.metadata()
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
+        return Replay(**arrays, names=tuple(json.loads(about["names"])), classes=tuple(json.loads(about["classes"])))
+    except FileNotFoundError:
+        raise RunError("This training was not recorded", received=path, hint="striate train DATA --replay") from None
+    except (OSError, SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise RunError(f"The recording is damaged: {error}", received=path) from None
+
+
+TINY = 64  # pixels: smaller pictures are shown with hard edges
+
+
+def save_replay_page(path: Path, name: str, replay: Replay, epochs: Sequence[Epoch], kept: int) -> None:
+    """Writes the page, whole or not at all.
+
+    Args:
+        path: of the page.
+        name: the run's.
+        replay: what was recorded.
+        epochs: the training's history.
+        kept: number of the epoch whose weights were kept.
+    """
+    low, high = replay.places.min(axis=(0, 1)), replay.places.max(axis=(0, 1))
+    half = float((high - low).max()) / 2 or 1.0
+    content = {
+        "classes": [printable(one) for one in replay.classes],
+        "epochs": replay.epochs.tolist(),
+        "answers": np.round(replay.answers, 4).tolist(),
+        "filters": np.round(np.nan_to_num(replay.filters), 4).tolist(),
+        "places": np.round((replay.places - (low + high) / 2) / half, 4).tolist(),
+        "placed": replay.placed.tolist(),
+        "pictures": [
+            {"name": printable(Path(name).name or name), "label": int(label), "src": html.picture(one)}
+            for name, label, one in zip(replay.names, replay.labels, replay.pixels, strict=True)
+        ],
+        "tiny": max(replay.pixels.shape[1:3]) <= TINY,
+        "history": [
+            [one.epoch, one.loss, one.val_loss, one.accuracy, one.val_accuracy]
+            for one in epochs
+            if np.isfinite([one.loss, one.val_loss]).all()
+        ],
+        "kept": kept,
+    }
+    html.save_page(
+        path,
+        "striate.explain",
+        "replay.html.j2",
+        name=printable(name),
+        frames=len(replay.epochs),
+        pictures=len(replay.placed),
+        data=html.data(content),
+        script=html.script("striate.explain", "el.js", "classes.js", "replay.js"),
+    )

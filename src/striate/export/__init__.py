@@ -1,0 +1,1 @@
+"""A classifier as a file for another runtime, verified."""

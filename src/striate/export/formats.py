@@ -1,0 +1,121 @@
+"""The formats a classifier is exported to, one row each."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.classifier import Classifier
+from striate.errors import BackendError
+from striate.export import keras_archive, litert, model_repositories, onnx, openvino, quantization, saved_model
+from striate.models.predictor import Forward
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way to ship a classifier.
+
+    Attributes:
+        name: as --format takes it.
+        about: for whom it is, a few words.
+        suffix: of the file; "" where it is a folder.
+        needs: modules that write and check it, beside Keras.
+        extra: the extra of Striate that brings them.
+        write: classifier, path, batch (None for any number) → the file or folder.
+        read: path, batch → from pictures (n, h, w, c) uint8 to probabilities (n, classes).
+        write_int8: the same, with calibration pictures; None where there is none.
+    """
+
+    name: str
+    about: str
+    suffix: str
+    needs: tuple[str, ...]
+    extra: str
+    write: Callable[[Classifier, Path, int | None], None]
+    read: Callable[[Path, int | None], Forward]
+    write_int8: Callable[[Classifier, Path, int | None, NDArray[np.uint8]], None] | None = None
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder rather than a file."""
+        return not self.suffix
+
+    def require(self) -> None:
+        """Raises BackendError if a module that it needs is not installed."""
+        missing = [name for name in self.needs if importlib.util.find_spec(name) is None]
+        if missing:
+            raise BackendError(
+                f"The format {self.name} needs packages that are not installed",
+                received=f"no {', '.join(missing)}",
+                hint=f"pip install 'striate[{self.extra}]'",
+            )
+
+
+EXPORT_FORMATS: dict[str, Format] = {
+    one.name: one
+    for one in (
+        Format(
+            "onnx",
+            "ONNX Runtime, Triton; what striate predict and serve run without TensorFlow",
+            ".onnx",
+            ("tensorflow", "onnx", "onnxruntime", "tf2onnx"),
+            "export",
+            onnx.write,
+            onnx.read,
+            quantization.write_onnx,
+        ),
+        Format(
+            "litert",
+            "phones and small boards (TFLite)",
+            ".tflite",
+            ("tensorflow", "ai_edge_litert"),
+            "litert",
+            litert.write,
+            litert.read,
+            quantization.write_litert,
+        ),
+        Format(
+            "saved_model",
+            "TensorFlow and TensorFlow Serving",
+            "",
+            ("tensorflow",),
+            "tensorflow",
+            saved_model.write,
+            saved_model.read,
+        ),
+        Format("keras", "Keras, to go on with", ".keras", (), "tensorflow", keras_archive.write, keras_archive.read),
+        Format(
+            "openvino",
+            "Intel's processors",
+            "",
+            ("tensorflow", "onnx", "tf2onnx", "openvino"),
+            "openvino",
+            openvino.write,
+            openvino.read,
+        ),
+        Format(
+            "triton",
+            "a model repository for Triton, and KServe's Triton runtime",
+            "",
+            ("tensorflow", "onnx", "onnxruntime", "tf2onnx"),
+            "export",
+            model_repositories.write_triton,
+            model_repositories.read_triton,
+        ),
+        Format(
+            "tf_serving",
+            "a model's base path for TensorFlow Serving",
+            "",
+            ("tensorflow",),
+            "tensorflow",
+            model_repositories.write_tf_serving,
+            model_repositories.read_tf_serving,
+        ),
+    )
+}
+"""Name → format."""

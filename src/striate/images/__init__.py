@@ -1,1 +1,0 @@
-"""Pictures in: labelled pictures from folders, tables, arrays and named sets, decoded one way."""

@@ -1,1 +1,0 @@
-"""Where labelled pictures come from: folders, tables, arrays and named sets."""

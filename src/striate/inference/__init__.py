@@ -1,0 +1,1 @@
+"""Predictions for files, folders, videos and tables."""

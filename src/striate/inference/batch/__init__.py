@@ -1,0 +1,1 @@
+"""Predictions for more images than fit in memory, resumable."""

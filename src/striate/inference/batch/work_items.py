@@ -1,0 +1,193 @@
+"""From what a user points at to pieces of work: some hundred pictures each, listed and not read yet.
+
+A piece is what is answered, lost, and answered again as a whole. Files and objects are put together in the order given;
+of a Parquet table each row group is a piece, of a tar file the whole.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from striate.data.inputs import expand
+from striate.data.loaders.archive import is_archive
+from striate.data.loaders.folder import is_film, is_something_else
+from striate.data.loaders.webdataset import is_shard, pictures_in
+from striate.data.shards import shards_in
+from striate.errors import DataError
+from striate.system.object_store import explained, is_bucket, listed, opened
+
+SIZE = 256  # pictures of a piece of files
+AVERAGE = 8 << 10  # bytes of a picture in a tar file, where nobody has counted them
+
+Kind = Literal["files", "table", "tar", "broken"]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some pictures.
+
+    Attributes:
+        number: of the piece, from 0; answers stand in the order of these numbers.
+        kind: `files`; `table`, a row group; `tar`; or `broken`, a shard that cannot be read at all.
+        places: the pictures' addresses and paths; or the shard's one, and why it cannot be read.
+        group: number of the row group.
+        row: the group's first row, counted in the table.
+        start: the first of the piece's pictures that is meant, which is not 0 in a part of a piece.
+        stop: the one after the last; None for all there are.
+        weight: about how many pictures.
+    """
+
+    number: int
+    kind: Kind
+    places: tuple[str, ...]
+    group: int = 0
+    row: int = 0
+    start: int = 0
+    stop: int | None = None
+    weight: int = 1
+
+    @property
+    def count(self) -> int | None:
+        """How many pictures; None where that is not known before they are read."""
+        if self.kind == "broken":
+            return 1
+        return None if self.stop is None else self.stop - self.start
+
+    def split(self, parts: int) -> list[Piece]:
+        """Returns at most so many parts of a piece whose number of pictures is known."""
+        assert self.stop is not None  # noqa: S101
+        size = -(-(self.stop - self.start) // parts)
+        starts = range(self.start, self.stop, size)
+        return [replace(self, start=start, stop=min(start + size, self.stop)) for start in starts]
+
+
+def pieces_of(sources: Iterable[str | Path]) -> list[Piece]:
+    """Returns the pieces that `sources` make up, in the order given.
+
+    Args:
+        sources: files, folders and globs; Parquet tables and tar shards, or folders of them; addresses in an object
+            store (`s3://BUCKET/PREFIX`, and globs there); `-` for a list of these on standard input.
+
+    Raises:
+        DataError: nothing is there, or something that holds no pictures of this kind (a film, an archive).
+    """
+    found: list[Piece] = []
+    loose: list[str] = []
+
+    def put(piece: Piece) -> None:
+        found.append(replace(piece, number=len(found)))
+
+    def put_loose(*, all_of_them: bool) -> None:
+        while len(loose) >= (1 if all_of_them else SIZE):
+            places = tuple(loose[:SIZE])
+            del loose[:SIZE]
+            put(Piece(0, "files", places, stop=len(places), weight=len(places)))
+
+    for place in _places(sources):
+        shards = _shards(place)
+        if shards is None:
+            loose.append(place)
+            put_loose(all_of_them=False)
+            continue
+        put_loose(all_of_them=True)
+        for piece in shards:
+            put(piece)
+    put_loose(all_of_them=True)
+    if not found:
+        raise DataError("No picture there", received=", ".join(map(str, sources))[:200])
+    return found
+
+
+def _places(sources: Iterable[str | Path]) -> Iterator[str]:
+    """Yields addresses and paths of pictures and shards."""
+    for source in sources:
+        if is_bucket(source):
+            names = listed(str(source))
+            alone = len(names) == 1
+            yield from (name for name in names if alone or _is_meant(name))
+            continue
+        if str(source) == "-":
+            lines = [line.rstrip("\n") for line in sys.stdin if line.strip()]
+            yield from lines
+            continue
+        path = Path(source)
+        shards = (
+            [shard for ending in (".parquet", ".tar") for shard in shards_in(path, ending)] if path.is_dir() else []
+        )
+        yield from map(str, shards or expand([source]))
+
+
+def _is_meant(name: str) -> bool:
+    path = Path(PurePosixPath(name).name)
+    return path.suffix.lower() in (".parquet", ".tar") or not is_something_else(path)
+
+
+def _shards(place: str) -> list[Piece] | None:
+    """Returns the pieces of a shard; None of what is a picture, or may be one."""
+    path = Path(PurePosixPath(place).name)
+    ending = path.suffix.lower()
+    if ending == ".parquet":
+        return _row_groups(place)
+    if ending == ".tar" and (is_bucket(place) or is_shard(Path(place)) or _holds_pictures(Path(place))):
+        return [_tar(place)]
+    if is_archive(path) or is_film(path) or ending in (".npy", ".npz"):
+        raise DataError(
+            "Only pictures and shards of them are answered in bulk",
+            received=place,
+            expected="files, Parquet tables, WebDataset's tar files",
+            hint="striate predict without --out",
+        )
+    return None
+
+
+def _holds_pictures(path: Path) -> bool:
+    """Returns whether a tar file's first members are pictures, if without labels."""
+    try:
+        with path.open("rb") as file:
+            return next(pictures_in(file, str(path)), None) is not None
+    except (OSError, DataError):
+        return False
+
+
+def _row_groups(place: str) -> list[Piece]:
+    try:
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise DataError(
+            "Parquet is read and written with PyArrow, which is not installed", hint="pip install 'striate[parquet]'"
+        ) from None
+    try:
+        with opened_shard(place) as file:
+            about = pq.ParquetFile(file).metadata
+            rows = [about.row_group(group).num_rows for group in range(about.num_row_groups)]
+    except DataError:
+        raise
+    except Exception as error:  # foreign bytes: Arrow's, Python's and the store's whole range
+        return [Piece(0, "broken", (place, f"the table cannot be read: {(str(error).splitlines() or [''])[0]}"))]
+    firsts = list(accumulate(rows, initial=0))
+    return [
+        Piece(0, "table", (place,), group=group, row=firsts[group], stop=count, weight=count)
+        for group, count in enumerate(rows)
+        if count
+    ]
+
+
+def _tar(place: str) -> Piece:
+    if is_bucket(place):
+        store, path = opened(place)
+        with explained(place):
+            return Piece(0, "tar", (place,), weight=max(1, store.size(path) // AVERAGE))
+    return Piece(0, "tar", (place,), weight=max(1, Path(place).stat().st_size // AVERAGE))
+
+
+def opened_shard(place: str) -> Any:
+    """Returns the shard as an open binary file, wherever it lies; only what is read of it is fetched."""
+    if not is_bucket(place):
+        return Path(place).open("rb")
+    store, path = opened(place)
+    return store.open(path, "rb", block_size=4 << 20, cache_type="readahead")

@@ -1,1 +1,0 @@
-"""Looking before training: what the pictures are, and what is wrong with them."""

@@ -1,0 +1,170 @@
+"""classifier.json: what a classifier's folder says of itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from striate.config import config, from_json
+from striate.data.preprocessing import Preprocessing
+from striate.errors import ClassifierError, ConfigError, RunError
+from striate.system.atomic_files import sha256
+from striate.system.checksums import NAME as SEAL
+from striate.system.checksums import checked, is_sealed
+
+FORMAT = 4
+"""Raise it when an older Striate could misread a newer folder; add a migration, and a test of the older
+form, when you do. In format 1 there was no `tta`; that means none. In format 2 there was no `reject_below`; that means
+that every picture is answered. Up to format 3 there was no seal: whether the manifest itself is whole was not known."""
+
+SEALED = 4  # the format from which on the folder has a seal
+MOST = {"classifier.json": 8 << 20, "network.json": 64 << 20, "weights.safetensors": 64 << 30}
+"""Bytes above which a file is not read; the largest network of Keras has 0.5 % of that."""
+
+Tta = Literal["none", "mirror", "multicrop"]
+
+
+@config
+class Manifest:
+    """What classifier.json holds.
+
+    Attributes:
+        format: see FORMAT.
+        architecture: its name, for people; loading does not need it.
+        classes: names in the order of the network's outputs.
+        preprocessing: how pixels become the network's input.
+        temperature: what logits are divided by before the softmax (Guo et al. 2017); 1 is none.
+        tta: test-time augmentation: over which views of a picture the logits are the mean; `mirror` for the picture
+            and its mirror image, `multicrop` for shifted ones as well.
+        reject_below: confidence below which no class is answered, 0..1.
+        sha256: file name → checksum.
+        made_with: package → version.
+    """
+
+    format: int
+    architecture: str
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    temperature: float
+    sha256: dict[str, str]
+    made_with: dict[str, str]
+    tta: Tta = "none"
+    reject_below: float = 0.0
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Returns what a classifier.json holds.
+
+    Raises:
+        ClassifierError: missing, damaged, or from a newer Striate.
+    """
+    if not path.parent.is_dir() or not path.exists():
+        raise ClassifierError(
+            "There is no classifier here",
+            received=path.parent,
+            expected=f"a folder with {path.name} in it, as striate train makes it; no single file",
+        )
+    require_own(path.parent, (path.name,))
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ClassifierError(f"The classifier cannot be read: {error.strerror}", received=path) from None
+    number = _format_number(text)
+    if number is not None and number > FORMAT:
+        raise ClassifierError(
+            "This classifier was made by a newer Striate",
+            received=f"format {number}",
+            expected=f"format {FORMAT} or older",
+            hint="pip install --upgrade striate",
+        )
+    try:
+        manifest = from_json(Manifest, text, str(path))
+    except ConfigError as error:
+        raise ClassifierError(f"The classifier's manifest is damaged. {error}") from None
+    require_sensible(manifest, path)
+    return manifest
+
+
+def require_sensible(manifest: Manifest, path: Path) -> None:
+    """Raises ClassifierError for classes and numbers that no classifier has."""
+    if len(manifest.classes) < 2 or not (0 < manifest.temperature < 1e6 and 0 <= manifest.reject_below <= 1):
+        raise ClassifierError("The classifier's manifest makes no sense", received=path)
+
+
+def require_own(folder: Path, names: Sequence[str]) -> None:
+    """Raises ClassifierError unless the files are plain ones, of the folder itself, and of a size that makes sense: a
+    link may lead anywhere, and a pipe never ends.
+    """
+    home = folder.resolve()
+    for name in names:
+        path = folder / name
+        if path.is_symlink() and not path.resolve().is_relative_to(home):
+            raise ClassifierError(f"{name} is a link out of its folder", received=f"{path} → {path.resolve()}")
+        if path.exists() and not path.is_file():
+            raise ClassifierError(f"{name} is no plain file", received=path)
+        if path.is_file() and path.stat().st_size > MOST[name]:
+            raise ClassifierError(
+                f"{name} is too large to be read",
+                received=f"{path.stat().st_size:,} bytes",
+                expected=f"at most {MOST[name]:,}",
+            )
+
+
+def require_seal(manifest: Manifest, folder: Path) -> None:
+    """Compares the manifest itself with the folder's seal, which newer formats have.
+
+    Raises:
+        ClassifierError: there is none, or it is another one's.
+    """
+    try:
+        if is_sealed(folder):
+            checked(folder, "classifier.json")
+        elif manifest.format >= SEALED:
+            raise RunError(f"The classifier's seal is missing. Expected: {SEAL}")
+    except RunError as error:
+        raise ClassifierError(str(error).removesuffix(".")) from None
+
+
+def require_whole(manifest: Manifest, folder: Path, names: Sequence[str]) -> None:
+    """Compares files of the folder with their checksums.
+
+    Raises:
+        ClassifierError: one is missing or damaged.
+    """
+    for name in names:
+        path = folder / name
+        if not path.is_file() or sha256(path) != manifest.sha256.get(name):
+            raise ClassifierError(
+                f"{name} is {'damaged' if path.is_file() else 'missing'}",
+                received=path,
+                hint="another copy of the classifier, or train again",
+            )
+
+
+def require_fitting(manifest: Manifest, model: Any) -> None:
+    """Compares a network's input and output with what the manifest says of them.
+
+    Raises:
+        ClassifierError: it is another network's manifest.
+    """
+    if tuple(model.output_shape) != (None, len(manifest.classes)):
+        raise ClassifierError(
+            "The manifest names another number of classes than the network tells apart",
+            received=f"{len(manifest.classes)} names, network output {model.output_shape}",
+        )
+    if tuple(model.input_shape) != (None, *manifest.preprocessing.shape):
+        raise ClassifierError(
+            "The manifest's preprocessing does not fit the network",
+            received=f"pictures of {manifest.preprocessing.shape}, network input {model.input_shape}",
+        )
+
+
+def _format_number(text: bytes) -> int | None:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    number = value.get("format") if isinstance(value, dict) else None
+    return number if isinstance(number, int) else None

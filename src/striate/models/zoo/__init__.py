@@ -1,0 +1,1 @@
+"""The built-in architectures, a family a file."""

@@ -1,0 +1,59 @@
+"""A run's folder belongs to one process at a time.
+
+The operating system holds the lock (flock, through filelock) and lets go of it when the process ends, however it ends:
+nothing that a killed process left has to be recognised as stale. The owner is written beside it, for people.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from striate.errors import BusyError, RunError
+from striate.system.atomic_files import write_json
+
+NAME, OWNER = "run.lock", "owner.json"
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds the folder's lock around a block.
+
+    Raises:
+        BusyError: another process holds it; the message says which.
+        RunError: there is no folder, or it cannot be locked.
+    """
+    from filelock import FileLock, Timeout
+
+    if not folder.is_dir():  # which the library would make
+        raise RunError("The run's folder cannot be locked: there is none", received=folder)
+    lock = FileLock(folder / NAME, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BusyError(
+            "Another process is at work in this run",
+            received=f"{folder}, held by {_owner(folder)}",
+            hint="wait for it to end, or stop it: what it has learnt is kept",
+        ) from None
+    except OSError as error:
+        raise RunError(f"The run's folder cannot be locked: {error.strerror or error}", received=folder) from None
+    try:
+        write_json(folder / OWNER, {"pid": os.getpid(), "host": socket.gethostname()})
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            (folder / OWNER).unlink(missing_ok=True)
+        lock.release()
+
+
+def _owner(folder: Path) -> str:
+    try:
+        owner = json.loads((folder / OWNER).read_text(encoding="utf-8"))
+        return f"process {int(owner['pid'])} on {owner['host']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "a process that has just begun"

@@ -1,0 +1,92 @@
+"""Begun: what a training was asked to do, written before it begins, so that it can be gone on with from its folder
+alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from striate.runs.artifacts import ARTIFACTS
+from striate.config import config, from_json
+from striate.errors import ConfigError, RunError
+
+NAME = "begun.json"
+FORMAT = 1
+
+
+@config
+class Begun:
+    """What begun.json holds; what shapes the training itself is the recipe's.
+
+    Attributes:
+        format: see FORMAT.
+        command: the command line; "" for a training begun in Python.
+        started: date and time, UTC, ISO 8601.
+        source: where the pictures come from; None when they were handed over in Python.
+        data_dir: where named data sets lie.
+        nested: what folders within class folders are, see `load_images`.
+        fingerprint: of the whole set.
+        validation: share of the pictures to choose by.
+        test: share to measure on.
+        max_broken: share of unreadable pictures that is tolerated.
+        allow_leaks: whether splits may share pictures.
+        architecture: the network's name.
+        target_risk: share of wrong answers allowed, or None.
+        replay: whether the training is recorded.
+        deterministic: whether the backend was told to compute every sum in one order.
+        save_every: seconds between checkpoints, or None for the usual.
+        backend: Keras' backend.
+        versions: package → version.
+        threads: that the backend may use: cores, and the environment's variables that limit them.
+        artifacts: names of the artifacts to make, see ARTIFACTS; all of them in runs that did not keep it.
+    """
+
+    format: int
+    command: str
+    started: str
+    source: str | None
+    data_dir: str | None
+    nested: Literal["top", "path"]
+    fingerprint: str
+    validation: float
+    test: float
+    max_broken: float
+    allow_leaks: bool
+    architecture: str
+    target_risk: float | None
+    replay: bool
+    deterministic: bool
+    save_every: float | None
+    backend: str
+    versions: dict[str, str]
+    threads: dict[str, str]
+    artifacts: tuple[str, ...] = tuple(ARTIFACTS)
+
+    def differences(self, other: Begun) -> list[str]:
+        """Returns what could make another begun training's numbers differ in their last digits, in words."""
+        before, now = ({"backend": one.backend, **one.versions, **one.threads} for one in (self, other))
+        return [
+            f"{name} {before.get(name, 'none')}, now {now.get(name, 'none')}"
+            for name in {**before, **now}
+            if before.get(name) != now.get(name)
+        ]
+
+
+def read_begun(folder: Path) -> Begun:
+    """Returns what the run in a folder was asked to do.
+
+    Raises:
+        RunError: it kept no such note, or the note is damaged.
+    """
+    path = folder / NAME
+    try:
+        return from_json(Begun, path.read_bytes(), str(path))
+    except OSError:
+        raise RunError(
+            "This run cannot be gone on with: it did not keep what it was asked to do",
+            received=path,
+            hint="train again; striate train keeps it",
+        ) from None
+    except ConfigError as error:
+        raise RunError(f"{NAME} is damaged or from another version of Striate. {error}") from None

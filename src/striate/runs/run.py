@@ -1,0 +1,279 @@
+"""Run: one training's folder.
+
+run.json            what was done, on what, with what; the manifest, written last: a run without it is unfinished
+begun.json          what was asked for, written before the training begins
+recipe.json         every number that shaped the training; itself valid input to --recipe
+split.csv           key, class, split
+broken.csv          key, reason, for pictures that could not be read (when there were any)
+history.csv         one row per epoch, written as it happens
+report.json         figures on the test pictures; report.html and report.md to read, validation.json for the validation
+                    pictures
+symptoms.json       what the training noted about itself; diagnosis.json what the doctor made of it
+opened.csv          time, by: every look at the test pictures
+predictions.csv     key, class, predicted, confidence on the test pictures; validation.csv on those to choose by; beside
+                    each, as .npy, the logarithms of all classes' probabilities
+replay.safetensors  what the network made of some pictures after each epoch (with --replay)
+tensorboard/        what TensorBoard shows of it (with the extra tensorboard)
+inside.html         pictures on their way through its network
+plots/*.png         curves, confusion, right and wrong answers, coverage against risk; with inside.html, report.html and
+                    report.md these are the run's artifacts, which `striate report` makes of a run without them
+classifier/         the result; can be moved anywhere on its own
+checkpoints/        the training's state, until the run is finished
+run.lock            held by the process that is at work in it
+SHA256SUMS          the checksum of every file, written last of all
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from striate.runs.artifacts import artifacts_in
+from striate.classifier import Classifier
+from striate.config import config, from_json, plain
+from striate.errors import ConfigError, RunError
+from striate.evaluation.prediction_table import Answered, load_answered, load_answers
+from striate.evaluation.comparison.run_summary import Contender
+from striate.evaluation.selective import promised
+from striate.evaluation.report import Report
+from striate.system.atomic_files import refuse_newer
+from striate.training.history import Epoch, History, read_history
+from striate.data_checks.finding import Finding
+from striate.models.classifier_manifest import Manifest as ClassifierManifest
+from striate.models.classifier_manifest import read_manifest, require_seal
+from striate.system.checksums import checked, is_sealed
+from striate.training.recipe import Recipe
+
+SEALED = 2  # the format from which on a run has a seal, written last
+FORMAT = 2
+"""Raise it when an older Striate could misread a newer folder, and add a test of the older form. Runs of format 1 have
+no seal: nothing of them is known to be as it was."""
+T = TypeVar("T")
+
+
+@config
+class Manifest:
+    """What run.json holds.
+
+    Attributes:
+        format: of the run folder.
+        name: the folder's name when it was made.
+        state: `finished`; `interrupted`: ended by a signal, and whole; `failed`: no usable network came out.
+        reason: why it failed.
+        command: the command line that repeats it; "" for a run made from Python.
+        data: where the pictures came from: source, data_dir, name, fingerprint, counts per split.
+        architecture: the network's name.
+        parameters: weights in the network.
+        seed: of everything random.
+        backend: Keras' backend.
+        device: what it ran on.
+        versions: package → version.
+        machine: processor, cores, memory, system.
+        started: date and time, UTC, ISO 8601.
+        seconds: what took how long.
+        epochs: epochs trained.
+        kept: number of the epoch whose weights were kept.
+        findings: what was remarkable about the data.
+        multiply_adds: of the network for one picture; None in runs that did not count them.
+    """
+
+    format: int
+    name: str
+    state: Literal["finished", "interrupted", "failed"]
+    reason: str | None
+    command: str
+    data: dict[str, Any]
+    architecture: str
+    parameters: int
+    seed: int
+    backend: str
+    device: str
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    started: str
+    seconds: dict[str, float]
+    epochs: int
+    kept: int
+    findings: tuple[Finding, ...]
+    multiply_adds: int | None = None
+
+
+class Run:
+    """A run's folder; what it holds is read when asked for.
+
+    Args:
+        path: the folder.
+        classifier: its classifier, when it is in memory already.
+        missing_artifacts: see below.
+
+    Attributes:
+        missing_artifacts: names of the artifacts that were asked for and that could not be made, in the run that a
+            training returns; `write_report` makes them.
+    """
+
+    def __init__(
+        self, path: Path | str, classifier: Classifier | None = None, missing_artifacts: tuple[str, ...] = ()
+    ) -> None:
+        self.path = Path(path)
+        self._classifier = classifier
+        self.missing_artifacts = missing_artifacts
+
+    def __repr__(self) -> str:
+        try:
+            state = self.state
+        except RunError:
+            state = "damaged"
+        return f"Run({str(self.path)!r}, {state})"
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @property
+    def state(self) -> str:
+        """finished; interrupted, if it was finished before its time; failed; unfinished, while it runs or when it was
+        stopped or killed.
+        """
+        if not (self.path / "run.json").is_file():
+            return "unfinished"
+        manifest = self.manifest
+        return manifest.state if manifest.format < SEALED or is_sealed(self.path) else "unfinished"
+
+    @property
+    def manifest(self) -> Manifest:
+        """What was done.
+
+        Raises:
+            RunError: unfinished, damaged, or from a newer Striate.
+        """
+        refuse_newer(self.path / "run.json", FORMAT, "run")
+        return self._read(Manifest, "run.json")
+
+    @property
+    def recipe(self) -> Recipe:
+        """Every number that shaped the training."""
+        return self._read(Recipe, "recipe.json")
+
+    @property
+    def report(self) -> Report:
+        """The figures on the test pictures."""
+        return self._read(Report, "report.json")
+
+    @property
+    def validation(self) -> Report:
+        """The figures on the validation pictures."""
+        return self._read(Report, "validation.json")
+
+    @property
+    def history(self) -> History:
+        """Every epoch, and which was kept (0 while unfinished)."""
+        kept = self.manifest.kept if (self.path / "run.json").is_file() else 0
+        return History(read_history(self.file("history.csv")), kept)
+
+    @property
+    def epochs(self) -> tuple[Epoch, ...]:
+        """Every epoch."""
+        return self.history.epochs
+
+    @property
+    def classifier(self) -> Classifier:
+        """The trained classifier, loaded once."""
+        if self._classifier is None:
+            self._classifier = Classifier.load(self.path / "classifier")
+        return self._classifier
+
+    @property
+    def classifier_manifest(self) -> ClassifierManifest:
+        """What its classifier's folder says of itself, read without loading the network.
+
+        Raises:
+            ClassifierError: missing or damaged.
+        """
+        folder = self.path / "classifier"
+        manifest = read_manifest(folder / "classifier.json")
+        require_seal(manifest, folder)
+        return manifest
+
+    @property
+    def artifacts(self) -> tuple[str, ...]:
+        """Names of the artifacts that it holds, see ARTIFACTS."""
+        return artifacts_in(self.path)
+
+    def answered(self, split: Literal["validation", "test"]) -> Answered:
+        """Returns what the classifier answered to the validation or the test pictures.
+
+        Raises:
+            DataError: the lists are missing, as in runs of older versions, or damaged.
+        """
+        name = {"validation": "validation.csv", "test": "predictions.csv"}[split]
+        self.file(Path(name).with_suffix(".npy").name)
+        return load_answered(self.file(name), tuple(row.name for row in self.validation.classes))
+
+    def threshold(self, target_risk: float) -> float:
+        """Returns the confidence from which on at most that share of the answers is wrong: found on the validation
+        pictures, promised with 95 % certainty for pictures like them.
+
+        Raises:
+            DataError: no threshold can promise it; the message says what could.
+        """
+        return promised(self.answered("validation"), target_risk)
+
+    def contender(self) -> Contender:
+        """Returns what comparing needs to know of this run.
+
+        Raises:
+            RunError: it failed, or is not finished.
+        """
+        if (state := self.state) in ("failed", "unfinished"):
+            raise RunError(
+                f"The run {self.name} {'failed' if state == 'failed' else 'is unfinished'}, so it was never measured",
+                received=self.manifest.reason if state == "failed" else self.path,
+                expected="a finished run (striate runs lists them)",
+            )
+        manifest, recipe = self.manifest, self.recipe
+        settings = {"data": manifest.data.get("name"), **flat_settings(recipe), "backend": manifest.backend}
+        return Contender(
+            name=self.name,
+            settings=settings,
+            report=self.report,
+            answers=load_answers(self.file("predictions.csv")),
+            epochs=self.epochs,
+            kept=manifest.kept,
+            parameters=manifest.parameters,
+            seconds=manifest.seconds.get("training", 0.0),
+            fingerprint=str(manifest.data.get("fingerprint") or ""),
+            multiply_adds=manifest.multiply_adds,
+        )
+
+    def file(self, name: str) -> Path:
+        """Returns the path of one of its files, to be read.
+
+        Raises:
+            RunError: it is not what it was when the run was finished.
+        """
+        return checked(self.path, name)
+
+    def _read(self, cls: type[T], name: str) -> T:
+        path = self.path / name
+        try:
+            return from_json(cls, self.file(name).read_bytes(), str(path))
+        except FileNotFoundError:
+            raise RunError(
+                f"{name} is missing, so this run is unfinished" if self.path.is_dir() else "There is no such run",
+                received=self.path,
+            ) from None
+        except OSError as error:
+            raise RunError(f"{name} cannot be read: {error.strerror}", received=path) from None
+        except ConfigError as error:
+            raise RunError(f"{name} is damaged or from another version of Striate. {error}") from None
+
+
+def flat_settings(recipe: Recipe) -> dict[str, Any]:
+    """Returns the recipe's name and fields, the augmentation's own ones beside the others."""
+    fields: dict[str, Any] = plain(recipe)
+    fields = {"recipe": fields.pop("name"), **fields}
+    if isinstance(fields["augment"], dict):
+        augment = fields.pop("augment")
+        fields.update({f"augment.{name}": value for name, value in augment.items()})
+    return fields

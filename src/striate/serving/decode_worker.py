@@ -1,0 +1,108 @@
+"""A process that does nothing but decode, so that a picture which brings a decoder down brings only this down:
+
+python -m striate.serving.decode_worker MEMORY     questions on standard input, answers on standard output; see wire
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import struct
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.config import from_json
+from striate.data.decoding import load_formats
+from striate.data.prefetch import decoded_or_why
+from striate.data.preprocessing import Preprocessing
+
+
+@cache
+def _form(text: bytes) -> Preprocessing:
+    return from_json(Preprocessing, text, "the server's question")
+
+
+def main() -> None:
+    """Answers until standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends it
+    load_formats()
+    with contextlib.suppress(ImportError, ValueError, OSError):  # not on every system
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]),) * 2)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    asked, told = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a decoder prints is no answer
+    while (question := read_question(asked.read)) is not None:
+        form, pictures = question
+        decoded = []
+        for picture in pictures:
+            try:
+                decoded.append(decoded_or_why(_form(form), picture))
+            except MemoryError:
+                decoded.append("it needs more memory than one picture may have")
+        told.write(answer(decoded))
+        told.flush()
+
+
+if __name__ == "__main__":
+    main()
+
+
+NUMBER = struct.Struct("<I")
+Error = struct.error
+REASON = 200  # bytes of a reason, at most
+
+
+def question(form: bytes, pictures: Sequence[bytes]) -> bytes:
+    """Returns a message: the JSON of a Preprocessing, and encoded pictures."""
+    parts = [form, *pictures]
+    return b"".join([NUMBER.pack(len(parts)), *(NUMBER.pack(len(part)) for part in parts), *parts])
+
+
+def read_question(read: Callable[[int], bytes]) -> tuple[bytes, list[bytes]] | None:
+    """Returns the JSON and the pictures, given what reads exactly so many bytes; None at the end."""
+    head = read(NUMBER.size)
+    if len(head) < NUMBER.size:
+        return None
+    (count,) = NUMBER.unpack(head)
+    lengths = struct.unpack(f"<{count}I", read(NUMBER.size * count))
+    form, *pictures = (read(length) for length in lengths)
+    return form, pictures
+
+
+def answer(decoded: Sequence[NDArray[np.uint8] | str]) -> bytes:
+    """Returns the message back: for each picture its pixels, or why it has none."""
+    parts = []
+    for one in decoded:
+        data = one.encode()[:REASON] if isinstance(one, str) else one.tobytes()
+        parts.append(bytes([isinstance(one, str)]) + NUMBER.pack(len(data)) + data)
+    whole = b"".join(parts)
+    return NUMBER.pack(len(whole)) + whole
+
+
+def longest(pictures: int, shape: tuple[int, int, int]) -> int:
+    """Returns the bytes that an answer about so many pictures may have, without its length."""
+    return pictures * (1 + NUMBER.size + max(REASON, math.prod(shape)))
+
+
+def read_answer(data: bytes, shape: tuple[int, int, int]) -> list[NDArray[np.uint8] | str]:
+    """Returns what the message without its length says."""
+    found: list[NDArray[np.uint8] | str] = []
+    at = 0
+    while at < len(data):
+        is_reason = bool(data[at])
+        (length,) = NUMBER.unpack_from(data, at + 1)
+        at += 1 + NUMBER.size
+        if is_reason:
+            found.append(data[at : at + length].decode(errors="replace"))
+        else:
+            found.append(np.frombuffer(data, np.uint8, length, at).reshape(shape))
+        at += length
+    return found

@@ -1,1 +1,0 @@
-"""The page at `/`: a picture in, and what the classifier says of it."""

@@ -1,1 +1,0 @@
-"""SHIP: a classifier as one file of another program's format, its preprocessing contract and class names inside."""

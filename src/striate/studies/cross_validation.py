@@ -1,0 +1,111 @@
+"""The folds of a cross-validation, from pictures that were read, checked and decoded once."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.data.corrections import corrected, load_corrections
+from striate.data.decoded_cache import Decoded
+from striate.data.image_set import ImageSet
+from striate.data.loaders.load import Data, load_images
+from striate.data.splits import split
+from striate.errors import DataError
+from striate.models.architecture import Architecture
+from striate.progress import Progress
+from striate.training.recipe import Recipe
+from striate.workflows.options import Conditions
+from striate.workflows.prepare_data import Prepared, lasting, prepare, together
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """All pictures that the folds are made of.
+
+    Attributes:
+        prepared: them, in another division.
+        images: all in one set.
+        pixels: (n, h, w, c), parallel to them.
+        groups: (n,) a number that copies of one picture share.
+        place: (n,) the fold, from 0, in which a picture is measured on.
+        validation: share of the others to choose by.
+        seed: of both divisions.
+    """
+
+    prepared: Prepared
+    images: ImageSet
+    pixels: NDArray[np.uint8]
+    groups: NDArray[np.int64]
+    place: NDArray[np.intp]
+    validation: float
+    seed: int
+
+    @classmethod
+    def of(cls, prepared: Prepared, folds: int, validation: float, seed: int) -> Pool:
+        """Returns the pool with every picture's fold drawn: stratified, copies together (scikit-learn's
+        StratifiedGroupKFold).
+
+        Raises:
+            DataError: a class has fewer pictures, or fewer of them that differ, than there are folds.
+        """
+        from sklearn.model_selection import StratifiedGroupKFold
+
+        images = together(prepared.splits)
+        images = replace(images, given=np.full(len(images), "", "U10"))
+        keys, labels = images.keys, images.labels
+        groups = np.array([prepared.copies.get(key, -1 - row) for row, key in enumerate(keys.tolist())], np.int64)
+        for label, name in enumerate(images.classes):
+            different = len(np.unique(groups[labels == label]))
+            if different < folds:
+                raise DataError(
+                    f"The class {name!r} has too few different pictures for so many folds",
+                    received=f"{different} pictures, {folds} folds",
+                    hint=f"--folds {max(2, different)}" if different >= 2 else "more pictures of it",
+                )
+        place = np.zeros(len(keys), np.intp)
+        divided = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(keys, labels, groups)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # classes of few pictures were looked at above
+            for number, (_, held_out) in enumerate(divided):
+                place[held_out] = number
+        pixels = np.concatenate([part.pixels for part in prepared.parts])
+        return cls(prepared, images, pixels, groups, place, validation, seed)
+
+    def fold(self, number: int) -> Prepared:
+        """Returns the pictures of a training that leaves fold `number` (from 0) out, to measure on."""
+        given = np.where(self.place == number, "test", "").astype("U10")
+        splits = split(
+            replace(self.images, given=given),
+            validation=self.validation,
+            seed=self.seed + number,
+            groups=self.groups,
+        )
+        row = {key: index for index, key in enumerate(self.images.keys.tolist())}
+        train, chosen_by, measured_on = (
+            Decoded(part, self.pixels[[row[key] for key in part.keys.tolist()]], {}) for part in splits
+        )
+        return replace(self.prepared, parts=(train, chosen_by, measured_on), leaked=frozenset())
+
+
+def pooled(
+    data: Data, folds: int, recipe: Recipe, given: Conditions, *, network: Architecture | None, progress: Progress
+) -> tuple[Prepared, Pool]:
+    """Returns all pictures but those of a test split that the data brings along, and the folds that they are drawn
+    into.
+
+    Raises:
+        DataError: what `prepare` refuses, or fewer pictures of a class than folds.
+    """
+    images = load_images(data, data_dir=given.data_dir, nested=given.nested, progress=progress)
+    if given.corrections is not None:
+        images = corrected(images, load_corrections(Path(given.corrections)))
+    whole = images.subset(images.given != "test")
+    whole = replace(whole, given=np.full(len(whole), "", "U10"))
+    alone = replace(given, corrections=None)
+    prepared = prepare(whole, recipe, alone, network=network, progress=progress)
+    prepared = replace(prepared, source=lasting(data), given=given, fingerprint=images.fingerprint())
+    return prepared, Pool.of(prepared, folds, given.validation, recipe.seed)

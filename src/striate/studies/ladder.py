@@ -1,0 +1,279 @@
+"""The ladder: the networks in the order of their history, each trained on the same pictures with the same budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from striate.classifier import Classifier
+from striate.config import replace
+from striate.data.loaders.folder import Nested
+from striate.data.loaders.load import Data
+from striate.data.splits import Splits
+from striate.errors import ConfigError
+from striate.models.architecture import Architecture, Shape, outline
+from striate.models.registry import ARCHITECTURES, architecture_named
+from striate.progress import SILENT, Progress
+from striate.runs.artifacts import artifact_names
+from striate.runs.run import Run
+from striate.runs.store import RunStore
+from striate.studies.executor import engine_on
+from striate.studies.ladder_result import (
+    FORMAT,
+    Document,
+    Ladder,
+    Plan,
+    earlier,
+    measured,
+    milliseconds_per_picture,
+    steps,
+)
+from striate.studies.study import folder_for
+from striate.studies.trial import Trial, Trials
+from striate.system.atomic_files import write_json
+from striate.system.backend_choice import backend_choice
+from striate.training.auto_config import plan, preprocessing_of
+from striate.training.presets import recipe_named
+from striate.training.recipe import Recipe
+from striate.workflows.options import MAX_BROKEN, Conditions, one_budget
+from striate.workflows.prepare_data import Prepared, decode, gather
+
+
+def climb(
+    folder: Path,
+    recipe: Recipe,
+    networks: Iterable[Architecture],
+    seeds: int,
+    progress: Progress,
+    artifacts: tuple[str, ...] = (),
+) -> Trials:
+    """Returns the trials of a ladder, one group a network.
+
+    Args:
+        folder: the ladder's.
+        recipe: every run's; its seed is the first network's and the division's.
+        networks: in the ladder's order.
+        seeds: runs per network.
+        progress: shows what happens.
+        artifacts: names of those that each run is to have.
+    """
+    trials = [
+        Trial(
+            name=f"{network.name}-seed{seed}",
+            recipe=replace(recipe, seed=seed),
+            architecture=network,
+            label=network.name,
+            about=str(network.year),
+            group=network.name,
+            artifacts=artifacts,
+        )
+        for seed in range(recipe.seed, recipe.seed + seeds)
+        for network in networks
+    ]
+    return Trials(folder, trials, progress, whole="ladder")
+
+
+def seconds_left(trials: Trials, work: dict[str, int | None], rest: Sequence[Trial]) -> float | None:
+    """Returns a guess: what a network's own run took, or what the hardest so far took, times the work; of a budget in
+    minutes, as long as the longest. None while nothing comparable has been trained: a multiply-add of an mlp and one of
+    a deep network take times of their own.
+
+    Args:
+        trials: a ladder's.
+        work: network → multiply-adds.
+        rest: those that are still to be trained.
+    """
+    taken = {trial.group: runs[-1] for trial in trials.trials if (runs := trials.finished(trial.group))}
+    seconds = {name: run.manifest.seconds["total"] for name, run in taken.items()}
+    if rest[0].recipe.minutes is not None:
+        return len(rest) * max(seconds.values())
+    size = {name: adds or 1 for name, adds in work.items()}
+    hardest = max(seconds, key=lambda name: size[name])
+    unknown = [size[trial.group] for trial in rest if trial.group not in seconds]
+    if max(unknown, default=0) > 10 * size[hardest]:
+        return None
+    return sum(
+        seconds.get(trial.group, seconds[hardest] * max(1.0, size[trial.group] / size[hardest])) for trial in rest
+    )
+
+
+SMALL = 64
+"""The longest side, pixels, up to which the ladder has the small pictures' rungs."""
+
+SMALL_RUNGS = ("mlp", "lenet", "alexnet", "vgg-small", "googlenet", "resnet20")
+LARGE_RUNGS = ("mlp", "lenet", "alexnet", "vgg11", "googlenet", "resnet18")
+
+TIMED = 256  # test pictures that the prediction time is taken on
+
+
+def ladder(
+    data: Data | Splits,
+    *,
+    rungs: Sequence[str | Architecture] | None = None,
+    seeds: int = 1,
+    recipe: str | Path | Recipe = "default",
+    name: str | None = None,
+    runs: str | Path = "runs",
+    on: str | None = None,
+    artifacts: str | Iterable[str] = "none",
+    data_dir: str | Path | None = None,
+    validation: float = 0.1,
+    test: float = 0.2,
+    max_broken: float = MAX_BROKEN,
+    nested: Nested = "top",
+    corrections: str | Path | None = None,
+    allow_leaks: bool = False,
+    progress: Progress = SILENT,
+    command: str = "",
+    **changes: Any,
+) -> Ladder:
+    """Returns several networks trained on the same pictures with the same budget, and what each reached.
+
+    Called again with the same arguments it goes on where it stopped: finished runs are kept.
+
+    Args:
+        data: what `load_images` takes, or splits made before.
+        rungs: the networks, in their order; by default history's, from the mlp to a residual network.
+        seeds: runs per network; all share one division of the pictures.
+        recipe: the name of a recipe, a recipe.json, or a Recipe; its network is not used, nor pretrained weights,
+            since networks on equal terms all begin with nothing.
+        name: of the ladder's folder; by default made from the data's name.
+        runs: the folder that it lies in.
+        on: the address of a Ray cluster, or `local`, where trainings run at the same time; by default they run here,
+            one after the other.
+        artifacts: pages and plots of each training's run, as `train` takes them; `write_report` makes them later.
+        data_dir: where named data sets lie or are put.
+        validation: share of the pictures to choose by, unless the data brings its own.
+        test: share to measure on, unless the data brings its own.
+        max_broken: share of unreadable pictures above which nothing is trained.
+        nested: what folders within class folders are, see `load_images`.
+        corrections: a list of pictures to leave out or to relabel, as `striate data --fix` writes it.
+        allow_leaks: train although pictures of one split have copies in another.
+        progress: shows what happens.
+        command: the command line that repeats the ladder, for its runs' reports.
+        **changes: fields of the recipe to set otherwise (epochs=…, minutes=…, batch=…, height=…, …).
+
+    Raises:
+        StriateError: bad data, names or settings, or a ladder of that name with another plan, before anything is
+            written. A network that cannot be trained does not end the ladder; its row says why.
+    """
+    wanted = artifact_names(artifacts)
+    engine = engine_on(on)
+    networks = None if rungs is None else _networks(rungs)
+    if seeds < 1:
+        raise ConfigError("The number of seeds cannot be used", received=seeds, expected="1 or more")
+    scratch = {"architecture": None, "pretrained": "none", "fine_tune": 0}
+    chosen = replace(recipe_named(recipe), "the recipe", **{**one_budget(changes), **scratch})
+    given = Conditions(data_dir, validation, test, max_broken, nested, corrections, allow_leaks)
+    found = gather(data, given, seed=chosen.seed, progress=progress)
+    planned = plan(chosen, found.splits.train)
+    form = preprocessing_of(planned)
+    networks = networks or _networks(SMALL_RUNGS if max(form.height, form.width) <= SMALL else LARGE_RUNGS)
+    intended = Plan(
+        data={
+            "source": found.source,
+            "data_dir": given.place,
+            "name": found.whole.name,
+            "fingerprint": found.whole.fingerprint(),
+            "validation": validation,
+            "test": test,
+        },
+        rungs=tuple(network.name for network in networks),
+        seeds=seeds,
+        recipe=replace(chosen, height=form.height, width=form.width, channels=form.channels),
+        backend=backend_choice().name,
+    )
+    name = name or folder_for("ladder", found.whole.name)
+    folder = Path(runs) / name
+    before = earlier(RunStore(runs), name, intended)
+    trials = climb(folder, intended.recipe, networks, seeds, progress, wanted)
+    earlier_ones = [ARCHITECTURES[name] for name in (before.plan.rungs if before else ()) if name in ARCHITECTURES]
+    known = climb(
+        folder, intended.recipe, {one.name: one for one in (*earlier_ones, *networks)}.values(), seeds, progress
+    )
+    networks = _with_earlier(networks, before, known)
+    intended = replace(intended, rungs=tuple(network.name for network in networks))
+    if before is not None and before.state == "finished" and before.plan == intended and not trials.missing():
+        progress.say(f"All {len(trials.trials)} runs are there already.")
+        return Ladder(folder, before)
+
+    progress.say(found.described(planned))
+    pictures = decode(found, planned, given, progress=progress)
+    classes = len(pictures.splits.train.classes)
+    work = {network.name: _work(network, form.shape, classes) for network in networks}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "ladder.json", Document(FORMAT, "unfinished", intended))
+    trials.train(
+        lambda trial: pictures, command=command, seconds_left=partial(seconds_left, trials, work), engine=engine
+    )
+    times = {} if trials.interrupted else _times(networks, known, pictures, progress)
+    document = Document(
+        format=FORMAT,
+        state="interrupted" if trials.interrupted else "failed" if trials.failed else "finished",
+        plan=intended,
+        rungs=tuple(
+            measured(
+                network,
+                known.finished(network.name),
+                seeds,
+                reason=trials.failed.get(network.name),
+                multiply_adds=work[network.name],
+                milliseconds=times.get(network.name),
+            )
+            for network in networks
+        ),
+    )
+    reached = Ladder(folder, replace(document, steps=steps(document.rungs, lambda name: Run(folder / name))))
+    reached.save()
+    return reached
+
+
+def _networks(rungs: Sequence[str | Architecture]) -> tuple[Architecture, ...]:
+    """Returns the networks, each once.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+        ConfigError: none is named.
+    """
+    networks = tuple({network.name: network for network in map(architecture_named, rungs)}.values())
+    if not networks:
+        raise ConfigError("The ladder has no rung", expected="names of networks", hint="striate models lists them")
+    return networks
+
+
+def _with_earlier(
+    networks: tuple[Architecture, ...], before: Document | None, known: Trials
+) -> tuple[Architecture, ...]:
+    """Returns the networks of the table: those asked for, and those that earlier commands have trained."""
+    asked = {network.name: network for network in networks}
+    earlier = {name: asked.get(name) or ARCHITECTURES.get(name) for name in (before.plan.rungs if before else ())}
+    kept = {
+        name: network
+        for name, network in earlier.items()
+        if network is not None and (name in asked or known.finished(name))
+    }
+    return networks if kept.keys() <= asked.keys() else tuple({**kept, **asked}.values())
+
+
+def _work(network: Architecture, shape: Shape, classes: int) -> int | None:
+    """Returns the network's multiply-adds for one picture; None where it cannot be built, as its training will tell."""
+    from striate.models.cost import cost
+
+    try:
+        return cost(outline(network, shape, classes)).multiply_adds
+    except Exception:  # of someone else's network, anything
+        return None
+
+
+def _times(networks: Sequence[Architecture], known: Trials, pictures: Prepared, progress: Progress) -> dict[str, float]:
+    """Returns network → prediction time, all measured now, one after the other, on the same pictures."""
+    pixels = pictures.parts[2].pixels[:TIMED]
+    trained = {network.name: runs[0] for network in networks if (runs := known.finished(network.name))}
+    times = {}
+    with progress.task("timing predictions", len(trained), "networks") as task:
+        for name, run in trained.items():
+            times[name] = milliseconds_per_picture(Classifier.load(run.path), pixels)
+            task.advance()
+    return times

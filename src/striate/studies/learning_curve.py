@@ -1,0 +1,361 @@
+"""How much data is needed: the same training on growing parts of the training pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import replace as dataclass_replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.config import config, plain, replace
+from striate.data.decoded_cache import Decoded
+from striate.data.loaders.load import Data
+from striate.data.splits import Splits
+from striate.errors import ConfigError, DataError
+from striate.evaluation.intervals import wilson
+from striate.evaluation.power_law import LEAST, PowerLaw, fit_power_law
+from striate.models.architecture import Architecture
+from striate.progress import SILENT, Progress
+from striate.reporting import style
+from striate.reporting.style import percent
+from striate.runs.artifacts import artifact_names
+from striate.runs.run import Run
+from striate.runs.store import RunStore
+from striate.studies.executor import engine_on
+from striate.studies.plots import learn_curve_plot
+from striate.studies.study import fixed, folder_for, pictures_of, read_earlier, refuse_other_plan
+from striate.studies.trial import Trial, Trials
+from striate.system.atomic_files import write_csv, write_json
+from striate.system.backend_choice import backend_choice
+from striate.training.recipe import Recipe
+from striate.workflows.options import choose, parted
+from striate.workflows.prepare_data import Prepared, prepare
+
+FORMAT = 1
+HARDLY = 0.002  # what twice as many pictures would buy: below, not worth the labelling
+
+State = Literal["unfinished", "interrupted", "failed", "finished"]
+
+
+@config
+class Plan:
+    """What is trained. Of two commands with one name, only sizes and the number of seeds may differ.
+
+    Attributes:
+        sizes: numbers of training pictures, ascending.
+        seeds: trainings a size.
+        data: the pictures: source, data_dir, name, fingerprint, and shares set aside.
+        recipe: the whole's.
+        backend: Keras' backend.
+    """
+
+    sizes: tuple[int, ...]
+    seeds: int
+    data: dict[str, Any]
+    recipe: Recipe
+    backend: str
+
+
+@config
+class Size:
+    """What so many training pictures reach, the mean of its trainings.
+
+    Attributes:
+        size: training pictures.
+        runs: the trainings' runs.
+        accuracy: mean on the test pictures.
+        interval: 95 % interval (Wilson), as of one training.
+        accuracies: each training's.
+        recalls: each class's, mean.
+    """
+
+    size: int
+    runs: tuple[str, ...]
+    accuracy: float
+    interval: tuple[float, float]
+    accuracies: tuple[float, ...]
+    recalls: tuple[float, ...]
+
+
+@config
+class Document:
+    """What learn_curve.json holds.
+
+    Attributes:
+        format: of the folder.
+        state: `unfinished`: at work, or killed; `interrupted`: ended by a signal; `failed`: a training could not be
+            done; `finished`: all were.
+        plan: what is trained.
+        classes: names, in the order of the recalls.
+        n: test pictures.
+        sizes: a row per size, ascending.
+        law: that the errors follow; None with fewer than four sizes.
+        failed: run → why it could not be trained.
+    """
+
+    state: State
+    plan: Plan
+    format: int = FORMAT
+    classes: tuple[str, ...] = ()
+    n: int = 0
+    sizes: tuple[Size, ...] = ()
+    law: PowerLaw | None = None
+    failed: dict[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Growth:
+    """A learning curve's folder, itself a folder of runs, and what its learn_curve.json holds."""
+
+    path: Path
+    document: Document
+
+    FILE = "learn_curve.json"
+
+    def verdict(self) -> str:
+        """Returns what twice as many pictures would buy, in a sentence."""
+        law = self.document.law
+        if law is None:
+            return "Too few sizes were trained to tell what more pictures would buy."
+        now, twice = law.forecasts[0], law.forecasts[1]
+        low, high = twice.interval
+        said = (
+            f"Twice the training pictures ({twice.size:,}) are expected to give {percent(twice.accuracy)} "
+            f"({percent(low)} to {percent(high)}) instead of {percent(now.accuracy)}"
+        )
+        return f"{said}: more pictures will hardly help." if twice.accuracy - now.accuracy < HARDLY else f"{said}."
+
+    def gains(self) -> list[tuple[str, float, float]]:
+        """Returns (class, recall at half of the pictures or the size below the largest, at all), the greatest gain
+        first.
+        """
+        if len(self.document.sizes) < 2:
+            return []
+        before, after = self.document.sizes[-2:]
+        rows = list(zip(self.document.classes, before.recalls, after.recalls, strict=True))
+        return sorted(rows, key=lambda row: row[1] - row[2])
+
+    def summary(self) -> dict[str, Any]:
+        """Returns it as plain JSON values."""
+        said = {"verdict": self.verdict(), "plot": str(self.path / "learn_curve.png")}
+        return {"learn_curve": str(self.path), **plain(self.document), **said}
+
+    def save(self) -> None:
+        """Writes table, figure and, last, the manifest."""
+        document = self.document
+        rows = [
+            (one.size, run, accuracy)
+            for one in document.sizes
+            for run, accuracy in zip(one.runs, one.accuracies, strict=True)
+        ]
+        write_csv(self.path / "learn_curve.csv", ("size", "run", "accuracy"), rows)
+        if document.sizes:
+            figure = learn_curve_plot(
+                [one.size for one in document.sizes],
+                [one.accuracies for one in document.sizes],
+                [one.interval for one in document.sizes],
+                document.law,
+                title=f"{document.plan.data['name']}: accuracy on {document.n:,} test pictures",
+            )
+            style.save(figure, self.path / "learn_curve.png")
+        write_json(self.path / self.FILE, document)
+
+
+def grown(folder: Path, state: State, plan: Plan, runs: Sequence[Run], failed: Mapping[str, str]) -> Growth:
+    """Returns the results put together."""
+    reached: dict[int, list[Run]] = {}
+    for run in runs:
+        reached.setdefault(int(run.name.partition("-")[0]), []).append(run)
+    sizes = tuple(_size(size, reached[size]) for size in sorted(reached))
+    if not sizes:
+        return Growth(folder, Document(state=state, plan=plan, failed=dict(failed)))
+    report = runs[0].report
+    points = [(one.size, 1 - accuracy) for one in sizes for accuracy in one.accuracies]
+    law = None
+    if len(sizes) >= LEAST:
+        law = fit_power_law([size for size, _ in points], [error for _, error in points], report.n)
+    return Growth(
+        folder,
+        Document(
+            state=state,
+            plan=plan,
+            classes=tuple(row.name for row in report.classes),
+            n=report.n,
+            sizes=sizes,
+            law=law,
+            failed=dict(failed),
+        ),
+    )
+
+
+def _size(size: int, runs: Sequence[Run]) -> Size:
+    reports = [run.report for run in runs]
+    accuracies = [report.accuracy for report in reports]
+    mean, n = float(np.mean(accuracies)), reports[0].n
+    recalls = np.mean([[row.recall for row in report.classes] for report in reports], axis=0)
+    low, high = wilson(round(mean * n), n)
+    return Size(size, tuple(run.name for run in runs), mean, (low, high), tuple(accuracies), tuple(recalls.tolist()))
+
+
+def earlier(store: RunStore, name: str, intended: Plan) -> Document | None:
+    """Returns what the folder says of earlier work; None when there is no such folder.
+
+    Raises:
+        RunError: the name is taken by something else, or by work with another plan.
+    """
+    before = read_earlier(Document, store, name, Growth.FILE)
+    if before is not None:
+        old, new = (fixed(one.data, one.recipe, one.backend) for one in (before.plan, intended))
+        refuse_other_plan(f"The learning curve {name}", old, new)
+    return before
+
+
+STEPS = 6  # sizes, each half of the next
+FEWEST = 10  # pictures a class on average, at the smallest
+
+
+def learn_curve(
+    data: Data | Splits,
+    *,
+    sizes: Sequence[int] | None = None,
+    seeds: int = 1,
+    architecture: str | Architecture | None = None,
+    recipe: str | Path | Recipe = "default",
+    name: str | None = None,
+    runs: str | Path = "runs",
+    on: str | None = None,
+    artifacts: str | Iterable[str] = "none",
+    progress: Progress = SILENT,
+    command: str = "",
+    **settings: Any,
+) -> Growth:
+    """Returns accuracy against the number of training pictures, the power law that it follows, and what twice as many
+    would buy.
+
+    Parts are nested and stratified: each holds the smaller ones, and the classes in their shares. Validation and test
+    pictures are the same throughout. A part of 1/k of the pictures gets √k times the epochs: it makes fewer steps than
+    the whole, and still is not left undertrained; the best epoch is kept. Accuracy is that on the test pictures, since
+    the validation pictures choose the epoch: to plan by, not to choose a classifier by.
+
+    Called again with the same arguments it goes on where it stopped.
+
+    Args:
+        data: what `load_images` takes, or splits made before.
+        sizes: numbers of training pictures, LEAST or more; by default all of them and STEPS − 1 halvings.
+        seeds: trainings a size, each with its own parts.
+        architecture: the network, as `train` takes it.
+        recipe: the same; its epochs are those of the whole.
+        name: of the folder; by default made from the data's name.
+        runs: the folder that it lies in.
+        on: the address of a Ray cluster, or `local`, where trainings run at the same time; by default they run here,
+            one after the other.
+        artifacts: pages and plots of each training's run, as `train` takes them; `write_report` makes them later.
+        progress: shows what happens.
+        command: the command line that repeats it, for its runs' reports.
+        **settings: what `train` takes besides: data_dir, validation, allow_leaks, … and fields of the recipe.
+
+    Raises:
+        StriateError: bad data, names or settings, or a curve of that name with another plan, before anything is
+            written.
+    """
+    if seeds < 1:
+        raise ConfigError("The number of seeds cannot be used", received=seeds, expected="1 or more")
+    wanted = artifact_names(artifacts)
+    engine = engine_on(on)
+    given, changes = parted(settings)
+    chosen, network = choose(recipe, architecture, changes, progress)
+    if chosen.minutes is not None:
+        raise ConfigError("A learning curve's trainings are planned in epochs", received="minutes", hint="--epochs")
+    prepared = prepare(data, chosen, given, network=network, progress=progress)
+    train = prepared.splits.train
+    chosen_sizes = _checked(sizes, len(train)) if sizes else _halvings(len(train), len(train.classes))
+    epochs = prepared.recipe.epochs
+    assert epochs is not None  # noqa: S101  (planned without minutes)
+    every = range(chosen.seed, chosen.seed + seeds)
+    part = {f"{size}-pictures-seed-{seed}": (size, seed) for seed in every for size in chosen_sizes}
+    trials = [
+        Trial(
+            name=trial,
+            recipe=replace(chosen, seed=seed, epochs=max(1, round(epochs * math.sqrt(len(train) / size)))),
+            architecture=network,
+            effort=math.sqrt(size),
+            artifacts=wanted,
+        )
+        for trial, (size, seed) in part.items()
+    ]
+    intended = Plan(
+        sizes=chosen_sizes,
+        seeds=seeds,
+        data=pictures_of(prepared),
+        recipe=chosen,
+        backend=backend_choice().name,
+    )
+    name = name or folder_for("learn-curve", train.name)
+    before = earlier(RunStore(runs), name, intended)
+    folder = Path(runs) / name
+    work = Trials(folder, trials, progress, whole="learning curve")
+    if before is not None and before.state == "finished" and before.plan == intended and not work.missing():
+        progress.say(f"All {len(trials)} runs are there already.")
+        return Growth(folder, before)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / Growth.FILE, Document(state="unfinished", plan=intended))
+    orders = {seed: _order(train.labels, seed) for seed in every}
+
+    def pictures(trial: Trial) -> Prepared:
+        size, seed = part[trial.name]
+        return _part(prepared, orders[seed][:size])
+
+    work.train(pictures, command=command, engine=engine)
+    state: State = "interrupted" if work.interrupted else "failed" if work.failed else "finished"
+    done = grown(folder, state, intended, work.finished(), work.failed)
+    done.save()
+    return done
+
+
+def _halvings(n: int, classes: int) -> tuple[int, ...]:
+    """Returns n and its halvings, ascending, as far down as they hold enough of every class."""
+    sizes = [round(n / 2**step) for step in range(STEPS)]
+    sizes = [size for size in sizes if size >= FEWEST * classes]
+    if len(sizes) < LEAST:
+        raise DataError(
+            "There are too few training pictures for a learning curve",
+            received=f"{n:,} of {classes} classes",
+            expected=f"{FEWEST * classes * 2 ** (LEAST - 1):,} or more",
+            hint="--sizes with smaller numbers, if you must",
+        )
+    return tuple(sorted(sizes))
+
+
+def _checked(sizes: Sequence[int], n: int) -> tuple[int, ...]:
+    """Returns the sizes, ascending."""
+    different = tuple(sorted(set(sizes)))
+    if len(different) < LEAST or different[0] < 2 or different[-1] > n:
+        raise ConfigError(
+            "These sizes make no learning curve",
+            received=", ".join(map(str, sizes)),
+            expected=f"{LEAST} different numbers or more, from 2 to the {n:,} training pictures",
+        )
+    return different
+
+
+def _order(labels: NDArray[np.int32], seed: int) -> NDArray[np.intp]:
+    """Returns the pictures in an order of which every beginning holds the classes in their shares."""
+    rng = np.random.default_rng((seed, 0x6C63))
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        own = rng.permutation(np.flatnonzero(labels == label))
+        place[own] = (np.arange(len(own)) + rng.random()) / len(own)
+    return np.argsort(place, kind="stable")
+
+
+def _part(prepared: Prepared, rows: NDArray[np.intp]) -> Prepared:
+    """Returns the same with those training pictures only."""
+    whole, chosen_by, measured_on = prepared.parts
+    kept = np.sort(rows)
+    train = Decoded(whole.images.subset(kept), whole.pixels[kept], {})
+    return dataclass_replace(prepared, parts=(train, chosen_by, measured_on))

@@ -1,0 +1,271 @@
+"""A figure of accuracy against the number of training pictures, and of what more are expected to give."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from striate.errors import printable
+from striate.evaluation.power_law import PowerLaw
+from striate.evaluation.seed_variance import Spread
+from striate.reporting.style import FAINT, INK, STYLE, VALIDATION, WRONG, percent
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def learn_curve_plot(
+    sizes: Sequence[int],
+    accuracies: Sequence[Sequence[float]],
+    intervals: Sequence[tuple[float, float]],
+    law: PowerLaw | None,
+    *,
+    title: str,
+) -> Figure:
+    """Returns the figure.
+
+    Args:
+        sizes: training pictures, ascending.
+        accuracies: of each size, its trainings'.
+        intervals: of each size, the 95 % interval of its mean.
+        law: that they follow, drawn on to four times the largest size.
+        title: above it.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.6, 4.4), layout="constrained")
+        axes = figure.subplots()
+        means = np.array([np.mean(values) for values in accuracies])
+        low, high = np.array(intervals).T
+        axes.errorbar(
+            sizes,
+            100 * means,
+            yerr=[100 * np.maximum(0, means - low), 100 * np.maximum(0, high - means)],
+            fmt="o",
+            color=VALIDATION,
+            ecolor="#9CC3DE",
+            elinewidth=2,
+            markersize=6,
+            label="measured",
+        )
+        if any(len(values) > 1 for values in accuracies):
+            points = [(size, 100 * value) for size, values in zip(sizes, accuracies, strict=True) for value in values]
+            axes.plot(*zip(*points, strict=True), ".", color=VALIDATION, alpha=0.45, markersize=5)
+        ticks = list(sizes)
+        if law is not None:
+            line = np.geomspace(min(sizes), law.forecasts[-1].size, 200)
+            axes.plot(line, [100 * (1 - law.error(size)) for size in line], color=FAINT, linewidth=1.2, zorder=0)
+            further = law.forecasts[1:]
+            expected = np.array([one.accuracy for one in further])
+            ends = np.array([one.interval for one in further]).T
+            axes.errorbar(
+                [one.size for one in further],
+                100 * expected,
+                yerr=100 * np.maximum(0, np.stack([expected - ends[0], ends[1] - expected])),
+                fmt="o",
+                color=WRONG,
+                markerfacecolor="white",
+                elinewidth=2,
+                markersize=6,
+                label="expected of twice and four times as many",
+            )
+            for one in further:
+                axes.annotate(
+                    percent(one.accuracy),
+                    (one.size, 100 * one.accuracy),
+                    xytext=(-7, 5),
+                    textcoords="offset points",
+                    ha="right",
+                    fontsize=9,
+                )
+            ticks += [one.size for one in further]
+        axes.set_xscale("log")
+        axes.set_xticks(ticks)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.tick_params(axis="x", labelrotation=30 if len(ticks) > 6 else 0)
+        axes.set(title=printable(title), xlabel="training pictures", ylabel="accuracy, %")
+        axes.legend(loc="lower right", fontsize=9)
+    return figure
+
+
+COLUMNS = 3
+
+
+@dataclass(frozen=True)
+class Point:
+    """A configuration.
+
+    Attributes:
+        number: from 0, in the order of the search.
+        accuracy: on the validation pictures, 0..1.
+        values: setting → value.
+        is_ended: whether its training was ended early.
+    """
+
+    number: int
+    accuracy: float
+    values: Mapping[str, str | int | float]
+    is_ended: bool
+
+
+def search_plot(points: Sequence[Point], logs: Mapping[str, bool], *, title: str) -> Figure:
+    """Returns the figure.
+
+    Args:
+        points: the configurations that were trained.
+        logs: setting → whether its orders of magnitude matter.
+        title: above it.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    panels = 1 + len(logs)
+    columns = 2 if panels == 4 else min(COLUMNS, panels)
+    rows = math.ceil(panels / columns)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(3.6 * columns + 0.4, 2.9 * rows + 0.9), layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+        whole = [point for point in points if not point.is_ended]
+        least = _least(points, whole)
+        _course(grid[0], points)
+        for axes, (name, is_log) in zip(grid[1:], logs.items(), strict=False):
+            _setting(axes, points, name, is_log=is_log)
+        for axes in grid[panels:]:
+            axes.set_visible(False)
+        for axes in grid[::columns]:
+            axes.set_ylabel("accuracy, %")
+        top = max(100 * point.accuracy for point in points)
+        grid[0].set_ylim(least - 0.05 * (top - least) - 0.1, top + 0.08 * (top - least) + 0.1)
+        figure.suptitle(printable(title), x=0.01, ha="left", fontsize=12, fontweight="bold")
+        note = "On the validation pictures, which chose. Hollow: ended early."
+        hidden = sum(100 * point.accuracy < least for point in points)
+        if hidden:
+            note += f" {hidden} that reached less than {least:.0f} % lie below."
+        figure.supxlabel(note, x=0.01, ha="left", fontsize=9, color=FAINT)
+    return figure
+
+
+def _least(points: Sequence[Point], whole: Sequence[Point]) -> float:
+    """Returns the lowest accuracy shown, per cent: a few that hardly learn must not press all others together."""
+    shown = np.array([100 * point.accuracy for point in points])
+    floor = min((100 * point.accuracy for point in whole), default=float(shown.min()))
+    quartiles = np.percentile(shown, [25, 75])
+    return float(max(shown.min(), min(floor, quartiles[0]) - 1.5 * (quartiles[1] - quartiles[0]) - 1))
+
+
+def _course(axes: Any, points: Sequence[Point]) -> None:
+    """Draws the accuracies in the order of the search, and the best so far."""
+    ordered = sorted(points, key=lambda point: point.number)
+    whole = [point for point in ordered if not point.is_ended]
+    _scatter(axes, [point.number + 1 for point in ordered], ordered)
+    if whole:
+        best = list(accumulate((100 * point.accuracy for point in whole), max))
+        last = ordered[-1].number + 1
+        axes.step(
+            [*(point.number + 1 for point in whole), last], [*best, best[-1]], where="post", color=INK, linewidth=1
+        )
+    axes.set_xlabel("configuration")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+
+
+def _setting(axes: Any, points: Sequence[Point], name: str, *, is_log: bool) -> None:
+    """Draws the accuracies by one setting."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    shown = [point for point in points if name in point.values]
+    values = [point.values[name] for point in shown]
+    axes.set_xlabel(printable(name.replace("_", " ")))
+    if all(isinstance(value, int | float) for value in values) and len(set(values)) > 1 and _spreads(values):
+        _scatter(axes, values, shown)
+        if is_log:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        return
+    words = sorted({str(value) for value in values})
+    rng = np.random.default_rng(0)  # apart from each other, so that all can be seen
+    places = [words.index(str(value)) + rng.uniform(-0.15, 0.15) for value in values]
+    _scatter(axes, places, shown)
+    axes.set_xticks(range(len(words)), [printable(word if len(word) < 14 else f"{word[:12]}…") for word in words])
+    axes.set_xlim(-0.5, len(words) - 0.5)
+    axes.grid(axis="x", visible=False)
+
+
+def _spreads(values: Sequence[Any]) -> bool:
+    """Returns whether numbers are those of a range, not a few that were to choose from."""
+    return len(set(values)) > 6 or len(set(values)) > len(values) / 2
+
+
+def _scatter(axes: Any, places: Sequence[Any], points: Sequence[Point]) -> None:
+    heights = [100 * point.accuracy for point in points]
+    faces = ["none" if point.is_ended else VALIDATION for point in points]
+    edges = [FAINT if point.is_ended else VALIDATION for point in points]
+    axes.scatter(places, heights, s=30, facecolors=faces, edgecolors=edges, linewidths=1.2, zorder=3)
+
+
+def spread_plot(
+    names: Sequence[str],
+    values: Sequence[float],
+    intervals: Sequence[tuple[float, float]],
+    found: Spread,
+    *,
+    title: str,
+    note: str,
+) -> Figure:
+    """Returns the figure.
+
+    Args:
+        names: the trainings'.
+        values: their accuracies, 0..1.
+        intervals: each one's own 95 % interval, from its number of pictures.
+        found: what they have in common.
+        title: above it.
+        note: below it.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 1.7 + 0.36 * len(names)), layout="constrained")
+        axes = figure.subplots()
+        places = list(range(len(names)))
+        low, high = (
+            [100 * abs(value - one[end]) for value, one in zip(values, intervals, strict=True)] for end in (0, 1)
+        )
+        axes.errorbar(
+            [100 * value for value in values],
+            places,
+            xerr=[low, high],
+            fmt="o",
+            color=VALIDATION,
+            ecolor="#9CC3DE",
+            elinewidth=2.5,
+            markersize=6,
+        )
+        axes.axvline(100 * found.mean, color=INK, linewidth=1)
+        if found.interval is not None:
+            axes.axvspan(100 * found.interval[0], 100 * found.interval[1], color=VALIDATION, alpha=0.1, linewidth=0)
+        axes.set_yticks(places, [printable(name) for name in names])
+        axes.invert_yaxis()
+        axes.margins(y=0.12)
+        axes.grid(axis="y", visible=False)
+        axes.set(title=printable(title), xlabel="accuracy, %")
+        axes.annotate(
+            f"mean {percent(found.mean, 2)}",
+            (100 * found.mean, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(4, -11),
+            textcoords="offset points",
+            fontsize=9,
+        )
+        figure.supxlabel(note, x=0.01, ha="left", fontsize=9, color=FAINT)
+    return figure

@@ -1,0 +1,1 @@
+"""The machine: backend, files, signals, downloads."""

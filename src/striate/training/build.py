@@ -1,0 +1,71 @@
+"""A network before its first step: its values, its arithmetic, and what rests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from striate.config import replace
+from striate.models.architecture import Architecture, build
+from striate.models.pretrained import build_pretrained
+from striate.models.pretrained_weights import find_weights
+from striate.progress import Progress
+from striate.system.backend import keras, set_seed
+from striate.training.performance.precision import count_operations, fastest
+from striate.training.recipe import Recipe
+from striate.training.transfer import rest
+
+
+def networks(
+    network: Architecture,
+    shape: tuple[int, int, int],
+    classes: int,
+    recipe: Recipe,
+    progress: Progress,
+    *,
+    images: int,
+) -> tuple[Any, Any, Recipe]:
+    """Returns the network in float32, the one that learns, which is the same unless it computes in less, and the recipe
+    with the arithmetic chosen.
+
+    Args:
+        network: what to build.
+        shape: of an image: height, width, channels.
+        classes: how many.
+        recipe: planned (see plan.plan).
+        progress: told of bfloat16.
+        images: how many there are in the training set.
+    """
+    plain = begun(network, shape, classes, recipe, "float32", progress)
+    is_resting = recipe.weights is not None and not recipe.fine_tune
+    if recipe.precision == "auto":
+        operations = count_operations(plain, recipe, images)
+        precision = fastest(plain, progress, is_resting=is_resting, operations=operations)
+        recipe = replace(recipe, precision=precision)
+        set_seed(recipe.seed)  # measuring drew random numbers
+    if recipe.precision == "float32" or is_resting:
+        return plain, plain, recipe
+    return plain, begun(network, shape, classes, recipe, recipe.precision, progress), recipe
+
+
+def begun(
+    network: Architecture,
+    shape: tuple[int, int, int],
+    classes: int,
+    recipe: Recipe,
+    precision: str,
+    progress: Progress,
+) -> Any:
+    """Returns the network as it is before its first step, the same weights whatever the arithmetic."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(keras.dtype_policies.DTypePolicy(precision))
+    set_seed(recipe.seed)
+    try:
+        if recipe.weights is None:
+            return build(network, shape, classes, dropout=recipe.dropout, seed=recipe.seed)
+        weights = find_weights(recipe.weights, network.name, progress=progress)
+        rate = network.dropout if recipe.dropout is None else recipe.dropout
+        model = build_pretrained(network, shape, classes, weights, dropout=rate, seed=recipe.seed)
+        rest(model)
+        return model
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -1,0 +1,74 @@
+"""From batches to training: made ahead, in threads of their own, while the network learns from earlier ones.
+
+On TensorFlow that takes the place of `tf.data`, whose `prefetch(AUTOTUNE)` has a thread that sleeps twice as long each
+time (0.01, 0.02, … 60 s) and is waited for whenever an iterator ends, after every epoch: of a training whose epochs
+take 3.4 s, a third of the time went by so (TensorFlow 2.21).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Generator, Iterator
+
+from striate.data.batches import Batch, Batches
+from striate.data.prefetch import in_order, workers
+from striate.system.backend import devices, keras
+
+AHEAD = 2  # groups of batches that are made or being made while the network learns
+MAKERS = 6  # threads that make them, where the network does not need the processor itself
+
+
+class Feed(keras.utils.PyDataset):  # type: ignore[misc]
+    """An epoch's batches, in order, for Keras on any backend.
+
+    Args:
+        batches: what to feed.
+        start: the first batch to feed, of an epoch that is gone on with.
+
+    Attributes:
+        waited: seconds that the network has waited for a batch since `set_epoch`.
+    """
+
+    def __init__(self, batches: Batches, start: int = 0) -> None:
+        super().__init__()
+        self.batches, self.start = batches, start
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Fixes the order of epoch number `epoch` (from 0)."""
+        self.batches.set_epoch(epoch)
+        self.waited = 0.0
+        self._stream: Iterator[list[Batch]] | None = None
+        self._next = 0
+
+    def __len__(self) -> int:
+        return len(self.batches) - self.start
+
+    def __getitem__(self, index: int) -> Batch:
+        """Returns batch number `index` of those to feed, and has those after it made meanwhile."""
+        if self._stream is None or index != self._next:
+            self._stream = self.groups(1, index)
+        self._next = index + 1
+        return next(self._stream)[0]
+
+    def groups(self, size: int, start: int = 0) -> Generator[list[Batch], None, None]:
+        """Yields the batches to feed from number `start` on, `size` at a time; how long each was waited for is added
+        up.
+        """
+
+        def make(first: int) -> list[Batch]:
+            return [self.batches[self.start + index] for index in range(first, min(first + size, total))]
+
+        total, makers = len(self), _makers()
+        with workers(makers, "striate-feed") as pool:
+            began = time.perf_counter()
+            for group in in_order(pool, make, range(start, total, size), AHEAD * makers):
+                self.waited += time.perf_counter() - began
+                yield group
+                began = time.perf_counter()
+
+
+def _makers() -> int:
+    """Returns how many threads make batches: one beside a network that computes on the processor."""
+    return 1 if devices() == ["cpu"] else max(1, min(MAKERS, (os.cpu_count() or 1) - 1))

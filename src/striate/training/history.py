@@ -1,0 +1,106 @@
+"""History: one row per epoch, on disk as it happens."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import NamedTuple
+
+from striate.errors import RunError
+from striate.system.atomic_files import write_csv
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch's figures.
+
+    Attributes:
+        epoch: its number, from 1.
+        loss: mean training loss over the epoch, with dropout, augmentation and label smoothing at work.
+        accuracy: share of training pictures answered rightly during the epoch, 0..1.
+        val_loss: loss on the validation pictures after the epoch.
+        val_accuracy: accuracy on the validation pictures after the epoch, 0..1.
+        learning_rate: at the end of the epoch.
+        seconds: training alone, without validation.
+        images_per_second: training pictures per second.
+        ms_per_step: milliseconds per training step.
+        waiting: share of `seconds` in which the network waited for pictures, 0..1; not a number in runs that did not
+            measure it.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float
+    seconds: float
+    images_per_second: float
+    ms_per_step: float
+    waiting: float = math.nan
+
+    def line(self, epochs: int) -> str:
+        """Returns the epoch as one line of text."""
+        step = f"{self.ms_per_step:.3g}" if self.ms_per_step < 1000 else f"{self.ms_per_step:,.0f}"
+        return (
+            f"Epoch {self.epoch:>{len(str(epochs))}}/{epochs}"
+            f"  loss {self.loss:.4f}  accuracy {self.accuracy:.4f}"
+            f"  val_loss {self.val_loss:.4f}  val_accuracy {self.val_accuracy:.4f}"
+            f"  {self.seconds:.1f} s  {step} ms/step  {self.images_per_second:,.0f} images/s"
+            + ("" if math.isnan(self.waiting) else f"  waiting {self.waiting:.0%}")
+        )
+
+
+class History(NamedTuple):
+    """A training's epochs, and the number (from 1) of the one whose weights were kept; 0 when there is none."""
+
+    epochs: tuple[Epoch, ...]
+    kept: int
+
+
+def read_history(path: Path) -> tuple[Epoch, ...]:
+    """Returns the rows of a history.csv; a last row that was cut off is left out.
+
+    Raises:
+        RunError: the file is missing, damaged or has other columns.
+    """
+    names = [field.name for field in fields(Epoch)]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            lines = [line for line in file if line.endswith("\n")]
+        header, *rows = csv.reader(lines) if lines else [[]]
+        if header not in (names, names[:-1]):  # older runs end before `waiting`
+            raise RunError("Not a history", received=path, expected=",".join(names))
+        return tuple(Epoch(int(number), *map(float, rest)) for number, *rest in rows)
+    except OSError as error:
+        raise RunError(f"The history cannot be read: {error.strerror}", received=path) from None
+    except (ValueError, TypeError) as error:
+        raise RunError(f"The history is damaged: {error}", received=path) from None
+
+
+class HistoryFile:
+    """Appends epochs to a CSV file, each flushed before the next begins.
+
+    Args:
+        path: the file; it is begun anew, whole or not at all.
+        rows: what it begins with.
+    """
+
+    def __init__(self, path: Path, rows: Iterable[Epoch] = ()) -> None:
+        self.path = path
+        write_csv(path, [field.name for field in fields(Epoch)], map(_cells, rows))
+
+    def append(self, epoch: Epoch) -> None:
+        """Adds one row, on the disk when this returns."""
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow(_cells(epoch))
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _cells(epoch: Epoch) -> list[object]:
+    return [format(value, ".6g") if isinstance(value, float) else value for value in asdict(epoch).values()]

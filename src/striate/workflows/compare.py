@@ -1,0 +1,96 @@
+"""Runs in folders compared, with a page and the pictures behind the verdict."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from striate.errors import DataError, RunError
+from striate.evaluation.comparison import comparison_page
+from striate.evaluation.comparison.compare import Comparison, compare
+from striate.progress import SILENT, Progress
+from striate.runs.run import Run
+from striate.runs.store import RunStore
+from striate.studies.ladder_result import milliseconds_per_picture
+from striate.studies.repeat import Repeated
+from striate.workflows.run_data import own_pictures, refuse_other_contents
+
+TIMED = 256  # test pictures that answers are timed on
+
+
+def compare_runs(runs: Sequence[Run], *, is_timed: bool = False, progress: Progress = SILENT) -> Comparison:
+    """Returns the runs compared, see `compare`; where the sets they come from differ, the test pictures' contents are
+    compared too.
+
+    Args:
+        runs: two or more.
+        is_timed: measure now, one after the other, how long each takes for an answer.
+        progress: shows what happens.
+
+    Raises:
+        RunError: as in `compare`, or the pictures of equal names show different things.
+        DataError: answers are to be timed and the pictures are gone.
+    """
+    contenders = [dataclasses.replace(run.contender(), name=_name(run)) for run in runs]
+    if is_timed:
+        times = answer_times(runs, list(contenders[0].answers), progress=progress)
+        contenders = [dataclasses.replace(one, milliseconds=time) for one, time in zip(contenders, times, strict=True)]
+    found = compare(contenders)
+    if not found.is_certain and refuse_other_contents(runs, list(contenders[0].answers), progress=progress):
+        return dataclasses.replace(found, is_certain=True)
+    return found
+
+
+def expanded(store: RunStore, name: str) -> list[Run]:
+    """Returns the run of that name, or the finished runs of the folder that `repeat` made under it.
+
+    Raises:
+        RunError: there is neither.
+    """
+    for folder in (Path(name), store.root / name):
+        if (folder / Repeated.FILE).is_file():
+            runs = [run for run in RunStore(folder).list() if run.state == "finished"]
+            if not runs:
+                raise RunError(f"Of {name} no training is finished", received=folder)
+            return sorted(runs, key=lambda run: run.manifest.seed)
+    return [store.find(name)]
+
+
+def _name(run: Run) -> str:
+    """Returns the run's name, that of the folder before it where `repeat` has made both."""
+    parent = run.path.resolve().parent
+    return f"{parent.name}-{run.name}" if (parent / Repeated.FILE).is_file() else run.name
+
+
+def answer_times(runs: Sequence[Run], keys: Sequence[str], *, progress: Progress = SILENT) -> list[float]:
+    """Returns how long each run takes for an answer, ms, in batches of the first TIMED pictures; decoding left out.
+
+    Raises:
+        DataError: the pictures are gone.
+    """
+    pictures = list(own_pictures(runs[0], keys[:TIMED], progress=progress).values())
+    times = []
+    with progress.task("timing answers", len(runs), "runs") as task:
+        for run in runs:
+            pixels = np.stack([run.classifier.preprocessing(picture) for picture in pictures])
+            times.append(milliseconds_per_picture(run.classifier, pixels))
+            task.advance()
+    return times
+
+
+def save_comparison_page(
+    path: Path, found: Comparison, runs: Sequence[Run], *, command: str = "", progress: Progress = SILENT
+) -> str:
+    """Writes the page, with the pictures where they are still to be had, and returns why they are not ("" if so)."""
+    keys = comparison_page.wanted(found)
+    missing = ""
+    pictures = {}
+    try:
+        pictures = own_pictures(runs[0], keys, progress=progress) if keys else {}
+    except DataError as error:
+        missing = f"{error.problem.removesuffix('.')}."
+    comparison_page.save_page(path, found, pictures, missing=missing, command=command)
+    return missing

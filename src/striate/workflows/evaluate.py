@@ -1,0 +1,313 @@
+"""The second half of the flow: what a run's folder says of how good it is, and measuring it again later."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.classifier import Classifier
+from striate.data.corrections import KEPT_AS, corrected, load_corrections
+from striate.data.decoded_cache import Decoded, decode_all
+from striate.data.loaders.folder import Nested
+from striate.data.loaders.load import Data, load_images
+from striate.data.splits import load_splits
+from striate.diagnosis import diagnose, training_signals
+from striate.diagnosis.diagnose import load_diagnoses
+from striate.diagnosis.evidence import gather
+from striate.diagnosis.training_signals import Parts, symptoms_of
+from striate.errors import DataError
+from striate.evaluation import plots
+from striate.evaluation.calibration import fit_temperature
+from striate.evaluation.evaluate import Measured, measure, predict_rows, report_on
+from striate.evaluation.plots import corruption_sheet, coverage_curve, robustness_plot
+from striate.evaluation.prediction_table import Answered, save_answered
+from striate.evaluation.report_page import Advice, Facts, save_markdown, save_page
+from striate.evaluation.robustness import SAMPLE, Robustness, robustness
+from striate.evaluation.selective import Refusal, promised, refusal
+from striate.evaluation.test_access import note_opening, openings
+from striate.progress import SILENT, Progress
+from striate.reporting import style
+from striate.runs.run import Manifest, Run, flat_settings
+from striate.system.atomic_files import write_csv, write_json
+from striate.system.checksums import changing
+from striate.training.history import History
+from striate.training.recipe import Recipe
+from striate.workflows.explain import INSIDE
+from striate.workflows.prepare_data import lasting
+from striate.workflows.run_data import own_set
+
+if TYPE_CHECKING:
+    from striate.training.fit import Trained
+    from striate.training.loss_monitor import LossTrace
+
+
+def calibrate(
+    classifier: Classifier, validation: Answered, target_risk: float | None, progress: Progress
+) -> NDArray[np.float64]:
+    """Sets the classifier's temperature, and its `reject_below` where a risk is targeted; returns the logarithms of the
+    probabilities on the validation pictures with that temperature. No answer changes but by being withheld.
+
+    Args:
+        classifier: without a temperature yet.
+        validation: its predictions.
+        target_risk: share of wrong answers allowed; None answers everything.
+        progress: told what was found.
+    """
+    rows = np.asarray(validation.log_probabilities, np.float64)
+    temperature = fit_temperature(validation.labels, rows)
+    if temperature != 1:
+        classifier.temperature *= temperature
+        from scipy.special import log_softmax
+
+        before, rows = rows, log_softmax(rows / temperature, axis=1)
+        progress.say(
+            f"Its confidence was too {'high' if temperature > 1 else 'low'}: temperature {temperature:.2f} (loss on "
+            f"the validation pictures {_loss(validation, before):.4f} → {_loss(validation, rows):.4f}; no answer "
+            "changes)."
+        )
+    if target_risk is not None:
+        try:
+            classifier.reject_below = promised(replace(validation, log_probabilities=rows), target_risk)
+            progress.say(f"It answers from a confidence of {classifier.reject_below:.4f} on, else it is unsure.")
+        except DataError as error:
+            progress.say(f"It answers everything. {error}")
+    return rows
+
+
+def _loss(validation: Answered, rows: NDArray[np.float64]) -> float:
+    return float(-rows[np.arange(len(rows)), validation.labels].mean())
+
+
+LEAKED = "leaked.csv"
+"""A run's list of test pictures with a copy among the others."""
+
+
+def save_results(
+    run: Run,
+    trained: Trained,
+    parts: tuple[Decoded, Decoded, Decoded],
+    progress: Progress,
+    *,
+    leaked: Collection[str] = (),
+    target_risk: float | None = None,
+) -> Measured:
+    """Calibrates and writes the classifier, measures it on validation and test, writes figures and lists, and returns
+    what its artifacts show.
+    """
+    if leaked:
+        write_csv(run.path / LEAKED, ("key",), ([key] for key in sorted(leaked)))
+    rows = predict_rows(trained.classifier, parts[1], split="validation", progress=progress)
+    chosen_by = parts[1].images
+    answered = Answered(chosen_by.classes, chosen_by.keys, chosen_by.labels, rows)
+    validation = report_on(parts[1], calibrate(trained.classifier, answered, target_risk, progress), "validation")
+    trained.classifier.save(run.path / "classifier")
+    measured = measure(trained.classifier, parts[2], split="test", leaked=leaked, progress=progress)
+    note_opening(run.path, "train")
+    write_json(run.path / "validation.json", validation.report)
+    write_json(run.path / "report.json", measured.report)
+    save_answered(validation.answered, run.path / "validation.csv")
+    save_answered(measured.answered, run.path / "predictions.csv")
+    return measured
+
+
+def save_plots(run: Run, history: History, measured: Measured) -> None:
+    """Writes the plots of a run."""
+    folder = run.path / "plots"
+    folder.mkdir(exist_ok=True)
+    right, wrong = plots.right_and_wrong(measured)
+    refused = _refused(run.classifier_manifest.reject_below, measured)
+    style.save(plots.curves(history), folder / "curves.png")
+    style.save(plots.confusion(measured.report), folder / "confusion.png")
+    style.save(coverage_curve(measured.answered, refused), folder / "coverage.png")
+    style.save(plots.gallery(measured, right, "Answered rightly"), folder / "right.png")
+    style.save(plots.gallery(measured, wrong, "Answered wrongly, most confident first"), folder / "wrong.png")
+
+
+def save_report_page(run: Run, manifest: Manifest, recipe: Recipe, history: History, measured: Measured) -> None:
+    """Writes the report of a run, as a page and as Markdown."""
+    facts = _facts(run, manifest, recipe, measured)
+    save_page(run.path / "report.html", _with_inside(facts, run, run.path), history, measured)
+    save_markdown(run.path / "report.md", facts, history, measured)
+
+
+def save_report_again(run: Run, measured: Measured, html: Path | None, markdown: Path | None) -> None:
+    """Writes the report of a run measured again, on its own test pictures or on others, to where it is asked for."""
+    is_own = measured.report.split == "test" and measured.report.data == run.report.data
+    facts = _facts(run, run.manifest, run.recipe, measured, is_own=is_own)
+    history = run.history if is_own else None
+    for path, save in ((html, save_page), (markdown, save_markdown)):
+        if path is not None:
+            with changing(run.path, *([path.name] if path.parent.resolve() == run.path.resolve() else [])):
+                save(path, _with_inside(facts, run, path.parent) if is_own else facts, history, measured)
+
+
+def _with_inside(facts: Facts, run: Run, folder: Path) -> Facts:
+    """Returns the facts with the run's explainer, for a report that lies beside it."""
+    is_beside = folder.resolve() == run.path.resolve() and (run.path / INSIDE).is_file()
+    return replace(facts, inside=INSIDE) if is_beside else facts
+
+
+def _facts(run: Run, manifest: Manifest, recipe: Recipe, measured: Measured, *, is_own: bool = True) -> Facts:
+    classifier = run.classifier_manifest
+    return Facts(
+        name=run.name,
+        network=manifest.architecture,
+        parameters=manifest.parameters,
+        seconds=manifest.seconds["training"],
+        state=manifest.state,
+        findings=manifest.findings if is_own else (),
+        settings=flat_settings(recipe),
+        versions=manifest.versions,
+        machine={**manifest.machine, "backend": manifest.backend, "device": manifest.device},
+        command=manifest.command,
+        validation=run.validation,
+        opened=openings(run.path) if is_own else (),
+        temperature=classifier.temperature,
+        refused=_refused(classifier.reject_below, measured),
+        advice=_advice(run) if is_own else (),
+    )
+
+
+def _advice(run: Run) -> tuple[Advice, ...]:
+    said = load_diagnoses(run.path)
+    return tuple(Advice(one.severity, one.verdict, one.evidence, one.try_) for one in said.found) if said else ()
+
+
+def _refused(limit: float, measured: Measured) -> Refusal | None:
+    return refusal(measured.answered, limit) if limit else None
+
+
+def measure_again(
+    run: Run,
+    data: Data | None = None,
+    *,
+    data_dir: str | Path | None = None,
+    nested: Nested | None = None,
+    corrections: str | Path | None = None,
+    progress: Progress = SILENT,
+) -> Measured:
+    """Returns a run's classifier measured on its own test pictures, or on other data.
+
+    Args:
+        run: whose classifier.
+        data: other pictures; of a set that brings a test split, only that is measured. Of the very data the run was
+            trained on, only the run's test pictures are: the others have shaped the classifier.
+        data_dir: where named data sets lie, if not where the run found them.
+        nested: what folders within class folders are, if not what they were for the run.
+        corrections: a list of pictures of `data` to leave out or to relabel; of the run's own data, its own list holds.
+        progress: shows what happens.
+
+    Raises:
+        DataError: the data is gone, or has classes that the classifier does not know.
+    """
+    trained_on = run.manifest.data
+    if data is None and trained_on["source"] is None:
+        raise DataError(
+            "This run was trained on pictures handed over in Python", hint=f"striate evaluate {run.name} DATA"
+        )
+    source = trained_on["source"] if data is None else data
+    place = data_dir or (trained_on["data_dir"] if data is None else None)
+    kind = nested or trained_on.get("nested", "top")
+    images = load_images(source, data_dir=place, nested=kind, progress=progress)
+    own = run.file(KEPT_AS)
+    if corrections is not None:
+        images = corrected(images, load_corrections(Path(corrections)))
+    elif own.is_file() and (data is None or lasting(data) == trained_on["source"]):
+        images = corrected(images, load_corrections(own))
+    if data is None or lasting(data) == trained_on["source"] or images.fingerprint() == trained_on["fingerprint"]:
+        if data is not None:
+            progress.say("The run was trained on this data; only the pictures it set aside for testing are measured.")
+        test = load_splits(images, run.file("split.csv")).test
+        measured = measure(run.classifier, test, split="test", leaked=_leaked(run), progress=progress)
+        try:
+            note_opening(run.path, "evaluate")
+        except OSError as error:
+            progress.say(f"This look at the test pictures cannot be noted in {run.path}: {error.strerror}.")
+        return measured
+    if "test" in images.given:
+        return measure(run.classifier, images.subset(images.given == "test"), split="test", progress=progress)
+    return measure(run.classifier, images, split="all", progress=progress)
+
+
+def _leaked(run: Run) -> frozenset[str]:
+    if not (run.path / LEAKED).is_file():
+        return frozenset()
+    with run.file(LEAKED).open(newline="", encoding="utf-8") as file:
+        return frozenset(row["key"] for row in csv.DictReader(file))
+
+
+NAME, PLOT, SHEET = "robustness.json", "robustness.png", "corruptions.png"
+
+
+def hold(run: Run, measured: Measured, *, pictures: int = SAMPLE, progress: Progress = SILENT) -> Robustness:
+    """Returns how the run's classifier holds under nine corruptions at five severities each; writes robustness.json,
+    plots/robustness.png and plots/corruptions.png (what each severity looks like) into the run.
+
+    Args:
+        run: whose classifier.
+        measured: its test pictures, or others, measured as they are.
+        pictures: of how many, drawn at random.
+        progress: shows what happens.
+    """
+    found = robustness(run.classifier, measured.decoded, sample=pictures, progress=progress)
+    folder = run.path / "plots"
+    folder.mkdir(exist_ok=True)
+    right = np.flatnonzero(measured.answered.is_right)
+    with changing(run.path, NAME, f"plots/{PLOT}", f"plots/{SHEET}"):
+        style.save(robustness_plot(found), folder / PLOT)
+        style.save(corruption_sheet(measured.decoded.pixels[right[0] if len(right) else 0]), folder / SHEET)
+        write_json(run.path / NAME, found)
+    return found
+
+
+def some_measured(run: Run, most: int = 2000, *, seed: int = 0, progress: Progress = SILENT) -> Measured:
+    """Returns the run's report with some of the test pictures that it stands on, and the answers to them.
+
+    Args:
+        run: finished.
+        most: so many pictures, drawn at random from all classes alike.
+        seed: of the style.
+        progress: shows what happens.
+
+    Raises:
+        DataError: the pictures are gone, or were handed over in Python, or the answers are missing.
+    """
+    answered = run.answered("test")
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(answered.keys))[:most])
+    images = own_set(run, progress=progress)
+    place = {key: at for at, key in enumerate(images.keys.tolist())}
+    there = [(at, place[key]) for at in chosen.tolist() if (key := str(answered.keys[at])) in place]
+    rows = answered.log_probabilities[[at for at, _ in there]]
+    decoded = decode_all(
+        images.subset(np.array([at for _, at in there], int)), run.classifier.preprocessing, progress=progress
+    )
+    if decoded.broken:
+        kept = set(decoded.images.keys.tolist())
+        rows = rows[[at for at, (_, index) in enumerate(there) if str(images.keys[index]) in kept]]
+    return Measured(run.report, decoded, np.asarray(rows, np.float64))
+
+
+def diagnosed(
+    run: Run, manifest: Manifest, parts: Parts, classifier: Classifier | None, trace: LossTrace, progress: Progress
+) -> None:
+    """Writes symptoms.json and diagnosis.json. Whatever goes wrong here is told and costs no training.
+
+    Args:
+        run: whose folder, all else of it written but the manifest.
+        manifest: what its run.json will hold.
+        parts: training, validation and test pictures.
+        classifier: what came out; None when nothing did.
+        trace: how the loss began, and where it broke.
+        progress: told of what cannot be looked at.
+    """
+    try:
+        write_json(run.path / training_signals.NAME, symptoms_of(parts, classifier, trace))
+        write_json(run.path / diagnose.NAME, diagnose.diagnose(gather(run, manifest)))
+    except Exception as error:  # a network of the user's own may refuse to be looked into
+        progress.say(f"The training could not be diagnosed ({type(error).__name__}: {error}).")

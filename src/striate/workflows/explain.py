@@ -1,0 +1,166 @@
+"""A run's own explainer: test pictures, answered wrongly and rightly, on their way through its network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.classifier import Classifier
+from striate.data.image_set import ImageSet
+from striate.data.splits import load_splits
+from striate.errors import DataError, StriateError
+from striate.evaluation.evaluate import Measured
+from striate.evaluation.plots import right_and_wrong
+from striate.explain.attribution import Attributor, fitting_method
+from striate.explain.embedding_map import Pictures, save_map
+from striate.explain.embeddings import Resemblance, embeddings, resembling
+from striate.explain.explainer.html import PICTURES, save_explainer
+from striate.explain.explainer.payload import Shown
+from striate.explain.heatmap import scaled
+from striate.explain.projection import Projection, project
+from striate.progress import SILENT, Progress
+from striate.runs.run import Run
+from striate.training.history import History
+from striate.workflows.run_data import own_set, some_decoded
+
+INSIDE = "inside.html"
+MOST = 6 * 2**20  # bytes of weights in a page that nobody asked for
+
+
+def save_inside(
+    run: Run, classifier: Classifier, history: History, measured: Measured, progress: Progress = SILENT
+) -> None:
+    """Writes the page, unless the network cannot be explained; that is said, and costs the run nothing."""
+    right, wrong = right_and_wrong(measured, PICTURES)
+    shown = np.concatenate([wrong[: PICTURES // 2], right])[:PICTURES]
+    if not len(shown):
+        return
+    try:
+        _save(run, classifier, history, measured, shown)
+    except StriateError as error:
+        progress.say(f"No page of what is inside the network was made: {error}")
+
+
+def _save(run: Run, classifier: Classifier, history: History, measured: Measured, shown: NDArray[np.intp]) -> None:
+    images, pixels = measured.decoded.images, np.stack([measured.decoded.pixels[int(index)] for index in shown])
+    method = fitting_method(classifier.model)
+    heat = Attributor(classifier, method)(pixels, measured.predicted[shown].astype(np.intp)).heat
+    pictures = [
+        Shown(str(images.keys[index]), one, images.classes[images.labels[index]], scaled(warm))
+        for index, one, warm in zip(shown.tolist(), pixels, heat, strict=True)
+    ]
+    save_explainer(
+        run.path / INSIDE,
+        classifier,
+        pictures,
+        name=run.name,
+        method=method,
+        epochs=history.epochs,
+        kept=history.kept,
+        most=MOST,
+    )
+
+
+SHOWN, KNOWN = 1000, 10_000  # pictures on the map; training pictures that are looked through
+
+
+@dataclass(frozen=True, eq=False)
+class Mapped:
+    """A map and what it is made of; see save_map for the parts."""
+
+    run: Run
+    split: str
+    shown: Pictures
+    probabilities: NDArray[np.float64]
+    projection: Projection
+    known: Pictures
+    resemblance: Resemblance
+
+    def save(self, path: Path) -> None:
+        """Writes the page."""
+        save_map(
+            path,
+            self.run.name,
+            self.split,
+            self.run.classifier.classes,
+            self.shown,
+            self.probabilities,
+            self.projection,
+            self.known,
+            self.resemblance,
+            (self.accuracy, self.neighbours_accuracy),
+        )
+
+    @cached_property
+    def accuracy(self) -> float:
+        """Share of the pictures on the map for which the classifier is right, 0..1."""
+        return float(np.mean(self.probabilities.argmax(axis=1) == self.shown.labels))
+
+    @cached_property
+    def neighbours_accuracy(self) -> float:
+        """Share for which the class of most of the nearest training pictures is right, 0..1."""
+        return float(np.mean(self.resemblance.vote(self.known.labels) == self.shown.labels))
+
+
+def mapped(
+    run: Run,
+    split: str = "test",
+    *,
+    method: str = "pca",
+    most: int = SHOWN,
+    neighbours: int = 5,
+    seed: int = 0,
+    progress: Progress = SILENT,
+) -> Mapped:
+    """Returns the map of a run's test or validation pictures.
+
+    Args:
+        run: finished.
+        split: `test` or `validation`.
+        method: see projection.project.
+        most: pictures on the map; of more, so many drawn at random.
+        neighbours: training pictures that each is compared to.
+        seed: of the drawing, and of the method.
+        progress: shows what happens.
+
+    Raises:
+        DataError: the pictures are gone, were handed over in Python, or are too few.
+        ConfigError: the network has no vector before its last layer, or UMAP is not installed.
+    """
+    classifier = run.classifier
+    splits = load_splits(own_set(run, progress=progress), run.file("split.csv"))
+    shown = _decoded(run, splits.test if split == "test" else splits.validation, most, seed, progress)
+    known = _decoded(run, splits.train, KNOWN, seed, progress)
+    vectors, others = (embeddings(classifier.model, one.pixels, progress=progress) for one in (shown, known))
+    return Mapped(
+        run,
+        split,
+        shown,
+        classifier.probabilities(shown.pixels),
+        project(vectors, method, seed),
+        known,
+        resembling(others, vectors, neighbours),
+    )
+
+
+def known_pictures(run: Run, *, seed: int = 0, progress: Progress = SILENT) -> tuple[Pictures, NDArray[np.float32]]:
+    """Returns (at most KNOWN of) the pictures that a run learnt from, and their embeddings.
+
+    Raises:
+        DataError: they are gone, or were handed over in Python.
+    """
+    known = _decoded(
+        run, load_splits(own_set(run, progress=progress), run.file("split.csv")).train, KNOWN, seed, progress
+    )
+    return known, embeddings(run.classifier.model, known.pixels, progress=progress)
+
+
+def _decoded(run: Run, images: ImageSet, most: int, seed: int, progress: Progress) -> Pictures:
+    decoded = some_decoded(images, run.classifier.preprocessing, most, seed=seed, progress=progress)
+    if not len(decoded.images):
+        raise DataError("None of these pictures can be read any more", received=images.name)
+    return Pictures(decoded.images.keys.tolist(), decoded.images.labels, np.asarray(decoded.pixels))

@@ -1,0 +1,160 @@
+"""A run's classifier exported, and compared with the original on the run's own pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.classifier import Classifier
+from striate.config import config
+from striate.data.image_set import ImageSet
+from striate.data.loaders.load import Data, load_images
+from striate.data.splits import load_splits
+from striate.errors import DataError
+from striate.evaluation.intervals import Interval, paired_difference, wilson
+from striate.export.formats import EXPORT_FORMATS, Format
+from striate.export.verification import Parity, export_checked, size_of
+from striate.progress import SILENT, Progress
+from striate.runs.run import Run
+from striate.workflows.run_data import own_set, some_decoded
+
+COMPARED, MEASURED, CALIBRATED = 200, 2000, 200
+"""Pictures: on which a float32 file is compared; on which an int8 one is measured; that set the scales of int8."""
+
+
+@config
+class Share:
+    """An accuracy, 0..1, and its 95 % interval."""
+
+    accuracy: float
+    interval: Interval
+
+
+@config
+class Quantised:
+    """What int8 costs.
+
+    Attributes:
+        calibrated_on: pictures that set the scales; the classifier learnt from them, if it learnt from any.
+        pictures: on how many the accuracies were measured, before and after on the same.
+        before: the classifier's.
+        after: the file's.
+        difference: after minus before.
+        interval: of the difference, 95 %, see intervals.paired_difference.
+    """
+
+    calibrated_on: int
+    pictures: int
+    before: Share
+    after: Share
+    difference: float
+    interval: Interval
+
+
+@config
+class Exported:
+    """What was written.
+
+    Attributes:
+        file: the file, or the folder.
+        format: its name.
+        bytes: its size.
+        batch: pictures at once; None for any number.
+        parity: how its answers differ from the classifier's.
+        int8: what quantising cost; None for float32.
+    """
+
+    file: str
+    format: str
+    bytes: int
+    batch: int | None
+    parity: Parity
+    int8: Quantised | None = None
+
+
+def export(
+    what: Run | Classifier,
+    format: str,
+    path: Path | str | None = None,
+    *,
+    data: Data | None = None,
+    batch: int | None = None,
+    int8: bool = False,
+    seed: int = 0,
+    progress: Progress = SILENT,
+) -> Exported:
+    """Returns what was written: the classifier of a run, its class names and preprocessing contract inside, in a file
+    that was read again and answers as the classifier does.
+
+    Args:
+        what: a finished run; or a classifier, and then `data`.
+        format: a key of EXPORT_FORMATS.
+        path: where; by default `classifier.onnx`, or what the format is called, in the run's folder `exported`.
+        data: labelled pictures to compare on instead of the run's own test pictures.
+        batch: pictures that the graph takes at once; None for any number.
+        int8: quantise, with scales from the run's training pictures (from `data`, if that is given).
+        seed: of the drawing of pictures.
+        progress: shows what happens.
+
+    Raises:
+        ParityError: the file answers otherwise, and is not kept.
+        DataError: no pictures to compare on.
+        BackendError, ConfigError: see shipping.checked.
+    """
+    kind = EXPORT_FORMATS[format]
+    kind.require()
+    classifier = what.classifier if isinstance(what, Run) else what
+    classifier.require_network()
+    measured_on, calibrated_on = _sets(what, data, progress)
+    pixels, labels = _drawn(classifier, measured_on, MEASURED if int8 else COMPARED, seed, progress)
+    calibration = _drawn(classifier, calibrated_on, CALIBRATED, seed, progress)[0] if int8 else None
+    target = _target(what, kind, path, int8=int8)
+    progress.say(f"Writing {kind.name}, and comparing its answers for {len(pixels):,} pictures.")
+    differs, found = export_checked(classifier, kind, target, pixels, batch=batch, calibration=calibration)
+    cost = None
+    if calibration is not None:
+        cost = _cost(len(calibration), labels, classifier.probabilities(pixels), found)
+    return Exported(str(target), kind.name, size_of(target), batch, differs, cost)
+
+
+def _sets(what: Run | Classifier, data: Data | None, progress: Progress) -> tuple[ImageSet, ImageSet]:
+    """Returns the pictures to measure on, and those to calibrate on."""
+    if data is not None:
+        given = load_images(data, progress=progress)
+        return given, given
+    if not isinstance(what, Run):
+        raise DataError("An export is checked on real pictures, and a classifier alone has none", hint="--data DATA")
+    try:
+        splits = load_splits(own_set(what, progress=progress), what.file("split.csv"))
+    except DataError as error:
+        raise DataError(f"An export is checked on real pictures. {error}", hint="--data DATA") from None
+    return splits.test, splits.train
+
+
+def _drawn(
+    classifier: Classifier, images: ImageSet, most: int, seed: int, progress: Progress
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Returns pictures as the network sees them, and their classes by the classifier's numbers (-1 for others)."""
+    decoded = some_decoded(images, classifier.preprocessing, most, seed=seed, progress=progress)
+    number = {name: index for index, name in enumerate(classifier.classes)}
+    own = np.array([number.get(name, -1) for name in decoded.images.classes])
+    return np.asarray(decoded.pixels), own[decoded.images.labels]
+
+
+def _target(what: Run | Classifier, kind: Format, path: Path | str | None, *, int8: bool) -> Path:
+    if path is not None:
+        return Path(path)
+    folder = what.path / "exported" if isinstance(what, Run) else Path()
+    stem = "classifier-int8" if int8 else "classifier"
+    return folder / (f"{stem}-{kind.name}" if kind.is_folder else f"{stem}{kind.suffix}")
+
+
+def _cost(
+    calibrated_on: int, labels: NDArray[np.int64], before: NDArray[np.float64], after: NDArray[np.float64]
+) -> Quantised:
+    right = [found.argmax(axis=1) == labels for found in (before, after)]
+    shares = [Share(float(one.mean()), wilson(int(one.sum()), len(one))) for one in right]
+    paired = paired_difference(right[0], right[1])
+    return Quantised(calibrated_on, len(labels), shares[0], shares[1], paired.difference, paired.interval)

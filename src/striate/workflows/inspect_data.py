@@ -1,0 +1,164 @@
+"""All that can be said about a data set before a training, label suspects included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from striate.config import replace
+from striate.data.corrections import Correction, corrected, load_corrections
+from striate.data.decoded_cache import Decoded, decode_all
+from striate.data.image_set import ImageSet
+from striate.data.loaders.folder import Nested
+from striate.data.loaders.load import Data, load_images
+from striate.data_checks.checks import Inspection, inspect, repairs
+from striate.data_checks.finding import Finding
+from striate.data_checks.label_issues import Suspects, ranked, suspect_finding
+from striate.data_checks.report_page import save_data_page
+from striate.data_checks.summary import Statistics, statistics
+from striate.models.registry import DEFAULT, architecture_named
+from striate.progress import SILENT, Progress
+from striate.training.auto_config import plan, preprocessing_of
+from striate.training.presets import recipe_named
+from striate.training.recipe import Recipe
+
+FOLDS = 4
+HELD_OUT = 500  # pictures at most that an epoch is chosen by
+
+
+def find_suspects(
+    images: ImageSet,
+    *,
+    recipe: str | Path | Recipe = "default",
+    groups: NDArray[np.int64] | None = None,
+    folds: int = FOLDS,
+    seed: int = 0,
+    progress: Progress = SILENT,
+) -> Suspects:
+    """Returns the pictures whose labels are in doubt, of all splits.
+
+    Args:
+        images: labelled pictures; unreadable ones are left out.
+        recipe: how the judges are trained.
+        groups: (n,) copies of one motif have the same number; none of them is judged by a network that saw another.
+        folds: into how many parts the pictures are divided; as many networks are trained.
+        seed: of the division and of the trainings.
+        progress: shows what happens.
+
+    Raises:
+        StriateError: what training raises.
+    """
+    planned = plan(replace(recipe_named(recipe), seed=seed), images)
+    decoded = decode_all(images, preprocessing_of(planned), progress=progress, keep=True)
+    usable = decoded.images
+    if groups is not None and len(usable) < len(images):
+        groups = groups[np.isin(images.keys, usable.keys)]
+    probabilities = out_of_fold(decoded, planned, groups=groups, folds=folds, seed=seed, progress=progress)
+    return ranked(usable, probabilities)
+
+
+def out_of_fold(
+    decoded: Decoded,
+    planned: Recipe,
+    *,
+    groups: NDArray[np.int64] | None,
+    folds: int,
+    seed: int,
+    progress: Progress,
+) -> NDArray[np.float64]:
+    """Returns (n, classes) probabilities for each picture by a network trained without it."""
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    from striate.training.fit import fit
+
+    images, total = decoded.images, len(decoded.images)
+    found = np.zeros((total, len(images.classes)))
+    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+    division = kind(folds, shuffle=True, random_state=seed).split(np.zeros(total), images.labels, groups)
+    network = architecture_named(planned.architecture or DEFAULT)
+    for number, (learnt, judged) in enumerate(division, 1):
+        progress.say(f"Judge {number} of {folds}: {len(learnt):,} pictures to learn from, {len(judged):,} to judge")
+        chosen_by = np.random.default_rng((seed, number)).permutation(judged)[:HELD_OUT]
+        trained = fit(
+            Decoded(images.subset(learnt), decoded.pixels[learnt], {}),
+            Decoded(images.subset(chosen_by), decoded.pixels[chosen_by], {}),
+            replace(planned, seed=seed + number, keep="last", patience=None),
+            architecture=network,
+            progress=progress,
+        )
+        found[judged] = np.exp(trained.classifier.log_probabilities(decoded.pixels[judged]))
+        if trained.interrupted:
+            raise KeyboardInterrupt
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Examined:
+    """What was found out.
+
+    Attributes:
+        images: the set, corrected as was asked.
+        inspection: facts, copies, shortcuts and findings.
+        suspects: labels in doubt; None where they were not looked for.
+    """
+
+    images: ImageSet
+    inspection: Inspection
+    suspects: Suspects | None
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What is remarkable, the most severe first."""
+        doubts = suspect_finding(self.suspects, len(self.images)) if self.suspects else []
+        return [*self.inspection.findings, *doubts]
+
+    @property
+    def statistics(self) -> Statistics | None:
+        """Sizes, formats and colours; None where no picture can be read."""
+        return statistics(self.inspection.survey)
+
+    def corrections(self) -> list[Correction]:
+        """Returns what could be left out, and which labels to decide on, a row a picture."""
+        doubts = self.suspects.corrections() if self.suspects else []
+        return list({one.key: one for one in [*doubts, *repairs(self.inspection)]}.values())
+
+    def save_page(self, path: str | Path, *, command: str = "") -> None:
+        """Writes a page about it: one HTML file, without a network. `command` is the one that repeats it."""
+        save_data_page(Path(path), self.inspection, self.findings, suspects=self.suspects, command=command)
+
+
+def examine(
+    data: Data,
+    *,
+    suspects: bool = False,
+    recipe: str | Path | Recipe = "default",
+    nested: Nested = "top",
+    corrections: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    progress: Progress = SILENT,
+) -> Examined:
+    """Returns what is remarkable about a data set; every picture is decoded, unless that was done before.
+
+    Args:
+        data: what `load_images` takes.
+        suspects: look for wrong labels, too, which trains four networks.
+        recipe: how those are trained.
+        nested: what folders within class folders are, see `load_images`.
+        corrections: a list of pictures to leave out or to relabel first.
+        data_dir: where named data sets lie or are put.
+        progress: shows what happens.
+
+    Raises:
+        DataError: nothing there.
+    """
+    images = load_images(data, data_dir=data_dir, nested=nested, progress=progress)
+    if corrections is not None:
+        images = corrected(images, load_corrections(Path(corrections)))
+    inspection = inspect(images, progress=progress)
+    doubted = None
+    if suspects:
+        doubted = find_suspects(images, recipe=recipe, groups=inspection.copies.group, progress=progress)
+    return Examined(images, inspection, doubted)

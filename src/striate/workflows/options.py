@@ -1,0 +1,104 @@
+"""How pictures are found, corrected, checked and divided: what every verb that trains asks for alike."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from striate.classifier import Classifier
+from striate.config import replace
+from striate.data.loaders.folder import Nested
+from striate.errors import ConfigError
+from striate.models.architecture import Architecture, build
+from striate.models.pretrained import refuse_foreign
+from striate.models.pretrained_weights import find_weights
+from striate.models.registry import ARCHITECTURES, architecture_named
+from striate.progress import Progress
+from striate.training.auto_config import network_of, preprocessing_of, refuse_grey
+from striate.training.presets import recipe_named
+from striate.training.recipe import Recipe
+
+MAX_BROKEN = 0.2  # share of unreadable pictures above which a training does not begin
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """The data's side of a training, see flow.train.
+
+    Attributes:
+        data_dir: where named data sets lie or are put.
+        validation: share of the pictures to choose by, unless the data brings its own.
+        test: share to measure on, unless the data brings its own.
+        max_broken: share of unreadable pictures above which nothing is trained.
+        nested: what folders within class folders are, see `load_images`.
+        corrections: a list of pictures to leave out or to relabel, as `striate data --fix` writes it.
+        allow_leaks: train although pictures of one split have copies in another.
+    """
+
+    data_dir: str | Path | None = None
+    validation: float = 0.1
+    test: float = 0.2
+    max_broken: float = MAX_BROKEN
+    nested: Nested = "top"
+    corrections: str | Path | None = None
+    allow_leaks: bool = False
+
+    @property
+    def place(self) -> str | None:
+        """The folder of named data sets, found again from anywhere."""
+        return None if self.data_dir is None else str(Path(self.data_dir).resolve())
+
+
+def parted(settings: Mapping[str, Any]) -> tuple[Conditions, dict[str, Any]]:
+    """Returns the conditions among a training's settings, and the others: changes of its recipe."""
+    names = {field.name for field in fields(Conditions)}
+    own = {name: value for name, value in settings.items() if name in names and value is not None}
+    return Conditions(**own), {name: value for name, value in settings.items() if name not in names}
+
+
+def one_budget(changes: dict[str, Any]) -> dict[str, Any]:
+    """Returns the changes of a recipe; epochs asked for take the place of the minutes that it may state.
+
+    Raises:
+        ConfigError: both a time and a number of epochs are asked for.
+    """
+    if changes.get("epochs") is None:
+        return changes
+    if changes.get("minutes") is not None:
+        raise ConfigError("Both a time and a number of epochs are given", hint="--minutes or --epochs")
+    return {"minutes": None, **changes}
+
+
+def choose(
+    recipe: str | Path | Recipe, architecture: str | Architecture | None, changes: dict[str, Any], progress: Progress
+) -> tuple[Recipe, Architecture | None]:
+    """Returns the recipe with its changes and the network it trains, None where the pictures decide. A typo is told,
+    and weights are looked for, before any picture is read.
+    """
+    chosen = recipe_named(recipe)
+    network = None
+    if named := architecture or chosen.architecture:
+        network = architecture_named(named)
+        changes = {**changes, "architecture": network.name}
+    chosen = replace(chosen, "the recipe", **one_budget(changes))
+    if chosen.weights is not None:
+        refuse_grey(chosen)
+        network = network or architecture_named(network_of(chosen.weights))
+        refuse_foreign(network, find_weights(chosen.weights, network.name, progress=progress))
+        chosen = replace(chosen, architecture=network.name)
+    if network is not None and chosen.dropout is None:
+        chosen = replace(chosen, dropout=network.dropout)
+    return chosen, network
+
+
+def try_out(network: Architecture, recipe: Recipe, classes: tuple[str, ...]) -> None:
+    """Builds and saves a user's own network untrained, so that what it lacks is told before the training."""
+    if ARCHITECTURES.get(network.name) is network:
+        return
+    preprocessing = preprocessing_of(recipe)
+    model = build(network, preprocessing.shape, len(classes), dropout=recipe.dropout)
+    with tempfile.TemporaryDirectory(prefix="striate-") as folder:
+        Classifier(model, classes, preprocessing).save(Path(folder))

@@ -1,0 +1,185 @@
+"""Bulk prediction: from a run, and all that pictures lie in, to a folder of answers."""
+
+from __future__ import annotations
+
+import datetime
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from striate.classifier import Classifier
+from striate.cluster.connection import connected, require
+from striate.data.prefetch import decoded_or_why
+from striate.errors import DataError, PictureError
+from striate.inference.batch.job import PLAN, Job, Summary, finished
+from striate.inference.batch.readers import read
+from striate.inference.batch.work_items import Piece, pieces_of
+from striate.progress import SILENT, Progress
+from striate.runs import lock
+from striate.system.signals import on_first_signal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+COMPARED = 64  # pictures that the exported classifier is held against the original on
+ENDS = "What is answered is kept; --resume goes on from there."
+FIRST = 10  # pieces among which those are looked for
+OFTEN = 30.0  # seconds between two lines about how far it is
+
+
+def predict_all(
+    classifier: str | Path | Classifier,
+    sources: Iterable[str | Path],
+    out: str | Path,
+    *,
+    on: str | None = None,
+    reject_below: float | None = None,
+    resume: bool = False,
+    progress: Progress = SILENT,
+) -> Summary | None:
+    """Returns what the folder `out` holds now: one answer for each picture, in order; None when a signal ended the
+    work, which then can be gone on with. Its files are described in answering.bulk.job, the table's columns in
+    answering.bulk.answerer.
+
+    Args:
+        classifier: that answers; a path is an ONNX file of Striate's. Another is exported, and held against the
+            original on the first pictures.
+        sources: see answering.bulk.pieces.
+        out: a folder, which is not there yet unless `resume`.
+        on: a Ray cluster, see docs/scale.md; None answers in this process.
+        reject_below: confidence below which a picture gets no class; None for the classifier's own.
+        resume: go on with what an earlier attempt left. The sources are not listed again: what was there when it
+            began is what is answered.
+        progress: told the number of pictures.
+
+    Raises:
+        DataError: nothing there, the folder is taken, nothing to resume, or PyArrow is missing.
+        ClusterError: the cluster cannot be used.
+        ParityError: the exported classifier answers otherwise than the original.
+    """
+    folder = Path(out)
+    if on is not None:
+        require(on)
+    _require_pyarrow()
+    if not resume and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        is_begun = (folder / PLAN).is_file()
+        raise DataError(
+            "There are unfinished answers" if is_begun else "The place for the answers is taken",
+            received=folder,
+            expected=None if is_begun else "a folder that is not there yet",
+            hint="--resume, or remove it" if is_begun else None,
+        )
+    about = {"reject_below": reject_below}
+    job = Job(folder)
+    if resume and not folder.is_dir():
+        raise DataError("There is nothing to go on with", received=folder, expected="unfinished answers")
+    if not resume:
+        with progress.task("listing pictures", 0, "pictures"):
+            pieces = pieces_of(sources)
+        folder.mkdir(parents=True, exist_ok=True)
+    with lock.locked(folder):
+        if resume:
+            job.go_on(about)
+        else:
+            _place(classifier, job.classifier, pieces)
+            job.begin(pieces, about)
+        if not _answer(job, on, reject_below, progress):
+            return None
+        job.finish()
+    (folder / lock.NAME).unlink(missing_ok=True)
+    return finished(folder)
+
+
+def _answer(job: Job, on: str | None, reject_below: float | None, progress: Progress) -> bool:
+    """Has all that is left answered; returns whether it was, and no signal came."""
+    is_stopped = False
+
+    def stop() -> None:
+        nonlocal is_stopped
+        is_stopped = True
+        progress.say(ENDS)
+
+    left = job.left()
+    known = sum(piece.weight for piece in job.pieces) - sum(piece.weight for piece in left)
+    if known:
+        progress.say(f"{known:,} pictures are answered already.")
+    with on_first_signal(stop):
+        for _ in _told(job.take(_answers(job, on, reject_below, left, lambda: is_stopped, progress)), left, progress):
+            pass
+    return not is_stopped
+
+
+def _answers(
+    job: Job, on: str | None, reject_below: float | None, left: list[Piece], is_stopped: Any, progress: Progress
+) -> Iterator[tuple[Piece, pa.Table]]:
+    if on is None or not left:
+        from striate.inference.batch.worker import answered_here
+
+        yield from answered_here(job.classifier, reject_below, left, is_stopped)
+        return
+    with connected(on) as cluster:
+        from striate.cluster.batch_inference import answered_on
+
+        progress.say(f"{cluster}.")
+        yield from answered_on(cluster, job.classifier, reject_below, left, is_stopped, progress)
+
+
+def _told(pieces: Iterator[Piece], left: list[Piece], progress: Progress) -> Iterator[Piece]:
+    """Passes the pieces on that are done, and tells how many pictures that is, and how long the rest will take."""
+    total, done, began, told = sum(piece.weight for piece in left), 0, 0.0, time.perf_counter()
+    with progress.task("answering", total, "pictures") as task:
+        for piece in pieces:
+            now = time.perf_counter()
+            began = began or now  # the first ones wait for the cluster
+            done += piece.weight
+            task.advance(piece.weight)
+            if now > told + OFTEN and done < total:
+                told, rate = now, done / max(1e-3, now - began)
+                left_over = str(datetime.timedelta(seconds=round((total - done) / rate)))
+                task.say(f"{done:,} of {total:,} pictures, {rate:,.0f} a second, {left_over} left")
+            yield piece
+
+
+def _place(classifier: str | Path | Classifier, target: Path, pieces: list[Piece]) -> None:
+    """Puts the classifier into its place, as an ONNX file."""
+    if not isinstance(classifier, Classifier):
+        Classifier.load(classifier)  # which says what is wrong with it
+        shutil.copyfile(classifier, target)
+        return
+    from striate.export.formats import EXPORT_FORMATS
+    from striate.export.verification import export_checked
+
+    classifier.require_network()
+    export_checked(classifier, EXPORT_FORMATS["onnx"], target, _some(classifier, pieces))
+
+
+def _some(classifier: Classifier, pieces: list[Piece]) -> Any:
+    """Returns the first pictures that can be decoded, (n, h, w, c) uint8."""
+    found: list[Any] = []
+    for piece in pieces[:FIRST]:
+        for chunk in read(piece):
+            for one in chunk:
+                if isinstance(one.picture, PictureError):
+                    continue
+                pixels = decoded_or_why(classifier.preprocessing, one.picture)
+                if not isinstance(pixels, str):
+                    found.append(pixels)
+            if len(found) >= COMPARED:
+                return np.stack(found)
+    if not found:
+        raise DataError("Of the first pictures none can be decoded", received=pieces[0].places[0])
+    return np.stack(found)
+
+
+def _require_pyarrow() -> None:
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError:
+        raise DataError(
+            "Answers in bulk are kept in Parquet, which PyArrow writes, and that is not installed",
+            hint="pip install 'striate[parquet]'",
+        ) from None

@@ -1,0 +1,82 @@
+"""The contact sheet."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from striate.data.contact_sheet import GAP, LABEL, MARGIN, MAX_CLASSES, TILE, contact_sheet, samples
+from striate.data.loaders.arrays import from_arrays
+from striate.data.loaders.folder import load_folder
+
+pytestmark = pytest.mark.fast
+
+COLOURS = np.array([(230, 20, 20), (20, 230, 20), (20, 20, 230)], np.uint8)
+
+
+def coloured(side: int = 100):
+    """Six pictures of each of three classes, each class in its own colour."""
+    labels = np.arange(18) % 3
+    pixels = np.broadcast_to(COLOURS[labels][:, None, None], (18, side, side, 3)).copy()
+    return from_arrays(pixels, labels, classes=["red", "green", "blue"])
+
+
+def tile(sheet: Image.Image, row: int, column: int) -> np.ndarray:
+    left, top = MARGIN + LABEL + column * (TILE + GAP), MARGIN + 44 + row * (TILE + GAP)
+    return np.asarray(sheet.crop((left, top, left + TILE, top + TILE)))
+
+
+@pytest.mark.parametrize("side", [8, 100])
+def test_each_class_has_a_row_of_its_own_pictures(tmp_path: Path, side: int):
+    contact_sheet(coloured(side), tmp_path / "sheet.png", columns=4)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.format == "PNG"
+        for row, colour in enumerate(COLOURS):
+            for column in range(4):
+                assert (tile(sheet, row, column) == colour).all()
+    assert [file.name for file in tmp_path.iterdir()] == ["sheet.png"]
+
+
+def test_rows_are_labelled(tmp_path: Path):
+    contact_sheet(coloured(), tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        for row in range(3):
+            top = MARGIN + 44 + row * (TILE + GAP)
+            label = np.asarray(sheet.convert("L").crop((MARGIN, top, MARGIN + LABEL - GAP, top + 34)))
+            assert label.min() < 100
+
+
+def test_unreadable_pictures_are_left_out(photos: Path, tmp_path: Path):
+    root = tmp_path / "photos"
+    shutil.copytree(photos, root)
+    for file in sorted((root / "across").iterdir())[:27]:
+        file.write_bytes(b"broken")
+    images = load_folder(root)
+    assert len(samples(images, 0, 12)) == 3
+    assert len(samples(images, 1, 12)) == 12
+    contact_sheet(images, tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert (tile(sheet, 0, 3) == 255).all()
+        assert not (tile(sheet, 0, 2) == 255).all()
+
+
+def test_the_same_seed_draws_the_same_pictures_and_no_picture_twice(photos: Path):
+    images = load_folder(photos)
+    one, two, other = (samples(images, 0, 12, seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one, two)
+    assert len({picture.tobytes() for picture in one}) == 12
+    assert [picture.tobytes() for picture in one] != [picture.tobytes() for picture in other]
+
+
+def test_more_than_a_hundred_classes_and_names_of_every_kind_make_a_sheet(tmp_path: Path):
+    pixels = np.zeros((150, 8, 8), np.uint8)
+    names = ["a" * 300, "猫", "two\nlines", "\x1b[31m", *(f"class {number:03}" for number in range(146))]
+    images = replace(from_arrays(pixels, np.arange(150), classes=names), name="odd \x1b name")
+    contact_sheet(images, tmp_path / "sheet.png", columns=1)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.height == 2 * MARGIN + 44 + MAX_CLASSES * (TILE + GAP)

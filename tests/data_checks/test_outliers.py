@@ -1,0 +1,52 @@
+"""Pictures unlike the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance, ImageFilter
+
+from striate.data.loaders.arrays import from_arrays
+from striate.data.loaders.folder import load_folder
+from striate.data_checks.image_stats import survey
+from striate.data_checks.outliers import outlier_findings
+
+pytestmark = pytest.mark.fast
+
+
+def noisy(scene, seed: int) -> Image.Image:
+    """Returns a scene with fine detail, as photographs have."""
+    picture = scene(seed)
+    grain = np.random.default_rng(seed).normal(0, 20, (picture.height, picture.width, 3))
+    return Image.fromarray(np.clip(np.asarray(picture) + grain, 0, 255).astype(np.uint8))
+
+
+def test_each_way_of_standing_out_is_found_and_named(scene, scenes):
+    pictures = {f"{'ab'[n % 2]}/{n}.png": noisy(scene, n) for n in range(60)}
+    pictures["a/flat.png"] = Image.new("RGB", (128, 96), "grey")
+    pictures["a/blurred.png"] = noisy(scene, 100).filter(ImageFilter.GaussianBlur(6))
+    pictures["a/dark.png"] = ImageEnhance.Brightness(noisy(scene, 101)).enhance(0.1)
+    pictures["b/white.png"] = Image.fromarray(255 - np.asarray(noisy(scene, 102)) // 16)
+    pictures["b/thumbnail.png"] = noisy(scene, 103).resize((24, 18))
+    pictures["b/banner.png"] = noisy(scene, 104).resize((600, 96))
+    found = {one.message: one.files for one in outlier_findings(survey(scenes(pictures)))}
+    assert found["One picture is of one colour"] == ("a/flat.png",)
+    assert "a/blurred.png" in found[next(message for message in found if "blurrier" in message)]
+    assert "a/dark.png" in found["One picture is nearly black"]
+    assert "b/white.png" in found["One picture is nearly white"]
+    assert found["One picture is much smaller than the rest"] == ("b/thumbnail.png",)
+    assert found["One picture is of an extreme shape"] == ("b/banner.png",)
+
+
+def test_ordinary_pictures_do_not_stand_out(photos: Path):
+    assert outlier_findings(survey(load_folder(photos))) == []
+
+
+def test_of_small_arrays_only_blank_ones_are_remarked_on():
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (50, 8, 8), np.uint8)
+    pixels[7], pixels[9] = 0, rng.integers(0, 12, (8, 8))
+    (finding,) = outlier_findings(survey(from_arrays(pixels, np.arange(50) % 2)))
+    assert finding.files == ("picture/7",)

@@ -1,0 +1,190 @@
+"""What can be predicted on: everything that holds pictures, in the order given, broken things in their place."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from striate.classifier import Classifier
+from striate.data.preprocessing import Preprocessing
+from striate.errors import DataError, PictureError
+from striate.inference.inputs import Broken, Pictures, Video, listing, names_of
+from striate.inference.stream import answers, is_film_among
+from striate.inference.video import Annotated, Film, Smoothing, drawn, is_video
+from striate.models.architecture import build
+from striate.models.registry import ARCHITECTURES
+from striate.prediction import Prediction
+from striate.system.backend import set_seed
+
+COLOURS = ((200, 40, 30), (30, 180, 60), (40, 60, 210))
+FRAMES = 12  # of each colour
+CODES = {"mp4": "mp4v", "avi": "MJPG", "mkv": "XVID", "mov": "mp4v"}
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    set_seed(0)
+    form = Preprocessing(16, 16, 3)
+    return Classifier(build(ARCHITECTURES["lenet"], form.shape, 3), ("red", "äpfel", "🙂"), form)
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Films in four containers: one colour after another, ten frames a second."""
+    folder = tmp_path_factory.mktemp("films")
+    for ending, code in CODES.items():
+        writer = cv2.VideoWriter(
+            str(folder / f"film.{ending}"), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*code), 10.0, (64, 48)
+        )
+        for colour in COLOURS:
+            for _ in range(FRAMES):
+                writer.write(np.full((48, 64, 3), colour[::-1], np.uint8))
+        writer.release()
+    return folder
+
+
+def answered(classifier: Classifier, *sources: Path | str, **options) -> list[Prediction]:
+    return [answer for answer, _ in answers(classifier, listing(sources), **options)]
+
+
+def test_archives_arrays_files_and_broken_ones_are_answered_in_order(classifier, photos: Path, tmp_path: Path):
+    files = sorted((photos / "across").glob("*.jpg"))[:3]
+    with zipfile.ZipFile(tmp_path / "some.zip", "w") as archive:
+        for file in files:
+            archive.write(file, f"in/{file.name}")
+        archive.writestr("in/notes.txt", "no picture")
+    pixels = np.stack([classifier.preprocessing(file) for file in files])
+    np.save(tmp_path / "stack.npy", pixels)
+    np.savez(tmp_path / "set.npz", x=pixels, y=np.arange(3))
+    np.save(tmp_path / "objects.npy", np.array([{}], object))
+    (tmp_path / "torn.zip").write_bytes((tmp_path / "some.zip").read_bytes()[:100])
+    given = [files[0], "some.zip", "objects.npy", "stack.npy", "torn.zip", "set.npz", "missing.jpg"]
+    found = answered(classifier, *(tmp_path / one if isinstance(one, str) else one for one in given))
+    assert [one.source.removeprefix(f"{tmp_path}/") for one in found] == [
+        str(files[0]),
+        *(f"some.zip/{file.name}" for file in files),
+        "objects.npy",
+        *(f"stack.npy[{row}]" for row in range(3)),
+        "torn.zip",
+        *(f"set.npz/x[{row}]" for row in range(3)),
+        "missing.jpg",
+    ]
+    assert [at for at, one in enumerate(found) if one.error] == [4, 8, 12]
+    expected = classifier.predict_proba(files)
+    for start in (1, 5, 9):
+        rows = [[one.probabilities[name] for name in classifier.classes] for one in found[start : start + 3]]
+        np.testing.assert_allclose(rows, expected, atol=1e-6)
+
+
+def test_arrays_that_are_no_pictures_and_empty_archives_say_so(tmp_path: Path):
+    np.save(tmp_path / "a.npy", np.zeros((3, 8, 8), np.float32))
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.writestr("notes.txt", "no picture")
+    (tmp_path / "c.npz").write_bytes(b"PK\x03\x04")
+    parts = listing([tmp_path / name for name in ("a.npy", "b.zip", "c.npz")])
+    assert all(isinstance(part, Broken) for part in parts)
+    for part, word in zip(parts, ("uint8", "No picture", "cannot be read"), strict=True):
+        assert word in part.problem
+    with pytest.raises(DataError, match="No picture there"):
+        listing([tmp_path / "nothing*.png"])
+
+
+@pytest.mark.parametrize("ending", CODES)
+def test_every_frame_of_a_film_is_answered_as_a_picture_of_it_would_be(classifier, films: Path, ending: str):
+    path = films / f"film.{ending}"
+    found = answered(classifier, path, smooth=0)
+    assert [one.frame for one in found] == list(range(3 * FRAMES))
+    assert [one.seconds for one in found] == pytest.approx([number / 10 for number in range(3 * FRAMES)])
+    assert {one.source for one in found} == {str(path)}
+    for at, colour in enumerate(COLOURS):
+        whole = classifier.predict(np.full((48, 64, 3), colour, np.uint8))
+        middle = found[at * FRAMES + FRAMES // 2]
+        assert middle.probabilities == pytest.approx(whole.probabilities, abs=0.02)  # films lose a little
+
+
+def test_every_nth_frame_and_the_answers_of_all_of_them_agree(classifier, films: Path):
+    path = films / "film.mp4"
+    each, some = answered(classifier, path, smooth=0), answered(classifier, path, every=5, smooth=0)
+    assert [one.frame for one in some] == list(range(0, 3 * FRAMES, 5))
+    for one in some:
+        assert one.probabilities == pytest.approx(each[one.frame].probabilities, abs=1e-6)
+
+
+def test_smoothing_is_an_exponential_mean_in_seconds_and_not_in_frames():
+    steps = [(number / 10, np.array([1.0, 0.0]) if number < 10 else np.array([0.0, 1.0])) for number in range(40)]
+    mean = Smoothing(0.5)
+    found = [mean(at, shares) for at, shares in steps]
+    assert found[9] == pytest.approx([1, 0])
+    assert found[14][1] == pytest.approx(1 - np.exp(-0.5 / 0.5))
+    fewer = Smoothing(0.5)
+    assert [fewer(at, shares) for at, shares in steps[::5]][3][0] == pytest.approx(np.exp(-2 * 0.5 / 0.5))
+    none = Smoothing(0)
+    assert all(none(at, shares) is shares for at, shares in steps)
+
+
+def test_a_film_is_told_by_its_content_and_a_playlist_is_none(films: Path, photos: Path, tmp_path: Path):
+    renamed = tmp_path / "holiday.jpg"
+    renamed.write_bytes((films / "film.mp4").read_bytes())
+    assert is_video(renamed)
+    assert not is_video(next(photos.glob("*/*.jpg")))
+    for ending in ("m3u8", "mp4", "ffconcat"):
+        path = tmp_path / f"list.{ending}"
+        path.write_text(f"#EXTM3U\n#EXTINF:10,\n{films / 'film.mp4'}\n")
+        assert not is_video(path)
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.avif")
+    assert not is_video(tmp_path / "a.avif")
+    assert not is_video(tmp_path)
+    parts = listing([films, renamed])
+    assert [type(part) for part in parts] == [Video] * (len(CODES) + 1)
+    assert is_film_among(parts) and not is_film_among([Pictures()])
+    assert list(names_of(parts)) == []
+
+
+def test_broken_films_and_absent_cameras_are_told_and_do_not_stop_the_rest(classifier, films: Path, tmp_path: Path):
+    whole = (films / "film.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 3])
+    (tmp_path / "noise.mp4").write_bytes(whole[:40] + bytes(range(256)) * 8)
+    found = answered(classifier, tmp_path / "cut.mp4", tmp_path / "noise.mp4", "camera:97", films / "film.avi")
+    assert [one.error is None for one in found[:4]] == [False, False, False, True]
+    assert found[2].error == "There is no camera 97"
+    assert len(found) == 3 + 3 * FRAMES
+
+
+def test_a_film_of_too_many_pixels_is_refused_before_it_is_decoded(films: Path, monkeypatch):
+    monkeypatch.setenv("STRIATE_MAX_PIXELS", "1000")
+    with pytest.raises(PictureError, match="more than 1,000"):
+        Film(films / "film.mp4")
+
+
+def test_the_annotated_film_has_the_frames_with_bars_in_them(classifier, films: Path, tmp_path: Path):
+    path = tmp_path / "drawn.mp4"
+    with Annotated(path, every=4) as film:
+        found = [answer for answer, _ in answers(classifier, listing([films / "film.mkv"]), every=4, seen=film)]
+    with Film(path) as again:
+        assert (again.width, again.height, again.rate) == (64, 48, 2.5)
+        frames = list(again.every(1))
+    assert len(frames) == len(found) == 9
+    for frame, at in zip(frames, range(0, 3 * FRAMES, 4), strict=True):
+        assert np.abs(frame.pixels[:12].mean(axis=(0, 1)) - COLOURS[at // FRAMES]).max() < 15  # untouched above
+        assert frame.pixels[-3:].mean() < 90  # the panel
+    with pytest.raises(RuntimeError), Annotated(tmp_path / "b.mp4") as film:
+        for _ in answers(classifier, listing([films / "film.avi"]), seen=film):
+            raise RuntimeError
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["drawn.mp4"]
+    with pytest.raises(DataError, match=r"as \.mp4"):
+        Annotated(tmp_path / "a.webm")
+
+
+@pytest.mark.parametrize("size", [(16, 16), (31, 500), (640, 480), (1920, 200)])
+def test_names_of_any_length_and_script_fit_into_the_panel(size: tuple[int, int]):
+    shares = {"a very long name of a class that goes on and on" * 3: 0.5, "äpfel 日本\n\x1b[31m": 0.3, "🙂": 0.2}
+    picture = Image.new("RGB", size, (250, 250, 250))
+    result = drawn(picture, Prediction("x", None, 0.5, shares, unsure=True))
+    assert result.size == size
+    assert np.asarray(result)[-1].mean() < 120
+    assert np.asarray(result)[0].mean() == 250 or size[1] < 40
