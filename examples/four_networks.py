@@ -13,7 +13,7 @@ from pathlib import Path
 
 import striate as st
 from striate.progress import Lines
-from striate.reporting import style
+from striate.reporting.figures import save_figure
 from striate.studies.ladder_plot import accuracy_and_loss
 from striate.studies.ladder_result import Ladder
 
@@ -37,7 +37,7 @@ def main(data_dir: Path | None = None, runs: Path = Path("runs"), epochs: int = 
         print(f"{step.a} → {step.b}: {step.difference:+.2%}, {step.verdict}")
     title = f"Four networks on {len(splits.test):,} test pictures of MNIST"
     figure = accuracy_and_loss(found.points(), title=title, note="Bars: 95 % intervals (Wilson).")
-    style.save(figure, runs / "four-networks.png")
+    save_figure(figure, runs / "four-networks.png")
     print(f"Accuracy and loss side by side: {runs / 'four-networks.png'}")
     return found
 

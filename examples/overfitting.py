@@ -13,7 +13,7 @@ import striate as st
 from striate.evaluation.comparison import comparison_page
 from striate.evaluation.comparison.compare import Comparison
 from striate.progress import Lines
-from striate.reporting import style
+from striate.reporting.figures import save_figure
 
 
 def main(data_dir: Path | None = None, runs: Path = Path("runs"), epochs: int = 10, every: int = 1) -> Comparison:
@@ -39,7 +39,7 @@ def main(data_dir: Path | None = None, runs: Path = Path("runs"), epochs: int = 
         print(f"{one.name:<16} test {one.report.accuracy:.2%}   training minus validation {one.gap:+.2%}")
     pair = found.pairs[0]
     print(f"{pair.sentence} McNemar's p = {pair.paired.p_value:.2g}")
-    style.save(comparison_page.both_curves(found), runs / "overfitting.png")
+    save_figure(comparison_page.both_curves(found), runs / "overfitting.png")
     print(f"Both runs' curves: {runs / 'overfitting.png'}")
     return found
 

@@ -14,7 +14,7 @@ from sklearn.metrics import classification_report, confusion_matrix
 import striate as st
 from striate.evaluation import plots
 from striate.evaluation.evaluate import Measured, measure
-from striate.reporting import style
+from striate.reporting.figures import save_figure
 from striate.workflows import measure_again
 
 
@@ -33,8 +33,8 @@ def main(run: st.Run, test: st.ImageSet, out: Path = Path("runs")) -> Measured:
 
     measured = measure(classifier, test, split="test")
     right, wrong = plots.right_and_wrong(measured)
-    style.save(plots.gallery(measured, right, "Answered rightly"), out / "right.png")
-    style.save(plots.gallery(measured, wrong, "Answered wrongly, most confident first"), out / "wrong.png")
+    save_figure(plots.gallery(measured, right, "Answered rightly"), out / "right.png")
+    save_figure(plots.gallery(measured, wrong, "Answered wrongly, most confident first"), out / "wrong.png")
     print(f"Galleries: {out / 'right.png'}, {out / 'wrong.png'}")
     return measured
 

@@ -20,7 +20,7 @@ from striate.evaluation.comparison.run_summary import Contender
 from striate.evaluation.intervals import paired_difference
 from striate.evaluation.prediction_table import Answer
 from striate.evaluation.report import make_report
-from striate.reporting import style
+from striate.reporting.figures import save_figure
 from striate.training.history import Epoch
 
 pytestmark = pytest.mark.fast
@@ -232,10 +232,10 @@ def test_curves_name_every_group_also_odd_ones_and_render_without_an_epoch(tmp_p
     found = compare([_contender(name, GOOD, epochs=epochs) for name in names])
     figure = comparison_page.both_curves(found)
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [*names, "validation", "training"]
-    style.save(figure, tmp_path / "curves.png")
+    save_figure(figure, tmp_path / "curves.png")
     with Image.open(tmp_path / "curves.png") as picture:
         assert np.asarray(picture.convert("L")).std() > 5
-    style.save(
+    save_figure(
         comparison_page.curves(compare([_contender("a", GOOD), _contender("b", GOOD)]), "loss"), tmp_path / "none.png"
     )
 

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from striate.reporting.style import save
+from striate.reporting.figures import save_figure
 from striate.studies.ladder_plot import Point, accuracy_and_loss, ladder, scaled
 
 NAMES = ("mlp", "lenet", "alexnet", "vgg-small", "googlenet", "resnet20")
@@ -72,7 +72,7 @@ def test_both_panels_show_every_networks_accuracy_and_bar():
 
 def test_a_ladder_without_a_trained_network_says_so(tmp_path):
     figure = ladder([], title="nothing", note="")
-    save(figure, tmp_path / "empty.png")
+    save_figure(figure, tmp_path / "empty.png")
     assert "No network has been trained." in [text.get_text() for text in figure.texts]
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from striate.evaluation import plots
 from striate.reporting import style
+from striate.reporting.figures import render_figure, save_figure
 from striate.reporting.fonts import measure_text
 from striate.reporting.heatmap import WIDTH
 from striate.reporting.marks import Raster, Text
@@ -25,7 +26,7 @@ NAMES = ["$x$", "猫", "<script>alert(1)</script>", "a" * 80, "_hidden", "$\\fra
 def _pixels(figure, tmp_path):
     """Returns the saved figure's pixels, after checking that there is something on it."""
     path = tmp_path / "figure.png"
-    style.save(figure, path)
+    save_figure(figure, path)
     assert [child.name for child in tmp_path.iterdir()] == ["figure.png"]
     with Image.open(path) as image:
         assert image.format == "PNG"
@@ -182,7 +183,7 @@ def test_a_percentage_never_rounds_up_to_certainty(share, text):
 
 def test_a_figure_that_cannot_be_written_leaves_nothing_behind(training, tmp_path):
     with pytest.raises(FileNotFoundError):
-        style.save(plots.curves(training((1.0, 1.0))), tmp_path / "absent" / "curves.png")
+        save_figure(plots.curves(training((1.0, 1.0))), tmp_path / "absent" / "curves.png")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -192,7 +193,7 @@ def test_the_callers_own_matplotlib_settings_are_left_alone():
 
     mpl.use("agg")
     before = mpl.rcParams.copy()
-    style.draw(Figure(), io.BytesIO(), dpi=40)
+    render_figure(Figure(), io.BytesIO(), dpi=40)
     assert mpl.rcParams == before
 
 
@@ -208,7 +209,7 @@ def test_the_same_figure_is_the_same_file(forge, training, tmp_path):
                 ("wrong", plots.gallery(measured, wrong, "Answered wrongly")),
             ):
                 path = tmp_path / f"{name}-{number}.{ending}"
-                style.save(figure, path)
+                save_figure(figure, path)
                 written.append(path.read_bytes())
         assert written[:3] == written[3:]
 

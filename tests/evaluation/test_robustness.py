@@ -11,7 +11,7 @@ from striate.data.loaders.load import load_images
 from striate.evaluation.corruptions import CORRUPTIONS, SEVERITIES
 from striate.evaluation.plots import corruption_sheet, robustness_plot
 from striate.evaluation.robustness import Curve, Robustness, corrupted, robustness
-from striate.reporting import style
+from striate.reporting.figures import save_figure
 
 pytestmark = pytest.mark.fast
 
@@ -64,7 +64,7 @@ def test_a_classifier_loses_with_severity_and_the_figure_shows_it(digits_run, tm
     by_name = {curve.name: curve for curve in found.curves}
     assert by_name["another angle"].accuracy[-1] < by_name["another angle"].accuracy[0]
     assert by_name["noise"].held < 1.01
-    style.save(robustness_plot(found), tmp_path / "a.png")
+    save_figure(robustness_plot(found), tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as image:
         assert image.size[0] > 1000
 

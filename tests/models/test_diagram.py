@@ -16,7 +16,7 @@ from striate.models.diagram import diagram
 from striate.models.diagram.blocks import Block, Repeat, Tangle, blocks, members, repeats
 from striate.models.diagram.pieces import Piece, pieces
 from striate.models.registry import ARCHITECTURES
-from striate.reporting.style import save
+from striate.reporting.figures import save_figure
 from striate.system.backend import keras
 
 layers = keras.layers
@@ -162,8 +162,8 @@ def test_large_networks_fit_a_screen():
 def test_png_and_svg_can_be_read_again(tmp_path):
     title = '\x1b[2J <b>$x$ & "猫" \\frac\n'
     figure = diagram(_native("cnn"), title)
-    save(figure, tmp_path / "network.png")
-    save(figure, tmp_path / "network.svg")
+    save_figure(figure, tmp_path / "network.png")
+    save_figure(figure, tmp_path / "network.svg")
     with Image.open(tmp_path / "network.png") as picture:
         picture.load()
         assert picture.width > 800

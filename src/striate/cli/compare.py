@@ -46,7 +46,7 @@ def compare(
     """
     from striate.cli.console import print_json, progress
     from striate.evaluation.comparison import comparison_page
-    from striate.reporting import style
+    from striate.reporting.figures import save_figure
     from striate.runs.store import RunStore
     from striate.workflows.compare import compare_runs, expanded, save_comparison_page
 
@@ -60,7 +60,7 @@ def compare(
     html, png = html or runs / f"{stem}.html", png or runs / f"{stem}.png"
     for path in (html, png):
         path.parent.mkdir(parents=True, exist_ok=True)
-    style.save(comparison_page.both_curves(found), png)
+    save_figure(comparison_page.both_curves(found), png)
     command = shlex.join(["striate", "compare", *sys.argv[2:]])
     missing = save_comparison_page(html, found, chosen, command=command, progress=shown)
     if as_json:

@@ -136,23 +136,23 @@ def _drawn(
     from striate.explain.heatmap import overlays, short
     from striate.explain.plots import filters_figure, maps_figure
     from striate.models.diagram.network import diagram
-    from striate.reporting.style import save
+    from striate.reporting.figures import save_figure
 
     drawn = []
     if png is not None and shown:
         words = [f"{short(one.asked)} {one.probability:.1%}\n{short(Path(one.source).name)}" for one in shown]
         pixels, heat = [one.pixels for one in shown], [one.heat for one in shown]
-        save(overlays(pixels, heat, words, f"{METHODS[method].what} ({method})"), png)  # type: ignore[arg-type]
+        save_figure(overlays(pixels, heat, words, f"{METHODS[method].what} ({method})"), png)  # type: ignore[arg-type]
         drawn.append(png)
     if maps is not None and shown and shown[0].pixels is not None:
         title = f"What each layer makes of {short(Path(shown[0].source).name)}"
-        save(maps_figure(shown[0].pixels, feature_maps(classifier.model, shown[0].pixels), title), maps)
+        save_figure(maps_figure(shown[0].pixels, feature_maps(classifier.model, shown[0].pixels), title), maps)
         drawn.append(maps)
     if filters is not None:
-        save(filters_figure(*first_filters(classifier.model)), filters)
+        save_figure(filters_figure(*first_filters(classifier.model)), filters)
         drawn.append(filters)
     if draw is not None:
-        save(diagram(classifier.model, classifier.architecture), draw)
+        save_figure(diagram(classifier.model, classifier.architecture), draw)
         drawn.append(draw)
     return drawn
 

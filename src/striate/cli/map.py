@@ -99,7 +99,7 @@ def _like(run: Run, like: tuple[str, ...], count: int, png: Path, progress: Prog
     from striate.data.prefetch import decoded_or_why
     from striate.explain.embeddings import embeddings, resembling
     from striate.explain.plots import resemblance_figure
-    from striate.reporting.style import save
+    from striate.reporting.figures import save_figure
     from striate.workflows.explain import known_pictures
 
     paths = expand(like)
@@ -127,7 +127,7 @@ def _like(run: Run, like: tuple[str, ...], count: int, png: Path, progress: Prog
                 "error": None,
             }
         names = [path.name for path, _ in whole]
-        save(resemblance_figure(names, pixels, shares, known, found, classes), png)
+        save_figure(resemblance_figure(names, pixels, shares, known, found, classes), png)
     rows = [told[path] for path in paths]
     if as_json:
         print_json(rows)

@@ -180,9 +180,9 @@ def _show_one(row: Architecture, shape: Shape, classes: int, draw: Path | None, 
         _print_layers(layers)
     if draw is not None:
         from striate.models.diagram import diagram
-        from striate.reporting.style import save
+        from striate.reporting.figures import save_figure
 
-        save(diagram(model, f"{row.title}, {row.year}"), draw)
+        save_figure(diagram(model, f"{row.title}, {row.year}"), draw)
         click.echo(printable(f"Drawn:  {draw}"), err=as_json)
 
 

@@ -64,7 +64,7 @@ def units(
     from striate.explain.activation_maximization import maximise as made_for
     from striate.explain.plots import spread_units, units_figure
     from striate.explain.top_activations import excitement, unit_layer
-    from striate.reporting.style import save
+    from striate.reporting.figures import save_figure
 
     shown = progress(as_json=True, quiet=quiet)
     classifier, pixels, names, labels = _pictures(run, sources, runs, shown)
@@ -76,7 +76,7 @@ def units(
     ours = list(chosen) or spread_units(found)
     made = made_for(classifier.model, asked, ours, classifier.preprocessing.shape) if maximise and ours else None
     if ours:
-        save(units_figure(found, pixels, ours, made, labels), png)
+        save_figure(units_figure(found, pixels, ours, made, labels), png)
     silent = activity(classifier.model, pixels, most=len(pixels))[1]
     if as_json:
         rows = [

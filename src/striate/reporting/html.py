@@ -21,6 +21,7 @@ from PIL import Image
 
 from striate.errors import printable
 from striate.reporting import style
+from striate.reporting.figures import render_figure
 from striate.system.atomic_files import write_text
 
 THUMBNAIL = 112  # pixels
@@ -144,7 +145,7 @@ def picture(pixels: NDArray[np.uint8], side: int = THUMBNAIL, form: Literal["PNG
 def figure(drawn: Any) -> str:
     """Returns a drawing or a matplotlib figure as the address of a picture within the page."""
     buffer = io.BytesIO()
-    style.draw(drawn, buffer, dpi=160)
+    render_figure(drawn, buffer, dpi=160)
     return _address(buffer, "png")
 
 

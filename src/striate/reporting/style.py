@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import math
-import warnings
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
-
-from striate.reporting.marks import Drawing
-from striate.system.atomic_files import writing
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 TRAIN, VALIDATION, RIGHT, WRONG, INK, FAINT = "#E69F00", "#0072B2", "#007A5A", "#C03221", "#22262B", "#8A929C"
 """Okabe and Ito's colors, told apart by color-blind readers; two darker ones for text."""
@@ -45,8 +40,6 @@ def to_rgb(color: str) -> tuple[int, int, int]:
     return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
 
 
-__all__ = ["FAINT", "INK", "RIGHT", "SERIES", "STYLE", "TRAIN", "VALIDATION", "WRONG", "draw", "percent", "save"]
-
 STYLE: Any = {
     "font.size": 10,
     "text.color": INK,
@@ -68,47 +61,6 @@ STYLE: Any = {
     "svg.hashsalt": "striate",  # the same figure is the same file
 }
 """Of the figures that matplotlib draws."""
-
-
-def save(figure: Figure | Drawing, path: Path) -> None:
-    """Writes the figure as PNG (144 dots per inch), or as SVG where the path says so; whole or not at all."""
-    with writing(path) as temporary:
-        draw(figure, temporary, dpi=144, form="svg" if path.suffix.lower() == ".svg" else "png")
-
-
-def draw(
-    figure: Figure | Drawing,
-    target: Path | BinaryIO,
-    *,
-    dpi: int,
-    form: Literal["png", "svg"] = "png",
-    paper: str = "white",
-) -> None:
-    """Renders the figure into a file or a buffer."""
-    if isinstance(figure, Drawing):
-        _render(figure, target, dpi, form)
-        return
-    import matplotlib as mpl
-
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # class names may be in any script
-        figure.savefig(target, format=form, dpi=dpi, facecolor=paper)
-
-
-def _render(drawing: Drawing, target: Path | BinaryIO, dpi: int, form: Literal["png", "svg"]) -> None:
-    """Renders a drawing that needs no matplotlib."""
-    if form == "svg":
-        from striate.reporting.svg import render_file
-
-        data = render_file(drawing).encode()
-        if isinstance(target, Path):
-            target.write_bytes(data)
-        else:
-            target.write(data)
-    else:
-        from striate.reporting.png import render_image
-
-        render_image(drawing, dpi).save(target, "PNG", dpi=(dpi, dpi))
 
 
 def percent(share: float, digits: int = 1) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from striate.errors import printable
-from striate.reporting import style
+from striate.reporting.figures import render_figure
 from striate.reporting.marks import Circle, Drawing, Mark, Path, Raster, Rectangle, Text
 from striate.reporting.style import INK, PAGE_VARIABLES, PAPER
 
@@ -147,7 +147,7 @@ def svg(drawn: Any, label: str) -> Markup:
     if isinstance(drawn, Drawing):
         return render_element(drawn, label)
     buffer = io.BytesIO()
-    style.draw(drawn, buffer, dpi=72, form="svg", paper="none")
+    render_figure(drawn, buffer, dpi=72, form="svg", paper="none")
     text = buffer.getvalue().decode()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>", "", text, flags=re.S)

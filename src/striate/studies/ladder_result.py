@@ -17,7 +17,7 @@ from striate.classifier import Classifier
 from striate.config import config, plain
 from striate.evaluation.comparison.compare import compare
 from striate.models.architecture import Architecture
-from striate.reporting import style
+from striate.reporting.figures import save_figure
 from striate.runs.run import Run
 from striate.runs.store import RunStore
 from striate.studies import ladder_plot
@@ -302,7 +302,7 @@ class Ladder:
             (*(getattr(rung, field) for field in names), len(rung.runs), *(rung.bar or ("", ""))) for rung in self.rows
         ]
         write_csv(self.path / "ladder.csv", (*names, "seeds", "low", "high"), rows)
-        style.save(self.figure(), self.path / "ladder.png")
+        save_figure(self.figure(), self.path / "ladder.png")
         write_json(self.path / "ladder.json", self.document)
 
 

@@ -21,7 +21,7 @@ from striate.evaluation.intervals import wilson
 from striate.evaluation.power_law import LEAST, PowerLaw, fit_power_law
 from striate.models.architecture import Architecture
 from striate.progress import SILENT, Progress
-from striate.reporting import style
+from striate.reporting.figures import save_figure
 from striate.reporting.style import percent
 from striate.runs.artifacts import artifact_names
 from striate.runs.run import Run
@@ -162,7 +162,7 @@ class Growth:
                 document.law,
                 title=f"{document.plan.data['name']}: accuracy on {document.n:,} test pictures",
             )
-            style.save(figure, self.path / "learn_curve.png")
+            save_figure(figure, self.path / "learn_curve.png")
         write_json(self.path / self.FILE, document)
 
 

@@ -16,7 +16,7 @@ from striate.evaluation.report import Share
 from striate.evaluation.seed_variance import Spread, spread
 from striate.models.architecture import Architecture
 from striate.progress import SILENT, Progress
-from striate.reporting import style
+from striate.reporting.figures import save_figure
 from striate.runs.artifacts import artifact_names
 from striate.runs.run import Run
 from striate.runs.store import RunStore
@@ -136,7 +136,7 @@ class Repeated:
         rows = [(*(getattr(one, name) for name in names), *one.interval, *one.recalls) for one in document.attempts]
         write_csv(self.path / "repeated.csv", header, rows)
         if document.accuracy is not None:
-            style.save(self.figure(), self.path / "repeated.png")
+            save_figure(self.figure(), self.path / "repeated.png")
         write_json(self.path / self.FILE, document)
 
     def figure(self) -> Any:

@@ -20,7 +20,7 @@ from striate.evaluation import plots
 from striate.evaluation.evaluate import Measured
 from striate.explain.embeddings import embeddings
 from striate.models.layer_graph import calls, unique
-from striate.reporting import style
+from striate.reporting.figures import render_figure
 from striate.runs.run import Run
 from striate.system.atomic_files import write_text, writing
 from striate.system.backend import keras
@@ -229,6 +229,6 @@ def _project(folder: Path, classifier: Any, measured: Measured) -> None:
 
 def _drawn(figure: Any) -> NDArray[np.uint8]:
     buffer = io.BytesIO()
-    style.draw(figure, buffer, dpi=110)
+    render_figure(figure, buffer, dpi=110)
     with Image.open(buffer) as picture:
         return np.asarray(picture.convert("RGB"))

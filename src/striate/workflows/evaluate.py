@@ -32,7 +32,7 @@ from striate.evaluation.robustness import SAMPLE, Robustness, robustness
 from striate.evaluation.selective import Refusal, promised, refusal
 from striate.evaluation.test_access import note_opening, openings
 from striate.progress import SILENT, Progress
-from striate.reporting import style
+from striate.reporting.figures import save_figure
 from striate.runs.run import Manifest, Run, flat_settings
 from striate.system.atomic_files import write_csv, write_json
 from striate.system.checksums import changing
@@ -122,11 +122,11 @@ def save_plots(run: Run, history: History, measured: Measured) -> None:
     folder.mkdir(exist_ok=True)
     right, wrong = plots.right_and_wrong(measured)
     refused = _refused(run.classifier_manifest.reject_below, measured)
-    style.save(plots.curves(history), folder / "curves.png")
-    style.save(plots.confusion(measured.report), folder / "confusion.png")
-    style.save(coverage_curve(measured.answered, refused), folder / "coverage.png")
-    style.save(plots.gallery(measured, right, "Answered rightly"), folder / "right.png")
-    style.save(plots.gallery(measured, wrong, "Answered wrongly, most confident first"), folder / "wrong.png")
+    save_figure(plots.curves(history), folder / "curves.png")
+    save_figure(plots.confusion(measured.report), folder / "confusion.png")
+    save_figure(coverage_curve(measured.answered, refused), folder / "coverage.png")
+    save_figure(plots.gallery(measured, right, "Answered rightly"), folder / "right.png")
+    save_figure(plots.gallery(measured, wrong, "Answered wrongly, most confident first"), folder / "wrong.png")
 
 
 def save_report_page(run: Run, manifest: Manifest, recipe: Recipe, history: History, measured: Measured) -> None:
@@ -260,8 +260,8 @@ def hold(run: Run, measured: Measured, *, pictures: int = SAMPLE, progress: Prog
     folder.mkdir(exist_ok=True)
     right = np.flatnonzero(measured.answered.is_right)
     with changing(run.path, NAME, f"plots/{PLOT}", f"plots/{SHEET}"):
-        style.save(robustness_plot(found), folder / PLOT)
-        style.save(corruption_sheet(measured.decoded.pixels[right[0] if len(right) else 0]), folder / SHEET)
+        save_figure(robustness_plot(found), folder / PLOT)
+        save_figure(corruption_sheet(measured.decoded.pixels[right[0] if len(right) else 0]), folder / SHEET)
         write_json(run.path / NAME, found)
     return found
 

@@ -18,7 +18,7 @@ from striate.config import config, plain
 from striate.evaluation.intervals import wilson
 from striate.evaluation.report import Share
 from striate.evaluation.seed_variance import Spread, spread
-from striate.reporting import style
+from striate.reporting.figures import save_figure
 from striate.runs.run import Run
 from striate.runs.store import RunStore
 from striate.studies.search.optuna_source import Search
@@ -157,7 +157,7 @@ class Tuned:
         header = ("number", "state", *settings, "accuracy", "deviation", "epochs", "seconds", "runs")
         write_csv(self.path / "tune.csv", header, (_cells(row, settings) for row in document.rows))
         if document.best is not None:
-            style.save(self.figure(), self.path / "tune.png")
+            save_figure(self.figure(), self.path / "tune.png")
         write_json(self.path / self.FILE, document)
 
     def figure(self) -> Any:
