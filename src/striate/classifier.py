@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from striate.data.image_set import Picture
+from striate.data.decoding import Picture
 from striate.data.inputs import listed
 from striate.data.prefetch import Decoded, decoded_ahead, decoded_or_why
 from striate.data.preprocessing import Preprocessing

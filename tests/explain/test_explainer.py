@@ -11,9 +11,9 @@ import pytest
 from striate.classifier import Classifier
 from striate.data.preprocessing import Preprocessing
 from striate.errors import ConfigError
-from striate.explain.explainer.html import held, save_explainer
+from striate.explain.explainer.html import save_explainer
 from striate.explain.explainer.lessons import LESSONS
-from striate.explain.explainer.payload import Shown, document
+from striate.explain.explainer.payload import Shown, document, held
 from striate.explain.explainer.step_text import TOLD, arithmetic_of_size, sentence
 from striate.explain.explainer.steps import steps, values
 from striate.models.architecture import build, outline

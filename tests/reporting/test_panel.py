@@ -10,8 +10,8 @@ import pytest
 
 from striate.reporting.axes import lay_out_legend, thin
 from striate.reporting.fonts import measure_text
-from striate.reporting.marks import Box, Circle, Drawing, Path, Rectangle, Text
-from striate.reporting.panel import Axis, Bars, Note, Panel, Series
+from striate.reporting.marks import Box, Circle, Path, Rectangle, Text
+from striate.reporting.panel import Axis, Bars, Drawing, Note, Panel, Series
 from striate.reporting.style import TRAIN, VALIDATION, WRONG
 from striate.reporting.svg import render_element
 

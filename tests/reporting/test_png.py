@@ -11,7 +11,8 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from PIL import features
 
 from striate.reporting import fonts
-from striate.reporting.marks import Box, Circle, Drawing, Path, Raster, Rectangle, Text
+from striate.reporting.marks import Box, Circle, Path, Raster, Rectangle, Text
+from striate.reporting.panel import Drawing
 from striate.reporting.png import MISSING, render_image
 
 RED, BLUE = "#FF0000", "#0000FF"

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from striate.reporting.marks import Box, Circle, Drawing, Path, Raster, Rectangle, Text
+from striate.reporting.marks import Box, Circle, Path, Raster, Rectangle, Text
+from striate.reporting.panel import Drawing
 from striate.reporting.style import INK, ON_DARK, PAGE_VARIABLES, TRAIN, VALIDATION
 from striate.reporting.svg import render_element, render_file
 

@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from striate.errors import ConfigError, PictureError
@@ -161,3 +163,7 @@ def reason(error: Exception, head: bytes) -> str:
     if isinstance(error, OSError | SyntaxError | ValueError):
         return f"broken: {str(error).rstrip('.')}"
     return "broken: its inner structure is damaged"
+
+
+Picture = Path | bytes | NDArray[np.uint8]
+"""What can be decoded: a file, its bytes, or pixels (h, w) or (h, w, 1 | 3 | 4) in 0..255."""

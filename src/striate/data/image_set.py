@@ -11,6 +11,7 @@ from typing import Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from striate.data.decoding import Picture
 from striate.errors import PictureError
 
 
@@ -67,9 +68,6 @@ def joined(parts: Sequence[Encoded]) -> Encoded:
         buffers += part.buffers
     return Encoded(buffers, np.concatenate(places))
 
-
-Picture = Path | bytes | NDArray[np.uint8]
-"""What can be decoded: a file, its bytes, or pixels (h, w) or (h, w, 1 | 3 | 4) in 0..255."""
 
 Kind = Literal["digits", "clothes", "photos"]
 """What the pictures show, as far as it decides which changes augmentation may make to them."""

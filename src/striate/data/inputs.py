@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from striate.data.image_set import Picture
+from striate.data.decoding import Picture
 from striate.data.loaders.folder import is_film, is_something_else, walk
 from striate.errors import DataError
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.data.image_set import Picture
+from striate.data.decoding import Picture
 from striate.data.preprocessing import Preprocessing
 from striate.errors import PictureError
 from striate.progress import Progress

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
 from striate.config import config
-from striate.data.decoding import contents, opened, reason, refuse_bytes
-from striate.data.image_set import Picture
+from striate.data.decoding import Picture, contents, opened, reason, refuse_bytes
 from striate.errors import DataError, PictureError
 
 Fit = Literal["stretch", "crop", "pad"]

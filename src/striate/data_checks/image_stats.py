@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from striate.data.decoded_cache import file_key
-from striate.data.decoding import contents
-from striate.data.image_set import Encoded, ImageSet, Picture
+from striate.data.decoding import Picture, contents
+from striate.data.image_set import Encoded, ImageSet
 from striate.data.prefetch import for_each
 from striate.data.preprocessing import Preprocessing, header, lies_on_its_side
 from striate.errors import PictureError

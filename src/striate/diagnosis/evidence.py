@@ -196,3 +196,8 @@ def _counts(path: Path, classes: Iterable[str]) -> dict[str, Counter[str]]:
     except (OSError, KeyError):
         return {}
     return found
+
+
+EXPLODED = 3.0
+"""Times the loss of plain ignorance: a loss above comes from confident nonsense, which a first step of an ordinary size
+does not teach; untrained networks begin between 1 and 2."""

@@ -137,3 +137,30 @@ def _surest(confidence: NDArray[np.float64], is_wrong: NDArray[np.bool_]) -> NDA
 
 def _tuples(matrix: NDArray[Any]) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(int(cell) for cell in row) for row in matrix)
+
+
+NEVER = 0.1
+"""Recall up to which a class counts as never answered, for certain."""
+
+
+OTHERS = 0.8
+"""Share of the other classes' pictures that are recognised, where a class is at fault and not the whole network."""
+
+
+SUPPORT = 10  # pictures of a class, below which nothing is said of it
+
+
+def never_answered(answers: Tally) -> list[int]:
+    """Returns the labels of classes that are never answered, though the others are: half of the classes at most."""
+    matrix = answers.matrix
+    n, right = matrix.sum(axis=1), np.diag(matrix)
+    never = [i for i in range(len(n)) if n[i] >= SUPPORT and wilson(int(right[i]), int(n[i])).high < _never(int(n[i]))]
+    others = [i for i in range(len(n)) if i not in never]
+    if len(never) > len(n) / 2 or sum(right[others]) < OTHERS * sum(n[others]):
+        return []
+    return never
+
+
+def _never(n: int) -> float:
+    """Recall below which a class of n pictures counts as never answered: that of one picture of ten at least."""
+    return max(NEVER, wilson(1, n).high) + 1e-9

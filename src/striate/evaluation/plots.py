@@ -21,8 +21,8 @@ from striate.evaluation.selective import Refusal
 from striate.reporting.axes import choose_limits
 from striate.reporting.fonts import measure_text
 from striate.reporting.heatmap import WIDTH, GalleryItem, draw_gallery, draw_heatmap
-from striate.reporting.marks import Box, Drawing, Mark
-from striate.reporting.panel import DOTTED, Axis, Bars, Note, Panel, Series
+from striate.reporting.marks import Box, Mark
+from striate.reporting.panel import DOTTED, Axis, Bars, Drawing, Note, Panel, Series
 from striate.reporting.style import FAINT, RIGHT, SERIES, STYLE, TRAIN, VALIDATION, WRONG, percent
 from striate.training.history import History
 

@@ -8,8 +8,8 @@ from striate.evaluation import plots
 from striate.evaluation.evaluate import Measured
 from striate.evaluation.plots import coverage_curve, precision_recall_curves, reliability, roc_curves
 from striate.evaluation.selective import Refusal
+from striate.reporting.html import svg
 from striate.reporting.style import percent
-from striate.reporting.svg import svg
 from striate.training.history import History
 
 

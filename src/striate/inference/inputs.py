@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from striate.data.image_set import Picture
+from striate.data.decoding import Picture
 from striate.data.inputs import expand
 from striate.data.loaders.archive import is_archive, unpacked
 from striate.data.loaders.folder import is_something_else, walk

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from striate.data.image_set import Picture
+from striate.data.decoding import Picture
 from striate.errors import ConfigError, DataError, printable
 from striate.prediction import Prediction
 from striate.system.atomic_files import sha256, writing

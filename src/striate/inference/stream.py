@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 
 from striate.classifier import Classifier
-from striate.data.image_set import Picture
+from striate.data.decoding import Picture
 from striate.errors import DataError
 from striate.inference.inputs import Broken, Part, Video
 from striate.inference.video import Film, Frame, Smoothing, broken

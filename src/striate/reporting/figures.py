@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from striate.reporting.marks import Drawing
+from striate.reporting.panel import Drawing
 from striate.reporting.style import STYLE
 from striate.system.atomic_files import writing
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.reporting.fonts import measure_text
-from striate.reporting.marks import Box, Drawing, Mark, Path, Raster, Text
+from striate.reporting.marks import Box, Mark, Path, Raster, Text
+from striate.reporting.panel import Drawing
 from striate.reporting.style import BLUES, FAINT, INK, ON_DARK, ON_LIGHT, to_rgb
 
 MAX_NUMBERED = 30

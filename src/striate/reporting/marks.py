@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from striate.errors import printable
 from striate.reporting.style import INK
 
 if TYPE_CHECKING:
-    from striate.reporting.panel import Panel
+    pass
 
 Anchor = Literal["start", "middle", "end"]
 
@@ -96,25 +96,3 @@ class Raster:
 
 
 Mark = Path | Rectangle | Circle | Text | Raster
-
-
-@dataclass(frozen=True, eq=False)
-class Drawing:
-    """A chart laid out, in points.
-
-    Attributes:
-        width: of the whole.
-        height: of the whole.
-        marks: what is drawn, the lowest first.
-        panels: the plots among it, with their numbers.
-    """
-
-    width: float
-    height: float
-    marks: tuple[Mark, ...]
-    panels: tuple[Panel, ...] = field(default=())
-
-    @property
-    def texts(self) -> list[str]:
-        """Every text, in the order of drawing."""
-        return [mark.text for mark in self.marks if isinstance(mark, Text)]

@@ -312,3 +312,25 @@ def _as_steps(points: NDArray[np.float64], step: str) -> NDArray[np.float64]:
     stairs = np.empty((2 * len(points) - 1, 2))
     stairs[::2], stairs[1::2] = points, corners
     return stairs
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """A chart laid out, in points.
+
+    Attributes:
+        width: of the whole.
+        height: of the whole.
+        marks: what is drawn, the lowest first.
+        panels: the plots among it, with their numbers.
+    """
+
+    width: float
+    height: float
+    marks: tuple[Mark, ...]
+    panels: tuple[Panel, ...] = field(default=())
+
+    @property
+    def texts(self) -> list[str]:
+        """Every text, in the order of drawing."""
+        return [mark.text for mark in self.marks if isinstance(mark, Text)]

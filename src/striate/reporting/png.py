@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from striate.reporting.fonts import split_runs
-from striate.reporting.marks import Box, Circle, Drawing, Mark, Path, Raster, Rectangle, Text
+from striate.reporting.marks import Box, Circle, Mark, Path, Raster, Rectangle, Text
+from striate.reporting.panel import Drawing
 from striate.reporting.style import FAINT, PAPER, to_rgb
 
 FINER = 4

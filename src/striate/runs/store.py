@@ -8,6 +8,9 @@ from pathlib import Path
 from striate.errors import RunError, nearest
 from striate.runs.run import Run
 
+REPEAT_FILE = "repeated.json"
+"""In the folder of runs that `repeat` made: its plan and results."""
+
 
 class RunStore:
     """A folder of runs.

@@ -13,25 +13,17 @@ from striate.data.loaders.folder import Nested
 from striate.data.loaders.load import Data
 from striate.data.splits import Splits
 from striate.errors import ConfigError
+from striate.evaluation.evaluate import milliseconds_per_picture
 from striate.models.architecture import Architecture, Shape, outline
 from striate.models.registry import ARCHITECTURES, architecture_named
 from striate.progress import SILENT, Progress
 from striate.runs.artifacts import artifact_names
 from striate.runs.run import Run
 from striate.runs.store import RunStore
-from striate.studies.executor import engine_on
-from striate.studies.ladder_result import (
-    FORMAT,
-    Document,
-    Ladder,
-    Plan,
-    earlier,
-    measured,
-    milliseconds_per_picture,
-    steps,
-)
-from striate.studies.study import folder_for
-from striate.studies.trial import Trial, Trials
+from striate.studies.executor import Trials
+from striate.studies.ladder_result import FORMAT, Document, Ladder, Plan, earlier, measured, steps
+from striate.studies.study import engine_on, folder_for
+from striate.studies.trial import Trial
 from striate.system.atomic_files import write_json
 from striate.system.backend_choice import backend_choice
 from striate.training.auto_config import plan, preprocessing_of

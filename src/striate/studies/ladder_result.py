@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import itertools
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from striate.classifier import Classifier
 from striate.config import config, plain
 from striate.evaluation.comparison.compare import compare
 from striate.models.architecture import Architecture
@@ -172,22 +167,6 @@ def steps(rungs: Sequence[Rung], run: Callable[[str], Run]) -> tuple[Step, ...]:
         both = [compare(pair).pairs[0].paired for pair in zip(contenders[a], contenders[b], strict=False)]
         found.append(Step(a, b, tuple(one.difference for one in both), tuple(one.p_value for one in both)))
     return tuple(step for step in found if step.differences)
-
-
-def milliseconds_per_picture(classifier: Classifier, pixels: NDArray[np.uint8]) -> float:
-    """Returns how long a prediction takes, ms per picture: the median of three to nine rounds after one to warm up.
-
-    Args:
-        classifier: what predicts.
-        pixels: (n, h, w, c) uint8, decoded already; a round goes over all of them in the classifier's batches.
-    """
-    classifier.log_probabilities(pixels)
-    rounds: list[float] = []
-    while len(rounds) < 3 or (len(rounds) < 9 and sum(rounds) < 2):
-        began = time.perf_counter()
-        classifier.log_probabilities(pixels)
-        rounds.append(time.perf_counter() - began)
-    return 1000 * statistics.median(rounds) / len(pixels)
 
 
 FORMAT = 1

@@ -26,10 +26,10 @@ from striate.reporting.style import percent
 from striate.runs.artifacts import artifact_names
 from striate.runs.run import Run
 from striate.runs.store import RunStore
-from striate.studies.executor import engine_on
+from striate.studies.executor import Trials
 from striate.studies.plots import learn_curve_plot
-from striate.studies.study import fixed, folder_for, pictures_of, read_earlier, refuse_other_plan
-from striate.studies.trial import Trial, Trials
+from striate.studies.study import engine_on, fixed, folder_for, pictures_of, read_earlier, refuse_other_plan
+from striate.studies.trial import Trial
 from striate.system.atomic_files import write_csv, write_json
 from striate.system.backend_choice import backend_choice
 from striate.training.recipe import Recipe

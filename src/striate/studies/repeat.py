@@ -19,11 +19,11 @@ from striate.progress import SILENT, Progress
 from striate.reporting.figures import save_figure
 from striate.runs.artifacts import artifact_names
 from striate.runs.run import Run
-from striate.runs.store import RunStore
+from striate.runs.store import REPEAT_FILE, RunStore
 from striate.studies.cross_validation import pooled
-from striate.studies.executor import Engine, engine_on
-from striate.studies.study import fixed, folder_for, pictures_of, read_earlier, refuse_other_plan
-from striate.studies.trial import Trial, Trials, number_of
+from striate.studies.executor import Engine, Trials
+from striate.studies.study import engine_on, fixed, folder_for, pictures_of, read_earlier, refuse_other_plan
+from striate.studies.trial import Trial, number_of
 from striate.system.atomic_files import write_csv, write_json
 from striate.system.backend_choice import backend_choice
 from striate.training.recipe import Recipe
@@ -117,7 +117,7 @@ class Repeated:
     path: Path
     document: Document
 
-    FILE = "repeated.json"
+    FILE = REPEAT_FILE
 
     @property
     def runs(self) -> list[Run]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from striate.config import from_json
 from striate.errors import ConfigError, RunError
 from striate.runs.run import flat_settings
 from striate.runs.store import RunStore
+from striate.studies.executor import Engine, Here
 from striate.training.recipe import Recipe
 from striate.workflows.prepare_data import Prepared
+
+if TYPE_CHECKING:
+    pass
 
 T = TypeVar("T")
 
@@ -75,3 +79,16 @@ def refuse_other_plan(what: str, old: Mapping[str, Any], new: Mapping[str, Any])
 
 def _shown(value: Any) -> str:
     return "left open" if value is None else str(value)[:40]
+
+
+def engine_on(on: str | None) -> Engine:
+    """Returns what trains on a Ray cluster, or here when none is named.
+
+    Raises:
+        ClusterError: Ray is not installed, or that is no address of a cluster.
+    """
+    if on is None:
+        return Here()
+    from striate.cluster.tune_executor import OnCluster
+
+    return OnCluster(on)

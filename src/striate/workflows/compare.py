@@ -11,11 +11,10 @@ import numpy as np
 from striate.errors import DataError, RunError
 from striate.evaluation.comparison import comparison_page
 from striate.evaluation.comparison.compare import Comparison, compare
+from striate.evaluation.evaluate import milliseconds_per_picture
 from striate.progress import SILENT, Progress
 from striate.runs.run import Run
-from striate.runs.store import RunStore
-from striate.studies.ladder_result import milliseconds_per_picture
-from striate.studies.repeat import Repeated
+from striate.runs.store import REPEAT_FILE, RunStore
 from striate.workflows.run_data import own_pictures, refuse_other_contents
 
 TIMED = 256  # test pictures that answers are timed on
@@ -51,7 +50,7 @@ def expanded(store: RunStore, name: str) -> list[Run]:
         RunError: there is neither.
     """
     for folder in (Path(name), store.root / name):
-        if (folder / Repeated.FILE).is_file():
+        if (folder / REPEAT_FILE).is_file():
             runs = [run for run in RunStore(folder).list() if run.state == "finished"]
             if not runs:
                 raise RunError(f"Of {name} no training is finished", received=folder)
@@ -62,7 +61,7 @@ def expanded(store: RunStore, name: str) -> list[Run]:
 def _name(run: Run) -> str:
     """Returns the run's name, that of the folder before it where `repeat` has made both."""
     parent = run.path.resolve().parent
-    return f"{parent.name}-{run.name}" if (parent / Repeated.FILE).is_file() else run.name
+    return f"{parent.name}-{run.name}" if (parent / REPEAT_FILE).is_file() else run.name
 
 
 def answer_times(runs: Sequence[Run], keys: Sequence[str], *, progress: Progress = SILENT) -> list[float]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from striate.diagnosis.detectors.labels import never_answered
 from striate.diagnosis.diagnosis import Diagnosis, look_at_data, train_with
 from striate.diagnosis.evidence import Evidence
-from striate.diagnosis.outcome_counts import Tally, drop
+from striate.diagnosis.outcome_counts import Tally, drop, never_answered
 from striate.diagnosis.training_signals import Look
 from striate.reporting.style import percent
 

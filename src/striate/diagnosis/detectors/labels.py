@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.diagnosis.detectors.optimization import EXPLODED
 from striate.diagnosis.diagnosis import Diagnosis, look_at_data
-from striate.diagnosis.evidence import Evidence
-from striate.diagnosis.outcome_counts import Tally, loss_rise
+from striate.diagnosis.evidence import EXPLODED, Evidence
+from striate.diagnosis.outcome_counts import SUPPORT, Tally, loss_rise, never_answered
 from striate.evaluation.intervals import wilson
 from striate.reporting.style import percent
 
@@ -28,16 +27,9 @@ RATIO = 10  # largest class to smallest, as in inspection.classes
 HARM = 0.1
 """Recall of the small classes below that of the others, for certain."""
 
-NEVER = 0.1
-"""Recall up to which a class counts as never answered, for certain."""
-
-OTHERS = 0.8
-"""Share of the other classes' pictures that are recognised, where a class is at fault and not the whole network."""
 
 ENOUGH = 20
 """Answers among the most confident fifth, below which their mistakes say nothing of the labels."""
-
-SUPPORT = 10  # pictures of a class, below which nothing is said of it
 
 
 def label_noise(e: Evidence) -> Diagnosis | None:
@@ -150,22 +142,6 @@ def class_collapse(e: Evidence) -> Diagnosis | None:
         )
     verdict = f"{names} {'is' if len(never) == 1 else 'are'} never answered"
     return Diagnosis("class_collapse", "warning", verdict, evidence, look_at_data(e, "--suspects"))
-
-
-def never_answered(answers: Tally) -> list[int]:
-    """Returns the labels of classes that are never answered, though the others are: half of the classes at most."""
-    matrix = answers.matrix
-    n, right = matrix.sum(axis=1), np.diag(matrix)
-    never = [i for i in range(len(n)) if n[i] >= SUPPORT and wilson(int(right[i]), int(n[i])).high < _never(int(n[i]))]
-    others = [i for i in range(len(n)) if i not in never]
-    if len(never) > len(n) / 2 or sum(right[others]) < OTHERS * sum(n[others]):
-        return []
-    return never
-
-
-def _never(n: int) -> float:
-    """Recall below which a class of n pictures counts as never answered: that of one picture of ten at least."""
-    return max(NEVER, wilson(1, n).high) + 1e-9
 
 
 def _both(e: Evidence) -> NDArray[np.int64] | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
+from striate.diagnosis.detectors.data import wrong_normalisation
 from striate.diagnosis.diagnosis import Diagnosis, rounded, train_with
-from striate.diagnosis.evidence import Evidence
+from striate.diagnosis.evidence import EXPLODED, Evidence
 from striate.reporting.style import percent
 
 USUAL = {"adam": (1e-4, 2e-2), "adamw": (1e-4, 2e-2), "sgd": (3e-3, 1.0)}
@@ -15,9 +16,6 @@ is used between 0.01 and 0.5 (Goyal et al. 2017). A rate outside is a reason to 
 MIDDLE = {"adam": 1e-3, "adamw": 2e-3, "sgd": 5e-2}
 """Optimizer → the rate to go back to."""
 
-EXPLODED = 3.0
-"""Times the loss of plain ignorance: a loss above comes from confident nonsense, which a first step of an ordinary size
-does not teach; untrained networks begin between 1 and 2."""
 
 STILL_IGNORANT = 0.9
 """Of that loss: a network that ends above has learnt next to nothing."""
@@ -132,8 +130,6 @@ def one_class(e: Evidence) -> Diagnosis | None:
 
 
 def _input_is_off(e: Evidence) -> bool:
-    from striate.diagnosis.detectors.data import wrong_normalisation
-
     return wrong_normalisation(e) is not None
 
 

@@ -14,8 +14,8 @@ from striate.evaluation.comparison.compare import Comparison
 from striate.evaluation.comparison.paired_test import Pair, points, signed
 from striate.evaluation.comparison.run_summary import Group
 from striate.reporting import html
+from striate.reporting.html import svg
 from striate.reporting.style import INK, SERIES, STYLE, percent
-from striate.reporting.svg import svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

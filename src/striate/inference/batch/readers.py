@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from striate.data.image_set import Picture
+from striate.data.decoding import Picture
 from striate.data.loaders.webdataset import pictures_in
 from striate.errors import DataError, PictureError
 from striate.inference.batch.work_items import Piece, opened_shard

@@ -16,11 +16,10 @@ from striate.progress import SILENT, Progress
 from striate.runs.artifacts import artifact_names
 from striate.runs.store import RunStore
 from striate.studies.cross_validation import pooled
-from striate.studies.executor import engine_on
 from striate.studies.search.optuna_source import ETA, Search, require
 from striate.studies.search.result import Document, Plan, State, Tuned, earlier, tuned
 from striate.studies.search.space import Value, space_of
-from striate.studies.study import folder_for, pictures_of
+from striate.studies.study import engine_on, folder_for, pictures_of
 from striate.studies.trial import Trial, number_of
 from striate.system.atomic_files import write_json
 from striate.system.backend_choice import backend_choice
