@@ -113,7 +113,7 @@ lock: $(VENV)/dev.stamp  ## resolve the dependencies anew
 	$(COMPILE) locks/uv.in -o locks/uv.txt
 	$(COMPILE) pyproject.toml locks/build.in --extra tensorflow -c locks/bounds.in -o locks/tensorflow.txt
 	$(COMPILE) pyproject.toml locks/build.in --extra serve -o locks/serve.txt
-	$(COMPILE) pyproject.toml locks/build.in locks/torch-needs.in --extra tensorflow --extra jax --extra parquet --extra heic --extra hf --extra tensorboard --extra umap --extra sign --extra tune --extra ray --extra s3 \
+	$(COMPILE) pyproject.toml locks/build.in locks/torch-needs.in --extra tensorflow --extra jax --extra parquet --extra heic --extra hf --extra tensorboard --extra umap --extra tune --extra ray --extra s3 \
 	    --extra export --extra litert --extra openvino --extra serve \
 	    --group dev -c locks/tensorflow.txt -c locks/bounds.in -o locks/dev.txt
 

@@ -31,7 +31,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "datasets": ("list_commands", "list the data sets known by name"),
     "recipes": ("list_commands", "list the recipes for training"),
     "runs": ("list_commands", "list the runs"),
-    "sign": ("sign", "sign a run's files, so that others know whose they are"),
     "verify": ("verify", "tell whether a run's files are as they were written"),
 }
 """Verb → the module that defines it, and what it does."""

@@ -16,12 +16,9 @@ from striate.errors import printable
 @click.option(
     "--runs", "folder", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder of runs."
 )
-@click.option(
-    "--key", type=click.Path(path_type=Path, dir_okay=False), help="Whose signature there must be: a public key."
-)
 @options.as_json
 @options.debug
-def verify(runs: tuple[str, ...], folder: Path, key: Path | None, as_json: bool, debug: bool) -> int:
+def verify(runs: tuple[str, ...], folder: Path, as_json: bool, debug: bool) -> int:
     """Compare every file of RUN with the checksum that was taken when it was written; exit code 1 if one has changed.
 
     RUN is a run or a classifier's folder; without one, all runs are looked at.
@@ -34,40 +31,31 @@ def verify(runs: tuple[str, ...], folder: Path, key: Path | None, as_json: bool,
 
     store = RunStore(folder)
     found = [Path(name) if is_sealed(Path(name)) else store.find(name).path for name in runs]
-    rows = [_checked(path, key) for path in found or [run.path for run in store.list()]]
+    rows = [_checked(path) for path in found or [run.path for run in store.list()]]
     if as_json:
         print_json(rows)
     else:
         for row in rows:
             click.echo(printable(_line(row)))
-    return int(any(row["damaged"] or row["signed"] is False for row in rows))
+    return int(any(row["damaged"] for row in rows))
 
 
-def _checked(path: Path, key: Path | None) -> dict[str, Any]:
-    """Returns a folder's row; `signed` is whether the key's owner has signed it, None where no key was given."""
+def _checked(path: Path) -> dict[str, Any]:
+    """Returns a folder's row: whether it has checksums, and the files that differ from them."""
     from striate.errors import RunError
-    from striate.signature import verify as verify_signature
     from striate.system.checksums import NAME, damages, is_sealed
 
-    signed = None
-    if key is not None:
-        try:
-            verify_signature(path, key)
-            signed = True
-        except RunError:
-            signed = False
     if not is_sealed(path):
-        return {"folder": str(path), "sealed": False, "signed": signed, "damaged": []}
+        return {"folder": str(path), "sealed": False, "damaged": []}
     try:
         wrong = [one._asdict() for one in damages(path)]
     except RunError:
         wrong = [{"name": NAME, "state": "changed"}]
-    return {"folder": str(path), "sealed": True, "signed": signed, "damaged": wrong}
+    return {"folder": str(path), "sealed": True, "damaged": wrong}
 
 
 def _line(row: dict[str, Any]) -> str:
-    signed = {None: "", True: "; signed with this key", False: "; NOT signed with this key"}[row["signed"]]
     if not row["sealed"]:
-        return f"{row['folder']}: no seal: unfinished, or from a version that had none{signed}"
+        return f"{row['folder']}: no seal: unfinished, or from a version that had none"
     said = ", ".join(f"{one['name']} ({one['state']})" for one in row["damaged"])
-    return f"{row['folder']}: {said or 'whole'}{signed}"
+    return f"{row['folder']}: {said or 'whole'}"

@@ -107,6 +107,25 @@ class KeepBest(Callback):  # type: ignore[misc]
         elif self.patience is not None and epoch + 1 - self.patient_from >= self.patience:
             self.model.stop_training = True
 
+    def state_dict(self, *, is_now: bool) -> tuple[dict[str, Any], list[Any]]:
+        """Returns what a checkpoint keeps of this: plain values, and the best epoch's weights.
+
+        Args:
+            is_now: the model holds the best epoch's weights at this moment, so that they are not kept twice.
+        """
+        values = {"loss": self.best_loss, "epoch": self.best_epoch, "patient_from": self.patient_from, "is_now": is_now}
+        return values, [] if is_now or self.weights is None else self.weights
+
+    def load_state_dict(self, values: dict[str, Any], weights: list[Any], model: Any) -> None:
+        """Restores what `state_dict` returned; `model` holds the checkpoint's weights already."""
+        self.set_model(model)
+        self.best_loss, self.best_epoch = float(values["loss"]), int(values["epoch"])
+        self.patient_from = int(values["patient_from"])
+        if values["is_now"]:
+            self.weights = model.get_weights()
+        elif self.best_epoch:
+            self.weights = weights
+
     def restore(self) -> None:
         """Puts the best epoch's weights back into the model, if there was one."""
         if self.weights is not None:

@@ -10,25 +10,23 @@ they need not be kept.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.config import from_json, to_json
+from striate.config import from_json
 from striate.errors import RunError
 from striate.progress import SILENT, Progress
 from striate.system.backend import CHOICE, keras
 from striate.training.checkpoint_store import Checkpoint, Checkpoints, Elsewhere
 from striate.training.history import Epoch
-from striate.training.loss_monitor import Break
 from striate.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from striate.training.callbacks import EpochClock
-    from striate.training.loop import Loop
+    from striate.training.callbacks import EpochClock, StopWhenAsked
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -61,6 +59,19 @@ class Place:
     ended: bool = False
     logs: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+
+
+class TrainingState(Protocol):
+    """What a checkpoint holds beside the variables of the model and its optimizer (see loop.Loop)."""
+
+    first: int
+    stop: StopWhenAsked
+
+    def state_dict(self, place: Place) -> tuple[dict[str, Any], Sequence[NDArray[Any]]]:
+        """Returns plain values, the recipe among them, and the best epoch's weights unless the model holds them."""
+
+    def load_state_dict(self, values: dict[str, Any], weights: Sequence[NDArray[Any]], model: Any) -> None:
+        """Restores what `state_dict` returned; `model` holds the checkpoint's variables already."""
 
 
 class Keeper:
@@ -126,7 +137,7 @@ class Keeper:
             return since >= self.every
         return since >= max(self.cost / SHARE, 0.0 if after_epoch else OFTEN)
 
-    def save(self, loop: Loop, model: Any, place: Place) -> bool:
+    def save(self, state: TrainingState, model: Any, place: Place) -> bool:
         """Writes a checkpoint of this moment; returns whether it could. A disk that is full is told, once, and costs
         nothing but the checkpoint: the one before stays.
         """
@@ -134,7 +145,7 @@ class Keeper:
             return True
         began = time.perf_counter()
         try:
-            self.checkpoints.save(self._checkpoint(loop, model, place))
+            self.checkpoints.save(self._checkpoint(state, model, place))
         except OSError as error:
             if not self.has_failed:
                 where = self.checkpoints.folder
@@ -150,8 +161,8 @@ class Keeper:
         self.has_failed = False
         return True
 
-    def put_back(self, loop: Loop, model: Any) -> None:
-        """Gives a compiled model, and the loop, the state that was found.
+    def put_back(self, state: TrainingState, model: Any) -> None:
+        """Gives a compiled model, and the training, the state that was found.
 
         Raises:
             RunError: the checkpoint is another network's.
@@ -160,20 +171,8 @@ class Keeper:
         about, arrays = self.found.about, self.found.arrays
         for name, variable in _variables(model):
             _assign(variable, arrays.get(name), name)
-        best = loop.best
-        best.set_model(model)
-        best.best_loss, best.best_epoch = float(about["best"]["loss"]), int(about["best"]["epoch"])
-        best.patient_from = int(about["best"]["patient_from"])
-        if about["best"]["is_now"]:
-            best.weights = model.get_weights()
-        elif best.best_epoch:
-            best.weights = [arrays[f"best/{at:04}"] for at in range(len(model.weights))]
-        loop.rows[:] = self.rows()
-        trace = loop.trace
-        trace.early[:] = [(int(step), float(mean)) for step, mean in about["trace"]["early"]]
-        trace.lost, trace.total = about["trace"]["lost"], float(about["trace"]["total"])
-        if (broken := about["trace"]["broken"]) is not None:
-            trace.broken = Break(**{**broken, "pictures": np.asarray(broken["pictures"], np.int64)})
+        best = _under(arrays, "best/")
+        state.load_state_dict(about, [best[name] for name in sorted(best)], model)
 
     def put_back_sums(self, model: Any) -> None:
         """Gives the model the running sums of the epoch at work, which Keras has just set to zero."""
@@ -181,38 +180,16 @@ class Keeper:
         for name, variable in _sums(model):
             _assign(variable, self.found.arrays.get(name), name)
 
-    def _checkpoint(self, loop: Loop, model: Any, place: Place) -> Checkpoint:
+    def _checkpoint(self, state: TrainingState, model: Any, place: Place) -> Checkpoint:
         if CHOICE.name == "jax":  # whose trainer keeps the variables' values to itself within an epoch
             model.jax_state_sync()
         named = [*_variables(model), *_sums(model)]
         arrays: Arrays = {name: np.array(keras.ops.convert_to_numpy(variable.value)) for name, variable in named}
-        best = loop.best
-        is_now = bool(best.best_epoch) and best.best_epoch == place.epoch and not place.step
-        if best.weights is not None and not is_now:
-            arrays |= {f"best/{at:04}": np.asarray(weights) for at, weights in enumerate(best.weights)}
+        values, best = state.state_dict(place)
+        arrays |= {f"best/{at:04}": np.asarray(weights) for at, weights in enumerate(best)}
         arrays |= {f"other/{name}": array for name, array in self.others().items()}
-        broken = loop.trace.broken
-        return Checkpoint(
-            {
-                "place": asdict(place),
-                "recipe": to_json(loop.recipe),
-                "rows": [asdict(row) for row in loop.rows],
-                "best": {
-                    "loss": best.best_loss,
-                    "epoch": best.best_epoch,
-                    "patient_from": best.patient_from,
-                    "is_now": is_now,
-                },
-                "trace": {
-                    "early": loop.trace.early,
-                    "lost": loop.trace.lost,
-                    "total": loop.trace.total,
-                    "broken": None if broken is None else {**asdict(broken), "pictures": broken.pictures.tolist()},
-                },
-                "seconds": self.seconds + time.perf_counter() - self.began,
-            },
-            arrays,
-        )
+        seconds = self.seconds + time.perf_counter() - self.began
+        return Checkpoint({"place": asdict(place), **values, "seconds": seconds}, arrays)
 
 
 class SaveState(keras.callbacks.Callback):  # type: ignore[misc]
@@ -226,7 +203,7 @@ class SaveState(keras.callbacks.Callback):  # type: ignore[misc]
         last: the stage's last epoch, from 0.
     """
 
-    def __init__(self, keeper: Keeper, loop: Loop, clock: EpochClock, stage: int, last: int) -> None:
+    def __init__(self, keeper: Keeper, loop: TrainingState, clock: EpochClock, stage: int, last: int) -> None:
         super().__init__()
         self.keeper, self.loop, self.clock, self.stage, self.last = keeper, loop, clock, stage, last
         self.feed, self.steps = clock.feed, len(clock.batches)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
+from numpy.typing import NDArray
+
+from striate.config import to_json
 from striate.data.batches import Batches
 from striate.errors import TrainingError
 from striate.progress import Progress
@@ -166,6 +170,24 @@ class Loop:
         listed.on_epoch_begin(place.epoch)
         found = {} if held_out is None else run.evaluate(held_out)
         listed.on_epoch_end(place.epoch, {**place.logs, **{f"val_{name}": value for name, value in found.items()}})
+
+    def state_dict(self, place: Place) -> tuple[dict[str, Any], Sequence[NDArray[Any]]]:
+        """Returns what a checkpoint at a place keeps of this: plain values, and the best epoch's weights."""
+        is_now = bool(self.best.best_epoch) and self.best.best_epoch == place.epoch and not place.step
+        best, weights = self.best.state_dict(is_now=is_now)
+        values = {
+            "recipe": to_json(self.recipe),
+            "rows": [asdict(row) for row in self.rows],
+            "best": best,
+            "trace": self.trace.state_dict(),
+        }
+        return values, weights
+
+    def load_state_dict(self, values: dict[str, Any], weights: Sequence[NDArray[Any]], model: Any) -> None:
+        """Restores what `state_dict` returned; `model` holds the checkpoint's variables already."""
+        self.best.load_state_dict(values["best"], list(weights), model)
+        self.rows[:] = [Epoch(**row) for row in values["rows"]]
+        self.trace.load_state_dict(values["trace"])
 
     def history(self) -> History:
         """Returns every epoch and which is kept: the best, or the last if the recipe says so and it is finite.

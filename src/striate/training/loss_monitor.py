@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,23 @@ class LossTrace:
     broken: Break | None = None
     lost: int | None = None
     total: float = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns plain values, for a checkpoint."""
+        broken = self.broken
+        return {
+            "early": self.early,
+            "lost": self.lost,
+            "total": self.total,
+            "broken": None if broken is None else {**asdict(broken), "pictures": broken.pictures.tolist()},
+        }
+
+    def load_state_dict(self, values: dict[str, Any]) -> None:
+        """Restores what `state_dict` returned."""
+        self.early[:] = [(int(step), float(mean)) for step, mean in values["early"]]
+        self.lost, self.total = values["lost"], float(values["total"])
+        if (broken := values["broken"]) is not None:
+            self.broken = Break(**{**broken, "pictures": np.asarray(broken["pictures"], np.int64)})
 
 
 class WatchLoss(Callback):  # type: ignore[misc]
