@@ -90,6 +90,7 @@ def test_the_recipes_of_papers_and_tutorials_never_begin_with_weights(home, stri
     assert plan(RECIPES[name], stripes).pretrained == "none"
 
 
+@pytest.mark.heavy
 def test_a_file_names_its_network(home, stripes, test_data):
     path = test_data / "weights" / NARROW
     assert choose_network(Recipe(pretrained=str(path)), stripes, 20) == ("mobilenet_v2_0.35", str(path))
@@ -101,6 +102,7 @@ def test_a_file_that_is_none_is_told(home, stripes, tmp_path):
         choose_network(Recipe(pretrained=str(tmp_path / "absent.h5")), stripes, 200)
 
 
+@pytest.mark.heavy
 def test_where_a_file_lies_is_kept_from_any_working_folder(stripes, test_data, tmp_path, monkeypatch):
     shutil.copy(test_data / "weights" / NARROW, tmp_path / "w.h5")
     monkeypatch.chdir(tmp_path)
