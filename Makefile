@@ -65,6 +65,7 @@ check-style: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/python -m pytest -q tests/test_floors.py tests/test_public_api.py
+	$(BIN)/python scripts/vocabulary.py
 
 check-types: $(VENV)/dev.stamp
 	$(BIN)/mypy

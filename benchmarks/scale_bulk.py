@@ -17,8 +17,8 @@ from evidence import spread
 from scale_hosts import memory
 from scale_stand import STRIATE, Stand, small, wait_for
 
-from striate.inference.batch.work_items import Piece, pieces_of
-from striate.inference.batch.worker import Answerer
+from striate.inference.batch.work_items import WorkItem, list_work_items
+from striate.inference.batch.worker import BatchPredictor
 from striate.progress import SILENT, Progress
 from striate.workflows.predict import predict_all
 
@@ -120,13 +120,13 @@ def throughput(stand: Stand) -> dict[str, Any]:
 
 def _handled() -> float:
     """Returns how many pieces a second the driver, Ray Data and two actors get through that have nothing to do."""
-    from striate.cluster.batch_inference import answered_on
+    from striate.cluster.batch_inference import predict_on_ray
     from striate.cluster.connection import connected
 
-    nothing = [Piece(number, "broken", ("nowhere", "nothing")) for number in range(4000)]
+    nothing = [WorkItem(number, "broken", ("nowhere", "nothing")) for number in range(4000)]
     with tempfile.TemporaryDirectory() as folder, connected("local") as cluster:
         exported = small(Path(folder))
-        marks = [time.perf_counter() for _ in answered_on(cluster, exported, None, nothing, lambda: False, SILENT)]
+        marks = [time.perf_counter() for _ in predict_on_ray(cluster, exported, None, nothing, lambda: False, SILENT)]
     return (len(marks) - 1) / (marks[-1] - marks[0])
 
 
@@ -163,15 +163,15 @@ def _actors() -> Iterator[int]:
             continue
 
 
-_answerer: Answerer | None = None
+_answerer: BatchPredictor | None = None
 
 
 def _begin(path: Path) -> None:
     global _answerer  # noqa: PLW0603  (a pool's worker has no other place)
-    _answerer = Answerer(path, threads=1)
+    _answerer = BatchPredictor(path, threads=1)
 
 
-def _answer(piece: Piece) -> int:
+def _answer(piece: WorkItem) -> int:
     return 0 if _answerer is None else int(_answerer(piece).num_rows)
 
 
@@ -181,7 +181,7 @@ def _pool(exported: Path, pictures: Path) -> tuple[float, float]:
     """
     began = time.perf_counter()
     with multiprocessing.get_context("spawn").Pool(2, _begin, (exported,)) as pool:
-        marks = [(time.perf_counter(), count) for count in pool.imap_unordered(_answer, pieces_of([pictures]))]
+        marks = [(time.perf_counter(), count) for count in pool.imap_unordered(_answer, list_work_items([pictures]))]
     return sum(count for _, count in marks[1:]) / (marks[-1][0] - marks[0][0]), marks[0][0] - began
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from striate.cli import main
-from striate.cli.models import kind, layer_rows, short
+from striate.cli.models import build_layer_rows, format_count, format_layer_kind
 from striate.models.architecture import outline
 from striate.models.cost import cost, figures, layer_costs
 from striate.models.registry import ARCHITECTURES
@@ -151,12 +151,12 @@ def test_bad_input_gets_one_message_and_exit_code_2(
     ],
 )
 def test_numbers_are_shown_with_three_digits(number: int, expected: str) -> None:
-    assert short(int(number)) == expected
+    assert format_count(int(number)) == expected
 
 
 def test_a_deep_network_is_shortened_and_loses_no_weight() -> None:
     layers = layer_costs(outline(ARCHITECTURES["resnet34"], (224, 224, 3), 1000))
-    rows = layer_rows(layers)
+    rows = build_layer_rows(layers)
     assert len(rows) < 40 < len(layers)
     assert [layer.name for layer, _ in rows[-3:]] == ["features", "embedding", "logits"]
     total, size = 0, 0
@@ -171,9 +171,12 @@ def test_a_deep_network_is_shortened_and_loses_no_weight() -> None:
 
 
 def test_layers_are_named_in_a_few_letters() -> None:
-    layers = {layer.name: kind(layer) for layer in layer_costs(outline(ARCHITECTURES["alexnet"], (227, 227, 3), 1000))}
+    layers = {
+        layer.name: format_layer_kind(layer)
+        for layer in layer_costs(outline(ARCHITECTURES["alexnet"], (227, 227, 3), 1000))
+    }
     assert "Conv 11×11 /4" in layers.values()
     assert "MaxPool 3×3 /2" in layers.values()
     assert "Conv 3×3" in layers.values()
-    lenet = [kind(layer) for layer in layer_costs(outline(ARCHITECTURES["lenet"], (32, 32, 1), 10))]
+    lenet = [format_layer_kind(layer) for layer in layer_costs(outline(ARCHITECTURES["lenet"], (32, 32, 1), 10))]
     assert "AvgPool 2×2" in lenet

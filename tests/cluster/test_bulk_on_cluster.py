@@ -121,13 +121,13 @@ def test_objects_that_went_away_are_broken_pictures(exported, photos, cluster, s
     sources = sorted(photos.rglob("*.jpg"))
     for number in range(40):
         store.pipe_file(f"pictures/gone/{number:03}.jpg", sources[number].read_bytes())
-    from striate.inference.batch.job import Job
-    from striate.inference.batch.work_items import pieces_of
+    from striate.inference.batch.job import BatchJob
+    from striate.inference.batch.work_items import list_work_items
 
     folder = tmp_path / "out"
     folder.mkdir()
     shutil.copy(exported, folder / "_classifier.onnx")
-    Job(folder).begin(pieces_of(["s3://pictures/gone/**"]), {"reject_below": None})
+    BatchJob(folder).start(list_work_items(["s3://pictures/gone/**"]), {"reject_below": None})
     store.rm("pictures/gone", recursive=True)
     assert predict_all(exported, [], folder, on="local", resume=True).broken == 40  # gone objects are no such files
     with pytest.raises(ClusterError, match="Not the address"):

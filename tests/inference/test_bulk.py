@@ -19,8 +19,8 @@ from striate.data.loaders.load import load_images
 from striate.data.preprocessing import Preprocessing
 from striate.data.shards import write_shards
 from striate.errors import DataError
-from striate.inference.batch.job import Job
-from striate.inference.batch.work_items import SIZE, pieces_of
+from striate.inference.batch.job import BatchJob
+from striate.inference.batch.work_items import IMAGES_PER_ITEM, list_work_items
 from striate.models.architecture import build
 from striate.models.registry import ARCHITECTURES
 from striate.workflows.predict import predict_all
@@ -92,11 +92,11 @@ def test_objects_of_a_bucket_one_of_them_gone_one_broken(exported, photos, tmp_p
     summary = predict_all(exported, ["s3://pictures/objects/**"], tmp_path / "out")
     assert (summary.pictures, summary.broken) == (8, 1)
     assert rows(tmp_path / "out")[-1]["source"] == "s3://pictures/objects/b/7.jpg"
-    pieces = pieces_of(["s3://pictures/objects/**"])
+    pieces = list_work_items(["s3://pictures/objects/**"])
     store.rm("pictures/objects/a/3.jpg")  # between listing and reading
-    from striate.inference.batch.worker import Answerer
+    from striate.inference.batch.worker import BatchPredictor
 
-    found = Answerer(exported)(pieces[0]).to_pylist()
+    found = BatchPredictor(exported)(pieces[0]).to_pylist()
     assert [row["error"] for row in found] == [
         *[None] * 3, "no such file or directory", *[None] * 3, "not a picture in any known format",
     ]  # fmt: skip
@@ -124,7 +124,7 @@ def test_what_a_killed_attempt_answered_is_not_answered_again(exported, photos, 
     listing = tmp_path / "many"
     listing.mkdir()
     picture = next(photos.rglob("*.jpg"))
-    for number in range(24 * SIZE):
+    for number in range(24 * IMAGES_PER_ITEM):
         os.link(picture, listing / f"{number:06}.jpg")
     out = tmp_path / "out"
     words = ["predict", str(exported), str(listing), "--out", str(out)]
@@ -139,9 +139,9 @@ def test_what_a_killed_attempt_answered_is_not_answered_again(exported, photos, 
     assert main([*words, "-q"]) == 2
     assert "--resume" in capsys.readouterr().err
     assert main([*words, "--resume", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["pictures"] == 24 * SIZE
+    assert json.loads(capsys.readouterr().out)["pictures"] == 24 * IMAGES_PER_ITEM
     assert {name: (out / name).stat().st_mtime_ns for name in before} == before
-    assert [row["source"] for row in rows(out)] == [str(listing / f"{n:06}.jpg") for n in range(24 * SIZE)]
+    assert [row["source"] for row in rows(out)] == [str(listing / f"{n:06}.jpg") for n in range(24 * IMAGES_PER_ITEM)]
     with pytest.raises(DataError, match="finished already"):
         predict_all(exported, [listing], out, resume=True)
 
@@ -150,7 +150,7 @@ def test_a_damaged_plan_or_another_question_is_not_gone_on_with(exported, photos
     folder = tmp_path / "out"
     folder.mkdir()
     shutil.copy(exported, folder / "_classifier.onnx")
-    Job(folder).begin(pieces_of([photos]), {"reject_below": None})
+    BatchJob(folder).start(list_work_items([photos]), {"reject_below": None})
     with pytest.raises(DataError, match="begun with another reject_below"):
         predict_all(exported, [photos], folder, resume=True, reject_below=0.5)
     assert predict_all(exported, [], folder, resume=True).pictures == 90
@@ -175,10 +175,10 @@ def test_a_damaged_plan_or_another_question_is_not_gone_on_with(exported, photos
     ],
 )
 def test_what_cannot_be_meant_is_refused(exported, photos, tmp_path, monkeypatch, capsys, words, said):
-    from striate.cli.main import invoke
+    from striate.cli.main import invoke_command
 
     monkeypatch.chdir(tmp_path)
     shutil.copy(next(photos.rglob("*.jpg")), "a.jpg")
     (tmp_path / "a.zip").write_bytes(b"PK")
-    assert invoke("predict", "predict", [str(exported), *words]) == 2
+    assert invoke_command("predict", "predict", [str(exported), *words]) == 2
     assert said in capsys.readouterr().err and not (tmp_path / "o").exists()

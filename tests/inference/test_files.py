@@ -21,7 +21,14 @@ from striate.classifier import Classifier
 from striate.cli import main
 from striate.data.preprocessing import Preprocessing
 from striate.errors import ConfigError, DataError
-from striate.inference.output_files import PENDING, UNFIT, AnswerFile, Sorter, folder_names, require_room
+from striate.inference.output_files import (
+    PARTIAL_SUFFIX,
+    UNSAFE_CHARACTERS,
+    ImageSorter,
+    PredictionWriter,
+    build_folder_names,
+    require_distinct_paths,
+)
 from striate.models.architecture import build
 from striate.models.registry import ARCHITECTURES
 from striate.prediction import Prediction
@@ -54,16 +61,16 @@ def answer(source: str, share: float = 0.75) -> Prediction:
 def test_what_a_kill_left_is_gone_on_with_to_the_same_file(ending: str, tmp_path: Path):
     names = ["one.jpg", 'two "quoted", with\na line break.jpg', "drei äöü.jpg", "four.jpg"]
     path, whole = tmp_path / f"t.{ending}", tmp_path / f"whole.{ending}"
-    with AnswerFile(whole, CLASSES) as take:
+    with PredictionWriter(whole, CLASSES) as take:
         for name in names:
             take(answer(name))
     text = whole.read_bytes()
     for cut in range(len(text)):
-        (tmp_path / f"t.{ending}{PENDING}").write_bytes(text[:cut])
-        file = AnswerFile(path, CLASSES, resume=True)
-        file.require_beginning(names)
+        (tmp_path / f"t.{ending}{PARTIAL_SUFFIX}").write_bytes(text[:cut])
+        file = PredictionWriter(path, CLASSES, resume=True)
+        file.require_same_sources(names)
         with file as take:
-            for name in names[file.known :]:
+            for name in names[file.resume_count :]:
                 take(answer(name))
         assert path.read_bytes() == text
         path.unlink()
@@ -72,27 +79,27 @@ def test_what_a_kill_left_is_gone_on_with_to_the_same_file(ending: str, tmp_path
 def test_an_unfinished_file_is_neither_overwritten_nor_taken_for_a_whole(tmp_path: Path):
     path = tmp_path / "t.csv"
     path.write_text("older")
-    with pytest.raises(RuntimeError), AnswerFile(path, CLASSES) as take:
+    with pytest.raises(RuntimeError), PredictionWriter(path, CLASSES) as take:
         take(answer("a.jpg"))
         raise RuntimeError
     assert path.read_text() == "older"
     with pytest.raises(DataError, match=r"unfinished.*--resume"):
-        AnswerFile(path, CLASSES)
+        PredictionWriter(path, CLASSES)
     with pytest.raises(DataError, match="other columns"):
-        AnswerFile(path, ("a", "c"), resume=True)
-    file = AnswerFile(path, CLASSES, resume=True)
-    assert file.known == 1
+        PredictionWriter(path, ("a", "c"), resume=True)
+    file = PredictionWriter(path, CLASSES, resume=True)
+    assert file.resume_count == 1
     with pytest.raises(DataError, match=r"number 1 is b\.jpg. Expected: a\.jpg"):
-        file.require_beginning(["b.jpg"])
+        file.require_same_sources(["b.jpg"])
     with pytest.raises(DataError, match="number 1 is missing"):
-        AnswerFile(path, CLASSES, resume=True).require_beginning([])
-    with AnswerFile(path, CLASSES, resume=True) as take:
+        PredictionWriter(path, CLASSES, resume=True).require_same_sources([])
+    with PredictionWriter(path, CLASSES, resume=True) as take:
         take(answer("b.jpg"))
     assert [row["source"] for row in csv.DictReader(path.read_text("utf-8").splitlines())] == ["a.jpg", "b.jpg"]
     with pytest.raises(DataError, match="finished already"):
-        AnswerFile(path, CLASSES, resume=True)
+        PredictionWriter(path, CLASSES, resume=True)
     with pytest.raises(ConfigError, match="one file"):
-        require_room([path, tmp_path / "." / "t.csv"])
+        require_distinct_paths([path, tmp_path / "." / "t.csv"])
 
 
 @pytest.mark.parametrize("ending", ["csv", pytest.param("jsonl", marks=pytest.mark.slow)])
@@ -101,7 +108,7 @@ def test_killed_at_any_moment_the_command_goes_on_to_the_same_file(home: Path, e
     words = ["predict", str(home / "c"), str(home / "pictures"), "-q", options]
     whole, killed = tmp_path / f"whole.{ending}", tmp_path / f"killed.{ending}"
     assert main([*words, str(whole)]) == 0
-    pending = killed.with_name(killed.name + PENDING)
+    pending = killed.with_name(killed.name + PARTIAL_SUFFIX)
     command = [sys.executable, "-m", "striate", *words, killed]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     until = time.monotonic() + 60
@@ -153,7 +160,7 @@ def test_two_pictures_of_one_name_are_both_kept(tmp_path: Path):
     for folder, colour in (("x", 1), ("y", 2), ("z", 1)):
         (tmp_path / folder).mkdir()
         Image.new("L", (4, 4), colour).save(tmp_path / folder / "1.png")
-    sorter = Sorter(tmp_path / "out", CLASSES)
+    sorter = ImageSorter(tmp_path / "out", CLASSES)
     for folder in ("x", "y", "z"):
         sorter(answer("1.png"), tmp_path / folder / "1.png")
     assert sorted(path.name for path in (tmp_path / "out" / "a").iterdir()) == ["1 (2).png", "1.png"]
@@ -161,16 +168,16 @@ def test_two_pictures_of_one_name_are_both_kept(tmp_path: Path):
 
 @given(st.lists(st.text(max_size=200), unique=True, max_size=8))
 def test_class_names_make_safe_and_distinct_folders(classes: list[str]):
-    found = folder_names(classes)
+    found = build_folder_names(classes)
     assert list(found) == classes
     assert len({name.lower() for name in found.values()} | {"_unsure"}) == len(classes) + 1
     for name in found.values():
         assert name not in ("", ".", "..")
-        assert not UNFIT.search(name) and not name.startswith(".") and not name.endswith((".", " "))
+        assert not UNSAFE_CHARACTERS.search(name) and not name.startswith(".") and not name.endswith((".", " "))
 
 
 def test_names_that_systems_reserve_and_climb_are_tamed():
-    assert folder_names(["..", "../../etc", "con", "A", "a", "nul.txt", "_unsure"]) == {
+    assert build_folder_names(["..", "../../etc", "con", "A", "a", "nul.txt", "_unsure"]) == {
         "..": "_",
         "../../etc": "_.._etc",
         "con": "con_",

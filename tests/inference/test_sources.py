@@ -13,9 +13,15 @@ from PIL import Image
 from striate.classifier import Classifier
 from striate.data.preprocessing import Preprocessing
 from striate.errors import DataError, PictureError
-from striate.inference.inputs import Broken, Pictures, Video, listing, names_of
-from striate.inference.stream import answers, is_film_among
-from striate.inference.video import Annotated, Film, Smoothing, drawn, is_video
+from striate.inference.inputs import ImageInputs, UnreadableInput, VideoInput, iter_image_names, resolve_inputs
+from striate.inference.stream import has_video, predict_stream
+from striate.inference.video import (
+    AnnotatedVideoWriter,
+    ProbabilitySmoother,
+    VideoReader,
+    draw_prediction,
+    has_video_signature,
+)
 from striate.models.architecture import build
 from striate.models.registry import ARCHITECTURES
 from striate.prediction import Prediction
@@ -49,7 +55,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def answered(classifier: Classifier, *sources: Path | str, **options) -> list[Prediction]:
-    return [answer for answer, _ in answers(classifier, listing(sources), **options)]
+    return [answer for answer, _ in predict_stream(classifier, resolve_inputs(sources), **options)]
 
 
 def test_archives_arrays_files_and_broken_ones_are_answered_in_order(classifier, photos: Path, tmp_path: Path):
@@ -86,12 +92,12 @@ def test_arrays_that_are_no_pictures_and_empty_archives_say_so(tmp_path: Path):
     with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
         archive.writestr("notes.txt", "no picture")
     (tmp_path / "c.npz").write_bytes(b"PK\x03\x04")
-    parts = listing([tmp_path / name for name in ("a.npy", "b.zip", "c.npz")])
-    assert all(isinstance(part, Broken) for part in parts)
+    parts = resolve_inputs([tmp_path / name for name in ("a.npy", "b.zip", "c.npz")])
+    assert all(isinstance(part, UnreadableInput) for part in parts)
     for part, word in zip(parts, ("uint8", "No picture", "cannot be read"), strict=True):
         assert word in part.problem
     with pytest.raises(DataError, match="No picture there"):
-        listing([tmp_path / "nothing*.png"])
+        resolve_inputs([tmp_path / "nothing*.png"])
 
 
 @pytest.mark.parametrize("ending", CODES)
@@ -117,32 +123,32 @@ def test_every_nth_frame_and_the_answers_of_all_of_them_agree(classifier, films:
 
 def test_smoothing_is_an_exponential_mean_in_seconds_and_not_in_frames():
     steps = [(number / 10, np.array([1.0, 0.0]) if number < 10 else np.array([0.0, 1.0])) for number in range(40)]
-    mean = Smoothing(0.5)
+    mean = ProbabilitySmoother(0.5)
     found = [mean(at, shares) for at, shares in steps]
     assert found[9] == pytest.approx([1, 0])
     assert found[14][1] == pytest.approx(1 - np.exp(-0.5 / 0.5))
-    fewer = Smoothing(0.5)
+    fewer = ProbabilitySmoother(0.5)
     assert [fewer(at, shares) for at, shares in steps[::5]][3][0] == pytest.approx(np.exp(-2 * 0.5 / 0.5))
-    none = Smoothing(0)
+    none = ProbabilitySmoother(0)
     assert all(none(at, shares) is shares for at, shares in steps)
 
 
 def test_a_film_is_told_by_its_content_and_a_playlist_is_none(films: Path, photos: Path, tmp_path: Path):
     renamed = tmp_path / "holiday.jpg"
     renamed.write_bytes((films / "film.mp4").read_bytes())
-    assert is_video(renamed)
-    assert not is_video(next(photos.glob("*/*.jpg")))
+    assert has_video_signature(renamed)
+    assert not has_video_signature(next(photos.glob("*/*.jpg")))
     for ending in ("m3u8", "mp4", "ffconcat"):
         path = tmp_path / f"list.{ending}"
         path.write_text(f"#EXTM3U\n#EXTINF:10,\n{films / 'film.mp4'}\n")
-        assert not is_video(path)
+        assert not has_video_signature(path)
     Image.new("RGB", (8, 8)).save(tmp_path / "a.avif")
-    assert not is_video(tmp_path / "a.avif")
-    assert not is_video(tmp_path)
-    parts = listing([films, renamed])
-    assert [type(part) for part in parts] == [Video] * (len(CODES) + 1)
-    assert is_film_among(parts) and not is_film_among([Pictures()])
-    assert list(names_of(parts)) == []
+    assert not has_video_signature(tmp_path / "a.avif")
+    assert not has_video_signature(tmp_path)
+    parts = resolve_inputs([films, renamed])
+    assert [type(part) for part in parts] == [VideoInput] * (len(CODES) + 1)
+    assert has_video(parts) and not has_video([ImageInputs()])
+    assert list(iter_image_names(parts)) == []
 
 
 def test_broken_films_and_absent_cameras_are_told_and_do_not_stop_the_rest(classifier, films: Path, tmp_path: Path):
@@ -158,33 +164,38 @@ def test_broken_films_and_absent_cameras_are_told_and_do_not_stop_the_rest(class
 def test_a_film_of_too_many_pixels_is_refused_before_it_is_decoded(films: Path, monkeypatch):
     monkeypatch.setenv("STRIATE_MAX_PIXELS", "1000")
     with pytest.raises(PictureError, match="more than 1,000"):
-        Film(films / "film.mp4")
+        VideoReader(films / "film.mp4")
 
 
 def test_the_annotated_film_has_the_frames_with_bars_in_them(classifier, films: Path, tmp_path: Path):
     path = tmp_path / "drawn.mp4"
-    with Annotated(path, every=4) as film:
-        found = [answer for answer, _ in answers(classifier, listing([films / "film.mkv"]), every=4, seen=film)]
-    with Film(path) as again:
-        assert (again.width, again.height, again.rate) == (64, 48, 2.5)
-        frames = list(again.every(1))
+    with AnnotatedVideoWriter(path, frame_stride=4) as film:
+        found = [
+            answer
+            for answer, _ in predict_stream(
+                classifier, resolve_inputs([films / "film.mkv"]), frame_stride=4, on_frame=film
+            )
+        ]
+    with VideoReader(path) as again:
+        assert (again.width, again.height, again.frame_rate) == (64, 48, 2.5)
+        frames = list(again.iter_frames(1))
     assert len(frames) == len(found) == 9
     for frame, at in zip(frames, range(0, 3 * FRAMES, 4), strict=True):
         assert np.abs(frame.pixels[:12].mean(axis=(0, 1)) - COLOURS[at // FRAMES]).max() < 15  # untouched above
         assert frame.pixels[-3:].mean() < 90  # the panel
-    with pytest.raises(RuntimeError), Annotated(tmp_path / "b.mp4") as film:
-        for _ in answers(classifier, listing([films / "film.avi"]), seen=film):
+    with pytest.raises(RuntimeError), AnnotatedVideoWriter(tmp_path / "b.mp4") as film:
+        for _ in predict_stream(classifier, resolve_inputs([films / "film.avi"]), on_frame=film):
             raise RuntimeError
     assert sorted(one.name for one in tmp_path.iterdir()) == ["drawn.mp4"]
     with pytest.raises(DataError, match=r"as \.mp4"):
-        Annotated(tmp_path / "a.webm")
+        AnnotatedVideoWriter(tmp_path / "a.webm")
 
 
 @pytest.mark.parametrize("size", [(16, 16), (31, 500), (640, 480), (1920, 200)])
 def test_names_of_any_length_and_script_fit_into_the_panel(size: tuple[int, int]):
     shares = {"a very long name of a class that goes on and on" * 3: 0.5, "äpfel 日本\n\x1b[31m": 0.3, "🙂": 0.2}
     picture = Image.new("RGB", size, (250, 250, 250))
-    result = drawn(picture, Prediction("x", None, 0.5, shares, unsure=True))
+    result = draw_prediction(picture, Prediction("x", None, 0.5, shares, unsure=True))
     assert result.size == size
     assert np.asarray(result)[-1].mean() < 120
     assert np.asarray(result)[0].mean() == 250 or size[1] < 40

@@ -35,10 +35,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Verb → the module that defines it, and what it does."""
 
-NEW_OBJECTS = 50_000
+GC_THRESHOLD = 50_000
 """After how many new objects garbage is collected; Python's own number is 700."""
 
-EXAMPLE = "striate train digits"
+EXAMPLE_COMMAND = "striate train digits"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,9 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    from striate.cli.main import invoke
+    from striate.cli.main import invoke_command
 
-    return invoke(verb, COMMANDS[verb][0], rest)
+    return invoke_command(verb, COMMANDS[verb][0], rest)
 
 
 def run() -> int:
@@ -73,7 +73,7 @@ def run() -> int:
     """
     if sys.argv[1:2] == ["train"]:  # other commands train several networks, large ones after small ones
         claim_process()
-    gc.set_threshold(NEW_OBJECTS)
+    gc.set_threshold(GC_THRESHOLD)
     try:
         return main()
     finally:
@@ -90,7 +90,7 @@ def _print_help() -> None:
         "Commands:",
         *(f"  {verb:<{width}}{summary}" for verb, (_, summary) in COMMANDS.items()),
         "",
-        f"First steps:  {EXAMPLE}",
+        f"First steps:  {EXAMPLE_COMMAND}",
         "Options of a command:  striate COMMAND --help",
     ]
     print("\n".join(lines))  # noqa: T201

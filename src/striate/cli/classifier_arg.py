@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from striate.classifier import Classifier
     from striate.runs.run import Run
 
-USUAL = ("classifier", "exported", "")  # names that say nothing of a classifier
+GENERIC_NAMES = ("classifier", "exported", "")  # names that say nothing of a classifier
 
 
 @dataclass(frozen=True)
-class Found:
+class ClassifierLocation:
     """A classifier's place.
 
     Attributes:
@@ -32,7 +32,7 @@ class Found:
             return self.run.name
         path = self.path.resolve()
         names = (path.stem if path.is_file() else path.name, *(parent.name for parent in path.parents))
-        return next((name for name in names if name not in USUAL), "classifier")
+        return next((name for name in names if name not in GENERIC_NAMES), "classifier")
 
     def load(self) -> Classifier:
         """Returns the classifier."""
@@ -44,17 +44,17 @@ class Found:
         return classifier
 
 
-def found(word: str, runs: Path) -> Found:
+def locate_classifier(reference: str, runs: Path) -> ClassifierLocation:
     """Returns the place meant by a run's name or folder, a classifier's own folder, or an exported ONNX file."""
-    path = Path(word)
+    path = Path(reference)
     if (path / "classifier.json").is_file() or path.suffix.lower() == ".onnx":
-        return Found(path, None)
+        return ClassifierLocation(path, None)
     from striate.runs.store import RunStore  # loads all that measures: an exported file does without
 
-    run = RunStore(runs).find(word)
-    return Found(run.path / "classifier", run)
+    run = RunStore(runs).find(reference)
+    return ClassifierLocation(run.path / "classifier", run)
 
 
-def find_classifier(word: str, runs: Path) -> Classifier:
+def load_classifier(reference: str, runs: Path) -> Classifier:
     """Returns what lies there."""
-    return found(word, runs).load()
+    return locate_classifier(reference, runs).load()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from striate.evaluation.comparison.paired_test import Pair
 
 
-@click.command(context_settings=options.CONTEXT)
+@click.command(context_settings=options.CONTEXT_SETTINGS)
 @click.argument("names", nargs=-1, required=True, metavar="RUN RUN…")
 @click.option(
     "--html",
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--png", type=click.Path(path_type=Path, dir_okay=False), help="Where the curves are drawn.")
 @click.option("--time", "is_timed", is_flag=True, help="Measure how long an answer takes, now and on this machine.")
 @options.runs
-@options.common
+@options.add_common_options
 def compare(
     names: tuple[str, ...],
     html: Path | None,
@@ -44,7 +44,7 @@ def compare(
     Runs that differ in nothing but the seed are one group; the name of what striate repeat made stands for all its
     runs. Every two are tested on the same test pictures; runs measured on others are refused.
     """
-    from striate.cli.console import print_json, progress
+    from striate.cli.console import create_progress, print_json
     from striate.evaluation.comparison import comparison_page
     from striate.reporting.figures import save_figure
     from striate.runs.store import RunStore
@@ -54,7 +54,7 @@ def compare(
     chosen = [run for name in names for run in expanded(store, name)]
     if len(chosen) < 2:
         raise click.UsageError("Two runs or more are needed to compare.")
-    shown = progress(as_json=as_json, quiet=quiet)
+    shown = create_progress(as_json=as_json, quiet=quiet)
     found = compare_runs(chosen, is_timed=is_timed, progress=shown)
     stem = "compare-" + re.sub(r"[^\w.+-]+", "-", "-".join(group.name for group in found.groups))[:80]
     html, png = html or runs / f"{stem}.html", png or runs / f"{stem}.png"
@@ -66,42 +66,42 @@ def compare(
     if as_json:
         print_json({**found.summary(), "plot": str(png), "page": str(html), "pictures_missing": missing or None})
         return 0
-    _print(found)
+    _print_comparison(found)
     if missing:
         click.echo(printable(f"The page lists pictures by name only: {missing}"))
     click.echo(printable(f"Page:    {html}\nCurves:  {png}"))
     return 0
 
 
-def _print(found: Comparison) -> None:
+def _print_comparison(comparison: Comparison) -> None:
     from striate.cli.console import print_table
     from striate.evaluation.comparison.comparison_page import lead, table
 
-    columns = ["", *(f">{group.name}" for group in found.groups)]
-    print_table(columns, [(name, *cells) for name, cells in table(found).items()])
+    columns = ["", *(f">{group.name}" for group in comparison.groups)]
+    print_table(columns, [(name, *cells) for name, cells in table(comparison).items()])
     click.echo("training − validation: difference of accuracy in the last epoch; large means overfitting.\n")
-    if differing := found.differing_groups:
+    if differing := comparison.differing_groups:
         rows = [(name.replace("_", " "), *values) for name, values in differing.items()]
-        print_table(["setting", *(group.name for group in found.groups)], rows)
-    if not found.pairs:
-        _echo(lead(found))
-    for pair in found.pairs:
-        _print_pair(pair, several=len(found.pairs) > 1)
-    for note in found.notes:
-        _echo(note)
+        print_table(["setting", *(group.name for group in comparison.groups)], rows)
+    if not comparison.pairs:
+        _echo_wrapped(lead(comparison))
+    for pair in comparison.pairs:
+        _print_pair(pair, several=len(comparison.pairs) > 1)
+    for note in comparison.notes:
+        _echo_wrapped(note)
 
 
 def _print_pair(pair: Pair, *, several: bool) -> None:
     from striate.evaluation.comparison.paired_test import points, recalls
 
-    _echo(pair.sentence)
+    _echo_wrapped(pair.sentence)
     adjusted = f" (adjusted {pair.p_adjusted:.2g})" if several else ""
     test = "McNemar" if not pair.is_seeded else "t-test over pictures and seeds"
-    _echo(f"  {test} p = {pair.paired.p_value:.2g}{adjusted}; {pair.counts}")
+    _echo_wrapped(f"  {test} p = {pair.paired.p_value:.2g}{adjusted}; {pair.counts}")
     for row in pair.classes:
         if row.is_real:
-            _echo(f"  {row.name}: recall {recalls(row)} ({points(row.difference)}, p = {row.p_value:.2g})")
+            _echo_wrapped(f"  {row.name}: recall {recalls(row)} ({points(row.difference)}, p = {row.p_value:.2g})")
 
 
-def _echo(text: str) -> None:
+def _echo_wrapped(text: str) -> None:
     click.echo(printable(click.wrap_text(text, 98, subsequent_indent="  ")))

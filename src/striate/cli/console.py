@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
-class Bars(Progress):
+class BarProgress(Progress):
     """Draws one bar at a time, with an estimate of the time left; lines worth keeping scroll above it.
 
     Args:
@@ -71,7 +71,7 @@ class Bars(Progress):
         self.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
 
-def progress(*, as_json: bool, quiet: bool) -> Progress:
+def create_progress(*, as_json: bool, quiet: bool) -> Progress:
     """Returns how progress is shown: bars on a terminal, lines elsewhere, on stderr when stdout is for JSON."""
     if quiet:
         return SILENT
@@ -79,7 +79,7 @@ def progress(*, as_json: bool, quiet: bool) -> Progress:
         return Lines(is_error=as_json)
     from rich.console import Console
 
-    return Bars(Console(stderr=as_json))  # which looks the stream up whenever it writes
+    return BarProgress(Console(stderr=as_json))  # which looks the stream up whenever it writes
 
 
 def print_json(value: Any) -> None:
@@ -115,25 +115,25 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     console.print(table)
 
 
-def bar(share: float, width: int = 24) -> Text:
+def render_bar(fraction: float, width: int = 24) -> Text:
     """Returns a bar whose length is a share, 0..1."""
     from rich.text import Text
 
-    eighths = round(max(0.0, min(1.0, share)) * width * 8)
+    eighths = round(max(0.0, min(1.0, fraction)) * width * 8)
     text = "█" * (eighths // 8) + ("▏▎▍▌▋▊▉"[eighths % 8 - 1] if eighths % 8 else "")
     return Text(text, style="blue")
 
 
-def picture_strip(pictures: Sequence[NDArray[np.uint8]], gap: int = 1) -> Text:
+def render_image_strip(images: Sequence[NDArray[np.uint8]], gap: int = 1) -> Text:
     """Returns pictures (h, w, 3) uint8 side by side, drawn with half blocks: one character is two pixels high."""
     from rich.style import Style
     from rich.text import Text
 
     text = Text()
-    if not pictures:
+    if not images:
         return text
-    for row in range(0, pictures[0].shape[0] - 1, 2):
-        for pixels in pictures:
+    for row in range(0, images[0].shape[0] - 1, 2):
+        for pixels in images:
             for upper, lower in zip(pixels[row].tolist(), pixels[row + 1].tolist(), strict=True):
                 text.append("▀", Style(color="rgb({},{},{})".format(*upper), bgcolor="rgb({},{},{})".format(*lower)))
             text.append(" " * gap)

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from striate.data_checks.finding import Finding
     from striate.workflows.inspect_data import Examined
 
-STRIP = 7  # pictures per class in the terminal, 12 columns wide each
-MOST = 40  # classes listed in the terminal
-SOME = 10  # files, or sets of them, listed under a finding
+IMAGES_PER_STRIP = 7  # pictures per class in the terminal, 12 columns wide each
+MAX_CLASSES_SHOWN = 40  # classes listed in the terminal
+MAX_FILES_SHOWN = 10  # files, or sets of them, listed under a finding
 
 
-@click.command(context_settings=options.CONTEXT)
+@click.command(context_settings=options.CONTEXT_SETTINGS)
 @click.argument("data")
 @click.option(
     "--html",
@@ -56,8 +56,8 @@ SOME = 10  # files, or sets of them, listed under a finding
 @options.corrections
 @options.nested
 @options.data_dir
-@options.engine
-@options.common
+@options.add_backend_options
+@options.add_common_options
 def data(
     data: str,
     page: Path | None,
@@ -97,13 +97,13 @@ def data(
             quiet=quiet,
         )
     if suspects:
-        options.choose_engine(backend, device)
-    from striate.cli.console import print_json, progress
+        options.configure_backend(backend, device)
+    from striate.cli.console import create_progress, print_json
     from striate.data.contact_sheet import contact_sheet
     from striate.data.corrections import save_corrections
     from striate.workflows.inspect_data import examine
 
-    shown = progress(as_json=as_json, quiet=quiet)
+    shown = create_progress(as_json=as_json, quiet=quiet)
     found = examine(
         data,
         suspects=suspects,
@@ -122,9 +122,9 @@ def data(
     if table is not None:
         save_corrections(found.corrections(), table)
     if as_json:
-        print_json(_summary(found, page, table))
+        print_json(_build_summary(found, page, table))
     else:
-        _print(found.images)
+        _print_overview(found.images)
         for name, value in found.statistics.words() if found.statistics else []:
             click.echo(printable(f"{name:22} {value}"))
         _print_findings(found.findings)
@@ -139,7 +139,7 @@ def data(
 def _write_shards(
     data: str,
     out: str,
-    form: Form,
+    shard_format: Form,
     size: int,
     *,
     nested: Nested,
@@ -149,16 +149,16 @@ def _write_shards(
     quiet: bool,
 ) -> int:
     """Writes the pictures in shards, and tells which."""
-    from striate.cli.console import print_json, progress
+    from striate.cli.console import create_progress, print_json
     from striate.data.corrections import corrected, load_corrections
     from striate.data.loaders.load import load_images
     from striate.data.shards import write_shards
 
-    shown = progress(as_json=as_json, quiet=quiet)
+    shown = create_progress(as_json=as_json, quiet=quiet)
     images = load_images(data, data_dir=data_dir, nested=nested, progress=shown)
     if corrections is not None:
         images = corrected(images, load_corrections(corrections))
-    written = write_shards(images, out, form=form, size=size, progress=shown)
+    written = write_shards(images, out, form=shard_format, size=size, progress=shown)
     if as_json:
         print_json({"out": out, "manifest": written})
     else:
@@ -169,16 +169,16 @@ def _write_shards(
     return 0
 
 
-def _summary(found: Examined, page: Path, table: Path | None) -> dict[str, Any]:
+def _build_summary(result: Examined, page: Path, corrections_path: Path | None) -> dict[str, Any]:
     return {
-        "name": found.images.name,
-        "classes": found.images.counts(),
-        "splits": _splits(found.images),
-        "statistics": found.statistics,
-        "findings": found.findings,
-        "shortcuts": found.inspection.shortcuts,
+        "name": result.images.name,
+        "classes": result.images.counts(),
+        "splits": _count_splits(result.images),
+        "statistics": result.statistics,
+        "findings": result.findings,
+        "shortcuts": result.inspection.shortcuts,
         "page": str(page),
-        "corrections": table and str(table),
+        "corrections": corrections_path and str(corrections_path),
     }
 
 
@@ -186,15 +186,15 @@ def _print_findings(findings: list[Finding]) -> None:
     for finding in findings:
         click.echo(printable(f"{finding.severity}: {finding.message}. To do: {finding.fix}."))
         lines = [" = ".join(one) for one in finding.members] or list(finding.files)
-        for line in lines[:SOME]:
+        for line in lines[:MAX_FILES_SHOWN]:
             click.echo(printable(f"    {line}"))
-        if len(lines) > SOME:
-            click.echo(f"    … {len(lines) - SOME:,} more; --json lists them")
+        if len(lines) > MAX_FILES_SHOWN:
+            click.echo(f"    … {len(lines) - MAX_FILES_SHOWN:,} more; --json lists them")
     if not findings:
         click.echo("Nothing was found that would mislead a training.")
 
 
-def _splits(images: ImageSet) -> dict[str, int]:
+def _count_splits(images: ImageSet) -> dict[str, int]:
     """Returns split → pictures; `undivided` for those that training would divide itself."""
     import numpy as np
 
@@ -202,25 +202,27 @@ def _splits(images: ImageSet) -> dict[str, int]:
     return {name or "undivided": int(number) for name, number in zip(names.tolist(), numbers, strict=True)}
 
 
-def _print(images: ImageSet) -> None:
+def _print_overview(images: ImageSet) -> None:
     from rich.console import Console
 
-    from striate.cli.console import bar, picture_strip, print_table
+    from striate.cli.console import print_table, render_bar, render_image_strip
     from striate.data.contact_sheet import samples
 
     counts = images.counts()
-    parts = ", ".join(f"{number:,} {name}" for name, number in _splits(images).items())
+    parts = ", ".join(f"{number:,} {name}" for name, number in _count_splits(images).items())
     click.echo(printable(f"{images.name}: {len(images):,} pictures ({parts}), {len(counts)} classes"))
     largest = max(counts.values())
     rows: list[tuple[Any, ...]] = [
-        (name, f"{number:,}", bar(number / largest)) for name, number in list(counts.items())[:MOST]
+        (name, f"{number:,}", render_bar(number / largest)) for name, number in list(counts.items())[:MAX_CLASSES_SHOWN]
     ]
     print_table(["class", ">pictures", ""], rows)
-    if len(counts) > MOST:
-        click.echo(f"… and {len(counts) - MOST} classes more")
+    if len(counts) > MAX_CLASSES_SHOWN:
+        click.echo(f"… and {len(counts) - MAX_CLASSES_SHOWN} classes more")
     console = Console()
     if console.is_terminal and console.color_system in ("truecolor", "256"):
         for label, name in enumerate(images.classes[:10]):
             console.print(printable(name), markup=False, highlight=False)
-            strip = picture_strip(samples(images, label, min(STRIP, (console.width + 1) // 13), side=12))
+            strip = render_image_strip(
+                samples(images, label, min(IMAGES_PER_STRIP, (console.width + 1) // 13), side=12)
+            )
             console.print(strip, end="")

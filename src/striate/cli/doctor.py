@@ -9,14 +9,14 @@ import click
 from striate.cli import options
 from striate.errors import printable
 
-MARKS = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
+SEVERITY_LABELS = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
 
 
-@click.command(context_settings=options.CONTEXT)
+@click.command(context_settings=options.CONTEXT_SETTINGS)
 @click.argument("run", required=False)
 @options.runs
 @options.backend
-@options.common
+@options.add_common_options
 def doctor(run: str | None, runs: Path, backend: str | None, as_json: bool, quiet: bool, debug: bool) -> int:
     """Find what is wrong with this environment: backend, devices, versions, files that hide packages.
 
@@ -24,10 +24,10 @@ def doctor(run: str | None, runs: Path, backend: str | None, as_json: bool, quie
 
     The exit code is 1 when something prevents work, or when what came out of the training is of no use.
     """
-    return _training(run, runs, as_json) if run is not None else _environment(backend, as_json)
+    return _diagnose_training(run, runs, as_json) if run is not None else _diagnose_environment(backend, as_json)
 
 
-def _environment(backend: str | None, as_json: bool) -> int:
+def _diagnose_environment(backend: str | None, as_json: bool) -> int:
     import os
 
     from striate.cli.console import print_json
@@ -47,16 +47,16 @@ def _environment(backend: str | None, as_json: bool) -> int:
         print_json({"environment": facts, "findings": findings})
     else:
         for one in found:
-            click.echo(printable(f"{MARKS[one.severity]}  {one.evidence}"))
+            click.echo(printable(f"{SEVERITY_LABELS[one.severity]}  {one.evidence}"))
             if one.try_:
                 click.echo(printable(f"         Try: {one.try_}"))
         click.echo(f"Python {facts['python']}; " + ", ".join(f"{k} {v}" for k, v in facts["versions"].items()))
     return 1 if any(one.severity == "error" for one in found) else 0
 
 
-def _training(name: str, runs: Path, as_json: bool) -> int:
+def _diagnose_training(name: str, runs: Path, as_json: bool) -> int:
     from striate.cli.console import print_json
-    from striate.cli.reports import as_finding
+    from striate.cli.reports import serialize_diagnosis
     from striate.diagnosis.diagnose import diagnose
     from striate.diagnosis.evidence import gather
     from striate.runs.store import RunStore
@@ -64,13 +64,13 @@ def _training(name: str, runs: Path, as_json: bool) -> int:
     run = RunStore(runs).find(name)
     said = diagnose(gather(run))
     if as_json:
-        findings = [as_finding(one) for one in said.found]
+        findings = [serialize_diagnosis(one) for one in said.found]
         print_json({"run": str(run.path), "summary": said.summary, "findings": findings, "missing": list(said.missing)})
     else:
         if not said.found:
             click.echo(printable(said.summary))
         for one in said.found:
-            click.echo(printable(f"{MARKS[one.severity]}  {one.verdict}."))
+            click.echo(printable(f"{SEVERITY_LABELS[one.severity]}  {one.verdict}."))
             click.echo(printable(f"         {one.evidence[0].upper()}{one.evidence[1:]}."))
             click.echo(printable(f"         Try: {one.try_}"))
         if said.missing:

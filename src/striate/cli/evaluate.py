@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from striate.data.loaders.folder import Nested
 
 
-@click.command(context_settings=options.CONTEXT)
+@click.command(context_settings=options.CONTEXT_SETTINGS)
 @click.argument("run")
 @click.argument("data", required=False)
 @options.runs
 @options.nested
 @options.corrections
 @options.data_dir
-@options.refusing
+@options.add_rejection_options
 @click.option("--robustness", is_flag=True, help="Measure also on pictures made worse: noise, blur, darkness, angle …")
 @click.option(
     "--robustness-pictures", type=click.IntRange(min=10), metavar="N", help="So many of them  [default: 1,000]."
 )
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as a page.")
 @click.option("--md", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as Markdown.")
-@options.engine
-@options.common
+@options.add_backend_options
+@options.add_common_options
 def evaluate(
     run: str,
     data: str | None,
@@ -53,9 +53,9 @@ def evaluate(
     Of DATA that brings a test split, only that is measured. Its classes are matched with the classifier's by name. Each
     look at a run's own test pictures is noted in its opened.csv: whoever chooses by them measures nothing.
     """
-    options.choose_engine(backend, device)
-    from striate.cli.console import print_json, progress
-    from striate.cli.reports import as_summary, print_report, print_robustness
+    options.configure_backend(backend, device)
+    from striate.cli.console import create_progress, print_json
+    from striate.cli.reports import print_report, print_robustness, summarize_report
     from striate.config import plain
     from striate.errors import printable
     from striate.evaluation.selective import refusal
@@ -63,8 +63,8 @@ def evaluate(
     from striate.workflows.evaluate import measure_again, save_report_again
 
     found = RunStore(runs).find(run)
-    shown = progress(as_json=as_json, quiet=quiet)
-    limit = options.threshold(reject_below, target_risk, lambda: found)
+    shown = create_progress(as_json=as_json, quiet=quiet)
+    limit = options.resolve_threshold(reject_below, target_risk, lambda: found)
     measured = measure_again(
         found,
         data,
@@ -89,7 +89,7 @@ def evaluate(
                 "architecture": found.manifest.architecture,
                 "classes": list(found.classifier.classes),
                 "data": measured.report.data,
-                "test": as_summary(measured.report),
+                "test": summarize_report(measured.report),
                 "refusal": plain(refused),
                 "robustness": plain(held),
                 "broken": [{"source": key, "error": reason} for key, reason in measured.decoded.broken.items()],

@@ -17,25 +17,31 @@ if TYPE_CHECKING:
     from striate.explain.explain_images import Looked
     from striate.training.history import Epoch
 
-FILE = click.Path(path_type=Path, dir_okay=False)
+FILE_PATH = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.command(context_settings=options.CONTEXT)
+@click.command(context_settings=options.CONTEXT_SETTINGS)
 @click.argument("run")
 @click.argument("sources", nargs=-1)
-@click.option("--html", type=FILE, help="A page in which the first 12 pictures flow through the network.")
+@click.option("--html", type=FILE_PATH, help="A page in which the first 12 pictures flow through the network.")
 @click.option("--hold", metavar="NAME", multiple=True, help="--html: a layer that a page of a large network must hold.")
 @click.option("--method", type=click.Choice(list(METHODS)), default="grad-cam", show_default=True, help="How to look.")
 @click.option("--class", "about", metavar="NAME", help="Ask about this class instead of the one that is answered.")
 @click.option("--layer", metavar="NAME", help="Grad-CAM: look at the maps of this layer.")
-@click.option("--png", type=FILE, help="A figure of the first 24 pictures  [default: explained.png, unless --html].")
+@click.option(
+    "--png", type=FILE_PATH, help="A figure of the first 24 pictures  [default: explained.png, unless --html]."
+)
 @click.option("--overlays", type=click.Path(path_type=Path, file_okay=False), help="A folder for one PNG a picture.")
-@click.option("--maps", type=FILE, help="A figure of what each layer makes of the first picture, its feature maps.")
-@click.option("--filters", type=FILE, help="A figure of the filters that the first layer slides over pictures.")
-@click.option("--draw", type=FILE, help="A figure of the network's layers, as SVG if the name ends so, else as PNG.")
+@click.option(
+    "--maps", type=FILE_PATH, help="A figure of what each layer makes of the first picture, its feature maps."
+)
+@click.option("--filters", type=FILE_PATH, help="A figure of the filters that the first layer slides over pictures.")
+@click.option(
+    "--draw", type=FILE_PATH, help="A figure of the network's layers, as SVG if the name ends so, else as PNG."
+)
 @options.runs
-@options.engine
-@options.common
+@options.add_backend_options
+@options.add_common_options
 def explain(
     run: str,
     sources: tuple[str, ...],
@@ -62,9 +68,9 @@ def explain(
     paths on standard input. For each picture, the share of the heat in the half of it around its centre is told. A
     picture that cannot be read is reported and does not stop the rest. --draw and --filters need no picture.
     """
-    options.choose_engine(backend, device)
-    from striate.cli.classifier_arg import find_classifier
-    from striate.cli.console import print_json, progress
+    options.configure_backend(backend, device)
+    from striate.cli.classifier_arg import load_classifier
+    from striate.cli.console import create_progress, print_json
     from striate.data.inputs import expand
     from striate.errors import UnknownNameError
     from striate.explain.attribution import Attributor, fitting_method
@@ -74,11 +80,11 @@ def explain(
     if not sources and not (draw or filters):
         raise click.UsageError("Missing argument 'SOURCES...'. --draw and --filters alone need none.")
     paths = expand(sources) if sources else []
-    classifier = find_classifier(run, runs)
+    classifier = load_classifier(run, runs)
     if about is not None and about not in classifier.classes:
         raise UnknownNameError("class", about, classifier.classes)
     if not sources:
-        _tell_drawn(_drawn(classifier, [], method, None, None, filters, draw), as_json=as_json)
+        _print_figure_paths(_draw_figures(classifier, [], method, None, None, filters, draw), as_json=as_json)
         return 0
     fits = method if html is None or layer is not None else fitting_method(classifier.model, method)
     look = Attributor(classifier, fits, layer)
@@ -88,7 +94,7 @@ def explain(
     readable = 0
     lines: list[str] = []
     shown: list[Looked] = []
-    for one in looked(classifier, paths, look, about, progress(as_json=True, quiet=quiet)):
+    for one in looked(classifier, paths, look, about, create_progress(as_json=True, quiet=quiet)):
         rows.append(one.row(look))
         lines.append(one.line())
         if one.pixels is None or one.heat is None:
@@ -99,32 +105,32 @@ def explain(
             save_overlay(one.pixels, one.heat, target)
             rows[-1]["overlay"] = str(target)
         shown += [one] if len(shown) < MOST else []
-    drawn = _drawn(
+    drawn = _draw_figures(
         classifier, shown, look.method, png or (None if html else Path("explained.png")), maps, filters, draw
     )
     if html is not None and shown:
-        drawn.append(_page(run, runs, classifier, shown, look.method, html, hold))
+        drawn.append(_write_explainer(run, runs, classifier, shown, look.method, html, hold))
     if as_json:
         print_json(rows)
     else:
         for line in lines:
             click.echo(printable(line))
-        _tell_share(rows)
+        _print_central_fraction(rows)
     if shown:
         others = f"and {readable:,} in {overlays}" if overlays else ""
         click.echo(printable(" ".join(["Drawn: ", *map(str, drawn), others]).rstrip()), err=as_json)
     return 0 if shown else 2
 
 
-def _tell_share(rows: list[dict[str, Any]]) -> None:
+def _print_central_fraction(rows: list[dict[str, Any]]) -> None:
     shares = [row["central_share"] for row in rows if row.get("central_share") is not None]
     if len(shares) > 1:
         click.echo(f"Heat in the central half: {np.mean(shares):.1%} on average of {len(shares):,} pictures.")
 
 
-def _drawn(
+def _draw_figures(
     classifier: Classifier,
-    shown: list[Looked],
+    explanations: list[Looked],
     method: str,
     png: Path | None,
     maps: Path | None,
@@ -139,14 +145,16 @@ def _drawn(
     from striate.reporting.figures import save_figure
 
     drawn = []
-    if png is not None and shown:
-        words = [f"{short(one.asked)} {one.probability:.1%}\n{short(Path(one.source).name)}" for one in shown]
-        pixels, heat = [one.pixels for one in shown], [one.heat for one in shown]
+    if png is not None and explanations:
+        words = [f"{short(one.asked)} {one.probability:.1%}\n{short(Path(one.source).name)}" for one in explanations]
+        pixels, heat = [one.pixels for one in explanations], [one.heat for one in explanations]
         save_figure(overlays(pixels, heat, words, f"{METHODS[method].what} ({method})"), png)  # type: ignore[arg-type]
         drawn.append(png)
-    if maps is not None and shown and shown[0].pixels is not None:
-        title = f"What each layer makes of {short(Path(shown[0].source).name)}"
-        save_figure(maps_figure(shown[0].pixels, feature_maps(classifier.model, shown[0].pixels), title), maps)
+    if maps is not None and explanations and explanations[0].pixels is not None:
+        title = f"What each layer makes of {short(Path(explanations[0].source).name)}"
+        save_figure(
+            maps_figure(explanations[0].pixels, feature_maps(classifier.model, explanations[0].pixels), title), maps
+        )
         drawn.append(maps)
     if filters is not None:
         save_figure(filters_figure(*first_filters(classifier.model)), filters)
@@ -157,17 +165,23 @@ def _drawn(
     return drawn
 
 
-def _tell_drawn(drawn: list[Path], *, as_json: bool) -> None:
+def _print_figure_paths(paths: list[Path], *, as_json: bool) -> None:
     from striate.cli.console import print_json
 
     if as_json:
-        print_json({"drawn": [str(path) for path in drawn]})
+        print_json({"drawn": [str(path) for path in paths]})
     else:
-        click.echo(printable(" ".join(["Drawn: ", *map(str, drawn)])))
+        click.echo(printable(" ".join(["Drawn: ", *map(str, paths)])))
 
 
-def _page(
-    run: str, runs: Path, classifier: Classifier, seen: list[Looked], method: str, html: Path, hold: tuple[str, ...]
+def _write_explainer(
+    run: str,
+    runs: Path,
+    classifier: Classifier,
+    explanations: list[Looked],
+    method: str,
+    html: Path,
+    include_layers: tuple[str, ...],
 ) -> Path:
     """Writes the explainer; of a run, with its history."""
     from striate.errors import RunError
@@ -176,7 +190,7 @@ def _page(
     from striate.explain.heatmap import scaled
     from striate.runs.store import RunStore
 
-    pictures = [Shown(one.source, one.pixels, heat=scaled(one.heat)) for one in seen if one.pixels is not None]  # type: ignore[arg-type]
+    pictures = [Shown(one.source, one.pixels, heat=scaled(one.heat)) for one in explanations if one.pixels is not None]  # type: ignore[arg-type]
     epochs: tuple[Epoch, ...] = ()
     kept, name = 0, Path(run).resolve().name
     if not (Path(run) / "classifier.json").is_file():
@@ -186,11 +200,13 @@ def _page(
             epochs, kept = found.history
         except RunError:  # it was damaged; the page lives without it
             epochs, kept = (), 0
-    save_explainer(html, classifier, pictures, name=name, method=method, epochs=epochs, kept=kept, layers=hold)
+    save_explainer(
+        html, classifier, pictures, name=name, method=method, epochs=epochs, kept=kept, layers=include_layers
+    )
     return html
 
 
-@click.command(context_settings=options.CONTEXT)
+@click.command(context_settings=options.CONTEXT_SETTINGS)
 @click.argument("run")
 @click.option(
     "--html",
@@ -200,7 +216,7 @@ def _page(
     help="The page.",
 )
 @options.runs
-@options.common
+@options.add_common_options
 def replay(run: str, html: Path, runs: Path, as_json: bool, quiet: bool, debug: bool) -> None:
     """Put the training of RUN on a slider: what the network made of the same pictures after each epoch.
 

@@ -14,20 +14,20 @@ from striate.errors import printable
 if TYPE_CHECKING:
     from striate.workflows.export import Exported
 
-FORMATS = ("onnx", "litert", "saved_model", "keras", "openvino", "triton", "tf_serving")
+EXPORT_FORMATS = ("onnx", "litert", "saved_model", "keras", "openvino", "triton", "tf_serving")
 
 
-@click.command(context_settings=options.CONTEXT)
+@click.command(context_settings=options.CONTEXT_SETTINGS)
 @click.argument("run")
 @click.option(
-    "--format", "kind", type=click.Choice(FORMATS), default="onnx", show_default=True, help="What is written."
+    "--format", "kind", type=click.Choice(EXPORT_FORMATS), default="onnx", show_default=True, help="What is written."
 )
 @click.option("--out", type=click.Path(path_type=Path), help="The file or folder  [default: RUN/exported/…].")
 @click.option("--int8", is_flag=True, help="Quantise: smaller and faster, and the accuracy before and after is told.")
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Pictures at once  [default: any number].")
 @click.option("--data", metavar="DATA", help="Labelled pictures to compare on instead of the run's own.")
 @options.runs
-@options.common
+@options.add_common_options
 def export(
     run: str,
     kind: str,
@@ -45,9 +45,11 @@ def export(
     Its answers are compared with the classifier's on real pictures; a file that answers otherwise is not kept, and the
     exit code is 1. Pictures go in as uint8 in 0..255, probabilities come out.
     """
-    options.choose_engine("tensorflow", "cpu")  # from whose graphs the formats are written, whatever trained the run
-    from striate.cli.classifier_arg import found as found_in
-    from striate.cli.console import print_json, progress
+    options.configure_backend(
+        "tensorflow", "cpu"
+    )  # from whose graphs the formats are written, whatever trained the run
+    from striate.cli.classifier_arg import locate_classifier as found_in
+    from striate.cli.console import create_progress, print_json
     from striate.config import plain
     from striate.export.verification import ParityError
     from striate.workflows.export import export as write
@@ -55,30 +57,32 @@ def export(
     place = found_in(run, runs)
     what = place.run or place.load()
     try:
-        found = write(what, kind, out, data=data, batch=batch, int8=int8, progress=progress(as_json=True, quiet=quiet))
+        found = write(
+            what, kind, out, data=data, batch=batch, int8=int8, progress=create_progress(as_json=True, quiet=quiet)
+        )
     except ParityError as error:
         print(f"striate: {error}", file=sys.stderr)  # noqa: T201
         return 1
     if as_json:
         print_json(plain(found))
     else:
-        for line in _lines(found):
+        for line in _describe_export(found):
             click.echo(printable(line))
     return 0
 
 
-def _lines(found: Exported) -> list[str]:
+def _describe_export(result: Exported) -> list[str]:
     """Returns what was written, in words."""
     from striate.reporting.style import percent
 
-    same = found.parity
+    same = result.parity
     changed = f"{same.changed_labels:,} of {same.pictures:,} labels are others"
     lines = [
-        f"{found.format}, {found.bytes / 1e6:.2f} MB: its probabilities are at most {same.max_abs_difference:.1g} from "
-        f"the classifier's; {changed}."
+        f"{result.format}, {result.bytes / 1e6:.2f} MB: its probabilities are at most {same.max_abs_difference:.1g} "
+        f"from the classifier's; {changed}."
     ]
-    if found.int8 is not None:
-        cost = found.int8
+    if result.int8 is not None:
+        cost = result.int8
         before, after = (
             f"{percent(one.accuracy)} [{percent(one.interval.low)}, {percent(one.interval.high)}]"
             for one in (cost.before, cost.after)
@@ -87,4 +91,4 @@ def _lines(found: Exported) -> list[str]:
             f"Accuracy on {cost.pictures:,} pictures: {before} before, {after} in int8; the difference is "
             f"{cost.difference:+.2%} [{cost.interval.low:+.2%}, {cost.interval.high:+.2%}]."
         )
-    return [*lines, f"Written:  {found.file}"]
+    return [*lines, f"Written:  {result.file}"]

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from striate.data.loaders.folder import Nested
     from striate.studies.ladder_result import Ladder, Rung
 
-CODES = {"finished": 0, "failed": 1, "interrupted": 130}
+EXIT_CODES = {"finished": 0, "failed": 1, "interrupted": 130}
 
 
-@click.command(context_settings=options.CONTEXT)
+@click.command(context_settings=options.CONTEXT_SETTINGS)
 @click.argument("data")
 @click.option("--rungs", metavar="A,B,C", help="Networks, in their order: see striate models.")
 @click.option("--epochs", type=int, help="Every network's budget in passes over the training pictures.")
@@ -30,18 +30,18 @@ CODES = {"finished": 0, "failed": 1, "interrupted": 130}
 @options.batch
 @options.learning_rate
 @options.size
-@options.grey
+@options.grayscale
 @options.augment
 @options.precision
-@options.shares
+@options.add_split_options
 @click.option("--name", help="Name of the ladder's folder  [default: ladder-<data>].")
 @options.runs
 @options.on
-@options.artifacts("none", "Pages and plots of each training")
+@options.add_artifacts_option("none", "Pages and plots of each training")
 @options.nested
 @options.data_dir
-@options.engine
-@options.common
+@options.add_backend_options
+@options.add_common_options
 def ladder(
     data: str,
     rungs: str | None,
@@ -73,11 +73,11 @@ def ladder(
     resnet18 in their places on larger ones. Every run lies in the ladder's folder and is an ordinary one. The same
     command again goes on where it stopped, keeping finished runs; rungs and seeds may be added.
     """
-    options.choose_engine(backend, device)
-    from striate.cli.console import print_json, progress
+    options.configure_backend(backend, device)
+    from striate.cli.console import create_progress, print_json
     from striate.studies.ladder import ladder as climb
 
-    changes = options.changes(size, grey, settings)
+    changes = options.build_recipe_overrides(size, grey, settings)
     found = climb(
         data,
         rungs=None if rungs is None else [word.strip() for word in rungs.split(",") if word.strip()],
@@ -94,7 +94,7 @@ def ladder(
         nested=nested or "top",
         corrections=corrections,
         allow_leaks=allow_leaks,
-        progress=progress(as_json=as_json, quiet=quiet),
+        progress=create_progress(as_json=as_json, quiet=quiet),
         command=shlex.join(["striate", "ladder", *sys.argv[2:]]),
         **changes,
     )
@@ -102,63 +102,63 @@ def ladder(
         print_json(found.summary())
     else:
         print_ladder(found)
-    return CODES[found.state]
+    return EXIT_CODES[found.state]
 
 
-def print_ladder(found: Ladder) -> None:
+def print_ladder(result: Ladder) -> None:
     """Prints the table, which differences are real, what failed, and where everything lies."""
     from striate.cli.console import print_table
 
-    several = found.document.plan.seeds > 1
-    trained = [rung for rung in found.rows if rung.accuracy is not None]
+    several = result.document.plan.seeds > 1
+    trained = [rung for rung in result.rows if rung.accuracy is not None]
     spread = ">± deviation" if several else "95 % interval"
     columns = ["network", ">year", ">accuracy", spread, ">s/epoch", ">weights", ">mult-adds", ">ms/picture"]
-    print_table(columns, map(_cells, found.rows))
+    print_table(columns, map(_format_row, result.rows))
     if trained:
-        seeds = f", mean and standard deviation over {found.document.plan.seeds} seeds" if several else ""
+        seeds = f", mean and standard deviation over {result.document.plan.seeds} seeds" if several else ""
         epochs = sorted({rung.epochs for rung in trained if rung.epochs is not None})
         span = f"{epochs[0]:.3g}" + (f" to {epochs[-1]:.3g}" if len(epochs) > 1 else "")
         click.echo(f"Accuracy on {trained[0].n:,} test pictures{seeds}; epochs: {span}.")
-    for line in _steps(found):
+    for line in _describe_steps(result):
         click.echo(click.wrap_text(line, 98, subsequent_indent="  "))
-    for rung in found.rows:
+    for rung in result.rows:
         if rung.reason:
             click.echo(printable(f"{rung.architecture} failed: {rung.reason}"))
-    if found.state == "interrupted":
+    if result.state == "interrupted":
         click.echo("Interrupted. The same command goes on from here and keeps the finished runs.")
-    elif found.state == "failed":
+    elif result.state == "failed":
         click.echo("The same command tries what failed once more and keeps the finished runs.")
-    click.echo(printable(f"Ladder:  {found.path}\nFigure:  {found.path / 'ladder.png'}"))
+    click.echo(printable(f"Ladder:  {result.path}\nFigure:  {result.path / 'ladder.png'}"))
 
 
-def _cells(rung: Rung) -> list[str]:
+def _format_row(row: Rung) -> list[str]:
     from striate.reporting.style import percent
     from striate.studies.ladder_plot import scaled
 
-    first = [rung.architecture, str(rung.year)]
-    if rung.accuracy is None:
-        return [*first, "failed" if rung.reason else "not yet", *[""] * 5]
-    if rung.interval is not None:
-        spread = " … ".join(percent(end, 2).removesuffix(" %") for end in rung.interval)
+    first = [row.architecture, str(row.year)]
+    if row.accuracy is None:
+        return [*first, "failed" if row.reason else "not yet", *[""] * 5]
+    if row.interval is not None:
+        spread = " … ".join(percent(end, 2).removesuffix(" %") for end in row.interval)
     else:
-        spread = "one run only" if rung.deviation is None else f"{100 * rung.deviation:.2f}"
+        spread = "one run only" if row.deviation is None else f"{100 * row.deviation:.2f}"
     return [
         *first,
-        percent(rung.accuracy, 2),
+        percent(row.accuracy, 2),
         spread,
-        f"{rung.seconds_per_epoch:.1f}",
-        scaled(rung.parameters or 0),
-        scaled(rung.multiply_adds or 0),
-        "" if rung.milliseconds is None else f"{rung.milliseconds:.2g}",
+        f"{row.seconds_per_epoch:.1f}",
+        scaled(row.parameters or 0),
+        scaled(row.multiply_adds or 0),
+        "" if row.milliseconds is None else f"{row.milliseconds:.2g}",
     ]
 
 
-def _steps(found: Ladder) -> list[str]:
+def _describe_steps(result: Ladder) -> list[str]:
     """Returns one line of the steps that are real, and one of those that are not."""
-    several = found.document.plan.seeds > 1
+    several = result.document.plan.seeds > 1
     real: list[str] = []
     unreal: list[str] = []
-    for step in found.steps:
+    for step in result.steps:
         words = f"{step.a} → {step.b} {100 * step.difference:+.2f} points"
         (real if step.better else unreal).append(words)
     test = "McNemar's test, p < 0.05" + (" with every seed" if several else "")

@@ -9,31 +9,31 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from striate.cli import options
-from striate.cli.options import training
+from striate.cli.options import add_training_options
 from striate.errors import printable
 
 if TYPE_CHECKING:
     from striate.studies.learning_curve import Growth
 
-CODES = {"finished": 0, "failed": 1, "interrupted": 130}
-MOST = 10  # classes shown: those that gained most from the last doubling
+EXIT_CODES = {"finished": 0, "failed": 1, "interrupted": 130}
+MAX_CLASSES_SHOWN = 10  # classes shown: those that gained most from the last doubling
 
 
-@click.command("learn-curve", context_settings=options.CONTEXT)
+@click.command("learn-curve", context_settings=options.CONTEXT_SETTINGS)
 @click.argument("data")
 @click.option("--sizes", metavar="A,B,C,D", help="Numbers of training pictures  [default: all, and five halvings].")
 @click.option(
     "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Trainings a size, each on other parts."
 )
-@training
+@add_training_options
 @click.option("--name", help="Name of the folder  [default: learn-curve-<data>].")
 @options.runs
 @options.on
-@options.artifacts("none", "Pages and plots of each training")
+@options.add_artifacts_option("none", "Pages and plots of each training")
 @options.nested
 @options.data_dir
-@options.engine
-@options.common
+@options.add_backend_options
+@options.add_common_options
 def learn_curve(
     data: str,
     sizes: str | None,
@@ -53,27 +53,27 @@ def learn_curve(
     gain most, and what twice as many pictures would buy. Smaller parts get more epochs. Every training is an ordinary
     run in the folder. The same command again goes on where it stopped; sizes and seeds may be added.
     """
-    options.choose_engine(backend, device)
-    from striate.cli.console import print_json, progress
+    options.configure_backend(backend, device)
+    from striate.cli.console import create_progress, print_json
     from striate.studies.learning_curve import learn_curve as grow
 
-    changes = options.changes(size, grey, settings)
+    changes = options.build_recipe_overrides(size, grey, settings)
     found = grow(
         data,
-        sizes=_numbers(sizes),
+        sizes=_parse_sizes(sizes),
         architecture=arch,
-        progress=progress(as_json=as_json, quiet=quiet),
+        progress=create_progress(as_json=as_json, quiet=quiet),
         command=shlex.join(["striate", "learn-curve", *sys.argv[2:]]),
         **changes,
     )
     if as_json:
         print_json(found.summary())
     else:
-        print_growth(found)
-    return CODES[found.document.state]
+        print_learning_curve(found)
+    return EXIT_CODES[found.document.state]
 
 
-def _numbers(text: str | None) -> list[int] | None:
+def _parse_sizes(text: str | None) -> list[int] | None:
     if text is None:
         return None
     words = [word.strip() for word in text.split(",") if word.strip()]
@@ -82,27 +82,27 @@ def _numbers(text: str | None) -> list[int] | None:
     return [int(word) for word in words]
 
 
-def print_growth(found: Growth) -> None:
+def print_learning_curve(curve: Growth) -> None:
     """Prints a row per size, which classes gain, what more pictures would buy, and where everything lies."""
     from striate.cli.console import print_table
     from striate.reporting.style import percent
 
-    document = found.document
+    document = curve.document
     rows = [
         (f"{one.size:,}", percent(one.accuracy, 2), " … ".join(map(percent, one.interval)), str(len(one.runs)))
         for one in document.sizes
     ]
     print_table([">training pictures", ">accuracy", ">95 % interval", ">trainings"], rows)
-    if gains := found.gains():
-        gained = [(name, percent(before), percent(after)) for name, before, after in gains[:MOST]]
+    if gains := curve.gains():
+        gained = [(name, percent(before), percent(after)) for name, before, after in gains[:MAX_CLASSES_SHOWN]]
         before, after = document.sizes[-2:]
         print_table(["class", f">recall with {before.size:,}", f">with {after.size:,}"], gained)
     if document.sizes:
-        click.echo(click.wrap_text(found.verdict(), 98))
+        click.echo(click.wrap_text(curve.verdict(), 98))
     for name, reason in (document.failed or {}).items():
         click.echo(printable(f"{name} failed: {reason}"))
     if document.state == "interrupted":
         click.echo("Interrupted. The same command goes on from here and keeps the finished runs.")
-    click.echo(printable(f"Folder:  {found.path}"))
+    click.echo(printable(f"Folder:  {curve.path}"))
     if document.sizes:
-        click.echo(printable(f"Figure:  {found.path / 'learn_curve.png'}"))
+        click.echo(printable(f"Figure:  {curve.path / 'learn_curve.png'}"))

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from striate.runs.run import Run
 
 
-@click.command(context_settings=options.CONTEXT)
+@click.command(context_settings=options.CONTEXT_SETTINGS)
 @options.data_dir
-@options.common
+@options.add_common_options
 def datasets(data_dir: Path | None, as_json: bool, quiet: bool, debug: bool) -> None:
     """List the data sets known by name, and whether they are on this machine."""
     from striate.cli.console import print_json, print_table
@@ -59,8 +59,8 @@ def datasets(data_dir: Path | None, as_json: bool, quiet: bool, debug: bool) -> 
         click.echo(f"They lie in, or are put into, {folder}")
 
 
-@click.command(context_settings=options.CONTEXT)
-@options.common
+@click.command(context_settings=options.CONTEXT_SETTINGS)
+@options.add_common_options
 def recipes(as_json: bool, quiet: bool, debug: bool) -> None:
     """List the recipes that --recipe takes, with all their numbers."""
     from striate.cli.console import print_json, print_table
@@ -83,16 +83,16 @@ def recipes(as_json: bool, quiet: bool, debug: bool) -> None:
         print_table(["", *(name for name in values)], rows)
 
 
-@click.command(context_settings=options.CONTEXT)
+@click.command(context_settings=options.CONTEXT_SETTINGS)
 @options.runs
-@options.common
+@options.add_common_options
 def runs(runs: Path, as_json: bool, quiet: bool, debug: bool) -> None:
     """List the runs, oldest first."""
     from striate.cli.console import print_json, print_table
     from striate.reporting.style import percent
     from striate.runs.store import RunStore
 
-    rows = [_row(run) for run in RunStore(runs).list()]
+    rows = [_build_run_row(run) for run in RunStore(runs).list()]
     if as_json:
         print_json(rows)
     elif not rows:
@@ -115,7 +115,7 @@ def runs(runs: Path, as_json: bool, quiet: bool, debug: bool) -> None:
         )
 
 
-def _row(run: Run) -> dict[str, Any]:
+def _build_run_row(run: Run) -> dict[str, Any]:
     """Returns what is known of a run; one that is unfinished or damaged must not hide the others."""
     from striate.errors import StriateError
 

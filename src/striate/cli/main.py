@@ -15,23 +15,25 @@ from striate.errors import StriateError
 from striate.system.backend_choice import refuse_shadows
 from striate.system.signals import ended_alike
 
-BUG = 70  # EX_SOFTWARE of sysexits.h
+EXIT_INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h
 
 
-def invoke(verb: str, module: str, arguments: Sequence[str]) -> int:
+def invoke_command(command_name: str, module: str, arguments: Sequence[str]) -> int:
     """Returns the exit code of `striate VERB ARGUMENTS…`."""
     debug = "--debug" in arguments
     if not debug:
         warnings.simplefilter("ignore")
     try:
-        if verb != "doctor":  # which explains them all
+        if command_name != "doctor":  # which explains them all
             refuse_shadows()
-        command: click.Command = getattr(importlib.import_module(f"striate.cli.{module}"), verb.replace("-", "_"))
+        command: click.Command = getattr(
+            importlib.import_module(f"striate.cli.{module}"), command_name.replace("-", "_")
+        )
         with ended_alike():
-            result = command.main(list(arguments), prog_name=f"striate {verb}", standalone_mode=False)
+            result = command.main(list(arguments), prog_name=f"striate {command_name}", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except StriateError as error:
-        return _failed(str(error), debug)
+        return _report_failure(str(error), debug)
     except click.ClickException as error:
         error.show()
         return 2
@@ -44,14 +46,14 @@ def invoke(verb: str, module: str, arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:  # disk full, permission denied, …
-        return _failed(f"{error.strerror or error}: {error.filename or ''}".rstrip(": ") + ".", debug)
+        return _report_failure(f"{error.strerror or error}: {error.filename or ''}".rstrip(": ") + ".", debug)
     except Exception as error:
         message = f"Striate stumbled over something it did not expect ({type(error).__name__}: {error})."
-        _failed(message + " --debug shows where; please report it.", debug)
-        return BUG
+        _report_failure(message + " --debug shows where; please report it.", debug)
+        return EXIT_INTERNAL_ERROR
 
 
-def _failed(message: str, debug: bool) -> int:
+def _report_failure(message: str, debug: bool) -> int:
     if debug:
         traceback.print_exc()
     print(f"striate: {message}", file=sys.stderr)  # noqa: T201

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from striate.progress import Progress
     from striate.runs.run import Run
 
-FILE = click.Path(path_type=Path, dir_okay=False)
+FILE_PATH = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.command("map", context_settings=options.CONTEXT)
+@click.command("map", context_settings=options.CONTEXT_SETTINGS)
 @click.argument("run")
 @click.option("--like", multiple=True, metavar="PICTURE", help="Tell which training pictures this one resembles.")
 @click.option(
@@ -29,11 +29,11 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--most", type=click.IntRange(min=5), default=1000, show_default=True, help="Pictures on the map.")
 @click.option("--neighbours", type=click.IntRange(1, 20), default=5, show_default=True, help="Training pictures each.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what is drawn at random.")
-@click.option("--html", type=FILE, default=Path("map.html"), show_default=True, help="The page.")
-@click.option("--png", type=FILE, default=Path("like.png"), show_default=True, help="--like: the figure.")
+@click.option("--html", type=FILE_PATH, default=Path("map.html"), show_default=True, help="The page.")
+@click.option("--png", type=FILE_PATH, default=Path("like.png"), show_default=True, help="--like: the figure.")
 @options.runs
-@options.engine
-@options.common
+@options.add_backend_options
+@options.add_common_options
 def map(
     run: str,
     like: tuple[str, ...],
@@ -56,14 +56,14 @@ def map(
     The page shows each test picture as a point, by class, by answer, or by whether the answer is right, and beside it
     the training pictures that it resembles. With --like, no map: pictures of your own, and what they resemble.
     """
-    options.choose_engine(backend, device)
-    from striate.cli.console import print_json, progress
+    options.configure_backend(backend, device)
+    from striate.cli.console import create_progress, print_json
     from striate.runs.store import RunStore
     from striate.workflows.explain import mapped
 
-    found, shown = RunStore(runs).find(run), progress(as_json=True, quiet=quiet)
+    found, shown = RunStore(runs).find(run), create_progress(as_json=True, quiet=quiet)
     if like:
-        return _like(found, like, neighbours, png, shown, as_json=as_json)
+        return _report_similar_images(found, like, neighbours, png, shown, as_json=as_json)
     drawn = mapped(found, split, method=method, most=most, neighbours=neighbours, seed=seed, progress=shown)
     drawn.save(html)
     if as_json:
@@ -92,7 +92,9 @@ def map(
     return 0
 
 
-def _like(run: Run, like: tuple[str, ...], count: int, png: Path, progress: Progress, *, as_json: bool) -> int:
+def _report_similar_images(
+    run: Run, sources: tuple[str, ...], count: int, png: Path, progress: Progress, *, as_json: bool
+) -> int:
     """Tells and draws what pictures resemble; returns 0 unless none can be read."""
     from striate.cli.console import print_json
     from striate.data.inputs import expand
@@ -102,7 +104,7 @@ def _like(run: Run, like: tuple[str, ...], count: int, png: Path, progress: Prog
     from striate.reporting.figures import save_figure
     from striate.workflows.explain import known_pictures
 
-    paths = expand(like)
+    paths = expand(sources)
     decoded = [decoded_or_why(run.classifier.preprocessing, path) for path in paths]
     whole = [(path, one) for path, one in zip(paths, decoded, strict=True) if not isinstance(one, str)]
     told: dict[Path, dict[str, Any]] = {

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from striate.models.architecture import Architecture, Shape
     from striate.models.cost import Cost
 
-UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+UNIT_FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
 
-@click.command(context_settings=options.CONTEXT)
+@click.command(context_settings=options.CONTEXT_SETTINGS)
 @click.argument("name", required=False)
 @click.option("--max-weights", metavar="N", help="Only those with at most so many weights: 5M, 300k …")
 @click.option("--side", type=click.IntRange(min=1), metavar="N", help="Only those that work on pictures of N×N pixels.")
@@ -35,7 +35,7 @@ UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
     type=click.Path(path_type=Path, dir_okay=False),
     help="One network: draw its layers, as SVG if the name ends so, else as PNG.",
 )
-@options.common
+@options.add_common_options
 def models(
     name: str | None,
     max_weights: str | None,
@@ -59,43 +59,43 @@ def models(
 
     if name in ARCHITECTURES:
         limits = {"max_weights": max_weights, "side": side, "year": year, "pretrained": pretrained or None}
-        _refuse(f"chooses from the list, and {name} is one network", limits)
+        _refuse_options(f"chooses from the list, and {name} is one network", limits)
         row = ARCHITECTURES[name]
-        height, width = row.native[:2] if size is None else options.picture_size(size)
+        height, width = row.native[:2] if size is None else options.parse_image_size(size)
         channels = row.native[2] if grey is None else 1 if grey else 3
-        _show_one(row, (height, width, channels), classes or row.native_classes, draw, as_json=as_json)
+        _show_architecture(row, (height, width, channels), classes or row.native_classes, draw, as_json=as_json)
     else:
-        rows = _chosen(name, max_weights, side, year, pretrained=pretrained)
-        _refuse("needs the name of one network", {"size": size, "grey": grey, "classes": classes, "draw": draw})
+        rows = _filter_architectures(name, max_weights, side, year, pretrained=pretrained)
+        _refuse_options("needs the name of one network", {"size": size, "grey": grey, "classes": classes, "draw": draw})
         _show_list(rows, as_json=as_json)
 
 
-def _refuse(why: str, given: Mapping[str, object]) -> None:
-    for option, value in given.items():
+def _refuse_options(reason: str, values: Mapping[str, object]) -> None:
+    for option, value in values.items():
         if value is not None:
-            raise click.UsageError(f"--{option.replace('_', '-')} {why}. Try: striate models --help")
+            raise click.UsageError(f"--{option.replace('_', '-')} {reason}. Try: striate models --help")
 
 
-def _chosen(
-    word: str | None, max_weights: str | None, side: int | None, year: str | None, *, pretrained: bool
+def _filter_architectures(
+    name_part: str | None, max_parameters: str | None, side: int | None, year: str | None, *, pretrained: bool
 ) -> list[dict[str, Any]]:
     from striate.errors import UnknownNameError
     from striate.models.cost import figures
     from striate.models.registry import ARCHITECTURES
 
     figure = figures()
-    rows = [{**_story(row), **figure[name]} for name, row in ARCHITECTURES.items()]
-    if word is not None:
-        rows = [row for row in rows if word.lower() in row["name"]]
+    rows = [{**_describe_architecture(row), **figure[name]} for name, row in ARCHITECTURES.items()]
+    if name_part is not None:
+        rows = [row for row in rows if name_part.lower() in row["name"]]
         if not rows:
-            raise UnknownNameError("architecture", word, ARCHITECTURES)
-    if max_weights is not None:
-        most = _number(max_weights)
+            raise UnknownNameError("architecture", name_part, ARCHITECTURES)
+    if max_parameters is not None:
+        most = _parse_count(max_parameters)
         rows = [row for row in rows if row["parameters"] <= most]
     if side is not None:
         rows = [row for row in rows if row["smallest_side"] <= side]
     if year is not None:
-        first, last = _years(year)
+        first, last = _parse_years(year)
         rows = [row for row in rows if first <= row["year"] <= last]
     if pretrained:
         from striate.models.pretrained_weights import BACKBONES
@@ -104,31 +104,31 @@ def _chosen(
     return rows
 
 
-def _story(row: Architecture) -> dict[str, Any]:
+def _describe_architecture(row: Architecture) -> dict[str, Any]:
     names = ("name", "title", "authors", "year", "source", "story", "native", "native_classes", "dropout")
     return {name: getattr(row, name) for name in names}
 
 
-def _number(text: str) -> float:
+def _parse_count(text: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kMG]?)", text.strip().replace("K", "k").replace("m", "M"))
     if not found:
         raise click.BadParameter(f"{text!r} is not a number. Expected: 5M or 300k.", param_hint="--max-weights")
-    return float(found[1]) * UNITS[found[2]]
+    return float(found[1]) * UNIT_FACTORS[found[2]]
 
 
-def _years(text: str) -> tuple[int, int]:
+def _parse_years(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"(\d{4})(?:-(\d{4}))?", text.strip())
     if not found:
         raise click.BadParameter(f"{text!r} is not a year. Expected: 2014 or 2012-2015.", param_hint="--year")
     return int(found[1]), int(found[2] or found[1])
 
 
-def short(number: int) -> str:
+def format_count(number: int) -> str:
     """Returns a number with three digits and its unit, such as 138 M."""
     rounded = float(f"{number:.3g}")
     if rounded < 1000:
         return str(number)
-    unit, factor = next((unit, factor) for unit, factor in reversed(UNITS.items()) if rounded >= factor)
+    unit, factor = next((unit, factor) for unit, factor in reversed(UNIT_FACTORS.items()) if rounded >= factor)
     value = rounded / factor
     return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
 
@@ -148,11 +148,11 @@ def _show_list(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
             (
                 row["name"],
                 row["year"],
-                short(row["parameters"]),
-                short(row["multiply_adds"]),
-                _sides(row["native"][:2]),
+                format_count(row["parameters"]),
+                format_count(row["multiply_adds"]),
+                _format_sides(row["native"][:2]),
                 row["smallest_side"],
-                _sides(row["receptive_field"]),
+                _format_sides(row["receptive_field"]),
             )
             for row in rows
         ],
@@ -163,7 +163,7 @@ def _show_list(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     click.echo("One of them:  striate models NAME [--size N] [--draw FILE]")
 
 
-def _show_one(row: Architecture, shape: Shape, classes: int, draw: Path | None, *, as_json: bool) -> None:
+def _show_architecture(row: Architecture, shape: Shape, classes: int, draw: Path | None, *, as_json: bool) -> None:
     from striate.cli.console import print_json
     from striate.models.architecture import build, weightless
     from striate.models.cost import cost, figures, layer_costs
@@ -173,7 +173,7 @@ def _show_one(row: Architecture, shape: Shape, classes: int, draw: Path | None, 
     whole, layers = cost(model), layer_costs(model)
     smallest = figures()[row.name]["smallest_side"]
     if as_json:
-        about = {**_story(row), "smallest_side": smallest, "size": shape, "classes": classes}
+        about = {**_describe_architecture(row), "smallest_side": smallest, "size": shape, "classes": classes}
         print_json({**about, **vars(whole), "layers": [vars(layer) for layer in layers]})
     else:
         _print_story(row, shape, classes, whole, smallest)
@@ -186,7 +186,7 @@ def _show_one(row: Architecture, shape: Shape, classes: int, draw: Path | None, 
         click.echo(printable(f"Drawn:  {draw}"), err=as_json)
 
 
-def _print_story(row: Architecture, shape: Shape, classes: int, whole: Cost, smallest: int) -> None:
+def _print_story(row: Architecture, shape: Shape, classes: int, cost: Cost, min_side: int) -> None:
     from rich.console import Console
     from rich.text import Text
 
@@ -200,29 +200,30 @@ def _print_story(row: Architecture, shape: Shape, classes: int, whole: Cost, sma
     console.print(Text(row.story))
     console.print()
     colours = "grey" if shape[2] == 1 else "colour"
-    click.echo(f"For pictures of {_sides(shape[:2], both=True)} pixels in {colours} and {classes:,} classes:")
-    click.echo(f"  weights           {whole.parameters:,}")
-    click.echo(f"  multiply-adds     {whole.multiply_adds:,} for one picture")
+    click.echo(f"For pictures of {_format_sides(shape[:2], both=True)} pixels in {colours} and {classes:,} classes:")
+    click.echo(f"  weights           {cost.parameters:,}")
+    click.echo(f"  multiply-adds     {cost.multiply_adds:,} for one picture")
     click.echo(
-        f"  receptive field   {_sides(whole.receptive_field, both=True)} pixels of the picture for one unit of features"
+        f"  receptive field   {_format_sides(cost.receptive_field, both=True)} "
+        "pixels of the picture for one unit of features"
     )
-    click.echo(f"  smallest picture  {smallest}×{smallest} pixels")
+    click.echo(f"  smallest picture  {min_side}×{min_side} pixels")
 
 
 def _print_layers(layers: Sequence[LayerCost]) -> None:
     from striate.cli.console import print_table
 
-    rows = layer_rows(layers)
+    rows = build_layer_rows(layers)
     shortened = len(rows) < len(layers)
     print_table(
         ["layer…", "kind", ">output", ">weights", ">sees", *([""] if shortened else [])],
         [
             (
                 layer.name,
-                kind(layer),
+                format_layer_kind(layer),
                 "×".join(map(str, layer.output)),
-                short(layer.parameters) if layer.parameters else "",
-                _sides(layer.receptive_field),
+                format_count(layer.parameters) if layer.parameters else "",
+                _format_sides(layer.receptive_field),
                 *([mark] if shortened else []),
             )
             for layer, mark in rows
@@ -233,31 +234,31 @@ def _print_layers(layers: Sequence[LayerCost]) -> None:
         click.echo(f"×N: the pattern comes N times. --json has all {len(layers)} layers.")
 
 
-def _sides(sides: Sequence[int], *, both: bool = False) -> str:
+def _format_sides(sides: Sequence[int], *, both: bool = False) -> str:
     """Returns a square's side, or height × width."""
     return f"{sides[0]}×{sides[1]}" if both or sides[0] != sides[1] else str(sides[0])
 
 
-ALL = 32
+MAX_UNABRIDGED_LAYERS = 32
 """Layers up to which a network is told in full."""
 
-LONGEST = 12
+MAX_PATTERN_LAYERS = 12
 """Layers in a pattern that repeats, at most."""
 
-NAMED = ("features", "embedding", "logits")
+KEY_LAYERS = ("features", "embedding", "logits")
 
-Row = tuple[LayerCost, str]
+LayerRow = tuple[LayerCost, str]
 """A layer, and what stands behind it: "×3" at the end of a pattern that comes three times, a bracket before."""
 
 
-def layer_rows(layers: Sequence[LayerCost]) -> list[Row]:
+def build_layer_rows(layers: Sequence[LayerCost]) -> list[LayerRow]:
     """Returns the layers to show, shortened when there are more than ALL."""
-    if len(layers) <= ALL:
+    if len(layers) <= MAX_UNABRIDGED_LAYERS:
         return [(layer, "") for layer in layers]
-    return _repeats(_dressed(layers))
+    return _collapse_repeats(_merge_minor_layers(layers))
 
 
-def kind(layer: LayerCost) -> str:
+def format_layer_kind(layer: LayerCost) -> str:
     """Returns what a layer is, in a few letters: `Conv 3×3 /2` for a window of 3×3 that moves by 2."""
     name = layer.kind
     for long, brief in (("2D", ""), ("AveragePooling", "AvgPool"), ("Pooling", "Pool"), ("Normalization", "Norm")):
@@ -270,13 +271,15 @@ def kind(layer: LayerCost) -> str:
     return name
 
 
-def _dressed(layers: Sequence[LayerCost]) -> list[LayerCost]:
+def _merge_minor_layers(layers: Sequence[LayerCost]) -> list[LayerCost]:
     """Returns the layers that work or change the maps; the weights of others count with those they follow."""
     kept: dict[str, LayerCost] = {}
     standing: dict[str, str] = {}  # layer → the kept one that it belongs to
     for layer in layers:
         before = kept.get(standing.get(layer.inputs[0], "")) if layer.inputs else None
-        works = layer.multiply_adds or layer.name in NAMED or "Pooling" in layer.kind or layer.kind == "Concatenate"
+        works = (
+            layer.multiply_adds or layer.name in KEY_LAYERS or "Pooling" in layer.kind or layer.kind == "Concatenate"
+        )
         if works or before is None:
             kept[layer.name] = layer
             standing[layer.name] = layer.name
@@ -286,13 +289,13 @@ def _dressed(layers: Sequence[LayerCost]) -> list[LayerCost]:
     return [layer for layer in kept.values() if layer.multiply_adds or layer.inputs]
 
 
-def _repeats(layers: list[LayerCost]) -> list[Row]:
-    marks = [(kind(layer), layer.output, layer.parameters, layer.name in NAMED) for layer in layers]
-    rows: list[Row] = []
+def _collapse_repeats(layers: list[LayerCost]) -> list[LayerRow]:
+    marks = [(format_layer_kind(layer), layer.output, layer.parameters, layer.name in KEY_LAYERS) for layer in layers]
+    rows: list[LayerRow] = []
     at = 0
     while at < len(layers):
-        size, times = _pattern(marks, at)
-        later, again = _pattern(marks, at + 1)
+        size, times = _find_pattern(marks, at)
+        later, again = _find_pattern(marks, at + 1)
         if times == 1 or later * (again - 1) >= size * (times - 1):  # as much is saved by beginning later
             size, times = 1, 1
         for number, layer in enumerate(layers[at : at + size], start=1):
@@ -302,15 +305,15 @@ def _repeats(layers: list[LayerCost]) -> list[Row]:
     return rows
 
 
-def _pattern(marks: Sequence[object], at: int) -> tuple[int, int]:
-    """Returns the size of the pattern at `at` that saves the most rows, and how often it comes."""
-    found = [(size, _times(marks, at, size)) for size in range(1, LONGEST + 1)]
+def _find_pattern(signatures: Sequence[object], start: int) -> tuple[int, int]:
+    """Returns the size of the pattern at `start` that saves the most rows, and how often it comes."""
+    found = [(size, _count_repeats(signatures, start, size)) for size in range(1, MAX_PATTERN_LAYERS + 1)]
     return max(found, key=lambda pair: (pair[0] * (pair[1] - 1), -pair[0]))
 
 
-def _times(marks: Sequence[object], at: int, size: int) -> int:
-    """Returns how often the pattern of `size` marks at `at` follows itself, itself included."""
+def _count_repeats(signatures: Sequence[object], start: int, size: int) -> int:
+    """Returns how often the pattern of `size` marks at `start` follows itself, itself included."""
     times = 1
-    while marks[at : at + size] == marks[at + times * size : at + (times + 1) * size] != []:
+    while signatures[start : start + size] == signatures[start + times * size : start + (times + 1) * size] != []:
         times += 1
     return times

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 runs = click.option(
     "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder of runs."
@@ -28,7 +28,7 @@ recipe = click.option(
 )
 
 
-class _Batch(click.ParamType[Any]):
+class _BatchSize(click.ParamType[Any]):
     """A number of pictures, or `auto`."""
 
     name = "N or auto"
@@ -37,7 +37,7 @@ class _Batch(click.ParamType[Any]):
         return value if value == "auto" else click.INT.convert(value, param, ctx)
 
 
-class Artifacts(click.ParamType[Any]):
+class ArtifactNames(click.ParamType[Any]):
     """Names of artifacts, or `all` or `none`."""
 
     name = "NAMES"
@@ -49,21 +49,21 @@ class Artifacts(click.ParamType[Any]):
         return artifact_names(value)
 
 
-def artifacts(default: str, whose: str) -> Callable[[F], F]:
+def add_artifacts_option(default: str, help_prefix: str) -> Callable[[F], F]:
     """Returns the option --artifacts."""
     return click.option(
         "--artifacts",
-        type=Artifacts(),
+        type=ArtifactNames(),
         default=default,
         show_default=True,
-        help=f"{whose}: all, none, or names among report, plots and inside; striate report makes them later.",
+        help=f"{help_prefix}: all, none, or names among report, plots and inside; striate report makes them later.",
     )
 
 
-batch = click.option("--batch", type=_Batch(), help="Pictures per step; auto measures which are fastest.")
+batch = click.option("--batch", type=_BatchSize(), help="Pictures per step; auto measures which are fastest.")
 learning_rate = click.option("--lr", "learning_rate", type=float, help="Learning rate (the schedule's peak).")
 size = click.option("--size", metavar="N or HxW", help="Height and width the pictures are brought to, pixels.")
-grey = click.option("--grey/--colour", default=None, help="One channel or three.")
+grayscale = click.option("--grey/--colour", default=None, help="One channel or three.")
 augment = click.option(
     "--augment", metavar="WORD", help="auto, none, digits, clothes, photos, or flip,shift=0.1,rotate=10 …"
 )
@@ -113,27 +113,27 @@ backend = click.option("--backend", metavar="NAME", help="Keras backend: tensorf
 device = click.option("--device", metavar="NAME", default="auto", show_default=True, help="auto, cpu, gpu or gpu:N.")
 
 
-def engine(function: F) -> F:
+def add_backend_options(function: F) -> F:
     """Adds --backend and --device, for verbs that run a network."""
     return backend(device(function))
 
 
-def shares(function: F) -> F:
+def add_split_options(function: F) -> F:
     """Adds --validation, --test, --max-broken, --corrections and --allow-leaks, for verbs that divide pictures."""
     return validation(test(max_broken(corrections(allow_leaks(function)))))
 
 
-def refusing(function: F) -> F:
+def add_rejection_options(function: F) -> F:
     """Adds --reject-below and --target-risk, for verbs that answer."""
     return reject_below(target_risk(function))
 
 
-def common(function: F) -> F:
+def add_common_options(function: F) -> F:
     """Adds --json, --quiet and --debug."""
     return as_json(quiet(debug(function)))
 
 
-def choose_engine(backend: str | None, device: str) -> None:
+def configure_backend(backend: str | None, device: str) -> None:
     """Applies --backend and --device, before Keras is imported; a GPU asked for must be there."""
     from striate.system.backend_choice import choose_backend, choose_device
 
@@ -145,21 +145,21 @@ def choose_engine(backend: str | None, device: str) -> None:
         require_device(device)
 
 
-def changes(size: str | None, grey: bool | None, settings: dict[str, Any]) -> dict[str, Any]:
+def build_recipe_overrides(size: str | None, grayscale: bool | None, settings: dict[str, Any]) -> dict[str, Any]:
     """Returns the fields of the recipe that options name; those not given are left out.
 
     Raises:
         click.BadParameter: `size` is not one.
     """
     found = {name: value for name, value in settings.items() if value is not None}
-    if grey is not None:
-        found["channels"] = 1 if grey else 3
+    if grayscale is not None:
+        found["channels"] = 1 if grayscale else 3
     if size is not None:
-        found["height"], found["width"] = picture_size(size)
+        found["height"], found["width"] = parse_image_size(size)
     return found
 
 
-def picture_size(text: str) -> tuple[int, int]:
+def parse_image_size(text: str) -> tuple[int, int]:
     """Returns the (height, width) that --size asks for, pixels.
 
     Raises:
@@ -171,18 +171,20 @@ def picture_size(text: str) -> tuple[int, int]:
     return int(height), int(width or height)
 
 
-def threshold(reject_below: float | None, target_risk: float | None, find: Callable[[], Run]) -> float | None:
+def resolve_threshold(
+    reject_below: float | None, target_risk: float | None, load_run: Callable[[], Run]
+) -> float | None:
     """Returns the confidence from which on is answered, None where the classifier's own holds; a target risk needs the
-    run that `find` returns.
+    run that `load_run` returns.
     """
     if target_risk is None:
         return reject_below
     if reject_below is not None:
         raise click.UsageError("--reject-below and --target-risk both set the confidence from which on is answered.")
-    return find().threshold(target_risk)
+    return load_run().threshold(target_risk)
 
 
-OPTIONS: tuple[Callable[[Any], Any], ...] = (
+TRAINING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--arch", metavar="NAME", help="Network: see striate models."),
     recipe,
     click.option("--pretrained", metavar="WEIGHTS", help="Weights to begin with: imagenet, a file of them, or none."),
@@ -202,7 +204,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     batch,
     learning_rate,
     size,
-    grey,
+    grayscale,
     click.option(
         "--fit", type=click.Choice(["stretch", "crop", "pad"]), help="How other shapes are brought to the size."
     ),
@@ -223,12 +225,12 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--patience", type=int, help="Stop after so many epochs without a better validation loss."),
     precision,
     click.option("--seed", type=int, help="Of initial weights, order, dropout, augmentation and split."),
-    shares,
+    add_split_options,
 )
 
 
-def training(function: F) -> F:
+def add_training_options(function: F) -> F:
     """Adds what shapes a training and how its pictures are divided."""
-    for option in reversed(OPTIONS):
+    for option in reversed(TRAINING_OPTIONS):
         function = option(function)
     return function

@@ -16,18 +16,18 @@ from striate.system.object_store import is_bucket
 
 if TYPE_CHECKING:
     from striate.classifier import Classifier
-    from striate.inference.inputs import Part
+    from striate.inference.inputs import Input
     from striate.prediction import Prediction
 
-FILE = click.Path(path_type=Path, dir_okay=False)
+FILE_PATH = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.command(context_settings=options.CONTEXT)
+@click.command(context_settings=options.CONTEXT_SETTINGS)
 @click.argument("run")
 @click.argument("sources", nargs=-1, required=True)
 @click.option("--top", type=click.IntRange(min=1), help="Show only the K most probable classes.", metavar="K")
-@click.option("--csv", "table", type=FILE, help="Write a table as well.")
-@click.option("--jsonl", "lines", type=FILE, help="Write JSON Lines as well: one document a picture.")
+@click.option("--csv", "table", type=FILE_PATH, help="Write a table as well.")
+@click.option("--jsonl", "lines", type=FILE_PATH, help="Write JSON Lines as well: one document a picture.")
 @click.option("--resume", is_flag=True, help="Go on with the table, lines or --out that a kill left unfinished.")
 @click.option("--sort-into", type=click.Path(path_type=Path, file_okay=False), help="Copy pictures into class folders.")
 @click.option("--every", type=click.IntRange(min=1), default=1, show_default=True, help="Of a film, each Nth frame.")
@@ -39,7 +39,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
     metavar="SECONDS",
     help="Average answers over so much of a film.",
 )
-@click.option("--annotate", type=FILE, metavar="FILE.mp4", help="Write the film with its answers drawn in.")
+@click.option("--annotate", type=FILE_PATH, metavar="FILE.mp4", help="Write the film with its answers drawn in.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -47,10 +47,10 @@ FILE = click.Path(path_type=Path, dir_okay=False)
     help="Write Parquet instead: for many pictures, in files, in shards, or in a bucket (s3://…).",
 )
 @options.on
-@options.refusing
+@options.add_rejection_options
 @options.runs
-@options.engine
-@options.common
+@options.add_backend_options
+@options.add_common_options
 def predict(
     run: str,
     sources: tuple[str, ...],
@@ -84,46 +84,46 @@ def predict(
     folders, globs, Parquet tables and tar shards, here or in a bucket ('s3://BUCKET/PREFIX/**'); --on has a Ray cluster
     answer.
     """
-    options.choose_engine(backend, device)
+    options.configure_backend(backend, device)
     if out is not None:
-        _refuse_beside_out(click.get_current_context())
-        limit = options.threshold(reject_below, target_risk, lambda: _run(run, runs))
-        return _in_bulk(run, runs, sources, out, on, limit, resume=resume, as_json=as_json, quiet=quiet)
+        _refuse_options_with_out(click.get_current_context())
+        limit = options.resolve_threshold(reject_below, target_risk, lambda: _find_run(run, runs))
+        return _predict_to_parquet(run, runs, sources, out, on, limit, resume=resume, as_json=as_json, quiet=quiet)
     if on is not None or any(is_bucket(source) for source in sources):
         raise click.UsageError("A cluster's answers, and those about a bucket, go into Parquet. Try: --out FOLDER")
-    from striate.cli.classifier_arg import find_classifier
-    from striate.cli.console import progress
-    from striate.inference.inputs import listing
-    from striate.inference.stream import answers
+    from striate.cli.classifier_arg import load_classifier
+    from striate.cli.console import create_progress
+    from striate.inference.inputs import resolve_inputs
+    from striate.inference.stream import predict_stream
 
-    shown = progress(as_json=True, quiet=quiet)
-    parts = listing(sources, progress=shown)
-    limit = options.threshold(reject_below, target_risk, lambda: _run(run, runs))
-    classifier = find_classifier(run, runs)
+    shown = create_progress(as_json=True, quiet=quiet)
+    parts = resolve_inputs(sources, progress=shown)
+    limit = options.resolve_threshold(reject_below, target_risk, lambda: _find_run(run, runs))
+    classifier = load_classifier(run, runs)
     with contextlib.ExitStack() as open_files:
         annotated = None
         if annotate is not None:
-            from striate.inference.video import Annotated
+            from striate.inference.video import AnnotatedVideoWriter
 
-            annotated = open_files.enter_context(Annotated(annotate, every))
-        skip, takers = _opened(open_files, (table, lines), classifier, parts, resume=resume)
+            annotated = open_files.enter_context(AnnotatedVideoWriter(annotate, every))
+        skip, takers = _open_outputs(open_files, (table, lines), classifier, parts, resume=resume)
         sorter = None
         if sort_into is not None:
-            from striate.inference.output_files import Sorter
+            from striate.inference.output_files import ImageSorter
 
-            sorter = Sorter(sort_into, classifier.classes)
-        tally = _Tally(skip)
-        found = answers(
+            sorter = ImageSorter(sort_into, classifier.classes)
+        tally = _PredictionCounts(skip)
+        found = predict_stream(
             classifier,
             parts,
-            every=every,
-            smooth=smooth,
+            frame_stride=every,
+            smoothing_seconds=smooth,
             reject_below=limit,
             skip=skip,
-            seen=annotated,
+            on_frame=annotated,
             progress=shown,
         )
-        with _printing(as_json, top) as say:
+        with _open_printer(as_json, top) as say:
             for item, picture in found:
                 if sorter is not None:
                     sorter(item, picture)
@@ -132,13 +132,13 @@ def predict(
                 tally.add(item)
                 say(item)
     if not as_json:
-        tally.print(limit or classifier.reject_below)
+        tally.print_summary(limit or classifier.reject_below)
         if sorter is not None:
-            click.echo(printable(f"Copied:  {sorter.copied:,} pictures into {sort_into}"))
-    return 0 if tally.answered or skip else 2
+            click.echo(printable(f"Copied:  {sorter.copy_count:,} pictures into {sort_into}"))
+    return 0 if tally.prediction_count or skip else 2
 
 
-def _refuse_beside_out(context: click.Context) -> None:
+def _refuse_options_with_out(context: click.Context) -> None:
     """Raises UsageError for options that shape other files."""
     for name in ("top", "table", "lines", "sort_into", "annotate", "every", "smooth"):
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
@@ -146,28 +146,28 @@ def _refuse_beside_out(context: click.Context) -> None:
             raise click.UsageError(f"--out does not go with {option.opts[0]}.")
 
 
-def _in_bulk(
+def _predict_to_parquet(
     run: str,
     runs: Path,
     sources: tuple[str, ...],
     out: Path,
     on: str | None,
-    limit: float | None,
+    threshold: float | None,
     *,
     resume: bool,
     as_json: bool,
     quiet: bool,
 ) -> int:
     """Answers into Parquet, and tells how many."""
-    from striate.cli.classifier_arg import found
-    from striate.cli.console import print_json, progress
+    from striate.cli.classifier_arg import locate_classifier
+    from striate.cli.console import create_progress, print_json
     from striate.workflows.predict import predict_all
 
-    shown = progress(as_json=as_json, quiet=quiet)
-    place = found(run, runs)
+    shown = create_progress(as_json=as_json, quiet=quiet)
+    place = locate_classifier(run, runs)
     is_file = place.path.suffix.lower() == ".onnx"
     what = place.path if is_file or resume else place.load()
-    summary = predict_all(what, sources, out, on=on, reject_below=limit, resume=resume, progress=shown)
+    summary = predict_all(what, sources, out, on=on, reject_below=threshold, resume=resume, progress=shown)
     if as_json:
         print_json({"out": str(out), "finished": summary is not None, **({} if summary is None else vars(summary))})
     elif summary is None:
@@ -184,28 +184,32 @@ def _in_bulk(
     return 0 if summary.answered or summary.unsure else 2
 
 
-def _run(run: str, runs: Path) -> Any:
+def _find_run(run: str, runs: Path) -> Any:
     from striate.runs.store import RunStore
 
     return RunStore(runs).find(run)
 
 
-def _opened(
+def _open_outputs(
     open_files: contextlib.ExitStack,
     paths: tuple[Path | None, ...],
     classifier: Classifier,
-    parts: list[Part],
+    inputs: list[Input],
     *,
     resume: bool,
 ) -> tuple[int, list[Any]]:
     """Returns the number of pictures that are answered in the files already, and what takes further answers."""
-    from striate.inference.inputs import names_of
-    from striate.inference.output_files import AnswerFile, require_room
-    from striate.inference.stream import is_film_among
+    from striate.inference.inputs import iter_image_names
+    from striate.inference.output_files import PredictionWriter, require_distinct_paths
+    from striate.inference.stream import has_video
 
-    require_room(paths)
-    films = is_film_among(parts)
-    files = [AnswerFile(path, classifier.classes, films=films, resume=resume) for path in paths if path is not None]
+    require_distinct_paths(paths)
+    films = has_video(inputs)
+    files = [
+        PredictionWriter(path, classifier.classes, has_frames=films, resume=resume)
+        for path in paths
+        if path is not None
+    ]
     if not resume:
         return 0, [open_files.enter_context(file) for file in files]
     if len(files) != 1 or films:
@@ -214,55 +218,55 @@ def _opened(
             received="films among the sources" if films else f"{len(files)} files",
             expected="--resume with --csv FILE or with --jsonl FILE",
         )
-    files[0].require_beginning(names_of(parts))
-    return files[0].known, [open_files.enter_context(file) for file in files]
+    files[0].require_same_sources(iter_image_names(inputs))
+    return files[0].resume_count, [open_files.enter_context(file) for file in files]
 
 
-class _Tally:
+class _PredictionCounts:
     """How many were answered, unsure, broken."""
 
-    def __init__(self, known: int) -> None:
-        self.known, self.answered, self.unsure, self.errors = known, 0, 0, 0
+    def __init__(self, resume_count: int) -> None:
+        self.resume_count, self.prediction_count, self.abstention_count, self.error_count = resume_count, 0, 0, 0
 
-    def add(self, item: Prediction) -> None:
-        if item.error is not None:
-            self.errors += 1
+    def add(self, prediction: Prediction) -> None:
+        if prediction.error is not None:
+            self.error_count += 1
         else:
-            self.answered += 1
-            self.unsure += item.unsure
+            self.prediction_count += 1
+            self.abstention_count += prediction.unsure
 
-    def print(self, limit: float) -> None:
+    def print_summary(self, threshold: float) -> None:
         """Tells what a refusal costs, and what was answered before."""
-        if self.known:
-            click.echo(f"{self.known:,} were answered before, {self.answered + self.errors:,} now.")
-        if limit and self.answered:
+        if self.resume_count:
+            click.echo(f"{self.resume_count:,} were answered before, {self.prediction_count + self.error_count:,} now.")
+        if threshold and self.prediction_count:
             from striate.reporting.style import percent
 
             click.echo(
-                f"Unsure of {self.unsure:,} of {self.answered:,} ({percent(self.unsure / self.answered)}): their "
-                f"confidence is below {percent(limit)}."
+                f"Unsure of {self.abstention_count:,} of {self.prediction_count:,} "
+                f"({percent(self.abstention_count / self.prediction_count)}): their confidence is below {percent(threshold)}."
             )
 
 
 @contextlib.contextmanager
-def _printing(as_json: bool, top: int | None) -> Iterator[Any]:
+def _open_printer(as_json: bool, top: int | None) -> Iterator[Any]:
     """Gives what prints an answer: a line, or an item of one JSON list that never stands in memory as a whole."""
-    from striate.inference.output_files import summary
+    from striate.inference.output_files import serialize_prediction
 
     if not as_json:
-        yield lambda item: click.echo(printable(f"{_place(item)}: {item.said(top or 4)}"))
+        yield lambda item: click.echo(printable(f"{_format_source(item)}: {item.said(top or 4)}"))
         return
     count = 0
 
-    def say(item: Prediction) -> None:
+    def print_prediction(prediction: Prediction) -> None:
         nonlocal count
-        text = json.dumps(summary(item, top), indent=2, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(serialize_prediction(prediction, top), indent=2, ensure_ascii=False, allow_nan=False)
         click.echo((",\n" if count else "[\n") + "\n".join("  " + line for line in text.splitlines()), nl=False)
         count += 1
 
-    yield say
+    yield print_prediction
     click.echo("\n]" if count else "[]")
 
 
-def _place(item: Prediction) -> str:
-    return item.source if item.frame is None else f"{item.source} {item.seconds:.2f} s"
+def _format_source(prediction: Prediction) -> str:
+    return prediction.source if prediction.frame is None else f"{prediction.source} {prediction.seconds:.2f} s"

@@ -9,31 +9,31 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from striate.cli import options
-from striate.cli.options import training
+from striate.cli.options import add_training_options
 from striate.errors import printable
 
 if TYPE_CHECKING:
     from striate.studies.repeat import Document, Repeated
 
-CODES = {"finished": 0, "failed": 1, "interrupted": 130}
-MOST = 30  # classes shown; of more, those found least often
+EXIT_CODES = {"finished": 0, "failed": 1, "interrupted": 130}
+MAX_CLASSES_SHOWN = 30  # classes shown; of more, those found least often
 
 
-@click.command(context_settings=options.CONTEXT)
+@click.command(context_settings=options.CONTEXT_SETTINGS)
 @click.argument("data")
 @click.option("--seeds", type=click.IntRange(min=2), metavar="N", help="So many seeds, on one division.  [default: 5]")
 @click.option(
     "--folds", type=click.IntRange(2, 100), metavar="K", help="The folds of a cross-validation instead of seeds."
 )
-@training
+@add_training_options
 @click.option("--name", help="Name of the folder  [default: seeds-<data> or folds-<data>].")
 @options.runs
 @options.on
-@options.artifacts("none", "Pages and plots of each training")
+@options.add_artifacts_option("none", "Pages and plots of each training")
 @options.nested
 @options.data_dir
-@options.engine
-@options.common
+@options.add_backend_options
+@options.add_common_options
 def repeat(
     data: str,
     seeds: int | None,
@@ -55,17 +55,17 @@ def repeat(
     split that the data brings along stays unseen. Every training is an ordinary run in the folder. The same command
     again goes on where it stopped; seeds may be added.
     """
-    options.choose_engine(backend, device)
-    from striate.cli.console import print_json, progress
+    options.configure_backend(backend, device)
+    from striate.cli.console import create_progress, print_json
     from striate.studies.repeat import cross_validate
     from striate.studies.repeat import repeat as train_again
 
     if seeds is not None and folds is not None:
         raise click.UsageError("--seeds and --folds are two kinds of repetition: choose one.")
-    changes = options.changes(size, grey, settings)
+    changes = options.build_recipe_overrides(size, grey, settings)
     common: dict[str, Any] = {
         "architecture": arch,
-        "progress": progress(as_json=as_json, quiet=quiet),
+        "progress": create_progress(as_json=as_json, quiet=quiet),
         "command": shlex.join(["striate", "repeat", *sys.argv[2:]]),
         **changes,
     }
@@ -75,35 +75,35 @@ def repeat(
     if as_json:
         print_json(found.summary())
     else:
-        print_repeated(found)
-    return CODES[found.document.state]
+        print_repeat_result(found)
+    return EXIT_CODES[found.document.state]
 
 
-def print_repeated(found: Repeated) -> None:
+def print_repeat_result(result: Repeated) -> None:
     """Prints every training, what they have in common, and where everything lies."""
     from striate.cli.console import print_table
     from striate.reporting.style import percent
 
-    document = found.document
+    document = result.document
     rows = [
         (one.run, percent(one.accuracy, 2), " … ".join(map(percent, one.interval)), f"{one.n:,}", f"{one.seconds:.0f}")
         for one in document.attempts
     ]
     print_table(["run", ">accuracy", ">95 % interval", ">pictures", ">seconds"], rows)
     if document.accuracy is not None:
-        _print_classes(document)
-        for line in sentences(document):
+        _print_class_recalls(document)
+        for line in describe_repeats(document):
             click.echo(click.wrap_text(line, 98, subsequent_indent="  "))
     for name, reason in (document.failed or {}).items():
         click.echo(printable(f"{name} failed: {reason}"))
     if document.state == "interrupted":
         click.echo("Interrupted. The same command goes on from here and keeps the finished runs.")
-    click.echo(printable(f"Folder:  {found.path}"))
+    click.echo(printable(f"Folder:  {result.path}"))
     if document.accuracy is not None:
-        click.echo(printable(f"Figure:  {found.path / 'repeated.png'}"))
+        click.echo(printable(f"Figure:  {result.path / 'repeated.png'}"))
 
 
-def sentences(document: Document) -> list[str]:
+def describe_repeats(document: Document) -> list[str]:
     """Returns what the trainings say together."""
     from striate.reporting.style import percent
 
@@ -129,13 +129,13 @@ def sentences(document: Document) -> list[str]:
     ]
 
 
-def _print_classes(document: Document) -> None:
+def _print_class_recalls(document: Document) -> None:
     from striate.cli.console import print_table
     from striate.reporting.style import percent
 
     found = sorted(zip(document.classes, document.recalls, strict=True), key=lambda one: one[1].mean)
-    if len(found) > MOST:
-        click.echo(f"\nThe {MOST} of {len(found)} classes that are found least often:")
+    if len(found) > MAX_CLASSES_SHOWN:
+        click.echo(f"\nThe {MAX_CLASSES_SHOWN} of {len(found)} classes that are found least often:")
     rows = [
         (
             name,
@@ -143,6 +143,6 @@ def _print_classes(document: Document) -> None:
             "" if one.deviation is None else f"{100 * one.deviation:.1f}",
             f"{percent(one.least)} … {percent(one.greatest)}",
         )
-        for name, one in found[:MOST]
+        for name, one in found[:MAX_CLASSES_SHOWN]
     ]
     print_table(["class", ">mean recall", ">± deviation", ">range"], rows)

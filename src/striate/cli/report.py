@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from striate.data.loaders.folder import Nested
 
 
-@click.command(context_settings=options.CONTEXT)
+@click.command(context_settings=options.CONTEXT_SETTINGS)
 @click.argument("run")
 @click.argument("data", required=False)
 @click.option(
     "--artifacts",
-    type=options.Artifacts(),
+    type=options.ArtifactNames(),
     default="all",
     show_default=True,
     help="What to make: all, or names among report, plots and inside.",
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 @options.runs
 @options.nested
 @options.data_dir
-@options.engine
-@options.common
+@options.add_backend_options
+@options.add_common_options
 def report(
     run: str,
     data: str | None,
@@ -47,8 +47,8 @@ def report(
     none. They are made from the predictions that the run keeps and from its test images, which are looked up where they
     came from, or in DATA. Nothing is predicted anew, so opened.csv counts no further look at the test images.
     """
-    options.choose_engine(backend, device)
-    from striate.cli.console import print_json, progress
+    options.configure_backend(backend, device)
+    from striate.cli.console import create_progress, print_json
     from striate.errors import printable
     from striate.workflows.report import write_report
 
@@ -59,7 +59,7 @@ def report(
         runs=runs,
         data_dir=data_dir,
         nested=nested,
-        progress=progress(as_json=as_json, quiet=quiet),
+        progress=create_progress(as_json=as_json, quiet=quiet),
     )
     if as_json:
         print_json({"run": run, "files": [str(path) for path in paths]})

@@ -17,22 +17,22 @@ from striate.evaluation.robustness import Robustness
 from striate.reporting.style import percent
 from striate.runs.run import Run
 
-SHOWN = 2  # faults at a training's end
-MOST = 30  # classes shown; of more, those with the lowest F1
+MAX_DIAGNOSES_SHOWN = 2  # faults at a training's end
+MAX_CLASSES_SHOWN = 30  # classes shown; of more, those with the lowest F1
 
 
 def print_report(report: Report) -> None:
     """Prints accuracy with its interval, and the classes' figures."""
     rows = list(report.classes)
-    if len(rows) > MOST:
-        click.echo(f"\nThe {MOST} of {len(rows)} classes with the lowest F1:")
-        rows = sorted(rows, key=lambda row: row.f1)[:MOST]
+    if len(rows) > MAX_CLASSES_SHOWN:
+        click.echo(f"\nThe {MAX_CLASSES_SHOWN} of {len(rows)} classes with the lowest F1:")
+        rows = sorted(rows, key=lambda row: row.f1)[:MAX_CLASSES_SHOWN]
     columns = ["class", ">precision", ">recall", ">F1", ">pictures"]
     cells = [(r.name, f"{r.precision:.3f}", f"{r.recall:.3f}", f"{r.f1:.3f}", f"{r.support:,}") for r in rows]
     mean = report.macro
     cells.append(("mean", f"{mean.precision:.3f}", f"{mean.recall:.3f}", f"{mean.f1:.3f}", f"{report.n:,}"))
     print_table(columns, cells)
-    click.echo(accuracy_line(report))
+    click.echo(format_accuracy(report))
     if report.metrics is not None and report.calibration is not None:
         found = report.metrics
         top = f"top-5 {percent(found.top.value)}, " if found.top is not None else ""
@@ -47,10 +47,10 @@ def print_report(report: Report) -> None:
             f"Without leaks: {percent(share.accuracy, 2)} of the {share.n:,} that have no copy among those learnt or "
             f"chosen from (95 % interval {percent(low)} to {percent(high)})"
         )
-    print_verdict(report)
+    print_baseline_warning(report)
 
 
-def accuracy_line(report: Report) -> str:
+def format_accuracy(report: Report) -> str:
     """Returns the accuracy in one line, with n, interval and loss."""
     low, high = report.interval
     return (
@@ -60,7 +60,7 @@ def accuracy_line(report: Report) -> str:
     )
 
 
-def print_verdict(report: Report) -> None:
+def print_baseline_warning(report: Report) -> None:
     """Prints a warning when the figures cannot be told from always giving the commonest answer."""
     if report.interval[0] <= report.baseline:
         click.echo(
@@ -68,7 +68,7 @@ def print_verdict(report: Report) -> None:
         )
 
 
-def as_summary(report: Report) -> dict[str, Any]:
+def summarize_report(report: Report) -> dict[str, Any]:
     """Returns what `--json` says of a measurement."""
     return {
         "n": report.n,
@@ -84,7 +84,7 @@ def as_summary(report: Report) -> dict[str, Any]:
     }
 
 
-def run_summary(run: Run) -> dict[str, Any]:
+def summarize_run(run: Run) -> dict[str, Any]:
     """Returns what `train --json` and `evaluate --json` print about a run."""
     manifest = run.manifest
     return {
@@ -92,31 +92,33 @@ def run_summary(run: Run) -> dict[str, Any]:
         "state": manifest.state,
         "architecture": manifest.architecture,
         "classes": [row.name for row in run.report.classes],
-        "test": as_summary(run.report),
-        "validation": as_summary(run.validation),
+        "test": summarize_report(run.report),
+        "validation": summarize_report(run.validation),
         "epochs": manifest.epochs,
         "kept": manifest.kept,
         "seconds": manifest.seconds["total"],
         "artifacts": list(run.artifacts),
         "missing_artifacts": list(run.missing_artifacts),
         "findings": plain(manifest.findings),
-        "diagnosis": [as_finding(one) for one in said.found] if (said := load_diagnoses(run.path)) else [],
+        "diagnosis": [serialize_diagnosis(one) for one in said.found] if (said := load_diagnoses(run.path)) else [],
     }
 
 
-def print_robustness(found: Robustness, folder: Path) -> None:
+def print_robustness(robustness: Robustness, folder: Path) -> None:
     """Prints how the classifier holds when pictures are made worse."""
-    rows = [(curve.name, f"{curve.held:.0%}", *(percent(share) for share in curve.accuracy)) for curve in found.curves]
+    rows = [
+        (curve.name, f"{curve.held:.0%}", *(percent(share) for share in curve.accuracy)) for curve in robustness.curves
+    ]
     print_table(["corruption", ">kept", *(f">severity {number}" for number in range(1, len(rows[0]) - 1))], rows)
-    click.echo(f"On {found.n:,} of the pictures; as they are: {percent(found.accuracy)}. {found.line()}")
+    click.echo(f"On {robustness.n:,} of the pictures; as they are: {percent(robustness.accuracy)}. {robustness.line()}")
     click.echo(
         printable(f"Figures: {folder / 'plots' / 'robustness.png'}, corruptions.png (what a severity looks like)")
     )
 
 
-def as_finding(one: Diagnosis) -> dict[str, Any]:
+def serialize_diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
     """Returns what `--json` says of a fault."""
-    fields: dict[str, Any] = plain(one)
+    fields: dict[str, Any] = plain(diagnosis)
     fields["try"] = fields.pop("try_")
     return fields
 
@@ -124,13 +126,13 @@ def as_finding(one: Diagnosis) -> dict[str, Any]:
 def print_diagnosis(run: Run) -> None:
     """Prints the first faults of a training, a line each; nothing where there are none."""
     said = load_diagnoses(run.path)
-    for one in said.found[:SHOWN] if said else ():
+    for one in said.found[:MAX_DIAGNOSES_SHOWN] if said else ():
         click.echo(printable(f"Doctor:  {one.line}"))
-    if said and len(said.found) > SHOWN:
-        click.echo(printable(f"         {len(said.found) - SHOWN} more: striate doctor {run.path}"))
+    if said and len(said.found) > MAX_DIAGNOSES_SHOWN:
+        click.echo(printable(f"         {len(said.found) - MAX_DIAGNOSES_SHOWN} more: striate doctor {run.path}"))
 
 
-def print_files(run: Run) -> None:
+def print_run_files(run: Run) -> None:
     """Prints where the run's files lie."""
     has_page = (run.path / "report.html").is_file()
     page = str(run.path / "report.html") if has_page else f"none yet (striate report {run.path} makes it)"

@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from striate.runs.run import Run
     from striate.serving.model_registry import Served
 
-EXTRA = "pip install 'striate[serve]'"
+INSTALL_HINT = "pip install 'striate[serve]'"
 
 
-@click.command(context_settings=options.CONTEXT)
+@click.command(context_settings=options.CONTEXT_SETTINGS)
 @click.argument("classifiers", nargs=-1, required=True, metavar="RUN...")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 for a free one.")
 @click.option("--allow-host", multiple=True, metavar="NAME", help="A name that requests may be addressed to.")
 @click.option("--token-file", type=click.Path(path_type=Path, dir_okay=False), help="Holds the token to ask for.")
-@options.refusing
+@options.add_rejection_options
 @options.runs
-@options.engine
-@options.common
+@options.add_backend_options
+@options.add_common_options
 def serve(
     classifiers: tuple[str, ...],
     host: str,
@@ -49,21 +49,21 @@ def serve(
     computer may ask, unless --host says otherwise; then a token is needed, from --token-file or STRIATE_TOKEN. On
     SIGHUP the versions that lie there now take over, each once it has answered.
     """
-    options.choose_engine(backend, device)
+    options.configure_backend(backend, device)
     try:
         from striate.serving.server import require_token, serve
     except ImportError as error:
-        raise BackendError("The server needs an extra", received=f"no {error.name}", hint=EXTRA) from None
+        raise BackendError("The server needs an extra", received=f"no {error.name}", hint=INSTALL_HINT) from None
     from striate.cli.console import print_json
 
-    token = _token(token_file)
+    token = _read_token(token_file)
     require_token(host, token)
-    served = [_served(word, runs, reject_below, target_risk) for word in classifiers]
+    served = [_load_served_model(word, runs, reject_below, target_risk) for word in classifiers]
     names = [one.name for one in served]
     if len(set(names)) < len(names):
         raise ConfigError("Two classifiers have one name", received=", ".join(names), hint="NAME=RUN")
 
-    def started(address: str) -> None:
+    def print_address(address: str) -> None:
         if as_json:
             print_json(
                 {"address": address, "pid": os.getpid(), "classifiers": {one.name: one.version for one in served}}
@@ -78,13 +78,13 @@ def serve(
         port=port,
         hosts=allow_host,
         token=token,
-        started=started,
+        started=print_address,
         loaded=lambda what: click.echo(printable(what), err=True),
     )
     return 0
 
 
-def _token(path: Path | None) -> str | None:
+def _read_token(path: Path | None) -> str | None:
     if path is None:
         return os.environ.get("STRIATE_TOKEN")
     try:
@@ -93,16 +93,16 @@ def _token(path: Path | None) -> str | None:
         raise ConfigError("The token's file cannot be read", received=path) from None
 
 
-def _served(word: str, runs: Path, reject_below: float | None, target_risk: float | None) -> Served:
+def _load_served_model(argument: str, runs: Path, reject_below: float | None, target_risk: float | None) -> Served:
     """Returns the classifier that a word of the command line means."""
-    from striate.cli.classifier_arg import found
+    from striate.cli.classifier_arg import locate_classifier
     from striate.serving.app import PAGES
     from striate.serving.model_registry import Served, version_of
 
-    given, equals, place = word.partition("=")
-    one = found(place if equals else word, runs)
+    given, equals, place = argument.partition("=")
+    one = locate_classifier(place if equals else argument, runs)
 
-    def find() -> Run:
+    def require_run() -> Run:
         if one.run is None:
             raise ConfigError("A target risk is reached on the run's own answers", received=one.path, expected="a run")
         return one.run
@@ -110,20 +110,20 @@ def _served(word: str, runs: Path, reject_below: float | None, target_risk: floa
     version, classifier = version_of(one.path), one.load()
     if version_of(one.path) != version:
         raise ConfigError("The classifier changed while it was read", received=one.path, hint="once more")
-    limit = options.threshold(reject_below, target_risk, find)
+    limit = options.resolve_threshold(reject_below, target_risk, require_run)
     if limit is not None:
         classifier.reject_below = limit
     return Served(
         (given if equals else one.name).replace("/", "-") or "classifier",
         classifier,
         version,
-        about={} if one.run is None else _about(one.run),
+        about={} if one.run is None else _summarize_metrics(one.run),
         pages={} if one.run is None else {name: one.run.path / file for name, file in PAGES.items()},
-        again=lambda: _served(word, runs, reject_below, target_risk),
+        again=lambda: _load_served_model(argument, runs, reject_below, target_risk),
     )
 
 
-def _about(run: Run) -> dict[str, Any]:
+def _summarize_metrics(run: Run) -> dict[str, Any]:
     """Returns how good a run's classifier is."""
     report = run.report
     return {"n": report.n, "accuracy": report.accuracy, "interval": list(report.interval)}

@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from striate.runs.run import Run
 
 HOST = "127.0.0.1"
-TRIES = 3  # ports
-PATIENCE = 90.0  # seconds until TensorBoard must answer
+MAX_PORT_ATTEMPTS = 3  # ports
+STARTUP_TIMEOUT = 90.0  # seconds until TensorBoard must answer
 
 
-@click.command(context_settings=options.CONTEXT)
+@click.command(context_settings=options.CONTEXT_SETTINGS)
 @click.argument("names", metavar="[RUN]...", nargs=-1)
 @click.option("--port", type=click.IntRange(0, 65535), default=6006, show_default=True, help="0 for any free one.")
 @click.option("--write-only", is_flag=True, help="Write what TensorBoard reads, and start nothing.")
 @options.runs
-@options.engine
-@options.common
+@options.add_backend_options
+@options.add_common_options
 def tensorboard(
     names: tuple[str, ...],
     port: int,
@@ -51,8 +51,8 @@ def tensorboard(
     What a run has not written for TensorBoard yet is written first, from what its folder holds. TensorBoard answers on
     this computer only (127.0.0.1). Ctrl-C ends it.
     """
-    options.choose_engine(backend, device)
-    from striate.cli.console import print_json, progress
+    options.configure_backend(backend, device)
+    from striate.cli.console import create_progress, print_json
     from striate.errors import RunError
     from striate.runs.store import RunStore
     from striate.tensorboard.events import FOLDER, require_tensorboard
@@ -62,9 +62,9 @@ def tensorboard(
     found = [store.find(name) for name in names] if names else store.list()
     if not found:
         raise RunError("There is no run to show", received=runs, hint="striate train digits")
-    shown = progress(as_json=True, quiet=quiet)
+    shown = create_progress(as_json=True, quiet=quiet)
     for run in found:
-        _write(run, shown)
+        _write_events(run, shown)
     folders = [folder for run in found if (folder := run.path / FOLDER).is_dir()]
     if write_only or not folders:
         if as_json:
@@ -73,10 +73,10 @@ def tensorboard(
             for folder in folders:
                 click.echo(printable(str(folder)))
         return 0 if folders else 2
-    return _serve(_places(found, runs, is_all=not names), port, as_json=as_json)
+    return _run_tensorboard(_build_logdir_arguments(found, runs, is_all=not names), port, as_json=as_json)
 
 
-def _write(run: Run, progress: Progress) -> None:
+def _write_events(run: Run, progress: Progress) -> None:
     """Writes what a run that is over has not written yet."""
     from striate.errors import StriateError
     from striate.tensorboard.events import FOLDER
@@ -97,29 +97,29 @@ def _write(run: Run, progress: Progress) -> None:
         progress.say(f"{run.name} cannot be shown: {error}")
 
 
-def _places(found: list[Run], runs: Path, *, is_all: bool) -> list[str]:
+def _build_logdir_arguments(selected_runs: list[Run], runs: Path, *, is_all: bool) -> list[str]:
     """Returns TensorBoard's arguments that say where the runs lie."""
     if is_all:
         return ["--logdir", str(runs)]
-    if len(found) == 1:
-        return ["--logdir", str(found[0].path)]
-    return ["--logdir_spec", ",".join(f"{run.name}:{run.path}" for run in found)]
+    if len(selected_runs) == 1:
+        return ["--logdir", str(selected_runs[0].path)]
+    return ["--logdir_spec", ",".join(f"{run.name}:{run.path}" for run in selected_runs)]
 
 
-def _serve(places: list[str], port: int, *, as_json: bool) -> int:
+def _run_tensorboard(logdir_arguments: list[str], port: int, *, as_json: bool) -> int:
     """Runs TensorBoard until a signal comes; returns its exit code, 0 after a signal."""
     from striate.cli.console import print_json
     from striate.system.signals import on_first_signal
 
-    process, free = _started(places, port)
+    process, free = _start_tensorboard(logdir_arguments, port)
     ended = False
 
-    def end() -> None:
+    def stop_process() -> None:
         nonlocal ended
         ended = True
         process.terminate()
 
-    with on_first_signal(end):
+    with on_first_signal(stop_process):
         address = f"http://{HOST}:{free}/"
         if as_json:
             print_json({"address": address, "pid": process.pid})
@@ -129,7 +129,7 @@ def _serve(places: list[str], port: int, *, as_json: bool) -> int:
     return 0 if ended or code == 0 else 1
 
 
-def _started(places: list[str], port: int) -> tuple[subprocess.Popen[bytes], int]:
+def _start_tensorboard(logdir_arguments: list[str], port: int) -> tuple[subprocess.Popen[bytes], int]:
     """Returns TensorBoard, once it answers, and its port; where any port will do, another is tried if need be.
 
     Raises:
@@ -138,17 +138,17 @@ def _started(places: list[str], port: int) -> tuple[subprocess.Popen[bytes], int
     from striate.errors import ConfigError
 
     said = ""
-    for _ in range(1 if port else TRIES):
-        free = _free_port(port)
+    for _ in range(1 if port else MAX_PORT_ATTEMPTS):
+        free = _find_free_port(port)
         if free is None:
             raise ConfigError(
                 "Something answers on that port already", received=port, hint="--port 0, for any free one"
             )
-        command = [sys.executable, "-m", "tensorboard.main", *places, "--host", HOST, "--port", str(free)]
+        command = [sys.executable, "-m", "tensorboard.main", *logdir_arguments, "--host", HOST, "--port", str(free)]
         with tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)  # noqa: S603  (ours)
             try:
-                if _answers(process, free):
+                if _wait_until_ready(process, free):
                     return process, free
             except BaseException:
                 process.kill()
@@ -159,12 +159,12 @@ def _started(places: list[str], port: int) -> tuple[subprocess.Popen[bytes], int
     raise ConfigError("TensorBoard does not answer", received=said[-400:] or "no word from it")
 
 
-def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> bool:
     """Returns whether TensorBoard answers on the port, in time and before the process ends. That someone listens there
     is not enough: another program may have been faster to take the port.
     """
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy stands before this computer
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + STARTUP_TIMEOUT
     while process.poll() is None and time.monotonic() < until:
         with (
             contextlib.suppress(OSError, ValueError, HTTPException),
@@ -178,7 +178,7 @@ def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
     return False
 
 
-def _free_port(port: int) -> int | None:
+def _find_free_port(port: int) -> int | None:
     """Returns the port, or any free one for 0; None if something has it."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

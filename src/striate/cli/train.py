@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from striate.cli import options
-from striate.cli.options import training
+from striate.cli.options import add_training_options
 from striate.errors import printable
 
 if TYPE_CHECKING:
     from striate.data.loaders.folder import Nested
     from striate.runs.run import Run
 
-MEANINGFUL = ("resume", "finish", "on", "workers", "runs", "backend", "device", "as_json", "quiet", "debug")
+RESUME_PARAMETERS = ("resume", "finish", "on", "workers", "runs", "backend", "device", "as_json", "quiet", "debug")
 """Parameters that may stand beside --resume."""
 
 
-@click.command(context_settings=options.CONTEXT)
+@click.command(context_settings=options.CONTEXT_SETTINGS)
 @click.argument("data", required=False)
-@training
+@add_training_options
 @options.target_risk
 @click.option("--replay", is_flag=True, help="Record every epoch for striate replay.")
 @click.option("--name", help="Name of the run.")
@@ -36,7 +36,7 @@ MEANINGFUL = ("resume", "finish", "on", "workers", "runs", "backend", "device", 
     metavar="SECONDS",
     help="Between checkpoints; by default they are rare enough to cost little.",
 )
-@options.artifacts("all", "Pages and plots to make")
+@options.add_artifacts_option("all", "Pages and plots to make")
 @options.on
 @click.option(
     "--workers",
@@ -46,8 +46,8 @@ MEANINGFUL = ("resume", "finish", "on", "workers", "runs", "backend", "device", 
 @options.runs
 @options.nested
 @options.data_dir
-@options.engine
-@options.common
+@options.add_backend_options
+@options.add_common_options
 @click.pass_context
 def train(
     context: click.Context,
@@ -94,19 +94,19 @@ def train(
     With --on several processes of a Ray cluster train together, each on its share of every batch (JAX or PyTorch).
     """
     if resume is not None:
-        _refuse_others(context)
-        return _resume(resume, runs, backend, device, on, workers, finish=finish, as_json=as_json, quiet=quiet)
+        _refuse_other_options(context)
+        return _resume_run(resume, runs, backend, device, on, workers, finish=finish, as_json=as_json, quiet=quiet)
     if finish:
         raise click.UsageError("--finish goes with --resume RUN.")
     if workers is not None and on is None:
         raise click.UsageError("--workers goes with --on ADDRESS.")
     if data is None:
         raise click.UsageError("Missing argument 'DATA'. Try: striate train digits")
-    options.choose_engine(backend, device)
-    from striate.cli.console import progress
+    options.configure_backend(backend, device)
+    from striate.cli.console import create_progress
     from striate.workflows.train import train as train_data
 
-    changes = options.changes(size, grey, settings)
+    changes = options.build_recipe_overrides(size, grey, settings)
     run = train_data(
         data,
         architecture=arch,
@@ -127,14 +127,14 @@ def train(
         artifacts=artifacts,
         on=on,
         workers=workers,
-        progress=progress(as_json=as_json, quiet=quiet),
+        progress=create_progress(as_json=as_json, quiet=quiet),
         command=shlex.join(["striate", "train", *sys.argv[2:]]),
         **changes,
     )
-    return _tell(run, as_json=as_json)
+    return _print_outcome(run, as_json=as_json)
 
 
-def _resume(
+def _resume_run(
     name: str,
     runs: Path,
     backend: str | None,
@@ -153,20 +153,20 @@ def _resume(
     run = RunStore(runs).find(name)
     if backend is None and run.state in ("unfinished", "failed"):
         backend = read_begun(run.path).backend
-    options.choose_engine(backend, device)
-    from striate.cli.console import progress
+    options.configure_backend(backend, device)
+    from striate.cli.console import create_progress
     from striate.workflows.train import resume
 
-    found = resume(run, finish=finish, on=on, workers=workers, progress=progress(as_json=as_json, quiet=quiet))
-    return _tell(found, as_json=as_json)
+    found = resume(run, finish=finish, on=on, workers=workers, progress=create_progress(as_json=as_json, quiet=quiet))
+    return _print_outcome(found, as_json=as_json)
 
 
-def _refuse_others(context: click.Context) -> None:
+def _refuse_other_options(context: click.Context) -> None:
     """Raises UsageError when --resume stands beside something that would shape another training."""
     given = [
         parameter.opts[0] if isinstance(parameter, click.Option) else "DATA"
         for parameter in context.command.params
-        if parameter.name not in MEANINGFUL
+        if parameter.name not in RESUME_PARAMETERS
         and context.get_parameter_source(parameter.name or "") is click.core.ParameterSource.COMMANDLINE
     ]
     if given:
@@ -176,10 +176,10 @@ def _refuse_others(context: click.Context) -> None:
         )
 
 
-def _tell(run: Run, *, as_json: bool) -> int:
+def _print_outcome(run: Run, *, as_json: bool) -> int:
     """Prints what became of a run, and returns the exit code."""
     from striate.cli.console import print_json
-    from striate.cli.reports import print_diagnosis, print_files, print_report, run_summary
+    from striate.cli.reports import print_diagnosis, print_report, print_run_files, summarize_run
     from striate.evaluation.selective import refusal
 
     if run.state == "unfinished":
@@ -192,7 +192,7 @@ def _tell(run: Run, *, as_json: bool) -> int:
             click.echo(printable(f"To finish with what it has learnt:   striate train --resume {run.path} --finish"))
         return 130
     if as_json:
-        print_json(run_summary(run))
+        print_json(summarize_run(run))
     else:
         print_report(run.report)
         if limit := run.classifier.reject_below:
@@ -200,5 +200,5 @@ def _tell(run: Run, *, as_json: bool) -> int:
         if run.state == "interrupted":
             click.echo(f"Finished early, after {run.manifest.epochs} epochs, with what had been learnt by then.")
         print_diagnosis(run)
-        print_files(run)
+        print_run_files(run)
     return 0

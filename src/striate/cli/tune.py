@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from striate.cli import options
-from striate.cli.options import training
+from striate.cli.options import add_training_options
 from striate.errors import printable
 
 if TYPE_CHECKING:
     from striate.evaluation.report import Share
     from striate.studies.search.result import Row, Tuned
 
-CODES = {"finished": 0, "failed": 1, "interrupted": 130}
-MOST = 20  # configurations shown; of more, the best
+EXIT_CODES = {"finished": 0, "failed": 1, "interrupted": 130}
+MAX_TRIALS_SHOWN = 20  # configurations shown; of more, the best
 
 
-@click.command(context_settings=options.CONTEXT)
+@click.command(context_settings=options.CONTEXT_SETTINGS)
 @click.argument("data")
 @click.option(
     "--search",
@@ -41,15 +41,15 @@ MOST = 20  # configurations shown; of more, the best
     help="Of so many trainings one goes on after 1, eta, eta² … epochs.",
 )
 @click.option("--to-the-end", is_flag=True, help="End no training early.")
-@training
+@add_training_options
 @click.option("--name", help="Name of the folder  [default: tune-<data>].")
 @options.runs
 @options.on
-@options.artifacts("none", "Pages and plots of each training")
+@options.add_artifacts_option("none", "Pages and plots of each training")
 @options.nested
 @options.data_dir
-@options.engine
-@options.common
+@options.add_backend_options
+@options.add_common_options
 def tune(
     data: str,
     search: tuple[str, ...],
@@ -73,8 +73,8 @@ def tune(
     Configurations are chosen by the validation pictures alone, and trainings that fall behind are ended early. Every
     one is an ordinary run in the folder. The same command again goes on where it stopped; trials may be added.
     """
-    options.choose_engine(backend, device)
-    from striate.cli.console import print_json, progress
+    options.configure_backend(backend, device)
+    from striate.cli.console import create_progress, print_json
     from striate.studies.search.tune import tune as look_for
 
     found = look_for(
@@ -85,44 +85,44 @@ def tune(
         folds=folds,
         eta=None if to_the_end else eta,
         architecture=arch,
-        progress=progress(as_json=as_json, quiet=quiet),
+        progress=create_progress(as_json=as_json, quiet=quiet),
         command=shlex.join(["striate", "tune", *sys.argv[2:]]),
-        **options.changes(size, grey, settings),
+        **options.build_recipe_overrides(size, grey, settings),
     )
     if as_json:
         print_json(found.summary())
     else:
-        print_tuned(found)
-    return CODES[found.document.state]
+        print_search_result(found)
+    return EXIT_CODES[found.document.state]
 
 
-def print_tuned(found: Tuned) -> None:
+def print_search_result(result: Tuned) -> None:
     """Prints the best configurations, which one to take and what it is worth, and where everything lies."""
     from striate.cli.console import print_table
 
-    document = found.document
+    document = result.document
     settings = [dimension.name for dimension in document.plan.space.dimensions]
-    rows = sorted(document.rows, key=_rank)
+    rows = sorted(document.rows, key=_get_sort_key)
     several = document.plan.repetitions > 1
     columns = ["trial", *settings, ">accuracy", *([">± deviation"] if several else []), ">epochs", ">seconds", "state"]
-    if len(rows) > MOST:
-        click.echo(f"The {MOST} best of {len(rows)} configurations:")
-    print_table(columns, [_cells(row, settings, several=several) for row in rows[:MOST]])
-    for line in sentences(found):
+    if len(rows) > MAX_TRIALS_SHOWN:
+        click.echo(f"The {MAX_TRIALS_SHOWN} best of {len(rows)} configurations:")
+    print_table(columns, [_format_row(row, settings, several=several) for row in rows[:MAX_TRIALS_SHOWN]])
+    for line in describe_search(result):
         click.echo(click.wrap_text(line, 98, subsequent_indent="  "))
     for row in document.rows:
         if row.reason:
             click.echo(printable(f"Trial {row.number} failed: {row.reason}"))
     if document.state == "interrupted":
         click.echo("Interrupted. The same command goes on from here and keeps the finished runs.")
-    click.echo(printable(f"Folder:  {found.path}"))
+    click.echo(printable(f"Folder:  {result.path}"))
     if document.best is not None:
-        click.echo(printable(f"Figure:  {found.path / 'tune.png'}\nRecipe:  {document.best.recipe}"))
+        click.echo(printable(f"Figure:  {result.path / 'tune.png'}\nRecipe:  {document.best.recipe}"))
 
 
-def sentences(found: Tuned) -> list[str]:
+def describe_search(result: Tuned) -> list[str]:
     """Returns what the search says."""
-    document = found.document
+    document = result.document
     rows, best = document.rows, document.best
     ended = sum(row.state == "ended early" for row in rows)
     lines = [
@@ -131,30 +131,30 @@ def sentences(found: Tuned) -> list[str]:
     if best is None:
         return [*lines, "No configuration was trained to its end."]
     lines.append(
-        f"Take trial {best.number}: {_right(best.validation)} validation pictures, a figure that the choice has made "
-        "too good."
+        f"Take trial {best.number}: {_format_estimate(best.validation)} validation pictures, a figure that the choice has "
+        "made too good."
     )
     if best.rivals:
         lines.append(
             f"{best.rivals} more lie within that interval: with so many pictures they cannot be told apart from it."
         )
     what = "pictures of its fold" if document.plan.kind == "folds" else "test pictures, which chose nothing"
-    return [*lines, f"It is right on {_right(best.test)} {what}."]
+    return [*lines, f"It is right on {_format_estimate(best.test)} {what}."]
 
 
-def _right(share: Share) -> str:
+def _format_estimate(estimate: Share) -> str:
     from striate.reporting.style import percent
 
-    low, high = share.interval
-    return f"{percent(share.accuracy, 2)} ({percent(low, 2)} to {percent(high, 2)}) of {share.n:,}"
+    low, high = estimate.interval
+    return f"{percent(estimate.accuracy, 2)} ({percent(low, 2)} to {percent(high, 2)}) of {estimate.n:,}"
 
 
-def _rank(row: Row) -> tuple[int, float]:
+def _get_sort_key(row: Row) -> tuple[int, float]:
     order = {"finished": 0, "ended early": 1}.get(row.state, 2)
     return order, -(row.accuracy.mean if row.accuracy is not None else 0.0)
 
 
-def _cells(row: Row, settings: list[str], *, several: bool) -> list[str]:
+def _format_row(row: Row, settings: list[str], *, several: bool) -> list[str]:
     from striate.reporting.style import percent
 
     accuracy = row.accuracy

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from striate.classifier import Classifier
     from striate.progress import Progress
 
-MOST = 2000  # pictures
+MAX_IMAGES = 2000  # pictures
 
 
-@click.command(context_settings=options.CONTEXT)
+@click.command(context_settings=options.CONTEXT_SETTINGS)
 @click.argument("run")
 @click.argument("sources", nargs=-1)
 @click.option("--layer", metavar="NAME", help="Whose units  [default: the last layer whose maps tell of places].")
@@ -35,8 +35,8 @@ MOST = 2000  # pictures
     help="The figure.",
 )
 @options.runs
-@options.engine
-@options.common
+@options.add_backend_options
+@options.add_common_options
 def units(
     run: str,
     sources: tuple[str, ...],
@@ -57,8 +57,8 @@ def units(
     RUN is a run's name or folder, or a classifier's folder. The pictures are the run's test pictures (at most 2,000),
     or SOURCES: files, folders, globs. Units that answer all of them alike are dead, and counted.
     """
-    options.choose_engine(backend, device)
-    from striate.cli.console import print_json, progress
+    options.configure_backend(backend, device)
+    from striate.cli.console import create_progress, print_json
     from striate.diagnosis.training_signals import activity
     from striate.errors import ConfigError
     from striate.explain.activation_maximization import maximise as made_for
@@ -66,8 +66,8 @@ def units(
     from striate.explain.top_activations import excitement, unit_layer
     from striate.reporting.figures import save_figure
 
-    shown = progress(as_json=True, quiet=quiet)
-    classifier, pixels, names, labels = _pictures(run, sources, runs, shown)
+    shown = create_progress(as_json=True, quiet=quiet)
+    classifier, pixels, names, labels = _load_inputs(run, sources, runs, shown)
     asked = unit_layer(classifier.model, layer)
     found = excitement(classifier.model, asked, pixels, top, progress=shown)
     count = len(found.values)
@@ -106,13 +106,13 @@ def units(
     return 0 if ours else 1
 
 
-def _pictures(
+def _load_inputs(
     run: str, sources: tuple[str, ...], runs: Path, progress: Progress
 ) -> tuple[Classifier, NDArray[np.uint8], list[str], list[str] | None]:
     """Returns the classifier; pictures, preprocessed; their names; and their classes, where these are known."""
     import numpy as np
 
-    from striate.cli.classifier_arg import find_classifier
+    from striate.cli.classifier_arg import load_classifier
     from striate.data.inputs import expand
     from striate.data.prefetch import decoded_ahead
     from striate.errors import DataError
@@ -121,12 +121,12 @@ def _pictures(
 
     if not sources:
         found = RunStore(runs).find(run)
-        measured = some_measured(found, MOST, progress=progress)
+        measured = some_measured(found, MAX_IMAGES, progress=progress)
         images = measured.decoded.images
         labels = [images.classes[label] for label in images.labels]
         return found.classifier, np.asarray(measured.decoded.pixels), images.keys.tolist(), labels
-    classifier: Any = find_classifier(run, runs)
-    paths = expand(sources)[:MOST]
+    classifier: Any = load_classifier(run, runs)
+    paths = expand(sources)[:MAX_IMAGES]
     decoded = [one for batch in decoded_ahead(classifier.preprocessing, paths, 256) for one in batch]
     whole = [(str(path), one) for path, one in zip(paths, decoded, strict=True) if not isinstance(one, str)]
     if not whole:

@@ -11,7 +11,7 @@ from striate.cli import options
 from striate.errors import printable
 
 
-@click.command(context_settings=options.CONTEXT)
+@click.command(context_settings=options.CONTEXT_SETTINGS)
 @click.argument("runs", nargs=-1, metavar="[RUN…]")
 @click.option(
     "--runs", "folder", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder of runs."
@@ -31,16 +31,16 @@ def verify(runs: tuple[str, ...], folder: Path, as_json: bool, debug: bool) -> i
 
     store = RunStore(folder)
     found = [Path(name) if is_sealed(Path(name)) else store.find(name).path for name in runs]
-    rows = [_checked(path) for path in found or [run.path for run in store.list()]]
+    rows = [_verify_folder(path) for path in found or [run.path for run in store.list()]]
     if as_json:
         print_json(rows)
     else:
         for row in rows:
-            click.echo(printable(_line(row)))
+            click.echo(printable(_format_row(row)))
     return int(any(row["damaged"] for row in rows))
 
 
-def _checked(path: Path) -> dict[str, Any]:
+def _verify_folder(path: Path) -> dict[str, Any]:
     """Returns a folder's row: whether it has checksums, and the files that differ from them."""
     from striate.errors import RunError
     from striate.system.checksums import NAME, damages, is_sealed
@@ -54,7 +54,7 @@ def _checked(path: Path) -> dict[str, Any]:
     return {"folder": str(path), "sealed": True, "damaged": wrong}
 
 
-def _line(row: dict[str, Any]) -> str:
+def _format_row(row: dict[str, Any]) -> str:
     if not row["sealed"]:
         return f"{row['folder']}: no seal: unfinished, or from a version that had none"
     said = ", ".join(f"{one['name']} ({one['state']})" for one in row["damaged"])

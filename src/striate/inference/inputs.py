@@ -15,23 +15,23 @@ from striate.data.inputs import expand
 from striate.data.loaders.archive import is_archive, unpacked
 from striate.data.loaders.folder import is_something_else, walk
 from striate.errors import DataError
-from striate.inference.video import is_video
+from striate.inference.video import has_video_signature
 from striate.progress import SILENT, Progress
 
-CAMERA = re.compile(r"camera:(\d+)")
-ARRAYS = (".npy", ".npz")
+CAMERA_PATTERN = re.compile(r"camera:(\d+)")
+ARRAY_SUFFIXES = (".npy", ".npz")
 
 
 @dataclass
-class Pictures:
+class ImageInputs:
     """Pictures that follow each other, each with the name that its answer bears."""
 
     names: list[str] = field(default_factory=list)
-    pictures: list[Picture] = field(default_factory=list)
+    images: list[Picture] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class Video:
+class VideoInput:
     """A film, or a camera by its number."""
 
     name: str
@@ -39,17 +39,17 @@ class Video:
 
 
 @dataclass(frozen=True)
-class Broken:
+class UnreadableInput:
     """An archive or a file of arrays that cannot be read, and why."""
 
     name: str
     problem: str
 
 
-Part = Pictures | Video | Broken
+Input = ImageInputs | VideoInput | UnreadableInput
 
 
-def listing(sources: Iterable[str | Path], *, progress: Progress = SILENT) -> list[Part]:
+def resolve_inputs(sources: Iterable[str | Path], *, progress: Progress = SILENT) -> list[Input]:
     """Returns what `sources` mean, in the order given; pictures that follow each other are one part.
 
     Args:
@@ -60,37 +60,37 @@ def listing(sources: Iterable[str | Path], *, progress: Progress = SILENT) -> li
     Raises:
         DataError: a folder or glob without a file.
     """
-    found: list[Part] = []
+    found: list[Input] = []
     for source in sources:
-        if match := CAMERA.fullmatch(str(source)):
-            found.append(Video(str(source), int(match[1])))
+        if match := CAMERA_PATTERN.fullmatch(str(source)):
+            found.append(VideoInput(str(source), int(match[1])))
             continue
         for path in expand([source], films=True):
-            if path.is_file() and (is_archive(path) or path.suffix.lower() in ARRAYS):
+            if path.is_file() and (is_archive(path) or path.suffix.lower() in ARRAY_SUFFIXES):
                 try:
-                    names, pictures = _unpacked(path, progress) if is_archive(path) else _rows(path)
+                    names, pictures = _unpack_archive(path, progress) if is_archive(path) else _load_array_images(path)
                 except DataError as error:
-                    found.append(Broken(str(path), str(error)))
+                    found.append(UnreadableInput(str(path), str(error)))
                     continue
-                _add(found, names, pictures)
-            elif is_video(path):
-                found.append(Video(str(path), path))
+                _append_images(found, names, pictures)
+            elif has_video_signature(path):
+                found.append(VideoInput(str(path), path))
             else:
-                _add(found, [str(path)], [path])
+                _append_images(found, [str(path)], [path])
     return found
 
 
-def _add(found: list[Part], names: list[str], pictures: Sequence[Any]) -> None:
+def _append_images(inputs: list[Input], names: list[str], images: Sequence[Any]) -> None:
     """Puts pictures behind the last ones."""
-    if not found or not isinstance(found[-1], Pictures):
-        found.append(Pictures())
-    last = found[-1]
-    assert isinstance(last, Pictures)  # noqa: S101
+    if not inputs or not isinstance(inputs[-1], ImageInputs):
+        inputs.append(ImageInputs())
+    last = inputs[-1]
+    assert isinstance(last, ImageInputs)  # noqa: S101
     last.names += names
-    last.pictures += pictures
+    last.images += images
 
 
-def _unpacked(path: Path, progress: Progress) -> tuple[list[str], list[Path]]:
+def _unpack_archive(path: Path, progress: Progress) -> tuple[list[str], list[Path]]:
     """Returns an archive's pictures and their names."""
     folder = unpacked(path, progress=progress)
     inside = [file for file in walk(folder) if not is_something_else(file)]
@@ -99,17 +99,17 @@ def _unpacked(path: Path, progress: Progress) -> tuple[list[str], list[Path]]:
     return [f"{path}/{file.relative_to(folder).as_posix()}" for file in inside], inside
 
 
-def _rows(path: Path) -> tuple[list[str], list[Any]]:
+def _load_array_images(path: Path) -> tuple[list[str], list[Any]]:
     """Returns the pictures in a file of arrays and their names."""
     names: list[str] = []
     pictures: list[Any] = []
-    for name, pixels in _arrays(path):
+    for name, pixels in _read_arrays(path):
         names += [f"{name}[{row}]" for row in range(len(pixels))]
         pictures += list(pixels)
     return names, pictures
 
 
-def _arrays(path: Path) -> list[tuple[str, Any]]:
+def _read_arrays(path: Path) -> list[tuple[str, Any]]:
     """Returns the arrays (n, h, w) or (n, h, w, 1, 3 or 4) of a file, each with its name."""
     try:
         if path.suffix.lower() == ".npy":
@@ -133,10 +133,10 @@ def _arrays(path: Path) -> list[tuple[str, Any]]:
     return kept
 
 
-def names_of(parts: Iterable[Part]) -> Iterator[str]:
+def iter_image_names(inputs: Iterable[Input]) -> Iterator[str]:
     """Yields the names that answers bear, without those of films."""
-    for part in parts:
-        if isinstance(part, Pictures):
+    for part in inputs:
+        if isinstance(part, ImageInputs):
             yield from part.names
-        elif isinstance(part, Broken):
+        elif isinstance(part, UnreadableInput):
             yield part.name

@@ -11,90 +11,92 @@ import numpy as np
 from striate.classifier import Classifier
 from striate.data.decoding import Picture
 from striate.errors import DataError
-from striate.inference.inputs import Broken, Part, Video
-from striate.inference.video import Film, Frame, Smoothing, broken
+from striate.inference.inputs import Input, UnreadableInput, VideoInput
+from striate.inference.video import Frame, ProbabilitySmoother, VideoReader, build_error_prediction
 from striate.prediction import Prediction, predicted
 from striate.progress import SILENT, Progress
 
-FRAMES = 32  # of a film, answered at once
+FRAMES_PER_BATCH = 32  # of a film, answered at once
 
-Seen = Callable[[Film, Frame, Prediction], None]
+FrameCallback = Callable[[VideoReader, Frame, Prediction], None]
 """Told of every frame that was answered."""
 
 
-def answers(
+def predict_stream(
     classifier: Classifier,
-    parts: Sequence[Part],
+    inputs: Sequence[Input],
     *,
-    every: int = 1,
-    smooth: float = 0.5,
+    frame_stride: int = 1,
+    smoothing_seconds: float = 0.5,
     reject_below: float | None = None,
     skip: int = 0,
-    seen: Seen | None = None,
+    on_frame: FrameCallback | None = None,
     progress: Progress = SILENT,
 ) -> Iterator[tuple[Prediction, Picture | None]]:
     """Yields an answer for each picture and frame, beside the picture that it is about (None for a frame).
 
     Args:
         classifier: that answers.
-        parts: see listing.
-        every: of a film, each so-manyth frame.
-        smooth: seconds of a film over which answers are averaged, see video.Smoothing.
+        inputs: see listing.
+        frame_stride: of a film, each so-manyth frame.
+        smoothing_seconds: seconds of a film over which answers are averaged, see video.Smoothing.
         reject_below: as Classifier.predict takes it.
         skip: pictures at the beginning that were answered before. Films are answered from their beginning.
-        seen: told of each frame.
+        on_frame: told of each frame.
         progress: told the number of pictures, and of frames.
     """
-    for part in parts:
-        if isinstance(part, Video):
-            for answer in _film(classifier, part, every, smooth, reject_below, seen, progress):
+    for part in inputs:
+        if isinstance(part, VideoInput):
+            for answer in _predict_video(
+                classifier, part, frame_stride, smoothing_seconds, reject_below, on_frame, progress
+            ):
                 yield answer, None
             continue
-        if isinstance(part, Broken):
+        if isinstance(part, UnreadableInput):
             if not skip:
-                yield broken(part.name, part.problem), None
+                yield build_error_prediction(part.name, part.problem), None
             skip = max(0, skip - 1)
             continue
         left = slice(min(skip, len(part.names)), None)
         skip -= left.start
-        names, pictures = part.names[left], part.pictures[left]
+        names, pictures = part.names[left], part.images[left]
         given = iter(pictures)
         for answer in classifier.stream(pictures, names, reject_below=reject_below, progress=progress):
             yield answer, next(given)
 
 
-def _film(
+def _predict_video(
     classifier: Classifier,
-    video: Video,
-    every: int,
-    smooth: float,
+    video: VideoInput,
+    frame_stride: int,
+    smoothing_seconds: float,
     reject_below: float | None,
-    seen: Seen | None,
+    on_frame: FrameCallback | None,
     progress: Progress,
 ) -> Iterator[Prediction]:
     limit = classifier.reject_below if reject_below is None else reject_below
     try:
-        film = Film(video.source)
+        film = VideoReader(video.source)
     except DataError as error:
-        yield broken(video.name, error.problem)
+        yield build_error_prediction(video.name, error.problem)
         return
-    with film, progress.task(f"watching {video.name}", -(-(film.frames or 0) // every), "frames") as task:
-        mean, frames, number = Smoothing(smooth), film.every(every), 0
-        size = 1 if isinstance(video.source, int) else FRAMES  # of a camera each at once
+    with film, progress.task(f"watching {video.name}", -(-(film.frame_count or 0) // frame_stride), "frames") as task:
+        mean, frames, number = ProbabilitySmoother(smoothing_seconds), film.iter_frames(frame_stride), 0
+        size = 1 if isinstance(video.source, int) else FRAMES_PER_BATCH  # of a camera each at once
         while some := list(islice(frames, size)):
             pixels = np.stack([classifier.preprocessing(frame.pixels) for frame in some])
             for frame, shares in zip(some, classifier.probabilities(pixels), strict=True):
                 answer = predicted(video.name, classifier.classes, mean(frame.seconds, shares), limit)
                 answer = replace(answer, frame=frame.number, seconds=frame.seconds)
-                if seen is not None:
-                    seen(film, frame, answer)
+                if on_frame is not None:
+                    on_frame(film, frame, answer)
                 yield answer
             number += len(some)
             task.advance(len(some))
         if not number:
-            yield broken(video.name, "no frame of it can be decoded")
+            yield build_error_prediction(video.name, "no frame of it can be decoded")
 
 
-def is_film_among(parts: Sequence[Part]) -> bool:
+def has_video(inputs: Sequence[Input]) -> bool:
     """Returns whether a film or a camera is among what is to be answered."""
-    return any(isinstance(part, Video) for part in parts)
+    return any(isinstance(part, VideoInput) for part in inputs)

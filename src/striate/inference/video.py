@@ -20,7 +20,7 @@ from striate.errors import DataError, printable
 from striate.prediction import Prediction
 from striate.reporting.fonts import find_bundled, load_font
 
-HEADS = (
+VIDEO_SIGNATURES = (
     (4, b"ftyp"),  # MP4, QuickTime (ISO/IEC 14496-12), told from pictures by the brands below
     *((4, box) for box in (b"moov", b"mdat", b"wide", b"free", b"skip")),
     (8, b"AVI "),
@@ -33,11 +33,24 @@ HEADS = (
 )
 """Place and bytes by which a film is told. Playlists and other texts that name further files are none."""
 
-STILL = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis", b"jp2 ", b"jpx ")
+IMAGE_BRANDS = (
+    b"heic",
+    b"heix",
+    b"heim",
+    b"heis",
+    b"hevc",
+    b"hevx",
+    b"mif1",
+    b"msf1",
+    b"avif",
+    b"avis",
+    b"jp2 ",
+    b"jpx ",
+)
 """Brands of the same container that are pictures."""
 
-PACKET = 188  # bytes between the sync bytes 0x47 of an MPEG transport stream
-RATE = 25.0  # frames a second of a film or camera that does not say
+TS_PACKET_BYTES = 188  # bytes between the sync bytes 0x47 of an MPEG transport stream
+DEFAULT_FRAME_RATE = 25.0  # frames a second of a film or camera that does not say
 
 
 class Frame(NamedTuple):
@@ -48,22 +61,24 @@ class Frame(NamedTuple):
     pixels: NDArray[np.uint8]
 
 
-def is_video(path: Path) -> bool:
+def has_video_signature(path: Path) -> bool:
     """Returns whether a file's first bytes are a film's."""
     try:
         if not path.is_file():
             return False
         with path.open("rb") as file:
-            head = file.read(2 * PACKET + 1)
+            head = file.read(2 * TS_PACKET_BYTES + 1)
     except OSError:
         return False
-    if head[4:8] == b"ftyp" and head[8:12] in STILL:
+    if head[4:8] == b"ftyp" and head[8:12] in IMAGE_BRANDS:
         return False
-    is_transport = len(head) > 2 * PACKET and all(head[at] == 0x47 for at in (0, PACKET, 2 * PACKET))
-    return is_transport or any(head[at : at + len(mark)] == mark for at, mark in HEADS)
+    is_transport = len(head) > 2 * TS_PACKET_BYTES and all(
+        head[at] == 0x47 for at in (0, TS_PACKET_BYTES, 2 * TS_PACKET_BYTES)
+    )
+    return is_transport or any(head[at : at + len(mark)] == mark for at, mark in VIDEO_SIGNATURES)
 
 
-class Film:
+class VideoReader:
     """A film or a camera that can be read once, from the beginning; to be used in a `with`.
 
     Args:
@@ -81,7 +96,7 @@ class Film:
         os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "protocol_whitelist;file")
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
         given = source if isinstance(source, int) else str(source.resolve())
-        with _silent(cv2):
+        with _suppress_opencv_log(cv2):
             self._capture = cv2.VideoCapture(given, cv2.CAP_ANY if self._is_camera else cv2.CAP_FFMPEG)
         if not self._capture.isOpened():
             what = f"There is no camera {source}" if self._is_camera else "The film cannot be opened"
@@ -91,59 +106,59 @@ class Film:
         )
         refuse_pixels(self.width, self.height)
         rate = float(self._capture.get(cv2.CAP_PROP_FPS))
-        self.rate = rate if math.isfinite(rate) and 0.1 < rate < 1000 else RATE
+        self.frame_rate = rate if math.isfinite(rate) and 0.1 < rate < 1000 else DEFAULT_FRAME_RATE
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self.frames: int | None = int(count) if not self._is_camera and 0 < count < 1e8 else None
+        self.frame_count: int | None = int(count) if not self._is_camera and 0 < count < 1e8 else None
 
-    def __enter__(self) -> Film:
+    def __enter__(self) -> VideoReader:
         return self
 
     def __exit__(self, *reason: object) -> None:
         self._capture.release()
 
-    def every(self, step: int) -> Iterator[Frame]:
+    def iter_frames(self, step: int) -> Iterator[Frame]:
         """Yields every `step`-th frame; of the others only as much is decoded as the next needs."""
         number = 0
         while True:
-            with _silent(self._cv2):
+            with _suppress_opencv_log(self._cv2):
                 if not self._capture.grab():
                     return
                 if number % step == 0:
                     is_whole, pixels = self._capture.retrieve()
                     if is_whole:
-                        seconds = number / self.rate
+                        seconds = number / self.frame_rate
                         yield Frame(number, seconds, self._cv2.cvtColor(pixels, self._cv2.COLOR_BGR2RGB))
             number += 1
 
 
-class Smoothing:
+class ProbabilitySmoother:
     """Probabilities over time as an exponential moving average (Brown 1956), in the film's own time.
 
     Args:
-        seconds: after which a change has come through to 63 %; 0 for none.
+        time_constant: after which a change has come through to 63 %; 0 for none.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._before: tuple[float, NDArray[np.float64]] | None = None
+    def __init__(self, time_constant: float) -> None:
+        self.time_constant = time_constant
+        self._previous: tuple[float, NDArray[np.float64]] | None = None
 
-    def __call__(self, at: float, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    def __call__(self, seconds: float, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
         """Returns the average at a time, from the beginning in seconds, after (classes,) probabilities were seen."""
-        if self._before is not None and self.seconds > 0:
-            then, mean = self._before
-            kept = math.exp(-max(0.0, at - then) / self.seconds)
-            shares = kept * mean + (1 - kept) * shares
-        self._before = at, shares
-        return shares
+        if self._previous is not None and self.time_constant > 0:
+            then, mean = self._previous
+            kept = math.exp(-max(0.0, seconds - then) / self.time_constant)
+            probabilities = kept * mean + (1 - kept) * probabilities
+        self._previous = seconds, probabilities
+        return probabilities
 
 
-def broken(name: str, problem: str) -> Prediction:
+def build_error_prediction(name: str, problem: str) -> Prediction:
     """Returns what stands for a film that cannot be read."""
     return Prediction(name, None, None, {}, error=problem)
 
 
 @contextlib.contextmanager
-def _silent(cv2: Any) -> Iterator[None]:
+def _suppress_opencv_log(cv2: Any) -> Iterator[None]:
     """Holds back what OpenCV prints about files that it cannot read: our message says it."""
     logging = cv2.utils.logging
     before = logging.getLogLevel()
@@ -154,27 +169,27 @@ def _silent(cv2: Any) -> Iterator[None]:
         logging.setLogLevel(before)
 
 
-SHOWN = 3  # classes
-INK, PAPER, BAR, DIM = (255, 255, 255), (16, 18, 24), (88, 150, 255), (120, 126, 140)
+MAX_CLASSES_DRAWN = 3  # classes
+TEXT_COLOR, PANEL_COLOR, BAR_COLOR, DIM_COLOR = (255, 255, 255), (16, 18, 24), (88, 150, 255), (120, 126, 140)
 
 
-class Annotated:
+class AnnotatedVideoWriter:
     """A film being written: each frame that was answered, with its most probable classes; to be used in a `with`.
 
     Args:
         path: an .mp4 file; it is there once all is written.
-        every: as answers takes it: the film then shows so many frames fewer a second.
+        frame_stride: as answers takes it: the film then shows so many frames fewer a second.
     """
 
-    def __init__(self, path: Path, every: int = 1) -> None:
+    def __init__(self, path: Path, frame_stride: int = 1) -> None:
         if path.suffix.lower() != ".mp4":
             raise DataError("Annotated films are written as .mp4", received=path)
-        self.path, self.every = path, every
-        self._temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.mp4")
+        self.path, self.frame_stride = path, frame_stride
+        self._temporary_path = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.mp4")
         self._writer: Any = None
         self._size = (0, 0)
 
-    def __enter__(self) -> Annotated:
+    def __enter__(self) -> AnnotatedVideoWriter:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         return self
 
@@ -184,10 +199,10 @@ class Annotated:
         if self._writer is not None:
             self._writer.release()
             if kind is None:
-                self._temporary.replace(self.path)
-        self._temporary.unlink(missing_ok=True)
+                self._temporary_path.replace(self.path)
+        self._temporary_path.unlink(missing_ok=True)
 
-    def __call__(self, film: Film, frame: Frame, answer: Prediction) -> None:
+    def __call__(self, video: VideoReader, frame: Frame, prediction: Prediction) -> None:
         """Adds a frame. A second film is shown at the first one's size."""
         import cv2
 
@@ -195,43 +210,45 @@ class Annotated:
             height, width = frame.pixels.shape[:2]
             self._size = (width - width % 2, height - height % 2)  # as most encoders want it
             code = cv2.VideoWriter.fourcc(*"mp4v")
-            rate = max(1.0, film.rate / self.every)
-            self._writer = cv2.VideoWriter(str(self._temporary), cv2.CAP_FFMPEG, code, rate, self._size)
+            rate = max(1.0, video.frame_rate / self.frame_stride)
+            self._writer = cv2.VideoWriter(str(self._temporary_path), cv2.CAP_FFMPEG, code, rate, self._size)
             if not self._writer.isOpened():
                 raise DataError("The annotated film cannot be written", received=self.path)
         picture = Image.fromarray(frame.pixels)
         if picture.size != self._size:
             picture = picture.resize(self._size)
-        self._writer.write(cv2.cvtColor(np.asarray(drawn(picture, answer)), cv2.COLOR_RGB2BGR))
+        self._writer.write(cv2.cvtColor(np.asarray(draw_prediction(picture, prediction)), cv2.COLOR_RGB2BGR))
 
 
-def drawn(picture: Image.Image, answer: Prediction) -> Image.Image:
+def draw_prediction(image: Image.Image, prediction: Prediction) -> Image.Image:
     """Returns the picture with a panel at its lower edge: the most probable classes, a bar and a share for each."""
-    width, height = picture.size
+    width, height = image.size
     line = max(10, min(height // 12, 36))
-    shown = list(answer.probabilities.items())[:SHOWN][: max(1, (height - line) // line)]
+    shown = list(prediction.probabilities.items())[:MAX_CLASSES_DRAWN][: max(1, (height - line) // line)]
     pad = line // 3
-    panel = Image.new("RGB", (width, len(shown) * line + 2 * pad), PAPER)
+    panel = Image.new("RGB", (width, len(shown) * line + 2 * pad), PANEL_COLOR)
     draw, font = ImageDraw.Draw(panel), load_font(find_bundled(), round(line * 0.62))
     left, right = pad + round(width * 0.42), width - pad - round(draw.textlength("100 %", font))
     for row, (name, share) in enumerate(shown):
-        top, is_answer = pad + row * line, row == 0 and not answer.unsure
-        ink = INK if is_answer else DIM
-        draw.text((pad, top), _cut(draw, printable(name).replace("\n", " "), font, left - 2 * pad), ink, font)
+        top, is_answer = pad + row * line, row == 0 and not prediction.unsure
+        ink = TEXT_COLOR if is_answer else DIM_COLOR
+        draw.text((pad, top), _truncate_text(draw, printable(name).replace("\n", " "), font, left - 2 * pad), ink, font)
         end = left + round((right - pad - left) * share)
         if right - pad > left:
-            draw.rectangle((left, top + line // 4, max(left, end), top + line * 3 // 4), BAR if is_answer else DIM)
+            draw.rectangle(
+                (left, top + line // 4, max(left, end), top + line * 3 // 4), BAR_COLOR if is_answer else DIM_COLOR
+            )
         draw.text((right, top), f"{share:.0%}".replace("%", " %"), ink, font)
-    result = picture.copy()
+    result = image.copy()
     place = (0, height - panel.height)
     result.paste(Image.blend(result.crop((0, place[1], width, height)), panel, 0.78), place)
     return result
 
 
-def _cut(draw: ImageDraw.ImageDraw, text: str, font: Any, room: float) -> str:
+def _truncate_text(draw: ImageDraw.ImageDraw, text: str, font: Any, max_width: float) -> str:
     """Returns the text, shortened at its end until it fits."""
-    if draw.textlength(text, font) <= room:
+    if draw.textlength(text, font) <= max_width:
         return text
-    while text and draw.textlength(text + "…", font) > room:
+    while text and draw.textlength(text + "…", font) > max_width:
         text = text[:-1]
     return text + "…"

@@ -14,7 +14,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from striate.config import plain
-from striate.inference.output_files import summary
+from striate.inference.output_files import serialize_prediction
 from striate.prediction import Prediction
 from striate.serving import open_inference
 from striate.serving.explain_endpoint import heat
@@ -125,7 +125,10 @@ class _Routes:
         self._count(served, answers)
         if all(answer.error is not None for answer in answers):
             raise Fault("undecodable", answers[0].error or "")
-        told = [{name: value for name, value in summary(one, top).items() if name != "source"} for one in answers]
+        told = [
+            {name: value for name, value in serialize_prediction(one, top).items() if name != "source"}
+            for one in answers
+        ]
         head = {"classifier": served.name, "version": served.version}
         return JSONResponse({**head, "answers": told} if several else {**head, **told[0]})
 

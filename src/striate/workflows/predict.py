@@ -15,9 +15,9 @@ from striate.classifier import Classifier
 from striate.cluster.connection import connected, require
 from striate.data.prefetch import decoded_or_why
 from striate.errors import DataError, PictureError
-from striate.inference.batch.job import PLAN, Job, Summary, finished
-from striate.inference.batch.readers import read
-from striate.inference.batch.work_items import Piece, pieces_of
+from striate.inference.batch.job import PLAN_FILE, BatchJob, BatchSummary, load_summary
+from striate.inference.batch.readers import read_images
+from striate.inference.batch.work_items import WorkItem, list_work_items
 from striate.progress import SILENT, Progress
 from striate.runs import lock
 from striate.system.signals import on_first_signal
@@ -40,7 +40,7 @@ def predict_all(
     reject_below: float | None = None,
     resume: bool = False,
     progress: Progress = SILENT,
-) -> Summary | None:
+) -> BatchSummary | None:
     """Returns what the folder `out` holds now: one answer for each picture, in order; None when a signal ended the
     work, which then can be gone on with. Its files are described in answering.bulk.job, the table's columns in
     answering.bulk.answerer.
@@ -66,7 +66,7 @@ def predict_all(
         require(on)
     _require_pyarrow()
     if not resume and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        is_begun = (folder / PLAN).is_file()
+        is_begun = (folder / PLAN_FILE).is_file()
         raise DataError(
             "There are unfinished answers" if is_begun else "The place for the answers is taken",
             received=folder,
@@ -74,27 +74,27 @@ def predict_all(
             hint="--resume, or remove it" if is_begun else None,
         )
     about = {"reject_below": reject_below}
-    job = Job(folder)
+    job = BatchJob(folder)
     if resume and not folder.is_dir():
         raise DataError("There is nothing to go on with", received=folder, expected="unfinished answers")
     if not resume:
         with progress.task("listing pictures", 0, "pictures"):
-            pieces = pieces_of(sources)
+            pieces = list_work_items(sources)
         folder.mkdir(parents=True, exist_ok=True)
     with lock.locked(folder):
         if resume:
-            job.go_on(about)
+            job.resume(about)
         else:
-            _place(classifier, job.classifier, pieces)
-            job.begin(pieces, about)
+            _place(classifier, job.classifier_path, pieces)
+            job.start(pieces, about)
         if not _answer(job, on, reject_below, progress):
             return None
         job.finish()
     (folder / lock.NAME).unlink(missing_ok=True)
-    return finished(folder)
+    return load_summary(folder)
 
 
-def _answer(job: Job, on: str | None, reject_below: float | None, progress: Progress) -> bool:
+def _answer(job: BatchJob, on: str | None, reject_below: float | None, progress: Progress) -> bool:
     """Has all that is left answered; returns whether it was, and no signal came."""
     is_stopped = False
 
@@ -103,32 +103,34 @@ def _answer(job: Job, on: str | None, reject_below: float | None, progress: Prog
         is_stopped = True
         progress.say(ENDS)
 
-    left = job.left()
-    known = sum(piece.weight for piece in job.pieces) - sum(piece.weight for piece in left)
+    left = job.list_pending()
+    known = sum(piece.weight for piece in job.items) - sum(piece.weight for piece in left)
     if known:
         progress.say(f"{known:,} pictures are answered already.")
     with on_first_signal(stop):
-        for _ in _told(job.take(_answers(job, on, reject_below, left, lambda: is_stopped, progress)), left, progress):
+        for _ in _told(
+            job.write_results(_answers(job, on, reject_below, left, lambda: is_stopped, progress)), left, progress
+        ):
             pass
     return not is_stopped
 
 
 def _answers(
-    job: Job, on: str | None, reject_below: float | None, left: list[Piece], is_stopped: Any, progress: Progress
-) -> Iterator[tuple[Piece, pa.Table]]:
+    job: BatchJob, on: str | None, reject_below: float | None, left: list[WorkItem], is_stopped: Any, progress: Progress
+) -> Iterator[tuple[WorkItem, pa.Table]]:
     if on is None or not left:
-        from striate.inference.batch.worker import answered_here
+        from striate.inference.batch.worker import predict_locally
 
-        yield from answered_here(job.classifier, reject_below, left, is_stopped)
+        yield from predict_locally(job.classifier_path, reject_below, left, is_stopped)
         return
     with connected(on) as cluster:
-        from striate.cluster.batch_inference import answered_on
+        from striate.cluster.batch_inference import predict_on_ray
 
         progress.say(f"{cluster}.")
-        yield from answered_on(cluster, job.classifier, reject_below, left, is_stopped, progress)
+        yield from predict_on_ray(cluster, job.classifier_path, reject_below, left, is_stopped, progress)
 
 
-def _told(pieces: Iterator[Piece], left: list[Piece], progress: Progress) -> Iterator[Piece]:
+def _told(pieces: Iterator[WorkItem], left: list[WorkItem], progress: Progress) -> Iterator[WorkItem]:
     """Passes the pieces on that are done, and tells how many pictures that is, and how long the rest will take."""
     total, done, began, told = sum(piece.weight for piece in left), 0, 0.0, time.perf_counter()
     with progress.task("answering", total, "pictures") as task:
@@ -144,7 +146,7 @@ def _told(pieces: Iterator[Piece], left: list[Piece], progress: Progress) -> Ite
             yield piece
 
 
-def _place(classifier: str | Path | Classifier, target: Path, pieces: list[Piece]) -> None:
+def _place(classifier: str | Path | Classifier, target: Path, pieces: list[WorkItem]) -> None:
     """Puts the classifier into its place, as an ONNX file."""
     if not isinstance(classifier, Classifier):
         Classifier.load(classifier)  # which says what is wrong with it
@@ -157,15 +159,15 @@ def _place(classifier: str | Path | Classifier, target: Path, pieces: list[Piece
     export_checked(classifier, EXPORT_FORMATS["onnx"], target, _some(classifier, pieces))
 
 
-def _some(classifier: Classifier, pieces: list[Piece]) -> Any:
+def _some(classifier: Classifier, pieces: list[WorkItem]) -> Any:
     """Returns the first pictures that can be decoded, (n, h, w, c) uint8."""
     found: list[Any] = []
     for piece in pieces[:FIRST]:
-        for chunk in read(piece):
+        for chunk in read_images(piece):
             for one in chunk:
-                if isinstance(one.picture, PictureError):
+                if isinstance(one.image, PictureError):
                     continue
-                pixels = decoded_or_why(classifier.preprocessing, one.picture)
+                pixels = decoded_or_why(classifier.preprocessing, one.image)
                 if not isinstance(pixels, str):
                     found.append(pixels)
             if len(found) >= COMPARED:

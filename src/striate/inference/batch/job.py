@@ -20,20 +20,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from striate.errors import DataError, StriateError
-from striate.inference.batch.work_items import Piece
+from striate.inference.batch.work_items import WorkItem
 from striate.system.atomic_files import read_json, sha256, sweep, write_json, writing
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PLAN, CLASSIFIER, SUMMARY = "_plan.parquet", "_classifier.onnx", "_summary.json"
-FORMAT = 1
-PART = 16  # pieces of a part
-PARTS = 2000  # at most about so many parts: of more pictures they are larger
+PLAN_FILE, CLASSIFIER_FILE, SUMMARY_FILE = "_plan.parquet", "_classifier.onnx", "_summary.json"
+JOB_FORMAT = 1
+MIN_ITEMS_PER_PART = 16  # pieces of a part
+MAX_PARTS = 2000  # at most about so many parts: of more pictures they are larger
 
 
 @dataclass(frozen=True)
-class Summary:
+class BatchSummary:
     """What a finished folder of answers holds.
 
     Attributes:
@@ -51,7 +51,7 @@ class Summary:
     parts: int
 
 
-class Job:
+class BatchJob:
     """Answers on their way into a folder.
 
     Args:
@@ -60,124 +60,134 @@ class Job:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.pieces: list[Piece] = []
-        self.per_part = PART
+        self.items: list[WorkItem] = []
+        self.items_per_part = MIN_ITEMS_PER_PART
 
     @property
-    def classifier(self) -> Path:
+    def classifier_path(self) -> Path:
         """The ONNX file that answers."""
-        return self.folder / CLASSIFIER
+        return self.folder / CLASSIFIER_FILE
 
-    def begin(self, pieces: list[Piece], about: dict[str, Any]) -> None:
-        """Lists the pieces; `about` is what another attempt must agree with. The classifier is there already."""
-        self.pieces = pieces
-        self.per_part = max(PART, -(-len(pieces) // PARTS))
-        whole = {**about, "format": FORMAT, "per_part": self.per_part, "classifier": sha256(self.classifier)}
-        _save_plan(self.folder / PLAN, pieces, whole)
+    def start(self, items: list[WorkItem], settings: dict[str, Any]) -> None:
+        """Lists the pieces; `settings` is what another attempt must agree with. The classifier is there already."""
+        self.items = items
+        self.items_per_part = max(MIN_ITEMS_PER_PART, -(-len(items) // MAX_PARTS))
+        whole = {
+            **settings,
+            "format": JOB_FORMAT,
+            "per_part": self.items_per_part,
+            "classifier": sha256(self.classifier_path),
+        }
+        _save_plan(self.folder / PLAN_FILE, items, whole)
 
-    def go_on(self, about: dict[str, Any]) -> None:
+    def resume(self, settings: dict[str, Any]) -> None:
         """Finds the pieces of an earlier attempt.
 
         Raises:
             DataError: there is none, it is finished, or it was asked something else.
         """
-        if (self.folder / SUMMARY).is_file():
+        if (self.folder / SUMMARY_FILE).is_file():
             raise DataError("These answers are finished already, nothing is left to resume", received=self.folder)
-        if not (self.folder / PLAN).is_file():
+        if not (self.folder / PLAN_FILE).is_file():
             raise DataError("There is nothing to go on with", received=self.folder, expected="unfinished answers")
         sweep(self.folder)
-        self.pieces, before = _load_plan(self.folder / PLAN)
-        self.per_part = int(before["per_part"])
-        if not self.classifier.is_file() or sha256(self.classifier) != before["classifier"]:
-            raise DataError("The classifier of these answers is damaged or gone", received=self.classifier)
-        for name, value in about.items():
+        self.items, before = _load_plan(self.folder / PLAN_FILE)
+        self.items_per_part = int(before["per_part"])
+        if not self.classifier_path.is_file() or sha256(self.classifier_path) != before["classifier"]:
+            raise DataError("The classifier of these answers is damaged or gone", received=self.classifier_path)
+        for name, value in settings.items():
             if before.get(name) != value:
                 raise DataError(
                     f"These answers were begun with another {name}", received=value, expected=before.get(name)
                 )
 
-    def left(self) -> list[Piece]:
+    def list_pending(self) -> list[WorkItem]:
         """Returns the pieces that no part holds, in order."""
-        return [piece for number in range(self.parts) if not self._part(number).is_file() for piece in self._of(number)]
+        return [
+            piece
+            for number in range(self.part_count)
+            if not self._get_part_path(number).is_file()
+            for piece in self._get_part_items(number)
+        ]
 
     @property
-    def parts(self) -> int:
+    def part_count(self) -> int:
         """How many parts there will be."""
-        return -(-len(self.pieces) // self.per_part)
+        return -(-len(self.items) // self.items_per_part)
 
-    def _of(self, number: int) -> list[Piece]:
-        return self.pieces[number * self.per_part : (number + 1) * self.per_part]
+    def _get_part_items(self, number: int) -> list[WorkItem]:
+        return self.items[number * self.items_per_part : (number + 1) * self.items_per_part]
 
-    def _part(self, number: int) -> Path:
+    def _get_part_path(self, number: int) -> Path:
         return self.folder / f"part-{number:06}.parquet"
 
-    def take(self, answers: Iterable[tuple[Piece, pa.Table]]) -> Iterator[Piece]:
+    def write_results(self, results: Iterable[tuple[WorkItem, pa.Table]]) -> Iterator[WorkItem]:
         """Writes the answers as they come, in whatever order, and yields the piece that each is of. Every part is
         written when its last piece has come.
         """
         import pyarrow as pa
 
         held: dict[int, dict[int, Any]] = {}
-        for piece, table in answers:
-            if piece.count is not None and table.num_rows != piece.count:
+        for piece, table in results:
+            if piece.image_count is not None and table.num_rows != piece.image_count:
                 raise StriateError("A piece's answers are not as many as its pictures", received=piece.places[0])
-            number = piece.number // self.per_part
+            number = piece.number // self.items_per_part
             mine = held.setdefault(number, {})
             mine[piece.number] = table
-            if len(mine) == len(self._of(number)):
-                _write(self._part(number), pa.concat_tables([mine[at] for at in sorted(mine)]))
+            if len(mine) == len(self._get_part_items(number)):
+                _write_parquet(self._get_part_path(number), pa.concat_tables([mine[at] for at in sorted(mine)]))
                 del held[number]
             yield piece
 
-    def finish(self) -> Summary:
+    def finish(self) -> BatchSummary:
         """Counts the answers, and seals the folder."""
         import pyarrow.parquet as pq
 
         rows = unsure = broken = 0
-        for number in range(self.parts):
-            table = pq.read_table(self._part(number), columns=["unsure", "error"])
+        for number in range(self.part_count):
+            table = pq.read_table(self._get_part_path(number), columns=["unsure", "error"])
             rows += table.num_rows
             unsure += int(np.sum(table.column("unsure").to_numpy()))
             broken += table.num_rows - table.column("error").null_count
-        found = Summary(rows, rows - unsure - broken, unsure, broken, self.parts)
-        names = [CLASSIFIER, *(self._part(number).name for number in range(self.parts))]
+        found = BatchSummary(rows, rows - unsure - broken, unsure, broken, self.part_count)
+        names = [CLASSIFIER_FILE, *(self._get_part_path(number).name for number in range(self.part_count))]
         sums = {name: sha256(self.folder / name) for name in names}
-        write_json(self.folder / SUMMARY, {"format": FORMAT, **vars(found), "sha256": sums})
-        (self.folder / PLAN).unlink()
+        write_json(self.folder / SUMMARY_FILE, {"format": JOB_FORMAT, **vars(found), "sha256": sums})
+        (self.folder / PLAN_FILE).unlink()
         return found
 
 
-def finished(folder: Path) -> Summary:
+def load_summary(folder: Path) -> BatchSummary:
     """Returns what a finished folder holds.
 
     Raises:
         RunError: it is not finished.
     """
-    found = read_json(folder / SUMMARY, "The summary of the answers")
-    return Summary(**{name: int(found[name]) for name in Summary.__dataclass_fields__})
+    found = read_json(folder / SUMMARY_FILE, "The summary of the answers")
+    return BatchSummary(**{name: int(found[name]) for name in BatchSummary.__dataclass_fields__})
 
 
-def _write(path: Path, table: pa.Table) -> None:
+def _write_parquet(path: Path, table: pa.Table) -> None:
     import pyarrow.parquet as pq
 
     with writing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 
 
-NAMES = ("kind", "places", "group", "row", "stop", "weight")
+PLAN_COLUMNS = ("kind", "places", "group", "row", "stop", "weight")
 
 
-def _save_plan(path: Path, pieces: list[Piece], about: dict[str, Any]) -> None:
+def _save_plan(path: Path, items: list[WorkItem], settings: dict[str, Any]) -> None:
     import pyarrow as pa
 
-    columns = {name: [getattr(piece, name) for piece in pieces] for name in NAMES}
+    columns = {name: [getattr(piece, name) for piece in items] for name in PLAN_COLUMNS}
     kinds = {"kind": pa.string(), "places": pa.list_(pa.string()), "stop": pa.int64()}
-    fields = [pa.field(name, kinds.get(name, pa.int64())) for name in NAMES]
-    table = pa.table(columns, schema=pa.schema(fields, metadata={b"striate": json.dumps(about).encode()}))
-    _write(path, table)
+    fields = [pa.field(name, kinds.get(name, pa.int64())) for name in PLAN_COLUMNS]
+    table = pa.table(columns, schema=pa.schema(fields, metadata={b"striate": json.dumps(settings).encode()}))
+    _write_parquet(path, table)
 
 
-def _load_plan(path: Path) -> tuple[list[Piece], dict[str, Any]]:
+def _load_plan(path: Path) -> tuple[list[WorkItem], dict[str, Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -187,6 +197,6 @@ def _load_plan(path: Path) -> tuple[list[Piece], dict[str, Any]]:
         rows = table.to_pylist()
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"The plan of these answers is damaged: {error}", received=path) from None
-    if about["format"] > FORMAT:
+    if about["format"] > JOB_FORMAT:
         raise DataError("These answers were begun by a newer Striate", received=path)
-    return [Piece(number, **{**row, "places": tuple(row["places"])}) for number, row in enumerate(rows)], about
+    return [WorkItem(number, **{**row, "places": tuple(row["places"])}) for number, row in enumerate(rows)], about

@@ -21,14 +21,14 @@ from striate.data.shards import shards_in
 from striate.errors import DataError
 from striate.system.object_store import explained, is_bucket, listed, opened
 
-SIZE = 256  # pictures of a piece of files
-AVERAGE = 8 << 10  # bytes of a picture in a tar file, where nobody has counted them
+IMAGES_PER_ITEM = 256  # pictures of a piece of files
+MEAN_IMAGE_BYTES = 8 << 10  # bytes of a picture in a tar file, where nobody has counted them
 
-Kind = Literal["files", "table", "tar", "broken"]
+WorkItemKind = Literal["files", "table", "tar", "broken"]
 
 
 @dataclass(frozen=True)
-class Piece:
+class WorkItem:
     """Some pictures.
 
     Attributes:
@@ -43,7 +43,7 @@ class Piece:
     """
 
     number: int
-    kind: Kind
+    kind: WorkItemKind
     places: tuple[str, ...]
     group: int = 0
     row: int = 0
@@ -52,21 +52,21 @@ class Piece:
     weight: int = 1
 
     @property
-    def count(self) -> int | None:
+    def image_count(self) -> int | None:
         """How many pictures; None where that is not known before they are read."""
         if self.kind == "broken":
             return 1
         return None if self.stop is None else self.stop - self.start
 
-    def split(self, parts: int) -> list[Piece]:
+    def split(self, max_parts: int) -> list[WorkItem]:
         """Returns at most so many parts of a piece whose number of pictures is known."""
         assert self.stop is not None  # noqa: S101
-        size = -(-(self.stop - self.start) // parts)
+        size = -(-(self.stop - self.start) // max_parts)
         starts = range(self.start, self.stop, size)
         return [replace(self, start=start, stop=min(start + size, self.stop)) for start in starts]
 
 
-def pieces_of(sources: Iterable[str | Path]) -> list[Piece]:
+def list_work_items(sources: Iterable[str | Path]) -> list[WorkItem]:
     """Returns the pieces that `sources` make up, in the order given.
 
     Args:
@@ -76,40 +76,40 @@ def pieces_of(sources: Iterable[str | Path]) -> list[Piece]:
     Raises:
         DataError: nothing is there, or something that holds no pictures of this kind (a film, an archive).
     """
-    found: list[Piece] = []
+    found: list[WorkItem] = []
     loose: list[str] = []
 
-    def put(piece: Piece) -> None:
-        found.append(replace(piece, number=len(found)))
+    def add_item(item: WorkItem) -> None:
+        found.append(replace(item, number=len(found)))
 
-    def put_loose(*, all_of_them: bool) -> None:
-        while len(loose) >= (1 if all_of_them else SIZE):
-            places = tuple(loose[:SIZE])
-            del loose[:SIZE]
-            put(Piece(0, "files", places, stop=len(places), weight=len(places)))
+    def add_file_items(*, include_rest: bool) -> None:
+        while len(loose) >= (1 if include_rest else IMAGES_PER_ITEM):
+            places = tuple(loose[:IMAGES_PER_ITEM])
+            del loose[:IMAGES_PER_ITEM]
+            add_item(WorkItem(0, "files", places, stop=len(places), weight=len(places)))
 
-    for place in _places(sources):
-        shards = _shards(place)
+    for place in _iter_locations(sources):
+        shards = _split_shard(place)
         if shards is None:
             loose.append(place)
-            put_loose(all_of_them=False)
+            add_file_items(include_rest=False)
             continue
-        put_loose(all_of_them=True)
+        add_file_items(include_rest=True)
         for piece in shards:
-            put(piece)
-    put_loose(all_of_them=True)
+            add_item(piece)
+    add_file_items(include_rest=True)
     if not found:
         raise DataError("No picture there", received=", ".join(map(str, sources))[:200])
     return found
 
 
-def _places(sources: Iterable[str | Path]) -> Iterator[str]:
+def _iter_locations(sources: Iterable[str | Path]) -> Iterator[str]:
     """Yields addresses and paths of pictures and shards."""
     for source in sources:
         if is_bucket(source):
             names = listed(str(source))
             alone = len(names) == 1
-            yield from (name for name in names if alone or _is_meant(name))
+            yield from (name for name in names if alone or _is_supported(name))
             continue
         if str(source) == "-":
             lines = [line.rstrip("\n") for line in sys.stdin if line.strip()]
@@ -122,30 +122,30 @@ def _places(sources: Iterable[str | Path]) -> Iterator[str]:
         yield from map(str, shards or expand([source]))
 
 
-def _is_meant(name: str) -> bool:
+def _is_supported(name: str) -> bool:
     path = Path(PurePosixPath(name).name)
     return path.suffix.lower() in (".parquet", ".tar") or not is_something_else(path)
 
 
-def _shards(place: str) -> list[Piece] | None:
+def _split_shard(location: str) -> list[WorkItem] | None:
     """Returns the pieces of a shard; None of what is a picture, or may be one."""
-    path = Path(PurePosixPath(place).name)
+    path = Path(PurePosixPath(location).name)
     ending = path.suffix.lower()
     if ending == ".parquet":
-        return _row_groups(place)
-    if ending == ".tar" and (is_bucket(place) or is_shard(Path(place)) or _holds_pictures(Path(place))):
-        return [_tar(place)]
+        return _list_row_groups(location)
+    if ending == ".tar" and (is_bucket(location) or is_shard(Path(location)) or _has_images(Path(location))):
+        return [_build_tar_item(location)]
     if is_archive(path) or is_film(path) or ending in (".npy", ".npz"):
         raise DataError(
             "Only pictures and shards of them are answered in bulk",
-            received=place,
+            received=location,
             expected="files, Parquet tables, WebDataset's tar files",
             hint="striate predict without --out",
         )
     return None
 
 
-def _holds_pictures(path: Path) -> bool:
+def _has_images(path: Path) -> bool:
     """Returns whether a tar file's first members are pictures, if without labels."""
     try:
         with path.open("rb") as file:
@@ -154,7 +154,7 @@ def _holds_pictures(path: Path) -> bool:
         return False
 
 
-def _row_groups(place: str) -> list[Piece]:
+def _list_row_groups(location: str) -> list[WorkItem]:
     try:
         import pyarrow.parquet as pq
     except ImportError:
@@ -162,32 +162,32 @@ def _row_groups(place: str) -> list[Piece]:
             "Parquet is read and written with PyArrow, which is not installed", hint="pip install 'striate[parquet]'"
         ) from None
     try:
-        with opened_shard(place) as file:
+        with open_shard(location) as file:
             about = pq.ParquetFile(file).metadata
             rows = [about.row_group(group).num_rows for group in range(about.num_row_groups)]
     except DataError:
         raise
     except Exception as error:  # foreign bytes: Arrow's, Python's and the store's whole range
-        return [Piece(0, "broken", (place, f"the table cannot be read: {(str(error).splitlines() or [''])[0]}"))]
+        return [WorkItem(0, "broken", (location, f"the table cannot be read: {(str(error).splitlines() or [''])[0]}"))]
     firsts = list(accumulate(rows, initial=0))
     return [
-        Piece(0, "table", (place,), group=group, row=firsts[group], stop=count, weight=count)
+        WorkItem(0, "table", (location,), group=group, row=firsts[group], stop=count, weight=count)
         for group, count in enumerate(rows)
         if count
     ]
 
 
-def _tar(place: str) -> Piece:
-    if is_bucket(place):
-        store, path = opened(place)
-        with explained(place):
-            return Piece(0, "tar", (place,), weight=max(1, store.size(path) // AVERAGE))
-    return Piece(0, "tar", (place,), weight=max(1, Path(place).stat().st_size // AVERAGE))
+def _build_tar_item(location: str) -> WorkItem:
+    if is_bucket(location):
+        store, path = opened(location)
+        with explained(location):
+            return WorkItem(0, "tar", (location,), weight=max(1, store.size(path) // MEAN_IMAGE_BYTES))
+    return WorkItem(0, "tar", (location,), weight=max(1, Path(location).stat().st_size // MEAN_IMAGE_BYTES))
 
 
-def opened_shard(place: str) -> Any:
+def open_shard(location: str) -> Any:
     """Returns the shard as an open binary file, wherever it lies; only what is read of it is fetched."""
-    if not is_bucket(place):
-        return Path(place).open("rb")
-    store, path = opened(place)
+    if not is_bucket(location):
+        return Path(location).open("rb")
+    store, path = opened(location)
     return store.open(path, "rb", block_size=4 << 20, cache_type="readahead")

@@ -15,20 +15,20 @@ from striate.classifier import Classifier
 from striate.data.prefetch import Decoded, decoded_or_why, in_order
 from striate.data.preprocessing import Preprocessing
 from striate.errors import PictureError, printable
-from striate.inference.batch.readers import Read, read
-from striate.inference.batch.work_items import Piece
+from striate.inference.batch.readers import ImageRecord, read_images
+from striate.inference.batch.work_items import WorkItem
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SOURCE, KEY, LABEL, CONFIDENCE, UNSURE, ERROR, SHARES = COLUMNS = (
+SOURCE, KEY, LABEL, CONFIDENCE, UNSURE, ERROR, PROBABILITIES = COLUMNS = (
     *("source", "key", "label", "confidence", "unsure", "error"),
     "probabilities",
 )
 """The columns of a table of answers."""
 
 
-def schema(classes: tuple[str, ...]) -> pa.Schema:
+def build_schema(classes: tuple[str, ...]) -> pa.Schema:
     """Returns the form of a table of answers; `probabilities` follow the order of `classes`, which are its metadata."""
     import json
 
@@ -36,11 +36,11 @@ def schema(classes: tuple[str, ...]) -> pa.Schema:
 
     kinds = (pa.string(), pa.string(), pa.string(), pa.float32(), pa.bool_(), pa.string())
     fields = [pa.field(name, kind) for name, kind in zip(COLUMNS, kinds, strict=False)]
-    shares = pa.field(SHARES, pa.list_(pa.float32(), len(classes)))
+    shares = pa.field(PROBABILITIES, pa.list_(pa.float32(), len(classes)))
     return pa.schema([*fields, shares], metadata={b"classes": json.dumps(classes).encode()})
 
 
-class Answerer:
+class BatchPredictor:
     """Answers pieces with an exported classifier.
 
     Args:
@@ -51,67 +51,67 @@ class Answerer:
 
     def __init__(self, path: Path, reject_below: float | None = None, threads: int | None = None) -> None:
         self.classifier = Classifier.load(path, threads=threads)
-        self.limit = self.classifier.reject_below if reject_below is None else reject_below
+        self.threshold = self.classifier.reject_below if reject_below is None else reject_below
         self.threads = threads or os.cpu_count()
-        self.schema = schema(self.classifier.classes)
+        self.schema = build_schema(self.classifier.classes)
 
-    def __call__(self, piece: Piece) -> pa.Table:
+    def __call__(self, item: WorkItem) -> pa.Table:
         """Returns the answers for a piece: one row a picture, in order."""
         with ThreadPoolExecutor(self.threads) as pool:
-            return self.table(list(self.decoded(piece, pool)))
+            return self.predict_table(list(self.decode_item(item, pool)))
 
-    def decoded(self, piece: Piece, pool: Executor) -> Iterator[tuple[Read, Decoded]]:
+    def decode_item(self, item: WorkItem, pool: Executor) -> Iterator[tuple[ImageRecord, Decoded]]:
         """Yields a piece's pictures, decoded by a pool while the next are being read."""
         preprocessing = self.classifier.preprocessing
-        chunks = _ahead(read(piece))
+        chunks = _prefetch_chunks(read_images(item))
         for chunk in chunks:
-            jobs = [pool.submit(_decoded, preprocessing, one) for one in chunk]
+            jobs = [pool.submit(_decode_record, preprocessing, one) for one in chunk]
             for one, job in zip(chunk, jobs, strict=True):
                 yield one, job.result()
 
-    def table(self, pictures: list[tuple[Read, Decoded]]) -> pa.Table:
+    def predict_table(self, images: list[tuple[ImageRecord, Decoded]]) -> pa.Table:
         """Returns the answers for decoded pictures."""
         import pyarrow as pa
 
         classes = np.array(self.classifier.classes, object)
-        whole = [at for at, (_, pixels) in enumerate(pictures) if not isinstance(pixels, str)]
-        shares = np.zeros((len(pictures), len(classes)), np.float32)
+        whole = [at for at, (_, pixels) in enumerate(images) if not isinstance(pixels, str)]
+        shares = np.zeros((len(images), len(classes)), np.float32)
         if whole:
-            stacked = np.stack([pixels for _, pixels in pictures if not isinstance(pixels, str)])
+            stacked = np.stack([pixels for _, pixels in images if not isinstance(pixels, str)])
             shares[whole] = self.classifier.probabilities(stacked)
-        is_broken = np.ones(len(pictures), bool)
+        is_broken = np.ones(len(images), bool)
         is_broken[whole] = False
         confidence = shares.max(axis=1)
-        is_unsure = ~is_broken & (confidence < self.limit)
+        is_unsure = ~is_broken & (confidence < self.threshold)
         flat = pa.array(shares.reshape(-1), pa.float32())
         columns: dict[str, Any] = {
-            SOURCE: [printable(one.source) for one, _ in pictures],
-            KEY: [None if one.key is None else printable(one.key) for one, _ in pictures],
+            SOURCE: [printable(one.source) for one, _ in images],
+            KEY: [None if one.key is None else printable(one.key) for one, _ in images],
             LABEL: pa.array(classes[shares.argmax(axis=1)], pa.string(), mask=is_broken | is_unsure),
             CONFIDENCE: pa.array(confidence, pa.float32(), mask=is_broken),
             UNSURE: is_unsure,
-            ERROR: [pixels if isinstance(pixels, str) else None for _, pixels in pictures],
-            SHARES: pa.FixedSizeListArray.from_arrays(flat, len(classes), mask=pa.array(is_broken)),
+            ERROR: [pixels if isinstance(pixels, str) else None for _, pixels in images],
+            PROBABILITIES: pa.FixedSizeListArray.from_arrays(flat, len(classes), mask=pa.array(is_broken)),
         }
         return pa.table(columns, schema=self.schema)
 
 
-def gave_up(piece: Piece, reason: str, form: pa.Schema) -> pa.Table:
+def build_failure_table(item: WorkItem, reason: str, table_schema: pa.Schema) -> pa.Table:
     """Returns what stands in the place of answers for the one picture of a piece that no process survives."""
     import pyarrow as pa
 
-    place = piece.places[piece.start] if piece.kind == "files" else f"{piece.places[0]}#{piece.row + piece.start}"
+    place = item.places[item.start] if item.kind == "files" else f"{item.places[0]}#{item.row + item.start}"
     row: dict[str, Any] = {**dict.fromkeys(COLUMNS), SOURCE: printable(place), UNSURE: False, ERROR: reason}
-    return pa.Table.from_pylist([row], schema=form)
+    return pa.Table.from_pylist([row], schema=table_schema)
 
 
-def _decoded(preprocessing: Preprocessing, one: Read) -> Decoded:
-    if isinstance(one.picture, PictureError):
-        return one.picture.problem
-    return decoded_or_why(preprocessing, one.picture)
+def _decode_record(preprocessing: Preprocessing, record: ImageRecord) -> Decoded:
+    if isinstance(record.image, PictureError):
+        return record.image.problem
+    return decoded_or_why(preprocessing, record.image)
 
 
-def _ahead(chunks: Iterator[list[Read]]) -> Iterator[list[Read]]:
+def _prefetch_chunks(chunks: Iterator[list[ImageRecord]]) -> Iterator[list[ImageRecord]]:
     """Yields the chunks while the next one is being read, in a thread of its own."""
     with ThreadPoolExecutor(1, "striate-read") as pool:
         for chunk in in_order(pool, lambda _: next(chunks, None), iter(int, 1), 2):
@@ -120,28 +120,28 @@ def _ahead(chunks: Iterator[list[Read]]) -> Iterator[list[Read]]:
             yield chunk
 
 
-AHEAD = 2  # pieces
+PREFETCH_ITEMS = 2  # pieces
 
 
-def answered_here(
-    path: Path, reject_below: float | None, pieces: Iterable[Piece], is_stopped: Callable[[], bool]
-) -> Iterator[tuple[Piece, pa.Table]]:
+def predict_locally(
+    path: Path, reject_below: float | None, items: Iterable[WorkItem], should_stop: Callable[[], bool]
+) -> Iterator[tuple[WorkItem, pa.Table]]:
     """Yields each piece with its answers, in order, until it is asked to stop.
 
     Args:
         path: of the classifier's ONNX file.
         reject_below: see Answerer.
-        pieces: to be answered.
-        is_stopped: whether no further piece is to be begun.
+        items: to be answered.
+        should_stop: whether no further piece is to be begun.
     """
-    answerer = Answerer(path, reject_below)
-    kept = list(pieces)
-    with ThreadPoolExecutor(AHEAD) as readers, ThreadPoolExecutor(answerer.threads) as decoders:
+    answerer = BatchPredictor(path, reject_below)
+    kept = list(items)
+    with ThreadPoolExecutor(PREFETCH_ITEMS) as readers, ThreadPoolExecutor(answerer.threads) as decoders:
         work = in_order(
             readers,
-            lambda at: list(answerer.decoded(kept[at], decoders)),
-            takewhile(lambda _: not is_stopped(), range(len(kept))),
-            AHEAD,
+            lambda at: list(answerer.decode_item(kept[at], decoders)),
+            takewhile(lambda _: not should_stop(), range(len(kept))),
+            PREFETCH_ITEMS,
         )
         for piece, pictures in zip(kept, work, strict=False):
-            yield piece, answerer.table(pictures)
+            yield piece, answerer.predict_table(pictures)
