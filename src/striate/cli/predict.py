@@ -244,7 +244,8 @@ class _PredictionCounts:
 
             click.echo(
                 f"Unsure of {self.abstention_count:,} of {self.prediction_count:,} "
-                f"({percent(self.abstention_count / self.prediction_count)}): their confidence is below {percent(threshold)}."
+                f"({percent(self.abstention_count / self.prediction_count)}): their confidence is below "
+                f"{percent(threshold)}."
             )
 
 

@@ -131,7 +131,8 @@ def describe_search(result: Tuned) -> list[str]:
     if best is None:
         return [*lines, "No configuration was trained to its end."]
     lines.append(
-        f"Take trial {best.number}: {_format_estimate(best.validation)} validation pictures, a figure that the choice has "
+        f"Take trial {best.number}: {_format_estimate(best.validation)} validation pictures, a figure that the "
+        "choice has "
         "made too good."
     )
     if best.rivals:

@@ -172,7 +172,8 @@ def _predict_window(
                 yield piece.number, done
         if lost:
             progress.say(
-                f"{len(lost)} piece{'s' * (len(lost) != 1)} of the work got lost {MAX_ATTEMPTS} times, with whoever was "
+                f"{len(lost)} piece{'s' * (len(lost) != 1)} of the work got lost {MAX_ATTEMPTS} times, with whoever "
+                "was "
                 "at it; smaller parts will tell why."
             )
 
