@@ -51,10 +51,6 @@ def main() -> None:
         told.flush()
 
 
-if __name__ == "__main__":
-    main()
-
-
 NUMBER = struct.Struct("<I")
 Error = struct.error
 REASON = 200  # bytes of a reason, at most
@@ -106,3 +102,7 @@ def read_answer(data: bytes, shape: tuple[int, int, int]) -> list[NDArray[np.uin
             found.append(np.frombuffer(data, np.uint8, length, at).reshape(shape))
         at += length
     return found
+
+
+if __name__ == "__main__":
+    main()
