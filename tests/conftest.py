@@ -29,7 +29,7 @@ LONGEST = (
     "test_tune.py",
     *("serving/test_serving.py", "cli/test_commands.py", "models/test_contract.py", "training/test_transfer.py"),
     *("cluster/test_cluster.py", "test_ladder.py", "cli/test_ladder.py", "serving/test_holds.py", "test_repeat.py"),
-    *("test_experiment.py", "test_comparing.py", "test_learn_curve.py", "reliability/test_resumed_runs.py"),
+    *("test_experiment.py", "test_comparing.py", "test_learning_curve.py", "reliability/test_resumed_runs.py"),
     *("examples/test_stories.py", "cluster/test_sweep.py", "reliability/test_ladder_of_bits.py"),
 )
 """The files that take longest, begun first: of several workers none is left alone with one of them at the end."""

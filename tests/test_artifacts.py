@@ -94,7 +94,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(name, near):
 def test_a_misspelt_name_on_the_command_line_costs_no_backend(tmp_path):
     code = (
         "import sys; from striate.cli import main\n"
-        "for verb in ('train', 'report', 'ladder', 'repeat', 'tune', 'learn-curve'):\n"
+        "for verb in ('train', 'report', 'ladder', 'repeat', 'tune', 'learning-curve'):\n"
         "    assert main([verb, 'digits', '--artifacts', 'plot']) == 2\n"
         "print(sorted({'keras', 'tensorflow', 'matplotlib', 'jax', 'torch'} & sys.modules.keys()))"
     )

@@ -60,7 +60,7 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "a data set that is not there, offline": ("train", "mnist", "--data-dir", "empty"),
     "a ladder with an unknown architecture": ("ladder", "photos", "--rungs", "mlp,typo"),
     "one seed to repeat": ("repeat", "photos", "--seeds", "1"),
-    "a learning curve of no data": ("learn-curve", "nowhere"),
+    "a learning curve of no data": ("learning-curve", "nowhere"),
     "no trial": ("tune", "photos", "--trials", "0"),
     "data to check that is missing": ("data", "nowhere"),
     "a prediction without a run": ("predict", "missing", "photos/a/0.png"),

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from striate.runs.run import Run
     from striate.runs.store import RunStore
     from striate.studies.ladder import ladder
-    from striate.studies.learning_curve import learn_curve
+    from striate.studies.learning_curve import learning_curve
     from striate.studies.repeat import cross_validate, repeat
     from striate.studies.search.tune import tune
     from striate.training.presets import RECIPES
@@ -72,7 +72,7 @@ _HOMES = {
     "export": "striate.workflows.export",
     "from_arrays": "striate.data.loaders.arrays",
     "ladder": "striate.studies.ladder",
-    "learn_curve": "striate.studies.learning_curve",
+    "learning_curve": "striate.studies.learning_curve",
     "load_images": "striate.data.loaders.load",
     "predict_all": "striate.workflows.predict",
     "repeat": "striate.studies.repeat",
@@ -107,7 +107,7 @@ __all__ = [
     "export",
     "from_arrays",
     "ladder",
-    "learn_curve",
+    "learning_curve",
     "load_images",
     "predict_all",
     "repeat",

@@ -24,7 +24,7 @@ VERBS = {
     "train": ("digits",),
     "ladder": ("digits",),
     "repeat": ("digits",),
-    "learn-curve": ("digits",),
+    "learning-curve": ("digits",),
     "tune": ("digits",),
     "predict": ("RUN", "picture.png"),
     "evaluate": ("RUN",),

@@ -13,7 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ladder": ("ladder", "train the networks of history on the same data, and compare them"),
     "repeat": ("repeat", "train several times, with other seeds or on folds, and tell the spread"),
     "tune": ("tune", "search for a good recipe"),
-    "learn-curve": ("learning_curve", "tell how much data is needed, and what twice as much would buy"),
+    "learning-curve": ("learning_curve", "tell how much data is needed, and what twice as much would buy"),
     "predict": ("predict", "say what pictures show"),
     "evaluate": ("evaluate", "measure a run on its test pictures or on other data"),
     "report": ("report", "make the report, plots and pages of a finished run"),
@@ -33,7 +33,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "runs": ("list_commands", "list the runs"),
     "verify": ("verify", "tell whether a run's files are as they were written"),
 }
-"""Verb → the module that defines it, and what it does."""
+"""Command → the module that defines it, and what it does."""
+
+OLD_COMMANDS = {"learn-curve": "learning-curve"}
+"""Earlier name of a command → its name."""
 
 GC_THRESHOLD = 50_000
 """After how many new objects garbage is collected; Python's own number is 700."""
@@ -53,6 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"striate {__version__}")  # noqa: T201
         return 0
     verb, *rest = words
+    if verb in OLD_COMMANDS:
+        print(f"striate {verb} is now called striate {OLD_COMMANDS[verb]}.", file=sys.stderr)  # noqa: T201
+        verb = OLD_COMMANDS[verb]
     if verb not in COMMANDS:
         from striate.errors import nearest
 

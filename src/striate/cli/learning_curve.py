@@ -1,4 +1,4 @@
-"""striate learn-curve."""
+"""striate learning-curve."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ EXIT_CODES = {"finished": 0, "failed": 1, "interrupted": 130}
 MAX_CLASSES_SHOWN = 10  # classes shown: those that gained most from the last doubling
 
 
-@click.command("learn-curve", context_settings=options.CONTEXT_SETTINGS)
+@click.command("learning-curve", context_settings=options.CONTEXT_SETTINGS)
 @click.argument("data")
 @click.option("--sizes", metavar="A,B,C,D", help="Numbers of training pictures  [default: all, and five halvings].")
 @click.option(
     "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Trainings a size, each on other parts."
 )
 @add_training_options
-@click.option("--name", help="Name of the folder  [default: learn-curve-<data>].")
+@click.option("--name", help="Name of the folder  [default: learning-curve-<data>].")
 @options.runs
 @options.on
 @options.add_artifacts_option("none", "Pages and plots of each training")
@@ -34,7 +34,7 @@ MAX_CLASSES_SHOWN = 10  # classes shown: those that gained most from the last do
 @options.data_dir
 @options.add_backend_options
 @options.add_common_options
-def learn_curve(
+def learning_curve(
     data: str,
     sizes: str | None,
     arch: str | None,
@@ -55,15 +55,15 @@ def learn_curve(
     """
     options.configure_backend(backend, device)
     from striate.cli.console import create_progress, print_json
-    from striate.studies.learning_curve import learn_curve as grow
+    from striate.studies.learning_curve import learning_curve as run_learning_curve
 
     changes = options.build_recipe_overrides(size, grey, settings)
-    found = grow(
+    found = run_learning_curve(
         data,
         sizes=_parse_sizes(sizes),
         architecture=arch,
         progress=create_progress(as_json=as_json, quiet=quiet),
-        command=shlex.join(["striate", "learn-curve", *sys.argv[2:]]),
+        command=shlex.join(["striate", "learning-curve", *sys.argv[2:]]),
         **changes,
     )
     if as_json:
@@ -105,4 +105,4 @@ def print_learning_curve(curve: Growth) -> None:
         click.echo("Interrupted. The same command goes on from here and keeps the finished runs.")
     click.echo(printable(f"Folder:  {curve.path}"))
     if document.sizes:
-        click.echo(printable(f"Figure:  {curve.path / 'learn_curve.png'}"))
+        click.echo(printable(f"Figure:  {curve.path / 'learning_curve.png'}"))

@@ -43,8 +43,8 @@ def report(
 ) -> int:
     """Make the report, the plots and the other pages of RUN, as its training would have made them.
 
-    The trainings of a study (ladder, repeat, learn-curve, tune) leave them out, and so does striate train --artifacts
-    none. They are made from the predictions that the run keeps and from its test images, which are looked up where they
+    The trainings of a study (ladder, repeat, learning-curve, tune) leave them out, and so does
+    striate train --artifacts none. They are made from the predictions that the run keeps and from its test images, which are looked up where they
     came from, or in DATA. Nothing is predicted anew, so opened.csv counts no further look at the test images.
     """
     options.configure_backend(backend, device)

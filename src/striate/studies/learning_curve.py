@@ -27,7 +27,7 @@ from striate.runs.artifacts import artifact_names
 from striate.runs.run import Run
 from striate.runs.store import RunStore
 from striate.studies.executor import Trials
-from striate.studies.plots import learn_curve_plot
+from striate.studies.plots import plot_learning_curve
 from striate.studies.study import engine_on, fixed, folder_for, pictures_of, read_earlier, refuse_other_plan
 from striate.studies.trial import Trial
 from striate.system.atomic_files import write_csv, write_json
@@ -84,7 +84,7 @@ class Size:
 
 @config
 class Document:
-    """What learn_curve.json holds.
+    """What learning_curve.json holds.
 
     Attributes:
         format: of the folder.
@@ -110,12 +110,12 @@ class Document:
 
 @dataclass(frozen=True)
 class Growth:
-    """A learning curve's folder, itself a folder of runs, and what its learn_curve.json holds."""
+    """A learning curve's folder, itself a folder of runs, and what its learning_curve.json holds."""
 
     path: Path
     document: Document
 
-    FILE = "learn_curve.json"
+    FILE = "learning_curve.json"
 
     def verdict(self) -> str:
         """Returns what twice as many pictures would buy, in a sentence."""
@@ -142,8 +142,8 @@ class Growth:
 
     def summary(self) -> dict[str, Any]:
         """Returns it as plain JSON values."""
-        said = {"verdict": self.verdict(), "plot": str(self.path / "learn_curve.png")}
-        return {"learn_curve": str(self.path), **plain(self.document), **said}
+        said = {"verdict": self.verdict(), "plot": str(self.path / "learning_curve.png")}
+        return {"learning_curve": str(self.path), **plain(self.document), **said}
 
     def save(self) -> None:
         """Writes table, figure and, last, the manifest."""
@@ -153,16 +153,16 @@ class Growth:
             for one in document.sizes
             for run, accuracy in zip(one.runs, one.accuracies, strict=True)
         ]
-        write_csv(self.path / "learn_curve.csv", ("size", "run", "accuracy"), rows)
+        write_csv(self.path / "learning_curve.csv", ("size", "run", "accuracy"), rows)
         if document.sizes:
-            figure = learn_curve_plot(
+            figure = plot_learning_curve(
                 [one.size for one in document.sizes],
                 [one.accuracies for one in document.sizes],
                 [one.interval for one in document.sizes],
                 document.law,
                 title=f"{document.plan.data['name']}: accuracy on {document.n:,} test pictures",
             )
-            save_figure(figure, self.path / "learn_curve.png")
+            save_figure(figure, self.path / "learning_curve.png")
         write_json(self.path / self.FILE, document)
 
 
@@ -219,7 +219,7 @@ STEPS = 6  # sizes, each half of the next
 FEWEST = 10  # pictures a class on average, at the smallest
 
 
-def learn_curve(
+def learning_curve(
     data: Data | Splits,
     *,
     sizes: Sequence[int] | None = None,
@@ -295,7 +295,7 @@ def learn_curve(
         recipe=chosen,
         backend=backend_choice().name,
     )
-    name = name or folder_for("learn-curve", train.name)
+    name = name or folder_for("learning-curve", train.name)
     before = earlier(RunStore(runs), name, intended)
     folder = Path(runs) / name
     work = Trials(folder, trials, progress, whole="learning curve")

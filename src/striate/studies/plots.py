@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def learn_curve_plot(
+def plot_learning_curve(
     sizes: Sequence[int],
     accuracies: Sequence[Sequence[float]],
     intervals: Sequence[tuple[float, float]],

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+OLD_FILES = {"learning_curve.json": "learn_curve.json"}
+"""Name of a study's file → its name in folders of earlier versions."""
+
 
 def pictures_of(prepared: Prepared) -> dict[str, Any]:
     """Returns what a plan says of its pictures."""
@@ -56,6 +59,8 @@ def read_earlier(cls: type[T], store: RunStore, name: str, file: str) -> T | Non
         RunError: the name is taken by something else, or the file is damaged.
     """
     path = store.root / name / file
+    if not path.is_file() and file in OLD_FILES:
+        path = path.with_name(OLD_FILES[file])
     if not path.is_file():
         store.check_free(name)
         return None

@@ -5,16 +5,18 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from striate.cli import main
 from striate.data.loaders.load import load_images
 from striate.errors import ConfigError, DataError, RunError
 from striate.evaluation.power_law import fit_power_law
 from striate.progress import Progress
-from striate.studies.learning_curve import FEWEST, Document, Growth, Plan, Size, learn_curve
+from striate.studies.learning_curve import FEWEST, Document, Growth, Plan, Size, learning_curve
 from striate.training.recipe import Recipe
 
 QUICK = {"architecture": "mlp", "epochs": 2, "precision": "float32"}
@@ -34,7 +36,7 @@ def _runs(found, size):
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    return learn_curve("digits", sizes=SIZES, runs=tmp_path_factory.mktemp("runs"), **QUICK)
+    return learning_curve("digits", sizes=SIZES, runs=tmp_path_factory.mktemp("runs"), **QUICK)
 
 
 def test_parts_are_nested_stratified_and_measured_on_the_same_pictures(found):
@@ -68,14 +70,14 @@ def test_the_curve_is_what_the_runs_say(found):
 
 
 def test_the_folder_holds_table_figure_and_manifest(found):
-    with (found.path / "learn_curve.csv").open(encoding="utf-8", newline="") as file:
+    with (found.path / "learning_curve.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(int(row["size"]), float(row["accuracy"])) for row in rows] == [
         (one.size, one.accuracy) for one in found.document.sizes
     ]
-    with Image.open(found.path / "learn_curve.png") as image:
+    with Image.open(found.path / "learning_curve.png") as image:
         assert image.size[0] > 1000
-    assert json.loads((found.path / "learn_curve.json").read_text())["state"] == "finished"
+    assert json.loads((found.path / "learning_curve.json").read_text())["state"] == "finished"
     assert found.summary()["verdict"] == found.verdict()
 
 
@@ -90,26 +92,44 @@ class _Lines(Progress):
 def test_the_same_command_trains_nothing_again(found):
     before = {path: path.stat().st_mtime_ns for path in found.path.glob("*/run.json")}
     said = _Lines()
-    again = learn_curve("digits", sizes=SIZES, runs=found.path.parent, progress=said, **QUICK)
+    again = learning_curve("digits", sizes=SIZES, runs=found.path.parent, progress=said, **QUICK)
     assert "All 4 runs are there already." in said.lines
     assert again.document == found.document
     assert {path: path.stat().st_mtime_ns for path in found.path.glob("*/run.json")} == before
     with pytest.raises(RunError, match="begun with another plan"):
-        learn_curve("digits", sizes=SIZES, runs=found.path.parent, **{**QUICK, "epochs": 3})
+        learning_curve("digits", sizes=SIZES, runs=found.path.parent, **{**QUICK, "epochs": 3})
 
 
 def test_what_makes_no_curve_is_told_before_anything_is_written(tmp_path):
     for sizes in ((100, 200, 400), (100, 100, 200, 400), (1, 10, 100, 200), (100, 200, 400, 10**6)):
         with pytest.raises(ConfigError, match="These sizes make no learning curve"):
-            learn_curve("digits", sizes=sizes, runs=tmp_path, **QUICK)
+            learning_curve("digits", sizes=sizes, runs=tmp_path, **QUICK)
     with pytest.raises(ConfigError, match="planned in epochs"):
-        learn_curve("digits", runs=tmp_path, architecture="mlp", minutes=1)
+        learning_curve("digits", runs=tmp_path, architecture="mlp", minutes=1)
     with pytest.raises(ConfigError, match="number of seeds"):
-        learn_curve("digits", runs=tmp_path, seeds=0, **QUICK)
+        learning_curve("digits", runs=tmp_path, seeds=0, **QUICK)
     digits = load_images("digits")
     with pytest.raises(DataError, match=rf"too few training pictures.*Expected: {FEWEST * 10 * 8}"):
-        learn_curve(digits.subset(np.arange(300)), runs=tmp_path, **QUICK)
+        learning_curve(digits.subset(np.arange(300)), runs=tmp_path, **QUICK)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_old_name_of_the_command_works_and_names_the_new_one(capsys):
+    assert main(["learn-curve", "--help"]) == 0
+    shown = capsys.readouterr()
+    assert "Usage: striate learning-curve" in shown.out
+    assert shown.err == "striate learn-curve is now called striate learning-curve.\n"
+
+
+def test_a_folder_of_an_earlier_version_is_resumed(found, tmp_path):
+    folder = tmp_path / found.path.name
+    shutil.copytree(found.path, folder)
+    (folder / "learning_curve.json").rename(folder / "learn_curve.json")
+    said = _Lines()
+    again = learning_curve("digits", sizes=SIZES, runs=tmp_path, name=folder.name, progress=said, **QUICK)
+    assert "All 4 runs are there already." in said.lines
+    assert again.document == found.document
+    assert (folder / "learning_curve.json").is_file()
 
 
 def _curve(errors, tmp_path):
