@@ -44,8 +44,9 @@ def report(
     """Make the report, the plots and the other pages of RUN, as its training would have made them.
 
     The trainings of a study (ladder, repeat, learning-curve, tune) leave them out, and so does
-    striate train --artifacts none. They are made from the predictions that the run keeps and from its test images, which are looked up where they
-    came from, or in DATA. Nothing is predicted anew, so opened.csv counts no further look at the test images.
+    striate train --artifacts none. They are made from the predictions that the run keeps and from its test images,
+    which are looked up where they came from, or in DATA. Nothing is predicted anew, so opened.csv counts no further
+    look at the test images.
     """
     options.configure_backend(backend, device)
     from striate.cli.console import create_progress, print_json
