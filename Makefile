@@ -98,7 +98,7 @@ reliability: $(VENV)/dev.stamp  ## what docs/reliability.md promises, in full on
 	KERAS_BACKEND=torch $(TESTS) --dist load -m "slow or not slow" $(PROMISES) tests/reliability/test_kills.py
 
 serving: $(VENV)/dev.stamp  ## what docs/serving.md promises, at full size, and its figures (40 minutes; with the package wrk)
-	$(BIN)/python -m pytest -m "slow or not slow" tests/export/test_same_everywhere.py tests/serving
+	$(BIN)/python -m pytest -m "slow or not slow" tests/exporters/test_same_everywhere.py tests/serving
 	$(BIN)/python benchmarks/run.py $(STRIATE_TEST_DATA) --only shipping,serving
 
 cluster: $(VENV)/dev.stamp  ## what docs/scale.md promises, in full, and its figures (half an hour)

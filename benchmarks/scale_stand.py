@@ -46,7 +46,7 @@ def untrained(path: Path, network: str, side: int) -> Path:
     if not path.is_file():
         from striate.classifier import Classifier
         from striate.data.preprocessing import Preprocessing
-        from striate.export import onnx
+        from striate.exporters import onnx
         from striate.models.architecture import build
         from striate.models.registry import ARCHITECTURES
 

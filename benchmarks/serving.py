@@ -28,8 +28,8 @@ from serving_stand import Stand
 from serving_upset import ends, malformed, swaps
 
 from striate.data.loaders.load import load_images
-from striate.export.formats import EXPORT_FORMATS
-from striate.export.verification import export_checked
+from striate.exporters.formats import EXPORT_FORMATS
+from striate.exporters.verification import export_checked
 from striate.workflows.train import train
 
 PICTURES = 5000

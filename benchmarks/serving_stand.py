@@ -15,8 +15,8 @@ from PIL import Image
 
 from striate.classifier import Classifier
 from striate.data.preprocessing import Preprocessing
-from striate.export.formats import EXPORT_FORMATS
-from striate.export.verification import export_checked
+from striate.exporters.formats import EXPORT_FORMATS
+from striate.exporters.verification import export_checked
 from striate.models.architecture import build
 from striate.models.registry import ARCHITECTURES
 from striate.system.backend import set_seed

@@ -15,7 +15,7 @@ import striate as st
 from striate.evaluation import plots
 from striate.evaluation.evaluate import Measured, measure
 from striate.reporting.figures import save_figure
-from striate.workflows import measure_again
+from striate.workflows.evaluate import measure_again
 
 
 def main(run: st.Run, test: st.ImageSet, out: Path = Path("runs")) -> Measured:

@@ -34,7 +34,8 @@ from striate.progress import Progress
 from striate.runs.run import Run
 from striate.system.checksums import changing
 from striate.training.presets import RECIPES
-from striate.workflows import measure_again, train
+from striate.workflows.evaluate import measure_again
+from striate.workflows.train import train
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 

@@ -28,7 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("training",),
     ("evaluation",),
     ("explain",),
-    ("export",),
+    ("exporters",),
     ("inference",),
     ("cluster.batch_inference",),
     ("runs",),

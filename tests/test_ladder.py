@@ -23,8 +23,9 @@ from striate.runs.store import RunStore
 from striate.studies.ladder import LARGE_RUNGS, SMALL_RUNGS, ladder
 from striate.studies.ladder_result import Step, earlier
 from striate.system.signals import hearing_signals, on_first_signal
-from striate.workflows import measure_again, train
+from striate.workflows.evaluate import measure_again
 from striate.workflows.report import write_report
+from striate.workflows.train import train
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 

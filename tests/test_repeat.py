@@ -18,7 +18,7 @@ from striate.evaluation.seed_variance import spread
 from striate.progress import Progress
 from striate.studies.repeat import cross_validate, repeat
 from striate.system.signals import hearing_signals
-from striate.workflows import measure_again
+from striate.workflows.evaluate import measure_again
 
 QUICK = {"architecture": "mlp", "epochs": 2, "precision": "float32"}
 

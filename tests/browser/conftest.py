@@ -55,7 +55,7 @@ class Browser:
         """Returns the addresses that the page asked for, its own and what stands within it left out."""
         rows = [json.loads(row["message"])["message"] for row in self.driver.get_log("performance")]
         asked = [row["params"]["request"]["url"] for row in rows if row["method"] == "Network.requestWillBeSent"]
-        return [url for url in asked if not url.startswith(("file:", "data:", "chrome:"))]
+        return [url for url in asked if not url.startswith(("file:", "data:", "chrome"))]
 
     def violations(self) -> list[str]:
         """Returns what axe finds serious or critical, rule by rule with the elements."""

@@ -15,7 +15,7 @@ from striate.cli import main, options
 def spy(backend, device):
     print("chosen", backend, device, "keras" in sys.modules)
     raise KeyboardInterrupt
-options.choose_engine = spy
+options.configure_backend = spy
 for words in json.loads(sys.argv[1]):
     main([*words, "--backend", "jax", "--device", "cpu"])
 """

@@ -230,13 +230,12 @@ def test_figures_need_no_matplotlib():
     code = (
         "import sys\n"
         "sys.modules['matplotlib'] = None\n"
-        "from striate.evaluation import plots, ranking_plot, trust_plot\n"
-        "from striate.evaluation.page import render\n"
+        "from striate.evaluation import plots, report_page\n"
         "from striate.training.history import Epoch, History\n"
-        "from striate.reporting.style import save\n"
+        "from striate.reporting.figures import save_figure\n"
         "from pathlib import Path\n"
         "history = History((Epoch(1, 1.0, 0.5, 1.0, 0.5, 1e-3, 1.0, 100.0, 10.0),), 1)\n"
-        "save(plots.curves(history), Path(sys.argv[1]))\n"
+        "save_figure(plots.curves(history), Path(sys.argv[1]))\n"
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "curves.png"

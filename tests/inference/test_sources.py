@@ -103,7 +103,7 @@ def test_arrays_that_are_no_pictures_and_empty_archives_say_so(tmp_path: Path):
 @pytest.mark.parametrize("ending", CODES)
 def test_every_frame_of_a_film_is_answered_as_a_picture_of_it_would_be(classifier, films: Path, ending: str):
     path = films / f"film.{ending}"
-    found = answered(classifier, path, smooth=0)
+    found = answered(classifier, path, smoothing_seconds=0)
     assert [one.frame for one in found] == list(range(3 * FRAMES))
     assert [one.seconds for one in found] == pytest.approx([number / 10 for number in range(3 * FRAMES)])
     assert {one.source for one in found} == {str(path)}
@@ -115,7 +115,10 @@ def test_every_frame_of_a_film_is_answered_as_a_picture_of_it_would_be(classifie
 
 def test_every_nth_frame_and_the_answers_of_all_of_them_agree(classifier, films: Path):
     path = films / "film.mp4"
-    each, some = answered(classifier, path, smooth=0), answered(classifier, path, every=5, smooth=0)
+    each, some = (
+        answered(classifier, path, smoothing_seconds=0),
+        answered(classifier, path, frame_stride=5, smoothing_seconds=0),
+    )
     assert [one.frame for one in some] == list(range(0, 3 * FRAMES, 5))
     for one in some:
         assert one.probabilities == pytest.approx(each[one.frame].probabilities, abs=1e-6)

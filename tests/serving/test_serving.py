@@ -30,8 +30,8 @@ from uvicorn.server import ServerState
 from striate.classifier import Classifier
 from striate.cli import main
 from striate.data.preprocessing import Preprocessing
-from striate.export.formats import EXPORT_FORMATS
-from striate.export.verification import export_checked
+from striate.exporters.formats import EXPORT_FORMATS
+from striate.exporters.verification import export_checked
 from striate.serving.decode_pool import CRASHED, TOO_SLOW, Decoders
 from striate.serving.http_errors import CODES
 from striate.serving.http_limits import BoundedHeads

@@ -51,7 +51,7 @@ def export(
     from striate.cli.classifier_arg import locate_classifier as found_in
     from striate.cli.console import create_progress, print_json
     from striate.config import plain
-    from striate.export.verification import ParityError
+    from striate.exporters.verification import ParityError
     from striate.workflows.export import export as write
 
     place = found_in(run, runs)

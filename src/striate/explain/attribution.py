@@ -23,24 +23,22 @@ class Method(NamedTuple):
     """A way to find out where a network looked.
 
     Attributes:
-        run: its function's module and name below `striate.explain`.
+        run: its function in `striate.explain.methods`.
         given: what that takes: gradients with respect to `maps` or `pixels`, or nothing but `answers`.
         what: what its heat is.
     """
 
-    run: tuple[str, str]
+    run: str
     given: str
     what: str
 
 
 METHODS: dict[str, Method] = {
-    "grad-cam": Method(("cam", "grad_cam"), "maps", "Maps that speak for the class"),
-    "grad-cam++": Method(("cam", "grad_cam_pp"), "maps", "Maps that speak for the class, wherever it appears"),
-    "occlusion": Method(("occlusion", "occlusion"), "answers", "How the answer falls while a place is covered"),
-    "integrated-gradients": Method(
-        ("pixelwise", "integrated_gradients"), "pixels", "What each pixel adds to a black picture"
-    ),
-    "saliency": Method(("pixelwise", "saliency"), "pixels", "How steeply the answer changes with each pixel"),
+    "grad-cam": Method("grad_cam", "maps", "Maps that speak for the class"),
+    "grad-cam++": Method("grad_cam_pp", "maps", "Maps that speak for the class, wherever it appears"),
+    "occlusion": Method("occlusion", "answers", "How the answer falls while a place is covered"),
+    "integrated-gradients": Method("integrated_gradients", "pixels", "What each pixel adds to a black picture"),
+    "saliency": Method("saliency", "pixels", "How steeply the answer changes with each pixel"),
 }
 """Name → method."""
 
@@ -147,8 +145,7 @@ def fitting_method(model: Any, method: str = "grad-cam") -> str:
 
 
 def _function(method: str) -> Callable[..., Array]:
-    from importlib import import_module
+    from striate.explain import methods
 
-    module, name = METHODS[method].run
-    found: Callable[..., Array] = getattr(import_module(f"striate.explain.{module}"), name)
-    return found
+    function: Callable[..., Array] = getattr(methods, METHODS[method].run)
+    return function

@@ -7,9 +7,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from striate.runs.artifacts import ARTIFACTS
 from striate.config import config, from_json
 from striate.errors import ConfigError, RunError
+from striate.runs.artifacts import ARTIFACTS
 
 NAME = "begun.json"
 FORMAT = 1

@@ -28,20 +28,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from striate.runs.artifacts import artifacts_in
 from striate.classifier import Classifier
 from striate.config import config, from_json, plain
-from striate.errors import ConfigError, RunError
-from striate.evaluation.prediction_table import Answered, load_answered, load_answers
-from striate.evaluation.comparison.run_summary import Contender
-from striate.evaluation.selective import promised
-from striate.evaluation.report import Report
-from striate.system.atomic_files import refuse_newer
-from striate.training.history import Epoch, History, read_history
 from striate.data_checks.finding import Finding
+from striate.errors import ConfigError, RunError
+from striate.evaluation.comparison.run_summary import Contender
+from striate.evaluation.prediction_table import Answered, load_answered, load_answers
+from striate.evaluation.report import Report
+from striate.evaluation.selective import promised
 from striate.models.classifier_manifest import Manifest as ClassifierManifest
 from striate.models.classifier_manifest import read_manifest, require_seal
+from striate.runs.artifacts import artifacts_in
+from striate.system.atomic_files import refuse_newer
 from striate.system.checksums import checked, is_sealed
+from striate.training.history import Epoch, History, read_history
 from striate.training.recipe import Recipe
 
 SEALED = 2  # the format from which on a run has a seal, written last

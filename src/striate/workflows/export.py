@@ -14,8 +14,8 @@ from striate.data.loaders.load import Data, load_images
 from striate.data.splits import load_splits
 from striate.errors import DataError
 from striate.evaluation.intervals import Interval, paired_difference, wilson
-from striate.export.formats import EXPORT_FORMATS, Format
-from striate.export.verification import Parity, export_checked, size_of
+from striate.exporters.formats import EXPORT_FORMATS, Format
+from striate.exporters.verification import Parity, export_checked, size_of
 from striate.progress import SILENT, Progress
 from striate.runs.run import Run
 from striate.workflows.run_data import own_set, some_decoded

@@ -152,8 +152,8 @@ def _place(classifier: str | Path | Classifier, target: Path, pieces: list[WorkI
         Classifier.load(classifier)  # which says what is wrong with it
         shutil.copyfile(classifier, target)
         return
-    from striate.export.formats import EXPORT_FORMATS
-    from striate.export.verification import export_checked
+    from striate.exporters.formats import EXPORT_FORMATS
+    from striate.exporters.verification import export_checked
 
     classifier.require_network()
     export_checked(classifier, EXPORT_FORMATS["onnx"], target, _some(classifier, pieces))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from striate.classifier import Classifier
 from striate.errors import printable
-from striate.export import onnx, saved_model
-from striate.export.serving_model import INPUT, NAME, OUTPUT, contract
+from striate.exporters import onnx, saved_model
+from striate.exporters.serving_model import INPUT, NAME, OUTPUT, contract
 from striate.models.predictor import Forward
 
 MODEL, VERSION = "classifier", "1"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.classifier import Classifier
-from striate.export.serving_model import NAME, contract, whole
+from striate.exporters.serving_model import NAME, contract, whole
 from striate.models.predictor import Forward
 from striate.system.backend import keras
 

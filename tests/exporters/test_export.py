@@ -16,8 +16,8 @@ from striate.classifier import Classifier
 from striate.config import from_json
 from striate.data.preprocessing import Preprocessing
 from striate.errors import BackendError, ConfigError, DataError
-from striate.export.formats import EXPORT_FORMATS
-from striate.export.verification import LIMIT, ParityError, export_checked, parity, refuse_unlike
+from striate.exporters.formats import EXPORT_FORMATS
+from striate.exporters.verification import LIMIT, ParityError, export_checked, parity, refuse_unlike
 from striate.models.architecture import build
 from striate.models.classifier_manifest import Manifest
 from striate.models.registry import ARCHITECTURES

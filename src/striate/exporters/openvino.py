@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.classifier import Classifier
-from striate.export import onnx
-from striate.export.serving_model import NAME, contract
+from striate.exporters import onnx
+from striate.exporters.serving_model import NAME, contract
 from striate.models.onnx_model import piecewise
 from striate.models.predictor import Forward
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.classifier import Classifier
-from striate.export import litert
-from striate.export.onnx import described, graph_of
-from striate.export.serving_model import INPUT, contract, quietly
+from striate.exporters import litert
+from striate.exporters.onnx import described, graph_of
+from striate.exporters.serving_model import INPUT, contract, quietly
 from striate.models.onnx_model import sealed
 
 

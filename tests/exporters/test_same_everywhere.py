@@ -20,8 +20,8 @@ from striate.classifier import Classifier
 from striate.data.prefetch import decoded_or_why
 from striate.data.preprocessing import Preprocessing
 from striate.errors import PictureError
-from striate.export.formats import EXPORT_FORMATS
-from striate.export.verification import export_checked
+from striate.exporters.formats import EXPORT_FORMATS
+from striate.exporters.verification import export_checked
 from striate.models.architecture import build
 from striate.models.registry import ARCHITECTURES
 from striate.serving.decode_pool import Decoded, Decoders

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.classifier import Classifier
-from striate.export.serving_model import INPUT, NAME, OUTPUT, contract, require_tensorflow, save_graph
+from striate.exporters.serving_model import INPUT, NAME, OUTPUT, contract, require_tensorflow, save_graph
 from striate.models.onnx_model import piecewise
 from striate.models.predictor import Forward
 

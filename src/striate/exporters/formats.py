@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from striate.classifier import Classifier
 from striate.errors import BackendError
-from striate.export import keras_archive, litert, model_repositories, onnx, openvino, quantization, saved_model
+from striate.exporters import keras_archive, litert, model_repositories, onnx, openvino, quantization, saved_model
 from striate.models.predictor import Forward
 
 

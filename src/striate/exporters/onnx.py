@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from striate.classifier import Classifier
-from striate.export.serving_model import INPUT, NAME, OUTPUT, contract, quietly, require_tensorflow, traced
+from striate.exporters.serving_model import INPUT, NAME, OUTPUT, contract, quietly, require_tensorflow, traced
 from striate.models.onnx_model import OnnxNetwork, sealed
 from striate.models.predictor import Forward
 

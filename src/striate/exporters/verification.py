@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from striate.classifier import Classifier
 from striate.config import config
 from striate.errors import ConfigError, StriateError
-from striate.export.formats import Format
+from striate.exporters.formats import Format
 from striate.system.atomic_files import writing
 
 LIMIT = 1e-4
