@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from evidence import publish, spread
 
-from striate.data.decoded_cache import Decoded, decode_all
+from striate.data.decoded_cache import DecodedSet, decode_all
 from striate.data.loaders.load import load_images
 from striate.data.preprocessing import Preprocessing
 from striate.system.backend import CHOICE, be_deterministic
@@ -52,7 +52,7 @@ class EveryEpoch(Keeper):
         return saved
 
 
-def drawn(data: Path, count: int) -> tuple[Decoded, Decoded]:
+def drawn(data: Path, count: int) -> tuple[DecodedSet, DecodedSet]:
     """Returns pictures to learn from and to validate on, decoded."""
     images = load_images("mnist", data_dir=data)
     chosen = np.random.default_rng(0).permutation(len(images))[: count + HELD_OUT]
@@ -61,7 +61,7 @@ def drawn(data: Path, count: int) -> tuple[Decoded, Decoded]:
     return learnt, held
 
 
-def trained(parts: tuple[Decoded, Decoded], keeper: Keeper | None) -> float:
+def trained(parts: tuple[DecodedSet, DecodedSet], keeper: Keeper | None) -> float:
     """Returns the seconds of a training."""
     recipe = plan(Recipe(architecture="cnn", epochs=EPOCHS, batch=128, precision="float32"), parts[0].images)
     began = time.perf_counter()
@@ -69,7 +69,7 @@ def trained(parts: tuple[Decoded, Decoded], keeper: Keeper | None) -> float:
     return time.perf_counter() - began
 
 
-def checkpoints(parts: tuple[Decoded, Decoded], rounds: int) -> dict[str, Any]:
+def checkpoints(parts: tuple[DecodedSet, DecodedSet], rounds: int) -> dict[str, Any]:
     """Returns the cost of a checkpoint after each epoch."""
     without, ratios, taken, size = [], [], [], 0
     trained(parts, None)

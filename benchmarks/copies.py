@@ -24,8 +24,8 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from striate.data.image_set import ImageSet
 from striate.data.loaders.load import load_images
-from striate.data_checks.image_stats import look, survey
-from striate.data_checks.near_duplicates import RATIO, groups_of, similar_pairs
+from striate.data_checks.image_stats import scan_image, scan_images
+from striate.data_checks.near_duplicates import MAX_DISTANCE_RATIO, find_connected_groups, find_near_duplicates
 
 RATIOS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
 SETS = ("cats_dogs", "fashion_mnist", "mnist")
@@ -60,7 +60,7 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
 def thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Returns what a survey keeps of the picture."""
     one = ImageSet("", ("",), np.zeros(1, np.int32), np.array(["0"]), pixels[None], np.array([""]))
-    found: NDArray[np.uint8] = look(one, 0)["thumbnail"]
+    found: NDArray[np.uint8] = scan_image(one, 0)["thumbnail"]
     return found
 
 
@@ -87,7 +87,7 @@ def measured(name: str, data: Path, total: int, copies: int) -> dict[str, Any]:
     images = load_images(data / name) if name == "cats_dogs" else load_images(name, data_dir=data)
     thumbnails, pairs = planted(images, total, copies)
     source = np.concatenate([np.arange(total), *(one[:, 0] for one in pairs.values())])  # copy → its original
-    found = {ratio: similar_pairs(thumbnails, ratio=ratio) for ratio in RATIOS}
+    found = {ratio: find_near_duplicates(thumbnails, max_distance_ratio=ratio) for ratio in RATIOS}
     strict = zip(found[RATIOS[1]].first.tolist(), found[RATIOS[1]].second.tolist(), strict=True)
     real = {tuple(sorted((int(source[a]), int(source[b])))) for a, b in strict if source[a] != source[b]}
     curve = []
@@ -114,12 +114,12 @@ def published(name: str, data: Path) -> dict[str, Any]:
     of them within training or test pictures, and across.
     """
     images = load_images(data / name) if name == "cats_dogs" else load_images(name, data_dir=data)
-    facts = survey(images).facts
+    facts = scan_images(images).records
     is_test = images.given == "test"
     rows = []
     for ratio in RATIOS:
-        pairs = similar_pairs(facts["thumbnail"], ratio=ratio)
-        group = groups_of(len(images), pairs.first, pairs.second)
+        pairs = find_near_duplicates(facts["thumbnail"], max_distance_ratio=ratio)
+        group = find_connected_groups(len(images), pairs.first, pairs.second)
         sizes = [np.bincount(group[part], minlength=group.max() + 1) for part in (~is_test, is_test)]
         train, test = (size > 1 for size in sizes)
         across = (sizes[0] > 0) & (sizes[1] > 0)
@@ -145,7 +145,7 @@ def main() -> None:
     publish(
         {
             "benchmark": "copies",
-            "default": RATIO,
+            "default": MAX_DISTANCE_RATIO,
             "sets": {name: measured(name, options.data, options.pictures, options.copies) for name in SETS},
             "published": {name: published(name, options.data) for name in (*SETS, "digits")},
         }

@@ -72,9 +72,9 @@ def suspects(data: Path, share: float, seed: int = 0) -> dict[str, Any]:
         "recipe": RECIPE,
         "precision at as many as were flipped": float(first.mean()),
         "precision at half as many": float(is_right[: len(flipped) // 2].mean()),
-        "suspected by confident learning": found.confident,
-        "precision of those": float(is_right[: found.confident].mean()),
-        "recall of those": float(is_right[: found.confident].sum() / len(flipped)),
+        "suspected by confident learning": found.confident_count,
+        "precision of those": float(is_right[: found.confident_count].mean()),
+        "recall of those": float(is_right[: found.confident_count].sum() / len(flipped)),
     }
 
 

@@ -26,7 +26,7 @@ from evidence import publish
 from plants import HEALTHY, PLANTS, Pictures, Plant, set_of, with_seed
 
 from striate.data.decoded_cache import decode_all
-from striate.data.image_set import SPLITS
+from striate.data.image_set import SPLIT_NAMES
 from striate.data.loaders.load import load_images
 from striate.data.preprocessing import Preprocessing
 from striate.diagnosis.diagnose import load_diagnoses
@@ -58,7 +58,7 @@ def drawn(name: str, plant: Plant, seed: int, data: Path) -> Pictures:
     order = rng.permutation(len(labels))
     scale = min(1.0, len(labels) / sum(plant.sizes))
     bounds = np.cumsum([0, *(int(size * scale) for size in plant.sizes)])
-    parts = {part: order[low:high] for part, low, high in zip(SPLITS, bounds[:-1], bounds[1:], strict=True)}
+    parts = {part: order[low:high] for part, low, high in zip(SPLIT_NAMES, bounds[:-1], bounds[1:], strict=True)}
     return Pictures(
         classes,
         {part: pixels[chosen].copy() for part, chosen in parts.items()},

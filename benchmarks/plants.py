@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.data.image_set import SPLITS, ImageSet
+from striate.data.image_set import SPLIT_NAMES, ImageSet
 from striate.data.splits import Splits
 from striate.models.architecture import Architecture, keras_layers
 
@@ -47,7 +47,7 @@ class Pictures:
                     given=np.full(len(self.labels[part]), part),
                     kind=self.kind,
                 )
-                for part in SPLITS
+                for part in SPLIT_NAMES
             )
         )
 
@@ -81,7 +81,7 @@ def shuffled(share: float, *parts: str) -> Callable[[Pictures], None]:
     """Gives a share of the pictures the labels of each other."""
 
     def tamper(pictures: Pictures) -> None:
-        for part in parts or SPLITS:
+        for part in parts or SPLIT_NAMES:
             labels = pictures.labels[part]
             chosen = np.flatnonzero(pictures.rng.random(len(labels)) < share)
             labels[chosen] = pictures.rng.permutation(labels[chosen])
@@ -119,7 +119,7 @@ def leaking(pictures: Pictures) -> None:
 
 def skewed(pictures: Pictures) -> None:
     """Leaves half of the classes a hundredth of their pictures, in every split."""
-    for part in SPLITS:
+    for part in SPLIT_NAMES:
         keep = np.ones(len(pictures.labels[part]), bool)
         for label in range(len(pictures.classes) // 2):
             of_class = np.flatnonzero(pictures.labels[part] == label)
@@ -248,7 +248,7 @@ PLANTS: dict[str, Plant] = {
         ("wrong_normalisation",),
         "all pictures in 0..1 instead of 0..255",
         ("mnist", "fashion_mnist"),
-        tamper=dark(*SPLITS),
+        tamper=dark(*SPLIT_NAMES),
         settings=SHORT,
     ),
     "not divided by 255": Plant(

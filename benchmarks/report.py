@@ -19,7 +19,7 @@ import numpy as np
 from evidence import publish, spread
 from scipy.special import log_softmax
 
-from striate.data.decoded_cache import Decoded, decode_all
+from striate.data.decoded_cache import DecodedSet, decode_all
 from striate.data.loaders.load import load_images
 from striate.data.preprocessing import Preprocessing
 from striate.evaluation.evaluate import Measured
@@ -31,7 +31,7 @@ N = 10_000
 WRONG = 0.1
 
 
-def pictures(name: str, data: Path) -> Decoded:
+def pictures(name: str, data: Path) -> DecodedSet:
     """Returns 10,000 decoded pictures."""
     if name == "cats_dogs":
         return decode_all(load_images(data / "cats_dogs"), Preprocessing(128, 128, 3))
@@ -39,7 +39,7 @@ def pictures(name: str, data: Path) -> Decoded:
     return decode_all(images.subset(images.given == "test"), Preprocessing(28, 28, 1))
 
 
-def answers(decoded: Decoded, rng: np.random.Generator) -> np.ndarray:
+def answers(decoded: DecodedSet, rng: np.random.Generator) -> np.ndarray:
     """Returns (n, classes) logarithms of probabilities, of which a tenth of the highest is wrong."""
     labels, classes = decoded.images.labels, len(decoded.images.classes)
     said = np.where(rng.random(len(labels)) < WRONG, rng.integers(0, classes, len(labels)), labels)
@@ -48,7 +48,7 @@ def answers(decoded: Decoded, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(log_softmax(logits, axis=1))
 
 
-def made(decoded: Decoded, rng: np.random.Generator, folder: Path) -> tuple[dict[str, float], int]:
+def made(decoded: DecodedSet, rng: np.random.Generator, folder: Path) -> tuple[dict[str, float], int]:
     """Returns the seconds of each part, and the page's bytes."""
     rows, images = answers(decoded, rng), decoded.images
     facts = Facts("benchmark", "cnn", 1, 1.0, "finished", (), {}, {}, {}, "", None)

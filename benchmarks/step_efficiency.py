@@ -24,10 +24,10 @@ from evidence import publish, spread
 from gemm import multiply_adds, peak
 
 from striate.config import replace
-from striate.data.decoded_cache import Decoded, decode_all
+from striate.data.decoded_cache import DecodedSet, decode_all
 from striate.data.loaders.load import load_images
 from striate.data.preprocessing import Preprocessing
-from striate.data.splits import split
+from striate.data.splits import split_stratified
 from striate.models.architecture import build
 from striate.models.registry import ARCHITECTURES
 from striate.system.backend import keras, set_seed
@@ -43,7 +43,7 @@ CASES = {"cnn-small": (200, 48_000), "cnn": (128, 24_000), "resnet20": (128, 12_
 PRECISIONS = ("float32", "mixed_bfloat16")
 
 
-def handwritten(train: Decoded, recipe: Recipe, *, counts: bool = False) -> float:
+def handwritten(train: DecodedSet, recipe: Recipe, *, counts: bool = False) -> float:
     """Returns images per second of a whole epoch as one TensorFlow graph, which may count right answers and losses."""
     import tensorflow as tf
 
@@ -84,12 +84,12 @@ def handwritten(train: Decoded, recipe: Recipe, *, counts: bool = False) -> floa
     return steps * recipe.batch / seconds
 
 
-def ours(train: Decoded, validation: Decoded, recipe: Recipe) -> float:
+def ours(train: DecodedSet, validation: DecodedSet, recipe: Recipe) -> float:
     """Returns images per second through Striate's own training."""
     return fit(train, validation, plan(recipe, train.images)).history.epochs[1].images_per_second
 
 
-def measured(train: Decoded, validation: Decoded, recipe: Recipe, rounds: int) -> dict[str, Any]:
+def measured(train: DecodedSet, validation: DecodedSet, recipe: Recipe, rounds: int) -> dict[str, Any]:
     """Returns medians of both sides and the range of their ratio."""
     rates: dict[str, list[float]] = {"handwritten": [], "counting": [], "striate": []}
     for number in range(rounds):
@@ -118,7 +118,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--networks", default=",".join(CASES))
     options = parser.parse_args()
-    splits = split(load_images("mnist", data_dir=options.data_dir))
+    splits = split_stratified(load_images("mnist", data_dir=options.data_dir))
     form = Preprocessing(28, 28, 1)
     validation = decode_all(splits.validation.subset(np.arange(200)), form)
     results: dict[str, Any] = {}

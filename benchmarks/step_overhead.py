@@ -19,10 +19,10 @@ import numpy as np
 from evidence import publish, spread
 
 from striate.config import replace
-from striate.data.decoded_cache import Decoded, decode_all
+from striate.data.decoded_cache import DecodedSet, decode_all
 from striate.data.loaders.load import load_images
 from striate.data.preprocessing import Preprocessing
-from striate.data.splits import split
+from striate.data.splits import split_stratified
 from striate.models.architecture import build
 from striate.models.registry import ARCHITECTURES
 from striate.system.backend import keras, set_seed
@@ -51,7 +51,7 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
         self.seconds.append(self.ended - self.began)
 
 
-def bare(train: Decoded, name: str, batch: int) -> float:
+def bare(train: DecodedSet, name: str, batch: int) -> float:
     """Returns images per second of `model.fit` on float32 arrays, as a tutorial would write it."""
     set_seed(0)
     model = build(ARCHITECTURES[name], train.pixels.shape[1:], 10)
@@ -66,7 +66,7 @@ def bare(train: Decoded, name: str, batch: int) -> float:
     return len(x) / clock.seconds[1]
 
 
-def ours(train: Decoded, validation: Decoded, name: str, batch: int) -> float:
+def ours(train: DecodedSet, validation: DecodedSet, name: str, batch: int) -> float:
     """Returns images per second through Striate's own training."""
     recipe = replace(CLASSIC, architecture=name, batch=batch, epochs=2, height=28, width=28, channels=1, augment="none")
     planned = plan(replace(recipe, precision="float32"), train.images)  # as the bare fit
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=12_000)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
-    splits = split(load_images("mnist", data_dir=options.data_dir))
+    splits = split_stratified(load_images("mnist", data_dir=options.data_dir))
     form = Preprocessing(28, 28, 1)
     train = decode_all(splits.train.subset(np.arange(options.pictures)), form)
     validation = decode_all(splits.validation.subset(np.arange(200)), form)

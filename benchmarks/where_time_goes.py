@@ -29,7 +29,7 @@ from striate.config import replace
 from striate.data.decoded_cache import decode_all
 from striate.data.loaders.load import load_images
 from striate.data.preprocessing import Preprocessing
-from striate.data.splits import split
+from striate.data.splits import split_stratified
 from striate.models.architecture import build
 from striate.models.registry import ARCHITECTURES
 from striate.system.backend import keras, set_seed
@@ -69,7 +69,7 @@ class Marks(keras.callbacks.Callback):  # type: ignore[misc]
 
 def short_training(data: Path) -> dict[str, float]:
     """Returns the seconds of each part of the digits' short training."""
-    splits = split(load_images("mnist", data_dir=data))
+    splits = split_stratified(load_images("mnist", data_dir=data))
     form = Preprocessing(28, 28, 1)
     train, validation = (decode_all(part, form) for part in (splits.train, splits.validation))
     recipe = plan(replace(RECIPES["fast-digits"], epochs=1, steps_per_epoch=STEPS), splits.train)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import striate as st
-from striate.data.contact_sheet import contact_sheet
+from striate.data.contact_sheet import save_contact_sheet
 from striate.progress import Lines
 
 
@@ -22,7 +22,7 @@ def main(data_dir: Path | None = None, runs: Path = Path("runs"), epochs: int = 
     for name, number in images.counts().items():
         print(f"  {name:<12} {number:,}")
     runs.mkdir(parents=True, exist_ok=True)
-    contact_sheet(images, runs / "clothes.png")
+    save_contact_sheet(images, runs / "clothes.png")
 
     # Split. The set brings 10,000 test pictures; a tenth of the others is set aside to choose by.
     splits = st.split(images, seed=0)

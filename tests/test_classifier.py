@@ -14,7 +14,7 @@ import sklearn.metrics
 from PIL import Image
 
 from striate.classifier import BATCH, Classifier, Prediction, Predictions
-from striate.data.preprocessing import Preprocessing, decode
+from striate.data.preprocessing import Preprocessing, decode_image
 from striate.errors import ClassifierError, DataError, PictureError
 from striate.models.architecture import build
 from striate.models.classifier_manifest import FORMAT
@@ -49,8 +49,8 @@ def files(photos: Path) -> list[Path]:
 
 def test_a_path_its_text_its_bytes_and_its_pixels_get_the_same_answer(classifier, files: list[Path], tmp_path: Path):
     path = tmp_path / "a.png"
-    Image.fromarray(decode(files[0])).save(path)
-    answers = [classifier.predict(picture) for picture in (path, str(path), path.read_bytes(), decode(path))]
+    Image.fromarray(decode_image(files[0])).save(path)
+    answers = [classifier.predict(picture) for picture in (path, str(path), path.read_bytes(), decode_image(path))]
     assert {type(answer) for answer in answers} == {Prediction}
     assert [answer.source for answer in answers] == [str(path), str(path), "bytes", "array"]
     for answer in answers[1:]:
@@ -82,7 +82,7 @@ def test_a_folder_a_glob_and_a_list_are_several_pictures_in_order(classifier: Cl
 
 def test_a_folder_or_list_of_one_picture_is_still_several(classifier: Classifier, files: list[Path], tmp_path: Path):
     shutil.copy(files[0], tmp_path)
-    for pictures in (tmp_path, f"{tmp_path}/*.jpg", [files[0]], decode(files[0])[None]):
+    for pictures in (tmp_path, f"{tmp_path}/*.jpg", [files[0]], decode_image(files[0])[None]):
         assert isinstance(classifier.predict(pictures), Predictions)
 
 

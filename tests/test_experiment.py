@@ -14,9 +14,9 @@ from PIL import Image
 
 from striate.classifier import Classifier
 from striate.config import to_json
-from striate.data.augment import NONE
+from striate.data.augment import NO_AUGMENT
 from striate.data.loaders.load import load_images
-from striate.data.splits import split
+from striate.data.splits import split_stratified
 from striate.data_checks.split import split as st_split
 from striate.errors import (
     ClassifierError,
@@ -246,7 +246,7 @@ def test_arrays_train_and_cannot_be_loaded_again_by_name(tmp_path):
 
 @pytest.mark.usefixtures("instant_training")
 def test_splits_made_before_are_kept(tmp_path):
-    splits = split(load_images("digits"), validation=0.2, test=0.3, seed=4)
+    splits = split_stratified(load_images("digits"), validation=0.2, test=0.3, seed=4)
     run = train(splits, runs=tmp_path, name="mine", **{**QUICK, "height": None, "channels": None})
     rows = {row["key"]: row["split"] for row in _rows(run.path / "split.csv")}
     for name, part in zip(("train", "validation", "test"), splits, strict=True):
@@ -403,7 +403,7 @@ def test_a_run_from_a_file_of_weights_repeats_from_its_recipe(photos, narrow, tm
     assert first.name == f"{photos.name}-mobilenet_v2_0.35-1"
     recipe = json.loads((first.path / "recipe.json").read_text())
     assert (recipe["architecture"], recipe["pretrained"]) == ("mobilenet_v2_0.35", str(narrow.resolve()))
-    assert recipe["augment"] == json.loads(to_json(NONE))
+    assert recipe["augment"] == json.loads(to_json(NO_AUGMENT))
     second = train(photos, recipe=first.path / "recipe.json", runs=tmp_path)
     assert second.report.confusion == first.report.confusion
     assert measure_again(first).report.accuracy == first.report.accuracy
@@ -501,7 +501,7 @@ def test_a_leak_that_is_allowed_is_told_and_measured_without(leaky, tmp_path):
 @pytest.mark.usefixtures("instant_training")
 def test_splits_made_before_are_looked_at_as_well(leaky, tmp_path):
     images = replace(leaky, given=np.full(len(leaky), "", "U10"))
-    careless = split(images, seed=0)  # knows nothing of copies
+    careless = split_stratified(images, seed=0)  # knows nothing of copies
     together = next(part for part in careless if "train/upright/small.png" in part.keys.tolist())
     assert train(st_split(images, seed=0), runs=tmp_path / "runs", **QUICK).report.without_leaks is None
     if "test/upright/upright 6.jpg" not in together.keys.tolist():
@@ -519,7 +519,7 @@ def test_a_named_set_keeps_its_published_division_whatever_leaks(monkeypatch, ph
     test = rng.integers(0, 256, (20, 12, 12), np.uint8)
     test[4] = pixels[10]
     own = from_arrays(pixels, labels, test=(test, np.arange(20) % 2))
-    monkeypatch.setattr(door, "load_named", lambda *_, **__: own)
+    monkeypatch.setattr(door, "load_builtin", lambda *_, **__: own)
     run = train("fashion_mnist", runs=tmp_path, **QUICK)
     assert run.report.without_leaks is not None and run.report.without_leaks.n == 19
 

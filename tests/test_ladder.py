@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from striate.data.loaders.load import load_images
-from striate.data.splits import split
+from striate.data.splits import split_stratified
 from striate.errors import ConfigError, RunError, UnknownNameError
 from striate.evaluation.intervals import wilson
 from striate.models.registry import ARCHITECTURES
@@ -118,7 +118,7 @@ def test_all_seeds_and_networks_share_one_division_of_the_pictures(found):
 
 
 def test_a_run_of_the_ladder_equals_one_trained_alone(found, tmp_path):
-    splits = split(load_images("digits"), seed=0)
+    splits = split_stratified(load_images("digits"), seed=0)
     recipe = found.runs["cnn-small-seed1"].recipe
     alone = train(splits, architecture="cnn-small", recipe=recipe, runs=tmp_path, artifacts="none")
     assert alone.recipe == recipe

@@ -16,13 +16,13 @@ from PIL import ExifTags, Image
 from striate.data.augment import Augment
 from striate.data.batches import Batches
 from striate.data.image_set import ImageSet
-from striate.data.loaders.csv import load_table
+from striate.data.loaders.csv import load_csv
 from striate.data.loaders.folder import load_folder
-from striate.data.preprocessing import Preprocessing, header, lies_on_its_side
-from striate.data.splits import split
-from striate.data_checks.duplicates import leaked
-from striate.data_checks.image_stats import look
-from striate.data_checks.near_duplicates import similar_pairs
+from striate.data.preprocessing import Preprocessing, is_sideways, open_image
+from striate.data.splits import split_stratified
+from striate.data_checks.duplicates import find_leaked_images
+from striate.data_checks.image_stats import scan_image
+from striate.data_checks.near_duplicates import find_near_duplicates
 from striate.evaluation.metrics import metrics
 from striate.evaluation.prediction_table import Answered
 from striate.evaluation.selective import refusal
@@ -51,7 +51,7 @@ def images_of(given: list[str]) -> ImageSet:
 
 def test_a_validation_split_smaller_than_its_fraction_is_not_filled_up():
     images = images_of(["validation"] * 2 + ["train"] * 38)
-    assert split(images, validation=0.3).validation.keys.tolist() == ["image/0", "image/1"]
+    assert split_stratified(images, validation=0.3).validation.keys.tolist() == ["image/0", "image/1"]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -62,10 +62,10 @@ def test_the_orientations_that_exchange_width_and_height_are_the_last_four(tmp_p
         (tmp_path / name).mkdir()
         Image.new("RGB", (40, 20), "red").save(tmp_path / name / "one.jpg", exif=exif)
     images = load_folder(tmp_path)
-    fact = look(images, 0)
+    fact = scan_image(images, 0)
     assert (fact["width"], fact["height"]) == ((20, 40) if orientation > 4 else (40, 20))
-    with header(images.source(0)) as image:
-        assert lies_on_its_side(image) is (orientation > 4)
+    with open_image(images.source(0)) as image:
+        assert is_sideways(image) is (orientation > 4)
 
 
 def test_classes_are_sorted_by_code_point_whatever_the_case(tmp_path: Path):
@@ -80,7 +80,7 @@ def test_classes_of_a_table_are_sorted_and_not_in_the_order_of_its_rows(tmp_path
         (tmp_path / name).touch()
     table = tmp_path / "table.csv"
     table.write_text("path,label\none.png,pear\ntwo.png,apple\nthree.png,pear\n", encoding="utf-8")
-    images = load_table(table)
+    images = load_csv(table)
     assert images.classes == ("apple", "pear")
     assert images.labels.tolist() == [1, 0, 1]
 
@@ -225,7 +225,7 @@ def test_a_server_decodes_no_image_of_more_pixels_than_its_limit():
 def test_an_image_that_is_in_the_validation_split_as_well_is_leaked():
     images = images_of(["validation", "test", "train", "test", "", "test"])
     copies = SimpleNamespace(group=np.array([0, 0, 1, 1, 2, 2]))
-    assert leaked(images, copies).tolist() == [False, True, False, True, False, False]
+    assert find_leaked_images(images, copies).tolist() == [False, True, False, True, False, False]
 
 
 def test_one_colour_image_among_grey_ones_makes_a_network_of_three_channels(tmp_path: Path):
@@ -261,5 +261,7 @@ def test_two_images_are_no_copies_where_one_of_them_resembles_a_third_nearly_as_
     base, other = np.linalg.qr(np.random.default_rng(0).normal(size=(32 * 32, 2)))[0].T
     turned = [base * np.cos(angle) + other * np.sin(angle) for angle in (0, 0.057, -0.26)]
     thumbnails = np.round(128 + 32 * 40 * np.stack(turned)).astype(np.uint8).reshape(3, 32, 32)
-    assert len(similar_pairs(thumbnails, bits=64)) == 0  # 0.057 is more than a fifth of 0.26, not of 0.317
-    assert len(similar_pairs(thumbnails[[0, 1]], bits=64)) == 1
+    assert (
+        len(find_near_duplicates(thumbnails, max_hash_distance=64)) == 0
+    )  # 0.057 is more than a fifth of 0.26, not of 0.317
+    assert len(find_near_duplicates(thumbnails[[0, 1]], max_hash_distance=64)) == 1

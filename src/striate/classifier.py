@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from striate.data.decoding import Picture
-from striate.data.inputs import listed
-from striate.data.prefetch import Decoded, decoded_ahead, decoded_or_why
+from striate.data.decoding import ImageSource
+from striate.data.inputs import normalize_inputs
+from striate.data.prefetch import DecodeResult, decode_or_error, iter_decoded
 from striate.data.preprocessing import Preprocessing
 from striate.errors import ClassifierError, DataError, PictureError
 from striate.models.classifier_manifest import (
@@ -112,17 +112,17 @@ class Classifier:
             PictureError: the one picture cannot be decoded. Among several, such a picture has `error` set instead.
             DataError: a folder or glob without a file, or an array of another shape or type.
         """
-        names, sources, several = listed(pictures)
+        names, sources, several = normalize_inputs(pictures)
         if several:
             return Predictions(self.stream(sources, names, reject_below=reject_below, progress=progress))
-        pixels = decoded_or_why(self.preprocessing, sources[0])
+        pixels = decode_or_error(self.preprocessing, sources[0])
         if isinstance(pixels, str):
             raise PictureError(f"{names[0]}: {pixels}")
         return predicted(names[0], self.classes, self.probabilities(pixels[None])[0], self._limit(reject_below))
 
     def stream(
         self,
-        sources: Sequence[Picture],
+        sources: Sequence[ImageSource],
         names: Sequence[str],
         *,
         reject_below: float | None = None,
@@ -146,7 +146,7 @@ class Classifier:
         Raises:
             PictureError: a picture cannot be decoded (there is no row that could stand for it).
         """
-        names, sources, _ = listed(pictures)
+        names, sources, _ = normalize_inputs(pictures)
         given, found = iter(names), [np.empty((0, len(self.classes)))]
         for batch, rows in self._in_batches(sources):
             for pixels, name in zip(batch, given, strict=False):
@@ -198,10 +198,10 @@ class Classifier:
             return rows[0]
         return np.concatenate([np.empty((0, len(self.classes))), *rows])
 
-    def _in_batches(self, sources: Sequence[Picture]) -> Iterator[tuple[list[Decoded], NDArray[np.float64]]]:
+    def _in_batches(self, sources: Sequence[ImageSource]) -> Iterator[tuple[list[DecodeResult], NDArray[np.float64]]]:
         """Yields what was decoded, and the (n, classes) probabilities of those that could be."""
         answer, several = self._answer(len(sources)), len(sources) > BATCH
-        for batch in decoded_ahead(self.preprocessing, sources, BATCH):
+        for batch in iter_decoded(self.preprocessing, sources, BATCH):
             whole = [pixels for pixels in batch if not isinstance(pixels, str)]
             yield batch, self._shares(answer, np.stack(whole), several) if whole else np.empty((0, len(self.classes)))
 

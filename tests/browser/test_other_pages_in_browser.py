@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from striate.data.loaders.arrays import from_arrays
-from striate.data_checks.checks import inspect
+from striate.data_checks.checks import inspect_images
 from striate.data_checks.report_page import save_data_page
 from striate.evaluation.comparison.compare import compare
 from striate.evaluation.comparison.comparison_page import save_page, wanted
@@ -49,7 +49,7 @@ def test_a_data_set(chromium, tmp_path: Path, width: int, scheme: str):
     pixels = rng.integers(0, 256, (90, 24, 24, 3), dtype=np.uint8)
     pixels[3] = pixels[40]
     images = from_arrays(pixels, np.arange(90) % 3, classes=CLASSES, name="pets")
-    found = inspect(images)
+    found = inspect_images(images)
     save_data_page(tmp_path / "d.html", found, found.findings)
     look(chromium, tmp_path / "d.html", width, scheme)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from striate.data.decoded_cache import Decoded
+from striate.data.decoded_cache import DecodedSet
 from striate.data.loaders.arrays import from_arrays
 from striate.data_checks.finding import Finding
 from striate.evaluation.evaluate import Measured
@@ -30,7 +30,7 @@ def measured(classes: tuple[str, ...], n: int, side: int = 12) -> Measured:
     pixels = rng.integers(0, 256, (n, side, side, 3), dtype=np.uint8)
     images = from_arrays(pixels, labels, classes=classes, name="made up")
     report = make_report("made up", "test", images.classes, images.keys, images.labels, rows)
-    return Measured(report, Decoded(images, pixels, {}), rows)
+    return Measured(report, DecodedSet(images, pixels, {}), rows)
 
 
 def save(path: Path, given: Measured) -> None:

@@ -93,7 +93,7 @@ def test_a_part_of_a_batch_is_what_it_is_within_the_whole():
         Augment(flip=True, rotate=20, zoom=0.2, brightness=0.3),
     ):
         whole, *parts = (
-            Batches(pixels, labels, 3, 12, shuffle_seed=1, augment=augment, part=part)
+            Batches(pixels, labels, 3, 12, shuffle_seed=1, augment=augment, shard=part)
             for part in ((0, 1), (0, 3), (1, 3), (2, 3))
         )
         for batches in (whole, *parts):

@@ -29,8 +29,8 @@ from PIL import Image
 from striate.data.corrections import load_corrections
 from striate.data.decoded_cache import decode_all
 from striate.data.loaders.load import load_images
-from striate.data.preprocessing import Preprocessing, decode
-from striate.data_checks.image_stats import survey
+from striate.data.preprocessing import Preprocessing, decode_image
+from striate.data_checks.image_stats import scan_images
 from striate.errors import PictureError, StriateError
 
 SECONDS, ASLEEP = 20, 300
@@ -158,7 +158,7 @@ def picture_jobs(folder: Path, count: int, rng: Rng) -> Iterator[tuple[bytes, Ca
 
     def job(data: bytes) -> str:
         try:
-            assert decode(data).dtype == np.uint8
+            assert decode_image(data).dtype == np.uint8
             assert FORM(data).shape == FORM.shape
         except PictureError as error:
             assert error.problem
@@ -188,7 +188,7 @@ def table_jobs(count: int, rng: Rng) -> Iterator[tuple[bytes, Callable[[], str]]
                     load_corrections(path)
                 else:
                     images = load_images(path)
-                    survey(images)
+                    scan_images(images)
                     decode_all(images, FORM)
             except StriateError as error:
                 assert str(error)

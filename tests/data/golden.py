@@ -7,14 +7,14 @@ import json
 import sys
 from pathlib import Path
 
-from striate.data.preprocessing import decode
+from striate.data.preprocessing import decode_image
 from striate.errors import PictureError
 
 
 def outcome(path: Path) -> dict[str, object]:
     """Returns a picture's decoded shape and the BLAKE2 of its pixels, or why it is refused."""
     try:
-        pixels = decode(path)
+        pixels = decode_image(path)
     except PictureError as error:
         return {"refused": error.problem}
     return {"shape": list(pixels.shape), "pixels": hashlib.blake2b(pixels.tobytes(), digest_size=8).hexdigest()}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from striate.data.prefetch import AHEAD, JOB, decoded_ahead, in_order, workers
+from striate.data.prefetch import IMAGES_PER_JOB, PREFETCH_BATCHES, iter_decoded, map_in_order, open_worker_pool
 from striate.data.preprocessing import Preprocessing
 
 pytestmark = pytest.mark.fast
@@ -27,11 +27,11 @@ def values(batch) -> list:
     return [one if isinstance(one, str) else int(one[0, 0, 0]) for one in batch]
 
 
-@pytest.mark.parametrize("batch", [1, 3, JOB, JOB + 1, 100, 1000])
+@pytest.mark.parametrize("batch", [1, 3, IMAGES_PER_JOB, IMAGES_PER_JOB + 1, 100, 1000])
 def test_batches_come_whole_and_in_order_and_reasons_lie_among_them(batch: int):
     sources = [png(number) for number in range(100)]
     sources[40] = b"no picture"
-    found = list(decoded_ahead(FORM, sources, batch))
+    found = list(iter_decoded(FORM, sources, batch))
     assert [len(one) for one in found[:-1]] == [batch] * (len(found) - 1)
     flat = [value for one in found for value in values(one)]
     assert flat[40] == "not a picture in any known format"
@@ -39,7 +39,7 @@ def test_batches_come_whole_and_in_order_and_reasons_lie_among_them(batch: int):
 
 
 def test_nothing_in_is_nothing_out():
-    assert list(decoded_ahead(FORM, [], 10)) == []
+    assert list(iter_decoded(FORM, [], 10)) == []
 
 
 class Counted(list):
@@ -54,11 +54,11 @@ class Counted(list):
 
 def test_no_more_than_a_few_batches_are_decoded_before_they_are_asked_for():
     sources = Counted([np.full((6, 7, 3), number % 251, np.uint8) for number in range(1000)])
-    coming = decoded_ahead(FORM, sources, 20)
+    coming = iter_decoded(FORM, sources, 20)
     next(coming)
     next(coming)
     coming.close()
-    assert sources.asked <= (2 + AHEAD) * 20
+    assert sources.asked <= (2 + PREFETCH_BATCHES) * 20
 
 
 def test_an_error_that_is_not_a_pictures_own_ends_it_and_leaves_no_thread():
@@ -67,7 +67,7 @@ def test_an_error_that_is_not_a_pictures_own_ends_it_and_leaves_no_thread():
             raise RuntimeError("the disk is on fire")
 
     with pytest.raises(RuntimeError, match="on fire"):
-        list(decoded_ahead(FORM, Failing([b""] * 50), 10))
+        list(iter_decoded(FORM, Failing([b""] * 50), 10))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("striate-decode")]
 
 
@@ -76,8 +76,8 @@ def test_whoever_leaves_before_the_end_waits_for_no_work():
     go_on = threading.Event()
 
     def stream():
-        with workers(1, "striate-left") as pool:
-            yield from in_order(pool, lambda item: item if not item else go_on.wait(60), range(5), 2)
+        with open_worker_pool(1, "striate-left") as pool:
+            yield from map_in_order(pool, lambda item: item if not item else go_on.wait(60), range(5), 2)
 
     coming = stream()
     assert next(coming) == 0

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from striate.data.loaders import archive
-from striate.data.loaders.archive import unpacked
+from striate.data.loaders.archive import unpack_archive
 from striate.data.loaders.load import load_images
 from striate.errors import DataError
 
@@ -67,12 +67,12 @@ def test_the_pictures_in_an_archive_are_those_of_its_folder(tmp_path: Path, endi
 
 def test_an_archive_is_unpacked_once_and_again_when_it_has_changed(tmp_path: Path, monkeypatch):
     path = make_zip(tmp_path / "pets.zip", FILES)
-    first = unpacked(path)
+    first = unpack_archive(path)
     with monkeypatch.context() as patch:
-        patch.setattr(archive, "_unpack", lambda *_: pytest.fail("unpacked again"))
-        assert unpacked(path) == first
+        patch.setattr(archive, "_extract_members", lambda *_: pytest.fail("unpacked again"))
+        assert unpack_archive(path) == first
     make_zip(path, {**FILES, "dog/new.png": png(7)})
-    assert unpacked(path) != first
+    assert unpack_archive(path) != first
     assert len(load_images(path)) == 9
 
 
@@ -110,7 +110,7 @@ def test_links_pipes_and_devices_in_a_tar_are_refused(tmp_path: Path, cache: Pat
     with tarfile.open(path, "a") as out:
         out.addfile(info)
     with pytest.raises(DataError, match=rf"holds what is no plain file\. Received: {info.name}"):
-        unpacked(path)
+        unpack_archive(path)
     assert list(cache.iterdir()) == []
 
 
@@ -121,7 +121,7 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path, cache: Path):
     with zipfile.ZipFile(path, "a") as out:
         out.writestr(info, "/etc/passwd")
     with pytest.raises(DataError, match=r"no plain file\. Received: dog/l\.png"):
-        unpacked(path)
+        unpack_archive(path)
     assert list(cache.iterdir()) == []
 
 
@@ -132,18 +132,18 @@ def test_an_encrypted_zip_says_so(tmp_path: Path):
     data[data.index(b"PK\x01\x02") + 8] |= 1  # the directory's
     path.write_bytes(data)
     with pytest.raises(DataError, match=r"is encrypted\. Received: dog/0\.png\..*Try: unpack it yourself"):
-        unpacked(path)
+        unpack_archive(path)
 
 
 def bomb() -> dict[str, bytes]:
-    return {"dog/0.png": bytes(archive.ALLOWANCE + (32 << 20))}
+    return {"dog/0.png": bytes(archive.BASE_BYTE_ALLOWANCE + (32 << 20))}
 
 
 def test_an_archive_that_grows_out_of_proportion_is_refused_before_it_is_written(tmp_path: Path, cache: Path):
     path = make_zip(tmp_path / "a.zip", bomb())
     assert path.stat().st_size < 200_000
     with pytest.raises(DataError, match=r"more than is safe to unpack\. Received: more than \d+ MiB \(100 times"):
-        unpacked(path)
+        unpack_archive(path)
     assert list(cache.iterdir()) == []
 
 
@@ -155,14 +155,14 @@ def test_a_size_that_is_a_lie_is_found_out_while_it_is_written(tmp_path: Path, c
     data[place + 24 : place + 28] = (1000).to_bytes(4, "little")
     path.write_bytes(data)
     with pytest.raises(DataError, match=r"safe to unpack|cannot be unpacked"):
-        unpacked(path)
+        unpack_archive(path)
     assert list(cache.iterdir()) == []
 
 
 def test_too_many_files_are_refused(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(archive, "MOST_FILES", 5)
+    monkeypatch.setattr(archive, "MAX_ARCHIVE_FILES", 5)
     with pytest.raises(DataError, match=r"holds too many files\. Received: more than 5\. Try: several archives"):
-        unpacked(make_tar(tmp_path / "a.tar", FILES))
+        unpack_archive(make_tar(tmp_path / "a.tar", FILES))
 
 
 @pytest.mark.parametrize("ending", [".zip", ".tar", ".tar.gz", ".tar.bz2", ".txz"])
@@ -171,7 +171,7 @@ def test_what_is_no_archive_is_refused(tmp_path: Path, cache: Path, ending: str,
     path = tmp_path / f"a{ending}"
     path.write_bytes(data)
     with pytest.raises(DataError, match=r"The archive a\..* (cannot be unpacked|holds no file)"):
-        unpacked(path)
+        unpack_archive(path)
     assert list(cache.iterdir()) == []
 
 
@@ -183,7 +183,7 @@ def test_every_cut_of_an_archive_is_whole_or_refused(tmp_path: Path):
         for cut in range(1, len(data), 97):
             whole.write_bytes(data[:-cut])
             try:
-                folder = unpacked(whole)
+                folder = unpack_archive(whole)
             except DataError:
                 continue
             assert {name: (folder / name).read_bytes() for name in noise} == noise  # only padding was cut off
@@ -204,7 +204,7 @@ def test_an_archive_with_bytes_changed_is_read_or_refused_and_never_worse(tmp_pa
         changed[place] ^= 0x5A
         path.write_bytes(changed)
         try:
-            unpacked(path)
+            unpack_archive(path)
         except DataError:
             refused += 1
     assert refused > 10  # tar has no checksum over its members' bytes; a changed picture shows when it is decoded

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from striate.config import replace
-from striate.data.augment import AUTO, CLASSIC, FAST, NONE, Augment, resolve
+from striate.data.augment import AUTO_PRESETS, CLASSIC_PRESETS, FAST_PRESETS, NO_AUGMENT, Augment, resolve_augment
 from striate.errors import ConfigError, UnknownNameError
 
 pytestmark = pytest.mark.fast
@@ -39,13 +39,13 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 def matrices(augment: Augment, count: int = 500, seed: int = 0) -> np.ndarray:
     mirrored = (np.arange(count) % 2 == 1) & augment.flip
-    return augment.matrices(mirrored, HEIGHT, WIDTH, rng(seed))
+    return augment.sample_affine_matrices(mirrored, HEIGHT, WIDTH, rng(seed))
 
 
 def test_all_ranges_at_zero_give_the_identity_and_the_same_pixels():
-    np.testing.assert_array_equal(matrices(NONE, 3), np.tile([[1, 0, 0], [0, 1, 0]], (3, 1, 1)))
+    np.testing.assert_array_equal(matrices(NO_AUGMENT, 3), np.tile([[1, 0, 0], [0, 1, 0]], (3, 1, 1)))
     pixels = rng().integers(0, 256, (2, HEIGHT, WIDTH, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(NONE(pixels, rng()), pixels)
+    np.testing.assert_array_equal(NO_AUGMENT(pixels, rng()), pixels)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -79,7 +79,7 @@ def test_a_whole_pixel_of_shift_moves_pixels_by_one():
     """Drawn until one shift is close to (1, 0): the matrix maps places in the new picture to the old one."""
     augment, pixels = Augment(shift=0.2, zoom=1e-9), rng(1).integers(0, 256, (1, HEIGHT, WIDTH, 1), dtype=np.uint8)
     for seed in range(5000):
-        dx, dy = augment.matrices(np.zeros(1, bool), HEIGHT, WIDTH, rng(seed))[0, :, 2]
+        dx, dy = augment.sample_affine_matrices(np.zeros(1, bool), HEIGHT, WIDTH, rng(seed))[0, :, 2]
         if abs(dx - 1) < 0.015 and abs(dy) < 0.015:
             moved, still = augment(pixels, rng(seed))[0].astype(int), pixels[0].astype(int)
             np.testing.assert_allclose(moved[:-1, :-1], still[:-1, 1:], atol=8)
@@ -192,26 +192,26 @@ def test_a_changed_picture_without_black_borders_holds_no_new_extremes():
 
 
 def test_automatic_augmentation_never_mirrors_digits():
-    assert not AUTO["digits"].flip
-    assert AUTO["photos"].flip
-    assert not FAST["digits"].flip
-    assert FAST["photos"].flip
+    assert not AUTO_PRESETS["digits"].flip
+    assert AUTO_PRESETS["photos"].flip
+    assert not FAST_PRESETS["digits"].flip
+    assert FAST_PRESETS["photos"].flip
 
 
 @pytest.mark.parametrize("kind", ["digits", "clothes", "photos"])
 def test_words_mean_what_the_tables_say(kind):
-    assert resolve("auto", kind) == AUTO[kind]
-    assert resolve("classic", kind) == CLASSIC[kind]
-    assert resolve("fast", kind) == FAST[kind]
-    assert resolve("none", kind) == NONE
-    assert resolve("clothes", kind) == AUTO["clothes"]
+    assert resolve_augment("auto", kind) == AUTO_PRESETS[kind]
+    assert resolve_augment("classic", kind) == CLASSIC_PRESETS[kind]
+    assert resolve_augment("fast", kind) == FAST_PRESETS[kind]
+    assert resolve_augment("none", kind) == NO_AUGMENT
+    assert resolve_augment("clothes", kind) == AUTO_PRESETS["clothes"]
     mine = Augment(shift=0.3)
-    assert resolve(mine, kind) is mine
+    assert resolve_augment(mine, kind) is mine
 
 
 def test_a_list_of_changes_is_read_with_blanks_and_defaults():
     expected = Augment(flip=True, shift=0.1, rotate=10.0, border="edge")
-    assert resolve(" flip, shift = 0.1,rotate=10 ,border=edge", "photos") == expected
+    assert resolve_augment(" flip, shift = 0.1,rotate=10 ,border=edge", "photos") == expected
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_a_list_of_changes_is_read_with_blanks_and_defaults():
 )
 def test_an_unknown_word_suggests_the_nearest(text: str, part: str):
     with pytest.raises(UnknownNameError, match=part):
-        resolve(text, "photos")
+        resolve_augment(text, "photos")
 
 
 @pytest.mark.parametrize(
@@ -243,4 +243,4 @@ def test_an_unknown_word_suggests_the_nearest(text: str, part: str):
 )
 def test_a_wrong_value_is_refused_with_its_name(text: str, part: str):
     with pytest.raises(ConfigError, match=part):
-        resolve(text, "photos")
+        resolve_augment(text, "photos")

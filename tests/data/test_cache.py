@@ -14,10 +14,10 @@ import pytest
 
 from striate.data import decoded_cache
 from striate.data.decoded_cache import decode_all
-from striate.data.image_set import Encoded, ImageSet
+from striate.data.image_set import EncodedImages, ImageSet
 from striate.data.loaders.arrays import from_arrays
 from striate.data.loaders.folder import load_folder
-from striate.data.prefetch import CHUNK
+from striate.data.prefetch import IMAGES_PER_CHUNK
 from striate.data.preprocessing import Preprocessing
 from striate.errors import DataError
 from striate.progress import Progress
@@ -41,24 +41,24 @@ def spoilt(photos: Path, tmp_path: Path) -> ImageSet:
 
 def test_pixels_are_those_that_preprocessing_gives_in_order(photos: Path):
     images = load_folder(photos)
-    assert len(images) > CHUNK  # more than one job
+    assert len(images) > IMAGES_PER_CHUNK  # more than one job
     decoded = decode_all(images, FORM)
-    assert decoded.broken == {}
+    assert decoded.decode_errors == {}
     assert decoded.images is images
     np.testing.assert_array_equal(decoded.pixels, np.stack([FORM(images.source(i)) for i in range(len(images))]))
 
 
 def test_broken_files_are_left_out_and_named_with_their_reasons(spoilt: ImageSet):
     decoded = decode_all(spoilt, FORM)
-    assert list(decoded.broken) == [
+    assert list(decoded.decode_errors) == [
         "across/000.jpg",
         "across/across 7.jpg",
         "slanting/slanting 3.jpg",
         "upright/zzz.jpg",
     ]
-    assert decoded.broken["across/000.jpg"] == "empty file (0 bytes)"
-    assert decoded.broken["upright/zzz.jpg"] == "nothing but zero bytes"
-    assert set(decoded.images.keys.tolist()) == set(spoilt.keys.tolist()) - set(decoded.broken)
+    assert decoded.decode_errors["across/000.jpg"] == "empty file (0 bytes)"
+    assert decoded.decode_errors["upright/zzz.jpg"] == "nothing but zero bytes"
+    assert set(decoded.images.keys.tolist()) == set(spoilt.keys.tolist()) - set(decoded.decode_errors)
     assert len(decoded.pixels) == len(decoded.images) == 88
     for index in range(len(decoded.images)):
         np.testing.assert_array_equal(decoded.pixels[index], FORM(decoded.images.source(index)))
@@ -69,7 +69,7 @@ def test_a_memory_limit_changes_where_pixels_lie_and_not_what_they_are(spoilt: I
     usual, other = decode_all(spoilt, FORM), decode_all(spoilt, FORM, memory_limit=limit)
     assert isinstance(other.pixels, np.memmap) == (limit == 0)
     np.testing.assert_array_equal(other.pixels, usual.pixels)
-    assert other.broken == usual.broken
+    assert other.decode_errors == usual.decode_errors
 
 
 def test_a_memory_map_can_still_be_indexed_by_any_order(photos: Path):
@@ -119,17 +119,17 @@ def test_progress_counts_every_picture_once(spoilt: ImageSet):
 def shelf(tmp_path, monkeypatch) -> Path:
     """The folder of what is kept, empty; everything counts as slow."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(decoded_cache, "SLOW", 0.0)
-    return decoded_cache.SHELF.folder
+    monkeypatch.setattr(decoded_cache, "MIN_CACHE_SECONDS", 0.0)
+    return decoded_cache.DECODED_CACHE.folder
 
 
 def _known(images: ImageSet, form: Preprocessing = FORM, **options) -> bool:
     """Decodes twice's worth of checks: what comes back is right, and tells whether it was known."""
-    found, expected = decode_all(images, form, keep=True, **options), decode_all(images, form)
+    found, expected = decode_all(images, form, use_cache=True, **options), decode_all(images, form)
     np.testing.assert_array_equal(found.pixels, expected.pixels)
     np.testing.assert_array_equal(found.images.keys, expected.images.keys)
-    assert found.broken == expected.broken
-    return found.is_known
+    assert found.decode_errors == expected.decode_errors
+    return found.is_cached
 
 
 def test_the_second_time_nothing_is_decoded(spoilt: ImageSet, shelf: Path, monkeypatch):
@@ -137,15 +137,15 @@ def test_the_second_time_nothing_is_decoded(spoilt: ImageSet, shelf: Path, monke
     assert _known(spoilt)
     expected = decode_all(spoilt, FORM)
     monkeypatch.setattr(Preprocessing, "__call__", lambda self, picture: pytest.fail("decoded again"))
-    found = decode_all(spoilt, FORM, keep=True)
+    found = decode_all(spoilt, FORM, use_cache=True)
     np.testing.assert_array_equal(found.pixels, expected.pixels)
 
 
 def test_more_than_the_memory_allows_stays_on_the_disk(spoilt: ImageSet, shelf: Path):
     assert not _known(spoilt, memory_limit=0)
     assert _known(spoilt, memory_limit=0)
-    assert isinstance(decode_all(spoilt, FORM, keep=True, memory_limit=0).pixels, np.memmap)
-    assert not isinstance(decode_all(spoilt, FORM, keep=True).pixels, np.memmap)
+    assert isinstance(decode_all(spoilt, FORM, use_cache=True, memory_limit=0).pixels, np.memmap)
+    assert not isinstance(decode_all(spoilt, FORM, use_cache=True).pixels, np.memmap)
 
 
 def _touched(images: ImageSet) -> None:
@@ -164,14 +164,14 @@ def _repaired(images: ImageSet) -> None:
 
 @pytest.mark.parametrize("change", [_touched, _another_picture, _repaired])
 def test_a_file_that_changed_is_decoded_anew(spoilt: ImageSet, shelf: Path, change):
-    decode_all(spoilt, FORM, keep=True)
+    decode_all(spoilt, FORM, use_cache=True)
     change(spoilt)
     assert not _known(spoilt)
     assert _known(spoilt)
 
 
 def test_another_form_or_choice_of_pictures_is_decoded_anew(spoilt: ImageSet, shelf: Path):
-    decode_all(spoilt, FORM, keep=True)
+    decode_all(spoilt, FORM, use_cache=True)
     assert not _known(spoilt, Preprocessing(16, 20, 3, fit="crop"))
     assert not _known(spoilt, Preprocessing(16, 20, 1))
     assert not _known(spoilt.subset(np.arange(len(spoilt))[::-1]))
@@ -180,7 +180,7 @@ def test_another_form_or_choice_of_pictures_is_decoded_anew(spoilt: ImageSet, sh
 
 def test_a_picture_that_is_gone_is_told_as_ever(spoilt: ImageSet, shelf: Path):
     spoilt.sources[5].unlink()
-    assert "no such file" in decode_all(spoilt, FORM, keep=True).broken[str(spoilt.keys[5])]
+    assert "no such file" in decode_all(spoilt, FORM, use_cache=True).decode_errors[str(spoilt.keys[5])]
     assert not shelf.exists()
 
 
@@ -190,7 +190,9 @@ def test_bytes_in_a_table_are_kept_by_what_they_are(spoilt: ImageSet, shelf: Pat
         contents[3] += edit
         ends = np.cumsum([0, *map(len, contents)])
         places = np.stack([0 * ends[:-1], ends[:-1], np.diff(ends)], axis=1)
-        return replace(spoilt.subset(np.arange(20, 40)), sources=Encoded([memoryview(b"".join(contents))], places))
+        return replace(
+            spoilt.subset(np.arange(20, 40)), sources=EncodedImages([memoryview(b"".join(contents))], places)
+        )
 
     assert not _known(table())
     assert _known(table())
@@ -199,10 +201,10 @@ def test_bytes_in_a_table_are_kept_by_what_they_are(spoilt: ImageSet, shelf: Pat
 
 def test_pixels_in_memory_and_what_is_quickly_decoded_are_not_kept(spoilt: ImageSet, shelf: Path, monkeypatch):
     pixels = np.zeros((5, 4, 4, 3), np.uint8)
-    decode_all(from_arrays(pixels, [0, 1, 0, 1, 0]), FORM, keep=True)
-    monkeypatch.setattr(decoded_cache, "SLOW", 1e9)
-    decode_all(spoilt, FORM, keep=True)
-    monkeypatch.setattr(decoded_cache, "SLOW", 0.0)
+    decode_all(from_arrays(pixels, [0, 1, 0, 1, 0]), FORM, use_cache=True)
+    monkeypatch.setattr(decoded_cache, "MIN_CACHE_SECONDS", 1e9)
+    decode_all(spoilt, FORM, use_cache=True)
+    monkeypatch.setattr(decoded_cache, "MIN_CACHE_SECONDS", 0.0)
     decode_all(spoilt, FORM)
     assert not shelf.exists()
 

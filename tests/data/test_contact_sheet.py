@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from striate.data.contact_sheet import GAP, LABEL, MARGIN, MAX_CLASSES, TILE, contact_sheet, samples
+from striate.data.contact_sheet import (
+    GAP_PIXELS,
+    LABEL_PIXELS,
+    MARGIN_PIXELS,
+    MAX_CLASSES,
+    TILE_PIXELS,
+    sample_class_images,
+    save_contact_sheet,
+)
 from striate.data.loaders.arrays import from_arrays
 from striate.data.loaders.folder import load_folder
 
@@ -27,13 +35,16 @@ def coloured(side: int = 100):
 
 
 def tile(sheet: Image.Image, row: int, column: int) -> np.ndarray:
-    left, top = MARGIN + LABEL + column * (TILE + GAP), MARGIN + 44 + row * (TILE + GAP)
-    return np.asarray(sheet.crop((left, top, left + TILE, top + TILE)))
+    left, top = (
+        MARGIN_PIXELS + LABEL_PIXELS + column * (TILE_PIXELS + GAP_PIXELS),
+        MARGIN_PIXELS + 44 + row * (TILE_PIXELS + GAP_PIXELS),
+    )
+    return np.asarray(sheet.crop((left, top, left + TILE_PIXELS, top + TILE_PIXELS)))
 
 
 @pytest.mark.parametrize("side", [8, 100])
 def test_each_class_has_a_row_of_its_own_pictures(tmp_path: Path, side: int):
-    contact_sheet(coloured(side), tmp_path / "sheet.png", columns=4)
+    save_contact_sheet(coloured(side), tmp_path / "sheet.png", columns=4)
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.format == "PNG"
         for row, colour in enumerate(COLOURS):
@@ -43,11 +54,13 @@ def test_each_class_has_a_row_of_its_own_pictures(tmp_path: Path, side: int):
 
 
 def test_rows_are_labelled(tmp_path: Path):
-    contact_sheet(coloured(), tmp_path / "sheet.png")
+    save_contact_sheet(coloured(), tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as sheet:
         for row in range(3):
-            top = MARGIN + 44 + row * (TILE + GAP)
-            label = np.asarray(sheet.convert("L").crop((MARGIN, top, MARGIN + LABEL - GAP, top + 34)))
+            top = MARGIN_PIXELS + 44 + row * (TILE_PIXELS + GAP_PIXELS)
+            label = np.asarray(
+                sheet.convert("L").crop((MARGIN_PIXELS, top, MARGIN_PIXELS + LABEL_PIXELS - GAP_PIXELS, top + 34))
+            )
             assert label.min() < 100
 
 
@@ -57,9 +70,9 @@ def test_unreadable_pictures_are_left_out(photos: Path, tmp_path: Path):
     for file in sorted((root / "across").iterdir())[:27]:
         file.write_bytes(b"broken")
     images = load_folder(root)
-    assert len(samples(images, 0, 12)) == 3
-    assert len(samples(images, 1, 12)) == 12
-    contact_sheet(images, tmp_path / "sheet.png")
+    assert len(sample_class_images(images, 0, 12)) == 3
+    assert len(sample_class_images(images, 1, 12)) == 12
+    save_contact_sheet(images, tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert (tile(sheet, 0, 3) == 255).all()
         assert not (tile(sheet, 0, 2) == 255).all()
@@ -67,7 +80,7 @@ def test_unreadable_pictures_are_left_out(photos: Path, tmp_path: Path):
 
 def test_the_same_seed_draws_the_same_pictures_and_no_picture_twice(photos: Path):
     images = load_folder(photos)
-    one, two, other = (samples(images, 0, 12, seed) for seed in (0, 0, 1))
+    one, two, other = (sample_class_images(images, 0, 12, seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one, two)
     assert len({picture.tobytes() for picture in one}) == 12
     assert [picture.tobytes() for picture in one] != [picture.tobytes() for picture in other]
@@ -77,6 +90,6 @@ def test_more_than_a_hundred_classes_and_names_of_every_kind_make_a_sheet(tmp_pa
     pixels = np.zeros((150, 8, 8), np.uint8)
     names = ["a" * 300, "猫", "two\nlines", "\x1b[31m", *(f"class {number:03}" for number in range(146))]
     images = replace(from_arrays(pixels, np.arange(150), classes=names), name="odd \x1b name")
-    contact_sheet(images, tmp_path / "sheet.png", columns=1)
+    save_contact_sheet(images, tmp_path / "sheet.png", columns=1)
     with Image.open(tmp_path / "sheet.png") as sheet:
-        assert sheet.height == 2 * MARGIN + 44 + MAX_CLASSES * (TILE + GAP)
+        assert sheet.height == 2 * MARGIN_PIXELS + 44 + MAX_CLASSES * (TILE_PIXELS + GAP_PIXELS)

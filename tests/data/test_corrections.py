@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from striate.data.corrections import Correction, corrected, load_corrections, save_corrections
+from striate.data.corrections import Correction, apply_corrections, load_corrections, save_corrections
 from striate.data.image_set import ImageSet
 from striate.data.loaders.arrays import from_arrays
 from striate.errors import DataError
@@ -35,7 +35,7 @@ def test_what_is_written_is_read_again_sorted(tmp_path: Path):
 def test_pictures_leave_or_change_their_label_and_the_rest_stays(images: ImageSet):
     keys = images.keys.tolist()
     rows = [Correction(keys[0], "exclude"), Correction(keys[1], "relabel", "dog"), Correction(keys[2], "keep", "dog")]
-    after = corrected(images, rows)
+    after = apply_corrections(images, rows)
     assert after.keys.tolist() == keys[1:]
     assert after.labels.tolist() == [1, 0, 1, 1, 1]
     assert np.asarray(after.sources).ravel().tolist() == [1, 2, 3, 4, 5]
@@ -50,7 +50,7 @@ def test_only_key_and_action_are_needed_and_a_spreadsheets_byte_order_mark_is_no
 
 
 def test_what_is_gone_already_is_left_out_already(images: ImageSet):
-    assert len(corrected(images, [Correction("gone", "exclude")])) == 6
+    assert len(apply_corrections(images, [Correction("gone", "exclude")])) == 6
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_what_is_gone_already_is_left_out_already(images: ImageSet):
 def test_a_label_that_cannot_be_given_is_told(images: ImageSet, row: Correction, message: str):
     row = row._replace(key=str(images.keys[0]) if row.key == "KEY" else row.key)
     with pytest.raises(DataError, match=message):
-        corrected(images, [row])
+        apply_corrections(images, [row])
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from striate.data.loaders import builtin
-from striate.data.loaders.builtin import DATASETS, data_folder, load_named
+from striate.data.loaders.builtin import DATASETS, load_builtin, resolve_data_folder
 from striate.data.loaders.load import load_images
 from striate.errors import DataError, DownloadError
 from striate.system.download import RemoteFile
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.fast
 
 
 def test_the_digits_are_built_in(tmp_path: Path):
-    images = load_named("digits", tmp_path / "never made")
+    images = load_builtin("digits", tmp_path / "never made")
     assert len(images) == 1797
     assert images.classes == tuple("0123456789")
     assert images.kind == "digits"
@@ -81,7 +81,7 @@ def test_idx_files_are_read_with_training_and_test_pictures_apart(tmp_path: Path
     train, test = rng.integers(0, 256, (12, 3, 5)), rng.integers(0, 256, (4, 3, 5))
     labels = np.arange(12) % 10
     put(monkeypatch, tmp_path, "mnist", *map(idx, (train, labels, test, labels[:4])))
-    images = load_named("mnist", tmp_path)
+    images = load_builtin("mnist", tmp_path)
     np.testing.assert_array_equal(images.sources[..., 0], np.concatenate([train, test]))
     assert images.labels.tolist() == [*labels, *labels[:4]]
     assert images.given.tolist() == ["train"] * 12 + ["test"] * 4
@@ -90,7 +90,7 @@ def test_idx_files_are_read_with_training_and_test_pictures_apart(tmp_path: Path
 def test_a_file_that_is_not_idx_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     put(monkeypatch, tmp_path, "mnist", *[gzip.compress(b"\0\0\x0d\x01 floats")] * 4)
     with pytest.raises(DataError, match="is not an IDX file of bytes"):
-        load_named("mnist", tmp_path)
+        load_builtin("mnist", tmp_path)
 
 
 def cifar_records(label_bytes: int, labels: list[int]) -> tuple[bytes, np.ndarray]:
@@ -109,7 +109,7 @@ def test_cifar_10_is_read_from_its_five_batches_in_order(tmp_path: Path, monkeyp
     test, test_pixels = cifar_records(1, [7])
     members = {f"data_batch_{number}": batches[number - 1][0] for number in (3, 1, 2, 5, 4)}
     put(monkeypatch, tmp_path, "cifar10", archive(test_batch=test, **members))
-    images = load_named("cifar10", tmp_path)
+    images = load_builtin("cifar10", tmp_path)
     assert images.labels.tolist() == [0, 9, 1, 8, 2, 7, 3, 6, 4, 5, 7]
     np.testing.assert_array_equal(images.sources, np.concatenate([*(pixels for _, pixels in batches), test_pixels]))
     assert images.given.tolist() == ["train"] * 10 + ["test"]
@@ -121,7 +121,7 @@ def test_cifar_100_is_read_by_its_fine_labels(tmp_path: Path, monkeypatch: pytes
     train, pixels = cifar_records(2, [0, 99, 42])
     test, _ = cifar_records(2, [1])
     put(monkeypatch, tmp_path, "cifar100", archive(train=train, test=test, fine_label_names=b"x"))
-    images = load_named("cifar100", tmp_path)
+    images = load_builtin("cifar100", tmp_path)
     assert [images.classes[label] for label in images.labels] == ["apple", "worm", "leopard", "aquarium_fish"]
     np.testing.assert_array_equal(images.sources[:3], pixels)
 
@@ -146,11 +146,11 @@ def test_the_sizes_and_checksums_of_the_table_are_those_of_the_real_files(test_d
 
 def test_the_data_folder_is_the_argument_then_the_variable_then_the_cache(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("STRIATE_DATA_DIR", str(tmp_path / "variable"))
-    assert data_folder(tmp_path) == tmp_path
-    assert data_folder() == tmp_path / "variable"
+    assert resolve_data_folder(tmp_path) == tmp_path
+    assert resolve_data_folder() == tmp_path / "variable"
     monkeypatch.delenv("STRIATE_DATA_DIR")
-    assert data_folder().parts[-1] == "data"
-    assert "striate" in data_folder().parts
+    assert resolve_data_folder().parts[-1] == "data"
+    assert "striate" in resolve_data_folder().parts
 
 
 def test_a_damaged_file_of_a_named_set_is_refused_and_not_read(tmp_path: Path):

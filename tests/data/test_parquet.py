@@ -15,12 +15,12 @@ import pytest
 from PIL import Image
 
 from striate.cli import main
-from striate.data.contact_sheet import samples
+from striate.data.contact_sheet import sample_class_images
 from striate.data.decoded_cache import decode_all
 from striate.data.loaders.load import load_images
 from striate.data.preprocessing import Preprocessing
-from striate.data.splits import load_splits, save_splits, split
-from striate.data_checks.image_stats import survey
+from striate.data.splits import load_splits, save_splits, split_stratified
+from striate.data_checks.image_stats import scan_images
 from striate.errors import DataError, PictureError
 from striate.training.auto_config import plan, preprocessing_of
 from striate.training.recipe import Recipe
@@ -199,13 +199,13 @@ def test_a_null_picture_is_broken_and_the_others_are_not(tmp_path: Path):
     images = load_images(write(tmp_path / "t.parquet", image=cells, label=labels))
     broken = {"t/7": "no picture in this row (null)", "t/11": "no picture in this row (null)"}
     broken["t/13"] = "empty file (0 bytes)"
-    assert survey(images).broken == broken
+    assert scan_images(images).decode_errors == broken
     with pytest.raises(PictureError, match="no picture in this row"):
         images.source(7)
     decoded = decode_all(images, Preprocessing(12, 12, 3))
-    assert decoded.broken == broken
+    assert decoded.decode_errors == broken
     assert np.array_equal(decoded.pixels[7], images.read(8))
-    assert len(samples(images, 1, 20)) == 7
+    assert len(sample_class_images(images, 1, 20)) == 7
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_without_pyarrow_the_line_that_installs_it_is_given(tmp_path: Path, monk
 
 def test_the_split_of_a_table_is_saved_and_found_again(tmp_path: Path):
     images = load_images(bright_and_dark(tmp_path / "t.parquet"))
-    parts = split(images)
+    parts = split_stratified(images)
     save_splits(parts, tmp_path / "split.csv")
     for before, after in zip(parts, load_splits(images, tmp_path / "split.csv"), strict=True):
         assert before.fingerprint() == after.fingerprint()
@@ -346,7 +346,7 @@ def test_a_column_that_would_fill_the_memory_is_mapped_from_a_file_without_a_nam
     before = load_images(table)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(parquet, "memory", lambda: 1000)
-    monkeypatch.setattr(parquet, "BATCH", 16)
+    monkeypatch.setattr(parquet, "ROWS_PER_BATCH", 16)
     after = load_images(table)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet"]
     assert after.fingerprint() == before.fingerprint()

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import ExifTags, Image
 
-from striate.data.decoding import limits
-from striate.data.preprocessing import Preprocessing, decode
+from striate.data.decoding import get_image_limits
+from striate.data.preprocessing import Preprocessing, decode_image
 from striate.errors import ConfigError, DataError, PictureError
 
 pytestmark = pytest.mark.fast
@@ -81,13 +81,13 @@ def difference(one, two) -> float:
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_exif_orientation_gives_the_upright_picture_exactly(orientation: int, kind: str):
     options = {"lossless": True} if kind == "WEBP" else {}
-    found = decode(oriented(scene(), orientation, kind, **options))
+    found = decode_image(oriented(scene(), orientation, kind, **options))
     np.testing.assert_array_equal(found, np.asarray(scene()))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_exif_orientation_of_a_jpeg_gives_the_upright_picture(orientation: int):
-    found = decode(oriented(scene(), orientation, "JPEG", quality=95, subsampling=0))
+    found = decode_image(oriented(scene(), orientation, "JPEG", quality=95, subsampling=0))
     assert found.shape == (32, 48, 3)
     assert difference(found, scene()) < 4
 
@@ -95,23 +95,23 @@ def test_every_exif_orientation_of_a_jpeg_gives_the_upright_picture(orientation:
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's remarks; outside tests pixels.py silences them
 def test_a_damaged_exif_block_turns_nothing_and_loses_nothing():
     data = encoded(scene(), "JPEG", quality=95, subsampling=0, exif=b"Exif\0\0MM\0*\xff\xff\xff\xff garbage")
-    assert difference(decode(data), scene()) < 4
+    assert difference(decode_image(data), scene()) < 4
 
 
 def test_cmyk_becomes_rgb(tmp_path: Path):
     Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "red.jpg", quality=95)
-    assert difference(decode(tmp_path / "red.jpg"), np.full((8, 8, 3), (255, 0, 0))) < 8
+    assert difference(decode_image(tmp_path / "red.jpg"), np.full((8, 8, 3), (255, 0, 0))) < 8
 
 
 def test_lab_becomes_rgb(tmp_path: Path):
     Image.new("LAB", (4, 4), (255, 128, 128)).save(tmp_path / "white.tif")
-    assert decode(tmp_path / "white.tif").min() >= 254
+    assert decode_image(tmp_path / "white.tif").min() >= 254
 
 
 def test_sixteen_bit_grey_is_divided_by_257(tmp_path: Path):
     wide = np.array([[0, 257, 256, 32896, 65535]], np.uint16)
     Image.fromarray(wide).save(tmp_path / "deep.png")
-    found = decode(tmp_path / "deep.png")
+    found = decode_image(tmp_path / "deep.png")
     assert found.shape == (1, 5, 1)
     assert found.ravel().tolist() == [0, 1, 0, 128, 255]
 
@@ -121,7 +121,7 @@ def test_deep_grey_agrees_with_another_decoder(test_data: Path):
         path = test_data / "odd_images" / "valid" / "png_16bit" / name
         deep = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         assert deep.dtype == np.uint16
-        np.testing.assert_array_equal(decode(path)[:, :, 0], deep // 257)
+        np.testing.assert_array_equal(decode_image(path)[:, :, 0], deep // 257)
 
 
 def test_sixteen_bit_tiff_of_either_byte_order_is_read(tmp_path: Path):
@@ -130,15 +130,15 @@ def test_sixteen_bit_tiff_of_either_byte_order_is_read(tmp_path: Path):
     little.save(tmp_path / "little.tif")
     Image.frombytes("I;16B", (16, 16), wide.astype(">u2").tobytes()).save(tmp_path / "big.tif")
     for name in ("little.tif", "big.tif"):
-        np.testing.assert_array_equal(decode(tmp_path / name)[:, :, 0], np.arange(256).reshape(16, 16))
+        np.testing.assert_array_equal(decode_image(tmp_path / name)[:, :, 0], np.arange(256).reshape(16, 16))
 
 
 def test_floating_point_pixels_in_0_to_1_are_stretched_and_others_refused(tmp_path: Path):
     Image.fromarray(np.array([[0, 0.5, 1]], np.float32)).save(tmp_path / "unit.tif")
-    assert decode(tmp_path / "unit.tif").ravel().tolist() == [0, 128, 255]
+    assert decode_image(tmp_path / "unit.tif").ravel().tolist() == [0, 128, 255]
     Image.fromarray(np.array([[0, 0.5, 700]], np.float32)).save(tmp_path / "height.tif")
     with pytest.raises(PictureError, match="no agreed grey scale"):
-        decode(tmp_path / "height.tif")
+        decode_image(tmp_path / "height.tif")
 
 
 def test_a_palette_with_transparency_shows_the_background_where_it_is_clear(tmp_path: Path):
@@ -146,21 +146,21 @@ def test_a_palette_with_transparency_shows_the_background_where_it_is_clear(tmp_
     image.putpalette([255, 0, 0, 0, 0, 255])
     image.paste(1, (2, 0, 4, 4))
     image.save(tmp_path / "p.png", transparency=1)
-    found = decode(tmp_path / "p.png", background=40)
+    found = decode_image(tmp_path / "p.png", background=40)
     assert (found[:, :2] == (255, 0, 0)).all()
     assert (found[:, 2:] == 40).all()
 
 
 def test_half_transparent_colour_is_mixed_with_the_background():
     data = encoded(Image.new("RGBA", (4, 4), (200, 0, 0, 128)), "PNG")
-    assert difference(decode(data, background=255), np.full((4, 4, 3), (227, 127, 127))) <= 1
-    assert difference(decode(data, background=0), np.full((4, 4, 3), (100, 0, 0))) <= 1
+    assert difference(decode_image(data, background=255), np.full((4, 4, 3), (227, 127, 127))) <= 1
+    assert difference(decode_image(data, background=0), np.full((4, 4, 3), (100, 0, 0))) <= 1
 
 
 def test_grey_with_transparency_stays_grey_over_the_background():
     image = Image.new("LA", (4, 2), (10, 255))
     image.putpixel((0, 0), (10, 0))
-    found = decode(encoded(image, "PNG"), background=77)
+    found = decode_image(encoded(image, "PNG"), background=77)
     assert found.shape == (2, 4, 1)
     assert found[0, 0, 0] == 77
     assert (found.ravel()[1:] == 10).all()
@@ -170,7 +170,7 @@ def test_grey_with_transparency_stays_grey_over_the_background():
 def test_a_grey_level_declared_transparent_shows_the_background(mode: str, clear: int, solid: int):
     image = Image.new(mode, (4, 4), solid)
     image.putpixel((1, 0), clear)
-    found = decode(encoded(image, "PNG", transparency=clear), background=120)
+    found = decode_image(encoded(image, "PNG", transparency=clear), background=120)
     assert found.shape == (4, 4, 1)
     assert found[0, 1, 0] == 120
     assert set(np.delete(found.ravel(), 1)) == {255 if mode == "1" else 200}
@@ -179,7 +179,7 @@ def test_a_grey_level_declared_transparent_shows_the_background(mode: str, clear
 def test_one_bit_pictures_become_black_and_white():
     image = Image.new("1", (9, 1), 0)
     image.putpixel((4, 0), 1)
-    assert decode(encoded(image, "PNG")).ravel().tolist() == [0] * 4 + [255] + [0] * 4
+    assert decode_image(encoded(image, "PNG")).ravel().tolist() == [0] * 4 + [255] + [0] * 4
 
 
 def test_of_an_animation_the_first_frame_is_taken(tmp_path: Path):
@@ -188,14 +188,14 @@ def test_of_an_animation_the_first_frame_is_taken(tmp_path: Path):
         frames[0].save(
             tmp_path / name, save_all=True, append_images=frames[1:], **({"lossless": True} if "w" in name else {})
         )
-        assert (decode(tmp_path / name) == (255, 0, 0)).all(), name
+        assert (decode_image(tmp_path / name) == (255, 0, 0)).all(), name
 
 
 @pytest.mark.parametrize("name", ["picture.png", "picture", "picture.txt", "Bild äöü 猫.JPG"])
 def test_the_format_is_told_by_content_not_by_name(tmp_path: Path, name: str):
     data = encoded(scene(), "JPEG")
     (tmp_path / name).write_bytes(data)
-    np.testing.assert_array_equal(decode(tmp_path / name), decode(data))
+    np.testing.assert_array_equal(decode_image(tmp_path / name), decode_image(data))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "PPM", "ICO", "JPEG2000"])
@@ -203,13 +203,15 @@ def test_each_promised_format_is_read(kind: str):
     if kind.lower() not in {name.lower() for name in Image.SAVE}:
         pytest.skip(f"this Pillow cannot write {kind}")
     picture = scene(32, 32)  # an icon's size
-    assert difference(decode(encoded(picture, kind)), picture) < 20  # GIF has 256 colours, JPEG and AVIF lose some
+    assert (
+        difference(decode_image(encoded(picture, kind)), picture) < 20
+    )  # GIF has 256 colours, JPEG and AVIF lose some
 
 
 def test_formats_that_start_other_programs_are_not_known():
     script = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
     with pytest.raises(PictureError, match="not a picture in any known format"):
-        decode(script)
+        decode_image(script)
 
 
 # One picture, three ways in
@@ -240,7 +242,7 @@ def test_an_array_with_alpha_is_laid_over_the_background():
 
 def test_arrays_that_are_views_in_another_order_are_read_by_their_indices():
     pixels = np.asarray(scene())
-    np.testing.assert_array_equal(decode(pixels[::-1, ::2]), pixels[::-1, ::2])
+    np.testing.assert_array_equal(decode_image(pixels[::-1, ::2]), pixels[::-1, ::2])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.uint16, bool])
@@ -350,18 +352,18 @@ def test_a_jpeg_reduced_while_decoding_is_close_to_one_reduced_afterwards(fit: s
     picture = photograph(640, 400)
     data = oriented(picture, orientation, "JPEG", quality=95)
     form = Preprocessing(60, 60, 3, fit=fit)
-    assert difference(form(data), form(decode(data))) < 2
+    assert difference(form(data), form(decode_image(data))) < 2
 
 
 @given(st.integers(1, 700), st.integers(1, 700), st.integers(1, 80), st.integers(1, 80), st.sampled_from((1, 3, 6, 8)))
 @settings(deadline=None, max_examples=60)
 def test_a_jpeg_is_never_reduced_below_the_size_that_is_needed(width, height, to_width, to_height, orientation):
     """Seen from outside: a picture with detail at the needed size keeps its contrast."""
-    from striate.data.preprocessing import _opened
+    from striate.data.preprocessing import _load_image
 
     data = oriented(Image.new("RGB", (width, height)), orientation, "JPEG")
     for fit in ("stretch", "crop", "pad"):
-        reduced = _opened(data, Preprocessing(to_height, to_width, 3, fit=fit))
+        reduced = _load_image(data, Preprocessing(to_height, to_width, 3, fit=fit))
         enough = [
             now >= min(wanted, full)
             for now, wanted, full in zip(reduced.size, (to_width, to_height), (width, height), strict=True)
@@ -370,10 +372,10 @@ def test_a_jpeg_is_never_reduced_below_the_size_that_is_needed(width, height, to
 
 
 def test_a_large_jpeg_really_is_reduced_while_it_is_decoded():
-    from striate.data.preprocessing import _opened
+    from striate.data.preprocessing import _load_image
 
     data = oriented(photograph(800, 1600), 6, "JPEG")
-    assert _opened(data, Preprocessing(100, 100, 3)).size == (100, 200)
+    assert _load_image(data, Preprocessing(100, 100, 3)).size == (100, 200)
 
 
 # What cannot be decoded
@@ -412,15 +414,15 @@ def test_what_is_no_picture_is_refused_with_the_reason(tmp_path: Path, kind: str
     path.write_bytes(data)
     for picture in (data, path):
         with pytest.raises(PictureError) as caught:
-            (form or decode)(picture)
+            (form or decode_image)(picture)
         assert caught.value.problem.startswith(reason)
 
 
 def test_a_missing_file_and_a_folder_are_picture_errors(tmp_path: Path):
     with pytest.raises(PictureError, match="no such file or directory"):
-        decode(tmp_path / "gone.jpg")
+        decode_image(tmp_path / "gone.jpg")
     with pytest.raises(PictureError, match="is a directory"):
-        decode(tmp_path)
+        decode_image(tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are POSIX's")
@@ -428,7 +430,7 @@ def test_a_pipe_and_a_device_are_refused_and_not_waited_for(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe.jpg")
     for path in (tmp_path / "pipe.jpg", Path("/dev/zero")):
         with pytest.raises(PictureError, match="no regular file, but a pipe or a device"):
-            decode(path)
+            decode_image(path)
 
 
 def test_limits_are_named_in_the_refusal_and_can_be_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -442,12 +444,12 @@ def test_limits_are_named_in_the_refusal_and_can_be_moved(tmp_path: Path, monkey
             with monkeypatch.context() as patch:
                 patch.setenv(variable, str(most))
                 with pytest.raises(PictureError, match=reason):
-                    decode(picture)
+                    decode_image(picture)
                 patch.setenv(variable, str(most + 1))
-                assert decode(picture).shape == (50, 100, 3)
+                assert decode_image(picture).shape == (50, 100, 3)
     monkeypatch.setenv("STRIATE_MAX_PIXELS", "many")
     with pytest.raises(ConfigError, match="STRIATE_MAX_PIXELS is no limit"):
-        limits()
+        get_image_limits()
 
 
 def test_a_raised_limit_lets_more_through_than_pillow_would(monkeypatch: pytest.MonkeyPatch):
@@ -455,20 +457,20 @@ def test_a_raised_limit_lets_more_through_than_pillow_would(monkeypatch: pytest.
     data = encoded(Image.new("L", (60, 60)), "PNG")
     monkeypatch.setenv("STRIATE_MAX_PIXELS", "1999")
     with pytest.raises(PictureError, match="STRIATE_MAX_PIXELS raises it"):
-        decode(data)
+        decode_image(data)
     monkeypatch.setenv("STRIATE_MAX_PIXELS", "4000")
-    assert decode(data).shape == (60, 60, 1)
+    assert decode_image(data).shape == (60, 60, 1)
 
 
 def test_a_heic_photograph_is_read_or_says_which_extra_reads_it():
     if importlib.util.find_spec("pi_heif"):
-        pixels = decode(base64.b64decode(HEIC_GREY))
+        pixels = decode_image(base64.b64decode(HEIC_GREY))
         assert pixels.shape[:2] == (16, 24)
         np.testing.assert_allclose(pixels[:, :12].mean(), 60, atol=6)
         np.testing.assert_allclose(pixels[:, 12:].mean(), 190, atol=6)
     else:
         with pytest.raises(PictureError, match=r"a HEIC photograph, which needs an extra.*striate\[heic\]"):
-            decode(base64.b64decode(HEIC_GREY))
+            decode_image(base64.b64decode(HEIC_GREY))
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_unpacked():
@@ -478,14 +480,14 @@ def test_a_decompression_bomb_is_refused_before_it_is_unpacked():
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
     )
     with pytest.raises(PictureError, match="the limit against decompression bombs"):
-        decode(data)
+        decode_image(data)
 
 
 @given(st.binary(max_size=200) | st.binary(max_size=60).map(lambda tail: encoded(scene(), "PNG")[:50] + tail))
 @settings(deadline=None)
 def test_arbitrary_bytes_are_decoded_or_refused_with_a_reason(data: bytes):
     try:
-        pixels = decode(data)
+        pixels = decode_image(data)
     except PictureError as error:
         assert error.problem
     else:
@@ -499,7 +501,7 @@ def test_a_picture_with_one_changed_byte_is_decoded_or_refused_with_a_reason(pla
     data = bytearray(encoded(scene(16, 16), kind))
     data[place % len(data)] = value
     try:
-        assert decode(bytes(data)).ndim == 3
+        assert decode_image(bytes(data)).ndim == 3
     except PictureError as error:
         assert error.problem
 
@@ -528,9 +530,9 @@ def test_every_valid_odd_picture_is_decoded(test_data: Path, name: str):
     path = test_data / "odd_images" / name
     if name in UNREADABLE:
         with pytest.raises(PictureError, match="broken: "):
-            decode(path)
+            decode_image(path)
         return
-    pixels = decode(path)
+    pixels = decode_image(path)
     assert pixels.dtype == np.uint8
     assert pixels.ndim == 3
     assert pixels.shape[2] in (1, 3)
@@ -544,10 +546,10 @@ def test_every_bad_odd_picture_is_refused_with_a_reason_unless_pillow_can_read_i
     if "heif" in name and importlib.util.find_spec("pi_heif"):
         return  # Pillow alone knew nothing of them; the golden list says what their own decoder makes of them
     if manifest()[name] == "ok" and not name.endswith("xcsn0g01.png"):
-        assert decode(path).dtype == np.uint8
+        assert decode_image(path).dtype == np.uint8
         return
     with pytest.raises(PictureError) as caught:
-        decode(path)
+        decode_image(path)
     assert caught.value.problem
 
 
@@ -586,7 +588,7 @@ def test_another_decoder_sees_the_same_pixels(test_data: Path):
         other = cv2.imread(str(path), cv2.IMREAD_COLOR) if plain and kind != "GIF" else None
         if other is None:
             continue
-        pixels = decode(path)
+        pixels = decode_image(path)
         own = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
         if own.shape == other.shape:
             compared += 1
@@ -605,8 +607,8 @@ def test_the_list_of_odd_pictures_is_the_folder_and_names_the_two_that_pillow_re
 def test_the_nine_ways_of_holding_a_camera_show_one_scene(test_data: Path):
     folder = test_data / "odd_images" / "valid" / "exif-orientation"
     for kind in ("Landscape", "Portrait"):
-        upright = decode(folder / f"{kind}_1.jpg")
+        upright = decode_image(folder / f"{kind}_1.jpg")
         for number in range(9):
-            other = decode(folder / f"{kind}_{number}.jpg")
+            other = decode_image(folder / f"{kind}_{number}.jpg")
             assert other.shape == upright.shape
             assert difference(other, upright) < 12, number

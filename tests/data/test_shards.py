@@ -10,7 +10,7 @@ import pytest
 
 from striate.data.image_set import ImageSet
 from striate.data.loaders.load import load_images
-from striate.data.loaders.object_store import fetched, within
+from striate.data.loaders.object_store import download_shards, resolve_shard_path
 from striate.data.shards import write_shards
 from striate.errors import DataError
 from striate.system.checksums import damages
@@ -116,18 +116,18 @@ def test_a_bucket_holds_them_as_a_folder_does(images, store, form):
 def test_what_was_fetched_is_not_fetched_again_until_it_changes(images, store, monkeypatch):
     address = "s3://pictures/kept"
     manifest = write_shards(images, address, size=40_000)
-    folder = fetched(address)
+    folder = download_shards(address)
     shard = folder / manifest.shards[0].file
     before = shard.stat().st_mtime_ns
-    assert fetched(address) == folder and shard.stat().st_mtime_ns == before
+    assert download_shards(address) == folder and shard.stat().st_mtime_ns == before
     shard.write_bytes(shard.read_bytes()[:-1])  # cut here: fetched again
-    assert fetched(address) == folder and shard.stat().st_size == manifest.shards[0].bytes
+    assert download_shards(address) == folder and shard.stat().st_size == manifest.shards[0].bytes
     name = f"pictures/kept/{manifest.shards[0].file}"
     data = bytearray(store.cat_file(name))
     data[100] ^= 1
     store.pipe_file(name, bytes(data))  # changed there: not the one that the manifest lists
     with pytest.raises(DataError, match="its checksum is another"):
-        fetched(address)
+        download_shards(address)
     store.rm("pictures/kept", recursive=True)
     write_shards(images.subset(np.arange(10)), address)
     assert len(load_images(address)) == 10  # shards that are no longer there are gone here, too
@@ -172,7 +172,7 @@ def test_a_training_finds_its_bucket_again(images, store, tmp_path):
 @pytest.mark.parametrize("name", ["../x.parquet", "a/../../x.tar", "/etc/x.tar", "a//x.tar", "./x.tar", "a\\..\\x.tar"])
 def test_an_object_whose_name_leads_elsewhere_is_refused(name):
     with pytest.raises(DataError, match="no file can have"):
-        within(f"s3://bucket/prefix/{name}", "s3://bucket/prefix")
+        resolve_shard_path(f"s3://bucket/prefix/{name}", "s3://bucket/prefix")
 
 
 def test_a_bucket_with_such_an_object_writes_nothing_outside_its_cache(images, store, tmp_path, monkeypatch):

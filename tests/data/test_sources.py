@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from striate.data.image_set import ImageSet
-from striate.data.inputs import expand
+from striate.data.inputs import expand_paths
 from striate.data.loaders.arrays import from_arrays
-from striate.data.loaders.csv import load_table
-from striate.data.loaders.folder import SPLIT_FOLDERS, load_folder
+from striate.data.loaders.csv import load_csv
+from striate.data.loaders.folder import SPLIT_ALIASES, load_folder
 from striate.data.loaders.load import load_images
 from striate.errors import DataError
 
@@ -55,13 +55,13 @@ def test_each_folder_is_a_class_and_classes_are_sorted(tmp_path: Path):
     assert images.read(0).shape == (4, 4, 1)
 
 
-@pytest.mark.parametrize("word", SPLIT_FOLDERS)
+@pytest.mark.parametrize("word", SPLIT_ALIASES)
 @pytest.mark.parametrize("spelt", [str.lower, str.upper, str.title])
 def test_split_folders_are_known_by_any_of_their_names_in_any_case(tmp_path: Path, word: str, spelt):
-    training = "train" if SPLIT_FOLDERS[word] != "train" else word
+    training = "train" if SPLIT_ALIASES[word] != "train" else word
     images = load_folder(pictures(tmp_path, f"{spelt(training)}/cat/1.png", f"{spelt(word)}/cat/2.png"))
     assert images.classes == ("cat",)
-    assert listed(images)[f"{spelt(word)}/cat/2.png"] == ("cat", SPLIT_FOLDERS[word])
+    assert listed(images)[f"{spelt(word)}/cat/2.png"] == ("cat", SPLIT_ALIASES[word])
 
 
 def test_the_cats_and_dogs_layout_keeps_its_own_test_split(test_data: Path):
@@ -123,7 +123,7 @@ def test_a_pipe_among_the_pictures_does_not_hang(tmp_path: Path):
     root = pictures(tmp_path, "cat/1.png", "dog/1.png")
     os.mkfifo(root / "cat" / "2.png")
     assert set(listed(load_folder(root))) == {"cat/1.png", "dog/1.png"}
-    assert [path.name for path in expand([root / "cat"])] == ["1.png"]
+    assert [path.name for path in expand_paths([root / "cat"])] == ["1.png"]
 
 
 def test_a_link_that_leads_back_up_does_not_loop(tmp_path: Path):
@@ -264,7 +264,7 @@ def two(tmp_path: Path) -> Path:
 
 def test_paths_are_relative_to_the_tables_folder_or_absolute(two: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir("/")
-    images = load_table(table(two, f"path,label\na.png,x\n{two / 'sub' / 'b.png'},y\n"))
+    images = load_csv(table(two, f"path,label\na.png,x\n{two / 'sub' / 'b.png'},y\n"))
     assert images.name == "list"
     assert images.classes == ("x", "y")
     assert [images.read(index).shape for index in range(2)] == [(4, 4, 1)] * 2
@@ -275,25 +275,25 @@ def test_paths_are_relative_to_the_tables_folder_or_absolute(two: Path, monkeypa
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_comma_semicolon_and_tab_with_or_without_byte_order_mark_read_alike(two: Path, mark, encoding, end):
     rows = [("path", "label", "split"), ("a.png", "größe", "train"), ("sub/b.png", "猫", "VAL")]
-    images = load_table(table(two, end.join(mark.join(row) for row in rows) + end, encoding=encoding))
+    images = load_csv(table(two, end.join(mark.join(row) for row in rows) + end, encoding=encoding))
     assert listed(images) == {"a.png": ("größe", "train"), "sub/b.png": ("猫", "validation")}
 
 
 def test_columns_may_come_in_any_order_case_and_company(two: Path):
-    images = load_table(table(two, "Weight, Label ,PATH\n3,x,a.png\n4,y,sub/b.png\n"))
+    images = load_csv(table(two, "Weight, Label ,PATH\n3,x,a.png\n4,y,sub/b.png\n"))
     assert listed(images) == {"a.png": ("x", ""), "sub/b.png": ("y", "")}
 
 
 def test_quoted_cells_may_hold_the_separator(two: Path):
     picture(two / "c, d.png")
-    images = load_table(table(two, '"path","label"\n"c, d.png","one, two"\na.png,x\n'))
+    images = load_csv(table(two, '"path","label"\n"c, d.png","one, two"\na.png,x\n'))
     assert listed(images)["c, d.png"] == ("one, two", "")
 
 
-@pytest.mark.parametrize("word", SPLIT_FOLDERS)
+@pytest.mark.parametrize("word", SPLIT_ALIASES)
 def test_every_word_for_a_split_is_understood(two: Path, word: str):
-    images = load_table(table(two, f"path,label,split\na.png,x,{word.upper()}\nsub/b.png,y,\n"))
-    assert images.given.tolist() == [SPLIT_FOLDERS[word], ""]
+    images = load_csv(table(two, f"path,label,split\na.png,x,{word.upper()}\nsub/b.png,y,\n"))
+    assert images.given.tolist() == [SPLIT_ALIASES[word], ""]
 
 
 @pytest.mark.parametrize(
@@ -316,13 +316,13 @@ def test_every_word_for_a_split_is_understood(two: Path, word: str):
 )
 def test_a_faulty_table_is_refused_with_the_place_of_the_fault(two: Path, text: str, part: str):
     with pytest.raises(DataError, match=part):
-        load_table(table(two, text))
+        load_csv(table(two, text))
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
 def test_a_table_that_is_not_utf_8_says_how_to_save_it(two: Path, encoding: str):
     with pytest.raises(DataError, match=r"not UTF-8 text.*Try: save the table as UTF-8 CSV"):
-        load_table(table(two, "path,label\na.png,größe\n", encoding=encoding))
+        load_csv(table(two, "path,label\na.png,größe\n", encoding=encoding))
 
 
 # Arrays
@@ -429,36 +429,38 @@ def test_a_fingerprint_changes_with_pixels_labels_and_classes():
 
 
 def test_a_file_is_itself_even_when_it_is_missing_or_of_another_type(tmp_path: Path):
-    assert expand([tmp_path / "gone.jpg", "x.txt"]) == [tmp_path / "gone.jpg", Path("x.txt")]
+    assert expand_paths([tmp_path / "gone.jpg", "x.txt"]) == [tmp_path / "gone.jpg", Path("x.txt")]
 
 
 def test_a_folder_is_walked_in_order_without_litter(tmp_path: Path):
     pictures(tmp_path, "b.png", "a.png", "sub/c.png", ".hidden/d.png")
     (tmp_path / "Thumbs.db").touch()
-    assert expand([tmp_path]) == [tmp_path / "a.png", tmp_path / "b.png", tmp_path / "sub" / "c.png"]
+    assert expand_paths([tmp_path]) == [tmp_path / "a.png", tmp_path / "b.png", tmp_path / "sub" / "c.png"]
 
 
 def test_globs_are_sorted_and_two_stars_go_down(tmp_path: Path):
     pictures(tmp_path, "b.png", "a.png", "c.jpg", "sub/deep/d.png", "folder.png/e.jpg")
-    assert [path.name for path in expand([f"{tmp_path}/*.png"])] == ["a.png", "b.png"]
-    assert [path.name for path in expand([f"{tmp_path}/**/*.png"])] == ["a.png", "b.png", "d.png"]
-    assert [path.name for path in expand([f"{tmp_path}/[ab].png"])] == ["a.png", "b.png"]
+    assert [path.name for path in expand_paths([f"{tmp_path}/*.png"])] == ["a.png", "b.png"]
+    assert [path.name for path in expand_paths([f"{tmp_path}/**/*.png"])] == ["a.png", "b.png", "d.png"]
+    assert [path.name for path in expand_paths([f"{tmp_path}/[ab].png"])] == ["a.png", "b.png"]
 
 
 def test_a_file_whose_name_looks_like_a_glob_is_that_file(tmp_path: Path):
     pictures(tmp_path, "a[1].png", "a1.png")
-    assert expand([tmp_path / "a[1].png"]) == [tmp_path / "a[1].png"]
+    assert expand_paths([tmp_path / "a[1].png"]) == [tmp_path / "a[1].png"]
 
 
 def test_a_dash_reads_paths_from_standard_input(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("a.jpg\n\nwith space.jpg\n  \nlast.jpg"))
-    assert expand(["first.jpg", "-"]) == [Path(name) for name in ("first.jpg", "a.jpg", "with space.jpg", "last.jpg")]
+    assert expand_paths(["first.jpg", "-"]) == [
+        Path(name) for name in ("first.jpg", "a.jpg", "with space.jpg", "last.jpg")
+    ]
 
 
 def test_an_empty_folder_and_a_glob_without_a_match_are_errors(tmp_path: Path):
     for source in (tmp_path, f"{tmp_path}/*.png"):
         with pytest.raises(DataError, match="No picture there"):
-            expand([source])
+            expand_paths([source])
 
 
 # The one door

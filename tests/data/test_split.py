@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from striate.data.image_set import ImageSet
 from striate.data.loaders.arrays import from_arrays
-from striate.data.splits import Splits, load_splits, save_splits, split
+from striate.data.splits import Splits, load_splits, save_splits, split_stratified
 from striate.errors import DataError
 
 pytestmark = pytest.mark.fast
@@ -46,7 +46,7 @@ seeds = st.integers(0, 2**32 - 1)
 def test_split_never_loses_doubles_or_separates_a_picture_from_its_class(sizes, validation, test, seed):
     images = images_of(sizes)
     try:
-        splits = split(images, validation=validation, test=test, seed=seed)
+        splits = split_stratified(images, validation=validation, test=test, seed=seed)
     except DataError:
         rounded = [max(1, round(validation * n)) + max(1, round(test * n)) for n in sizes]
         assert any(taken >= n for taken, n in zip(rounded, sizes, strict=True))  # refused only when nothing is left
@@ -61,7 +61,7 @@ def test_split_never_loses_doubles_or_separates_a_picture_from_its_class(sizes, 
 @given(class_sizes, seeds)
 @CASES
 def test_every_class_gives_every_split_its_share_rounded_and_at_least_one(sizes, seed):
-    splits = split(images_of(sizes), validation=0.1, test=0.2, seed=seed)
+    splits = split_stratified(images_of(sizes), validation=0.1, test=0.2, seed=seed)
     for number, size in enumerate(sizes):
         test, validation = max(1, round(0.2 * size)), max(1, round(0.1 * size))
         expected = (size - test - validation, validation, test)
@@ -72,7 +72,7 @@ def test_every_class_gives_every_split_its_share_rounded_and_at_least_one(sizes,
 @CASES
 def test_a_given_test_split_stays_exactly_as_it_is(sizes, tested, seed):
     images = images_of(sizes, tested[: len(sizes)])
-    splits = split(images, seed=seed)
+    splits = split_stratified(images, seed=seed)
     assert keys(splits.test) == [key for key in keys(images) if key.startswith("test/")]
     assert not any(key.startswith("test/") for part in (splits.train, splits.validation) for key in keys(part))
     assert all(splits.validation.counts().values())
@@ -82,21 +82,21 @@ def test_a_given_test_split_stays_exactly_as_it_is(sizes, tested, seed):
 @given(class_sizes, seeds)
 @CASES
 def test_the_same_seed_gives_the_same_split(sizes, seed):
-    one, two = (split(images_of(sizes), seed=seed) for _ in range(2))
+    one, two = (split_stratified(images_of(sizes), seed=seed) for _ in range(2))
     assert [keys(part) for part in one] == [keys(part) for part in two]
 
 
 def test_another_seed_gives_another_split():
     images = images_of([200, 200])
-    assert len({tuple(keys(split(images, seed=seed).test)) for seed in range(5)}) == 5
+    assert len({tuple(keys(split_stratified(images, seed=seed).test)) for seed in range(5)}) == 5
 
 
 def test_the_validation_split_does_not_follow_from_numpys_global_state():
     images = images_of([50, 50])
     np.random.seed(1)  # noqa: NPY002
-    one = split(images, seed=3)
+    one = split_stratified(images, seed=3)
     np.random.seed(2)  # noqa: NPY002
-    assert keys(one.validation) == keys(split(images, seed=3).validation)
+    assert keys(one.validation) == keys(split_stratified(images, seed=3).validation)
 
 
 def with_given(images: ImageSet, words: list[str]) -> ImageSet:
@@ -105,7 +105,7 @@ def with_given(images: ImageSet, words: list[str]) -> ImageSet:
 
 def test_a_given_validation_split_is_kept_and_only_a_test_split_is_made():
     images = with_given(images_of([10, 10]), ["validation", "train"] * 10)
-    splits = split(images, test=0.5)
+    splits = split_stratified(images, test=0.5)
     assert keys(splits.validation) == [f"picture/{index}" for index in range(0, 20, 2)]
     assert not set(keys(splits.test)) & set(keys(splits.validation))
     assert len(splits.test) + len(splits.train) == 10
@@ -122,7 +122,7 @@ def test_three_given_splits_are_kept_whatever_the_shares():
         "validation",
         "test",
     ] * 2
-    splits = split(with_given(images, words.tolist()), validation=0.5, test=0.5)
+    splits = split_stratified(with_given(images, words.tolist()), validation=0.5, test=0.5)
     assert [len(part) for part in splits] == [6, 4, 2]
     for part, word in zip(splits, ("train", "validation", "test"), strict=True):
         assert set(part.given.tolist()) == {word}
@@ -132,28 +132,28 @@ def test_three_given_splits_are_kept_whatever_the_shares():
 @pytest.mark.parametrize("name", ["validation", "test"])
 def test_a_share_outside_its_bounds_is_refused(name: str, share: float):
     with pytest.raises(DataError, match=f"The {name} share is out of range. Received: {share}"):
-        split(images_of([9, 9]), **{name: share})
+        split_stratified(images_of([9, 9]), **{name: share})
 
 
 def test_one_class_is_refused():
     with pytest.raises(DataError, match=r"only one class, so there is nothing to tell apart\. Received: c0"):
-        split(images_of([9]))
+        split_stratified(images_of([9]))
 
 
 @pytest.mark.parametrize("size", [1, 2])
 def test_a_class_too_small_to_divide_is_named_with_what_is_needed(size: int):
     with pytest.raises(DataError, match=rf"'c1' .* too few pictures to divide\. Received: {size} .*at least 3"):
-        split(images_of([9, size]))
+        split_stratified(images_of([9, size]))
 
 
 def test_with_a_given_test_split_two_pictures_of_a_class_are_enough():
-    splits = split(images_of([9, 2], [1, 1]))
+    splits = split_stratified(images_of([9, 2], [1, 1]))
     assert splits.train.counts()["c1"] == splits.validation.counts()["c1"] == 1
 
 
 def test_a_class_that_only_the_test_split_has_is_refused():
     with pytest.raises(DataError, match="'c1' of arrays has no picture to train on"):
-        split(images_of([9, 0], [1, 1]))
+        split_stratified(images_of([9, 0], [1, 1]))
 
 
 @pytest.mark.heavy
@@ -161,7 +161,7 @@ def test_a_class_that_only_the_test_split_has_is_refused():
 @CASES
 def test_splits_are_the_same_after_saving_and_loading(tmp_path_factory: pytest.TempPathFactory, sizes, seed):
     images = images_of(sizes)
-    splits = split(images, seed=seed)
+    splits = split_stratified(images, seed=seed)
     path = tmp_path_factory.mktemp("split") / "split.csv"
     save_splits(splits, path)
     again = load_splits(images, path)
@@ -177,14 +177,14 @@ def odd_names() -> ImageSet:
 
 def test_names_with_commas_quotes_and_line_breaks_survive_saving(tmp_path: Path):
     images = odd_names()
-    splits = split(images)
+    splits = split_stratified(images)
     save_splits(splits, tmp_path / "split.csv")
     assert [keys(part) for part in load_splits(images, tmp_path / "split.csv")] == [keys(part) for part in splits]
 
 
 def test_pictures_that_are_gone_are_counted_and_named(tmp_path: Path):
     images = images_of([5, 5])
-    save_splits(split(images), tmp_path / "split.csv")
+    save_splits(split_stratified(images), tmp_path / "split.csv")
     with pytest.raises(DataError, match=r"4 of the 10 pictures this run was made with are gone.*picture/\d"):
         load_splits(images.subset(range(6)), tmp_path / "split.csv")
 

@@ -58,7 +58,7 @@ def test_a_folder_of_shards_is_a_set_with_the_splits_that_their_names_say(tmp_pa
     assert images.keys.tolist()[5:7] == ["train-0/0005", "train-1/0006"]
     decoded = decode_all(images, FORM)
     assert decoded.pixels[:, 0, 0, 0].tolist() == list(range(12))
-    assert not decoded.broken
+    assert not decoded.decode_errors
 
 
 @pytest.mark.parametrize("folder", ["", "./", "a/b/"])
@@ -89,7 +89,7 @@ def test_a_sample_without_a_picture_is_left_out_and_a_broken_one_found_when_it_i
     path = make(tmp_path / "s.tar", [("x.cls", b"1"), *samples(range(4)), ("y.png", b"no picture"), ("y.cls", b"9")])
     images = load_images(path)
     assert len(images) == 5
-    assert decode_all(images, FORM).broken == {"s/y": "not a picture in any known format"}
+    assert decode_all(images, FORM).decode_errors == {"s/y": "not a picture in any known format"}
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from PIL import Image
 
 from striate.data.loaders.arrays import from_arrays
 from striate.data.loaders.folder import load_folder
-from striate.data_checks.checks import inspect
-from striate.data_checks.label_issues import Suspects
-from striate.data_checks.report_page import save_data_page, verdict
+from striate.data_checks.checks import inspect_images
+from striate.data_checks.label_issues import LabelIssues
+from striate.data_checks.report_page import save_data_page, summarize_findings
 
 pytestmark = pytest.mark.fast
 
@@ -40,20 +40,20 @@ def faulty(scene, scenes):
 
 
 def page_of(images, path: Path, **options) -> str:
-    inspection = inspect(images)
+    inspection = inspect_images(images)
     save_data_page(path, inspection, inspection.findings, **options)
     return path.read_text(encoding="utf-8")
 
 
 @pytest.mark.heavy
 def test_every_finding_is_on_the_page_with_its_pictures(faulty, tmp_path: Path):
-    inspection = inspect(faulty)
+    inspection = inspect_images(faulty)
     page = html.unescape(page_of(faulty, tmp_path / "p.html", command="striate data faulty"))
     for finding in inspection.findings:
         assert finding.message[1:] in page and finding.advice in page
     assert 'title="test/a/leak.jpg"' in page and 'title="train/a/0.png"' in page
     assert "train/a/broken.jpg: a web page saved under a picture's name" in page
-    assert verdict(inspection.findings).startswith("Not ready to be trusted: 1 error and")
+    assert summarize_findings(inspection.findings).startswith("Not ready to be trusted: 1 error and")
     assert "striate data faulty" in page
 
 
@@ -77,7 +77,9 @@ def test_every_picture_of_the_page_can_be_decoded(faulty, tmp_path: Path):
 @pytest.mark.heavy
 def test_labels_in_doubt_are_shown_with_what_they_may_be(photos: Path, tmp_path: Path):
     images = load_folder(photos)
-    doubted = Suspects(images.keys[:2], images.labels[:2], np.array([1, 2]), np.array([-0.9, -0.4]), 1, images.classes)
+    doubted = LabelIssues(
+        images.keys[:2], images.labels[:2], np.array([1, 2]), np.array([-0.9, -0.4]), 1, images.classes
+    )
     page = page_of(images, tmp_path / "p.html", suspects=doubted)
     assert "Labels in doubt" in page and "slanting?</b> -0.90" in page
     assert "upright?</b> -0.40" not in page

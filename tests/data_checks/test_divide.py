@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from striate.data.loaders.arrays import from_arrays
-from striate.data.splits import split as split_by_groups
+from striate.data.splits import split_stratified as split_by_groups
 from striate.data_checks.split import split
 from striate.errors import DataError
 

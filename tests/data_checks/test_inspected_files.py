@@ -12,8 +12,13 @@ from PIL import Image
 from striate.data.image_set import ImageSet
 from striate.data.loaders.folder import load_folder
 from striate.data.loaders.load import load_images
-from striate.data_checks.file_checks import animated, broken_finding, lossy, quality
-from striate.data_checks.image_stats import survey
+from striate.data_checks.file_checks import (
+    build_unreadable_findings,
+    detect_animations,
+    detect_lossy_images,
+    estimate_jpeg_quality,
+)
+from striate.data_checks.image_stats import scan_images
 
 pytestmark = pytest.mark.fast
 
@@ -24,7 +29,7 @@ def test_broken_files_are_counted_and_listed_with_their_reasons(photos: Path, tm
     (root / "across" / "x.jpg").touch()
     (root / "upright" / "y.jpg").write_bytes(b"<html>")
     images = load_folder(root)
-    (finding,) = broken_finding(images, survey(images).broken)
+    (finding,) = build_unreadable_findings(images, scan_images(images).decode_errors)
     assert (finding.severity, finding.count) == ("warning", 2)
     assert "2 of 92 files cannot be read" in finding.message
     assert finding.files == (
@@ -35,7 +40,11 @@ def test_broken_files_are_counted_and_listed_with_their_reasons(photos: Path, tm
 
 def test_nothing_broken_nothing_said(photos: Path):
     images = load_folder(photos)
-    assert broken_finding(images, survey(images).broken) == animated(survey(images)) == []
+    assert (
+        build_unreadable_findings(images, scan_images(images).decode_errors)
+        == detect_animations(scan_images(images))
+        == []
+    )
 
 
 @pytest.mark.parametrize("kind", ["gif", "png", "webp", "tiff"])
@@ -46,10 +55,10 @@ def test_of_animations_and_pages_the_first_picture_is_used_and_that_is_noted(tmp
         frames[0].save(tmp_path / name / f"still.{kind}")
     frames[0].save(tmp_path / "a" / f"moving.{kind}", save_all=True, append_images=frames[1:])
     images = load_folder(tmp_path)
-    seen = survey(images)
-    (finding,) = animated(seen)
+    seen = scan_images(images)
+    (finding,) = detect_animations(seen)
     assert (finding.severity, finding.files) == ("note", (f"a/moving.{kind}",))
-    red, green, blue = seen.facts["colour"][images.keys.tolist().index(f"a/moving.{kind}")]
+    red, green, blue = seen.records["colour"][images.keys.tolist().index(f"a/moving.{kind}")]
     assert red > 240 and green < 15 and blue < 15
 
 
@@ -68,19 +77,19 @@ def small_pictures(root: Path, kind: str, sides: list[int], **options: int) -> I
 def test_the_quality_of_a_jpeg_is_read_from_its_table(tmp_path: Path, number: int, mode: str):
     Image.new(mode, (9, 9)).save(tmp_path / "a.jpg", quality=number)
     with Image.open(tmp_path / "a.jpg") as image:
-        assert quality(image) == number
+        assert estimate_jpeg_quality(image) == number
     Image.new(mode, (9, 9)).save(tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as image:
-        assert quality(image) is None
+        assert estimate_jpeg_quality(image) is None
 
 
 def test_small_jpeg_copies_are_called_lossy_before_anyone_compares(tmp_path: Path):
     images = small_pictures(tmp_path, "jpg", [28] * 60, quality=75)
     (tmp_path / "a" / "broken.jpg").write_bytes(b"<html>")
-    finding = lossy(load_folder(tmp_path))[0]
+    finding = detect_lossy_images(load_folder(tmp_path))[0]
     assert finding.severity == "warning"
     assert "32×28 JPEG copies of quality about 75: accuracies on them are not comparable" in finding.message
-    assert lossy(images)[0].count == 60
+    assert detect_lossy_images(images)[0].count == 60
 
 
 @pytest.mark.parametrize(
@@ -89,9 +98,9 @@ def test_small_jpeg_copies_are_called_lossy_before_anyone_compares(tmp_path: Pat
     ids=["PNG", "larger", "photographs", "sizes that differ"],
 )
 def test_other_pictures_are_not_called_lossy(tmp_path: Path, kind: str, sides: list[int]):
-    assert lossy(small_pictures(tmp_path, kind, sides)) == []
+    assert detect_lossy_images(small_pictures(tmp_path, kind, sides)) == []
 
 
 def test_real_photographs_are_not_called_lossy_and_cifar10_in_jpeg_is(test_data: Path):
-    assert lossy(load_images(test_data / "cats_dogs")) == []
-    assert "quality about 75" in lossy(load_images(test_data / "cifar10_jpeg"))[0].message
+    assert detect_lossy_images(load_images(test_data / "cats_dogs")) == []
+    assert "quality about 75" in detect_lossy_images(load_images(test_data / "cifar10_jpeg"))[0].message

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageOps
 
 from striate.data_checks import near_duplicates
-from striate.data_checks.near_duplicates import groups_of, perceptual_hashes, similar_pairs
+from striate.data_checks.near_duplicates import compute_perceptual_hashes, find_connected_groups, find_near_duplicates
 
 pytestmark = pytest.mark.fast
 
@@ -29,7 +29,7 @@ def test_the_hash_has_imagehashs_bits(scene):
     for seed in range(20):
         small = scene(seed).convert("L").resize(SIZE, Image.Resampling.LANCZOS)
         expected = np.packbits(imagehash.phash(small).hash.ravel()).view(">u8")[0]
-        assert perceptual_hashes(np.asarray(small)[None])[0] == expected
+        assert compute_perceptual_hashes(np.asarray(small)[None])[0] == expected
 
 
 CHANGES = {
@@ -46,17 +46,17 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_copy_is_found_and_nothing_else(scene, change: str):
     originals = [scene(seed) for seed in range(60)]
-    pairs = similar_pairs(thumbnails(*originals, CHANGES[change](originals[17])))
+    pairs = find_near_duplicates(thumbnails(*originals, CHANGES[change](originals[17])))
     assert list(zip(pairs.first, pairs.second, strict=True)) == [(17, 60)]
-    assert pairs.mirrored.tolist() == [change == "mirrored"]
-    assert pairs.likeness[0] > 0.97
+    assert pairs.is_mirrored.tolist() == [change == "mirrored"]
+    assert pairs.similarity[0] > 0.97
 
 
 def test_a_set_that_holds_many_variants_of_each_picture_has_a_group_for_each(scene):
     """As where pictures were augmented before they were divided."""
     variants = [ImageEnhance.Brightness(scene(seed)).enhance(0.5 + 0.1 * n) for seed in range(6) for n in range(8)]
-    pairs = similar_pairs(thumbnails(*variants))
-    groups = groups_of(48, pairs.first, pairs.second)
+    pairs = find_near_duplicates(thumbnails(*variants))
+    groups = find_connected_groups(48, pairs.first, pairs.second)
     assert groups.tolist() == [seed for seed in range(6) for _ in range(8)]
 
 
@@ -66,37 +66,37 @@ def test_a_symmetric_picture_is_not_its_own_copy_and_counts_as_plain(scene):
     both.paste(left, (0, 0))
     both.paste(ImageOps.mirror(left), (64, 0))
     others = [scene(seed) for seed in range(1, 40)]
-    assert not len(similar_pairs(thumbnails(both, *others)))
-    assert similar_pairs(thumbnails(both, *others, both)).mirrored.tolist() == [False]
+    assert not len(find_near_duplicates(thumbnails(both, *others)))
+    assert find_near_duplicates(thumbnails(both, *others, both)).is_mirrored.tolist() == [False]
 
 
 def test_pictures_of_one_colour_show_nothing_in_common():
-    assert not len(similar_pairs(np.stack([np.full(SIZE, level, np.uint8) for level in (0, 0, 90, 255)])))
+    assert not len(find_near_duplicates(np.stack([np.full(SIZE, level, np.uint8) for level in (0, 0, 90, 255)])))
 
 
 def test_where_all_pictures_are_much_alike_only_copies_stand_out(scene):
     rng = np.random.default_rng(0)
     base = thumbnail(scene(0)).astype(np.float32)
     alike = [np.clip(base + rng.normal(0, 6, SIZE), 0, 255).astype(np.uint8) for _ in range(50)]
-    assert not len(similar_pairs(np.stack(alike)))
-    pairs = similar_pairs(np.stack([*alike, alike[3]]))
+    assert not len(find_near_duplicates(np.stack(alike)))
+    pairs = find_near_duplicates(np.stack([*alike, alike[3]]))
     assert list(zip(pairs.first, pairs.second, strict=True)) == [(3, 50)]
 
 
 @pytest.mark.parametrize("total", [0, 1, 2])
 def test_few_pictures_are_no_difficulty(scene, total: int):
     shown = thumbnails(*[scene(0)] * total) if total else np.zeros((0, *SIZE), np.uint8)
-    assert len(similar_pairs(shown)) == max(0, total - 1)
+    assert len(find_near_duplicates(shown)) == max(0, total - 1)
 
 
 def test_blocks_and_stripes_lose_no_pair(scene, monkeypatch: pytest.MonkeyPatch):
     originals = [scene(seed) for seed in range(30)]
     copies = [CHANGES["darker"](originals[index]) for index in (0, 7, 29)]
     shown = thumbnails(*originals, *copies)
-    whole = similar_pairs(shown)
-    monkeypatch.setattr(near_duplicates, "BLOCK", 4)
-    monkeypatch.setattr(near_duplicates, "STRIPE", 5)
-    parts = similar_pairs(shown)
+    whole = find_near_duplicates(shown)
+    monkeypatch.setattr(near_duplicates, "BLOCK_ROWS", 4)
+    monkeypatch.setattr(near_duplicates, "BLOCK_COLUMNS", 5)
+    parts = find_near_duplicates(shown)
     assert sorted(zip(parts.first, parts.second, strict=True)) == [(0, 30), (7, 31), (29, 32)]
     np.testing.assert_array_equal(whole.second, parts.second)
 
@@ -106,7 +106,7 @@ def test_blocks_and_stripes_lose_no_pair(scene, monkeypatch: pytest.MonkeyPatch)
 def test_groups_are_the_connected_components(case):
     total, edges = case
     first, second = (np.array([edge[side] for edge in edges], np.int64) for side in (0, 1))
-    groups = groups_of(total, first, second)
+    groups = find_connected_groups(total, first, second)
     label = list(range(total))
     for a, b in edges:
         label = [label[a] if one == label[b] else one for one in label]

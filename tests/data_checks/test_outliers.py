@@ -10,8 +10,8 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from striate.data.loaders.arrays import from_arrays
 from striate.data.loaders.folder import load_folder
-from striate.data_checks.image_stats import survey
-from striate.data_checks.outliers import outlier_findings
+from striate.data_checks.image_stats import scan_images
+from striate.data_checks.outliers import detect_outliers
 
 pytestmark = pytest.mark.fast
 
@@ -31,7 +31,7 @@ def test_each_way_of_standing_out_is_found_and_named(scene, scenes):
     pictures["b/white.png"] = Image.fromarray(255 - np.asarray(noisy(scene, 102)) // 16)
     pictures["b/thumbnail.png"] = noisy(scene, 103).resize((24, 18))
     pictures["b/banner.png"] = noisy(scene, 104).resize((600, 96))
-    found = {one.message: one.files for one in outlier_findings(survey(scenes(pictures)))}
+    found = {one.message: one.files for one in detect_outliers(scan_images(scenes(pictures)))}
     assert found["One picture is of one colour"] == ("a/flat.png",)
     assert "a/blurred.png" in found[next(message for message in found if "blurrier" in message)]
     assert "a/dark.png" in found["One picture is nearly black"]
@@ -41,12 +41,12 @@ def test_each_way_of_standing_out_is_found_and_named(scene, scenes):
 
 
 def test_ordinary_pictures_do_not_stand_out(photos: Path):
-    assert outlier_findings(survey(load_folder(photos))) == []
+    assert detect_outliers(scan_images(load_folder(photos))) == []
 
 
 def test_of_small_arrays_only_blank_ones_are_remarked_on():
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (50, 8, 8), np.uint8)
     pixels[7], pixels[9] = 0, rng.integers(0, 12, (8, 8))
-    (finding,) = outlier_findings(survey(from_arrays(pixels, np.arange(50) % 2)))
+    (finding,) = detect_outliers(scan_images(from_arrays(pixels, np.arange(50) % 2)))
     assert finding.files == ("picture/7",)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from striate.data.corrections import corrected
+from striate.data.corrections import apply_corrections
 from striate.data.loaders.folder import load_folder
-from striate.data_checks.checks import inspect, repairs
+from striate.data_checks.checks import inspect_images, suggest_corrections
 
 pytestmark = pytest.mark.fast
 
@@ -25,7 +25,7 @@ def test_each_finding_has_its_repair_and_a_repaired_set_has_none_left(scene, sce
     root = Path(images.sources[0]).parents[2]
     (root / "train" / "a" / "broken.jpg").write_bytes(b"<html>")
     images = load_folder(root)
-    rows = {one.key: one for one in repairs(inspect(images))}
+    rows = {one.key: one for one in suggest_corrections(inspect_images(images))}
     assert {one.action for one in rows.values()} == {"exclude"}
     assert set(rows) == {
         "train/a/broken.jpg",
@@ -39,5 +39,5 @@ def test_each_finding_has_its_repair_and_a_repaired_set_has_none_left(scene, sce
     assert rows["train/a/2.png"].reason == "conflict: lies under a and b"
     assert rows["train/b/7.png"].reason == "duplicate: shows the same as train/b/large copy.png"
     assert rows["train/a/broken.jpg"].was == "a"
-    left = corrected(images, rows.values())
-    assert {one.kind for one in inspect(left).findings} & {"broken", "leak", "conflict", "duplicate"} == set()
+    left = apply_corrections(images, rows.values())
+    assert {one.kind for one in inspect_images(left).findings} & {"broken", "leak", "conflict", "duplicate"} == set()

@@ -11,9 +11,9 @@ from PIL import Image
 
 from striate.data.image_set import ImageSet
 from striate.data.loaders.folder import load_folder
-from striate.data_checks.duplicates import find_copies
-from striate.data_checks.image_stats import survey
-from striate.data_checks.shortcuts import shortcut_findings, shortcuts
+from striate.data_checks.duplicates import find_duplicates
+from striate.data_checks.image_stats import scan_images
+from striate.data_checks.shortcuts import build_shortcut_findings, measure_shortcuts
 
 pytestmark = pytest.mark.fast
 
@@ -75,10 +75,10 @@ CASES = {
 
 @pytest.mark.parametrize("feature", CASES)
 def test_a_planted_shortcut_is_found(tmp_path: Path, feature: str):
-    seen = survey(written(tmp_path, CASES[feature]))
-    found = {one.feature: one for one in shortcuts(seen, find_copies(seen).group)}
+    seen = scan_images(written(tmp_path, CASES[feature]))
+    found = {one.feature: one for one in measure_shortcuts(seen, find_duplicates(seen).group_ids)}
     assert found[feature].accuracy > 0.95 and found[feature].gain > 0.9
-    findings = shortcut_findings(list(found.values()))
+    findings = build_shortcut_findings(list(found.values()))
     worded = "look of the edge" if feature == "border" else feature
     finding = next(one for one in findings if worded in one.message)
     assert (finding.kind, finding.severity) == ("shortcut", "warning")
@@ -86,10 +86,10 @@ def test_a_planted_shortcut_is_found(tmp_path: Path, feature: str):
 
 
 def test_where_nothing_tells_the_label_nothing_is_said(tmp_path: Path):
-    seen = survey(written(tmp_path, by_nothing))
-    found = shortcuts(seen, find_copies(seen).group)
+    seen = scan_images(written(tmp_path, by_nothing))
+    found = measure_shortcuts(seen, find_duplicates(seen).group_ids)
     assert {one.feature for one in found} >= {"file size", "picture size", "border", "mean colour"}
-    assert all(one.gain < 0.35 for one in found) and shortcut_findings(found) == []
+    assert all(one.gain < 0.35 for one in found) and build_shortcut_findings(found) == []
 
 
 def test_copies_do_not_make_a_shortcut(tmp_path: Path):
@@ -102,10 +102,10 @@ def test_copies_do_not_make_a_shortcut(tmp_path: Path):
         folder.mkdir(exist_ok=True)
         for copy in range(5):
             (folder / f"{number}-{copy}.png").write_bytes(buffer.getvalue())
-    seen = survey(load_folder(tmp_path))
-    assert all(one.gain < 0.4 for one in shortcuts(seen, find_copies(seen).group))
+    seen = scan_images(load_folder(tmp_path))
+    assert all(one.gain < 0.4 for one in measure_shortcuts(seen, find_duplicates(seen).group_ids))
 
 
 def test_one_class_or_few_pictures_give_no_verdict(images_of):
     for images in (images_of(a=30, b=3), images_of(a=4, b=4)):
-        assert shortcuts(survey(images), np.arange(len(images))) == []
+        assert measure_shortcuts(scan_images(images), np.arange(len(images))) == []

@@ -13,8 +13,8 @@ from striate.data.image_set import ImageSet
 from striate.data.loaders.arrays import from_arrays
 from striate.data.loaders.folder import load_folder
 from striate.data_checks import image_stats as module
-from striate.data_checks.image_stats import digests, survey
-from striate.data_checks.summary import statistics
+from striate.data_checks.image_stats import compute_digests, scan_images
+from striate.data_checks.summary import compute_statistics
 
 pytestmark = pytest.mark.fast
 
@@ -34,14 +34,14 @@ def mixed(tmp_path: Path) -> ImageSet:
 
 
 def fact(images: ImageSet, key: str):
-    return survey(images).facts[images.keys.tolist().index(key)]
+    return scan_images(images).records[images.keys.tolist().index(key)]
 
 
 def test_size_format_mode_camera_and_colour_are_those_of_the_file(mixed: ImageSet):
     turned = fact(mixed, "a/turned.jpg")
     assert (turned["width"], turned["height"]) == (100, 200)  # as it is shown
     assert (turned["format"], turned["mode"]) == (b"JPEG", b"RGB")
-    assert module.text(turned["camera"]) == "Canon EOS 5D"
+    assert module.decode_text(turned["camera"]) == "Canon EOS 5D"
     np.testing.assert_allclose(turned["colour"], (254, 0, 0), atol=2)
     assert turned["bytes"] == mixed.sources[mixed.keys.tolist().index("a/turned.jpg")].stat().st_size
     grey = fact(mixed, "a/grey.png")
@@ -51,52 +51,52 @@ def test_size_format_mode_camera_and_colour_are_those_of_the_file(mixed: ImageSe
 
 
 def test_what_is_broken_has_its_reason_and_no_facts(mixed: ImageSet):
-    assert survey(mixed).broken == {"b/broken.jpg": "not a picture in any known format"}
+    assert scan_images(mixed).decode_errors == {"b/broken.jpg": "not a picture in any known format"}
     assert fact(mixed, "b/broken.jpg")["digest"] == b""
 
 
 def test_a_second_look_opens_no_picture_until_one_changes(mixed: ImageSet, monkeypatch: pytest.MonkeyPatch):
-    first = survey(mixed)
+    first = scan_images(mixed)
     calls = []
-    look = module.look
-    monkeypatch.setattr(module, "look", lambda images, index: calls.append(index) or look(images, index))
-    np.testing.assert_array_equal(survey(mixed).facts, first.facts)
+    look = module.scan_image
+    monkeypatch.setattr(module, "scan_image", lambda images, index: calls.append(index) or look(images, index))
+    np.testing.assert_array_equal(scan_images(mixed).records, first.records)
     assert calls == []
     shutil.copyfile(mixed.sources[0], Path(mixed.sources[0]).with_name("new.png"))
-    assert len(survey(load_folder(Path(mixed.sources[0]).parents[1])).facts) == 5
+    assert len(scan_images(load_folder(Path(mixed.sources[0]).parents[1])).records) == 5
     assert len(calls) == 5
 
 
 def test_pixels_have_facts_too():
     pixels = np.zeros((4, 6, 8, 3), np.uint8)
     pixels[1] = 200
-    seen = survey(from_arrays(pixels, np.array([0, 1, 0, 1])))
-    assert seen.facts["format"].tolist() == [b"pixels"] * 4
-    assert seen.facts["width"].tolist() == [8] * 4 and seen.facts["height"].tolist() == [6] * 4
-    assert len(np.unique(seen.facts["digest"])) == 2
-    assert not seen.are_files
+    seen = scan_images(from_arrays(pixels, np.array([0, 1, 0, 1])))
+    assert seen.records["format"].tolist() == [b"pixels"] * 4
+    assert seen.records["width"].tolist() == [8] * 4 and seen.records["height"].tolist() == [6] * 4
+    assert len(np.unique(seen.records["digest"])) == 2
+    assert not seen.has_files
 
 
 def test_statistics_are_those_of_the_readable_pictures(mixed: ImageSet):
-    found = statistics(survey(mixed))
+    found = compute_statistics(scan_images(mixed))
     assert found is not None
     assert (found.width.least, found.width.median, found.width.greatest) == (30, 50, 100)
     assert found.formats == {"GIF": 1, "JPEG": 1, "PNG": 1} and found.cameras == {"Canon EOS 5D": 1}
     assert found.modes == {"L": 1, "P": 1, "RGB": 1}
-    words = dict(found.words())
+    words = dict(found.describe())
     assert words["width"] == "30 to 100 px, median 50" and words["format"].startswith("GIF 33.3 %, ")
-    assert statistics(survey(mixed.subset([2]))) is None
+    assert compute_statistics(scan_images(mixed.subset([2]))) is None
 
 
 def test_only_files_of_equal_size_are_read_to_be_compared(mixed: ImageSet, monkeypatch: pytest.MonkeyPatch):
-    assert digests(mixed).tolist() == [b"#0", b"#1", b"#2", b"#3"]
+    assert compute_digests(mixed).tolist() == [b"#0", b"#1", b"#2", b"#3"]
     for name in ("one.png", "two.png"):
         shutil.copyfile(mixed.sources[0], Path(mixed.sources[0]).with_name(name))
     images = load_folder(Path(mixed.sources[0]).parents[1])
     read = []
-    contents = module.contents
-    monkeypatch.setattr(module, "contents", lambda path: read.append(path.name) or contents(path))
-    found = dict(zip(images.keys.tolist(), digests(images).tolist(), strict=True))
+    contents = module.read_image_file
+    monkeypatch.setattr(module, "read_image_file", lambda path: read.append(path.name) or contents(path))
+    found = dict(zip(images.keys.tolist(), compute_digests(images).tolist(), strict=True))
     assert found["a/grey.png"] == found["a/one.png"] == found["a/two.png"] == fact(images, "a/grey.png")["digest"]
     assert sorted(read[:3]) == ["grey.png", "one.png", "two.png"]
 
@@ -104,5 +104,5 @@ def test_only_files_of_equal_size_are_read_to_be_compared(mixed: ImageSet, monke
 def test_a_missing_or_empty_file_has_no_digest(mixed: ImageSet):
     Path(mixed.sources[0]).unlink()
     Path(mixed.sources[1]).write_bytes(b"")
-    assert digests(mixed).tolist() == [b"", b"", b"#2", b"#3"]
-    assert survey(mixed).broken[str(mixed.keys[0])] == "no such file or directory"
+    assert compute_digests(mixed).tolist() == [b"", b"", b"#2", b"#3"]
+    assert scan_images(mixed).decode_errors[str(mixed.keys[0])] == "no such file or directory"

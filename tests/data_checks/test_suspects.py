@@ -7,7 +7,7 @@ import pytest
 
 from striate.data.image_set import ImageSet
 from striate.data.loaders.arrays import from_arrays
-from striate.data_checks.label_issues import ranked, suspect_finding
+from striate.data_checks.label_issues import build_label_issue_findings, rank_label_issues
 
 pytestmark = pytest.mark.fast
 
@@ -28,15 +28,15 @@ def test_the_most_contradicted_label_comes_first_and_agreement_is_no_suspicion()
             [0.1, 0.1, 0.8],
         ]
     )
-    found = ranked(images, rows)
+    found = rank_label_issues(images, rows)
     assert found.keys.tolist() == [images.keys[4], images.keys[1]]
-    assert found.given.tolist() == [2, 0] and found.suggested.tolist() == [0, 1]
-    np.testing.assert_allclose(found.margin, [-0.95, -0.7])
-    assert found.confident == 2
-    (finding,) = suspect_finding(found, 6)
+    assert found.given_labels.tolist() == [2, 0] and found.predicted_labels.tolist() == [0, 1]
+    np.testing.assert_allclose(found.margins, [-0.95, -0.7])
+    assert found.confident_count == 2
+    (finding,) = build_label_issue_findings(found, 6)
     assert (finding.kind, finding.severity, finding.count) == ("label_suspect", "warning", 2)
     assert "'fox', said to be 'cat'" in finding.message
-    row = found.corrections()[0]
+    row = found.to_corrections()[0]
     assert (row.action, row.label, row.was) == ("keep", "cat", "fox")
 
 
@@ -48,11 +48,11 @@ def test_a_class_that_is_never_certain_is_held_to_its_own_threshold():
     rows[60] = [0.45, 0.42, 0.13]  # beats the cats' own mean
     rows[70] = [0.01, 0.5, 0.49]
     rows[100:] = [0.1, 0.1, 0.8]
-    found = ranked(images, rows)
-    assert found.keys.tolist() == [images.keys[60]] and found.confident == 1
+    found = rank_label_issues(images, rows)
+    assert found.keys.tolist() == [images.keys[60]] and found.confident_count == 1
 
 
 def test_agreement_everywhere_gives_nothing():
-    found = ranked(labelled([0, 1, 2]), np.eye(3) * 0.9 + 0.033)
-    assert len(found.keys) == found.confident == 0
-    assert suspect_finding(found, 3) == [] and found.corrections() == []
+    found = rank_label_issues(labelled([0, 1, 2]), np.eye(3) * 0.9 + 0.033)
+    assert len(found.keys) == found.confident_count == 0
+    assert build_label_issue_findings(found, 3) == [] and found.to_corrections() == []

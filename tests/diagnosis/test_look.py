@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from striate.data.batches import Batches
-from striate.data.image_set import SPLITS
+from striate.data.image_set import SPLIT_NAMES
 from striate.data.loaders.load import load_images
 from striate.diagnosis.training_signals import accelerators, activity, load_symptoms
 from striate.errors import TrainingError
@@ -99,7 +99,7 @@ def test_a_run_that_overflows_says_in_which_pictures(tmp_path: Path):
 
 def test_a_finished_run_keeps_what_the_doctor_needs(digits_run):
     noted = load_symptoms(digits_run.path)
-    assert [look.split for look in noted.looks] == list(SPLITS)
+    assert [look.split for look in noted.looks] == list(SPLIT_NAMES)
     assert noted.learnt.n == min(1000, digits_run.manifest.data["counts"]["train"])
     assert noted.learnt.accuracy > 0.5
     assert noted.neighbours.n == digits_run.manifest.data["counts"]["validation"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from striate.data.decoded_cache import Decoded
+from striate.data.decoded_cache import DecodedSet
 from striate.data.loaders.arrays import from_arrays
 from striate.evaluation.evaluate import Measured
 from striate.evaluation.report import make_report
@@ -30,7 +30,7 @@ def forge() -> Callable[..., Measured]:
         rows = np.log(np.tile((1 - share[:, None]) / max(1, len(classes) - 1), (1, len(classes))))
         rows[np.arange(len(labels)), guess] = np.log(share)
         report = make_report("made up", "test", images.classes, images.keys, images.labels, rows)
-        return Measured(report, Decoded(images, pixels, {}), rows)
+        return Measured(report, DecodedSet(images, pixels, {}), rows)
 
     return make
 

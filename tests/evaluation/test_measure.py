@@ -89,7 +89,7 @@ def test_pictures_that_cannot_be_read_are_left_out_and_listed(digits_run, tmp_pa
     (tmp_path / "1" / "broken.jpg").write_bytes(b"")
     measured = measure(digits_run.classifier, load_images(tmp_path))
     assert measured.report.n == 2
-    assert measured.decoded.broken == {"1/broken.jpg": "empty file (0 bytes)"}
+    assert measured.decoded.decode_errors == {"1/broken.jpg": "empty file (0 bytes)"}
 
 
 def test_progress_counts_every_picture(digits_run, test_digits):

@@ -11,7 +11,7 @@ import pytest
 
 import striate as st
 from striate.cli import main
-from striate.data.decoded_cache import Decoded
+from striate.data.decoded_cache import DecodedSet
 from striate.data.loaders.arrays import from_arrays
 from striate.errors import RunError
 from striate.explain.training_replay import FRAMES, NAME, Recorder, load_replay
@@ -59,7 +59,7 @@ def test_of_many_epochs_every_second_is_kept_and_the_last_always():
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (24, 8, 8, 1), dtype=np.uint8)
     images = from_arrays(pixels, np.arange(24) % 3, classes=("a", "b", "c"))
-    recorder = Recorder(Decoded(images, pixels, {}))
+    recorder = Recorder(DecodedSet(images, pixels, {}))
     model = build(ARCHITECTURES["mlp"], (8, 8, 1), 3)
     for number in range(1, FRAMES + 8):
         recorder(model, epoch(number))

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from striate.classifier import Classifier
-from striate.data.prefetch import decoded_or_why
+from striate.data.prefetch import decode_or_error
 from striate.data.preprocessing import Preprocessing
 from striate.errors import PictureError
 from striate.exporters.formats import EXPORT_FORMATS
@@ -75,7 +75,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     configured = os.environ.get("STRIATE_TEST_DATA")
     if configured:  # beside ours, those that others made
         for path in sorted((Path(configured) / "odd_images" / "valid").rglob("*")):
-            if path.is_file() and not isinstance(decoded_or_why(Preprocessing(8, 8, 3), path), str):
+            if path.is_file() and not isinstance(decode_or_error(Preprocessing(8, 8, 3), path), str):
                 found.append(path)
     return found
 

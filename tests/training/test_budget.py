@@ -53,7 +53,7 @@ def test_measuring_leaves_weights_and_random_numbers_as_they_were(digits):
     pace(5.0, model, batches, held_out, recipe, 1e-2, SILENT)
     for old, new in zip(before, _state(model), strict=True):
         np.testing.assert_array_equal(old, new)
-    assert batches.most is None
+    assert batches.max_steps is None
     assert len(held_out.pixels) == len(digits[1].pixels)
 
 
@@ -92,7 +92,7 @@ def test_what_is_left_after_measuring_compiling_and_validation_is_divided(digits
     recipe = _recipe(digits, minutes=seconds / 60, batch=12)
     model, batches, held_out = _set_up(digits, recipe)
     assert len(batches) > 100
-    batches.most = 100
+    batches.max_steps = 100
     said = _Say()
     planned = within(seconds / 60, model, batches, held_out, recipe, said)
     assert planned == replace(recipe, minutes=None, epochs=epochs, steps_per_epoch=steps)
@@ -103,7 +103,7 @@ def test_what_is_left_after_measuring_compiling_and_validation_is_divided(digits
 def test_fine_tuning_gets_no_more_epochs_than_asked_for_and_than_fit(digits, slow, seconds, epochs):
     recipe = _recipe(digits, batch=12)
     model, batches, held_out = _set_up(digits, recipe)
-    batches.most = 100
+    batches.max_steps = 100
     asked = replace(recipe, fine_tune=4, fine_tune_rate=1e-3, minutes=9.0)
     said = _Say()
     planned = fine_tuning_within(seconds, model, batches, held_out, asked, said)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from striate.config import from_json, replace, to_json
-from striate.data.augment import AUTO, Augment
+from striate.data.augment import AUTO_PRESETS, Augment
 from striate.data.batches import Batches
 from striate.data.image_set import ImageSet
 from striate.data.loaders.arrays import from_arrays
@@ -171,8 +171,8 @@ def test_one_stated_side_stands_for_both():
 
 
 def test_the_augmentation_follows_from_what_the_pictures_show(photos):
-    assert plan(RECIPES["default"], load_images("digits")).augment == AUTO["digits"]
-    assert plan(RECIPES["default"], load_images(photos)).augment == AUTO["photos"]
+    assert plan(RECIPES["default"], load_images("digits")).augment == AUTO_PRESETS["digits"]
+    assert plan(RECIPES["default"], load_images(photos)).augment == AUTO_PRESETS["photos"]
 
 
 def test_answers_are_averaged_over_mirror_images_where_training_mirrors_pictures(photos):
@@ -194,14 +194,14 @@ def test_the_rate_falls_in_two_steps_as_the_residual_networks_paper_says():
 
 def test_an_epoch_of_so_many_steps_is_a_part_of_the_pictures_and_another_each_time():
     pixels, labels = np.arange(100, dtype=np.uint8).reshape(100, 1, 1, 1), np.zeros(100, np.int32)
-    batches = Batches(pixels, labels, 2, 10, shuffle_seed=0, most=3)
+    batches = Batches(pixels, labels, 2, 10, shuffle_seed=0, max_steps=3)
     assert len(batches) == 3
     first = {int(value) for index in range(3) for value in batches[index][0].ravel()}
     batches.set_epoch(1)
     second = {int(value) for index in range(3) for value in batches[index][0].ravel()}
     assert len(first) == len(second) == 30 and first != second
-    assert len(Batches(pixels, labels, 2, 10, shuffle_seed=0, most=50)) == 10
-    assert len(Batches(pixels, labels, 2, 10, most=3)) == 10  # those to choose by are all looked at
+    assert len(Batches(pixels, labels, 2, 10, shuffle_seed=0, max_steps=50)) == 10
+    assert len(Batches(pixels, labels, 2, 10, max_steps=3)) == 10  # those to choose by are all looked at
 
 
 def test_the_residual_networks_recipe_is_that_of_their_paper(photos):

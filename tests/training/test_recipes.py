@@ -7,7 +7,7 @@ import json
 import pytest
 
 from striate.config import from_json, plain, replace, to_json
-from striate.data.augment import AUTO, CLASSIC, resolve
+from striate.data.augment import AUTO_PRESETS, CLASSIC_PRESETS, resolve_augment
 from striate.data.loaders.load import load_images
 from striate.errors import ConfigError, UnknownNameError
 from striate.training.auto_config import plan
@@ -52,13 +52,13 @@ def test_the_classic_recipe_is_the_tutorials():
     assert (classic.optimizer, classic.learning_rate, classic.schedule) == ("adam", 1e-3, "constant")
     assert (classic.epochs, classic.batch, classic.keep) == (10, 32, "last")
     assert classic.label_smoothing == classic.weight_decay == 0
-    assert resolve(classic.augment, "digits") == CLASSIC["digits"]
+    assert resolve_augment(classic.augment, "digits") == CLASSIC_PRESETS["digits"]
 
 
 def test_digits_are_never_mirrored_and_photographs_are():
-    assert not AUTO["digits"].flip
-    assert not CLASSIC["digits"].flip
-    assert AUTO["photos"].flip
+    assert not AUTO_PRESETS["digits"].flip
+    assert not CLASSIC_PRESETS["digits"].flip
+    assert AUTO_PRESETS["photos"].flip
 
 
 def test_an_unknown_name_suggests_the_nearest():

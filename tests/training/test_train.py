@@ -9,7 +9,7 @@ import signal
 import numpy as np
 import pytest
 
-from striate.data.decoded_cache import Decoded
+from striate.data.decoded_cache import DecodedSet
 from striate.errors import TrainingError
 from striate.progress import Progress
 from striate.runs.store import RunStore
@@ -78,7 +78,7 @@ def test_the_kept_weights_really_are_those_of_the_kept_epoch(digits, keep):
     rng = np.random.default_rng(0)
     shuffled = rng.permutation(validation.images.labels)  # the better it learns, the worse it does on these
     images = validation.images.__class__(**{**validation.images.__dict__, "labels": shuffled})
-    contrary = Decoded(images, validation.pixels, {})
+    contrary = DecodedSet(images, validation.pixels, {})
     trained = fit(training, contrary, _recipe(digits, keep=keep, epochs=4))
     losses = [row.val_loss for row in trained.history.epochs]
     best = 1 + losses.index(min(losses))
@@ -95,7 +95,7 @@ def test_patience_ends_a_training_that_no_longer_improves(digits):
     training, validation = digits
     shuffled = np.random.default_rng(0).permutation(validation.images.labels)
     images = validation.images.__class__(**{**validation.images.__dict__, "labels": shuffled})
-    trained = fit(training, Decoded(images, validation.pixels, {}), _recipe(digits, epochs=20, patience=2))
+    trained = fit(training, DecodedSet(images, validation.pixels, {}), _recipe(digits, epochs=20, patience=2))
     assert len(trained.history.epochs) == trained.history.kept + 2 < 20
     assert not trained.interrupted
 
@@ -257,7 +257,7 @@ def test_the_optimizer_is_the_recipes(settings, kind, decay):
 
 @pytest.mark.backend
 def test_fewer_pictures_than_a_batch_can_be_trained_on(digits):
-    few = tuple(Decoded(part.images.subset(range(7)), part.pixels[:7], {}) for part in digits)
+    few = tuple(DecodedSet(part.images.subset(range(7)), part.pixels[:7], {}) for part in digits)
     trained = fit(*few, _recipe(digits, epochs=2, batch=128))
     assert len(trained.history.epochs) == 2
     assert all(math.isfinite(row.loss) for row in trained.history.epochs)

@@ -13,7 +13,7 @@ from striate.config import replace
 from striate.data.augment import Augment
 from striate.data.decoded_cache import decode_all
 from striate.data.loaders.load import load_images
-from striate.data.splits import split
+from striate.data.splits import split_stratified
 from striate.models.pretrained import backbone_layers, build_pretrained
 from striate.models.registry import ARCHITECTURES
 from striate.progress import SILENT
@@ -60,7 +60,7 @@ def weights(tmp_path_factory):
 @pytest.fixture(scope="module")
 def parts(photos):
     """The striped photographs in 32 pixels, to train on and to choose by."""
-    splits = split(load_images(photos))
+    splits = split_stratified(load_images(photos))
     form = preprocessing_of(plan(Recipe(height=32, channels=3), splits.train))
     return tuple(decode_all(part, form) for part in (splits.train, splits.validation))
 

@@ -14,8 +14,8 @@ from striate.errors import printable
 
 if TYPE_CHECKING:
     from striate.data.image_set import ImageSet
-    from striate.data.loaders.folder import Nested
-    from striate.data.shards import Form
+    from striate.data.loaders.folder import NestedMode
+    from striate.data.shards import ShardFormat
     from striate.data_checks.finding import Finding
     from striate.workflows.inspect_data import Examined
 
@@ -66,9 +66,9 @@ def data(
     recipe: str,
     fix: str | None,
     shard: str | None,
-    form: Form,
+    form: ShardFormat,
     shard_size: int,
-    nested: Nested | None,
+    nested: NestedMode | None,
     corrections: Path | None,
     data_dir: Path | None,
     backend: str | None,
@@ -99,7 +99,7 @@ def data(
     if suspects:
         options.configure_backend(backend, device)
     from striate.cli.console import create_progress, print_json
-    from striate.data.contact_sheet import contact_sheet
+    from striate.data.contact_sheet import save_contact_sheet
     from striate.data.corrections import save_corrections
     from striate.workflows.inspect_data import examine
 
@@ -117,7 +117,7 @@ def data(
     page = page or Path(f"{stem}-data.html")
     found.save_page(page, command=shlex.join(["striate", "data", *sys.argv[2:]]))
     if png is not None:
-        contact_sheet(found.images, png)
+        save_contact_sheet(found.images, png)
     table = None if fix is None else Path(fix or f"{stem}-corrections.csv")
     if table is not None:
         save_corrections(found.corrections(), table)
@@ -125,7 +125,7 @@ def data(
         print_json(_build_summary(found, page, table))
     else:
         _print_overview(found.images)
-        for name, value in found.statistics.words() if found.statistics else []:
+        for name, value in found.statistics.describe() if found.statistics else []:
             click.echo(printable(f"{name:22} {value}"))
         _print_findings(found.findings)
         click.echo(printable(f"Page:         {page}"))
@@ -139,10 +139,10 @@ def data(
 def _write_shards(
     data: str,
     out: str,
-    shard_format: Form,
+    shard_format: ShardFormat,
     size: int,
     *,
-    nested: Nested,
+    nested: NestedMode,
     corrections: Path | None,
     data_dir: Path | None,
     as_json: bool,
@@ -150,14 +150,14 @@ def _write_shards(
 ) -> int:
     """Writes the pictures in shards, and tells which."""
     from striate.cli.console import create_progress, print_json
-    from striate.data.corrections import corrected, load_corrections
+    from striate.data.corrections import apply_corrections, load_corrections
     from striate.data.loaders.load import load_images
     from striate.data.shards import write_shards
 
     shown = create_progress(as_json=as_json, quiet=quiet)
     images = load_images(data, data_dir=data_dir, nested=nested, progress=shown)
     if corrections is not None:
-        images = corrected(images, load_corrections(corrections))
+        images = apply_corrections(images, load_corrections(corrections))
     written = write_shards(images, out, form=shard_format, size=size, progress=shown)
     if as_json:
         print_json({"out": out, "manifest": written})
@@ -206,7 +206,7 @@ def _print_overview(images: ImageSet) -> None:
     from rich.console import Console
 
     from striate.cli.console import print_table, render_bar, render_image_strip
-    from striate.data.contact_sheet import samples
+    from striate.data.contact_sheet import sample_class_images
 
     counts = images.counts()
     parts = ", ".join(f"{number:,} {name}" for name, number in _count_splits(images).items())
@@ -223,6 +223,6 @@ def _print_overview(images: ImageSet) -> None:
         for label, name in enumerate(images.classes[:10]):
             console.print(printable(name), markup=False, highlight=False)
             strip = render_image_strip(
-                samples(images, label, min(IMAGES_PER_STRIP, (console.width + 1) // 13), side=12)
+                sample_class_images(images, label, min(IMAGES_PER_STRIP, (console.width + 1) // 13), side=12)
             )
             console.print(strip, end="")

@@ -10,7 +10,7 @@ import click
 from striate.cli import options
 
 if TYPE_CHECKING:
-    from striate.data.loaders.folder import Nested
+    from striate.data.loaders.folder import NestedMode
 
 
 @click.command(context_settings=options.CONTEXT_SETTINGS)
@@ -33,7 +33,7 @@ def evaluate(
     run: str,
     data: str | None,
     runs: Path,
-    nested: Nested | None,
+    nested: NestedMode | None,
     corrections: Path | None,
     data_dir: Path | None,
     reject_below: float | None,
@@ -92,7 +92,7 @@ def evaluate(
                 "test": summarize_report(measured.report),
                 "refusal": plain(refused),
                 "robustness": plain(held),
-                "broken": [{"source": key, "error": reason} for key, reason in measured.decoded.broken.items()],
+                "broken": [{"source": key, "error": reason} for key, reason in measured.decoded.decode_errors.items()],
             }
         )
     else:
@@ -104,6 +104,6 @@ def evaluate(
         for path in (html, md):
             if path is not None:
                 click.echo(printable(f"Report:  {path}"))
-        if broken := measured.decoded.broken:
+        if broken := measured.decoded.decode_errors:
             click.echo(f"Left out: {len(broken):,} files that cannot be read (--json lists them).")
     return 0

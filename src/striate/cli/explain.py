@@ -71,7 +71,7 @@ def explain(
     options.configure_backend(backend, device)
     from striate.cli.classifier_arg import load_classifier
     from striate.cli.console import create_progress, print_json
-    from striate.data.inputs import expand
+    from striate.data.inputs import expand_paths
     from striate.errors import UnknownNameError
     from striate.explain.attribution import Attributor, fitting_method
     from striate.explain.explain_images import looked
@@ -79,7 +79,7 @@ def explain(
 
     if not sources and not (draw or filters):
         raise click.UsageError("Missing argument 'SOURCES...'. --draw and --filters alone need none.")
-    paths = expand(sources) if sources else []
+    paths = expand_paths(sources) if sources else []
     classifier = load_classifier(run, runs)
     if about is not None and about not in classifier.classes:
         raise UnknownNameError("class", about, classifier.classes)

@@ -13,7 +13,7 @@ from striate.cli import options
 from striate.errors import printable
 
 if TYPE_CHECKING:
-    from striate.data.loaders.folder import Nested
+    from striate.data.loaders.folder import NestedMode
     from striate.studies.ladder_result import Ladder, Rung
 
 EXIT_CODES = {"finished": 0, "failed": 1, "interrupted": 130}
@@ -52,7 +52,7 @@ def ladder(
     validation: float,
     test: float,
     max_broken: float,
-    nested: Nested | None,
+    nested: NestedMode | None,
     corrections: Path | None,
     allow_leaks: bool,
     name: str | None,

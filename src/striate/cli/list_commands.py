@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 def datasets(data_dir: Path | None, as_json: bool, quiet: bool, debug: bool) -> None:
     """List the data sets known by name, and whether they are on this machine."""
     from striate.cli.console import print_json, print_table
-    from striate.data.loaders.builtin import DATASETS, data_folder
+    from striate.data.loaders.builtin import DATASETS, resolve_data_folder
 
-    folder = data_folder(data_dir)
+    folder = resolve_data_folder(data_dir)
     rows: list[dict[str, Any]] = [
         {
             "name": row.name,

@@ -97,15 +97,15 @@ def _report_similar_images(
 ) -> int:
     """Tells and draws what pictures resemble; returns 0 unless none can be read."""
     from striate.cli.console import print_json
-    from striate.data.inputs import expand
-    from striate.data.prefetch import decoded_or_why
+    from striate.data.inputs import expand_paths
+    from striate.data.prefetch import decode_or_error
     from striate.explain.embeddings import embeddings, resembling
     from striate.explain.plots import resemblance_figure
     from striate.reporting.figures import save_figure
     from striate.workflows.explain import known_pictures
 
-    paths = expand(sources)
-    decoded = [decoded_or_why(run.classifier.preprocessing, path) for path in paths]
+    paths = expand_paths(sources)
+    decoded = [decode_or_error(run.classifier.preprocessing, path) for path in paths]
     whole = [(path, one) for path, one in zip(paths, decoded, strict=True) if not isinstance(one, str)]
     told: dict[Path, dict[str, Any]] = {
         path: {"source": str(path), "label": None, "error": why}

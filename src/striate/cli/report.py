@@ -10,7 +10,7 @@ import click
 from striate.cli import options
 
 if TYPE_CHECKING:
-    from striate.data.loaders.folder import Nested
+    from striate.data.loaders.folder import NestedMode
 
 
 @click.command(context_settings=options.CONTEXT_SETTINGS)
@@ -33,7 +33,7 @@ def report(
     data: str | None,
     artifacts: tuple[str, ...],
     runs: Path,
-    nested: Nested | None,
+    nested: NestedMode | None,
     data_dir: Path | None,
     backend: str | None,
     device: str,

@@ -14,7 +14,7 @@ from striate.cli.options import add_training_options
 from striate.errors import printable
 
 if TYPE_CHECKING:
-    from striate.data.loaders.folder import Nested
+    from striate.data.loaders.folder import NestedMode
     from striate.runs.run import Run
 
 RESUME_PARAMETERS = ("resume", "finish", "on", "workers", "runs", "backend", "device", "as_json", "quiet", "debug")
@@ -60,7 +60,7 @@ def train(
     validation: float,
     test: float,
     max_broken: float,
-    nested: Nested | None,
+    nested: NestedMode | None,
     corrections: Path | None,
     allow_leaks: bool,
     target_risk: float | None,

@@ -113,8 +113,8 @@ def _load_inputs(
     import numpy as np
 
     from striate.cli.classifier_arg import load_classifier
-    from striate.data.inputs import expand
-    from striate.data.prefetch import decoded_ahead
+    from striate.data.inputs import expand_paths
+    from striate.data.prefetch import iter_decoded
     from striate.errors import DataError
     from striate.runs.store import RunStore
     from striate.workflows.evaluate import some_measured
@@ -126,8 +126,8 @@ def _load_inputs(
         labels = [images.classes[label] for label in images.labels]
         return found.classifier, np.asarray(measured.decoded.pixels), images.keys.tolist(), labels
     classifier: Any = load_classifier(run, runs)
-    paths = expand(sources)[:MAX_IMAGES]
-    decoded = [one for batch in decoded_ahead(classifier.preprocessing, paths, 256) for one in batch]
+    paths = expand_paths(sources)[:MAX_IMAGES]
+    decoded = [one for batch in iter_decoded(classifier.preprocessing, paths, 256) for one in batch]
     whole = [(str(path), one) for path, one in zip(paths, decoded, strict=True) if not isinstance(one, str)]
     if not whole:
         raise DataError("None of these pictures can be read", received=f"{len(paths):,} files")

@@ -13,18 +13,22 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from striate.config import config, replace
-from striate.data.image_set import Kind
+from striate.data.image_set import ImageKind
 from striate.errors import ConfigError, UnknownNameError
 
-Share = Annotated[float, Meta(ge=0, le=0.9)]
+Fraction = Annotated[float, Meta(ge=0, le=0.9)]
 Degrees = Annotated[float, Meta(ge=0, le=180)]
 
-ALL = slice(None)
+ALL_ROWS = slice(None)
 
-_BORDERS = {"black": "BORDER_CONSTANT", "edge": "BORDER_REPLICATE", "mirror": "BORDER_REFLECT_101"}
+_OPENCV_BORDERS = {"black": "BORDER_CONSTANT", "edge": "BORDER_REPLICATE", "mirror": "BORDER_REFLECT_101"}
 """What lies beyond an edge → OpenCV's name for it."""
 
-_PADDING: dict[str, Literal["constant", "edge", "reflect"]] = {"black": "constant", "edge": "edge", "mirror": "reflect"}
+_NUMPY_PAD_MODES: dict[str, Literal["constant", "edge", "reflect"]] = {
+    "black": "constant",
+    "edge": "edge",
+    "mirror": "reflect",
+}
 
 
 @config
@@ -45,12 +49,12 @@ class Augment:
     """
 
     flip: bool = False
-    shift: Share = 0.0
+    shift: Fraction = 0.0
     rotate: Degrees = 0.0
     shear: Annotated[float, Meta(ge=0, le=60)] = 0.0
-    zoom: Share = 0.0
-    brightness: Share = 0.0
-    cutout: Share = 0.0
+    zoom: Fraction = 0.0
+    brightness: Fraction = 0.0
+    cutout: Fraction = 0.0
     border: Literal["black", "edge", "mirror"] = "mirror"
 
     @property
@@ -65,7 +69,7 @@ class Augment:
         mirrored: NDArray[np.bool_] | None = None,
         *,
         count: int | None = None,
-        rows: slice = ALL,
+        rows: slice = ALL_ROWS,
     ) -> NDArray[np.uint8]:
         """Returns changed copies of the pictures (n, h, w, c) uint8, each in its own way.
 
@@ -84,28 +88,28 @@ class Augment:
         elif mirrored is None:
             mirrored = rng.random(count) < 0.5
         if not any((self.rotate, self.shear, self.zoom)):
-            pixels = self._shifted(pixels, rng, mirrored, rows) if self.is_geometric else pixels
+            pixels = self._shift_and_flip(pixels, rng, mirrored, rows) if self.is_geometric else pixels
         else:
             out = np.empty_like(pixels)
             height, width = pixels.shape[1:3]
-            matrices = self.matrices(mirrored, height, width, rng)[rows]
+            matrices = self.sample_affine_matrices(mirrored, height, width, rng)[rows]
             for picture, matrix, place in zip(pixels, matrices, out, strict=True):
                 moved = cv2.warpAffine(
                     picture,
                     matrix,
                     (width, height),
                     flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                    borderMode=getattr(cv2, _BORDERS[self.border]),
+                    borderMode=getattr(cv2, _OPENCV_BORDERS[self.border]),
                 )
                 place[...] = moved.reshape(place.shape)
             pixels = out
         if self.brightness:
             factors = rng.uniform(1 - self.brightness, 1 + self.brightness, (count, 1, 1, 1))[rows]
             pixels = np.clip(pixels * factors.astype(np.float32), 0, 255).astype(np.uint8)
-        return self._with_holes(pixels, rng, count, rows) if self.cutout else pixels
+        return self._apply_cutout(pixels, rng, count, rows) if self.cutout else pixels
 
-    def _with_holes(
-        self, pixels: NDArray[np.uint8], rng: np.random.Generator, count: int, rows: slice
+    def _apply_cutout(
+        self, pixels: NDArray[np.uint8], rng: np.random.Generator, batch_size: int, rows: slice
     ) -> NDArray[np.uint8]:
         """Returns copies in which a square of each picture shows nothing; at the rim a part of it lies outside."""
         _, height, width, _ = pixels.shape
@@ -113,32 +117,32 @@ class Augment:
         means = pixels[:, ::4, ::4].mean(axis=(1, 2)).astype(np.uint8)  # of a sixteenth: near enough
         tall, wide = (max(1, round(self.cutout * side)) for side in (height, width))
         y, x = (
-            rng.integers(-(reach // 2), side - reach // 2, count)[rows]
+            rng.integers(-(reach // 2), side - reach // 2, batch_size)[rows]
             for reach, side in ((tall, height), (wide, width))
         )
         for picture, mean, top, left in zip(pixels, means, y.tolist(), x.tolist(), strict=True):
             picture[max(0, top) : top + tall, max(0, left) : left + wide] = mean
         return pixels
 
-    def _shifted(
-        self, pixels: NDArray[np.uint8], rng: np.random.Generator, mirrored: NDArray[np.bool_], rows: slice
+    def _shift_and_flip(
+        self, pixels: NDArray[np.uint8], rng: np.random.Generator, flip_mask: NDArray[np.bool_], rows: slice
     ) -> NDArray[np.uint8]:
         """Returns the pictures moved by whole pixels and mirrored: a quarter of the work, and nothing is blurred."""
         _, height, width, _ = pixels.shape
         most = [round(self.shift * side) for side in (height, width)]
-        y, x = (rng.integers(0, 2 * reach + 1, len(mirrored))[rows] for reach in most)
-        step = np.where(mirrored[rows], -1, 1)
-        wide = np.pad(pixels, ((0, 0), *((reach, reach) for reach in most), (0, 0)), _PADDING[self.border])
+        y, x = (rng.integers(0, 2 * reach + 1, len(flip_mask))[rows] for reach in most)
+        step = np.where(flip_mask[rows], -1, 1)
+        wide = np.pad(pixels, ((0, 0), *((reach, reach) for reach in most), (0, 0)), _NUMPY_PAD_MODES[self.border])
         out = np.empty_like(pixels)
         for place, picture, top, left, way in zip(out, wide, y.tolist(), x.tolist(), step.tolist(), strict=True):
             place[...] = picture[top : top + height, left : left + width][:, ::way]
         return out
 
-    def matrices(
-        self, mirrored: NDArray[np.bool_], height: int, width: int, rng: np.random.Generator
+    def sample_affine_matrices(
+        self, flip_mask: NDArray[np.bool_], height: int, width: int, rng: np.random.Generator
     ) -> NDArray[np.float64]:
         """Returns a random (2, 3) map for each picture, from its changed pixels to the original's."""
-        count = len(mirrored)
+        count = len(flip_mask)
         angle = np.deg2rad(rng.uniform(-self.rotate, self.rotate, count))
         slant = np.tan(np.deg2rad(rng.uniform(-self.shear, self.shear, count)))
         scale = rng.uniform(1 - self.zoom, 1 + self.zoom, count)
@@ -147,30 +151,30 @@ class Augment:
         skew = np.tile(np.eye(2), (count, 1, 1))
         skew[:, 0, 1] = slant
         linear = turn @ skew * (scale * np.ones((2, 2, 1))).transpose(2, 0, 1)
-        linear[mirrored, :, 0] *= -1
+        linear[flip_mask, :, 0] *= -1
         centre = np.array([(width - 1) / 2, (height - 1) / 2])
         offset = centre + shift.T - np.einsum("nij,j->ni", linear, centre)
         return np.concatenate([linear, offset[:, :, None]], axis=2)
 
 
-NONE = Augment()
+NO_AUGMENT = Augment()
 
-AUTO: dict[Kind, Augment] = {
+AUTO_PRESETS: dict[ImageKind, Augment] = {
     "digits": Augment(shift=0.07, rotate=8, zoom=0.08, border="black"),
     "clothes": Augment(flip=True, shift=0.05, zoom=0.05, border="black"),
     "photos": Augment(flip=True, shift=0.1, rotate=10, zoom=0.2, brightness=0.2),
 }
 """By what the pictures show: a mirrored digit is another sign, a mirrored cat is a cat."""
 
-CLASSIC: dict[Kind, Augment] = {
-    "digits": NONE,
-    "clothes": NONE,
+CLASSIC_PRESETS: dict[ImageKind, Augment] = {
+    "digits": NO_AUGMENT,
+    "clothes": NO_AUGMENT,
     "photos": Augment(flip=True, shear=0.2, zoom=0.2, border="edge"),
 }
 """As the tutorials do it: nothing for digits and clothes; shear 0.2 (degrees), zoom 0.2 and flip for photographs."""
 
 
-FAST: dict[Kind, Augment] = {
+FAST_PRESETS: dict[ImageKind, Augment] = {
     "digits": Augment(shift=0.036, border="black"),
     "clothes": Augment(flip=True, shift=0.07, border="black"),
     "photos": Augment(flip=True, shift=0.0625),
@@ -178,7 +182,7 @@ FAST: dict[Kind, Augment] = {
 """The least that helps, a few microseconds a picture: moved by one or two of 28 or 32 pixels, and mirrored."""
 
 
-def resolve(augment: Augment | str, kind: Kind) -> Augment:
+def resolve_augment(augment: Augment | str, kind: ImageKind) -> Augment:
     """Returns the augmentation meant by `augment`.
 
     Args:
@@ -192,11 +196,11 @@ def resolve(augment: Augment | str, kind: Kind) -> Augment:
     if isinstance(augment, Augment):
         return augment
     fixed: dict[str, Augment] = {
-        "auto": AUTO[kind],
-        "classic": CLASSIC[kind],
-        "fast": FAST[kind],
-        "none": NONE,
-        **{str(name): value for name, value in AUTO.items()},
+        "auto": AUTO_PRESETS[kind],
+        "classic": CLASSIC_PRESETS[kind],
+        "fast": FAST_PRESETS[kind],
+        "none": NO_AUGMENT,
+        **{str(name): value for name, value in AUTO_PRESETS.items()},
     }
     if augment in fixed:
         return fixed[augment]
@@ -218,4 +222,4 @@ def resolve(augment: Augment | str, kind: Kind) -> Augment:
                 raise ConfigError(
                     f"The augmentation {name} needs a number", received=part.strip(), hint=f"{name}=0.1"
                 ) from None
-    return replace(NONE, "--augment", **changes)
+    return replace(NO_AUGMENT, "--augment", **changes)

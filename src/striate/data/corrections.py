@@ -20,10 +20,10 @@ from striate.system.atomic_files import write_csv
 
 Action = Literal["exclude", "relabel", "keep"]
 ACTIONS: tuple[str, ...] = get_args(Action)
-KEPT_AS = "corrections.csv"
+CORRECTIONS_FILE = "corrections.csv"
 """The name of the list of corrections in the folder of a run."""
 
-HEADER = ("key", "action", "label", "was", "reason")
+CORRECTION_COLUMNS = ("key", "action", "label", "was", "reason")
 
 
 class Correction(NamedTuple):
@@ -46,7 +46,7 @@ class Correction(NamedTuple):
 
 def save_corrections(corrections: Iterable[Correction], path: Path) -> None:
     """Writes one row per correction, sorted by key."""
-    write_csv(path, HEADER, sorted(corrections))
+    write_csv(path, CORRECTION_COLUMNS, sorted(corrections))
 
 
 def load_corrections(path: Path) -> list[Correction]:
@@ -62,7 +62,7 @@ def load_corrections(path: Path) -> list[Correction]:
         raise DataError(f"The list of corrections cannot be read: {error}", received=path) from None
     if not {"key", "action"} <= set(text.partition("\n")[0].strip().split(",")):
         raise DataError(
-            f"{path} is no list of corrections", expected="a CSV table with the columns " + ",".join(HEADER)
+            f"{path} is no list of corrections", expected="a CSV table with the columns " + ",".join(CORRECTION_COLUMNS)
         )
     found = []
     for line, row in enumerate(rows, 2):
@@ -80,7 +80,7 @@ def load_corrections(path: Path) -> list[Correction]:
     return found
 
 
-def corrected(images: ImageSet, corrections: Iterable[Correction]) -> ImageSet:
+def apply_corrections(images: ImageSet, corrections: Iterable[Correction]) -> ImageSet:
     """Returns the set without the pictures to leave out and with the labels changed. What is to be left out and is not
     there any more is left out already.
 

@@ -17,38 +17,38 @@ import PIL
 from numpy.typing import NDArray
 
 from striate.config import to_json
-from striate.data.image_set import Encoded, ImageSet
-from striate.data.prefetch import for_each
+from striate.data.image_set import EncodedImages, ImageSet
+from striate.data.prefetch import run_in_parallel
 from striate.data.preprocessing import Preprocessing
 from striate.errors import DataError, PictureError
 from striate.progress import SILENT, Progress
 from striate.system.array_cache import Shelf
 from striate.system.hardware import memory
 
-SHELF = Shelf("decoded", limit=8 << 30)
+DECODED_CACHE = Shelf("decoded", limit=8 << 30)
 """Where decoded pictures are kept between runs."""
 
-FORMAT = 1
+DECODED_FORMAT = 1
 """Raise it when the same picture begins to be decoded to other pixels."""
 
-SLOW = 1.0  # seconds of decoding from which on the result is kept
+MIN_CACHE_SECONDS = 1.0  # seconds of decoding from which on the result is kept
 
 
 @dataclass(frozen=True, eq=False)
-class Decoded:
+class DecodedSet:
     """An image set's usable pictures, decoded.
 
     Attributes:
         images: the pictures that could be decoded, in order.
         pixels: (n, h, w, c) uint8, parallel to `images`; in memory, or a memory map when that would not fit.
-        broken: key → reason, for the pictures left out.
-        is_known: whether an earlier run had decoded them.
+        decode_errors: key → reason, for the pictures left out.
+        is_cached: whether an earlier run had decoded them.
     """
 
     images: ImageSet
     pixels: NDArray[np.uint8]
-    broken: dict[str, str]
-    is_known: bool = False
+    decode_errors: dict[str, str]
+    is_cached: bool = False
 
 
 def decode_all(
@@ -57,8 +57,8 @@ def decode_all(
     *,
     progress: Progress = SILENT,
     memory_limit: int | None = None,
-    keep: bool = False,
-) -> Decoded:
+    use_cache: bool = False,
+) -> DecodedSet:
     """Returns every picture that can be decoded, and the reasons for those that cannot.
 
     Args:
@@ -68,66 +68,68 @@ def decode_all(
         memory_limit: bytes above which the pixels go to a temporary memory-mapped file in the user's cache folder
             (removed by the system when no longer used); by default a quarter of the machine's memory (of 8 GiB where
             the system does not say).
-        keep: look for what an earlier run decoded, in the user's cache folder, and leave there what took long. A file
-            that has another size or time of change since then is another picture.
+        use_cache: look for what an earlier run decoded, in the user's cache folder, and leave there what took long. A
+            file that has another size or time of change since then is another picture.
 
     Raises:
         DataError: not one picture could be decoded, or there is no room for the pixels.
     """
     limit = memory_limit if memory_limit is not None else (memory() or 8 << 30) // 4
     shape = (len(images), *preprocessing.shape)
-    key = _key(images, preprocessing) if keep else None
-    if key is not None and (known := SHELF.find(key, mapped=prod(shape) > limit)) is not None:
+    key = _compute_cache_key(images, preprocessing) if use_cache else None
+    if key is not None and (known := DECODED_CACHE.find(key, mapped=prod(shape) > limit)) is not None:
         pixels, reasons = known[0], {int(index): str(reason) for index, reason in known[1]["broken"].items()}
-        return _without(images, pixels, reasons, is_known=True)
+        return _drop_unreadable(images, pixels, reasons, is_cached=True)
     began = time.perf_counter()
-    pixels = _allocate(shape, limit)
+    pixels = _allocate_pixels(shape, limit)
     broken: dict[int, str] = {}
 
-    def job(index: int) -> None:
+    def decode_row(index: int) -> None:
         try:
             pixels[index] = preprocessing(images.source(index))
         except PictureError as error:
             broken[index] = error.problem
 
-    for_each("reading pictures", len(images), job, progress)
-    found = _without(images, pixels, broken)
-    if key is not None and time.perf_counter() - began > SLOW:
-        SHELF.keep(key, found.pixels, {"broken": {str(index): broken[index] for index in sorted(broken)}})
+    run_in_parallel("reading pictures", len(images), decode_row, progress)
+    found = _drop_unreadable(images, pixels, broken)
+    if key is not None and time.perf_counter() - began > MIN_CACHE_SECONDS:
+        DECODED_CACHE.keep(key, found.pixels, {"broken": {str(index): broken[index] for index in sorted(broken)}})
     return found
 
 
-def _without(images: ImageSet, pixels: NDArray[np.uint8], broken: dict[int, str], *, is_known: bool = False) -> Decoded:
+def _drop_unreadable(
+    images: ImageSet, pixels: NDArray[np.uint8], errors: dict[int, str], *, is_cached: bool = False
+) -> DecodedSet:
     """Returns the pictures that could be decoded; of those known from earlier, `pixels` holds no others."""
-    if not broken:
-        return Decoded(images, pixels, {}, is_known)
-    kept = np.setdiff1d(np.arange(len(images)), list(broken))
+    if not errors:
+        return DecodedSet(images, pixels, {}, is_cached)
+    kept = np.setdiff1d(np.arange(len(images)), list(errors))
     if len(kept) == 0:
-        first = min(broken)
+        first = min(errors)
         raise DataError(
             f"None of the {len(images)} pictures of {images.name} can be decoded",
-            received=f"{images.keys[first]}: {broken[first]}",
+            received=f"{images.keys[first]}: {errors[first]}",
         )
-    reasons = {str(images.keys[index]): broken[index] for index in sorted(broken)}
-    return Decoded(images.subset(kept), pixels if is_known else _compact(pixels, kept), reasons, is_known)
+    reasons = {str(images.keys[index]): errors[index] for index in sorted(errors)}
+    return DecodedSet(images.subset(kept), pixels if is_cached else _compact_pixels(pixels, kept), reasons, is_cached)
 
 
-def _key(images: ImageSet, preprocessing: Preprocessing) -> str | None:
+def _compute_cache_key(images: ImageSet, preprocessing: Preprocessing) -> str | None:
     """Returns 64 hexadecimal digits made of all that the pixels depend on; None for what is in pixels already."""
-    found = file_key(images)
-    about = f"{FORMAT} {PIL.__version__} {to_json(preprocessing)} {found}"
+    found = hash_sources(images)
+    about = f"{DECODED_FORMAT} {PIL.__version__} {to_json(preprocessing)} {found}"
     return found and hashlib.sha256(about.encode()).hexdigest()
 
 
-def file_key(images: ImageSet) -> str | None:
+def hash_sources(images: ImageSet) -> str | None:
     """Returns 64 hexadecimal digits that change when one of the encoded pictures does: another size or time of change
     makes a file another picture. None where the set is in pixels already, or a file of it is gone.
     """
     if isinstance(images.sources, np.ndarray):
         return None
     digest = hashlib.sha256(str(len(images)).encode())
-    if isinstance(images.sources, Encoded):
-        for piece in images.sources.pieces():
+    if isinstance(images.sources, EncodedImages):
+        for piece in images.sources.iter_hash_chunks():
             digest.update(piece)
         return digest.hexdigest()
     for path in images.sources:
@@ -139,7 +141,7 @@ def file_key(images: ImageSet) -> str | None:
     return digest.hexdigest()
 
 
-def _allocate(shape: tuple[int, ...], limit: int) -> NDArray[np.uint8]:
+def _allocate_pixels(shape: tuple[int, ...], limit: int) -> NDArray[np.uint8]:
     """Returns room for the pixels: in memory, or in a file beside the shelf (in TMPDIR if that is set; what lies in
     /tmp is in memory on many systems).
     """
@@ -149,8 +151,8 @@ def _allocate(shape: tuple[int, ...], limit: int) -> NDArray[np.uint8]:
     folder = None
     if not os.environ.get("TMPDIR"):
         with contextlib.suppress(OSError):
-            SHELF.folder.mkdir(parents=True, exist_ok=True)
-            folder = SHELF.folder
+            DECODED_CACHE.folder.mkdir(parents=True, exist_ok=True)
+            folder = DECODED_CACHE.folder
     with tempfile.TemporaryFile(prefix="striate-", dir=folder) as file:
         try:
             if hasattr(os, "posix_fallocate"):
@@ -164,9 +166,9 @@ def _allocate(shape: tuple[int, ...], limit: int) -> NDArray[np.uint8]:
             ) from None
 
 
-def _compact(pixels: NDArray[np.uint8], kept: NDArray[np.intp]) -> NDArray[np.uint8]:
+def _compact_pixels(pixels: NDArray[np.uint8], indices: NDArray[np.intp]) -> NDArray[np.uint8]:
     """Moves the kept pictures to the front in place (they only move down), so a memory map need not be copied."""
-    for place, index in enumerate(kept):
+    for place, index in enumerate(indices):
         if place != index:
             pixels[place] = pixels[index]
-    return pixels[: len(kept)]
+    return pixels[: len(indices)]

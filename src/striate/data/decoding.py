@@ -15,11 +15,11 @@ from PIL import Image, UnidentifiedImageError
 
 from striate.errors import ConfigError, PictureError
 
-PIXELS, BYTES = "STRIATE_MAX_PIXELS", "STRIATE_MAX_BYTES"
+MAX_PIXELS_VARIABLE, MAX_BYTES_VARIABLE = "STRIATE_MAX_PIXELS", "STRIATE_MAX_BYTES"
 """The environment variables that raise or lower the limits."""
 
 
-class Limits(NamedTuple):
+class ImageLimits(NamedTuple):
     """The most that one picture may have.
 
     Attributes:
@@ -31,19 +31,19 @@ class Limits(NamedTuple):
     bytes: int = 512 << 20
 
 
-def limits() -> Limits:
+def get_image_limits() -> ImageLimits:
     """Returns the limits in force.
 
     Raises:
         ConfigError: an environment variable that sets one is no whole number above 0.
     """
-    return _read(os.environ.get(PIXELS), os.environ.get(BYTES))
+    return _parse_limits(os.environ.get(MAX_PIXELS_VARIABLE), os.environ.get(MAX_BYTES_VARIABLE))
 
 
 @cache
-def _read(pixels: str | None, size: str | None) -> Limits:
-    found = Limits()
-    for name, text, field in ((PIXELS, pixels, "pixels"), (BYTES, size, "bytes")):
+def _parse_limits(pixels: str | None, size: str | None) -> ImageLimits:
+    found = ImageLimits()
+    for name, text, field in ((MAX_PIXELS_VARIABLE, pixels, "pixels"), (MAX_BYTES_VARIABLE, size, "bytes")):
         if text is None:
             continue
         if not text.isdecimal() or not int(text):
@@ -52,32 +52,34 @@ def _read(pixels: str | None, size: str | None) -> Limits:
     return found
 
 
-def refuse_bytes(size: int) -> None:
+def check_file_size(size: int) -> None:
     """Returns nothing for a file that is not too large.
 
     Raises:
         PictureError: it is.
     """
-    most = limits().bytes
+    most = get_image_limits().bytes
     if size > most:
-        raise PictureError(f"{size:,} bytes, more than the limit of {most:,} for one picture ({BYTES} raises it)")
+        raise PictureError(
+            f"{size:,} bytes, more than the limit of {most:,} for one picture ({MAX_BYTES_VARIABLE} raises it)"
+        )
 
 
-def refuse_pixels(width: int, height: int) -> None:
+def check_pixel_count(width: int, height: int) -> None:
     """Returns nothing for a picture that has not too many pixels.
 
     Raises:
         PictureError: it has.
     """
-    most = limits().pixels
+    most = get_image_limits().pixels
     if width * height > most:
         raise PictureError(
             f"{width:,}×{height:,} pixels, more than {most:,}, the limit against decompression bombs "
-            f"({PIXELS} raises it)"
+            f"({MAX_PIXELS_VARIABLE} raises it)"
         )
 
 
-def contents(path: Path) -> bytes:
+def read_image_file(path: Path) -> bytes:
     """Returns a picture file's bytes.
 
     Raises:
@@ -86,7 +88,7 @@ def contents(path: Path) -> bytes:
     try:
         if not path.is_file() and path.exists() and not path.is_dir():
             raise PictureError("no regular file, but a pipe or a device")
-        refuse_bytes(path.stat().st_size)
+        check_file_size(path.stat().st_size)
         return path.read_bytes()
     except OSError as error:
         raise PictureError((error.strerror or str(error)).lower()) from None
@@ -94,12 +96,12 @@ def contents(path: Path) -> bytes:
 
 warnings.filterwarnings("ignore", module=r"PIL\.")  # its remarks on odd EXIF or APNG blocks: the pixels are whole
 
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "PPM", "ICO", "JPEG2000")
+IMAGE_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "PPM", "ICO", "JPEG2000")
 """The formats decoded (JPEG includes MPO), beside HEIF where its extra is installed; told by content, never by file
 name. Pillow knows more; some of those start other programs. It imports what reads a format when it first comes to it,
 in this order: a JPEG or PNG needs few of its forty plugins."""
 
-HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 """Brands of HEIF files, at byte 8 (ISO/IEC 23008-12)."""
 
 
@@ -114,35 +116,38 @@ def has_heif() -> bool:
     return True
 
 
-def load_formats() -> None:
+def preload_formats() -> None:
     """Imports what reads any of the formats now, for a process that is to decode many images, or is soon confined."""
     Image.init()
     has_heif()
 
 
-def opened(data: bytes) -> Image.Image:
+def open_image_bytes(data: bytes) -> Image.Image:
     """Returns the picture in a file's bytes, not decoded yet.
 
     Raises:
         PictureError: it has more pixels than the limit.
         OSError, ValueError, …: whatever Pillow raises at foreign bytes.
     """
-    if limits().pixels > 2 * (Image.MAX_IMAGE_PIXELS or 0):
-        Image.MAX_IMAGE_PIXELS = limits().pixels  # asked for: Pillow's own limit lies below
+    if get_image_limits().pixels > 2 * (Image.MAX_IMAGE_PIXELS or 0):
+        Image.MAX_IMAGE_PIXELS = get_image_limits().pixels  # asked for: Pillow's own limit lies below
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(io.BytesIO(data), formats=IMAGE_FORMATS)
     except UnidentifiedImageError:
         if not has_heif():
             raise
         image = Image.open(io.BytesIO(data), formats=("HEIF",))
-    refuse_pixels(*image.size)
+    check_pixel_count(*image.size)
     return image
 
 
-def reason(error: Exception, head: bytes) -> str:
+def describe_decode_error(error: Exception, head: bytes) -> str:
     """Returns why the bytes could not be decoded, in words that help."""
     if isinstance(error, Image.DecompressionBombError):
-        return f"more than {limits().pixels:,} pixels, the limit against decompression bombs ({PIXELS} raises it)"
+        return (
+            f"more than {get_image_limits().pixels:,} pixels, the limit against decompression bombs "
+            f"({MAX_PIXELS_VARIABLE} raises it)"
+        )
     if isinstance(error, PictureError):
         return error.problem
     if isinstance(error, OSError) and error.strerror:
@@ -156,7 +161,7 @@ def reason(error: Exception, head: bytes) -> str:
         return "a web page saved under a picture's name"
     if not any(head):
         return "nothing but zero bytes"
-    if head[4:8] == b"ftyp" and head[8:12] in HEIC and not has_heif():
+    if head[4:8] == b"ftyp" and head[8:12] in HEIC_BRANDS and not has_heif():
         return "a HEIC photograph, which needs an extra (pip install 'striate[heic]')"
     if isinstance(error, UnidentifiedImageError):
         return "not a picture in any known format"
@@ -165,5 +170,5 @@ def reason(error: Exception, head: bytes) -> str:
     return "broken: its inner structure is damaged"
 
 
-Picture = Path | bytes | NDArray[np.uint8]
+ImageSource = Path | bytes | NDArray[np.uint8]
 """What can be decoded: a file, its bytes, or pixels (h, w) or (h, w, 1 | 3 | 4) in 0..255."""

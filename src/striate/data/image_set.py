@@ -11,68 +11,68 @@ from typing import Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.data.decoding import Picture
+from striate.data.decoding import ImageSource
 from striate.errors import PictureError
 
 
-class Encoded(Sequence[bytes]):
+class EncodedImages(Sequence[bytes]):
     """Encoded pictures; each is copied out when it is asked for, and selections share the buffers.
 
     Args:
         buffers: what holds the bytes.
-        places: (n, 3) int64, for each picture the number of its buffer, its first byte and its length in bytes;
+        spans: (n, 3) int64, for each picture the number of its buffer, its first byte and its length in bytes;
             a length of −1 where a row has no picture.
     """
 
-    def __init__(self, buffers: Sequence[memoryview], places: NDArray[np.int64]) -> None:
+    def __init__(self, buffers: Sequence[memoryview], spans: NDArray[np.int64]) -> None:
         self.buffers = tuple(buffers)
-        self.places = places
+        self.spans = spans
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.spans)
 
     @overload
     def __getitem__(self, index: int) -> bytes: ...
     @overload
-    def __getitem__(self, index: slice) -> Encoded: ...
-    def __getitem__(self, index: int | slice) -> bytes | Encoded:
+    def __getitem__(self, index: slice) -> EncodedImages: ...
+    def __getitem__(self, index: int | slice) -> bytes | EncodedImages:
         """Returns one picture's bytes, or some of the pictures.
 
         Raises:
             PictureError: the row has no picture.
         """
         if isinstance(index, slice):
-            return Encoded(self.buffers, self.places[index])
-        buffer, start, length = self.places[index].tolist()
+            return EncodedImages(self.buffers, self.spans[index])
+        buffer, start, length = self.spans[index].tolist()
         if length < 0:
             raise PictureError("no picture in this row (null)")
         return bytes(self.buffers[buffer][start : start + length])
 
-    def pick(self, indices: NDArray[np.intp]) -> Encoded:
+    def select(self, indices: NDArray[np.intp]) -> EncodedImages:
         """Returns the pictures at `indices`, in that order."""
-        return Encoded(self.buffers, self.places[indices])
+        return EncodedImages(self.buffers, self.spans[indices])
 
-    def pieces(self) -> Iterator[memoryview]:
+    def iter_hash_chunks(self) -> Iterator[memoryview]:
         """Yields what tells these pictures from others, to be hashed: their lengths, then the bytes of each."""
-        yield memoryview(self.places[:, 2].tobytes())
-        for buffer, start, length in self.places.tolist():
+        yield memoryview(self.spans[:, 2].tobytes())
+        for buffer, start, length in self.spans.tolist():
             yield self.buffers[buffer][start : start + max(0, length)]
 
 
-def joined(parts: Sequence[Encoded]) -> Encoded:
+def concatenate_encoded(parts: Sequence[EncodedImages]) -> EncodedImages:
     """Returns the pictures of several, one after the other; no picture is copied."""
     buffers: list[memoryview] = []
     places = [np.empty((0, 3), np.int64)]
     for part in parts:
-        places.append(part.places + np.array([len(buffers), 0, 0]))
+        places.append(part.spans + np.array([len(buffers), 0, 0]))
         buffers += part.buffers
-    return Encoded(buffers, np.concatenate(places))
+    return EncodedImages(buffers, np.concatenate(places))
 
 
-Kind = Literal["digits", "clothes", "photos"]
+ImageKind = Literal["digits", "clothes", "photos"]
 """What the pictures show, as far as it decides which changes augmentation may make to them."""
 
-SPLITS = ("train", "validation", "test")
+SPLIT_NAMES = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,15 +94,15 @@ class ImageSet:
     classes: tuple[str, ...]
     labels: NDArray[np.int32]
     keys: NDArray[np.str_]
-    sources: Sequence[Path] | Encoded | NDArray[np.uint8]
+    sources: Sequence[Path] | EncodedImages | NDArray[np.uint8]
     given: NDArray[np.str_]
-    kind: Kind = "photos"
+    kind: ImageKind = "photos"
     ignored: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def source(self, index: int) -> Picture:
+    def source(self, index: int) -> ImageSource:
         """Returns what `pixels.decode` takes for picture `index`.
 
         Raises:
@@ -116,18 +116,18 @@ class ImageSet:
         Raises:
             PictureError: the file cannot be decoded.
         """
-        from striate.data.preprocessing import decode
+        from striate.data.preprocessing import decode_image
 
-        return decode(self.source(index))
+        return decode_image(self.source(index))
 
     def subset(self, indices: NDArray[np.intp] | NDArray[np.bool_] | Sequence[int]) -> ImageSet:
         """Returns the pictures at `indices` (or under a mask), in that order, with the same classes."""
         picked = np.asarray(indices)
         chosen = np.arange(len(self))[picked if picked.size else picked.astype(np.intp)]  # [] is an array of floats
         if isinstance(self.sources, np.ndarray):
-            sources: Sequence[Path] | Encoded | NDArray[np.uint8] = self.sources[chosen]
-        elif isinstance(self.sources, Encoded):
-            sources = self.sources.pick(chosen)
+            sources: Sequence[Path] | EncodedImages | NDArray[np.uint8] = self.sources[chosen]
+        elif isinstance(self.sources, EncodedImages):
+            sources = self.sources.select(chosen)
         else:
             sources = [self.sources[i] for i in chosen]
         return replace(
@@ -154,8 +154,8 @@ class ImageSet:
         digest.update("\0".join(self.keys.tolist()).encode())
         if isinstance(self.sources, np.ndarray):
             digest.update(np.ascontiguousarray(self.sources).data)
-        elif isinstance(self.sources, Encoded):
-            for piece in self.sources.pieces():
+        elif isinstance(self.sources, EncodedImages):
+            for piece in self.sources.iter_hash_chunks():
                 digest.update(piece)
         else:
             digest.update(repr([path.stat().st_size if path.exists() else -1 for path in self.sources]).encode())

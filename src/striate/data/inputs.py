@@ -12,21 +12,21 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from striate.data.decoding import Picture
-from striate.data.loaders.folder import is_film, is_something_else, walk
+from striate.data.decoding import ImageSource
+from striate.data.loaders.folder import is_non_image_name, is_video_name, list_files
 from striate.errors import DataError
 
-MAGIC = frozenset("*?[")
+GLOB_CHARACTERS = frozenset("*?[")
 
 
-def expand(sources: Iterable[str | Path], *, films: bool = False) -> list[Path]:
+def expand_paths(sources: Iterable[str | Path], *, include_videos: bool = False) -> list[Path]:
     """Returns the files meant by `sources`, in the order given; folders and globs are sorted within.
 
     Args:
         sources: files; folders (walked, litter left out); globs (`**` goes down); `-` for a list of paths on
             standard input, one a line. A file that does not exist stays in the list, so that its prediction can
             say so.
-        films: whether films in a folder are meant too.
+        include_videos: whether films in a folder are meant too.
 
     Raises:
         DataError: a folder or glob that matches no file.
@@ -38,8 +38,12 @@ def expand(sources: Iterable[str | Path], *, films: bool = False) -> list[Path]:
             continue
         path = Path(source)
         if path.is_dir():
-            matches = [file for file in walk(path) if not is_something_else(file) or (films and is_film(file))]
-        elif not path.exists() and MAGIC & set(str(source)):
+            matches = [
+                file
+                for file in list_files(path)
+                if not is_non_image_name(file) or (include_videos and is_video_name(file))
+            ]
+        elif not path.exists() and GLOB_CHARACTERS & set(str(source)):
             matches = [Path(match) for match in sorted(glob.glob(str(source), recursive=True))]  # noqa: PTH207
             matches = [match for match in matches if match.is_file()]
         else:
@@ -50,36 +54,36 @@ def expand(sources: Iterable[str | Path], *, films: bool = False) -> list[Path]:
     return found
 
 
-def listed(pictures: Any) -> tuple[list[str], list[Picture], bool]:
+def normalize_inputs(images: Any) -> tuple[list[str], list[ImageSource], bool]:
     """Returns names, decodable sources, and whether several pictures were meant.
 
     Args:
-        pictures: see Classifier.predict.
+        images: see Classifier.predict.
 
     Raises:
         DataError: neither paths, bytes nor arrays, or a folder or glob without a file.
     """
-    if isinstance(pictures, Image.Image):
-        pictures = np.asarray(ImageOps.exif_transpose(pictures).convert("RGB"))
-    elif isinstance(pictures, io.IOBase):
-        pictures = pictures.read()
-    if isinstance(pictures, bytes):
-        return ["bytes"], [pictures], False
-    if isinstance(pictures, np.ndarray):
-        if pictures.ndim == 4 or (pictures.ndim == 3 and pictures.shape[2] not in (1, 3, 4)):
-            return [f"picture {index}" for index in range(len(pictures))], list(pictures), True
-        return ["array"], [pictures], False
-    if isinstance(pictures, str | Path):
-        paths = expand([pictures])
-        return [str(path) for path in paths], list(paths), len(paths) != 1 or paths[0] != Path(pictures)
+    if isinstance(images, Image.Image):
+        images = np.asarray(ImageOps.exif_transpose(images).convert("RGB"))
+    elif isinstance(images, io.IOBase):
+        images = images.read()
+    if isinstance(images, bytes):
+        return ["bytes"], [images], False
+    if isinstance(images, np.ndarray):
+        if images.ndim == 4 or (images.ndim == 3 and images.shape[2] not in (1, 3, 4)):
+            return [f"picture {index}" for index in range(len(images))], list(images), True
+        return ["array"], [images], False
+    if isinstance(images, str | Path):
+        paths = expand_paths([images])
+        return [str(path) for path in paths], list(paths), len(paths) != 1 or paths[0] != Path(images)
     names: list[str] = []
-    sources: list[Picture] = []
-    if not isinstance(pictures, Iterable):
-        raise DataError("Not pictures", received=type(pictures).__name__, expected="paths, bytes or arrays")
-    for item in pictures:
+    sources: list[ImageSource] = []
+    if not isinstance(images, Iterable):
+        raise DataError("Not pictures", received=type(images).__name__, expected="paths, bytes or arrays")
+    for item in images:
         if not isinstance(item, str | Path | bytes | np.ndarray | Image.Image | io.IOBase):
             raise DataError("Not a picture", received=type(item).__name__, expected="a path, bytes or an array")
-        found = listed(item)
+        found = normalize_inputs(item)
         numbers = range(len(names), len(names) + len(found[1]))
         names += found[0] if isinstance(item, str | Path) else [f"picture {number}" for number in numbers]
         sources += found[1]

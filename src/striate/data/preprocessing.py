@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
 from striate.config import config
-from striate.data.decoding import Picture, contents, opened, reason, refuse_bytes
+from striate.data.decoding import ImageSource, check_file_size, describe_decode_error, open_image_bytes, read_image_file
 from striate.errors import DataError, PictureError
 
-Fit = Literal["stretch", "crop", "pad"]
+FitMode = Literal["stretch", "crop", "pad"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
-Side = Annotated[int, Meta(ge=1, le=8192)]
+SideLength = Annotated[int, Meta(ge=1, le=8192)]
 
 
 @config
@@ -35,10 +35,10 @@ class Preprocessing:
             the reduction, so no pixel of the picture is skipped.
     """
 
-    height: Side
-    width: Side
+    height: SideLength
+    width: SideLength
     channels: Literal[1, 3]
-    fit: Fit = "stretch"
+    fit: FitMode = "stretch"
     background: Annotated[int, Meta(ge=0, le=255)] = 255
     interpolation: Interpolation = "bilinear"
 
@@ -47,7 +47,7 @@ class Preprocessing:
         """(height, width, channels)."""
         return (self.height, self.width, self.channels)
 
-    def __call__(self, picture: Picture) -> NDArray[np.uint8]:
+    def __call__(self, picture: ImageSource) -> NDArray[np.uint8]:
         """Returns the picture as (height, width, channels) uint8.
 
         Raises:
@@ -55,12 +55,12 @@ class Preprocessing:
         """
         if isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.shape == self.shape:
             return picture
-        image = _opened(picture, self)
-        pixels = np.asarray(_resized(image.convert("L" if self.channels == 1 else "RGB"), self))
+        image = _load_image(picture, self)
+        pixels = np.asarray(_resize_image(image.convert("L" if self.channels == 1 else "RGB"), self))
         return pixels.reshape(self.shape)
 
 
-def decode(picture: Picture, background: int = 255) -> NDArray[np.uint8]:
+def decode_image(source: ImageSource, background: int = 255) -> NDArray[np.uint8]:
     """Returns the picture at its own size: (h, w, 1) for grey ones, (h, w, 3) for all others, uint8 in 0..255.
 
     EXIF orientation is applied. Transparency is laid over `background`. CMYK, LAB and palettes become RGB; 16-bit
@@ -69,47 +69,47 @@ def decode(picture: Picture, background: int = 255) -> NDArray[np.uint8]:
     Raises:
         PictureError: it cannot be decoded; the message says why.
     """
-    pixels = np.asarray(_opened(picture, None, background))
+    pixels = np.asarray(_load_image(source, None, background))
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
 
-def header(picture: Picture) -> Image.Image:
+def open_image(source: ImageSource) -> Image.Image:
     """Returns the picture opened, and not decoded yet: its format, size and mode are known; to be used in a `with`.
 
     Raises:
         OSError, ValueError, …: whatever Pillow raises at foreign bytes.
     """
-    if isinstance(picture, np.ndarray):
-        return _from_array(picture)
-    return opened(picture if isinstance(picture, bytes) else contents(picture))
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    return open_image_bytes(source if isinstance(source, bytes) else read_image_file(source))
 
 
-def _opened(picture: Picture, target: Preprocessing | None, background: int = 255) -> Image.Image:
+def _load_image(source: ImageSource, target: Preprocessing | None, background: int = 255) -> Image.Image:
     """Returns the picture as a loaded, oriented "L" or "RGB" image, perhaps already reduced towards `target`."""
     if target is not None:
         background = target.background
-    if isinstance(picture, np.ndarray):
-        return _flattened(_from_array(picture), background)
+    if isinstance(source, np.ndarray):
+        return _convert_mode(_from_array(source), background)
     head = b""
     try:
-        data = picture if isinstance(picture, bytes) else contents(picture)
+        data = source if isinstance(source, bytes) else read_image_file(source)
         head = data[:512]
-        refuse_bytes(len(data))
-        image = opened(data)
+        check_file_size(len(data))
+        image = open_image_bytes(data)
         if image.format == "PNG":  # Pillow skips the checksums of pixel data unless asked
             Image.open(io.BytesIO(data), formats=("PNG",)).verify()
         if target is not None and image.format in ("JPEG", "MPO"):
-            _draft(image, target)
+            _draft_jpeg(image, target)
         image.load()
-        return _flattened(_oriented(image), background)
+        return _convert_mode(_apply_orientation(image), background)
     except Exception as error:  # decoders of foreign bytes raise anything; every one of them means "not decodable"
-        raise PictureError(reason(error, head)) from error
+        raise PictureError(describe_decode_error(error, head)) from error
 
 
-def _draft(image: Image.Image, target: Preprocessing) -> None:
+def _draft_jpeg(image: Image.Image, target: Preprocessing) -> None:
     """Lets the JPEG decoder reduce by 2, 4 or 8 while it decodes, never below what `target` needs."""
     width, height = image.size
-    if lies_on_its_side(image):
+    if is_sideways(image):
         width, height = height, width
     ratios = (width / target.width, height / target.height)
     ratio = max(ratios) if target.fit == "pad" else min(ratios)
@@ -117,7 +117,7 @@ def _draft(image: Image.Image, target: Preprocessing) -> None:
         image.draft("RGB", (max(1, int(image.size[0] / ratio)), max(1, int(image.size[1] / ratio))))
 
 
-def lies_on_its_side(image: Image.Image) -> bool:
+def is_sideways(image: Image.Image) -> bool:
     """Returns whether an EXIF orientation exchanges width and height; an unreadable EXIF block turns nothing."""
     try:
         return image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
@@ -125,7 +125,7 @@ def lies_on_its_side(image: Image.Image) -> bool:
         return False
 
 
-def _oriented(image: Image.Image) -> Image.Image:
+def _apply_orientation(image: Image.Image) -> Image.Image:
     """Returns the image turned as its EXIF orientation says; an unreadable EXIF block turns nothing."""
     try:
         return ImageOps.exif_transpose(image)
@@ -133,7 +133,7 @@ def _oriented(image: Image.Image) -> Image.Image:
         return image
 
 
-def _flattened(image: Image.Image, background: int) -> Image.Image:
+def _convert_mode(image: Image.Image, background: int) -> Image.Image:
     """Returns an image of any mode as "L" or "RGB"."""
     grey = image.mode in ("1", "L", "LA", "La")
     if image.mode in ("1", "L", "RGB"):
@@ -183,7 +183,7 @@ def _from_array(pixels: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 
-def _resized(image: Image.Image, target: Preprocessing) -> Image.Image:
+def _resize_image(image: Image.Image, target: Preprocessing) -> Image.Image:
     size = (target.width, target.height)
     method = Image.Resampling[target.interpolation.upper()]
     if target.fit == "crop":

@@ -21,19 +21,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from striate.config import config, from_json, to_json
-from striate.data.decoding import contents
-from striate.data.decoding import opened as header_of
-from striate.data.image_set import SPLITS, ImageSet, Kind
-from striate.data.loaders.folder import HIDDEN, SPLIT_FOLDERS
+from striate.data.decoding import open_image_bytes as header_of
+from striate.data.decoding import read_image_file
+from striate.data.image_set import SPLIT_NAMES, ImageKind, ImageSet
+from striate.data.loaders.folder import HIDDEN_FOLDER_PREFIXES, SPLIT_ALIASES
 from striate.errors import DataError, PictureError
 from striate.progress import SILENT, Progress
 from striate.system.atomic_files import sha256
 from striate.system.checksums import seal
 from striate.system.object_store import explained, is_bucket, opened
 
-NAME = "manifest.json"
-FORMAT = 1
-Split = Literal["train", "validation", "test", ""]
+MANIFEST_NAME = "manifest.json"
+MANIFEST_FORMAT = 1
+SplitName = Literal["train", "validation", "test", ""]
 
 
 @config
@@ -49,7 +49,7 @@ class Shard:
     """
 
     file: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.(parquet|tar)\Z")]
-    split: Split
+    split: SplitName
     pictures: Annotated[int, Meta(ge=0)]
     bytes: Annotated[int, Meta(ge=0)]
     sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
@@ -71,7 +71,7 @@ class ShardManifest:
     format: int
     striate: Literal["shards"]
     name: str
-    kind: Kind
+    kind: ImageKind
     classes: list[str]
     shards: list[Shard]
 
@@ -81,7 +81,7 @@ class ShardManifest:
         return sum(shard.pictures for shard in self.shards)
 
 
-def read_manifest(text: bytes, origin: str) -> ShardManifest | None:
+def parse_shard_manifest(text: bytes, origin: str) -> ShardManifest | None:
     """Returns the manifest in a document; None for a `manifest.json` of another program's.
 
     Raises:
@@ -91,33 +91,33 @@ def read_manifest(text: bytes, origin: str) -> ShardManifest | None:
     if b'"striate": "shards"' not in text:
         return None
     found = from_json(ShardManifest, text, origin)
-    if found.format > FORMAT:
+    if found.format > MANIFEST_FORMAT:
         raise DataError(
             "These shards were written by a newer Striate",
             received=f"{origin}: format {found.format}",
-            expected=f"format {FORMAT} or older",
+            expected=f"format {MANIFEST_FORMAT} or older",
             hint="pip install --upgrade striate",
         )
     return found
 
 
-def manifest_of(folder: Path) -> ShardManifest | None:
+def load_shard_manifest(folder: Path) -> ShardManifest | None:
     """Returns a folder's manifest, or None where there is none.
 
     Raises:
         DataError: see read_manifest; or it cannot be read.
     """
-    path = folder / NAME
+    path = folder / MANIFEST_NAME
     try:
         text = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise DataError(f"The shards' manifest cannot be read: {error.strerror}", received=path) from None
-    return read_manifest(text, str(path))
+    return parse_shard_manifest(text, str(path))
 
 
-def require_manifest_shards(manifest: ShardManifest, folder: Path) -> None:
+def require_listed_shards(manifest: ShardManifest, folder: Path) -> None:
     """Raises DataError where a shard that the manifest lists is missing or has another size; checksums cost a reading
     of everything, and are left to `striate verify`.
     """
@@ -133,7 +133,7 @@ def require_manifest_shards(manifest: ShardManifest, folder: Path) -> None:
             )
 
 
-def as_written(images: ImageSet, manifest: ShardManifest) -> ImageSet:
+def apply_manifest(images: ImageSet, manifest: ShardManifest) -> ImageSet:
     """Returns what was read from the shards with its classes in the order, and of the kind, that it was written with.
 
     Raises:
@@ -157,23 +157,28 @@ def as_written(images: ImageSet, manifest: ShardManifest) -> ImageSet:
     )
 
 
-Form = Literal["parquet", "webdataset"]
-ENDINGS: dict[Form, str] = {"parquet": "parquet", "webdataset": "tar"}
-SIZE = 256 << 20  # bytes of pictures in a shard
-ROWS = 256  # of a Parquet row group: what one worker reads at a time
-MEMBERS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tif"}
+ShardFormat = Literal["parquet", "webdataset"]
+SUFFIX_BY_FORMAT: dict[ShardFormat, str] = {"parquet": "parquet", "webdataset": "tar"}
+SHARD_BYTES = 256 << 20  # bytes of pictures in a shard
+ROW_GROUP_SIZE = 256  # of a Parquet row group: what one worker reads at a time
+MEMBER_SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tif"}
 
 
-class _Planned(NamedTuple):
+class _ShardPlan(NamedTuple):
     """A shard to be written: of a split, these pictures."""
 
     file: str
     split: str
-    pictures: NDArray[np.intp]
+    indices: NDArray[np.intp]
 
 
 def write_shards(
-    images: ImageSet, out: str | Path, *, form: Form = "parquet", size: int = SIZE, progress: Progress = SILENT
+    images: ImageSet,
+    out: str | Path,
+    *,
+    form: ShardFormat = "parquet",
+    size: int = SHARD_BYTES,
+    progress: Progress = SILENT,
 ) -> ShardManifest:
     """Returns the manifest of the shards that were written, split by split and in order. The pictures' bytes are those
     of their files; pixels become PNG. A picture without any bytes stays, as a row without any.
@@ -191,9 +196,9 @@ def write_shards(
     """
     if form == "parquet":
         _require_pyarrow()
-    planned = _planned(images, size, ENDINGS[form])
+    planned = _plan_shards(images, size, SUFFIX_BY_FORMAT[form])
     if is_bucket(out):
-        return _into_store(images, str(out), form, planned, progress)
+        return _write_to_store(images, str(out), form, planned, progress)
     folder = Path(out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError("The place for the shards is taken", received=folder, expected="a folder that is not there yet")
@@ -203,8 +208,8 @@ def write_shards(
             whole = Path(beside) / folder.name
             whole.mkdir()
             with progress.task("writing shards", len(images), "pictures") as task:
-                shards = [_written(images, shard, whole, form, task) for shard in planned]
-            manifest = _closed(images, shards, whole)
+                shards = [_write_shard(images, shard, whole, form, task) for shard in planned]
+            manifest = _write_manifest(images, shards, whole)
             if folder.exists():
                 folder.rmdir()
             whole.rename(folder)
@@ -213,8 +218,8 @@ def write_shards(
         raise DataError(f"The shards cannot be written: {error.strerror or error}", received=folder) from None
 
 
-def _into_store(
-    images: ImageSet, address: str, form: Form, planned: list[_Planned], progress: Progress
+def _write_to_store(
+    images: ImageSet, address: str, shard_format: ShardFormat, plans: list[_ShardPlan], progress: Progress
 ) -> ShardManifest:
     """Writes shard after shard into a store; one at a time lies on this computer's disk."""
     store, prefix = opened(address)
@@ -226,65 +231,65 @@ def _into_store(
     with tempfile.TemporaryDirectory(prefix="striate-shards-") as folder, explained(address):
         place = Path(folder)
         with progress.task("writing shards", len(images), "pictures") as task:
-            for shard in planned:
-                shards.append(_written(images, shard, place, form, task))
+            for shard in plans:
+                shards.append(_write_shard(images, shard, place, shard_format, task))
                 store.put_file(str(place / shard.file), f"{prefix}/{shard.file}")
                 (place / shard.file).unlink()
-        manifest = ShardManifest(FORMAT, "shards", images.name, images.kind, list(images.classes), shards)
-        store.pipe_file(f"{prefix}/{NAME}", to_json(manifest).encode())
+        manifest = ShardManifest(MANIFEST_FORMAT, "shards", images.name, images.kind, list(images.classes), shards)
+        store.pipe_file(f"{prefix}/{MANIFEST_NAME}", to_json(manifest).encode())
     return manifest
 
 
-def _closed(images: ImageSet, shards: list[Shard], folder: Path) -> ShardManifest:
-    manifest = ShardManifest(FORMAT, "shards", images.name, images.kind, list(images.classes), shards)
-    (folder / NAME).write_text(to_json(manifest), encoding="utf-8")
+def _write_manifest(images: ImageSet, shards: list[Shard], folder: Path) -> ShardManifest:
+    manifest = ShardManifest(MANIFEST_FORMAT, "shards", images.name, images.kind, list(images.classes), shards)
+    (folder / MANIFEST_NAME).write_text(to_json(manifest), encoding="utf-8")
     seal(folder)
     return manifest
 
 
-def _planned(images: ImageSet, size: int, ending: str) -> list[_Planned]:
+def _plan_shards(images: ImageSet, shard_bytes: int, suffix: str) -> list[_ShardPlan]:
     """Returns which pictures go into which shard; the names say how many there are of the split."""
-    sizes, found = _sizes(images), []
-    for split in (*SPLITS, ""):
+    sizes, found = _measure_source_bytes(images), []
+    for split in (*SPLIT_NAMES, ""):
         chosen = np.flatnonzero(images.given == split)
         if not len(chosen):
             continue
-        number = np.cumsum(sizes[chosen]) // max(1, size)
+        number = np.cumsum(sizes[chosen]) // max(1, shard_bytes)
         parts = [chosen[number == one] for one in np.unique(number)]
         found += [
-            _Planned(f"{split or 'all'}-{at:05}-of-{len(parts):05}.{ending}", split, part)
+            _ShardPlan(f"{split or 'all'}-{at:05}-of-{len(parts):05}.{suffix}", split, part)
             for at, part in enumerate(parts)
         ]
     return found
 
 
-def _sizes(images: ImageSet) -> NDArray[np.int64]:
+def _measure_source_bytes(images: ImageSet) -> NDArray[np.int64]:
     """Returns (n,) bytes of each picture; of pixels, those before they are compressed."""
-    from striate.data.image_set import Encoded
+    from striate.data.image_set import EncodedImages
 
     sources = images.sources
     if isinstance(sources, np.ndarray):
         return np.full(len(images), int(np.prod(sources.shape[1:])), np.int64)
-    if isinstance(sources, Encoded):
-        return np.maximum(sources.places[:, 2], 0)
+    if isinstance(sources, EncodedImages):
+        return np.maximum(sources.spans[:, 2], 0)
     return np.array([path.stat().st_size if path.is_file() else 0 for path in sources], np.int64)
 
 
-def _written(images: ImageSet, shard: _Planned, folder: Path, form: Form, task: Progress) -> Shard:
-    path = folder / shard.file
-    (_write_table if form == "parquet" else _write_tar)(images, shard.pictures, path, task)
-    split: Any = shard.split
-    return Shard(shard.file, split, len(shard.pictures), path.stat().st_size, sha256(path))
+def _write_shard(images: ImageSet, plan: _ShardPlan, folder: Path, shard_format: ShardFormat, task: Progress) -> Shard:
+    path = folder / plan.file
+    (_write_parquet if shard_format == "parquet" else _write_tar)(images, plan.indices, path, task)
+    split: Any = plan.split
+    return Shard(plan.file, split, len(plan.indices), path.stat().st_size, sha256(path))
 
 
-def _bytes(images: ImageSet, index: int) -> bytes | None:
+def _read_or_encode(images: ImageSet, index: int) -> bytes | None:
     """Returns a picture's file; None where there is none, or none that may be read."""
     try:
         source = images.source(index)
         if isinstance(source, bytes):
             return source
         if isinstance(source, Path):
-            return contents(source)
+            return read_image_file(source)
     except PictureError:
         return None
     held = io.BytesIO()
@@ -292,7 +297,7 @@ def _bytes(images: ImageSet, index: int) -> bytes | None:
     return held.getvalue()
 
 
-def _write_table(images: ImageSet, chosen: NDArray[np.intp], path: Path, task: Progress) -> None:
+def _write_parquet(images: ImageSet, indices: NDArray[np.intp], path: Path, task: Progress) -> None:
     """Writes a table with the columns `image` (its bytes and its key) and `label`, whose names the schema holds."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -305,33 +310,33 @@ def _write_table(images: ImageSet, chosen: NDArray[np.intp], path: Path, task: P
     about = {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
     schema = pa.schema([("image", kind), ("label", pa.int64())], metadata=about)
     with pq.ParquetWriter(path, schema, compression="none") as writer:  # pictures are compressed already
-        for start in range(0, len(chosen), ROWS):
-            rows = chosen[start : start + ROWS]
-            pictures = [{"bytes": _bytes(images, int(row)), "path": str(images.keys[row])} for row in rows]
+        for start in range(0, len(indices), ROW_GROUP_SIZE):
+            rows = indices[start : start + ROW_GROUP_SIZE]
+            pictures = [{"bytes": _read_or_encode(images, int(row)), "path": str(images.keys[row])} for row in rows]
             labels = images.labels[rows].astype(np.int64)
             writer.write_table(
-                pa.table([pa.array(pictures, kind), pa.array(labels)], schema=schema), row_group_size=ROWS
+                pa.table([pa.array(pictures, kind), pa.array(labels)], schema=schema), row_group_size=ROW_GROUP_SIZE
             )
             task.advance(len(rows))
 
 
-def _write_tar(images: ImageSet, chosen: NDArray[np.intp], path: Path, task: Progress) -> None:
+def _write_tar(images: ImageSet, indices: NDArray[np.intp], path: Path, task: Progress) -> None:
     """Writes each picture beside its class, under a number; a member that JSON holds has its key."""
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as file:
-        for row, index in enumerate(chosen.tolist()):
-            data = _bytes(images, index) or b""
+        for row, index in enumerate(indices.tolist()):
+            data = _read_or_encode(images, index) or b""
             label = json.dumps({"label": images.classes[images.labels[index]], "key": str(images.keys[index])})
-            for ending, content in ((_ending(data), data), ("json", label.encode())):
+            for ending, content in ((_detect_suffix(data), data), ("json", label.encode())):
                 member = tarfile.TarInfo(f"{row:07}.{ending}")
                 member.size = len(content)
                 file.addfile(member, io.BytesIO(content))
             task.advance(1)
 
 
-def _ending(data: bytes) -> str:
+def _detect_suffix(data: bytes) -> str:
     try:
         with header_of(data) as image:
-            return MEMBERS.get(image.format or "", "img")
+            return MEMBER_SUFFIXES.get(image.format or "", "img")
     except Exception:  # foreign bytes; who reads the shard is told
         return "img"
 
@@ -345,48 +350,50 @@ def _require_pyarrow() -> None:
         ) from None
 
 
-def shards_in(folder: Path, ending: str) -> list[Path]:
+def find_shards(folder: Path, suffix: str) -> list[Path]:
     """Returns the files with that ending that a folder consists of, sorted; none where it is a folder of classes.
 
     They lie in the folder itself, in `data/` or its only folder, or in folders named after splits. Loose ones
     beside other folders count only if a name says the split: an index may lie beside class folders.
     """
-    inner = sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith(HIDDEN))
-    loose = _within(folder, ending)
+    inner = sorted(
+        child for child in folder.iterdir() if child.is_dir() and not child.name.startswith(HIDDEN_FOLDER_PREFIXES)
+    )
+    loose = _list_folder_shards(folder, suffix)
     others = [child for child in inner if child.name.lower() != "data"]
-    if loose and (not others or any(split_of(shard, folder) for shard in loose)):
+    if loose and (not others or any(infer_split(shard, folder) for shard in loose)):
         return loose
-    below = [child for child in inner if child.name.lower() in {"data", *SPLIT_FOLDERS}] or inner[: len(inner) == 1]
-    return [shard for child in below for shard in _within(child, ending)]
+    below = [child for child in inner if child.name.lower() in {"data", *SPLIT_ALIASES}] or inner[: len(inner) == 1]
+    return [shard for child in below for shard in _list_folder_shards(child, suffix)]
 
 
-def _within(folder: Path, ending: str) -> list[Path]:
+def _list_folder_shards(folder: Path, suffix: str) -> list[Path]:
     return sorted(
         child
         for child in folder.iterdir()
-        if child.suffix.lower() == ending and not child.name.startswith(HIDDEN) and child.is_file()
+        if child.suffix.lower() == suffix and not child.name.startswith(HIDDEN_FOLDER_PREFIXES) and child.is_file()
     )
 
 
-def split_of(shard: Path, root: Path) -> str:
+def infer_split(shard: Path, root: Path) -> str:
     """Returns the split that a shard's name says, or the name of its folder below `root`; "" if neither does."""
     words = [re.split(r"[-_.]", shard.stem)[0]] + ([shard.parent.name] if shard.parent != root else [])
-    return next((SPLIT_FOLDERS[word.lower()] for word in words if word.lower() in SPLIT_FOLDERS), "")
+    return next((SPLIT_ALIASES[word.lower()] for word in words if word.lower() in SPLIT_ALIASES), "")
 
 
-def name_of(root: Path) -> str:
+def get_set_name(root: Path) -> str:
     """Returns how a set is called: after its folder, or its only file without the ending."""
     return root.resolve().stem if root.is_file() else root.resolve().name
 
 
-def key_of(shard: Path, root: Path) -> str:
+def build_shard_key(shard: Path, root: Path) -> str:
     """Returns how a shard is called in keys: its name without the ending, below `root` but for `data/`."""
     if shard == root:
         return shard.stem
     return shard.relative_to(root).with_suffix("").as_posix().removeprefix("data/")
 
 
-def require_all_shards(shards: list[Path]) -> None:
+def require_numbered_shards(shards: list[Path]) -> None:
     """Refuses a set of which a part was not downloaded: shards say in their names how many there are.
 
     Raises:

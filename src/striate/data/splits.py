@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.data.image_set import SPLITS, ImageSet
+from striate.data.image_set import SPLIT_NAMES, ImageSet
 from striate.errors import DataError
 from striate.system.atomic_files import write_csv
 
@@ -22,7 +22,7 @@ class Splits(NamedTuple):
     test: ImageSet
 
 
-def split(
+def split_stratified(
     images: ImageSet,
     *,
     validation: float = 0.1,
@@ -62,42 +62,42 @@ def split(
             size = max(1, round(share * int(np.sum(pool & (images.labels == label)))))
             size -= int(np.sum((assigned == name) & (images.labels == label)))  # what a group has brought along
             if len(own) <= size:
-                raise _too_few(images, label)
+                raise _build_class_size_error(images, label)
             seed_of_class = int(rng.integers(2**31))
             if size <= 0:
                 continue
-            if groups is None or _are_alone(groups, own, assigned == "train"):
+            if groups is None or _is_ungrouped(groups, own, assigned == "train"):
                 from sklearn.model_selection import train_test_split
 
                 _, taken = train_test_split(own, test_size=size, random_state=seed_of_class)
             else:
-                taken = _whole_groups(own, size, groups, assigned == "train", np.random.default_rng(seed_of_class))
+                taken = _sample_groups(own, size, groups, assigned == "train", np.random.default_rng(seed_of_class))
                 if not len(np.setdiff1d(own, taken)) or not len(np.intersect1d(own, taken)):
-                    raise _too_few(images, label)
+                    raise _build_class_size_error(images, label)
             assigned[taken] = name
     for label in range(len(images.classes)):  # a group of another class may have taken the last one along
         if not np.any((images.labels == label) & (assigned == "train")):
-            raise _too_few(images, label)
-    return Splits(*(images.subset(assigned == name) for name in SPLITS))
+            raise _build_class_size_error(images, label)
+    return Splits(*(images.subset(assigned == name) for name in SPLIT_NAMES))
 
 
-def _are_alone(groups: NDArray[np.int64], own: NDArray[np.intp], is_there: NDArray[np.bool_]) -> bool:
+def _is_ungrouped(groups: NDArray[np.int64], class_rows: NDArray[np.intp], is_available: NDArray[np.bool_]) -> bool:
     """Returns whether each of a class's pictures is the only one of its group that is still to be divided."""
-    numbers, sizes = np.unique(groups[is_there], return_counts=True)
-    return bool(np.all(sizes[np.searchsorted(numbers, groups[own])] == 1))
+    numbers, sizes = np.unique(groups[is_available], return_counts=True)
+    return bool(np.all(sizes[np.searchsorted(numbers, groups[class_rows])] == 1))
 
 
-def _whole_groups(
-    own: NDArray[np.intp],
+def _sample_groups(
+    class_rows: NDArray[np.intp],
     size: int,
     groups: NDArray[np.int64],
-    is_there: NDArray[np.bool_],
+    is_available: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> NDArray[np.intp]:
     """Returns pictures of about so many of a class, drawn group by group; a group brings its members of other classes
     along. Groups that would be too much are left out, unless nothing was taken yet.
     """
-    numbers, sizes = np.unique(groups[own], return_counts=True)
+    numbers, sizes = np.unique(groups[class_rows], return_counts=True)
     order = rng.permutation(len(numbers))
     order = order[np.argsort(sizes[order] > size, kind="stable")]  # what is too large by itself comes last
     chosen: list[int] = []
@@ -108,14 +108,14 @@ def _whole_groups(
             taken += int(sizes[index])
         if taken >= size:
             break
-    return np.flatnonzero(is_there & np.isin(groups, chosen))
+    return np.flatnonzero(is_available & np.isin(groups, chosen))
 
 
 def save_splits(splits: Splits, path: Path) -> None:
     """Writes one row per picture: key, class, split."""
     rows = (
         (key, part.classes[label], name)
-        for name, part in zip(SPLITS, splits, strict=True)
+        for name, part in zip(SPLIT_NAMES, splits, strict=True)
         for key, label in zip(part.keys.tolist(), part.labels.tolist(), strict=True)
     )
     write_csv(path, ("key", "class", "split"), rows)
@@ -132,7 +132,7 @@ def load_splits(images: ImageSet, path: Path) -> Splits:
             listed = {row["key"]: row["split"] for row in csv.DictReader(file)}
     except (OSError, ValueError, KeyError, csv.Error) as error:
         raise DataError(f"The list of splits cannot be read: {error}", received=path) from None
-    if not listed or not set(listed.values()) <= set(SPLITS):
+    if not listed or not set(listed.values()) <= set(SPLIT_NAMES):
         raise DataError("The list of splits is damaged", received=path)
     place = {key: index for index, key in enumerate(images.keys.tolist())}
     missing = [key for key in listed if key not in place]
@@ -142,7 +142,9 @@ def load_splits(images: ImageSet, path: Path) -> Splits:
             received=", ".join(missing[:3]) + (" …" if len(missing) > 3 else ""),
             hint="the folder or table as it was when the run was trained",
         )
-    return Splits(*(images.subset([place[key] for key, part in listed.items() if part == name]) for name in SPLITS))
+    return Splits(
+        *(images.subset([place[key] for key, part in listed.items() if part == name]) for name in SPLIT_NAMES)
+    )
 
 
 def _check_classes(images: ImageSet) -> None:
@@ -160,7 +162,7 @@ def _check_classes(images: ImageSet) -> None:
             )
 
 
-def _too_few(images: ImageSet, label: int) -> DataError:
+def _build_class_size_error(images: ImageSet, label: int) -> DataError:
     own = images.given[images.labels == label]
     have: NDArray[np.bool_] = np.isin(own, ("", "train"))
     needed = 1 + sum(name not in images.given for name in ("validation", "test"))
@@ -172,7 +174,7 @@ def _too_few(images: ImageSet, label: int) -> DataError:
     )
 
 
-def in_rounds(order: NDArray[np.intp], labels: NDArray[np.integer]) -> NDArray[np.intp]:
+def interleave_classes(order: NDArray[np.intp], labels: NDArray[np.integer]) -> NDArray[np.intp]:
     """Returns the same indices in rounds that take one of every class, in the order of the classes.
 
     Args:

@@ -5,32 +5,32 @@ from __future__ import annotations
 import unicodedata
 
 from striate.data.image_set import ImageSet
-from striate.data.splits import split
-from striate.data_checks.finding import MOST, Finding
+from striate.data.splits import split_stratified
+from striate.data_checks.finding import MAX_FILES_NAMED, Finding
 from striate.errors import DataError
 
-TINY = 20  # pictures; below, a class's figures mean little
-RATIO = 10  # largest class to smallest; above, accuracy flatters
+MIN_CLASS_SIZE = 20  # pictures; below, a class's figures mean little
+MAX_IMBALANCE_RATIO = 10  # largest class to smallest; above, accuracy flatters
 
 
-def class_findings(images: ImageSet) -> list[Finding]:
+def detect_class_problems(images: ImageSet) -> list[Finding]:
     """Returns what is remarkable about the classes: tiny or empty ones, imbalance, names that may mean the same."""
     found = []
     counts = images.counts()
-    tiny = {name: number for name, number in counts.items() if number < TINY}
+    tiny = {name: number for name, number in counts.items() if number < MIN_CLASS_SIZE}
     if tiny:
         some = ", ".join(f"{name} ({number})" for name, number in list(tiny.items())[:5])
         found.append(
             Finding(
                 "tiny_class",
                 "warning",
-                f"{len(tiny):,} of {len(counts):,} classes have fewer than {TINY} pictures: {some}",
+                f"{len(tiny):,} of {len(counts):,} classes have fewer than {MIN_CLASS_SIZE} pictures: {some}",
                 "collect more, or merge them into a larger class",
                 count=len(tiny),
             )
         )
     small, large = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
-    if counts[large] > RATIO * max(1, counts[small]):
+    if counts[large] > MAX_IMBALANCE_RATIO * max(1, counts[small]):
         found.append(
             Finding(
                 "imbalance",
@@ -40,19 +40,19 @@ def class_findings(images: ImageSet) -> list[Finding]:
                 count=counts[large],
             )
         )
-    return [*found, *_clashes(images), *_ignored(images)]
+    return [*found, *_detect_name_clashes(images), *_build_ignored_findings(images)]
 
 
-def indivisible(images: ImageSet) -> list[Finding]:
+def detect_split_problems(images: ImageSet) -> list[Finding]:
     """Returns why the set cannot be divided into training, validation and test pictures, if it cannot."""
     try:
-        split(images)
+        split_stratified(images)
     except DataError as error:
         return [Finding("indivisible", "error", error.problem, error.hint or "add pictures", count=len(images))]
     return []
 
 
-def _clashes(images: ImageSet) -> list[Finding]:
+def _detect_name_clashes(images: ImageSet) -> list[Finding]:
     folded: dict[str, list[str]] = {}
     for name in images.classes:
         folded.setdefault(unicodedata.normalize("NFKC", name).casefold().strip(), []).append(name)
@@ -69,7 +69,7 @@ def _clashes(images: ImageSet) -> list[Finding]:
     ]
 
 
-def _ignored(images: ImageSet) -> list[Finding]:
+def _build_ignored_findings(images: ImageSet) -> list[Finding]:
     if not images.ignored:
         return []
     return [
@@ -78,7 +78,7 @@ def _ignored(images: ImageSet) -> list[Finding]:
             "note",
             f"{len(images.ignored):,} files among the pictures are something else, by their names",
             "leave them, unless pictures are among them",
-            images.ignored[:MOST],
+            images.ignored[:MAX_FILES_NAMED],
             len(images.ignored),
         )
     ]

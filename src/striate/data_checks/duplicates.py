@@ -8,97 +8,108 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.data.image_set import SPLITS, ImageSet
-from striate.data_checks.finding import Finding, grouped
-from striate.data_checks.image_stats import LOOK, Survey, digests, sizes, survey
-from striate.data_checks.near_duplicates import groups_of, similar_pairs
+from striate.data.image_set import SPLIT_NAMES, ImageSet
+from striate.data_checks.finding import Finding, build_group_finding
+from striate.data_checks.image_stats import (
+    SCAN_PREPROCESSING,
+    ImageStats,
+    compute_digests,
+    measure_source_bytes,
+    scan_images,
+)
+from striate.data_checks.near_duplicates import find_connected_groups, find_near_duplicates
 from striate.errors import PictureError
 from striate.progress import SILENT, Progress
 
-NEAR, NEAR_BYTES = 20_000, 2 << 30  # encoded pictures up to which a training looks for changed copies too
-MANY = 0.01  # share of superfluous copies from which on they are worth a warning
+MAX_NEAR_IMAGES, MAX_NEAR_BYTES = (
+    20_000,
+    2 << 30,
+)  # encoded pictures up to which a training looks for changed copies too
+DUPLICATE_WARNING_FRACTION = 0.01  # share of superfluous copies from which on they are worth a warning
 
 
 @dataclass(frozen=True, eq=False)
-class Copies:
+class DuplicateGroups:
     """Which pictures of a set show the same.
 
     Attributes:
-        group: (n,) the number of each picture's group; alone where nothing else shows the same.
-        identical: (n,) the same, of files (or pixels) that are equal byte for byte.
-        mirrored: (n,) whether the picture is in a pair of mirror images.
-        is_near_known: whether copies that were changed were looked for too.
+        group_ids: (n,) the number of each picture's group; alone where nothing else shows the same.
+        identical_ids: (n,) the same, of files (or pixels) that are equal byte for byte.
+        is_mirrored: (n,) whether the picture is in a pair of mirror images.
+        is_near_searched: whether copies that were changed were looked for too.
     """
 
-    group: NDArray[np.int64]
-    identical: NDArray[np.int64]
-    mirrored: NDArray[np.bool_]
-    is_near_known: bool
+    group_ids: NDArray[np.int64]
+    identical_ids: NDArray[np.int64]
+    is_mirrored: NDArray[np.bool_]
+    is_near_searched: bool
 
-    def sets(self) -> list[NDArray[np.intp]]:
+    def list_groups(self) -> list[NDArray[np.intp]]:
         """Returns the numbers of the pictures of each group of two or more, the largest first."""
-        order = np.argsort(self.group, kind="stable")
-        parts = np.split(order, np.flatnonzero(np.diff(self.group[order])) + 1)
+        order = np.argsort(self.group_ids, kind="stable")
+        parts = np.split(order, np.flatnonzero(np.diff(self.group_ids[order])) + 1)
         found = [part for part in parts if len(part) > 1]
         return sorted(found, key=lambda part: (-len(part), int(part[0])))
 
 
-def find_copies(survey: Survey, *, progress: Progress = SILENT) -> Copies:
+def find_duplicates(stats: ImageStats, *, progress: Progress = SILENT) -> DuplicateGroups:
     """Returns which pictures show the same, changed copies included.
 
     Args:
-        survey: of the whole set.
+        stats: of the whole set.
         progress: told the pictures compared.
     """
-    identical = _equal(survey.facts["digest"], survey.is_readable)
-    usable = np.flatnonzero(survey.is_readable)
+    identical = _group_identical(stats.records["digest"], stats.is_readable)
+    usable = np.flatnonzero(stats.is_readable)
     mirrored = np.zeros(len(identical), bool)
     if not len(usable):
-        return Copies(identical, identical, mirrored, is_near_known=True)
+        return DuplicateGroups(identical, identical, mirrored, is_near_searched=True)
     alone = usable[np.unique(identical[usable], return_index=True)[1]]  # of equal ones, one is enough to compare
-    pairs = similar_pairs(survey.facts["thumbnail"][alone], progress=progress)
+    pairs = find_near_duplicates(stats.records["thumbnail"][alone], progress=progress)
     one, two = alone[pairs.first], alone[pairs.second]
     for side in (one, two):
-        mirrored[side[pairs.mirrored]] = True
+        mirrored[side[pairs.is_mirrored]] = True
     first = np.unique(identical, return_index=True)[1][identical]
-    group = groups_of(len(identical), np.concatenate([first, one]), np.concatenate([np.arange(len(first)), two]))
-    return Copies(group, identical, mirrored, is_near_known=True)
+    group = find_connected_groups(
+        len(identical), np.concatenate([first, one]), np.concatenate([np.arange(len(first)), two])
+    )
+    return DuplicateGroups(group, identical, mirrored, is_near_searched=True)
 
 
-def quick_copies(images: ImageSet, *, progress: Progress = SILENT) -> Copies:
+def find_duplicates_fast(images: ImageSet, *, progress: Progress = SILENT) -> DuplicateGroups:
     """Returns which pictures show the same, as far as can be told in a few seconds: changed copies are looked for among
     up to NEAR encoded pictures of up to NEAR_BYTES in all, equal ones among any number.
     """
     is_encoded = not isinstance(images.sources, np.ndarray)
-    if is_encoded and len(images) <= NEAR and sizes(images).sum() <= NEAR_BYTES:
-        return find_copies(survey(images, progress=progress), progress=progress)
-    digest = digests(images, progress=progress)
+    if is_encoded and len(images) <= MAX_NEAR_IMAGES and measure_source_bytes(images).sum() <= MAX_NEAR_BYTES:
+        return find_duplicates(scan_images(images, progress=progress), progress=progress)
+    digest = compute_digests(images, progress=progress)
     _, inverse, number = np.unique(digest, return_inverse=True, return_counts=True)
     twice = np.flatnonzero(number[inverse] > 1)
     usable = digest != b""
     for index in twice.tolist():  # two copies of one broken file are no pictures
-        usable[index] &= _can_be_decoded(images, index)
-    identical = _equal(digest, usable)
-    return Copies(identical, identical, np.zeros(len(images), bool), is_near_known=False)
+        usable[index] &= _is_decodable(images, index)
+    identical = _group_identical(digest, usable)
+    return DuplicateGroups(identical, identical, np.zeros(len(images), bool), is_near_searched=False)
 
 
-def _equal(digest: NDArray[np.bytes_], usable: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _group_identical(digest: NDArray[np.bytes_], is_usable: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Returns (n,) the number of each picture's group of equal ones; pictures that are not usable are alone."""
-    rows = np.flatnonzero(usable)
+    rows = np.flatnonzero(is_usable)
     _, earliest, inverse = np.unique(digest[rows], return_index=True, return_inverse=True)
-    return groups_of(len(digest), rows[earliest[inverse]], rows)
+    return find_connected_groups(len(digest), rows[earliest[inverse]], rows)
 
 
-def _can_be_decoded(images: ImageSet, index: int) -> bool:
+def _is_decodable(images: ImageSet, index: int) -> bool:
     try:
-        return bool(LOOK(images.source(index)).size)
+        return bool(SCAN_PREPROCESSING(images.source(index)).size)
     except PictureError:
         return False
 
 
-def copy_findings(images: ImageSet, copies: Copies) -> list[Finding]:
+def build_duplicate_findings(images: ImageSet, duplicates: DuplicateGroups) -> list[Finding]:
     """Returns leaks between the splits that the data brings, pictures under two labels, and copies within a split."""
-    sets = copies.sets()
+    sets = duplicates.list_groups()
     if not sets:
         return []
     given = images.given
@@ -107,74 +118,79 @@ def copy_findings(images: ImageSet, copies: Copies) -> list[Finding]:
     within = [one for one in sets if any(np.sum(given[one] == split) > 1 for split in np.unique(given[one]))]
     found = []
     if leaks:
-        crossing = ", ".join(_crossings(given, leaks))
+        crossing = ", ".join(_describe_crossings(given, leaks))
         found.append(
-            grouped(
+            build_group_finding(
                 "leak",
                 "error",
-                f"{_sets(leaks)} lie in more than one split ({crossing}): {_how(copies, leaks)}",
+                f"{_describe_groups(leaks)} lie in more than one split ({crossing}): "
+                f"{_describe_changes(duplicates, leaks)}",
                 "remove one side (striate data --fix writes a list to do so), or train with --allow-leaks, which "
                 "reports the accuracy without them as well",
                 [images.keys[one].tolist() for one in leaks],
-                evidence=_evidence(copies, leaks),
+                evidence=_count_group_types(duplicates, leaks),
             )
         )
     if conflicts:
         names = sorted({" and ".join(sorted({images.classes[i] for i in images.labels[one]})) for one in conflicts})
         found.append(
-            grouped(
+            build_group_finding(
                 "conflict",
                 "warning",
-                f"{_sets(conflicts)} lie under two labels ({'; '.join(names[:5])}{' …' if len(names) > 5 else ''}): "
-                f"{_how(copies, conflicts)}",
+                f"{_describe_groups(conflicts)} lie under two labels "
+                f"({'; '.join(names[:5])}{' …' if len(names) > 5 else ''}): "
+                f"{_describe_changes(duplicates, conflicts)}",
                 "keep the right label of each, or leave both out (striate data --fix)",
                 [images.keys[one].tolist() for one in conflicts],
-                evidence=_evidence(copies, conflicts),
+                evidence=_count_group_types(duplicates, conflicts),
             )
         )
     if within:
         superfluous = sum(int(np.sum(given[one] == split)) - 1 for one in within for split in np.unique(given[one]))
         found.append(
-            grouped(
+            build_group_finding(
                 "duplicate",
-                "warning" if superfluous > MANY * len(images) else "note",
-                f"{_sets(within)} are there more than once within a split: {_how(copies, within)}",
+                "warning" if superfluous > DUPLICATE_WARNING_FRACTION * len(images) else "note",
+                f"{_describe_groups(within)} are there more than once within a split: "
+                f"{_describe_changes(duplicates, within)}",
                 "leave the copies out (striate data --fix); divisions made here keep them on one side anyway",
                 [images.keys[one].tolist() for one in within],
-                evidence=_evidence(copies, within),
+                evidence=_count_group_types(duplicates, within),
             )
         )
     return found
 
 
-def leaked(images: ImageSet, copies: Copies, split: str = "test") -> NDArray[np.bool_]:
+def find_leaked_images(images: ImageSet, duplicates: DuplicateGroups, split: str = "test") -> NDArray[np.bool_]:
     """Returns (n,) which pictures of a split have a copy in a split that is learnt or chosen from."""
     others = (images.given != split) & (images.given != "")
-    result: NDArray[np.bool_] = (images.given == split) & np.isin(copies.group, copies.group[others])
+    result: NDArray[np.bool_] = (images.given == split) & np.isin(duplicates.group_ids, duplicates.group_ids[others])
     return result
 
 
-def _sets(sets: list[NDArray[np.intp]]) -> str:
-    pictures = f"{sum(map(len, sets)):,} pictures"
-    return f"{pictures} that show the same" if len(sets) == 1 else f"{len(sets):,} motifs, {pictures} in all,"
+def _describe_groups(groups: list[NDArray[np.intp]]) -> str:
+    pictures = f"{sum(map(len, groups)):,} pictures"
+    return f"{pictures} that show the same" if len(groups) == 1 else f"{len(groups):,} motifs, {pictures} in all,"
 
 
-def _how(copies: Copies, sets: list[NDArray[np.intp]]) -> str:
-    figures = _evidence(copies, sets)
+def _describe_changes(duplicates: DuplicateGroups, groups: list[NDArray[np.intp]]) -> str:
+    figures = _count_group_types(duplicates, groups)
     words = [f"{figures['identical']:,} equal byte for byte"] if figures["identical"] else []
     words += [f"{figures['near']:,} changed (re-encoded, resized, …)"] if figures["near"] else []
     words += [f"{figures['mirrored']:,} mirrored"] if figures["mirrored"] else []
     return ", ".join(words)
 
 
-def _evidence(copies: Copies, sets: list[NDArray[np.intp]]) -> dict[str, float]:
+def _count_group_types(duplicates: DuplicateGroups, groups: list[NDArray[np.intp]]) -> dict[str, float]:
     """Returns how many sets are of equal, of changed and of mirrored pictures."""
-    is_identical = [len(np.unique(copies.identical[one])) == 1 for one in sets]
-    is_mirrored = [bool(copies.mirrored[one].any()) for one in sets]
+    is_identical = [len(np.unique(duplicates.identical_ids[one])) == 1 for one in groups]
+    is_mirrored = [bool(duplicates.is_mirrored[one].any()) for one in groups]
     near = [not equal and not flipped for equal, flipped in zip(is_identical, is_mirrored, strict=True)]
     return {"identical": sum(is_identical), "near": sum(near), "mirrored": sum(is_mirrored)}
 
 
-def _crossings(given: NDArray[np.str_], leaks: list[NDArray[np.intp]]) -> list[str]:
-    counts = {(a, b): sum(a in given[one] and b in given[one] for one in leaks) for a, b in combinations(SPLITS, 2)}
+def _describe_crossings(splits: NDArray[np.str_], leaks: list[NDArray[np.intp]]) -> list[str]:
+    counts = {
+        (a, b): sum(a in splits[one] and b in splits[one] for one in leaks) for a, b in combinations(SPLIT_NAMES, 2)
+    }
     return [f"{a} and {b}: {number:,}" for (a, b), number in counts.items() if number]

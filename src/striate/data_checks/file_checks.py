@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from striate.data.image_set import ImageSet
-from striate.data.preprocessing import header
-from striate.data_checks.finding import MOST, Finding
-from striate.data_checks.image_stats import Survey
+from striate.data.preprocessing import open_image
+from striate.data_checks.finding import MAX_FILES_NAMED, Finding
+from striate.data_checks.image_stats import ImageStats
 
 # ITU-T T.81 (1992), table K.1: quantisation of luminance, by row.
-_LUMINANCE = np.array(
+_LUMINANCE_TABLE = np.array(
     [
         [16, 11, 10, 16, 24, 40, 51, 61],
         [12, 12, 14, 19, 26, 58, 60, 55],
@@ -26,19 +26,19 @@ _LUMINANCE = np.array(
 ).reshape(64)
 
 
-def _scaled(quality: int) -> NDArray[np.int64]:
+def _scale_luminance_table(quality: int) -> NDArray[np.int64]:
     """Returns the (64,) luminance table that the Independent JPEG Group's library makes for a quality in 1..100
     (jcparam.c: jpeg_quality_scaling, and jpeg_add_quant_table with its limit of 255 for baseline JPEG).
     """
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality
-    table: NDArray[np.int64] = np.clip((_LUMINANCE * percent + 50) // 100, 1, 255)
+    table: NDArray[np.int64] = np.clip((_LUMINANCE_TABLE * percent + 50) // 100, 1, 255)
     return table
 
 
-_TABLES = np.stack([_scaled(quality) for quality in range(1, 101)])
+_TABLES_BY_QUALITY = np.stack([_scale_luminance_table(quality) for quality in range(1, 101)])
 
 
-def quality(image: Image.Image) -> int | None:
+def estimate_jpeg_quality(image: Image.Image) -> int | None:
     """Returns the quality in 1..100 whose table is nearest to an opened JPEG's first one; None for other formats.
 
     Exact for what the Independent JPEG Group's library and its descendants wrote; other encoders have tables of
@@ -47,34 +47,35 @@ def quality(image: Image.Image) -> int | None:
     tables = getattr(image, "quantization", None)
     if image.format not in ("JPEG", "MPO") or not tables:
         return None
-    distances = np.abs(_TABLES - np.asarray(tables[min(tables)])).sum(axis=1)
+    distances = np.abs(_TABLES_BY_QUALITY - np.asarray(tables[min(tables)])).sum(axis=1)
     return int(distances.argmin()) + 1
 
 
-SAMPLE = 100  # pictures whose headers are read
-SMALL = 64  # pixels; pictures of one size up to here are taken for copies made for learning machines
+HEADER_SAMPLE_SIZE = 100  # pictures whose headers are read
+MAX_DOWNSCALED_SIDE = 64  # pixels; pictures of one size up to here are taken for copies made for learning machines
 
 
-def broken_finding(images: ImageSet, broken: dict[str, str]) -> list[Finding]:
+def build_unreadable_findings(images: ImageSet, decode_errors: dict[str, str]) -> list[Finding]:
     """Returns that there are unreadable pictures, given key → reason."""
-    if not broken:
+    if not decode_errors:
         return []
-    reasons = sorted({reason.partition(":")[0] for reason in broken.values()})
+    reasons = sorted({reason.partition(":")[0] for reason in decode_errors.values()})
     return [
         Finding(
             "broken",
             "warning",
-            f"{len(broken):,} of {len(images):,} files cannot be read ({'; '.join(reasons[:3])}); they are left out",
+            f"{len(decode_errors):,} of {len(images):,} files cannot be read ({'; '.join(reasons[:3])}); they are "
+            "left out",
             "replace or delete them; a run lists them all in broken.csv",
-            tuple(f"{key}: {reason}" for key, reason in broken.items())[:MOST],
-            len(broken),
+            tuple(f"{key}: {reason}" for key, reason in decode_errors.items())[:MAX_FILES_NAMED],
+            len(decode_errors),
         )
     ]
 
 
-def animated(survey: Survey) -> list[Finding]:
+def detect_animations(stats: ImageStats) -> list[Finding]:
     """Returns that there are animations, of which only the first picture is used."""
-    moving = np.flatnonzero(survey.facts["is_animated"])
+    moving = np.flatnonzero(stats.records["is_animated"])
     if not len(moving):
         return []
     return [
@@ -83,13 +84,13 @@ def animated(survey: Survey) -> list[Finding]:
             "note",
             f"{len(moving):,} files hold several pictures (animations, page after page); only the first is used",
             "divide them into files of their own if the others count",
-            tuple(survey.images.keys[moving[:MOST]].tolist()),
+            tuple(stats.images.keys[moving[:MAX_FILES_NAMED]].tolist()),
             len(moving),
         )
     ]
 
 
-def lossy(images: ImageSet) -> list[Finding]:
+def detect_lossy_images(images: ImageSet) -> list[Finding]:
     """Returns whether the pictures are small copies that JPEG compression changed, as far as a sample's headers show.
 
     Only of pictures that all have one size is it said: those were made so, whereas photographs differ.
@@ -98,15 +99,15 @@ def lossy(images: ImageSet) -> list[Finding]:
         return []
     sizes: set[tuple[int, int]] = set()
     qualities: list[int | None] = []
-    for index in np.random.default_rng(0).permutation(len(images))[:SAMPLE].tolist():
+    for index in np.random.default_rng(0).permutation(len(images))[:HEADER_SAMPLE_SIZE].tolist():
         try:
-            with header(images.source(index)) as image:
+            with open_image(images.source(index)) as image:
                 sizes.add(image.size)
-                qualities.append(quality(image))
+                qualities.append(estimate_jpeg_quality(image))
         except Exception:  # noqa: S112  (foreign bytes; decoding reports each broken file with its reason)
             continue
     known = [number for number in qualities if number is not None]
-    if len(sizes) != 1 or min(min(sizes)) > SMALL or 2 * len(known) <= len(qualities):
+    if len(sizes) != 1 or min(min(sizes)) > MAX_DOWNSCALED_SIDE or 2 * len(known) <= len(qualities):
         return []
     width, height = min(sizes)
     return [

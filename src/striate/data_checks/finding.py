@@ -9,7 +9,7 @@ from striate.config import config
 
 Severity = Literal["error", "warning", "note"]
 
-MOST = 1000  # files that a finding names
+MAX_FILES_NAMED = 1000  # files that a finding names
 
 
 @config
@@ -49,12 +49,12 @@ class Finding:
         return f"{self.severity}: {self.message}. {self.advice}"
 
 
-def grouped(
-    kind: str, severity: Severity, message: str, fix: str, groups: Sequence[Sequence[Any]], **further: Any
+def build_group_finding(
+    kind: str, severity: Severity, message: str, fix: str, groups: Sequence[Sequence[Any]], **fields: Any
 ) -> Finding:
     """Returns a finding about sets of pictures that belong together, given by their keys."""
     members: list[tuple[str, ...]] = []
-    room = MOST
+    room = MAX_FILES_NAMED
     for group in groups:
         if len(group) > room:
             break
@@ -69,5 +69,5 @@ def grouped(
         count=sum(map(len, groups)),
         groups=len(groups),
         members=tuple(members),
-        **further,
+        **fields,
     )

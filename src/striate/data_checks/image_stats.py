@@ -12,24 +12,24 @@ import PIL
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from striate.data.decoded_cache import file_key
-from striate.data.decoding import Picture, contents
-from striate.data.image_set import Encoded, ImageSet
-from striate.data.prefetch import for_each
-from striate.data.preprocessing import Preprocessing, header, lies_on_its_side
+from striate.data.decoded_cache import hash_sources
+from striate.data.decoding import ImageSource, read_image_file
+from striate.data.image_set import EncodedImages, ImageSet
+from striate.data.prefetch import run_in_parallel
+from striate.data.preprocessing import Preprocessing, is_sideways, open_image
 from striate.errors import PictureError
 from striate.progress import SILENT, Progress
 from striate.system.array_cache import Shelf
 
-SIDE, THUMB = 128, 32  # pixels: of the copy that is looked at, and of the grey thumbnail that is kept
-LOOK = Preprocessing(SIDE, SIDE, 3)
+SCAN_SIDE, THUMBNAIL_SIDE = 128, 32  # pixels: of the copy that is looked at, and of the grey thumbnail that is kept
+SCAN_PREPROCESSING = Preprocessing(SCAN_SIDE, SCAN_SIDE, 3)
 """How a picture is decoded to be looked at. A reduction is antialiased, so a figure on it is one on the picture."""
 
-SHELF = Shelf("surveys", limit=1 << 30)
-FORMAT = 1
+STATS_CACHE = Shelf("surveys", limit=1 << 30)
+STATS_FORMAT = 1
 """Raise it when a fact begins to be measured otherwise."""
 
-FACTS = np.dtype(
+STATS_DTYPE = np.dtype(
     [
         ("reason", "S120"),  # why it cannot be decoded, UTF-8; empty if it can
         ("digest", "S16"),  # BLAKE2b of the file's bytes, or of the pixels where there is no file
@@ -44,113 +44,120 @@ FACTS = np.dtype(
         ("spread", "f4", 3),  # their standard deviations
         ("border", "f4", 4),  # mean red, green, blue of the outermost pixels, and their deviation from it
         ("sharpness", "f4"),  # variance of the Laplacian (Pech-Pacheco et al. 2000, LAPV) at SIDE × SIDE
-        ("thumbnail", "u1", (THUMB, THUMB)),
+        ("thumbnail", "u1", (THUMBNAIL_SIDE, THUMBNAIL_SIDE)),
     ]
 )
 """What is known of a picture. Width and height are those shown, after its EXIF orientation."""
 
 
 @dataclass(frozen=True, eq=False)
-class Survey:
+class ImageStats:
     """An image set and the facts about each of its pictures.
 
     Attributes:
         images: the whole set, unreadable pictures included.
-        facts: (n,) of dtype FACTS, parallel to the images.
+        records: (n,) of dtype FACTS, parallel to the images.
     """
 
     images: ImageSet
-    facts: NDArray[Any]
+    records: NDArray[Any]
 
     @property
     def is_readable(self) -> NDArray[np.bool_]:
         """(n,) whether each picture can be decoded."""
-        result: NDArray[np.bool_] = self.facts["reason"] == b""
+        result: NDArray[np.bool_] = self.records["reason"] == b""
         return result
 
     @property
-    def broken(self) -> dict[str, str]:
+    def decode_errors(self) -> dict[str, str]:
         """Key → reason, for those that cannot."""
         numbers = np.flatnonzero(~self.is_readable)
-        return {str(self.images.keys[i]): text(self.facts["reason"][i]) for i in numbers}
+        return {str(self.images.keys[i]): decode_text(self.records["reason"][i]) for i in numbers}
 
     @property
-    def are_files(self) -> bool:
+    def has_files(self) -> bool:
         """Whether the pictures are encoded, so that format and bytes mean something."""
         return not isinstance(self.images.sources, np.ndarray)
 
 
-def survey(images: ImageSet, *, progress: Progress = SILENT) -> Survey:
+def scan_images(images: ImageSet, *, progress: Progress = SILENT) -> ImageStats:
     """Returns the facts about every picture; each is decoded once, and not even once when that was done before and
     nothing has changed since.
     """
-    found = file_key(images)
-    key = found and hashlib.sha256(f"survey {FORMAT} {PIL.__version__} {FACTS} {found}".encode()).hexdigest()
-    if key and (known := SHELF.find(key)) is not None and known[0].dtype == FACTS and len(known[0]) == len(images):
-        return Survey(images, known[0])
-    facts = np.zeros(len(images), FACTS)
+    found = hash_sources(images)
+    key = (
+        found and hashlib.sha256(f"survey {STATS_FORMAT} {PIL.__version__} {STATS_DTYPE} {found}".encode()).hexdigest()
+    )
+    if (
+        key
+        and (known := STATS_CACHE.find(key)) is not None
+        and known[0].dtype == STATS_DTYPE
+        and len(known[0]) == len(images)
+    ):
+        return ImageStats(images, known[0])
+    facts = np.zeros(len(images), STATS_DTYPE)
 
-    def job(index: int) -> None:
-        facts[index] = look(images, index)
+    def scan_row(index: int) -> None:
+        facts[index] = scan_image(images, index)
 
-    for_each("looking at pictures", len(images), job, progress)
+    run_in_parallel("looking at pictures", len(images), scan_row, progress)
     if key:
-        SHELF.keep(key, facts)
-    return Survey(images, facts)
+        STATS_CACHE.keep(key, facts)
+    return ImageStats(images, facts)
 
 
-def digests(images: ImageSet, *, progress: Progress = SILENT) -> NDArray[np.bytes_]:
+def compute_digests(images: ImageSet, *, progress: Progress = SILENT) -> NDArray[np.bytes_]:
     """Returns (n,) what equal pictures have in common, without decoding any: their digest, where another has the same
     number of bytes, and else their place. Empty where a file cannot be read or holds nothing.
     """
-    found = np.array([f"#{index}" for index in range(len(images))], FACTS["digest"])
-    size = sizes(images)
+    found = np.array([f"#{index}" for index in range(len(images))], STATS_DTYPE["digest"])
+    size = measure_source_bytes(images)
     _, inverse, number = np.unique(size, return_inverse=True, return_counts=True)
     rows = np.flatnonzero((number[inverse] > 1) & (size > 0))
     found[size <= 0] = b""
 
-    def job(row: int) -> None:
+    def hash_row(row: int) -> None:
         index = int(rows[row])
         try:
-            found[index] = _digest(_read(images.source(index)))
+            found[index] = _compute_digest(_read_source(images.source(index)))
         except PictureError:
             found[index] = b""
 
-    for_each("looking for copies", len(rows), job, progress)
+    run_in_parallel("looking for copies", len(rows), hash_row, progress)
     return found
 
 
-def sizes(images: ImageSet) -> NDArray[np.int64]:
+def measure_source_bytes(images: ImageSet) -> NDArray[np.int64]:
     """Returns (n,) the bytes of each picture as it is stored; 0 or less where there is none."""
     if isinstance(images.sources, np.ndarray):
         return np.full(len(images), max(1, images.sources[:1].nbytes), np.int64)
-    if isinstance(images.sources, Encoded):
-        return images.sources.places[:, 2]
-    return np.array([_size(path) for path in images.sources], np.int64)
+    if isinstance(images.sources, EncodedImages):
+        return images.sources.spans[:, 2]
+    return np.array([_get_file_size(path) for path in images.sources], np.int64)
 
 
-def _size(path: Path) -> int:
+def _get_file_size(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError:
         return 0
 
 
-def look(images: ImageSet, index: int) -> Any:
+def scan_image(images: ImageSet, index: int) -> Any:
     """Returns the facts about one picture, a scalar of dtype FACTS."""
     import cv2
 
-    fact = np.zeros((), FACTS)
+    fact = np.zeros((), STATS_DTYPE)
     try:
-        source = _read(images.source(index))
-        pixels = LOOK(source)
+        source = _read_source(images.source(index))
+        pixels = SCAN_PREPROCESSING(source)
     except PictureError as error:
         fact["reason"] = error.problem.encode()
         return fact
-    fact["digest"] = _digest(source)
+    fact["digest"] = _compute_digest(source)
     if isinstance(source, bytes):
         fact["bytes"] = len(source)
-        _look_at_header(fact, source)
+        _scan_header(fact, source)
     else:
         fact["bytes"], fact["format"] = source.nbytes, b"pixels"
         fact["height"], fact["width"] = source.shape[:2]
@@ -161,36 +168,36 @@ def look(images: ImageSet, index: int) -> Any:
     fact["border"] = [*ring.mean(axis=0), float(ring.std(axis=0).mean())]
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     fact["sharpness"] = cv2.Laplacian(grey, cv2.CV_32F).var()
-    fact["thumbnail"] = cv2.resize(grey, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
+    fact["thumbnail"] = cv2.resize(grey, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA)
     return fact
 
 
-def _read(source: Picture) -> bytes | NDArray[np.uint8]:
-    return contents(source) if isinstance(source, Path) else source
+def _read_source(source: ImageSource) -> bytes | NDArray[np.uint8]:
+    return read_image_file(source) if isinstance(source, Path) else source
 
 
-def _digest(source: bytes | NDArray[np.uint8]) -> bytes:
+def _compute_digest(source: bytes | NDArray[np.uint8]) -> bytes:
     if isinstance(source, bytes):
         return hashlib.blake2b(source, digest_size=16).digest() if source else b""
     return hashlib.blake2b(np.ascontiguousarray(source).data, digest_size=16).digest()
 
 
-def _look_at_header(fact: Any, data: bytes) -> None:
-    with header(data) as image:
-        fact["format"], fact["mode"] = (image.format or "").encode(), image.mode.encode()
-        fact["is_animated"] = getattr(image, "is_animated", False)
+def _scan_header(record: Any, data: bytes) -> None:
+    with open_image(data) as image:
+        record["format"], record["mode"] = (image.format or "").encode(), image.mode.encode()
+        record["is_animated"] = getattr(image, "is_animated", False)
         width, height = image.size
         try:
             exif = image.getexif()
         except Exception:  # the block is foreign bytes, and the pixels are whole without it
             exif = Image.Exif()
-        if lies_on_its_side(image):
+        if is_sideways(image):
             width, height = height, width
-        fact["width"], fact["height"] = width, height
+        record["width"], record["height"] = width, height
         words = (str(exif.get(tag, "")).strip("\0 ") for tag in (ExifTags.Base.Make, ExifTags.Base.Model))
-        fact["camera"] = " ".join(word for word in words if word).encode("utf-8", "replace")
+        record["camera"] = " ".join(word for word in words if word).encode("utf-8", "replace")
 
 
-def text(value: bytes) -> str:
+def decode_text(value: bytes) -> str:
     """Returns a fact's text; it may have been cut inside a letter."""
     return value.decode("utf-8", "ignore")

@@ -11,41 +11,41 @@ from numpy.typing import NDArray
 
 from striate.data.corrections import Correction
 from striate.data.image_set import ImageSet
-from striate.data_checks.finding import MOST, Finding
+from striate.data_checks.finding import MAX_FILES_NAMED, Finding
 
 
 @dataclass(frozen=True, eq=False)
-class Suspects:
+class LabelIssues:
     """Pictures in doubt, the most doubtful first; fields parallel but for the last.
 
     Attributes:
         keys: (n,) their names.
-        given: (n,) the labels they have.
-        suggested: (n,) the labels that the networks give them.
-        margin: (n,) probability of the given label less that of the suggested one, −1..1 (the self-confidence margin).
-        confident: how many of them confident learning takes for wrong.
+        given_labels: (n,) the labels they have.
+        predicted_labels: (n,) the labels that the networks give them.
+        margins: (n,) probability of the given label less that of the suggested one, −1..1 (the self-confidence margin).
+        confident_count: how many of them confident learning takes for wrong.
         classes: the names of the labels.
     """
 
     keys: NDArray[np.str_]
-    given: NDArray[np.int32]
-    suggested: NDArray[np.intp]
-    margin: NDArray[np.float64]
-    confident: int
+    given_labels: NDArray[np.int32]
+    predicted_labels: NDArray[np.intp]
+    margins: NDArray[np.float64]
+    confident_count: int
     classes: tuple[str, ...]
 
-    def corrections(self) -> list[Correction]:
+    def to_corrections(self) -> list[Correction]:
         """Returns a row for each of the confident ones, to be decided on: it is kept until someone says otherwise."""
-        rows = zip(self.keys, self.given, self.suggested, self.margin, strict=True)
+        rows = zip(self.keys, self.given_labels, self.predicted_labels, self.margins, strict=True)
         return [
             Correction(
                 str(key), "keep", self.classes[other], self.classes[label], f"label_suspect: margin {margin:.3f}"
             )
-            for key, label, other, margin in list(rows)[: self.confident]
+            for key, label, other, margin in list(rows)[: self.confident_count]
         ]
 
 
-def ranked(images: ImageSet, probabilities: NDArray[np.float64]) -> Suspects:
+def rank_label_issues(images: ImageSet, probabilities: NDArray[np.float64]) -> LabelIssues:
     """Returns all pictures whose likeliest label is another than theirs, by the margin between the two, smallest first.
 
     Confident are those that count off the diagonal of the confident joint (equation 1): a class's threshold is the mean
@@ -64,7 +64,7 @@ def ranked(images: ImageSet, probabilities: NDArray[np.float64]) -> Suspects:
     margin = own - others[everyone, suggested]
     order = np.argsort(margin, kind="stable")
     order = order[margin[order] < 0]
-    return Suspects(
+    return LabelIssues(
         images.keys[order],
         labels[order],
         suggested[order],
@@ -74,19 +74,19 @@ def ranked(images: ImageSet, probabilities: NDArray[np.float64]) -> Suspects:
     )
 
 
-def suspect_finding(suspects: Suspects, total: int) -> list[Finding]:
+def build_label_issue_findings(label_issues: LabelIssues, total: int) -> list[Finding]:
     """Returns that there are labels in doubt, of so many pictures."""
-    count = suspects.confident
+    count = label_issues.confident_count
     if not count:
         return []
-    files = tuple(suspects.keys[: min(count, MOST)].tolist())
+    files = tuple(label_issues.keys[: min(count, MAX_FILES_NAMED)].tolist())
     return [
         Finding(
             "label_suspect",
             "warning" if count > 0.01 * total else "note",
             f"{count:,} of {total:,} labels are contradicted by the other pictures (confident learning, out of fold); "
-            f"the first: {suspects.keys[0]} is {suspects.classes[suspects.given[0]]!r}, said to be "
-            f"{suspects.classes[suspects.suggested[0]]!r}",
+            f"the first: {label_issues.keys[0]} is {label_issues.classes[label_issues.given_labels[0]]!r}, said to be "
+            f"{label_issues.classes[label_issues.predicted_labels[0]]!r}",
             "look at them from the top (striate data --suspects --fix lists them all with what they may be)",
             files,
             count,

@@ -19,92 +19,102 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.data_checks.image_stats import Survey
+from striate.data_checks.image_stats import ImageStats
 from striate.progress import SILENT, Progress
 
-LOW = 8  # frequencies each way that make the hash; pixels each way that candidates are first compared by
-BITS = 10  # of 64, by which the hashes of candidates differ at most
-ALIKE = 0.97  # correlation from which on candidates may be the same picture
-SLACK = 0.01  # less, where they are compared coarsely, which nearly always shows copies even more alike
-RATIO = 0.2  # of the distance to what else there is, up to which they are
-BACKGROUND_SAMPLE = 2000  # pictures that stand for what else there is
-MOST, FEW = 0.2, 10  # share of those that may be copies of one picture; number that always may
-BLOCK, STRIPE = 64, 4096  # hashes compared at a time: so many with so many, which a processor's cache holds
-PAIRS = 16_384  # candidates compared at a time
-PARTNERS = 20  # later pictures that a picture is paired with at most, the most alike: enough to hang together by
+HASH_SIDE = 8  # frequencies each way that make the hash; pixels each way that candidates are first compared by
+MAX_HASH_DISTANCE = 10  # of 64, by which the hashes of candidates differ at most
+MIN_CORRELATION = 0.97  # correlation from which on candidates may be the same picture
+COARSE_TOLERANCE = 0.01  # less, where they are compared coarsely, which nearly always shows copies even more alike
+MAX_DISTANCE_RATIO = 0.2  # of the distance to what else there is, up to which they are
+REFERENCE_SAMPLE_SIZE = 2000  # pictures that stand for what else there is
+MAX_DUPLICATE_FRACTION, MIN_DUPLICATE_ALLOWANCE = (
+    0.2,
+    10,
+)  # share of those that may be copies of one picture; number that always may
+BLOCK_ROWS, BLOCK_COLUMNS = 64, 4096  # hashes compared at a time: so many with so many, which a processor's cache holds
+PAIRS_PER_BATCH = 16_384  # candidates compared at a time
+MAX_MATCHES_PER_IMAGE = (
+    20  # later pictures that a picture is paired with at most, the most alike: enough to hang together by
+)
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class SimilarPairs:
     """Pairs of pictures that show the same, the fields parallel.
 
     Attributes:
         first: (n,) number of one picture.
         second: (n,) number of the other, always the larger.
-        likeness: (n,) correlation of their thumbnails, −1..1.
-        mirrored: (n,) whether one is the other's mirror image.
+        similarity: (n,) correlation of their thumbnails, −1..1.
+        is_mirrored: (n,) whether one is the other's mirror image.
     """
 
     first: NDArray[np.int64]
     second: NDArray[np.int64]
-    likeness: NDArray[np.float32]
-    mirrored: NDArray[np.bool_]
+    similarity: NDArray[np.float32]
+    is_mirrored: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.first)
 
 
-def similar_pairs(
+def find_near_duplicates(
     thumbnails: NDArray[np.uint8],
     *,
-    bits: int = BITS,
-    alike: float = ALIKE,
-    ratio: float = RATIO,
+    max_hash_distance: int = MAX_HASH_DISTANCE,
+    min_correlation: float = MIN_CORRELATION,
+    max_distance_ratio: float = MAX_DISTANCE_RATIO,
     progress: Progress = SILENT,
-) -> Pairs:
+) -> SimilarPairs:
     """Returns the pairs of pictures that show the same, mirror images included; symmetric pictures count as plain.
 
     Args:
         thumbnails: (n, 32, 32) uint8, grey.
-        bits: by how many the hashes of candidates may differ.
-        alike: correlation from which on candidates may be the same picture.
-        ratio: of the distance √(2 − 2 · correlation) to what else there is, up to which they are.
+        max_hash_distance: by how many the hashes of candidates may differ.
+        min_correlation: correlation from which on candidates may be the same picture.
+        max_distance_ratio: of the distance √(2 − 2 · correlation) to what else there is, up to which they are.
         progress: told the pictures compared.
     """
     total = len(thumbnails)
-    hashes, mirrored = perceptual_hashes(thumbnails), perceptual_hashes(thumbnails[:, :, ::-1])
-    coarse = _coarse(thumbnails)
-    coarsely = (standardised(coarse), standardised(coarse[:, :, ::-1]))
+    hashes, mirrored = compute_perceptual_hashes(thumbnails), compute_perceptual_hashes(thumbnails[:, :, ::-1])
+    coarse = _downscale_thumbnails(thumbnails)
+    coarsely = (standardize_thumbnails(coarse), standardize_thumbnails(coarse[:, :, ::-1]))
     near = np.full(total, np.nan, np.float32)
 
-    def job(start: int) -> Pairs:
+    def match_block(start: int) -> SimilarPairs:
         found = []
         for is_mirrored, others in ((False, hashes), (True, mirrored)):
-            for first, second in _candidates(hashes, others, start, bits):
-                may_be = _products(coarsely[0][first], coarsely[is_mirrored][second]) >= alike - SLACK
+            for first, second in _iter_candidates(hashes, others, start, max_hash_distance):
+                may_be = (
+                    _multiply_rows(coarsely[0][first], coarsely[is_mirrored][second])
+                    >= min_correlation - COARSE_TOLERANCE
+                )
                 first, second = first[may_be], second[may_be]  # noqa: PLW2901
-                likeness = _correlations(thumbnails, first, second, is_mirrored=is_mirrored)
-                chosen = likeness >= alike
+                likeness = _compute_correlations(thumbnails, first, second, is_mirrored=is_mirrored)
+                chosen = likeness >= min_correlation
                 kind = np.full(int(chosen.sum()), is_mirrored)
-                found.append(Pairs(first[chosen], second[chosen], likeness[chosen], kind))
-        return _nearest(_joined(found))
+                found.append(SimilarPairs(first[chosen], second[chosen], likeness[chosen], kind))
+        return _keep_best_matches(_concatenate_pairs(found))
 
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
         progress.task("comparing pictures", total, "pictures") as task,
     ):
         parts = []
-        for start, found in zip(range(0, total, BLOCK), pool.map(job, range(0, total, BLOCK)), strict=True):
+        for start, found in zip(
+            range(0, total, BLOCK_ROWS), pool.map(match_block, range(0, total, BLOCK_ROWS)), strict=True
+        ):
             parts.append(found)
-            task.advance(min(BLOCK, total - start))
-    pairs = _unique(_joined(parts))
+            task.advance(min(BLOCK_ROWS, total - start))
+    pairs = _deduplicate_pairs(_concatenate_pairs(parts))
     concerned = np.unique(np.concatenate([pairs.first, pairs.second]))
-    near[concerned] = _surroundings(thumbnails, concerned, alike)
-    distance = _distance(pairs.likeness)
-    return _chosen(pairs, distance <= ratio * np.minimum(near[pairs.first], near[pairs.second]))
+    near[concerned] = _measure_reference_distances(thumbnails, concerned, min_correlation)
+    distance = _to_distance(pairs.similarity)
+    return _select_pairs(pairs, distance <= max_distance_ratio * np.minimum(near[pairs.first], near[pairs.second]))
 
 
-def groups_of(total: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
+def find_connected_groups(total: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
     """Returns (total,) the number of the set that each picture belongs to, where those of a pair are together; the
     numbers count from 0 in the order of the sets' first pictures.
     """
@@ -120,56 +130,58 @@ def groups_of(total: int, first: NDArray[np.int64], second: NDArray[np.int64]) -
     return result
 
 
-def perceptual_hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
+def compute_perceptual_hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Returns the (n,) hashes of thumbnails (n, 32, 32): bit by bit whether one of the LOW × LOW lowest frequencies of
     the cosine transform lies above their median.
     """
     from scipy.fft import dct
 
-    lowest = np.empty((len(thumbnails), LOW * LOW), np.float32)
-    for start in range(0, len(thumbnails), PAIRS):
-        part = thumbnails[start : start + PAIRS].astype(np.float32)
-        waves = dct(dct(part, axis=1, workers=-1)[:, :LOW], axis=2, workers=-1)[:, :, :LOW]
-        lowest[start : start + PAIRS] = waves.reshape(len(part), -1)
+    lowest = np.empty((len(thumbnails), HASH_SIDE * HASH_SIDE), np.float32)
+    for start in range(0, len(thumbnails), PAIRS_PER_BATCH):
+        part = thumbnails[start : start + PAIRS_PER_BATCH].astype(np.float32)
+        waves = dct(dct(part, axis=1, workers=-1)[:, :HASH_SIDE], axis=2, workers=-1)[:, :, :HASH_SIDE]
+        lowest[start : start + PAIRS_PER_BATCH] = waves.reshape(len(part), -1)
     bits = lowest > np.median(lowest, axis=1, keepdims=True)
     return np.packbits(bits, axis=1).view(">u8").astype(np.uint64).ravel()
 
 
-def _candidates(
-    hashes: NDArray[np.uint64], others: NDArray[np.uint64], start: int, bits: int
+def _iter_candidates(
+    hashes: NDArray[np.uint64], other_hashes: NDArray[np.uint64], start: int, max_hash_distance: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Yields pairs of a block's pictures and later ones whose hashes differ by no more than that."""
-    block = hashes[start : start + BLOCK, None]
-    for stripe in range(start + 1, len(hashes), STRIPE):
-        distances = np.bitwise_count(block ^ others[None, stripe : stripe + STRIPE])
-        row, column = np.nonzero(distances <= bits)
+    block = hashes[start : start + BLOCK_ROWS, None]
+    for stripe in range(start + 1, len(hashes), BLOCK_COLUMNS):
+        distances = np.bitwise_count(block ^ other_hashes[None, stripe : stripe + BLOCK_COLUMNS])
+        row, column = np.nonzero(distances <= max_hash_distance)
         row, column = row + start, column + stripe
         row, column = row[column > row], column[column > row]
-        for place in range(0, len(row), PAIRS):
-            yield row[place : place + PAIRS], column[place : place + PAIRS]
+        for place in range(0, len(row), PAIRS_PER_BATCH):
+            yield row[place : place + PAIRS_PER_BATCH], column[place : place + PAIRS_PER_BATCH]
 
 
-def _coarse(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _downscale_thumbnails(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Returns the thumbnails reduced to (n, LOW, LOW)."""
     total, side, _ = thumbnails.shape
-    parts = thumbnails.reshape(total, LOW, side // LOW, LOW, side // LOW)
+    parts = thumbnails.reshape(total, HASH_SIDE, side // HASH_SIDE, HASH_SIDE, side // HASH_SIDE)
     result: NDArray[np.uint8] = parts.mean(axis=(2, 4), dtype=np.float32).round().astype(np.uint8)
     return result
 
 
-def _correlations(
+def _compute_correlations(
     thumbnails: NDArray[np.uint8], first: NDArray[np.int64], second: NDArray[np.int64], *, is_mirrored: bool
 ) -> NDArray[np.float32]:
     other = thumbnails[second]
-    return _products(standardised(thumbnails[first]), standardised(other[:, :, ::-1] if is_mirrored else other))
+    return _multiply_rows(
+        standardize_thumbnails(thumbnails[first]), standardize_thumbnails(other[:, :, ::-1] if is_mirrored else other)
+    )
 
 
-def _products(one: NDArray[np.float32], two: NDArray[np.float32]) -> NDArray[np.float32]:
-    result: NDArray[np.float32] = np.einsum("ij,ij->i", one, two)
+def _multiply_rows(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+    result: NDArray[np.float32] = np.einsum("ij,ij->i", first, second)
     return result
 
 
-def standardised(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
+def standardize_thumbnails(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Returns (n, pixels) rows of mean 0 and length 1, so that a product of two is their correlation; a picture of one
     colour becomes a row of zeros, like none.
     """
@@ -180,68 +192,72 @@ def standardised(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
     return flat
 
 
-def _surroundings(thumbnails: NDArray[np.uint8], numbers: NDArray[np.int64], alike: float) -> NDArray[np.float32]:
+def _measure_reference_distances(
+    thumbnails: NDArray[np.uint8], indices: NDArray[np.int64], min_correlation: float
+) -> NDArray[np.float32]:
     """Returns (len(numbers),) how far those pictures are from the nearest of a sample of all, plain or mirrored, that
     is not alike itself, since a picture may have many copies. But where more than the share MOST of all is alike, they
     are no copies but the subject (parts on one background), and the distance is that to the last of this share.
     """
-    sample = np.random.default_rng(0).permutation(len(thumbnails))[:BACKGROUND_SAMPLE]
-    both = [standardised(thumbnails[sample]), standardised(thumbnails[sample][:, :, ::-1])]
-    found = np.empty(len(numbers), np.float32)
-    for start in range(0, len(numbers), BLOCK):
-        own = numbers[start : start + BLOCK]
-        rows = standardised(thumbnails[own])
+    sample = np.random.default_rng(0).permutation(len(thumbnails))[:REFERENCE_SAMPLE_SIZE]
+    both = [standardize_thumbnails(thumbnails[sample]), standardize_thumbnails(thumbnails[sample][:, :, ::-1])]
+    found = np.empty(len(indices), np.float32)
+    for start in range(0, len(indices), BLOCK_ROWS):
+        own = indices[start : start + BLOCK_ROWS]
+        rows = standardize_thumbnails(thumbnails[own])
         likeness = np.maximum(rows @ both[0].T, rows @ both[1].T)
-        rank = max(FEW, int(MOST * likeness.shape[1]))
+        rank = max(MIN_DUPLICATE_ALLOWANCE, int(MAX_DUPLICATE_FRACTION * likeness.shape[1]))
         subject = -np.partition(-likeness, rank, axis=1)[:, rank] if rank < likeness.shape[1] else np.float32(-1)
-        other = np.where(likeness < alike, likeness, -1).max(axis=1)
-        found[start : start + BLOCK] = _distance(np.maximum(subject, other))
+        other = np.where(likeness < min_correlation, likeness, -1).max(axis=1)
+        found[start : start + BLOCK_ROWS] = _to_distance(np.maximum(subject, other))
     return found
 
 
-def _distance(likeness: NDArray[np.float32]) -> NDArray[np.float32]:
-    result: NDArray[np.float32] = np.sqrt(np.maximum(0, 2 - 2 * likeness))
+def _to_distance(correlation: NDArray[np.float32]) -> NDArray[np.float32]:
+    result: NDArray[np.float32] = np.sqrt(np.maximum(0, 2 - 2 * correlation))
     return result
 
 
-def _joined(parts: list[Pairs]) -> Pairs:
+def _concatenate_pairs(parts: list[SimilarPairs]) -> SimilarPairs:
     if not parts:
-        return Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0, bool))
-    columns = zip(*((one.first, one.second, one.likeness, one.mirrored) for one in parts), strict=True)
-    return Pairs(*map(np.concatenate, columns))
+        return SimilarPairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0, bool))
+    columns = zip(*((one.first, one.second, one.similarity, one.is_mirrored) for one in parts), strict=True)
+    return SimilarPairs(*map(np.concatenate, columns))
 
 
-def _unique(pairs: Pairs) -> Pairs:
+def _deduplicate_pairs(pairs: SimilarPairs) -> SimilarPairs:
     """Returns each pair once: of one that is alike both ways, the better way, plain where they are equal."""
-    order = np.lexsort((pairs.mirrored, -pairs.likeness, pairs.second, pairs.first))
-    pairs = _chosen(pairs, order)
+    order = np.lexsort((pairs.is_mirrored, -pairs.similarity, pairs.second, pairs.first))
+    pairs = _select_pairs(pairs, order)
     is_new = np.ones(len(pairs), bool)
     is_new[1:] = (pairs.first[1:] != pairs.first[:-1]) | (pairs.second[1:] != pairs.second[:-1])
-    return _chosen(pairs, is_new)
+    return _select_pairs(pairs, is_new)
 
 
-def _nearest(pairs: Pairs) -> Pairs:
+def _keep_best_matches(pairs: SimilarPairs) -> SimilarPairs:
     """Returns, of each picture's pairs with later ones, the PARTNERS most alike."""
-    pairs = _chosen(pairs, np.lexsort((-pairs.likeness, pairs.first)))
+    pairs = _select_pairs(pairs, np.lexsort((-pairs.similarity, pairs.first)))
     _, begin, number = np.unique(pairs.first, return_index=True, return_counts=True)
     rank = np.arange(len(pairs)) - np.repeat(begin, number)
-    return _chosen(pairs, rank < PARTNERS)
+    return _select_pairs(pairs, rank < MAX_MATCHES_PER_IMAGE)
 
 
-def _chosen(pairs: Pairs, which: NDArray[np.bool_] | NDArray[np.intp]) -> Pairs:
-    return Pairs(pairs.first[which], pairs.second[which], pairs.likeness[which], pairs.mirrored[which])
+def _select_pairs(pairs: SimilarPairs, selection: NDArray[np.bool_] | NDArray[np.intp]) -> SimilarPairs:
+    return SimilarPairs(
+        pairs.first[selection], pairs.second[selection], pairs.similarity[selection], pairs.is_mirrored[selection]
+    )
 
 
-NEIGHBOR_SAMPLE = 4000  # pictures compared with one another
+COMPARISON_SAMPLE_SIZE = 4000  # pictures compared with one another
 
 
-def nearest_across(seen: Survey, count: int) -> list[tuple[int, int, float]]:
+def find_cross_class_pairs(stats: ImageStats, count: int) -> list[tuple[int, int, float]]:
     """Returns (number, number, correlation of their thumbnails) of the pairs of pictures of different classes that are
     most alike, each picture in one pair at most; of a large set, in a sample.
     """
-    rows = np.random.default_rng(0).permutation(np.flatnonzero(seen.is_readable))[:NEIGHBOR_SAMPLE]
-    labels = seen.images.labels[rows]
-    normal = standardised(seen.facts["thumbnail"][rows])
+    rows = np.random.default_rng(0).permutation(np.flatnonzero(stats.is_readable))[:COMPARISON_SAMPLE_SIZE]
+    labels = stats.images.labels[rows]
+    normal = standardize_thumbnails(stats.records["thumbnail"][rows])
     likeness = np.triu(normal @ normal.T, 1)
     likeness[labels[:, None] == labels[None]] = 0
     found: list[tuple[int, int, float]] = []

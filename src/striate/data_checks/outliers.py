@@ -5,17 +5,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.data_checks.finding import MOST, Finding
-from striate.data_checks.image_stats import Survey
+from striate.data_checks.finding import MAX_FILES_NAMED, Finding
+from striate.data_checks.image_stats import ImageStats
 
-FAR = 3.5  # modified z-score (Iglewicz and Hoaglin 1993, section 3.3) beyond which a value is an outlier
-FLAT = 2.0  # grey levels of deviation, below which a picture shows nothing
-DARK, BRIGHT = 25.0, 235.0  # mean grey levels beyond which an outlier is worth a word
-SMALL = 4  # times smaller than the median, by its shorter side
-LONG = 4.0  # longer side to shorter
-LEAST = 48  # pixels of the median shorter side, below which all pictures are tiny and only flat ones are looked for
+OUTLIER_Z_SCORE = 3.5  # modified z-score (Iglewicz and Hoaglin 1993, section 3.3) beyond which a value is an outlier
+MIN_DEVIATION = 2.0  # grey levels of deviation, below which a picture shows nothing
+MAX_DARK_LEVEL, MIN_BRIGHT_LEVEL = 25.0, 235.0  # mean grey levels beyond which an outlier is worth a word
+SMALL_IMAGE_RATIO = 4  # times smaller than the median, by its shorter side
+MAX_ASPECT_RATIO = 4.0  # longer side to shorter
+MIN_MEDIAN_SIDE = (
+    48  # pixels of the median shorter side, below which all pictures are tiny and only flat ones are looked for
+)
 
-FIXES = {
+OUTLIER_FIXES = {
     "of one colour": "look at them; they teach nothing",
     "much blurrier than the rest": "look at them; leave out what you could not tell yourself",
     "nearly black": "look at them; brighten them or leave them out",
@@ -25,41 +27,44 @@ FIXES = {
 }
 
 
-def outlier_findings(survey: Survey) -> list[Finding]:
+def detect_outliers(stats: ImageStats) -> list[Finding]:
     """Returns one finding for each way in which some pictures stand out, with the most extreme first."""
-    rows = np.flatnonzero(survey.is_readable)
-    facts = survey.facts[rows]
+    rows = np.flatnonzero(stats.is_readable)
+    facts = stats.records[rows]
     if not len(rows):
         return []
     deviation = facts["spread"].mean(axis=1)
     shorter = np.minimum(facts["width"], facts["height"]).astype(np.float64)
     ranks: dict[str, tuple[NDArray[np.bool_], NDArray[np.float64]]] = {
-        "of one colour": (deviation < FLAT, deviation),
+        "of one colour": (deviation < MIN_DEVIATION, deviation),
     }
-    if np.median(shorter) >= LEAST:
+    if np.median(shorter) >= MIN_MEDIAN_SIDE:
         grey = facts["colour"] @ np.array([0.299, 0.587, 0.114])
         shape = np.maximum(facts["width"], facts["height"]) / np.maximum(1, shorter)
         sharp = np.log1p(facts["sharpness"].astype(np.float64))
-        flat = deviation < FLAT
+        flat = deviation < MIN_DEVIATION
         ranks |= {
-            "much blurrier than the rest": (~flat & (_score(sharp) < -FAR), sharp),
-            "nearly black": (~flat & (grey < DARK) & (_score(grey) < -FAR / 2), grey),
-            "nearly white": (~flat & (grey > BRIGHT) & (_score(grey) > FAR / 2), -grey),
-            "much smaller than the rest": (SMALL * shorter < np.median(shorter), shorter),
-            "of an extreme shape": ((shape > LONG) & (shape > 2 * np.median(shape)), -shape),
+            "much blurrier than the rest": (~flat & (_compute_z_scores(sharp) < -OUTLIER_Z_SCORE), sharp),
+            "nearly black": (~flat & (grey < MAX_DARK_LEVEL) & (_compute_z_scores(grey) < -OUTLIER_Z_SCORE / 2), grey),
+            "nearly white": (
+                ~flat & (grey > MIN_BRIGHT_LEVEL) & (_compute_z_scores(grey) > OUTLIER_Z_SCORE / 2),
+                -grey,
+            ),
+            "much smaller than the rest": (SMALL_IMAGE_RATIO * shorter < np.median(shorter), shorter),
+            "of an extreme shape": ((shape > MAX_ASPECT_RATIO) & (shape > 2 * np.median(shape)), -shape),
         }
     found = []
     for what, (stands_out, order) in ranks.items():
         chosen = np.flatnonzero(stands_out)
         if len(chosen):
             chosen = chosen[np.argsort(order[chosen], kind="stable")]
-            keys = survey.images.keys[rows[chosen[:MOST]]].tolist()
+            keys = stats.images.keys[rows[chosen[:MAX_FILES_NAMED]]].tolist()
             message = f"{len(chosen):,} pictures are {what}" if len(chosen) > 1 else f"One picture is {what}"
-            found.append(Finding("outlier", "note", message, FIXES[what], tuple(keys), len(chosen)))
+            found.append(Finding("outlier", "note", message, OUTLIER_FIXES[what], tuple(keys), len(chosen)))
     return found
 
 
-def _score(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _compute_z_scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Returns the modified z-scores 0.6745 (x − median) / MAD; 0 where more than half are equal."""
     away = values - np.median(values)
     middle = np.median(np.abs(away))

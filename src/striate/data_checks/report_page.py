@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.data.contact_sheet import samples, tile
-from striate.data.image_set import SPLITS, ImageSet
+from striate.data.contact_sheet import build_tile_preprocessing, sample_class_images
+from striate.data.image_set import SPLIT_NAMES, ImageSet
 from striate.data_checks.checks import Inspection
 from striate.data_checks.finding import Finding
-from striate.data_checks.image_stats import Survey
-from striate.data_checks.label_issues import Suspects
-from striate.data_checks.near_duplicates import nearest_across
-from striate.data_checks.summary import statistics
+from striate.data_checks.image_stats import ImageStats
+from striate.data_checks.label_issues import LabelIssues
+from striate.data_checks.near_duplicates import find_cross_class_pairs
+from striate.data_checks.summary import compute_statistics
 from striate.errors import PictureError, printable
 from striate.reporting import html
 from striate.reporting.style import FAINT, SERIES, STYLE
@@ -25,16 +25,20 @@ from striate.reporting.style import FAINT, SERIES, STYLE
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CLASSES = 60  # shown with their pictures
-ROW, SIDE = 8, 96  # pictures of a class; pixels
-GROUPS, MEMBERS, LOOSE = 6, 4, 12  # evidence of a finding: sets, pictures of each, pictures without a set
-MEAN, MEAN_SIDE = 200, 64  # pictures that a class's mean is made of; pixels
-PAIRS = 6
-DOUBTED = 30  # pictures whose labels are in doubt
+MAX_CLASSES_SHOWN = 60  # shown with their pictures
+IMAGES_PER_CLASS, IMAGE_SIDE = 8, 96  # pictures of a class; pixels
+MAX_GROUPS_SHOWN, MAX_GROUP_MEMBERS, MAX_UNGROUPED_SHOWN = (
+    6,
+    4,
+    12,
+)  # evidence of a finding: sets, pictures of each, pictures without a set
+MEAN_SAMPLE_SIZE, MEAN_SIDE = 200, 64  # pictures that a class's mean is made of; pixels
+MAX_PAIRS_SHOWN = 6
+MAX_LABEL_ISSUES_SHOWN = 30  # pictures whose labels are in doubt
 
 
 @dataclass(frozen=True)
-class Shown:
+class PageImage:
     """A picture on the page: its address, its key, the end of that, its class, and the split it is given to."""
 
     image: str
@@ -49,14 +53,14 @@ def save_data_page(
     inspection: Inspection,
     findings: Sequence[Finding],
     *,
-    suspects: Suspects | None = None,
+    label_issues: LabelIssues | None = None,
     command: str = "",
 ) -> None:
-    """Writes the page; `suspects` are shown where labels were looked at."""
-    seen = inspection.survey
+    """Writes the page; `label_issues` are shown where labels were looked at."""
+    seen = inspection.stats
     images = seen.images
     place = {key: index for index, key in enumerate(images.keys.tolist())}
-    counts = [(name, _splits(images, label)) for label, name in enumerate(images.classes)]
+    counts = [(name, _count_splits(images, label)) for label, name in enumerate(images.classes)]
     largest = max((sum(by_split.values()) for _, by_split in counts), default=1)
     html.save_page(
         path,
@@ -65,35 +69,41 @@ def save_data_page(
         name=images.name,
         total=len(images),
         classes=len(images.classes),
-        verdict=verdict(findings),
-        cards=_cards(inspection, findings),
-        findings=[(one, _evidence(images, one, place)) for one in findings],
-        splits=[split for split in ("", *SPLITS) if (images.given == split).any()],
+        verdict=summarize_findings(findings),
+        cards=_build_cards(inspection, findings),
+        findings=[(one, _collect_evidence(images, one, place)) for one in findings],
+        splits=[split for split in ("", *SPLIT_NAMES) if (images.given == split).any()],
         counts=counts,
         largest=max(1, largest),
         rows=[
             (
                 name,
                 sum(by_split.values()),
-                mean_picture(images, label),
-                [_thumb(one) for one in samples(images, label, ROW, side=SIDE)],
+                render_mean_image(images, label),
+                [
+                    _encode_thumbnail(one)
+                    for one in sample_class_images(images, label, IMAGES_PER_CLASS, side=IMAGE_SIDE)
+                ],
             )
-            for label, (name, by_split) in enumerate(counts[:CLASSES])
+            for label, (name, by_split) in enumerate(counts[:MAX_CLASSES_SHOWN])
         ],
-        sizes=known.words() if (known := statistics(seen)) else [],
-        figures=[(title, html.figure(drawn), alt) for title, drawn, alt in all_figures(seen)],
-        pairs=[(_shown(images, a), _shown(images, b), likeness) for a, b, likeness in nearest_across(seen, PAIRS)],
+        sizes=known.describe() if (known := compute_statistics(seen)) else [],
+        figures=[(title, html.figure(drawn), alt) for title, drawn, alt in iter_figures(seen)],
+        pairs=[
+            (_build_page_image(images, a), _build_page_image(images, b), likeness)
+            for a, b, likeness in find_cross_class_pairs(seen, MAX_PAIRS_SHOWN)
+        ],
         shortcuts=inspection.shortcuts,
-        suspects=_doubted(images, suspects, place) if suspects else [],
-        confident=suspects.confident if suspects else 0,
+        suspects=_collect_label_issues(images, label_issues, place) if label_issues else [],
+        confident=label_issues.confident_count if label_issues else 0,
         command=command,
     )
 
 
-def verdict(findings: Sequence[Finding]) -> str:
+def summarize_findings(findings: Sequence[Finding]) -> str:
     """Returns the state of the data in one sentence."""
     by_severity = {kind: sum(one.severity == kind for one in findings) for kind in ("error", "warning")}
-    parts = [_plural(number, kind) for kind, number in by_severity.items() if number]
+    parts = [_format_count(number, kind) for kind, number in by_severity.items() if number]
     if by_severity["error"]:
         return f"Not ready to be trusted: {' and '.join(parts)}. Accuracies measured on it as it is would mislead."
     if parts:
@@ -101,100 +111,108 @@ def verdict(findings: Sequence[Finding]) -> str:
     return "Nothing was found that would mislead a training."
 
 
-def mean_picture(images: ImageSet, label: int) -> str:
+def render_mean_image(images: ImageSet, label: int) -> str:
     """Returns the mean of (at most MEAN) pictures of a class, as the address of a picture; "" where none is there."""
-    some = samples(images, label, MEAN, seed=1, side=MEAN_SIDE, fit="stretch")
-    return _thumb(np.mean(some, axis=0).round().astype(np.uint8)) if some else ""
+    some = sample_class_images(images, label, MEAN_SAMPLE_SIZE, seed=1, side=MEAN_SIDE, fit="stretch")
+    return _encode_thumbnail(np.mean(some, axis=0).round().astype(np.uint8)) if some else ""
 
 
-def _cards(inspection: Inspection, findings: Sequence[Finding]) -> list[tuple[str, str]]:
-    seen = inspection.survey
-    sets = inspection.copies.sets()
+def _build_cards(inspection: Inspection, findings: Sequence[Finding]) -> list[tuple[str, str]]:
+    seen = inspection.stats
+    sets = inspection.duplicates.list_groups()
     return [
         (f"{len(seen.images):,}", f"pictures in {len(seen.images.classes):,} classes"),
-        (f"{len(seen.broken):,}", "cannot be read"),
+        (f"{len(seen.decode_errors):,}", "cannot be read"),
         (f"{sum(map(len, sets)) - len(sets):,}", "superfluous copies"),
         (f"{sum(one.severity != 'note' for one in findings):,}", "findings to look at"),
     ]
 
 
-def _splits(images: ImageSet, label: int) -> dict[str, int]:
+def _count_splits(images: ImageSet, label: int) -> dict[str, int]:
     names, numbers = np.unique(images.given[images.labels == label], return_counts=True)
     return dict(zip(names.tolist(), numbers.tolist(), strict=True))
 
 
-def _evidence(images: ImageSet, finding: Finding, place: Mapping[str, int]) -> list[list[Shown]]:
+def _collect_evidence(images: ImageSet, finding: Finding, row_by_key: Mapping[str, int]) -> list[list[PageImage]]:
     """Returns the pictures behind a finding, set by set; those without a set are one."""
     if finding.kind == "label_suspect":  # they have a section of their own
         return []
-    sets: Sequence[Sequence[str]] = finding.members[:GROUPS] or [finding.files]
-    most = MEMBERS if finding.members else LOOSE
-    found = [[place[key] for key in one if key in place][:most] for one in sets]
-    return [shown for one in found if (shown := [part for index in one if (part := _shown(images, index))])]
+    sets: Sequence[Sequence[str]] = finding.members[:MAX_GROUPS_SHOWN] or [finding.files]
+    most = MAX_GROUP_MEMBERS if finding.members else MAX_UNGROUPED_SHOWN
+    found = [[row_by_key[key] for key in one if key in row_by_key][:most] for one in sets]
+    return [shown for one in found if (shown := [part for index in one if (part := _build_page_image(images, index))])]
 
 
-def _doubted(images: ImageSet, suspects: Suspects, place: Mapping[str, int]) -> list[tuple[Shown, str, float]]:
+def _collect_label_issues(
+    images: ImageSet, label_issues: LabelIssues, row_by_key: Mapping[str, int]
+) -> list[tuple[PageImage, str, float]]:
     """Returns the pictures most in doubt, what they are said to be, and by what margin."""
-    rows = zip(suspects.keys.tolist(), suspects.suggested, suspects.margin, strict=True)
+    rows = zip(label_issues.keys.tolist(), label_issues.predicted_labels, label_issues.margins, strict=True)
     return [
-        (one, printable(suspects.classes[other]), float(margin))
-        for key, other, margin in list(rows)[: min(DOUBTED, suspects.confident)]
-        if (one := _shown(images, place[key])) is not None
+        (one, printable(label_issues.classes[other]), float(margin))
+        for key, other, margin in list(rows)[: min(MAX_LABEL_ISSUES_SHOWN, label_issues.confident_count)]
+        if (one := _build_page_image(images, row_by_key[key])) is not None
     ]
 
 
-def _shown(images: ImageSet, index: int) -> Shown | None:
+def _build_page_image(images: ImageSet, index: int) -> PageImage | None:
     try:
-        pixels = tile(images, SIDE)(images.source(index))
+        pixels = build_tile_preprocessing(images, IMAGE_SIDE)(images.source(index))
     except PictureError:
         return None
     label = images.classes[images.labels[index]]
     key = printable(str(images.keys[index]))
     name = key.rpartition("/")[2]
-    return Shown(_thumb(pixels), key, key if name.isdecimal() else name, printable(label), str(images.given[index]))
+    return PageImage(
+        _encode_thumbnail(pixels), key, key if name.isdecimal() else name, printable(label), str(images.given[index])
+    )
 
 
-def _thumb(pixels: NDArray[np.uint8]) -> str:
-    return html.picture(pixels, SIDE, "WEBP")
+def _encode_thumbnail(pixels: NDArray[np.uint8]) -> str:
+    return html.picture(pixels, IMAGE_SIDE, "WEBP")
 
 
-def _plural(number: int, word: str) -> str:
+def _format_count(number: int, word: str) -> str:
     return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
-MOST = 5000  # pictures drawn as dots
-NAMED = 7  # classes with a colour of their own
+MAX_POINTS_DRAWN = 5000  # pictures drawn as dots
+MAX_CLASSES_COLORED = 7  # classes with a colour of their own
 
 
-def all_figures(seen: Survey) -> Iterator[tuple[str, Figure, str]]:
+def iter_figures(stats: ImageStats) -> Iterator[tuple[str, Figure, str]]:
     """Yields title, figure and what it shows in words."""
-    rows = np.flatnonzero(seen.is_readable)
+    rows = np.flatnonzero(stats.is_readable)
     if not len(rows):
         return
-    facts, labels = seen.facts[rows], seen.images.labels[rows]
+    facts, labels = stats.records[rows], stats.images.labels[rows]
     if np.ptp(facts["width"]) or np.ptp(facts["height"]):
-        yield "Sizes", _sizes(facts["width"], facts["height"], labels, seen.images.classes), "Widths and heights"
+        yield "Sizes", _draw_sizes(facts["width"], facts["height"], labels, stats.images.classes), "Widths and heights"
     grey = facts["colour"] @ np.array([0.299, 0.587, 0.114], np.float32)
-    yield "Brightness", _histogram(grey, labels, seen.images.classes, "mean grey level"), "Brightness by class"
+    yield "Brightness", _draw_histogram(grey, labels, stats.images.classes, "mean grey level"), "Brightness by class"
     sharp = np.log10(1 + facts["sharpness"])
     yield (
         "Sharpness",
-        _histogram(sharp, labels, seen.images.classes, "log₁₀ (1 + variance of the Laplacian), at 128×128 pixels"),
+        _draw_histogram(
+            sharp, labels, stats.images.classes, "log₁₀ (1 + variance of the Laplacian), at 128×128 pixels"
+        ),
         "Sharpness by class",
     )
 
 
-def _sizes(
+def _draw_sizes(
     width: NDArray[np.int32], height: NDArray[np.int32], labels: NDArray[np.int32], classes: tuple[str, ...]
 ) -> Figure:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    some = np.random.default_rng(0).permutation(len(width))[:MOST]
+    some = np.random.default_rng(0).permutation(len(width))[:MAX_POINTS_DRAWN]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5, 3.8), layout="constrained")
         axes = figure.subplots()
-        colours = [SERIES[label % len(SERIES)] if len(classes) <= NAMED else SERIES[0] for label in labels[some]]
+        colours = [
+            SERIES[label % len(SERIES)] if len(classes) <= MAX_CLASSES_COLORED else SERIES[0] for label in labels[some]
+        ]
         axes.scatter(width[some], height[some], s=9, alpha=0.35, c=colours, linewidths=0)
         axes.set(xlabel="width, pixels", ylabel="height, pixels")
         if max(width.max() / max(1, width.min()), height.max() / max(1, height.min())) > 20:
@@ -202,7 +220,9 @@ def _sizes(
     return figure
 
 
-def _histogram(values: NDArray[np.float32], labels: NDArray[np.int32], classes: tuple[str, ...], label: str) -> Figure:
+def _draw_histogram(
+    values: NDArray[np.float32], labels: NDArray[np.int32], classes: tuple[str, ...], label: str
+) -> Figure:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -210,7 +230,7 @@ def _histogram(values: NDArray[np.float32], labels: NDArray[np.int32], classes: 
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5, 3.8), layout="constrained")
         axes = figure.subplots()
-        if len(classes) <= NAMED:
+        if len(classes) <= MAX_CLASSES_COLORED:
             for number, name in enumerate(classes):
                 axes.hist(
                     values[labels == number], edges, histtype="step", linewidth=1.6, color=SERIES[number], label=name

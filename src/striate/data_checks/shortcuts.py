@@ -11,18 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.data_checks.finding import Finding
-from striate.data_checks.image_stats import Survey
+from striate.data_checks.image_stats import ImageStats
 
-FOLDS = 5
-MOST = 20_000  # pictures that the shallow model sees
-LEAST = 10  # pictures of a class, below which it is left out
-COMMON = 20  # formats or cameras told apart
-SURE = 3.0  # standard errors above chance
-DEPTH = 6
+CV_FOLDS = 5
+MAX_IMAGES = 20_000  # pictures that the shallow model sees
+MIN_IMAGES_PER_CLASS = 10  # pictures of a class, below which it is left out
+MAX_CATEGORIES = 20  # formats or cameras told apart
+MIN_STANDARD_ERRORS = 3.0  # standard errors above chance
+TREE_DEPTH = 6
 
-OUTER = ("file size", "format", "picture size", "camera")
-INNER = ("border", "mean colour")
-LIMITS = {**dict.fromkeys(OUTER, (0.1, 0.3)), **dict.fromkeys(INNER, (0.4, 0.6))}
+FILE_FEATURES = ("file size", "format", "picture size", "camera")
+PIXEL_FEATURES = ("border", "mean colour")
+GAIN_THRESHOLDS = {**dict.fromkeys(FILE_FEATURES, (0.1, 0.3)), **dict.fromkeys(PIXEL_FEATURES, (0.4, 0.6))}
 """Feature → share of the way from chance to certainty from which on it is a note, and a warning. Nothing outside the
 pixels should tell a label; colour and border are pixels, and may be what the classes are about.
 """
@@ -49,36 +49,36 @@ class Shortcut:
     @property
     def gain(self) -> float:
         """Share of the way from chance to certainty, 0 where it is not surely above chance."""
-        if self.accuracy <= self.chance + SURE * self.error:
+        if self.accuracy <= self.chance + MIN_STANDARD_ERRORS * self.error:
             return 0.0
         return (self.accuracy - self.chance) / (1 - self.chance)
 
 
-def shortcuts(survey: Survey, groups: NDArray[np.int64]) -> list[Shortcut]:
+def measure_shortcuts(stats: ImageStats, groups: NDArray[np.int64]) -> list[Shortcut]:
     """Returns how well each feature that varies tells the label, the best first.
 
     Args:
-        survey: of the whole set.
+        stats: of the whole set.
         groups: (n,) pictures that show the same have the same number; they are learnt from or asked about together.
     """
     from sklearn.metrics import recall_score
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
     from sklearn.tree import DecisionTreeClassifier
 
-    rows = _rows(survey)
-    labels = survey.images.labels[rows]
+    rows = _select_rows(stats)
+    labels = stats.images.labels[rows]
     sizes = np.unique(labels, return_counts=True)[1]
     if len(sizes) < 2:
         return []
     chance = 1 / len(sizes)
     error = float(np.sqrt(np.sum(chance * (1 - chance) / sizes)) * chance)
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
+    folds = StratifiedGroupKFold(CV_FOLDS, shuffle=True, random_state=0)
     found = []
-    for name, columns in _features(survey, rows).items():
+    for name, columns in _extract_features(stats, rows).items():
         if not np.ptp(columns, axis=0).any():
             continue
         tree = DecisionTreeClassifier(
-            max_depth=DEPTH, min_samples_leaf=max(5, len(rows) // 500), class_weight="balanced", random_state=0
+            max_depth=TREE_DEPTH, min_samples_leaf=max(5, len(rows) // 500), class_weight="balanced", random_state=0
         )
         said = cross_val_predict(tree, columns, labels, groups=groups[rows], cv=folds)
         accuracy = float(recall_score(labels, said, average="macro", zero_division=0.0))
@@ -86,18 +86,18 @@ def shortcuts(survey: Survey, groups: NDArray[np.int64]) -> list[Shortcut]:
     return sorted(found, key=lambda one: -one.accuracy)
 
 
-def shortcut_findings(found: list[Shortcut]) -> list[Finding]:
+def build_shortcut_findings(shortcuts: list[Shortcut]) -> list[Finding]:
     """Returns those that tell the label well enough to be worth a word."""
     findings = []
-    for one in found:
-        note, warning = LIMITS[one.feature]
+    for one in shortcuts:
+        note, warning = GAIN_THRESHOLDS[one.feature]
         if one.gain < note:
             continue
         what = "the look of the edge" if one.feature == "border" else one.feature
         fix = (
             "make pictures of all classes in the same way: same device, size and format; or test on pictures from "
             "elsewhere, where this cannot help"
-            if one.feature in OUTER
+            if one.feature in FILE_FEATURES
             else "make sure that this is what tells the classes apart in life too; --grey or augmentation takes it away"
         )
         findings.append(
@@ -114,30 +114,30 @@ def shortcut_findings(found: list[Shortcut]) -> list[Finding]:
     return findings
 
 
-def _rows(survey: Survey) -> NDArray[np.intp]:
+def _select_rows(stats: ImageStats) -> NDArray[np.intp]:
     """Returns the numbers of the pictures that are looked at: readable, of classes that are large enough."""
-    sizes = np.bincount(survey.images.labels[survey.is_readable], minlength=len(survey.images.classes))
-    rows = np.flatnonzero(survey.is_readable & (sizes >= LEAST)[survey.images.labels])
-    return np.sort(np.random.default_rng(0).permutation(rows)[:MOST])
+    sizes = np.bincount(stats.images.labels[stats.is_readable], minlength=len(stats.images.classes))
+    rows = np.flatnonzero(stats.is_readable & (sizes >= MIN_IMAGES_PER_CLASS)[stats.images.labels])
+    return np.sort(np.random.default_rng(0).permutation(rows)[:MAX_IMAGES])
 
 
-def _features(survey: Survey, rows: NDArray[np.intp]) -> Mapping[str, NDArray[np.float64]]:
-    facts = survey.facts[rows]
+def _extract_features(stats: ImageStats, rows: NDArray[np.intp]) -> Mapping[str, NDArray[np.float64]]:
+    facts = stats.records[rows]
     features = {"border": facts["border"], "mean colour": np.hstack([facts["colour"], facts["spread"]])}
-    if survey.are_files:
+    if stats.has_files:
         size = np.log(np.maximum(1, np.stack([facts["width"], facts["height"]], axis=1).astype(np.float64)))
         features |= {
             "file size": np.log(np.maximum(1, facts["bytes"]))[:, None],
             "picture size": np.column_stack([size, size[:, 0] - size[:, 1]]),
-            "format": _one_hot(facts["format"]),
-            "camera": _one_hot(facts["camera"]),
+            "format": _encode_one_hot(facts["format"]),
+            "camera": _encode_one_hot(facts["camera"]),
         }
     return {name: np.asarray(columns, np.float64) for name, columns in features.items()}
 
 
-def _one_hot(words: NDArray[np.bytes_]) -> NDArray[np.float64]:
+def _encode_one_hot(words: NDArray[np.bytes_]) -> NDArray[np.float64]:
     """Returns (n, COMMON or fewer) whether a word is each of the commonest."""
     known, number = np.unique(words, return_counts=True)
-    common = known[np.argsort(-number, kind="stable")][:COMMON]
+    common = known[np.argsort(-number, kind="stable")][:MAX_CATEGORIES]
     result: NDArray[np.float64] = (words[:, None] == common[None]).astype(np.float64)
     return result

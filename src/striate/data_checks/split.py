@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 
 from striate.data.image_set import ImageSet
 from striate.data.splits import Splits
-from striate.data.splits import split as split_by_groups
-from striate.data_checks.duplicates import Copies, quick_copies
+from striate.data.splits import split_stratified as split_by_groups
+from striate.data_checks.duplicates import DuplicateGroups, find_duplicates_fast
 from striate.progress import SILENT, Progress
 
 
-class Division(NamedTuple):
+class SplitResult(NamedTuple):
     """Three image sets, and which of all pictures show the same."""
 
     splits: Splits
-    copies: Copies
+    duplicates: DuplicateGroups
 
 
 def split(
@@ -47,14 +47,18 @@ def split(
     """
     if groups is not None:
         return split_by_groups(images, validation=validation, test=test, seed=seed, groups=groups)
-    return divide(images, validation=validation, test=test, seed=seed).splits
+    return split_with_duplicates(images, validation=validation, test=test, seed=seed).splits
 
 
-def divide(images: ImageSet, *, validation: float, test: float, seed: int, progress: Progress = SILENT) -> Division:
+def split_with_duplicates(
+    images: ImageSet, *, validation: float, test: float, seed: int, progress: Progress = SILENT
+) -> SplitResult:
     """Returns the same with the copies that were found.
 
     Raises:
         DataError: as above.
     """
-    copies = quick_copies(images, progress=progress)
-    return Division(split_by_groups(images, validation=validation, test=test, seed=seed, groups=copies.group), copies)
+    copies = find_duplicates_fast(images, progress=progress)
+    return SplitResult(
+        split_by_groups(images, validation=validation, test=test, seed=seed, groups=copies.group_ids), copies
+    )

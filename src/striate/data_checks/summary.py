@@ -8,28 +8,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.config import config
-from striate.data_checks.image_stats import Survey, text
+from striate.data_checks.image_stats import ImageStats, decode_text
 from striate.reporting.style import percent
 
-MOST = 6  # formats or cameras named in words
+MAX_VALUES_NAMED = 6  # formats or cameras named in words
 
 
 @config
-class Range:
+class ValueRange:
     """The least, the middle and the greatest of some numbers."""
 
     least: float
     median: float
     greatest: float
 
-    def words(self, unit: str = "", digits: int = 0) -> str:
+    def describe(self, unit: str = "", digits: int = 0) -> str:
         """Returns it for people."""
         low, middle, high = (f"{value:,.{digits}f}" for value in (self.least, self.median, self.greatest))
         return f"{low}{unit}, all alike" if self.least == self.greatest else f"{low} to {high}{unit}, median {middle}"
 
 
 @config
-class Statistics:
+class DatasetStatistics:
     """What the readable pictures are.
 
     Attributes:
@@ -44,64 +44,64 @@ class Statistics:
         deviation: mean of the deviations within a picture, grey levels.
     """
 
-    width: Range
-    height: Range
-    aspect: Range
-    bytes: Range | None
+    width: ValueRange
+    height: ValueRange
+    aspect: ValueRange
+    bytes: ValueRange | None
     formats: dict[str, int]
     modes: dict[str, int]
     cameras: dict[str, int]
     colour: tuple[float, float, float]
     deviation: float
 
-    def words(self) -> list[tuple[str, str]]:
+    def describe(self) -> list[tuple[str, str]]:
         """Returns name and value of each, for people."""
         rows = [
-            ("width", self.width.words(" px")),
-            ("height", self.height.words(" px")),
-            ("width to height", self.aspect.words(digits=2)),
-            ("format", _shares(self.formats)),
-            ("colour mode", _shares(self.modes)),
+            ("width", self.width.describe(" px")),
+            ("height", self.height.describe(" px")),
+            ("width to height", self.aspect.describe(digits=2)),
+            ("format", _format_fractions(self.formats)),
+            ("colour mode", _format_fractions(self.modes)),
             ("mean red, green, blue", ", ".join(f"{value:.0f}" for value in self.colour)),
             ("mean contrast", f"{self.deviation:.0f} grey levels of deviation within a picture"),
         ]
         if self.bytes is not None:
-            kib = Range(*(value / 1024 for value in (self.bytes.least, self.bytes.median, self.bytes.greatest)))
-            rows.insert(3, ("file size", kib.words(" KiB", 1)))
-        return rows + ([("camera", _shares(self.cameras))] if self.cameras else [])
+            kib = ValueRange(*(value / 1024 for value in (self.bytes.least, self.bytes.median, self.bytes.greatest)))
+            rows.insert(3, ("file size", kib.describe(" KiB", 1)))
+        return rows + ([("camera", _format_fractions(self.cameras))] if self.cameras else [])
 
 
-def statistics(seen: Survey) -> Statistics | None:
+def compute_statistics(stats: ImageStats) -> DatasetStatistics | None:
     """Returns the figures; None where no picture can be read."""
-    facts = seen.facts[seen.is_readable]
+    facts = stats.records[stats.is_readable]
     if not len(facts):
         return None
     red, green, blue = (float(value) for value in facts["colour"].mean(axis=0))
-    return Statistics(
-        width=_range(facts["width"]),
-        height=_range(facts["height"]),
-        aspect=_range(facts["width"] / np.maximum(1, facts["height"])),
-        bytes=_range(facts["bytes"]) if seen.are_files else None,
-        formats=_counts(facts["format"]),
-        modes=_counts(facts["mode"]),
-        cameras=_counts(facts["camera"][facts["camera"] != b""]),
+    return DatasetStatistics(
+        width=_compute_range(facts["width"]),
+        height=_compute_range(facts["height"]),
+        aspect=_compute_range(facts["width"] / np.maximum(1, facts["height"])),
+        bytes=_compute_range(facts["bytes"]) if stats.has_files else None,
+        formats=_count_values(facts["format"]),
+        modes=_count_values(facts["mode"]),
+        cameras=_count_values(facts["camera"][facts["camera"] != b""]),
         colour=(red, green, blue),
         deviation=float(facts["spread"].mean()),
     )
 
 
-def _range(values: NDArray[Any]) -> Range:
-    return Range(float(values.min()), float(np.median(values)), float(values.max()))
+def _compute_range(values: NDArray[Any]) -> ValueRange:
+    return ValueRange(float(values.min()), float(np.median(values)), float(values.max()))
 
 
-def _counts(words: NDArray[np.bytes_]) -> dict[str, int]:
+def _count_values(values: NDArray[np.bytes_]) -> dict[str, int]:
     """Returns word → number, the commonest first."""
-    names, numbers = np.unique(words, return_counts=True)
+    names, numbers = np.unique(values, return_counts=True)
     order = np.argsort(-numbers, kind="stable")
-    return {text(names[i]) or "unknown": int(numbers[i]) for i in order}
+    return {decode_text(names[i]) or "unknown": int(numbers[i]) for i in order}
 
 
-def _shares(counts: dict[str, int]) -> str:
+def _format_fractions(counts: dict[str, int]) -> str:
     total = sum(counts.values())
-    parts = [f"{name} {percent(number / total)}" for name, number in list(counts.items())[:MOST]]
-    return ", ".join(parts) + (f", {len(counts) - MOST} more" if len(counts) > MOST else "")
+    parts = [f"{name} {percent(number / total)}" for name, number in list(counts.items())[:MAX_VALUES_NAMED]]
+    return ", ".join(parts) + (f", {len(counts) - MAX_VALUES_NAMED} more" if len(counts) > MAX_VALUES_NAMED else "")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from striate.data.image_set import SPLITS
+from striate.data.image_set import SPLIT_NAMES
 from striate.data_checks.finding import Finding
 from striate.diagnosis.outcome_counts import Tally, drop, tally, tally_from
 from striate.diagnosis.training_signals import Symptoms, load_symptoms
@@ -188,7 +188,7 @@ def _table(path: Path) -> Iterable[Answer]:
 
 def _counts(path: Path, classes: Iterable[str]) -> dict[str, Counter[str]]:
     """Returns split → class → pictures."""
-    found: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
+    found: dict[str, Counter[str]] = {split: Counter() for split in SPLIT_NAMES}
     try:
         with path.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from striate.classifier import Classifier
 from striate.config import config, from_json
-from striate.data.decoded_cache import Decoded
-from striate.data.image_set import SPLITS, ImageSet
+from striate.data.decoded_cache import DecodedSet
+from striate.data.image_set import SPLIT_NAMES, ImageSet
 from striate.diagnosis.outcome_counts import Tally, tally
 from striate.errors import ConfigError
 from striate.evaluation.prediction_table import Answered
@@ -208,7 +208,7 @@ SAMPLE = 1000  # pictures of a split: an accuracy is known to 3 points then
 THUMBNAIL = 8  # pixels on each side, of what the nearest neighbours are looked for among
 NEIGHBOURS = 5
 
-Parts = tuple[Decoded, Decoded, Decoded]
+Parts = tuple[DecodedSet, DecodedSet, DecodedSet]
 
 
 def symptoms_of(parts: Parts, classifier: Classifier | None, trace: LossTrace) -> Symptoms:
@@ -273,7 +273,7 @@ def _looks(pixels: list[NDArray[np.uint8]]) -> tuple[Look, ...]:
         for part in pixels
     ]
     found = []
-    for split, part, own in zip(SPLITS, pixels, single, strict=True):
+    for split, part, own in zip(SPLIT_NAMES, pixels, single, strict=True):
         tests = [ks_2samp(a, b, method="asymp") for a, b in zip(single[0], own, strict=True)]
         found.append(
             Look(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.classifier import Classifier
-from striate.data.decoded_cache import Decoded, decode_all
+from striate.data.decoded_cache import DecodedSet, decode_all
 from striate.data.image_set import ImageSet
 from striate.errors import ClassifierError, DataError, nearest
 from striate.evaluation.prediction_table import Answered
@@ -35,7 +35,7 @@ class Measured:
     """
 
     report: Report
-    decoded: Decoded
+    decoded: DecodedSet
     log_probabilities: NDArray[np.float64]
 
     @property
@@ -72,7 +72,7 @@ def evaluate(classifier: Classifier, images: ImageSet, *, split: str = "all", pr
 
 def measure(
     classifier: Classifier,
-    images: ImageSet | Decoded,
+    images: ImageSet | DecodedSet,
     *,
     split: str = "all",
     leaked: Collection[str] = (),
@@ -90,7 +90,7 @@ def measure(
     return report_on(images, predict_rows(classifier, images, split=split, progress=progress), split, leaked)
 
 
-def predict_rows(classifier: Classifier, images: Decoded, *, split: str, progress: Progress) -> NDArray[np.float64]:
+def predict_rows(classifier: Classifier, images: DecodedSet, *, split: str, progress: Progress) -> NDArray[np.float64]:
     """Returns (n, classes) logarithms of the predicted probabilities.
 
     Raises:
@@ -107,7 +107,7 @@ def predict_rows(classifier: Classifier, images: Decoded, *, split: str, progres
     return rows
 
 
-def report_on(decoded: Decoded, rows: NDArray[np.float64], split: str, leaked: Collection[str] = ()) -> Measured:
+def report_on(decoded: DecodedSet, rows: NDArray[np.float64], split: str, leaked: Collection[str] = ()) -> Measured:
     """Returns the report on decoded images, given the logarithms of their predicted probabilities."""
     images = decoded.images
     report = make_report(images.name, split, images.classes, images.keys, images.labels, rows, leaked=leaked)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.data.splits import in_rounds
+from striate.data.splits import interleave_classes
 from striate.errors import printable
 from striate.evaluation.calibration import BINS, Calibration, coverage
 from striate.evaluation.corruptions import CORRUPTIONS, SEVERITIES
@@ -110,7 +110,7 @@ def right_and_wrong(measured: Measured, count: int = 24) -> tuple[NDArray[np.int
     is_right = measured.predicted == labels
     rng = np.random.default_rng(0)
     order = rng.permutation(np.flatnonzero(is_right))
-    right = in_rounds(order, labels)[:count]
+    right = interleave_classes(order, labels)[:count]
     wrong = np.flatnonzero(~is_right)
     return right, wrong[np.argsort(-measured.confidence[wrong], kind="stable")][:count]
 

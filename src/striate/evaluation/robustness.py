@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from striate.classifier import Classifier
 from striate.config import config
-from striate.data.decoded_cache import Decoded
+from striate.data.decoded_cache import DecodedSet
 from striate.evaluation.corruptions import CORRUPTIONS, SEVERITIES, Corruption
 from striate.evaluation.intervals import wilson
 from striate.progress import SILENT, Progress
@@ -76,7 +76,7 @@ class Robustness:
 
 
 def robustness(
-    classifier: Classifier, decoded: Decoded, *, sample: int = SAMPLE, seed: int = 0, progress: Progress = SILENT
+    classifier: Classifier, decoded: DecodedSet, *, sample: int = SAMPLE, seed: int = 0, progress: Progress = SILENT
 ) -> Robustness:
     """Returns how a classifier holds on pictures that are made worse, after they were brought to its size.
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.classifier import Classifier
-from striate.data.prefetch import decoded_ahead
+from striate.data.prefetch import iter_decoded
 from striate.explain.attribution import Attributor
 from striate.progress import SILENT, Progress
 
@@ -84,7 +84,7 @@ def looked(
     """
     left = iter(paths)
     with progress.task("explaining", len(paths), "pictures") as task:
-        for batch in decoded_ahead(classifier.preprocessing, paths, AT_ONCE):
+        for batch in iter_decoded(classifier.preprocessing, paths, AT_ONCE):
             whole = [pixels for pixels in batch if not isinstance(pixels, str)]
             found = iter(_found(classifier, np.stack(whole), look, about) if whole else ())
             for pixels, path in zip(batch, left, strict=False):

@@ -14,8 +14,8 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from striate.data.decoded_cache import Decoded
-from striate.data.splits import in_rounds
+from striate.data.decoded_cache import DecodedSet
+from striate.data.splits import interleave_classes
 from striate.errors import ConfigError, RunError, printable
 from striate.explain.embeddings import embedder
 from striate.explain.feature_maps import first_filters
@@ -69,9 +69,9 @@ class Recorder:
         seed: of the choice.
     """
 
-    def __init__(self, held_out: Decoded, seed: int = 0) -> None:
+    def __init__(self, held_out: DecodedSet, seed: int = 0) -> None:
         labels = held_out.images.labels
-        order = in_rounds(np.random.default_rng(seed).permutation(len(labels)), labels)
+        order = interleave_classes(np.random.default_rng(seed).permutation(len(labels)), labels)
         self._watched, placed = order[:WATCHED], order[:PLACED]
         self._pixels = np.stack([held_out.pixels[int(at)] for at in placed])
         self._labels = labels[placed].astype(np.int32)

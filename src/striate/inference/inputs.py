@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from striate.data.decoding import Picture
-from striate.data.inputs import expand
-from striate.data.loaders.archive import is_archive, unpacked
-from striate.data.loaders.folder import is_something_else, walk
+from striate.data.decoding import ImageSource
+from striate.data.inputs import expand_paths
+from striate.data.loaders.archive import is_archive, unpack_archive
+from striate.data.loaders.folder import is_non_image_name, list_files
 from striate.errors import DataError
 from striate.inference.video import has_video_signature
 from striate.progress import SILENT, Progress
@@ -27,7 +27,7 @@ class ImageInputs:
     """Pictures that follow each other, each with the name that its answer bears."""
 
     names: list[str] = field(default_factory=list)
-    images: list[Picture] = field(default_factory=list)
+    images: list[ImageSource] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def resolve_inputs(sources: Iterable[str | Path], *, progress: Progress = SILENT
         if match := CAMERA_PATTERN.fullmatch(str(source)):
             found.append(VideoInput(str(source), int(match[1])))
             continue
-        for path in expand([source], films=True):
+        for path in expand_paths([source], include_videos=True):
             if path.is_file() and (is_archive(path) or path.suffix.lower() in ARRAY_SUFFIXES):
                 try:
                     names, pictures = _unpack_archive(path, progress) if is_archive(path) else _load_array_images(path)
@@ -92,8 +92,8 @@ def _append_images(inputs: list[Input], names: list[str], images: Sequence[Any])
 
 def _unpack_archive(path: Path, progress: Progress) -> tuple[list[str], list[Path]]:
     """Returns an archive's pictures and their names."""
-    folder = unpacked(path, progress=progress)
-    inside = [file for file in walk(folder) if not is_something_else(file)]
+    folder = unpack_archive(path, progress=progress)
+    inside = [file for file in list_files(folder) if not is_non_image_name(file)]
     if not inside:
         raise DataError("No picture there")
     return [f"{path}/{file.relative_to(folder).as_posix()}" for file in inside], inside

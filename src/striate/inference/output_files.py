@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from striate.data.decoding import Picture
+from striate.data.decoding import ImageSource
 from striate.errors import ConfigError, DataError, printable
 from striate.prediction import Prediction
 from striate.system.atomic_files import sha256, writing
@@ -224,7 +224,7 @@ class ImageSorter:
         self.folder, self._folder_names = folder, build_folder_names(classes)
         self.copy_count = 0
 
-    def __call__(self, prediction: Prediction, image: Picture | None) -> None:
+    def __call__(self, prediction: Prediction, image: ImageSource | None) -> None:
         """Copies the picture that the answer is about; frames and rows of arrays are no files."""
         if prediction.error is not None or not isinstance(image, Path):
             return

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 
 from striate.classifier import Classifier
-from striate.data.decoding import Picture
+from striate.data.decoding import ImageSource
 from striate.errors import DataError
 from striate.inference.inputs import Input, UnreadableInput, VideoInput
 from striate.inference.video import Frame, ProbabilitySmoother, VideoReader, build_error_prediction
@@ -32,7 +32,7 @@ def predict_stream(
     skip: int = 0,
     on_frame: FrameCallback | None = None,
     progress: Progress = SILENT,
-) -> Iterator[tuple[Prediction, Picture | None]]:
+) -> Iterator[tuple[Prediction, ImageSource | None]]:
     """Yields an answer for each picture and frame, beside the picture that it is about (None for a frame).
 
     Args:

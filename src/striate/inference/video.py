@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from striate.data.decoding import refuse_pixels
+from striate.data.decoding import check_pixel_count
 from striate.errors import DataError, printable
 from striate.prediction import Prediction
 from striate.reporting.fonts import find_bundled, load_font
@@ -104,7 +104,7 @@ class VideoReader:
         self.width, self.height = (
             int(self._capture.get(one)) for one in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
         )
-        refuse_pixels(self.width, self.height)
+        check_pixel_count(self.width, self.height)
         rate = float(self._capture.get(cv2.CAP_PROP_FPS))
         self.frame_rate = rate if math.isfinite(rate) and 0.1 < rate < 1000 else DEFAULT_FRAME_RATE
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)

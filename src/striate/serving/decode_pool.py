@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.config import to_json
-from striate.data.decoding import PIXELS
+from striate.data.decoding import MAX_PIXELS_VARIABLE
 from striate.data.preprocessing import Preprocessing
 from striate.serving import decode_worker
 from striate.serving.batching import all_of
@@ -165,7 +165,7 @@ class Decoders:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env={**os.environ, PIXELS: str(self.limits.pixels)},
+            env={**os.environ, MAX_PIXELS_VARIABLE: str(self.limits.pixels)},
             limit=1 << 20,
         )
 

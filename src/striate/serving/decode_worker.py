@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.config import from_json
-from striate.data.decoding import load_formats
-from striate.data.prefetch import decoded_or_why
+from striate.data.decoding import preload_formats
+from striate.data.prefetch import decode_or_error
 from striate.data.preprocessing import Preprocessing
 
 
@@ -31,7 +31,7 @@ def _form(text: bytes) -> Preprocessing:
 def main() -> None:
     """Answers until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends it
-    load_formats()
+    preload_formats()
     with contextlib.suppress(ImportError, ValueError, OSError):  # not on every system
         import resource
 
@@ -44,7 +44,7 @@ def main() -> None:
         decoded = []
         for picture in pictures:
             try:
-                decoded.append(decoded_or_why(_form(form), picture))
+                decoded.append(decode_or_error(_form(form), picture))
             except MemoryError:
                 decoded.append("it needs more memory than one picture may have")
         told.write(answer(decoded))

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.data.corrections import corrected, load_corrections
-from striate.data.decoded_cache import Decoded
+from striate.data.corrections import apply_corrections, load_corrections
+from striate.data.decoded_cache import DecodedSet
 from striate.data.image_set import ImageSet
-from striate.data.loaders.load import Data, load_images
-from striate.data.splits import split
+from striate.data.loaders.load import DataSource, load_images
+from striate.data.splits import split_stratified
 from striate.errors import DataError
 from striate.models.architecture import Architecture
 from striate.progress import Progress
@@ -78,7 +78,7 @@ class Pool:
     def fold(self, number: int) -> Prepared:
         """Returns the pictures of a training that leaves fold `number` (from 0) out, to measure on."""
         given = np.where(self.place == number, "test", "").astype("U10")
-        splits = split(
+        splits = split_stratified(
             replace(self.images, given=given),
             validation=self.validation,
             seed=self.seed + number,
@@ -86,13 +86,13 @@ class Pool:
         )
         row = {key: index for index, key in enumerate(self.images.keys.tolist())}
         train, chosen_by, measured_on = (
-            Decoded(part, self.pixels[[row[key] for key in part.keys.tolist()]], {}) for part in splits
+            DecodedSet(part, self.pixels[[row[key] for key in part.keys.tolist()]], {}) for part in splits
         )
         return replace(self.prepared, parts=(train, chosen_by, measured_on), leaked=frozenset())
 
 
 def pooled(
-    data: Data, folds: int, recipe: Recipe, given: Conditions, *, network: Architecture | None, progress: Progress
+    data: DataSource, folds: int, recipe: Recipe, given: Conditions, *, network: Architecture | None, progress: Progress
 ) -> tuple[Prepared, Pool]:
     """Returns all pictures but those of a test split that the data brings along, and the folds that they are drawn
     into.
@@ -102,7 +102,7 @@ def pooled(
     """
     images = load_images(data, data_dir=given.data_dir, nested=given.nested, progress=progress)
     if given.corrections is not None:
-        images = corrected(images, load_corrections(Path(given.corrections)))
+        images = apply_corrections(images, load_corrections(Path(given.corrections)))
     whole = images.subset(images.given != "test")
     whole = replace(whole, given=np.full(len(whole), "", "U10"))
     alone = replace(given, corrections=None)

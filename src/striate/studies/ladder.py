@@ -9,8 +9,8 @@ from typing import Any
 
 from striate.classifier import Classifier
 from striate.config import replace
-from striate.data.loaders.folder import Nested
-from striate.data.loaders.load import Data
+from striate.data.loaders.folder import NestedMode
+from striate.data.loaders.load import DataSource
 from striate.data.splits import Splits
 from striate.errors import ConfigError
 from striate.evaluation.evaluate import milliseconds_per_picture
@@ -101,7 +101,7 @@ TIMED = 256  # test pictures that the prediction time is taken on
 
 
 def ladder(
-    data: Data | Splits,
+    data: DataSource | Splits,
     *,
     rungs: Sequence[str | Architecture] | None = None,
     seeds: int = 1,
@@ -114,7 +114,7 @@ def ladder(
     validation: float = 0.1,
     test: float = 0.2,
     max_broken: float = MAX_BROKEN,
-    nested: Nested = "top",
+    nested: NestedMode = "top",
     corrections: str | Path | None = None,
     allow_leaks: bool = False,
     progress: Progress = SILENT,

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.config import config, plain, replace
-from striate.data.decoded_cache import Decoded
-from striate.data.loaders.load import Data
+from striate.data.decoded_cache import DecodedSet
+from striate.data.loaders.load import DataSource
 from striate.data.splits import Splits
 from striate.errors import ConfigError, DataError
 from striate.evaluation.intervals import wilson
@@ -220,7 +220,7 @@ FEWEST = 10  # pictures a class on average, at the smallest
 
 
 def learning_curve(
-    data: Data | Splits,
+    data: DataSource | Splits,
     *,
     sizes: Sequence[int] | None = None,
     seeds: int = 1,
@@ -357,5 +357,5 @@ def _part(prepared: Prepared, rows: NDArray[np.intp]) -> Prepared:
     """Returns the same with those training pictures only."""
     whole, chosen_by, measured_on = prepared.parts
     kept = np.sort(rows)
-    train = Decoded(whole.images.subset(kept), whole.pixels[kept], {})
+    train = DecodedSet(whole.images.subset(kept), whole.pixels[kept], {})
     return dataclass_replace(prepared, parts=(train, chosen_by, measured_on))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from striate.config import config, plain, replace
-from striate.data.loaders.load import Data
+from striate.data.loaders.load import DataSource
 from striate.data.splits import Splits
 from striate.errors import ConfigError
 from striate.evaluation.intervals import wilson
@@ -222,7 +222,7 @@ class _Work:
 
 
 def repeat(
-    data: Data | Splits,
+    data: DataSource | Splits,
     *,
     seeds: int = 5,
     architecture: str | Architecture | None = None,
@@ -273,7 +273,7 @@ def repeat(
 
 
 def cross_validate(
-    data: Data,
+    data: DataSource,
     *,
     folds: int = 5,
     architecture: str | Architecture | None = None,

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from striate.config import replace
-from striate.data.augment import NONE, resolve
+from striate.data.augment import NO_AUGMENT, resolve_augment
 from striate.data.image_set import ImageSet
-from striate.data.preprocessing import Preprocessing, header
+from striate.data.preprocessing import Preprocessing, open_image
 from striate.errors import ConfigError, PictureError
 from striate.models.pretrained import identify
 from striate.models.pretrained_weights import BACKBONES, at_hand
@@ -127,7 +127,7 @@ def plan(recipe: Recipe, train: ImageSet) -> Recipe:
         changes["batch"] = min(128, max(32, 1 << round(math.log2(max(1, len(train) / 50)))))
     if recipe.fine_tune and recipe.fine_tune_rate is None:
         changes["fine_tune_rate"] = recipe.learning_rate / 20
-    augment = changes["augment"] = NONE if resting else resolve(recipe.augment, train.kind)
+    augment = changes["augment"] = NO_AUGMENT if resting else resolve_augment(recipe.augment, train.kind)
     if recipe.tta == "auto":
         changes["tta"] = "mirror" if augment.flip else "none"
     planned = replace(recipe, **changes)
@@ -161,7 +161,7 @@ def look(images: ImageSet) -> tuple[Sizes, bool]:
     reason = "no pictures"
     for index in chosen.tolist():
         try:
-            with header(images.source(index)) as image:
+            with open_image(images.source(index)) as image:
                 width, height = image.size
                 sizes.append((height, width))
                 colours.append(_is_colour(image) if not any(colours) else True)

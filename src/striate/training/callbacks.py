@@ -68,7 +68,7 @@ class EpochClock(Callback):  # type: ignore[misc]
             val_accuracy=float(logs["val_accuracy"]),
             learning_rate=float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
             seconds=seconds,
-            images_per_second=self.done * self.batches.batch / seconds,
+            images_per_second=self.done * self.batches.batch_size / seconds,
             ms_per_step=1000 * seconds / max(1, self.done),
             waiting=min(1.0, self.feed.waited / seconds),
         )

@@ -12,7 +12,7 @@ import time
 from collections.abc import Generator, Iterator
 
 from striate.data.batches import Batch, Batches
-from striate.data.prefetch import in_order, workers
+from striate.data.prefetch import map_in_order, open_worker_pool
 from striate.system.backend import devices, keras
 
 AHEAD = 2  # groups of batches that are made or being made while the network learns
@@ -61,9 +61,9 @@ class Feed(keras.utils.PyDataset):  # type: ignore[misc]
             return [self.batches[self.start + index] for index in range(first, min(first + size, total))]
 
         total, makers = len(self), _makers()
-        with workers(makers, "striate-feed") as pool:
+        with open_worker_pool(makers, "striate-feed") as pool:
             began = time.perf_counter()
-            for group in in_order(pool, make, range(start, total, size), AHEAD * makers):
+            for group in map_in_order(pool, make, range(start, total, size), AHEAD * makers):
                 self.waited += time.perf_counter() - began
                 yield group
                 began = time.perf_counter()

@@ -147,7 +147,7 @@ def steps_per_call(batches: Batches) -> int:
     """Returns how many steps one call makes: several on TensorFlow, unless their images are large."""
     if CHOICE.name != "tensorflow":
         return 1
-    one = batches.batch * int(np.prod(batches.pixels.shape[1:])) * batches.pixels.itemsize
+    one = batches.batch_size * int(np.prod(batches.pixels.shape[1:])) * batches.pixels.itemsize
     return max(1, min(MAX_STEPS, len(batches), MAX_BYTES // max(1, one)))
 
 
@@ -160,7 +160,7 @@ def _trained(model: Any, batches: Batches) -> Callable[..., Any]:
     """Returns a function that makes a step with each of several batches, stacked, and returns the running metrics."""
     import tensorflow as tf
 
-    @tf.function(autograph=False, input_signature=_signature(batches, (None, batches.batch)))  # type: ignore[untyped-decorator]
+    @tf.function(autograph=False, input_signature=_signature(batches, (None, batches.batch_size)))  # type: ignore[untyped-decorator]
     def run(images: Any, targets: Any) -> Any:
         def step(index: Any) -> Any:
             model.train_step((images[index], targets[index]))

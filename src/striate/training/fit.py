@@ -11,7 +11,7 @@ from striate.classifier import Classifier
 from striate.config import replace
 from striate.data.augment import Augment
 from striate.data.batches import Batches
-from striate.data.decoded_cache import Decoded
+from striate.data.decoded_cache import DecodedSet
 from striate.errors import TrainingError
 from striate.models.architecture import Architecture
 from striate.models.registry import architecture_named
@@ -63,7 +63,7 @@ class DivergedError(TrainingError):
         trained: as given.
     """
 
-    def __init__(self, trained: Trained, trace: LossTrace, train: Decoded) -> None:
+    def __init__(self, trained: Trained, trace: LossTrace, train: DecodedSet) -> None:
         self.trained = trained
         rate, broken = trained.recipe.learning_rate, trace.broken
         received = f"learning rate {rate:g}"
@@ -80,8 +80,8 @@ class DivergedError(TrainingError):
 
 
 def fit(
-    train: Decoded,
-    validation: Decoded,
+    train: DecodedSet,
+    validation: DecodedSet,
     recipe: Recipe,
     *,
     architecture: Architecture | None = None,
@@ -139,13 +139,13 @@ def fit(
         recipe.batch,
         shuffle_seed=recipe.seed,
         augment=recipe.augment,
-        most=recipe.steps_per_epoch,
-        part=(0, 1) if parallel is None else (parallel.rank, parallel.size),
+        max_steps=recipe.steps_per_epoch,
+        shard=(0, 1) if parallel is None else (parallel.rank, parallel.size),
     )
     held_out = Batches(validation.pixels, validation.images.labels, len(classes), VALIDATION_BATCH)
     if recipe.minutes is not None and recipe.weights is None:
         recipe = within(recipe.minutes, model, batches, held_out, recipe, progress)
-        batches.most = recipe.steps_per_epoch
+        batches.max_steps = recipe.steps_per_epoch
     assert recipe.epochs  # noqa: S101  (plan() or within() filled it)
     epochs = recipe.epochs + recipe.fine_tune
     loop = Loop(

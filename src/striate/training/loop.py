@@ -100,7 +100,7 @@ class Loop:
         """
         network, self.whole = model, whole or (lambda: network)
         if self.parallel is not None:
-            model = self.parallel.together(network, batches.batch)
+            model = self.parallel.together(network, batches.batch_size)
         compiled(model, optimizer, self.recipe.label_smoothing)
         place, run = self._begin_stage(model, stage), Epochs(model)
         last = self.first + epochs

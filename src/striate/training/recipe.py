@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from striate.config import config
 from striate.data.augment import Augment
-from striate.data.preprocessing import Fit, Side
+from striate.data.preprocessing import FitMode, SideLength
 
 Count = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -60,10 +60,10 @@ class Recipe:
     pretrained: str | None = None
     fine_tune: Annotated[int, Meta(ge=0)] = 0
     fine_tune_rate: Annotated[float, Meta(gt=0)] | None = None
-    height: Side | None = None
-    width: Side | None = None
+    height: SideLength | None = None
+    width: SideLength | None = None
     channels: Literal[1, 3] | None = None
-    fit: Fit = "stretch"
+    fit: FitMode = "stretch"
     epochs: Count | None = None
     minutes: Annotated[float, Meta(gt=0)] | None = None
     steps_per_epoch: Count | None = None

@@ -116,13 +116,13 @@ def pace(
     """
     began = time.perf_counter()
     before = [(variable, keras.ops.convert_to_numpy(variable.value)) for variable in model.variables]
-    total, most = len(batches), batches.most
-    batches.most = min(total, CALLS * steps_per_call(batches))
+    total, most = len(batches), batches.max_steps
+    batches.max_steps = min(total, CALLS * steps_per_call(batches))
     compiled(model, make_optimizer(recipe, rate, steps=total), recipe.label_smoothing)
     watch, feed, some = _Stopwatch(SHARE * seconds), Feed(batches), _first(held_out, LOOKS)
     with progress.task("measuring the speed", 1, "rounds"), explained(recipe), fused_batch_norm(model):
         Epochs(model).run(feed, some, until=1 + MOST, callbacks=[watch])
-    batches.most = most
+    batches.max_steps = most
     for variable, value in before:
         variable.assign(value)
     timed = watch.rounds[1:] or watch.rounds  # the first one compiles
@@ -149,7 +149,7 @@ def _before(timed: _Round, step: float) -> float:
 def _first(held_out: Batches, number: int) -> Batches:
     """Returns the first `number` batches at most."""
     part = copy.copy(held_out)
-    part.pixels = held_out.pixels[: number * held_out.batch]
-    part.targets = held_out.targets[: number * held_out.batch]
+    part.pixels = held_out.pixels[: number * held_out.batch_size]
+    part.targets = held_out.targets[: number * held_out.batch_size]
     part.set_epoch(0)
     return part

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.data.batches import Batches
-from striate.data.decoded_cache import Decoded
+from striate.data.decoded_cache import DecodedSet
 from striate.models.predictor import forward, hash_weights
 from striate.models.pretrained import backbone_layers
 from striate.progress import Progress
@@ -87,7 +87,7 @@ GROUPS = 3  # parts of the backbone, by number of layers with weights
 
 
 def seen_by(
-    model: Any, train: Decoded, validation: Decoded, recipe: Recipe, *, progress: Progress
+    model: Any, train: DecodedSet, validation: DecodedSet, recipe: Recipe, *, progress: Progress
 ) -> tuple[Batches, Batches]:
     """Returns what the resting backbone sees of the pictures: batches to train on and batches to choose by.
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.classifier import Classifier
-from striate.data.corrections import KEPT_AS, corrected, load_corrections
-from striate.data.decoded_cache import Decoded, decode_all
-from striate.data.loaders.folder import Nested
-from striate.data.loaders.load import Data, load_images
+from striate.data.corrections import CORRECTIONS_FILE, apply_corrections, load_corrections
+from striate.data.decoded_cache import DecodedSet, decode_all
+from striate.data.loaders.folder import NestedMode
+from striate.data.loaders.load import DataSource, load_images
 from striate.data.splits import load_splits
 from striate.diagnosis import diagnose, training_signals
 from striate.diagnosis.diagnose import load_diagnoses
@@ -91,7 +91,7 @@ LEAKED = "leaked.csv"
 def save_results(
     run: Run,
     trained: Trained,
-    parts: tuple[Decoded, Decoded, Decoded],
+    parts: tuple[DecodedSet, DecodedSet, DecodedSet],
     progress: Progress,
     *,
     leaked: Collection[str] = (),
@@ -185,10 +185,10 @@ def _refused(limit: float, measured: Measured) -> Refusal | None:
 
 def measure_again(
     run: Run,
-    data: Data | None = None,
+    data: DataSource | None = None,
     *,
     data_dir: str | Path | None = None,
-    nested: Nested | None = None,
+    nested: NestedMode | None = None,
     corrections: str | Path | None = None,
     progress: Progress = SILENT,
 ) -> Measured:
@@ -215,11 +215,11 @@ def measure_again(
     place = data_dir or (trained_on["data_dir"] if data is None else None)
     kind = nested or trained_on.get("nested", "top")
     images = load_images(source, data_dir=place, nested=kind, progress=progress)
-    own = run.file(KEPT_AS)
+    own = run.file(CORRECTIONS_FILE)
     if corrections is not None:
-        images = corrected(images, load_corrections(Path(corrections)))
+        images = apply_corrections(images, load_corrections(Path(corrections)))
     elif own.is_file() and (data is None or lasting(data) == trained_on["source"]):
-        images = corrected(images, load_corrections(own))
+        images = apply_corrections(images, load_corrections(own))
     if data is None or lasting(data) == trained_on["source"] or images.fingerprint() == trained_on["fingerprint"]:
         if data is not None:
             progress.say("The run was trained on this data; only the pictures it set aside for testing are measured.")
@@ -287,7 +287,7 @@ def some_measured(run: Run, most: int = 2000, *, seed: int = 0, progress: Progre
     decoded = decode_all(
         images.subset(np.array([at for _, at in there], int)), run.classifier.preprocessing, progress=progress
     )
-    if decoded.broken:
+    if decoded.decode_errors:
         kept = set(decoded.images.keys.tolist())
         rows = rows[[at for at, (_, index) in enumerate(there) if str(images.keys[index]) in kept]]
     return Measured(run.report, decoded, np.asarray(rows, np.float64))

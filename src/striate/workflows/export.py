@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from striate.classifier import Classifier
 from striate.config import config
 from striate.data.image_set import ImageSet
-from striate.data.loaders.load import Data, load_images
+from striate.data.loaders.load import DataSource, load_images
 from striate.data.splits import load_splits
 from striate.errors import DataError
 from striate.evaluation.intervals import Interval, paired_difference, wilson
@@ -79,7 +79,7 @@ def export(
     format: str,
     path: Path | str | None = None,
     *,
-    data: Data | None = None,
+    data: DataSource | None = None,
     batch: int | None = None,
     int8: bool = False,
     seed: int = 0,
@@ -119,7 +119,7 @@ def export(
     return Exported(str(target), kind.name, size_of(target), batch, differs, cost)
 
 
-def _sets(what: Run | Classifier, data: Data | None, progress: Progress) -> tuple[ImageSet, ImageSet]:
+def _sets(what: Run | Classifier, data: DataSource | None, progress: Progress) -> tuple[ImageSet, ImageSet]:
     """Returns the pictures to measure on, and those to calibrate on."""
     if data is not None:
         given = load_images(data, progress=progress)

@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.config import replace
-from striate.data.corrections import Correction, corrected, load_corrections
-from striate.data.decoded_cache import Decoded, decode_all
+from striate.data.corrections import Correction, apply_corrections, load_corrections
+from striate.data.decoded_cache import DecodedSet, decode_all
 from striate.data.image_set import ImageSet
-from striate.data.loaders.folder import Nested
-from striate.data.loaders.load import Data, load_images
-from striate.data_checks.checks import Inspection, inspect, repairs
+from striate.data.loaders.folder import NestedMode
+from striate.data.loaders.load import DataSource, load_images
+from striate.data_checks.checks import Inspection, inspect_images, suggest_corrections
 from striate.data_checks.finding import Finding
-from striate.data_checks.label_issues import Suspects, ranked, suspect_finding
+from striate.data_checks.label_issues import LabelIssues, build_label_issue_findings, rank_label_issues
 from striate.data_checks.report_page import save_data_page
-from striate.data_checks.summary import Statistics, statistics
+from striate.data_checks.summary import DatasetStatistics, compute_statistics
 from striate.models.registry import DEFAULT, architecture_named
 from striate.progress import SILENT, Progress
 from striate.training.auto_config import plan, preprocessing_of
@@ -37,7 +37,7 @@ def find_suspects(
     folds: int = FOLDS,
     seed: int = 0,
     progress: Progress = SILENT,
-) -> Suspects:
+) -> LabelIssues:
     """Returns the pictures whose labels are in doubt, of all splits.
 
     Args:
@@ -52,16 +52,16 @@ def find_suspects(
         StriateError: what training raises.
     """
     planned = plan(replace(recipe_named(recipe), seed=seed), images)
-    decoded = decode_all(images, preprocessing_of(planned), progress=progress, keep=True)
+    decoded = decode_all(images, preprocessing_of(planned), progress=progress, use_cache=True)
     usable = decoded.images
     if groups is not None and len(usable) < len(images):
         groups = groups[np.isin(images.keys, usable.keys)]
     probabilities = out_of_fold(decoded, planned, groups=groups, folds=folds, seed=seed, progress=progress)
-    return ranked(usable, probabilities)
+    return rank_label_issues(usable, probabilities)
 
 
 def out_of_fold(
-    decoded: Decoded,
+    decoded: DecodedSet,
     planned: Recipe,
     *,
     groups: NDArray[np.int64] | None,
@@ -83,8 +83,8 @@ def out_of_fold(
         progress.say(f"Judge {number} of {folds}: {len(learnt):,} pictures to learn from, {len(judged):,} to judge")
         chosen_by = np.random.default_rng((seed, number)).permutation(judged)[:HELD_OUT]
         trained = fit(
-            Decoded(images.subset(learnt), decoded.pixels[learnt], {}),
-            Decoded(images.subset(chosen_by), decoded.pixels[chosen_by], {}),
+            DecodedSet(images.subset(learnt), decoded.pixels[learnt], {}),
+            DecodedSet(images.subset(chosen_by), decoded.pixels[chosen_by], {}),
             replace(planned, seed=seed + number, keep="last", patience=None),
             architecture=network,
             progress=progress,
@@ -107,35 +107,35 @@ class Examined:
 
     images: ImageSet
     inspection: Inspection
-    suspects: Suspects | None
+    suspects: LabelIssues | None
 
     @property
     def findings(self) -> list[Finding]:
         """What is remarkable, the most severe first."""
-        doubts = suspect_finding(self.suspects, len(self.images)) if self.suspects else []
+        doubts = build_label_issue_findings(self.suspects, len(self.images)) if self.suspects else []
         return [*self.inspection.findings, *doubts]
 
     @property
-    def statistics(self) -> Statistics | None:
+    def statistics(self) -> DatasetStatistics | None:
         """Sizes, formats and colours; None where no picture can be read."""
-        return statistics(self.inspection.survey)
+        return compute_statistics(self.inspection.stats)
 
     def corrections(self) -> list[Correction]:
         """Returns what could be left out, and which labels to decide on, a row a picture."""
-        doubts = self.suspects.corrections() if self.suspects else []
-        return list({one.key: one for one in [*doubts, *repairs(self.inspection)]}.values())
+        doubts = self.suspects.to_corrections() if self.suspects else []
+        return list({one.key: one for one in [*doubts, *suggest_corrections(self.inspection)]}.values())
 
     def save_page(self, path: str | Path, *, command: str = "") -> None:
         """Writes a page about it: one HTML file, without a network. `command` is the one that repeats it."""
-        save_data_page(Path(path), self.inspection, self.findings, suspects=self.suspects, command=command)
+        save_data_page(Path(path), self.inspection, self.findings, label_issues=self.suspects, command=command)
 
 
 def examine(
-    data: Data,
+    data: DataSource,
     *,
     suspects: bool = False,
     recipe: str | Path | Recipe = "default",
-    nested: Nested = "top",
+    nested: NestedMode = "top",
     corrections: str | Path | None = None,
     data_dir: str | Path | None = None,
     progress: Progress = SILENT,
@@ -156,9 +156,9 @@ def examine(
     """
     images = load_images(data, data_dir=data_dir, nested=nested, progress=progress)
     if corrections is not None:
-        images = corrected(images, load_corrections(Path(corrections)))
-    inspection = inspect(images, progress=progress)
+        images = apply_corrections(images, load_corrections(Path(corrections)))
+    inspection = inspect_images(images, progress=progress)
     doubted = None
     if suspects:
-        doubted = find_suspects(images, recipe=recipe, groups=inspection.copies.group, progress=progress)
+        doubted = find_suspects(images, recipe=recipe, groups=inspection.duplicates.group_ids, progress=progress)
     return Examined(images, inspection, doubted)

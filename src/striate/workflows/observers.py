@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from striate.classifier import Classifier
-from striate.data.decoded_cache import Decoded
+from striate.data.decoded_cache import DecodedSet
 from striate.errors import StriateError
 from striate.evaluation.evaluate import Measured
 from striate.explain.training_replay import NAME, Array, Recorder, save_replay
@@ -28,7 +28,7 @@ class Watching:
         seed: of the choice among them.
     """
 
-    def __init__(self, run: Run, progress: Progress, replayed: Decoded | None = None, seed: int = 0) -> None:
+    def __init__(self, run: Run, progress: Progress, replayed: DecodedSet | None = None, seed: int = 0) -> None:
         self.run, self.progress = run, progress
         self.board: Board | None = None
         self.recorder = None if replayed is None else Recorder(replayed, seed)

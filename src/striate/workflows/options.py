@@ -10,7 +10,7 @@ from typing import Any
 
 from striate.classifier import Classifier
 from striate.config import replace
-from striate.data.loaders.folder import Nested
+from striate.data.loaders.folder import NestedMode
 from striate.errors import ConfigError
 from striate.models.architecture import Architecture, build
 from striate.models.pretrained import refuse_foreign
@@ -42,7 +42,7 @@ class Conditions:
     validation: float = 0.1
     test: float = 0.2
     max_broken: float = MAX_BROKEN
-    nested: Nested = "top"
+    nested: NestedMode = "top"
     corrections: str | Path | None = None
     allow_leaks: bool = False
 

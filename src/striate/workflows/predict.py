@@ -13,7 +13,7 @@ import numpy as np
 
 from striate.classifier import Classifier
 from striate.cluster.connection import connected, require
-from striate.data.prefetch import decoded_or_why
+from striate.data.prefetch import decode_or_error
 from striate.errors import DataError, PictureError
 from striate.inference.batch.job import PLAN_FILE, BatchJob, BatchSummary, load_summary
 from striate.inference.batch.readers import read_images
@@ -167,7 +167,7 @@ def _some(classifier: Classifier, pieces: list[WorkItem]) -> Any:
             for one in chunk:
                 if isinstance(one.image, PictureError):
                     continue
-                pixels = decoded_or_why(classifier.preprocessing, one.image)
+                pixels = decode_or_error(classifier.preprocessing, one.image)
                 if not isinstance(pixels, str):
                     found.append(pixels)
             if len(found) >= COMPARED:

@@ -11,19 +11,24 @@ from typing import Any
 import numpy as np
 
 from striate.config import replace
-from striate.data.augment import NONE
-from striate.data.corrections import corrected, load_corrections
-from striate.data.decoded_cache import Decoded, decode_all
-from striate.data.image_set import SPLITS, Encoded, ImageSet, joined
+from striate.data.augment import NO_AUGMENT
+from striate.data.corrections import apply_corrections, load_corrections
+from striate.data.decoded_cache import DecodedSet, decode_all
+from striate.data.image_set import SPLIT_NAMES, EncodedImages, ImageSet, concatenate_encoded
 from striate.data.loaders.builtin import DATASETS
-from striate.data.loaders.huggingface import PREFIX
-from striate.data.loaders.load import Data, load_images
+from striate.data.loaders.huggingface import HUB_PREFIX
+from striate.data.loaders.load import DataSource, load_images
 from striate.data.splits import Splits
-from striate.data_checks.class_checks import class_findings
-from striate.data_checks.duplicates import Copies, copy_findings, leaked, quick_copies
-from striate.data_checks.file_checks import broken_finding, lossy
+from striate.data_checks.class_checks import detect_class_problems
+from striate.data_checks.duplicates import (
+    DuplicateGroups,
+    build_duplicate_findings,
+    find_duplicates_fast,
+    find_leaked_images,
+)
+from striate.data_checks.file_checks import build_unreadable_findings, detect_lossy_images
 from striate.data_checks.finding import Finding
-from striate.data_checks.split import divide
+from striate.data_checks.split import split_with_duplicates
 from striate.errors import DataError
 from striate.models.architecture import Architecture
 from striate.models.pretrained import refuse_foreign
@@ -60,7 +65,7 @@ class Prepared:
     """
 
     recipe: Recipe
-    parts: tuple[Decoded, Decoded, Decoded]
+    parts: tuple[DecodedSet, DecodedSet, DecodedSet]
     broken: dict[str, str]
     findings: tuple[Finding, ...]
     source: str | None
@@ -113,7 +118,7 @@ class Gathered:
     whole: ImageSet
     splits: Splits
     source: str | None
-    copies: Copies
+    copies: DuplicateGroups
     findings: tuple[Finding, ...]
 
     def described(self, planned: Recipe) -> str:
@@ -124,7 +129,7 @@ class Gathered:
         return f"{self.whole.name}: {sizes}; {form.height}×{form.width} pixels, {colour}"
 
 
-def gather(data: Data | Splits, given: Conditions, *, seed: int, progress: Progress) -> Gathered:
+def gather(data: DataSource | Splits, given: Conditions, *, seed: int, progress: Progress) -> Gathered:
     """Returns the pictures listed, corrected, checked and divided; `seed` is the division's.
 
     Raises:
@@ -139,16 +144,18 @@ def gather(data: Data | Splits, given: Conditions, *, seed: int, progress: Progr
         if given.corrections is not None:
             raise DataError("Splits made before cannot be corrected", hint="st.train(images, corrections=…)")
         whole, splits, source = together(data), data, None
-        copies = quick_copies(whole, progress=progress)
+        copies = find_duplicates_fast(whole, progress=progress)
     else:
         whole = load_images(data, data_dir=given.data_dir, nested=given.nested, progress=progress)
         source = lasting(data)
         if given.corrections is not None:
-            whole = corrected(whole, load_corrections(Path(given.corrections)))
-        splits, copies = divide(whole, validation=given.validation, test=given.test, seed=seed, progress=progress)
-    if not copies.is_near_known and not isinstance(whole.sources, np.ndarray):
+            whole = apply_corrections(whole, load_corrections(Path(given.corrections)))
+        splits, copies = split_with_duplicates(
+            whole, validation=given.validation, test=given.test, seed=seed, progress=progress
+        )
+    if not copies.is_near_searched and not isinstance(whole.sources, np.ndarray):
         progress.say("Among so many pictures only equal copies were looked for; striate data looks for changed ones.")
-    findings = (*copy_findings(whole, copies), *class_findings(whole), *lossy(whole))
+    findings = (*build_duplicate_findings(whole, copies), *detect_class_problems(whole), *detect_lossy_images(whole))
     for finding in findings:
         if finding.kind == "leak" and not given.allow_leaks and source not in DATASETS:  # whose divisions are published
             raise DataError(
@@ -161,7 +168,12 @@ def gather(data: Data | Splits, given: Conditions, *, seed: int, progress: Progr
 
 
 def prepare(
-    data: Data | Splits, recipe: Recipe, given: Conditions, *, network: Architecture | None = None, progress: Progress
+    data: DataSource | Splits,
+    recipe: Recipe,
+    given: Conditions,
+    *,
+    network: Architecture | None = None,
+    progress: Progress,
 ) -> Prepared:
     """Returns the pictures, ready to train on; `network` is the one to be trained where that is certain already.
 
@@ -183,7 +195,7 @@ def prepare(
     progress.say(
         f"{planned.architecture}{weights} on {found.described(planned)}; {length} in batches of {planned.batch}"
     )
-    if planned.augment == NONE and recipe.augment not in (NONE, "none", "auto", "classic"):
+    if planned.augment == NO_AUGMENT and recipe.augment not in (NO_AUGMENT, "none", "auto", "classic"):
         progress.say(
             "The pretrained layers rest and look at every picture once, unchanged: --augment is for --fine-tune."
         )
@@ -202,13 +214,13 @@ def decode(found: Gathered, planned: Recipe, given: Conditions, *, progress: Pro
         DataError: too much of it unreadable.
     """
     splits, form = found.splits, preprocessing_of(planned)
-    train, chosen_by, measured_on = (decode_all(part, form, progress=progress, keep=True) for part in splits)
+    train, chosen_by, measured_on = (decode_all(part, form, progress=progress, use_cache=True) for part in splits)
     parts = (train, chosen_by, measured_on)
-    if known := sum(len(part.images) for part in parts if part.is_known):
+    if known := sum(len(part.images) for part in parts if part.is_cached):
         progress.say(f"{known:,} pictures are known, decoded, from an earlier run.")
-    broken = {key: reason for part in parts for key, reason in part.broken.items()}
+    broken = {key: reason for part in parts for key, reason in part.decode_errors.items()}
     _check_readable(splits, parts, broken, given.max_broken)
-    unreadable = broken_finding(found.whole, broken)
+    unreadable = build_unreadable_findings(found.whole, broken)
     for finding in unreadable:
         progress.say(finding.line)
     return Prepared(
@@ -218,9 +230,9 @@ def decode(found: Gathered, planned: Recipe, given: Conditions, *, progress: Pro
         (*unreadable, *found.findings),
         found.source,
         found.whole.fingerprint(),
-        frozenset(found.whole.keys[leaked(found.whole, found.copies)].tolist()),
+        frozenset(found.whole.keys[find_leaked_images(found.whole, found.copies)].tolist()),
         given,
-        dict(zip(found.whole.keys.tolist(), found.copies.group.tolist(), strict=True)),
+        dict(zip(found.whole.keys.tolist(), found.copies.group_ids.tolist(), strict=True)),
     )
 
 
@@ -235,7 +247,7 @@ def save_broken(broken: dict[str, str], path: Path) -> None:
     write_csv(path, ("key", "reason"), broken.items())
 
 
-def _check_readable(splits: Splits, decoded: tuple[Decoded, ...], broken: dict[str, str], limit: float) -> None:
+def _check_readable(splits: Splits, decoded: tuple[DecodedSet, ...], broken: dict[str, str], limit: float) -> None:
     total = sum(map(len, splits))
     if len(broken) > limit * total:
         some = "; ".join(f"{key}: {reason}" for key, reason in list(broken.items())[:3])
@@ -254,11 +266,11 @@ def _check_readable(splits: Splits, decoded: tuple[Decoded, ...], broken: dict[s
             )
 
 
-def lasting(data: Data) -> str | None:
+def lasting(data: DataSource) -> str | None:
     """Returns how the data can be found again from any working folder; None when it was handed over in Python."""
     if not isinstance(data, str | Path):
         return None
-    is_name = isinstance(data, str) and (data in DATASETS or data.startswith(PREFIX) or is_bucket(data))
+    is_name = isinstance(data, str) and (data in DATASETS or data.startswith(HUB_PREFIX) or is_bucket(data))
     return str(data) if is_name else str(Path(data).resolve())
 
 
@@ -267,14 +279,14 @@ def together(splits: Splits) -> ImageSet:
     sources: Any
     if isinstance(splits.train.sources, np.ndarray):
         sources = np.concatenate([np.asarray(part.sources) for part in splits])
-    elif isinstance(splits.train.sources, Encoded):
-        sources = joined([part.sources for part in splits if isinstance(part.sources, Encoded)])
+    elif isinstance(splits.train.sources, EncodedImages):
+        sources = concatenate_encoded([part.sources for part in splits if isinstance(part.sources, EncodedImages)])
     else:
         sources = [picture for part in splits for picture in part.sources]
     return dataclass_replace(
         splits.train,
         labels=np.concatenate([part.labels for part in splits]),
         keys=np.concatenate([part.keys for part in splits]),
-        given=np.repeat(np.array(SPLITS), [len(part) for part in splits]),
+        given=np.repeat(np.array(SPLIT_NAMES), [len(part) for part in splits]),
         sources=sources,
     )

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from striate.data.corrections import KEPT_AS, corrected, load_corrections
-from striate.data.decoded_cache import Decoded, decode_all
+from striate.data.corrections import CORRECTIONS_FILE, apply_corrections, load_corrections
+from striate.data.decoded_cache import DecodedSet, decode_all
 from striate.data.image_set import ImageSet
-from striate.data.loaders.folder import Nested
-from striate.data.loaders.load import Data, load_images
+from striate.data.loaders.folder import NestedMode
+from striate.data.loaders.load import DataSource, load_images
 from striate.data.splits import Splits
 from striate.errors import ConfigError, DataError, RunError, printable
 from striate.evaluation.evaluate import Measured
@@ -29,10 +29,10 @@ def write_report(
     run: Run | str | Path,
     artifacts: str | Iterable[str] = "all",
     *,
-    data: Data | Splits | None = None,
+    data: DataSource | Splits | None = None,
     runs: str | Path = "runs",
     data_dir: str | Path | None = None,
-    nested: Nested | None = None,
+    nested: NestedMode | None = None,
     progress: Progress = SILENT,
 ) -> tuple[Path, ...]:
     """Makes the pages and plots of a finished run from its predictions and its test images, and returns the paths of
@@ -120,8 +120,12 @@ def _find(name: str | Path, store: RunStore) -> Run:
 
 
 def _test_images(
-    run: Run, data: Data | Splits | None, data_dir: str | Path | None, nested: Nested | None, progress: Progress
-) -> Decoded:
+    run: Run,
+    data: DataSource | Splits | None,
+    data_dir: str | Path | None,
+    nested: NestedMode | None,
+    progress: Progress,
+) -> DecodedSet:
     """Returns the images that the run was measured on, decoded, in the order of its predictions.
 
     Raises:
@@ -139,13 +143,17 @@ def _test_images(
     other = [key for key, old, new in zip(keys, before, now, strict=True) if old != new]
     _refuse(run, images, other, len(keys), "labeled otherwise")
     images = replace(images, classes=answered.classes, labels=answered.labels)
-    decoded = decode_all(images, run.classifier_manifest.preprocessing, progress=progress, keep=True)
-    _refuse(run, images, list(decoded.broken), len(keys), "unreadable")
+    decoded = decode_all(images, run.classifier_manifest.preprocessing, progress=progress, use_cache=True)
+    _refuse(run, images, list(decoded.decode_errors), len(keys), "unreadable")
     return decoded
 
 
 def _own_images(
-    run: Run, data: Data | Splits | None, data_dir: str | Path | None, nested: Nested | None, progress: Progress
+    run: Run,
+    data: DataSource | Splits | None,
+    data_dir: str | Path | None,
+    nested: NestedMode | None,
+    progress: Progress,
 ) -> ImageSet:
     """Returns the images that the run was trained from, corrected as they were for it."""
     from striate.workflows.prepare_data import together
@@ -165,8 +173,8 @@ def _own_images(
         nested=nested or about.get("nested", "top"),
         progress=progress,
     )
-    own = run.file(KEPT_AS)
-    return corrected(images, load_corrections(own)) if own.is_file() else images
+    own = run.file(CORRECTIONS_FILE)
+    return apply_corrections(images, load_corrections(own)) if own.is_file() else images
 
 
 def _refuse(run: Run, images: ImageSet, keys: Sequence[str], total: int, what: str) -> None:
@@ -181,7 +189,7 @@ def _refuse(run: Run, images: ImageSet, keys: Sequence[str], total: int, what: s
 
 
 def make_artifacts(
-    run: Run, manifest: Manifest, decoded: Decoded, names: tuple[str, ...], progress: Progress
+    run: Run, manifest: Manifest, decoded: DecodedSet, names: tuple[str, ...], progress: Progress
 ) -> dict[str, str]:
     """Makes artifacts of a run and returns those that could not be made: name → reason. One that fails leaves nothing
     half done, costs the others nothing, and is said with the command that makes it.
@@ -233,7 +241,7 @@ def reason_of(error: Exception) -> str:
     return printable(f"{type(error).__name__}: {first}" if first else type(error).__name__).removesuffix(".")
 
 
-def _material(run: Run, manifest: Manifest, decoded: Decoded) -> tuple[History, Measured]:
+def _material(run: Run, manifest: Manifest, decoded: DecodedSet) -> tuple[History, Measured]:
     """Returns the history and the measurement as the folder holds them: in its precision, whenever they are drawn."""
     history = History(read_history(run.file("history.csv")), manifest.kept)
     rows = run.answered("test").log_probabilities

@@ -9,10 +9,10 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.data.decoded_cache import Decoded, decode_all
+from striate.data.decoded_cache import DecodedSet, decode_all
 from striate.data.image_set import ImageSet
 from striate.data.loaders.load import load_images
-from striate.data.prefetch import for_each
+from striate.data.prefetch import run_in_parallel
 from striate.data.preprocessing import Preprocessing
 from striate.errors import DataError, PictureError, RunError
 from striate.progress import SILENT, Progress
@@ -55,7 +55,7 @@ def own_pictures(run: Run, keys: Collection[str], *, progress: Progress = SILENT
 
 def some_decoded(
     images: ImageSet, form: Preprocessing, most: int, *, seed: int = 0, progress: Progress = SILENT
-) -> Decoded:
+) -> DecodedSet:
     """Returns at most so many pictures, drawn at random and in the set's order, as a network sees them; those that
     cannot be read are left out.
     """
@@ -100,5 +100,5 @@ def _contents(run: Run, keys: Collection[str], progress: Progress) -> dict[str, 
             pixels = own.read(index)
             found[index] = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
 
-    for_each("comparing pictures", len(own), job, progress)
+    run_in_parallel("comparing pictures", len(own), job, progress)
     return dict(zip(own.keys.tolist(), found, strict=True))

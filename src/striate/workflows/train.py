@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from striate.data.corrections import KEPT_AS, load_corrections, save_corrections
-from striate.data.loaders.folder import Nested
-from striate.data.loaders.load import Data
+from striate.data.corrections import CORRECTIONS_FILE, load_corrections, save_corrections
+from striate.data.loaders.folder import NestedMode
+from striate.data.loaders.load import DataSource
 from striate.data.splits import Splits, save_splits
 from striate.errors import DataError, RunError
 from striate.models.architecture import Architecture
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    data: Data | Splits | Prepared,
+    data: DataSource | Splits | Prepared,
     *,
     architecture: str | Architecture | None = None,
     recipe: str | Path | Recipe = "default",
@@ -45,7 +45,7 @@ def train(
     validation: float = 0.1,
     test: float = 0.2,
     max_broken: float = MAX_BROKEN,
-    nested: Nested = "top",
+    nested: NestedMode = "top",
     corrections: str | Path | None = None,
     allow_leaks: bool = False,
     target_risk: float | None = None,
@@ -164,7 +164,7 @@ def train(
         )
         save_splits(pictures.splits, run.path / "split.csv")
         if given.corrections is not None:
-            save_corrections(load_corrections(Path(given.corrections)), run.path / KEPT_AS)
+            save_corrections(load_corrections(Path(given.corrections)), run.path / CORRECTIONS_FILE)
         if pictures.broken:
             save_broken(pictures.broken, run.path / "broken.csv")
         write_json(run.path / begun_.NAME, begun)
@@ -179,7 +179,7 @@ def resume(
     run: Run | str | Path,
     *,
     runs: str | Path = "runs",
-    data: Data | Splits | Prepared | None = None,
+    data: DataSource | Splits | Prepared | None = None,
     architecture: Architecture | None = None,
     enough: Enough | None = None,
     finish: bool = False,
@@ -271,7 +271,7 @@ def _reopen(run: Run, progress: Progress) -> None:
         (run.path / name).unlink(missing_ok=True)
 
 
-def _data(begun: Begun, data: Data | Splits | None) -> Data | Splits:
+def _data(begun: Begun, data: DataSource | Splits | None) -> DataSource | Splits:
     if data is not None:
         return data
     if begun.source is None:
@@ -282,7 +282,7 @@ def _data(begun: Begun, data: Data | Splits | None) -> Data | Splits:
 
 
 def _conditions(run: Run, begun: Begun) -> Conditions:
-    corrections = run.path / KEPT_AS
+    corrections = run.path / CORRECTIONS_FILE
     return Conditions(
         begun.data_dir,
         begun.validation,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from striate.classifier import Classifier
-from striate.data.image_set import SPLITS
+from striate.data.image_set import SPLIT_NAMES
 from striate.errors import RunError, StriateError
 from striate.evaluation import test_access
 from striate.models.architecture import Architecture
@@ -222,7 +222,7 @@ def _manifest(
             "nested": begun.nested,
             "name": splits.train.name,
             "classes": list(splits.train.classes),
-            "counts": {name: len(part) for name, part in zip(SPLITS, splits, strict=True)},
+            "counts": {name: len(part) for name, part in zip(SPLIT_NAMES, splits, strict=True)},
             "fingerprint": pictures.fingerprint,
         },
         architecture=work.network.name,

@@ -32,16 +32,18 @@ def from_arrays(
     Raises:
         DataError: wrong dtype, shapes that do not go together, or labels outside `classes`.
     """
-    _check(pixels, labels)
+    _check_arrays(pixels, labels)
     if test is not None:
-        _check(*test)
+        _check_arrays(*test)
         if test[0].shape[1:] != pixels.shape[1:]:
             raise DataError("Test pictures have another shape", received=test[0].shape[1:], expected=pixels.shape[1:])
     given = np.repeat(["train" if test else "", "test"], [len(pixels), len(test[0]) if test else 0]).astype("U10")
     every: NDArray[Any] = np.concatenate([np.asarray(labels), np.asarray(test[1])]) if test else np.asarray(labels)
-    names, numbers = _numbered(every, classes)
+    names, numbers = _encode_labels(every, classes)
     stacked = np.concatenate([pixels, test[0]]) if test else pixels
-    keys = [f"{part or 'picture'}/{index}" for part, index in zip(given.tolist(), _within(given), strict=True)]
+    keys = [
+        f"{part or 'picture'}/{index}" for part, index in zip(given.tolist(), _number_within_splits(given), strict=True)
+    ]
     return ImageSet(
         name=name,
         classes=names,
@@ -52,13 +54,13 @@ def from_arrays(
     )
 
 
-def _within(given: NDArray[np.str_]) -> list[int]:
+def _number_within_splits(splits: NDArray[np.str_]) -> list[int]:
     """Returns each picture's number within its own split."""
-    first = int(np.sum(given != "test"))
-    return [*range(first), *range(len(given) - first)]
+    first = int(np.sum(splits != "test"))
+    return [*range(first), *range(len(splits) - first)]
 
 
-def _check(pixels: NDArray[np.uint8], labels: ArrayLike) -> None:
+def _check_arrays(pixels: NDArray[np.uint8], labels: ArrayLike) -> None:
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
         raise DataError(
             "Pixels must be an 8-bit array",
@@ -76,7 +78,7 @@ def _check(pixels: NDArray[np.uint8], labels: ArrayLike) -> None:
         raise DataError("As many labels as pictures are needed", received=np.shape(labels), expected=(len(pixels),))
 
 
-def _numbered(labels: NDArray[Any], classes: Sequence[str] | None) -> tuple[tuple[str, ...], NDArray[np.int32]]:
+def _encode_labels(labels: NDArray[Any], classes: Sequence[str] | None) -> tuple[tuple[str, ...], NDArray[np.int32]]:
     if classes is None:
         found, numbers = np.unique(labels, return_inverse=True)
         return tuple(str(value) for value in found), numbers.astype(np.int32)

@@ -13,18 +13,18 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from striate.data.image_set import ImageSet, Kind
+from striate.data.image_set import ImageKind, ImageSet
 from striate.data.loaders.arrays import from_arrays
 from striate.errors import DataError
 from striate.progress import SILENT, Progress
 from striate.system.download import RemoteFile, fetch
 
-Labelled = tuple[NDArray[np.uint8], NDArray[np.integer]]
+LabeledArrays = tuple[NDArray[np.uint8], NDArray[np.integer]]
 """Pixels (n, h, w) or (n, h, w, 3) and label numbers (n,)."""
 
 
 @dataclass(frozen=True)
-class Dataset:
+class BuiltinDataset:
     """A public data set.
 
     Attributes:
@@ -34,19 +34,19 @@ class Dataset:
         classes: class names in label order.
         kind: what the pictures show.
         files: what has to be on disk.
-        read: the files' paths, in order → train and test pictures (test is None when the set has no split).
+        read_files: the files' paths, in order → train and test pictures (test is None when the set has no split).
     """
 
     name: str
     title: str
     source: str
     classes: tuple[str, ...]
-    kind: Kind
+    kind: ImageKind
     files: tuple[RemoteFile, ...]
-    read: Callable[[Sequence[Path]], tuple[Labelled, Labelled | None]]
+    read_files: Callable[[Sequence[Path]], tuple[LabeledArrays, LabeledArrays | None]]
 
 
-def load_named(name: str, data_dir: Path | None = None, *, progress: Progress = SILENT) -> ImageSet:
+def load_builtin(name: str, data_dir: Path | None = None, *, progress: Progress = SILENT) -> ImageSet:
     """Returns the named data set, downloading it on first use.
 
     Args:
@@ -58,14 +58,14 @@ def load_named(name: str, data_dir: Path | None = None, *, progress: Progress = 
         DownloadError: a file is missing and cannot be fetched; the message says which file to put where.
     """
     row = DATASETS[name]
-    folder = data_folder(data_dir) / row.name
+    folder = resolve_data_folder(data_dir) / row.name
     paths = [fetch(file, folder, progress=progress) for file in row.files]
-    (pixels, labels), test = row.read(paths)
+    (pixels, labels), test = row.read_files(paths)
     images = from_arrays(pixels, labels, classes=row.classes, name=row.name, test=test)
     return replace(images, kind=row.kind)
 
 
-def data_folder(data_dir: Path | None = None) -> Path:
+def resolve_data_folder(data_dir: Path | None = None) -> Path:
     """Returns where named sets lie: `data_dir`, else STRIATE_DATA_DIR, else the user's cache folder."""
     if data_dir is not None:
         return data_dir
@@ -74,7 +74,7 @@ def data_folder(data_dir: Path | None = None) -> Path:
     return platformdirs.user_cache_path("striate") / "data"
 
 
-def _read_digits(paths: Sequence[Path]) -> tuple[Labelled, None]:
+def _read_digits(paths: Sequence[Path]) -> tuple[LabeledArrays, None]:
     """Returns scikit-learn's own 1,797 digits, their 0..16 stretched to 0..255."""
     from sklearn.datasets import load_digits
 
@@ -82,13 +82,13 @@ def _read_digits(paths: Sequence[Path]) -> tuple[Labelled, None]:
     return ((bunch.images * (255 / 16)).round().astype(np.uint8), bunch.target), None
 
 
-def _read_idx(paths: Sequence[Path]) -> tuple[Labelled, Labelled]:
+def _read_idx_files(paths: Sequence[Path]) -> tuple[LabeledArrays, LabeledArrays]:
     """Reads four gzipped IDX files: train pictures, train labels, test pictures, test labels."""
-    train_pixels, train_labels, test_pixels, test_labels = (_idx(path) for path in paths)
+    train_pixels, train_labels, test_pixels, test_labels = (_read_idx_array(path) for path in paths)
     return (train_pixels, train_labels), (test_pixels, test_labels)
 
 
-def _idx(path: Path) -> NDArray[np.uint8]:
+def _read_idx_array(path: Path) -> NDArray[np.uint8]:
     """Returns the array in a gzipped IDX file of unsigned bytes (the format stands on MNIST's page)."""
     with gzip.open(path) as file:
         data = file.read()
@@ -98,19 +98,21 @@ def _idx(path: Path) -> NDArray[np.uint8]:
     return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape)
 
 
-def _read_cifar(paths: Sequence[Path], *, label_bytes: int, train: tuple[str, ...]) -> tuple[Labelled, Labelled]:
+def _read_cifar(
+    paths: Sequence[Path], *, label_bytes: int, train_files: tuple[str, ...]
+) -> tuple[LabeledArrays, LabeledArrays]:
     """Reads CIFAR's binary archive: records of label bytes (the last one counts) and 3×32×32 pixels."""
     with tarfile.open(paths[0]) as archive:
         members = {Path(member.name).name: member for member in archive if member.isfile()}
 
-        def records(name: str) -> NDArray[np.uint8]:
+        def read_records(name: str) -> NDArray[np.uint8]:
             handle = archive.extractfile(members[name])
             assert handle is not None  # noqa: S101  (only None for what is not a file)
             return np.frombuffer(handle.read(), np.uint8).reshape(-1, label_bytes + 3072)
 
         parts = (
-            np.concatenate([records(name) for name in train]),
-            records("test_batch.bin" if label_bytes == 1 else "test.bin"),
+            np.concatenate([read_records(name) for name in train_files]),
+            read_records("test_batch.bin" if label_bytes == 1 else "test.bin"),
         )
     one, two = (
         (
@@ -122,20 +124,20 @@ def _read_cifar(paths: Sequence[Path], *, label_bytes: int, train: tuple[str, ..
     return one, two
 
 
-def _read_cifar10(paths: Sequence[Path]) -> tuple[Labelled, Labelled]:
-    return _read_cifar(paths, label_bytes=1, train=tuple(f"data_batch_{i}.bin" for i in range(1, 6)))
+def _read_cifar10(paths: Sequence[Path]) -> tuple[LabeledArrays, LabeledArrays]:
+    return _read_cifar(paths, label_bytes=1, train_files=tuple(f"data_batch_{i}.bin" for i in range(1, 6)))
 
 
-def _read_cifar100(paths: Sequence[Path]) -> tuple[Labelled, Labelled]:
-    return _read_cifar(paths, label_bytes=2, train=("train.bin",))
+def _read_cifar100(paths: Sequence[Path]) -> tuple[LabeledArrays, LabeledArrays]:
+    return _read_cifar(paths, label_bytes=2, train_files=("train.bin",))
 
 
-def _idx_files(mirrors: tuple[str, ...], *rows: tuple[int, str]) -> tuple[RemoteFile, ...]:
+def _build_idx_downloads(mirrors: tuple[str, ...], *rows: tuple[int, str]) -> tuple[RemoteFile, ...]:
     names = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
     return tuple(RemoteFile(f"{name}-ubyte.gz", *row, mirrors) for name, row in zip(names, rows, strict=True))
 
 
-_CIFAR = ("https://www.cs.toronto.edu/~kriz/", "https://cave.cs.toronto.edu/kriz/")
+_CIFAR_MIRRORS = ("https://www.cs.toronto.edu/~kriz/", "https://cave.cs.toronto.edu/kriz/")
 
 _FASHION_CLASSES = (
     "T-shirt/top",
@@ -162,25 +164,25 @@ sunflower sweet_pepper table tank telephone television tiger tractor train trout
 willow_tree wolf woman worm
 """
 
-DATASETS: dict[str, Dataset] = {
+DATASETS: dict[str, BuiltinDataset] = {
     row.name: row
     for row in (
-        Dataset(
+        BuiltinDataset(
             name="digits",
             title="1,797 handwritten digits, 8×8 grey; built in, no download",
             source="Alpaydin and Kaynak (1998), in scikit-learn",
             classes=tuple("0123456789"),
             kind="digits",
             files=(),
-            read=_read_digits,
+            read_files=_read_digits,
         ),
-        Dataset(
+        BuiltinDataset(
             name="mnist",
             title="70,000 handwritten digits, 28×28 grey",
             source="LeCun, Cortes and Burges (1998)",
             classes=tuple("0123456789"),
             kind="digits",
-            files=_idx_files(
+            files=_build_idx_downloads(
                 (
                     "https://ossci-datasets.s3.amazonaws.com/mnist/",
                     "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -190,15 +192,15 @@ DATASETS: dict[str, Dataset] = {
                 (1_648_877, "9fb629c4189551a2d022fa330f9573f3"),
                 (4_542, "ec29112dd5afa0611ce80d1b7f02629c"),
             ),
-            read=_read_idx,
+            read_files=_read_idx_files,
         ),
-        Dataset(
+        BuiltinDataset(
             name="fashion_mnist",
             title="70,000 articles of clothing, 28×28 grey",
             source="Xiao, Rasul and Vollgraf (2017)",
             classes=_FASHION_CLASSES,
             kind="clothes",
-            files=_idx_files(
+            files=_build_idx_downloads(
                 (
                     "https://fashion-mnist.s3.eu-central-1.amazonaws.com/",
                     "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
@@ -208,25 +210,29 @@ DATASETS: dict[str, Dataset] = {
                 (4_422_102, "bef4ecab320f06d8554ea6380940ec79"),
                 (5_148, "bb300cfdad3c16e7a12a480ee83cd310"),
             ),
-            read=_read_idx,
+            read_files=_read_idx_files,
         ),
-        Dataset(
+        BuiltinDataset(
             name="cifar10",
             title="60,000 photographs of ten kinds of thing, 32×32 colour",
             source="Krizhevsky (2009)",
             classes=_CIFAR10_CLASSES,
             kind="photos",
-            files=(RemoteFile("cifar-10-binary.tar.gz", 170_052_171, "c32a1d4ab5d03f1284b67883e8d87530", _CIFAR),),
-            read=_read_cifar10,
+            files=(
+                RemoteFile("cifar-10-binary.tar.gz", 170_052_171, "c32a1d4ab5d03f1284b67883e8d87530", _CIFAR_MIRRORS),
+            ),
+            read_files=_read_cifar10,
         ),
-        Dataset(
+        BuiltinDataset(
             name="cifar100",
             title="60,000 photographs of a hundred kinds of thing, 32×32 colour",
             source="Krizhevsky (2009)",
             classes=tuple(_CIFAR100_CLASSES.split()),
             kind="photos",
-            files=(RemoteFile("cifar-100-binary.tar.gz", 168_513_733, "03b5dce01913d631647c71ecec9e9cb8", _CIFAR),),
-            read=_read_cifar100,
+            files=(
+                RemoteFile("cifar-100-binary.tar.gz", 168_513_733, "03b5dce01913d631647c71ecec9e9cb8", _CIFAR_MIRRORS),
+            ),
+            read_files=_read_cifar100,
         ),
     )
 }

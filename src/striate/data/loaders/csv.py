@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from striate.data.image_set import ImageSet
-from striate.data.loaders.folder import SPLIT_FOLDERS
+from striate.data.loaders.folder import SPLIT_ALIASES
 from striate.errors import DataError, nearest
 
 
-def load_table(table: Path) -> ImageSet:
+def load_csv(table: Path) -> ImageSet:
     """Returns the pictures that a CSV file lists.
 
     The first line names the columns: `path` (relative to the table's folder, or absolute), `label`, and optionally
@@ -26,9 +26,9 @@ def load_table(table: Path) -> ImageSet:
         DataError: not text, no rows, missing columns, an unknown split, an empty cell, a picture listed twice, or
             files that are not there.
     """
-    numbered = _rows(table)
+    numbered = _read_rows(table)
     rows = [row for _, row in numbered]
-    splits = [_split(row.get("split") or "", table, line) for line, row in numbered]
+    splits = [_parse_split(row.get("split") or "", table, line) for line, row in numbered]
     for line, row in numbered:
         for column in ("path", "label"):
             if not row[column]:
@@ -72,7 +72,7 @@ def check_files(table: Path, keys: list[str], paths: list[Path]) -> None:
         )
 
 
-def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
+def _read_rows(table: Path) -> list[tuple[int, dict[str, str]]]:
     """Returns (line number, column → cell) for every row."""
     try:
         text = table.read_text(encoding="utf-8-sig")
@@ -102,7 +102,7 @@ def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
     ]
 
 
-def _split(word: str, table: Path, line: int) -> str:
-    if word and word.lower() not in SPLIT_FOLDERS:
+def _parse_split(word: str, table: Path, line: int) -> str:
+    if word and word.lower() not in SPLIT_ALIASES:
         raise DataError(f"{table}, line {line}: unknown split", received=word, expected="train, val, test or nothing")
-    return SPLIT_FOLDERS[word.lower()] if word else ""
+    return SPLIT_ALIASES[word.lower()] if word else ""

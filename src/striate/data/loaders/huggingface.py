@@ -10,27 +10,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.data.image_set import Encoded, ImageSet, joined
+from striate.data.image_set import EncodedImages, ImageSet, concatenate_encoded
 from striate.data.loaders import parquet
-from striate.data.loaders.folder import SPLIT_FOLDERS
+from striate.data.loaders.folder import SPLIT_ALIASES
 from striate.errors import DataError
 
-PREFIX = "hf://"
-PICTURES, LABELS = ("image", "img", "picture"), ("label", "labels", "fine_label", "class")
+HUB_PREFIX = "hf://"
+IMAGE_COLUMNS, LABEL_COLUMNS = ("image", "img", "picture"), ("label", "labels", "fine_label", "class")
 """Columns that can hold pictures and labels, the first one found counts."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Part:
+class _HubSplit:
     """One split's pictures and labels, and the names of those, if they are numbers with names."""
 
     split: str
-    pictures: Encoded
+    images: EncodedImages
     labels: NDArray[Any]
-    names: tuple[str, ...] | None
+    class_names: tuple[str, ...] | None
 
 
-def load_hub(address: str) -> ImageSet:
+def load_from_hub(address: str) -> ImageSet:
     """Returns the pictures of a set on the hub; the library keeps them in its own cache, mapped, and decoded is on
     demand. A picture's key is its split and its row, counted from 0. Splits of other names than train, validation and
     test are left out.
@@ -38,26 +38,28 @@ def load_hub(address: str) -> ImageSet:
     Raises:
         DataError: the library is missing, the set is not there or cannot be fetched, or holds no labelled pictures.
     """
-    name, _, configuration = address.removeprefix(PREFIX).partition(":")
-    found = _fetched(address, name, configuration or None)
-    parts = [_part(address, SPLIT_FOLDERS[split], one) for split, one in found.items() if split in SPLIT_FOLDERS]
+    name, _, configuration = address.removeprefix(HUB_PREFIX).partition(":")
+    found = _fetch_dataset(address, name, configuration or None)
+    parts = [_read_split(address, SPLIT_ALIASES[split], one) for split, one in found.items() if split in SPLIT_ALIASES]
     if not any(part.split == "train" for part in parts):
         raise DataError(f"{address} has no split to train on", received=", ".join(found), expected="train")
     first = parts[0]
-    if any(part.names != first.names or part.labels.dtype.kind != first.labels.dtype.kind for part in parts):
+    if any(
+        part.class_names != first.class_names or part.labels.dtype.kind != first.labels.dtype.kind for part in parts
+    ):
         raise DataError(f"The splits of {address} name their classes differently")
     numbers, labels = np.unique(np.concatenate([part.labels for part in parts]), return_inverse=True)
     return ImageSet(
         name=Path(name).name,
-        classes=tuple(first.names[number] if first.names else str(number) for number in numbers),
+        classes=tuple(first.class_names[number] if first.class_names else str(number) for number in numbers),
         labels=labels.astype(np.int32),
         keys=np.array([f"{part.split}/{row}" for part in parts for row in range(len(part.labels))], np.str_),
-        sources=joined([part.pictures for part in parts]),
+        sources=concatenate_encoded([part.images for part in parts]),
         given=np.concatenate([np.full(len(part.labels), part.split, "U10") for part in parts]),
     )
 
 
-def _fetched(address: str, name: str, configuration: str | None) -> Any:
+def _fetch_dataset(address: str, name: str, configuration: str | None) -> Any:
     """Returns split → dataset."""
     try:
         import datasets
@@ -80,24 +82,24 @@ def _fetched(address: str, name: str, configuration: str | None) -> Any:
     return found if isinstance(found, dict) else {"train": found}
 
 
-def _part(address: str, split: str, one: Any) -> _Part:
+def _read_split(address: str, split: str, dataset: Any) -> _HubSplit:
     import datasets
 
-    picture = next((column for column in PICTURES if column in one.column_names), None)
-    label = next((column for column in LABELS if column in one.column_names), None)
+    picture = next((column for column in IMAGE_COLUMNS if column in dataset.column_names), None)
+    label = next((column for column in LABEL_COLUMNS if column in dataset.column_names), None)
     if picture is None or label is None:
         raise DataError(
             f"{address} holds no labelled pictures",
-            received=", ".join(one.column_names)[:300],
+            received=", ".join(dataset.column_names)[:300],
             expected="a column image and a column label",
         )
-    plain = one.cast_column(picture, datasets.Image(decode=False)).flatten_indices()
+    plain = dataset.cast_column(picture, datasets.Image(decode=False)).flatten_indices()
     table = plain.data.table
-    stored = parquet.within(table.column(picture), "bytes")
+    stored = parquet.get_struct_field(table.column(picture), "bytes")
     if stored.null_count:
         raise DataError(f"{address} names files instead of holding the pictures", hint="load its folder instead")
     where = Path(f"{address}, {split}")
-    names = getattr(one.features[label], "names", None)
+    names = getattr(dataset.features[label], "names", None)
     known = tuple(names) if names else None
-    labels = parquet.read_labels(where, table.column(label), known)
-    return _Part(split, parquet.read_encoded(stored), labels, known if labels.dtype.kind == "i" else None)
+    labels = parquet.parse_labels(where, table.column(label), known)
+    return _HubSplit(split, parquet.to_encoded_images(stored), labels, known if labels.dtype.kind == "i" else None)

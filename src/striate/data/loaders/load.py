@@ -10,26 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.data.image_set import ImageSet
-from striate.data.loaders.archive import ENDINGS, is_archive, stem, unpacked
+from striate.data.loaders.archive import ARCHIVE_SUFFIXES, is_archive, strip_archive_suffix, unpack_archive
 from striate.data.loaders.arrays import from_arrays
-from striate.data.loaders.builtin import DATASETS, load_named
-from striate.data.loaders.csv import load_table
-from striate.data.loaders.folder import Nested, load_folder
-from striate.data.loaders.huggingface import PREFIX, load_hub
-from striate.data.loaders.object_store import fetched
+from striate.data.loaders.builtin import DATASETS, load_builtin
+from striate.data.loaders.csv import load_csv
+from striate.data.loaders.folder import NestedMode, load_folder
+from striate.data.loaders.huggingface import HUB_PREFIX, load_from_hub
+from striate.data.loaders.object_store import download_shards
 from striate.data.loaders.parquet import load_parquet
-from striate.data.loaders.webdataset import is_shard, load_shards
-from striate.data.shards import as_written, manifest_of, require_manifest_shards, shards_in
+from striate.data.loaders.webdataset import is_webdataset_shard, load_webdataset
+from striate.data.shards import apply_manifest, find_shards, load_shard_manifest, require_listed_shards
 from striate.errors import DataError, nearest
 from striate.progress import SILENT, Progress
 from striate.system.object_store import ADDRESS, is_bucket
 
-Data = str | Path | ImageSet | tuple[Any, Any]
+DataSource = str | Path | ImageSet | tuple[Any, Any]
 """What `load_images` takes."""
 
 
 def load_images(
-    data: Data, *, data_dir: str | Path | None = None, nested: Nested = "top", progress: Progress = SILENT
+    data: DataSource, *, data_dir: str | Path | None = None, nested: NestedMode = "top", progress: Progress = SILENT
 ) -> ImageSet:
     """Returns the labelled pictures that `data` names.
 
@@ -54,27 +54,29 @@ def load_images(
     if isinstance(data, tuple):
         return _from_tuple(data)
     if isinstance(data, str) and data in DATASETS:  # a Path is a path: Path("./digits") has lost its dot
-        return load_named(data, None if data_dir is None else Path(data_dir), progress=progress)
-    if isinstance(data, str) and data.startswith(PREFIX):
-        return load_hub(data)
+        return load_builtin(data, None if data_dir is None else Path(data_dir), progress=progress)
+    if isinstance(data, str) and data.startswith(HUB_PREFIX):
+        return load_from_hub(data)
     if isinstance(data, str) and is_bucket(data):
-        return _sharded(fetched(data, progress=progress), _last_name(data))
+        return _load_shard_folder(download_shards(data, progress=progress), _parse_set_name(data))
     path = Path(data)
     if path.is_dir():
-        return _sharded(path) if _holds_shards(path) else load_folder(path, nested=nested)
+        return _load_shard_folder(path) if _has_shards(path) else load_folder(path, nested=nested)
     if path.is_file():
-        if path.suffix.lower() == ".tar" and is_shard(path):
-            return load_shards(path, [path])
+        if path.suffix.lower() == ".tar" and is_webdataset_shard(path):
+            return load_webdataset(path, [path])
         if is_archive(path):
-            return replace(load_images(unpacked(path, progress=progress), nested=nested), name=stem(path))
+            return replace(
+                load_images(unpack_archive(path, progress=progress), nested=nested), name=strip_archive_suffix(path)
+            )
         if path.suffix.lower() in (".csv", ".tsv", ".txt"):
-            return load_table(path)
+            return load_csv(path)
         if path.suffix.lower() == ".parquet":
             return load_parquet(path, [path])
         raise DataError(
             "A single file that is neither a table of pictures nor an archive",
             received=path,
-            expected="a folder, a .csv or .parquet table, or one of " + ", ".join(ENDINGS),
+            expected="a folder, a .csv or .parquet table, or one of " + ", ".join(ARCHIVE_SUFFIXES),
         )
     near = nearest(str(data), DATASETS)
     raise DataError(
@@ -86,22 +88,22 @@ def load_images(
     )
 
 
-def _holds_shards(folder: Path) -> bool:
-    tars = shards_in(folder, ".tar")
-    return bool(shards_in(folder, ".parquet")) or bool(tars and is_shard(tars[0]))
+def _has_shards(folder: Path) -> bool:
+    tars = find_shards(folder, ".tar")
+    return bool(find_shards(folder, ".parquet")) or bool(tars and is_webdataset_shard(tars[0]))
 
 
-def _sharded(folder: Path, name: str | None = None) -> ImageSet:
+def _load_shard_folder(folder: Path, name: str | None = None) -> ImageSet:
     """Returns the pictures of a folder of shards, held against its manifest if it has one, which names them."""
-    manifest = manifest_of(folder)
+    manifest = load_shard_manifest(folder)
     if manifest is not None:
-        require_manifest_shards(manifest, folder)
-    tables = shards_in(folder, ".parquet")
-    found = load_parquet(folder, tables) if tables else load_shards(folder, shards_in(folder, ".tar"))
-    return replace(found, name=name or found.name) if manifest is None else as_written(found, manifest)
+        require_listed_shards(manifest, folder)
+    tables = find_shards(folder, ".parquet")
+    found = load_parquet(folder, tables) if tables else load_webdataset(folder, find_shards(folder, ".tar"))
+    return replace(found, name=name or found.name) if manifest is None else apply_manifest(found, manifest)
 
 
-def _last_name(address: str) -> str:
+def _parse_set_name(address: str) -> str:
     """Returns how the set at an address is called: its last word that is no pattern."""
     found = ADDRESS.fullmatch(address)
     words = [word for word in (found[2] if found else address).split("/") if word and "*" not in word]
@@ -116,10 +118,10 @@ def _from_tuple(data: tuple[Any, ...]) -> ImageSet:
             received=f"{len(data)} parts",
             expected="(pixels, labels), or ((pixels, labels), (test pixels, test labels))",
         )
-    (pixels, labels), *rest = ((np.asarray(pixels), _flat(np.asarray(labels))) for pixels, labels in pairs)
+    (pixels, labels), *rest = ((np.asarray(pixels), _flatten_labels(np.asarray(labels))) for pixels, labels in pairs)
     return from_arrays(pixels, labels, test=rest[0] if rest else None)
 
 
-def _flat(labels: NDArray[Any]) -> NDArray[Any]:
+def _flatten_labels(labels: NDArray[Any]) -> NDArray[Any]:
     """Returns a column of labels, as Keras' CIFAR comes with, as a row."""
     return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels

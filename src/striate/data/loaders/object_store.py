@@ -14,18 +14,18 @@ from typing import Any
 
 import platformdirs
 
-from striate.data.shards import NAME, ShardManifest, read_manifest
+from striate.data.shards import MANIFEST_NAME, ShardManifest, parse_shard_manifest
 from striate.errors import DataError
 from striate.progress import SILENT, Progress
 from striate.system.atomic_files import sha256, writing
 from striate.system.object_store import explained, listed, opened
 
-SHARDS = (".parquet", ".tar")
-BLOCK = 8 << 20
-AT_ONCE = 4  # shards on their way
+SHARD_SUFFIXES = (".parquet", ".tar")
+BLOCK_BYTES = 8 << 20
+MAX_PARALLEL_DOWNLOADS = 4  # shards on their way
 
 
-def fetched(address: str, *, progress: Progress = SILENT) -> Path:
+def download_shards(address: str, *, progress: Progress = SILENT) -> Path:
     """Returns the folder that holds copies of all shards at an address (a prefix, a glob or one shard).
 
     A copy is known by address, size and the store's own mark of the object's content (ETag), and by its checksum where
@@ -35,7 +35,7 @@ def fetched(address: str, *, progress: Progress = SILENT) -> Path:
         DataError: no shards there, the store cannot be used, or a shard is not the one that the manifest lists.
     """
     names = listed(address)
-    shards = [name for name in names if PurePosixPath(name).suffix.lower() in SHARDS]
+    shards = [name for name in names if PurePosixPath(name).suffix.lower() in SHARD_SUFFIXES]
     if not shards:
         raise DataError(
             "No shards there",
@@ -44,36 +44,39 @@ def fetched(address: str, *, progress: Progress = SILENT) -> Path:
             hint="striate data FOLDER --shard OUT writes them from a folder of pictures",
         )
     store, _ = opened(shards[0])
-    base = _common(shards)
-    manifest = _manifest(store, f"{base}/{NAME}")
+    base = _find_common_prefix(shards)
+    manifest = _fetch_manifest(store, f"{base}/{MANIFEST_NAME}")
     folder = platformdirs.user_cache_path("striate") / "shards" / hashlib.sha256(address.encode()).hexdigest()[:16]
     with explained(address):
         about = {name: store.info(name.partition("://")[2]) for name in shards}
     sums = {} if manifest is None else {shard.file: shard.sha256 for shard in manifest.shards}
     expected = {name: sums.get(PurePosixPath(name).name, "") for name in shards}
-    places = {name: folder / within(name, base) for name in shards}
-    wanted = [name for name in shards if not _is_there(places[name], about[name], expected[name])]
+    places = {name: folder / resolve_shard_path(name, base) for name in shards}
+    wanted = [name for name in shards if not _is_cached(places[name], about[name], expected[name])]
     total = sum(int(about[name]["size"]) for name in wanted)
-    with progress.task(f"fetching {len(wanted)} shards", total, "bytes") as task, ThreadPoolExecutor(AT_ONCE) as pool:
+    with (
+        progress.task(f"fetching {len(wanted)} shards", total, "bytes") as task,
+        ThreadPoolExecutor(MAX_PARALLEL_DOWNLOADS) as pool,
+    ):
         try:
             for _ in pool.map(
-                lambda name: _fetch(store, name, places[name], about[name], expected[name], task), wanted
+                lambda name: _download_shard(store, name, places[name], about[name], expected[name], task), wanted
             ):
                 pass
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    for stale in set(_files(folder)) - set(places.values()):  # shards that are no longer in the store
+    for stale in set(_list_shard_files(folder)) - set(places.values()):  # shards that are no longer in the store
         stale.unlink()
     if manifest is not None and not {shard.file for shard in manifest.shards} - {path.name for path in places.values()}:
-        with writing(folder / NAME) as temporary:
-            temporary.write_bytes(store.cat_file(f"{base}/{NAME}".partition("://")[2]))
+        with writing(folder / MANIFEST_NAME) as temporary:
+            temporary.write_bytes(store.cat_file(f"{base}/{MANIFEST_NAME}".partition("://")[2]))
     else:
-        (folder / NAME).unlink(missing_ok=True)
+        (folder / MANIFEST_NAME).unlink(missing_ok=True)
     return folder
 
 
-def within(address: str, base: str) -> PurePosixPath:
+def resolve_shard_path(address: str, base: str) -> PurePosixPath:
     """Returns where a shard lies below the prefix of all.
 
     Raises:
@@ -85,13 +88,13 @@ def within(address: str, base: str) -> PurePosixPath:
     return PurePosixPath(*parts)
 
 
-def _common(shards: list[str]) -> str:
+def _find_common_prefix(shards: list[str]) -> str:
     """Returns the prefix that all lie below, without its slash."""
     folders = [name.rpartition("/")[0] for name in shards]
     return folders[0] if len(set(folders)) == 1 else os.path.commonpath(folders).replace(":/", "://", 1)
 
 
-def _manifest(store: Any, address: str) -> ShardManifest | None:
+def _fetch_manifest(store: Any, address: str) -> ShardManifest | None:
     try:
         text: bytes = store.cat_file(address.partition("://")[2])
     except FileNotFoundError:
@@ -99,46 +102,51 @@ def _manifest(store: Any, address: str) -> ShardManifest | None:
     except Exception:
         with explained(address):
             raise
-    return read_manifest(text, address)
+    return parse_shard_manifest(text, address)
 
 
-def _mark(place: Path) -> Path:
-    return place.with_name(f".{place.name}.etag")
+def _get_etag_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}.etag")
 
 
-def _is_there(place: Path, about: dict[str, Any], expected: str) -> bool:
-    mark = _mark(place)
+def _is_cached(path: Path, info: dict[str, Any], checksum: str) -> bool:
+    mark = _get_etag_path(path)
     return (
-        place.is_file()
-        and place.stat().st_size == int(about["size"])
+        path.is_file()
+        and path.stat().st_size == int(info["size"])
         and mark.is_file()
-        and mark.read_text(encoding="utf-8") == _tag(about, expected)
+        and mark.read_text(encoding="utf-8") == _build_version_tag(info, checksum)
     )
 
 
-def _tag(about: dict[str, Any], expected: str) -> str:
+def _build_version_tag(info: dict[str, Any], checksum: str) -> str:
     """Returns what a copy is known by: the store's mark of its content, and the manifest's checksum if there is one."""
-    return f"{about.get('ETag') or about.get('etag') or about.get('mtime') or ''} {expected}"
+    return f"{info.get('ETag') or info.get('etag') or info.get('mtime') or ''} {checksum}"
 
 
-def _fetch(store: Any, address: str, place: Path, about: dict[str, Any], expected: str, task: Progress) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    _mark(place).unlink(missing_ok=True)
-    with explained(address), writing(place) as temporary:
-        with store.open(address.partition("://")[2], "rb", block_size=BLOCK) as source, temporary.open("wb") as out:
-            while block := source.read(BLOCK):
+def _download_shard(store: Any, address: str, path: Path, info: dict[str, Any], checksum: str, task: Progress) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _get_etag_path(path).unlink(missing_ok=True)
+    with explained(address), writing(path) as temporary:
+        with (
+            store.open(address.partition("://")[2], "rb", block_size=BLOCK_BYTES) as source,
+            temporary.open("wb") as out,
+        ):
+            while block := source.read(BLOCK_BYTES):
                 out.write(block)
                 task.advance(len(block))
-        if temporary.stat().st_size != int(about["size"]):
+        if temporary.stat().st_size != int(info["size"]):
             raise DataError("A shard arrived in part", received=address)
-        if expected and sha256(temporary) != expected:
+        if checksum and sha256(temporary) != checksum:
             raise DataError(
                 "A shard is not the one that its manifest lists: its checksum is another",
                 received=address,
                 hint="write the shards again, or copy them again",
             )
-    _mark(place).write_text(_tag(about, expected), encoding="utf-8")
+    _get_etag_path(path).write_text(_build_version_tag(info, checksum), encoding="utf-8")
 
 
-def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.suffix.lower() in SHARDS and not path.name.startswith(".")]
+def _list_shard_files(folder: Path) -> list[Path]:
+    return [
+        path for path in folder.rglob("*") if path.suffix.lower() in SHARD_SUFFIXES and not path.name.startswith(".")
+    ]

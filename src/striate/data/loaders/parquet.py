@@ -14,29 +14,29 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from striate.data.image_set import Encoded, ImageSet, joined
+from striate.data.image_set import EncodedImages, ImageSet, concatenate_encoded
 from striate.data.loaders.csv import check_files
-from striate.data.loaders.folder import SPLIT_FOLDERS
-from striate.data.shards import key_of, name_of, require_all_shards, split_of
+from striate.data.loaders.folder import SPLIT_ALIASES
+from striate.data.shards import build_shard_key, get_set_name, infer_split, require_numbered_shards
 from striate.errors import DataError, nearest
 from striate.system.hardware import memory
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
-SHARE = 8  # part of the machine's memory that a column may take
-BATCH = 1024  # rows read at a time, of larger ones
-PICTURES = ("image", "img", "path")
+COLUMN_MEMORY_DIVISOR = 8  # part of the machine's memory that a column may take
+ROWS_PER_BATCH = 1024  # rows read at a time, of larger ones
+IMAGE_COLUMNS = ("image", "img", "path")
 """Columns that can hold the pictures, the first one found counts."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Table:
+class _ParquetTable:
     path: Path
-    pictures: Encoded | list[str]
+    images: EncodedImages | list[str]
     labels: NDArray[Any]
-    names: tuple[str, ...] | None
-    given: list[str]
+    class_names: tuple[str, ...] | None
+    splits: list[str]
 
 
 def load_parquet(root: Path, tables: list[Path]) -> ImageSet:
@@ -57,33 +57,33 @@ def load_parquet(root: Path, tables: list[Path]) -> ImageSet:
         DataError: PyArrow is missing; not a Parquet table, or a damaged one; columns, labels or shards missing;
             no rows; labels or splits that mean nothing.
     """
-    require_all_shards(tables)
-    parts = [_read(table, "" if table == root else split_of(table, root)) for table in tables]
-    if not any(part.given for part in parts):
+    require_numbered_shards(tables)
+    parts = [_read_table(table, "" if table == root else infer_split(table, root)) for table in tables]
+    if not any(part.splits for part in parts):
         raise DataError(f"{root} has no rows", expected="one row per picture")
-    parts = [part for part in parts if part.given]
-    classes, labels = _classes(parts)
-    paths = [key_of(part.path, root) for part in parts]
-    keys = [f"{path}/{row}" for path, part in zip(paths, parts, strict=True) for row in range(len(part.given))]
-    stored = [part.pictures for part in parts if isinstance(part.pictures, Encoded)]
-    sources: Encoded | list[Path] = joined(stored)
+    parts = [part for part in parts if part.splits]
+    classes, labels = _encode_labels(parts)
+    paths = [build_shard_key(part.path, root) for part in parts]
+    keys = [f"{path}/{row}" for path, part in zip(paths, parts, strict=True) for row in range(len(part.splits))]
+    stored = [part.images for part in parts if isinstance(part.images, EncodedImages)]
+    sources: EncodedImages | list[Path] = concatenate_encoded(stored)
     if len(stored) < len(parts):
         if stored:
             raise DataError(f"Some tables of {root} hold pictures, and others name files", expected="one or the other")
-        listed = [(part.path.parent, name) for part in parts for name in part.pictures if isinstance(name, str)]
+        listed = [(part.path.parent, name) for part in parts for name in part.images if isinstance(name, str)]
         sources = [folder / name for folder, name in listed]
         check_files(root, [name for _, name in listed], sources)
     return ImageSet(
-        name=name_of(root),
+        name=get_set_name(root),
         classes=classes,
         labels=labels,
         keys=np.array(keys, np.str_),
         sources=sources,
-        given=np.array([split for part in parts for split in part.given], "U10"),
+        given=np.array([split for part in parts for split in part.splits], "U10"),
     )
 
 
-def _read(table: Path, split: str) -> _Table:
+def _read_table(table: Path, split: str) -> _ParquetTable:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -96,21 +96,21 @@ def _read(table: Path, split: str) -> _Table:
     try:
         with pq.ParquetFile(table, memory_map=True) as file:
             if "label" not in file.schema_arrow.names:
-                raise _lacks(table, file, "label", "the class of each picture")
-            pictures = _pictures(table, file)
-            names = names_of(file.schema_arrow.metadata, "label")
-            labels = read_labels(table, _column(file, "label"), names)
+                raise _build_column_error(table, file, "label", "the class of each picture")
+            pictures = _read_images(table, file)
+            names = parse_class_names(file.schema_arrow.metadata, "label")
+            labels = parse_labels(table, _read_column(file, "label"), names)
             given = [split] * file.metadata.num_rows
             if "split" in file.schema_arrow.names:
-                given = read_splits(table, _column(file, "split"))
+                given = parse_splits(table, _read_column(file, "split"))
     except (pa.ArrowException, OSError, UnicodeError) as error:  # names and labels are foreign bytes too
-        raise DataError(f"{table} {_reason(table, error)}") from None
-    return _Table(table, pictures, labels, names if labels.dtype.kind == "i" else None, given)
+        raise DataError(f"{table} {_describe_read_error(table, error)}") from None
+    return _ParquetTable(table, pictures, labels, names if labels.dtype.kind == "i" else None, given)
 
 
-def _column(file: pq.ParquetFile, name: str) -> Any:
+def _read_column(file: pq.ParquetFile, name: str) -> Any:
     """Returns a column, in memory; mapped from a file that has no name any more where that would take too much."""
-    if _bytes_of(file, name) <= (memory() or 8 << 30) // SHARE:
+    if _measure_column_bytes(file, name) <= (memory() or 8 << 30) // COLUMN_MEMORY_DIVISOR:
         return file.read(columns=[name]).column(0)
     import pyarrow as pa
 
@@ -118,7 +118,7 @@ def _column(file: pq.ParquetFile, name: str) -> Any:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(prefix="striate-", dir=os.environ.get("TMPDIR") or folder) as scratch:
         writer = None
-        for batch in file.iter_batches(BATCH, columns=[name]):
+        for batch in file.iter_batches(ROWS_PER_BATCH, columns=[name]):
             writer = writer or pa.ipc.new_file(scratch, batch.schema)
             writer.write_batch(batch)
         assert writer is not None  # noqa: S101  (a column that takes memory has rows)
@@ -127,32 +127,32 @@ def _column(file: pq.ParquetFile, name: str) -> Any:
         return pa.ipc.open_file(pa.memory_map(scratch.name)).read_all().column(0)
 
 
-def _bytes_of(file: pq.ParquetFile, name: str) -> int:
+def _measure_column_bytes(file: pq.ParquetFile, name: str) -> int:
     about = file.metadata
     places = ((group, column) for group in range(about.num_row_groups) for column in range(about.num_columns))
     parts = (about.row_group(group).column(column) for group, column in places)
     return sum(part.total_uncompressed_size for part in parts if f"{part.path_in_schema}.".startswith(f"{name}."))
 
 
-def _pictures(table: Path, file: pq.ParquetFile) -> Encoded | list[str]:
+def _read_images(table: Path, file: pq.ParquetFile) -> EncodedImages | list[str]:
     import pyarrow as pa
 
-    name = next((name for name in PICTURES if name in file.schema_arrow.names), None)
+    name = next((name for name in IMAGE_COLUMNS if name in file.schema_arrow.names), None)
     if name is None:
-        raise _lacks(table, file, "image", "the pictures (or path, where they lie in files)")
+        raise _build_column_error(table, file, "image", "the pictures (or path, where they lie in files)")
     kind = file.schema_arrow.field(name).type
     if pa.types.is_struct(kind):
         inner = {kind.field(number).name for number in range(kind.num_fields)}
         if "bytes" in inner:
-            stored = within(_column(file, f"{name}.bytes"), "bytes")
+            stored = get_struct_field(_read_column(file, f"{name}.bytes"), "bytes")
             if "path" not in inner or stored.null_count < len(stored):
-                return read_encoded(stored)
+                return to_encoded_images(stored)
         if "path" in inner:
-            return read_paths(table, within(_column(file, f"{name}.path"), "path"))
-    elif is_binary(kind):
-        return read_encoded(_column(file, name))
-    elif is_text(kind):
-        return read_paths(table, _column(file, name))
+            return parse_paths(table, get_struct_field(_read_column(file, f"{name}.path"), "path"))
+    elif is_binary_type(kind):
+        return to_encoded_images(_read_column(file, name))
+    elif is_text_type(kind):
+        return parse_paths(table, _read_column(file, name))
     raise DataError(
         f"{table}: the column {name} does not hold encoded pictures",
         received=str(kind)[:200],
@@ -160,36 +160,36 @@ def _pictures(table: Path, file: pq.ParquetFile) -> Encoded | list[str]:
     )
 
 
-def _lacks(table: Path, file: pq.ParquetFile, needed: str, what: str) -> DataError:
+def _build_column_error(table: Path, file: pq.ParquetFile, column_name: str, description: str) -> DataError:
     there = file.schema_arrow.names
     addresses = [name for name in there if "url" in name.lower()]
-    if needed == "image" and addresses:
-        return only_addresses(table, addresses[0])
-    near = nearest(needed, there)
+    if column_name == "image" and addresses:
+        return build_url_error(table, addresses[0])
+    near = nearest(column_name, there)
     return DataError(
-        f"{table} has no column {needed!r}",
+        f"{table} has no column {column_name!r}",
         received=", ".join(there)[:300] or "no columns",
-        expected=f"{needed}, {what}",
+        expected=f"{column_name}, {description}",
         hint=f"rename the column {near!r}" if near else None,
     )
 
 
-def _classes(parts: list[_Table]) -> tuple[tuple[str, ...], NDArray[np.int32]]:
+def _encode_labels(parts: list[_ParquetTable]) -> tuple[tuple[str, ...], NDArray[np.int32]]:
     """Returns class names and all labels as indices into them."""
     first = parts[0]
     for part in parts[1:]:
-        if part.names != first.names or part.labels.dtype.kind != first.labels.dtype.kind:
+        if part.class_names != first.class_names or part.labels.dtype.kind != first.labels.dtype.kind:
             raise DataError(
                 f"{part.path.name} and {first.path.name} name their classes differently",
-                received=few(part.names or part.labels[:5]),
-                expected=few(first.names or first.labels[:5]),
+                received=format_names(part.class_names or part.labels[:5]),
+                expected=format_names(first.class_names or first.labels[:5]),
             )
     found, numbers = np.unique(np.concatenate([part.labels for part in parts]), return_inverse=True)
-    names = first.names
+    names = first.class_names
     return tuple(str(names[label]) if names else str(label) for label in found), numbers.astype(np.int32)
 
 
-def _reason(table: Path, error: Exception) -> str:
+def _describe_read_error(table: Path, error: Exception) -> str:
     """Returns why a file cannot be read as Parquet, in words that help."""
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be read: {error.strerror.lower()}"
@@ -211,18 +211,18 @@ def _reason(table: Path, error: Exception) -> str:
     return f"is a damaged Parquet table: {str(error).splitlines()[0].rstrip('.')}"
 
 
-ADDRESS = ("http://", "https://", "s3://", "gs://", "hf://", "data:")
+URL_PREFIXES = ("http://", "https://", "s3://", "gs://", "hf://", "data:")
 """How texts begin that are no paths of files here."""
 
 
-def is_binary(kind: Any) -> bool:
+def is_binary_type(arrow_type: Any) -> bool:
     """Returns whether an Arrow type holds bytes, repeated values stored once or not."""
     import pyarrow as pa
 
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
+    if pa.types.is_dictionary(arrow_type):
+        arrow_type = arrow_type.value_type
     return any(
-        test(kind)
+        test(arrow_type)
         for test in (
             pa.types.is_binary,
             pa.types.is_large_binary,
@@ -232,23 +232,23 @@ def is_binary(kind: Any) -> bool:
     )
 
 
-def is_text(kind: Any) -> bool:
+def is_text_type(arrow_type: Any) -> bool:
     """Returns whether an Arrow type holds text, repeated values stored once or not."""
     import pyarrow as pa
 
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return any(test(kind) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
+    if pa.types.is_dictionary(arrow_type):
+        arrow_type = arrow_type.value_type
+    return any(test(arrow_type) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
 
 
-def within(column: Any, field: str) -> Any:
+def get_struct_field(column: Any, field: str) -> Any:
     """Returns a field of a column of structs; null where the struct is."""
     import pyarrow.compute as pc
 
     return pc.struct_field(column, field)
 
 
-def read_encoded(column: Any) -> Encoded:
+def to_encoded_images(column: Any) -> EncodedImages:
     """Returns a column of bytes as pictures; Arrow's buffers are kept, not copied."""
     import pyarrow as pa
 
@@ -260,10 +260,10 @@ def read_encoded(column: Any) -> Encoded:
         lengths = np.where(chunk.is_null().to_numpy(zero_copy_only=False), -1, np.diff(bounds))
         places.append(np.stack([np.full(len(chunk), len(buffers)), bounds[:-1], lengths], axis=1))
         buffers.append(memoryview(data if data is not None else b""))
-    return Encoded(buffers, np.concatenate(places))
+    return EncodedImages(buffers, np.concatenate(places))
 
 
-def read_paths(table: Path, column: Any) -> list[str]:
+def parse_paths(table: Path, column: Any) -> list[str]:
     """Returns a column of paths.
 
     Raises:
@@ -273,22 +273,22 @@ def read_paths(table: Path, column: Any) -> list[str]:
     for row, path in enumerate(found):
         if not path:
             raise DataError(f"{table}, row {row}: there is no picture and no path")
-        if path.lower().startswith(ADDRESS):
-            raise only_addresses(table, path[:100])
+        if path.lower().startswith(URL_PREFIXES):
+            raise build_url_error(table, path[:100])
     return [path for path in found if path]
 
 
-def only_addresses(table: Path, what: str) -> DataError:
+def build_url_error(table: Path, example: str) -> DataError:
     """Returns the error for a table whose pictures are on the internet."""
     return DataError(
         f"{table} holds addresses of pictures, not the pictures",
-        received=what,
+        received=example,
         expected="a column image with the bytes of the pictures, or a column path with files",
         hint="download the pictures, and name them in a CSV table path,label",
     )
 
 
-def names_of(metadata: dict[bytes, bytes] | None, column: str) -> tuple[str, ...] | None:
+def parse_class_names(metadata: dict[bytes, bytes] | None, column: str) -> tuple[str, ...] | None:
     """Returns the class names that Hugging Face's `datasets` left in a schema, or None: the field `huggingface` of
     its metadata is JSON, with the names of a ClassLabel under info → features → COLUMN → names.
     """
@@ -301,7 +301,7 @@ def names_of(metadata: dict[bytes, bytes] | None, column: str) -> tuple[str, ...
         return None
 
 
-def read_labels(table: Path, column: Any, names: tuple[str, ...] | None) -> NDArray[Any]:
+def parse_labels(table: Path, column: Any, names: tuple[str, ...] | None) -> NDArray[Any]:
     """Returns a column of labels as (n,) int64, or as text.
 
     Raises:
@@ -310,7 +310,7 @@ def read_labels(table: Path, column: Any, names: tuple[str, ...] | None) -> NDAr
     import pyarrow as pa
 
     whole = pa.types.is_integer(column.type)
-    if not (whole or is_text(column.type) or pa.types.is_boolean(column.type)):
+    if not (whole or is_text_type(column.type) or pa.types.is_boolean(column.type)):
         raise DataError(
             f"{table}: the column label does not hold classes",
             received=str(column.type)[:200],
@@ -343,26 +343,26 @@ def read_labels(table: Path, column: Any, names: tuple[str, ...] | None) -> NDAr
     raise DataError(
         f"{table}: labels that have no name",
         received=f"{value} in row {row}, counted from 0",
-        expected=f"0..{len(names or ()) - 1}, for {few(names or ())}",
+        expected=f"0..{len(names or ()) - 1}, for {format_names(names or ())}",
     )
 
 
-def read_splits(table: Path, column: Any) -> list[str]:
+def parse_splits(table: Path, column: Any) -> list[str]:
     """Returns a column of split names as Striate calls them; "" where a cell is empty.
 
     Raises:
         DataError: another word.
     """
-    if not is_text(column.type):
+    if not is_text_type(column.type):
         raise DataError(f"{table}: the column split does not hold text", received=str(column.type)[:200])
     found = [str(word or "").strip().lower() for word in column.to_pylist()]
-    unknown = sorted(set(found) - {"", *SPLIT_FOLDERS})
+    unknown = sorted(set(found) - {"", *SPLIT_ALIASES})
     if unknown:
         raise DataError(f"{table}: unknown split", received=unknown[0], expected="train, val, test or nothing")
-    return [SPLIT_FOLDERS.get(word, "") for word in found]
+    return [SPLIT_ALIASES.get(word, "") for word in found]
 
 
-def few(names: Iterable[Any]) -> str:
+def format_names(names: Iterable[Any]) -> str:
     """Returns the first names, for a message."""
     every = [str(name) for name in names]
     return ", ".join(every[:5]) + (" …" if len(every) > 5 else "")

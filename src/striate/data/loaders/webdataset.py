@@ -15,23 +15,38 @@ from typing import IO
 
 import numpy as np
 
-from striate.data.decoding import limits
-from striate.data.image_set import Encoded, ImageSet
-from striate.data.shards import key_of, name_of, require_all_shards, split_of
+from striate.data.decoding import get_image_limits
+from striate.data.image_set import EncodedImages, ImageSet
+from striate.data.shards import build_shard_key, get_set_name, infer_split, require_numbered_shards
 from striate.errors import DataError
 
-LABELS = ("cls", "label", "class", "json")
+LABEL_SUFFIXES = ("cls", "label", "class", "json")
 """Endings of the members that hold a label, the first one found counts."""
 
-FIELDS = ("label", "cls", "class", "class_name")
+JSON_LABEL_FIELDS = ("label", "cls", "class", "class_name")
 """Where in a JSON member the label is, the first one found counts."""
 
-PICTURES = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm", "avif", "jp2", "image", "img")
+IMAGE_SUFFIXES = (
+    "jpg",
+    "jpeg",
+    "png",
+    "webp",
+    "bmp",
+    "gif",
+    "tif",
+    "tiff",
+    "ppm",
+    "pgm",
+    "avif",
+    "jp2",
+    "image",
+    "img",
+)
 """Endings of the members that hold a picture."""
 
-LONGEST = 1 << 20  # bytes of a label
-END = 1024  # zeros that a tar file ends with
-LOOK = 64  # members that tell whether a tar is a shard
+MAX_LABEL_BYTES = 1 << 20  # bytes of a label
+TAR_END_BYTES = 1024  # zeros that a tar file ends with
+MAX_MEMBERS_SCANNED = 64  # members that tell whether a tar is a shard
 
 
 @dataclass(frozen=True)
@@ -39,22 +54,22 @@ class _Sample:
     """A picture's name, its first byte and length in the shard (−1 where there is none), and its label, if any."""
 
     name: str
-    picture: tuple[int, int]
+    image_span: tuple[int, int]
     label: str | None
 
 
-def is_shard(path: Path) -> bool:
+def is_webdataset_shard(path: Path) -> bool:
     """Returns whether a tar file holds pictures with their labels beside them, not class folders."""
     try:
         with tarfile.open(path, "r:") as file:
-            names = [_parts(member.name) for member in islice(file, LOOK) if member.isreg()]
+            names = [_split_member_name(member.name) for member in islice(file, MAX_MEMBERS_SCANNED) if member.isreg()]
     except (tarfile.TarError, OSError):
         return False
-    pictures = {name for name, ending in names if ending in PICTURES}
-    return any(name in pictures for name, ending in names if ending in LABELS)
+    pictures = {name for name, ending in names if ending in IMAGE_SUFFIXES}
+    return any(name in pictures for name, ending in names if ending in LABEL_SUFFIXES)
 
 
-def load_shards(root: Path, shards: list[Path]) -> ImageSet:
+def load_webdataset(root: Path, shards: list[Path]) -> ImageSet:
     """Returns the pictures of WebDataset shards, decoded on demand from the mapped files.
 
     A label is text, or a number that becomes its name; in a JSON member it is the field `label`, `cls`, `class` or
@@ -68,19 +83,19 @@ def load_shards(root: Path, shards: list[Path]) -> ImageSet:
     Raises:
         DataError: a damaged or missing shard; a sample without a label, or there twice; no samples.
     """
-    require_all_shards(shards)
+    require_numbered_shards(shards)
     labels: list[str] = []
     keys: list[str] = []
     given: list[str] = []
     places: list[tuple[int, int, int]] = []
     buffers: list[memoryview] = []
     for shard in shards:
-        split, prefix = "" if shard == root else split_of(shard, root), key_of(shard, root)
+        split, prefix = "" if shard == root else infer_split(shard, root), build_shard_key(shard, root)
         with shard.open("rb") as file:
             if not shard.stat().st_size:
                 raise DataError(f"{shard} is an empty file (0 bytes)", hint="download it again")
             buffers.append(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
-        for sample in _samples(shard, buffers[-1]):
+        for sample in _iter_samples(shard, buffers[-1]):
             if sample.label is None:
                 raise DataError(
                     f"{shard}: the picture {sample.name} has no label",
@@ -89,7 +104,7 @@ def load_shards(root: Path, shards: list[Path]) -> ImageSet:
             labels.append(sample.label)
             keys.append(f"{prefix}/{sample.name}")
             given.append(split)
-            places.append((len(buffers) - 1, *sample.picture))
+            places.append((len(buffers) - 1, *sample.image_span))
     if not keys:
         raise DataError(f"{root} holds no samples", expected="pictures and labels, such as 7.jpg and 7.cls")
     unique, times = np.unique(keys, return_counts=True)
@@ -98,16 +113,16 @@ def load_shards(root: Path, shards: list[Path]) -> ImageSet:
     classes = sorted(set(labels), key=lambda name: (0, int(name), "") if name.isdecimal() else (1, 0, name))
     number = {name: index for index, name in enumerate(classes)}
     return ImageSet(
-        name=name_of(root),
+        name=get_set_name(root),
         classes=tuple(classes),
         labels=np.array([number[label] for label in labels], np.int32),
         keys=np.array(keys, np.str_),
-        sources=Encoded(buffers, np.array(places, np.int64).reshape(-1, 3)),
+        sources=EncodedImages(buffers, np.array(places, np.int64).reshape(-1, 3)),
         given=np.array(given, "U10"),
     )
 
 
-def pictures_in(file: IO[bytes], name: str) -> Iterator[tuple[str, bytes]]:
+def iter_shard_images(file: IO[bytes], name: str) -> Iterator[tuple[str, bytes]]:
     """Yields the name and the bytes of each sample's picture, labelled or not, while the shard streams by; the name is
     the one that the sample's JSON calls `key`, where Striate wrote it.
 
@@ -117,30 +132,30 @@ def pictures_in(file: IO[bytes], name: str) -> Iterator[tuple[str, bytes]]:
     try:
         with tarfile.open(fileobj=file, mode="r|") as shard:
             members = (member for member in shard if member.isreg() and not member.issparse())
-            for sample, together in groupby(members, key=lambda member: _parts(member.name)[0]):
+            for sample, together in groupby(members, key=lambda member: _split_member_name(member.name)[0]):
                 picture, key = None, sample
                 for member in together:
-                    _, ending = _parts(member.name)
-                    if ending in PICTURES and picture is None:
-                        picture = _content(shard, member)
-                    elif ending == "json" and member.size <= LONGEST:
-                        key = _key(_content(shard, member)) or key
+                    _, ending = _split_member_name(member.name)
+                    if ending in IMAGE_SUFFIXES and picture is None:
+                        picture = _read_member(shard, member)
+                    elif ending == "json" and member.size <= MAX_LABEL_BYTES:
+                        key = _parse_key(_read_member(shard, member)) or key
                 if picture is not None:
                     yield key, picture
     except (tarfile.TarError, EOFError) as error:
         raise DataError(f"{name} is damaged or cut off: {error}", hint="download it again") from None
 
 
-def _content(shard: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+def _read_member(shard: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     """Returns a member's bytes; none of one that is larger than a picture may be."""
-    held = shard.extractfile(member) if member.size <= limits().bytes else None
+    held = shard.extractfile(member) if member.size <= get_image_limits().bytes else None
     found = b"" if held is None else held.read()
     if held is not None and len(found) < member.size:
         raise tarfile.ReadError("unexpected end of data")
     return found
 
 
-def _key(data: bytes) -> str | None:
+def _parse_key(data: bytes) -> str | None:
     try:
         found = json.loads(data)
     except (ValueError, RecursionError):
@@ -149,49 +164,53 @@ def _key(data: bytes) -> str | None:
     return key if isinstance(key, str) else None
 
 
-def _samples(shard: Path, data: memoryview) -> Iterator[_Sample]:
+def _iter_samples(shard: Path, data: memoryview) -> Iterator[_Sample]:
     """Yields what lies side by side under one name; what has no picture is left out."""
     try:
-        if any(data[-END:]):  # tarfile takes a shard that was cut between two members for a whole one
+        if any(data[-TAR_END_BYTES:]):  # tarfile takes a shard that was cut between two members for a whole one
             raise tarfile.ReadError("the end of the archive is missing")
         with tarfile.open(shard, "r:") as file:
             members = (member for member in file if member.isreg() and not member.issparse())
-            for name, together in groupby(members, key=lambda member: _parts(member.name)[0]):
-                sample = _sample(shard, name, together, data)
-                if sample.picture[1] >= 0:
+            for name, together in groupby(members, key=lambda member: _split_member_name(member.name)[0]):
+                sample = _build_sample(shard, name, together, data)
+                if sample.image_span[1] >= 0:
                     yield sample
     except (tarfile.TarError, OSError, EOFError) as error:
         raise DataError(f"{shard} is damaged or cut off: {error}", hint="download it again") from None
 
 
-def _sample(shard: Path, name: str, members: Iterable[tarfile.TarInfo], data: memoryview) -> _Sample:
-    picture, label, rank = (0, -1), None, len(LABELS)
+def _build_sample(shard: Path, name: str, members: Iterable[tarfile.TarInfo], data: memoryview) -> _Sample:
+    picture, label, rank = (0, -1), None, len(LABEL_SUFFIXES)
     for member in members:
         if member.offset_data + member.size > len(data):
             raise tarfile.ReadError("unexpected end of data")
-        _, ending = _parts(member.name)
-        if ending in PICTURES and picture[1] < 0:
+        _, ending = _split_member_name(member.name)
+        if ending in IMAGE_SUFFIXES and picture[1] < 0:
             picture = (member.offset_data, member.size)
-        elif ending in LABELS[:rank]:
-            text = bytes(data[member.offset_data : member.offset_data + min(member.size, LONGEST)])
-            label, rank = _label(shard, member.name, text, ending), LABELS.index(ending)
+        elif ending in LABEL_SUFFIXES[:rank]:
+            text = bytes(data[member.offset_data : member.offset_data + min(member.size, MAX_LABEL_BYTES)])
+            label, rank = _parse_label(shard, member.name, text, ending), LABEL_SUFFIXES.index(ending)
     return _Sample(name, picture, label)
 
 
-def _parts(name: str) -> tuple[str, str]:
+def _split_member_name(name: str) -> tuple[str, str]:
     """Returns a member's name up to the first dot behind its last slash, and the rest in lower case."""
     folder, slash, file = name.removeprefix("./").rpartition("/")
     stem, _, ending = file.partition(".")
     return folder + slash + stem, ending.lower()
 
 
-def _label(shard: Path, name: str, data: bytes, ending: str) -> str | None:
+def _parse_label(shard: Path, name: str, data: bytes, suffix: str) -> str | None:
     try:
         text = data.decode("utf-8").strip()
-        if ending != "json":
+        if suffix != "json":
             return text or None
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{shard}: the member {name} cannot be read: {error}") from None
-    found = next((value[field] for field in FIELDS if field in value), None) if isinstance(value, dict) else value
+    found = (
+        next((value[field] for field in JSON_LABEL_FIELDS if field in value), None)
+        if isinstance(value, dict)
+        else value
+    )
     return str(found) if isinstance(found, str | int) and str(found) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from striate.data.augment import NONE
+from striate.data.augment import NO_AUGMENT
 from striate.diagnosis.detectors.optimization import LITTLE
 from striate.diagnosis.diagnosis import Diagnosis, rounded, train_with
 from striate.diagnosis.evidence import Evidence
@@ -86,7 +86,7 @@ def _best(e: Evidence) -> str:
 def _by_heart(e: Evidence, evidence: str) -> Diagnosis:
     if not e.recipe.dropout:
         cure = train_with(e, "--dropout", 0.5)
-    elif e.recipe.augment in (NONE, "none") and e.recipe.weights is None:
+    elif e.recipe.augment in (NO_AUGMENT, "none") and e.recipe.weights is None:
         cure = train_with(e, "--augment", "auto")
     elif e.recipe.patience is None and (e.recipe.keep == "last" or len(e.epochs) > 10):
         cure = train_with(e, "--patience", 5)

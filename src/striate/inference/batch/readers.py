@@ -8,8 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from striate.data.decoding import Picture
-from striate.data.loaders.webdataset import pictures_in
+from striate.data.decoding import ImageSource
+from striate.data.loaders.webdataset import iter_shard_images
 from striate.errors import DataError, PictureError
 from striate.inference.batch.work_items import WorkItem, open_shard
 from striate.system.object_store import explained, is_bucket, opened, unusable
@@ -28,7 +28,7 @@ class ImageRecord(NamedTuple):
 
     source: str
     key: str | None
-    image: Picture | PictureError
+    image: ImageSource | PictureError
 
 
 def read_images(item: WorkItem) -> Iterator[list[ImageRecord]]:
@@ -81,13 +81,13 @@ def _resolve_object(address: str, result: Any) -> bytes | PictureError:
 def _read_rows(item: WorkItem) -> Iterator[ImageRecord]:
     import pyarrow.parquet as pq
 
-    from striate.data.loaders.parquet import PICTURES
+    from striate.data.loaders.parquet import IMAGE_COLUMNS
 
     place = item.places[0]
     try:
         with open_shard(place) as file:
             table = pq.ParquetFile(file)
-            name = next((name for name in PICTURES if name in table.schema_arrow.names), None)
+            name = next((name for name in IMAGE_COLUMNS if name in table.schema_arrow.names), None)
             if name is None:
                 raise DataError("the table has no column image")
             rows = table.read_row_group(item.group, columns=[name]).column(0).to_pylist()[item.start : item.stop]
@@ -119,7 +119,7 @@ def _read_samples(item: WorkItem) -> Iterator[ImageRecord]:
     at = 0
     try:
         with open_shard(place) as file:
-            for at, (key, data) in enumerate(islice(pictures_in(file, place), item.stop)):
+            for at, (key, data) in enumerate(islice(iter_shard_images(file, place), item.stop)):
                 if at >= item.start:
                     yield ImageRecord(f"{place}#{key}", key, data)
     except DataError as error:  # what came before is whole; what would come is not known

@@ -13,11 +13,11 @@ from itertools import accumulate
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from striate.data.inputs import expand
+from striate.data.inputs import expand_paths
 from striate.data.loaders.archive import is_archive
-from striate.data.loaders.folder import is_film, is_something_else
-from striate.data.loaders.webdataset import is_shard, pictures_in
-from striate.data.shards import shards_in
+from striate.data.loaders.folder import is_non_image_name, is_video_name
+from striate.data.loaders.webdataset import is_webdataset_shard, iter_shard_images
+from striate.data.shards import find_shards
 from striate.errors import DataError
 from striate.system.object_store import explained, is_bucket, listed, opened
 
@@ -117,14 +117,14 @@ def _iter_locations(sources: Iterable[str | Path]) -> Iterator[str]:
             continue
         path = Path(source)
         shards = (
-            [shard for ending in (".parquet", ".tar") for shard in shards_in(path, ending)] if path.is_dir() else []
+            [shard for ending in (".parquet", ".tar") for shard in find_shards(path, ending)] if path.is_dir() else []
         )
-        yield from map(str, shards or expand([source]))
+        yield from map(str, shards or expand_paths([source]))
 
 
 def _is_supported(name: str) -> bool:
     path = Path(PurePosixPath(name).name)
-    return path.suffix.lower() in (".parquet", ".tar") or not is_something_else(path)
+    return path.suffix.lower() in (".parquet", ".tar") or not is_non_image_name(path)
 
 
 def _split_shard(location: str) -> list[WorkItem] | None:
@@ -133,9 +133,9 @@ def _split_shard(location: str) -> list[WorkItem] | None:
     ending = path.suffix.lower()
     if ending == ".parquet":
         return _list_row_groups(location)
-    if ending == ".tar" and (is_bucket(location) or is_shard(Path(location)) or _has_images(Path(location))):
+    if ending == ".tar" and (is_bucket(location) or is_webdataset_shard(Path(location)) or _has_images(Path(location))):
         return [_build_tar_item(location)]
-    if is_archive(path) or is_film(path) or ending in (".npy", ".npz"):
+    if is_archive(path) or is_video_name(path) or ending in (".npy", ".npz"):
         raise DataError(
             "Only pictures and shards of them are answered in bulk",
             received=location,
@@ -149,7 +149,7 @@ def _has_images(path: Path) -> bool:
     """Returns whether a tar file's first members are pictures, if without labels."""
     try:
         with path.open("rb") as file:
-            return next(pictures_in(file, str(path)), None) is not None
+            return next(iter_shard_images(file, str(path)), None) is not None
     except (OSError, DataError):
         return False
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from striate.classifier import Classifier
-from striate.data.prefetch import Decoded, decoded_or_why, in_order
+from striate.data.prefetch import DecodeResult, decode_or_error, map_in_order
 from striate.data.preprocessing import Preprocessing
 from striate.errors import PictureError, printable
 from striate.inference.batch.readers import ImageRecord, read_images
@@ -60,7 +60,7 @@ class BatchPredictor:
         with ThreadPoolExecutor(self.threads) as pool:
             return self.predict_table(list(self.decode_item(item, pool)))
 
-    def decode_item(self, item: WorkItem, pool: Executor) -> Iterator[tuple[ImageRecord, Decoded]]:
+    def decode_item(self, item: WorkItem, pool: Executor) -> Iterator[tuple[ImageRecord, DecodeResult]]:
         """Yields a piece's pictures, decoded by a pool while the next are being read."""
         preprocessing = self.classifier.preprocessing
         chunks = _prefetch_chunks(read_images(item))
@@ -69,7 +69,7 @@ class BatchPredictor:
             for one, job in zip(chunk, jobs, strict=True):
                 yield one, job.result()
 
-    def predict_table(self, images: list[tuple[ImageRecord, Decoded]]) -> pa.Table:
+    def predict_table(self, images: list[tuple[ImageRecord, DecodeResult]]) -> pa.Table:
         """Returns the answers for decoded pictures."""
         import pyarrow as pa
 
@@ -105,16 +105,16 @@ def build_failure_table(item: WorkItem, reason: str, table_schema: pa.Schema) ->
     return pa.Table.from_pylist([row], schema=table_schema)
 
 
-def _decode_record(preprocessing: Preprocessing, record: ImageRecord) -> Decoded:
+def _decode_record(preprocessing: Preprocessing, record: ImageRecord) -> DecodeResult:
     if isinstance(record.image, PictureError):
         return record.image.problem
-    return decoded_or_why(preprocessing, record.image)
+    return decode_or_error(preprocessing, record.image)
 
 
 def _prefetch_chunks(chunks: Iterator[list[ImageRecord]]) -> Iterator[list[ImageRecord]]:
     """Yields the chunks while the next one is being read, in a thread of its own."""
     with ThreadPoolExecutor(1, "striate-read") as pool:
-        for chunk in in_order(pool, lambda _: next(chunks, None), iter(int, 1), 2):
+        for chunk in map_in_order(pool, lambda _: next(chunks, None), iter(int, 1), 2):
             if chunk is None:
                 return
             yield chunk
@@ -137,7 +137,7 @@ def predict_locally(
     answerer = BatchPredictor(path, reject_below)
     kept = list(items)
     with ThreadPoolExecutor(PREFETCH_ITEMS) as readers, ThreadPoolExecutor(answerer.threads) as decoders:
-        work = in_order(
+        work = map_in_order(
             readers,
             lambda at: list(answerer.decode_item(kept[at], decoders)),
             takewhile(lambda _: not should_stop(), range(len(kept))),

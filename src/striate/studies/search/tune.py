@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from striate.config import replace
-from striate.data.loaders.load import Data
+from striate.data.loaders.load import DataSource
 from striate.data.splits import Splits
 from striate.errors import ConfigError
 from striate.models.architecture import Architecture
@@ -29,7 +29,7 @@ from striate.workflows.prepare_data import Prepared, prepare
 
 
 def tune(
-    data: Data | Splits,
+    data: DataSource | Splits,
     *,
     search: Mapping[str, Any] | Sequence[str] | None = None,
     trials: int = 20,

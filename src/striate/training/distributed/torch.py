@@ -11,7 +11,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch.nn.parallel import DistributedDataParallel
 
-from striate.data.batches import share
+from striate.data.batches import compute_shard_slice
 from striate.system.backend import keras
 from striate.training.distributed.strategy import Logits
 from striate.training.performance.batch_norm import flat_layers
@@ -131,7 +131,7 @@ def _dropped_as_a_whole(layer: Any, rank: int, size: int) -> Callable[..., Any]:
             return inputs
         whole = torch.ones((inputs.shape[0] * size, *inputs.shape[1:]), dtype=inputs.dtype, device=inputs.device)
         mask = keras.random.dropout(whole, layer.rate, noise_shape=layer.noise_shape, seed=layer.seed_generator)
-        return inputs * mask[share(len(whole), rank, size)]
+        return inputs * mask[compute_shard_slice(len(whole), rank, size)]
 
     return call
 

@@ -10,7 +10,7 @@ from typing import Any
 from striate.config import replace
 from striate.data.augment import Augment
 from striate.data.batches import Batches
-from striate.data.decoded_cache import Decoded
+from striate.data.decoded_cache import DecodedSet
 from striate.errors import ConfigError, TrainingError
 from striate.models.architecture import Architecture
 from striate.progress import Progress
@@ -40,7 +40,7 @@ class Timed:
 
 
 def with_fastest_batch(
-    recipe: Recipe, train: Decoded, network: Architecture, progress: Progress, *, keeps_rate: bool
+    recipe: Recipe, train: DecodedSet, network: Architecture, progress: Progress, *, keeps_rate: bool
 ) -> Recipe:
     """Returns the recipe with the batch that is learnt from fastest, of those that the memory holds, and a learning
     rate that suits it: it grows with the batch for SGD (Goyal et al. 2017, section 2.1), and with its square root for
@@ -83,7 +83,7 @@ def with_fastest_batch(
     return replace(recipe, batch=best.batch, learning_rate=float(f"{rate:.3g}"))
 
 
-def _pace(recipe: Recipe, train: Decoded, network: Architecture, progress: Progress) -> float:
+def _pace(recipe: Recipe, train: DecodedSet, network: Architecture, progress: Progress) -> float:
     """Returns pictures a second.
 
     Raises:
@@ -98,7 +98,7 @@ def _pace(recipe: Recipe, train: Decoded, network: Architecture, progress: Progr
         return _timed(model, recipe, train, classes)
 
 
-def _timed(model: Any, recipe: Recipe, train: Decoded, classes: int) -> float:
+def _timed(model: Any, recipe: Recipe, train: DecodedSet, classes: int) -> float:
     assert recipe.batch and isinstance(recipe.augment, Augment)  # noqa: S101
     batches = Batches(
         train.pixels,
@@ -107,7 +107,7 @@ def _timed(model: Any, recipe: Recipe, train: Decoded, classes: int) -> float:
         recipe.batch,
         shuffle_seed=recipe.seed,
         augment=recipe.augment,
-        most=STEPS,
+        max_steps=STEPS,
     )
     compiled(model, make_optimizer(recipe, recipe.learning_rate, steps=STEPS), recipe.label_smoothing)
     feed, run = Feed(batches), Epochs(model)
