@@ -224,7 +224,7 @@ def test_a_server_decodes_no_image_of_more_pixels_than_its_limit():
 
 def test_an_image_that_is_in_the_validation_split_as_well_is_leaked():
     images = images_of(["validation", "test", "train", "test", "", "test"])
-    copies = SimpleNamespace(group=np.array([0, 0, 1, 1, 2, 2]))
+    copies = SimpleNamespace(group_ids=np.array([0, 0, 1, 1, 2, 2]))
     assert find_leaked_images(images, copies).tolist() == [False, True, False, True, False, False]
 
 

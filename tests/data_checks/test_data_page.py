@@ -80,7 +80,7 @@ def test_labels_in_doubt_are_shown_with_what_they_may_be(photos: Path, tmp_path:
     doubted = LabelIssues(
         images.keys[:2], images.labels[:2], np.array([1, 2]), np.array([-0.9, -0.4]), 1, images.classes
     )
-    page = page_of(images, tmp_path / "p.html", suspects=doubted)
+    page = page_of(images, tmp_path / "p.html", label_issues=doubted)
     assert "Labels in doubt" in page and "slanting?</b> -0.90" in page
     assert "upright?</b> -0.40" not in page
 

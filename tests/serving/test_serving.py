@@ -462,11 +462,11 @@ def decoded(limits: Limits, code: str, monkeypatch: pytest.MonkeyPatch, tmp_path
         "import sys\n"
         "if 'striate.serving.decode_worker' in sys.orig_argv:\n"
         "    import striate.data.prefetch as ahead\n"
-        "    right = ahead.decoded_or_why\n"
+        "    right = ahead.decode_or_error\n"
         "    def wrong(form, picture):\n"
         f"        if picture == b'poison':\n            {code}\n"
         "        return right(form, picture)\n"
-        "    ahead.decoded_or_why = wrong\n"
+        "    ahead.decode_or_error = wrong\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
