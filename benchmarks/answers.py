@@ -29,7 +29,7 @@ from striate.classifier import Classifier
 from striate.data.decoded_cache import decode_all
 from striate.data.loaders.load import load_images
 from striate.data.preprocessing import Preprocessing
-from striate.models.architecture import build
+from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
 from striate.system.backend import set_seed
 
@@ -47,7 +47,7 @@ def made(name: str, shape: tuple[int, int, int]) -> Classifier:
     """Returns an untrained classifier of two classes, or ten for grey pictures."""
     set_seed(0)
     classes = ("cats", "dogs") if shape[2] == 3 else tuple("0123456789")
-    model = build(ARCHITECTURES[name], shape, len(classes))
+    model = build_model(ARCHITECTURES[name], shape, len(classes))
     return Classifier(model, classes, Preprocessing(*shape[:2], 3 if shape[2] == 3 else 1), architecture=name)
 
 

@@ -24,7 +24,7 @@ from evidence import publish, spread
 from striate.data.decoded_cache import DecodedSet, decode_all
 from striate.data.loaders.load import load_images
 from striate.data.preprocessing import Preprocessing
-from striate.system.backend import CHOICE, be_deterministic
+from striate.system.backend import ACTIVE_BACKEND, enable_determinism
 from striate.training.auto_config import plan
 from striate.training.checkpoint_store import Checkpoints
 from striate.training.checkpointing import Keeper
@@ -116,14 +116,14 @@ def main() -> None:
     parser.add_argument("--deterministic", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.deterministic:
-        be_deterministic()
+        enable_determinism()
     parts = drawn(options.data, options.pictures)
     if options.child:
         trained(parts, None)
         print(json.dumps(trained(parts, None)))
         return
     found = {
-        "backend": CHOICE.name,
+        "backend": ACTIVE_BACKEND.name,
         "pictures": options.pictures,
         "epochs": EPOCHS,
         "checkpoints": checkpoints(parts, options.rounds),

@@ -29,7 +29,7 @@ from striate.data.decoded_cache import decode_all
 from striate.data.image_set import SPLIT_NAMES
 from striate.data.loaders.load import load_images
 from striate.data.preprocessing import Preprocessing
-from striate.diagnosis.diagnose import load_diagnoses
+from striate.diagnosis.diagnose import load_diagnosis_report
 from striate.errors import TrainingError
 from striate.evaluation.intervals import wilson
 
@@ -80,7 +80,7 @@ def named(plant: Plant, seed: int, data: Path, runs: Path, *, show: bool) -> lis
     name = f"run-{len(list(runs.iterdir()))}"
     with contextlib.suppress(TrainingError):  # which is what some faults are about
         train(pictures.splits(), runs=runs, name=name, **settings)
-    said = load_diagnoses(runs / name)
+    said = load_diagnosis_report(runs / name)
     if said is None:
         return ["none was made"]
     if show:

@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from striate.system.hardware import machine, processor_features, versions
+from striate.system.hardware import describe_machine, get_package_versions, processor_features
 
 FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")
 """What of a processor's abilities decides how fast a convolution is, as Linux names them."""
@@ -20,7 +20,11 @@ SETTINGS = ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA", "TF_NUM_INTRAOP_THREA
 def publish(document: dict[str, Any]) -> None:
     """Prints the document as JSON, and the machine, its flags, the settings and the versions with it."""
     settings = {name: os.environ[name] for name in SETTINGS if name in os.environ}
-    about = {"machine": {**machine(), "flags": _flags()}, "environment": settings, "versions": versions()}
+    about = {
+        "machine": {**describe_machine(), "flags": _flags()},
+        "environment": settings,
+        "versions": get_package_versions(),
+    }
     print(json.dumps({**document, **about}, indent=2))
 
 

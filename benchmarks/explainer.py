@@ -26,10 +26,10 @@ from striate.classifier import Classifier
 from striate.data.loaders.builtin import DATASETS
 from striate.data.loaders.load import load_images
 from striate.data.preprocessing import Preprocessing
-from striate.explain.explainer.html import PICTURES, save_explainer
-from striate.explain.explainer.payload import Shown
-from striate.explain.explainer.steps import steps, values
-from striate.models.architecture import build
+from striate.explain.explainer.html import MAX_EXPLAINER_IMAGES, save_explainer
+from striate.explain.explainer.payload import ExplainerImage
+from striate.explain.explainer.steps import compute_step_values, extract_steps
+from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
 from striate.system.backend import keras, set_seed
 
@@ -96,7 +96,7 @@ def drawn(data: Path, name: str, form: Preprocessing, count: int) -> NDArray[np.
 def made(name: str, form: Preprocessing, pixels: NDArray[np.uint8]) -> Classifier:
     """Returns an untrained classifier whose normalisations hold the statistics of these pictures."""
     set_seed(0)
-    model = build(ARCHITECTURES[name], form.shape, 10)
+    model = build_model(ARCHITECTURES[name], form.shape, 10)
     rng = np.random.default_rng(0)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -113,7 +113,7 @@ def in_double(name: str, classifier: Classifier) -> Any:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float64")
     try:
-        model = build(ARCHITECTURES[name], classifier.preprocessing.shape, 10)
+        model = build_model(ARCHITECTURES[name], classifier.preprocessing.shape, 10)
     finally:
         keras.config.set_dtype_policy(before)
     model.set_weights(classifier.model.get_weights())
@@ -126,16 +126,22 @@ def measured(driver: Any, data: Path, name: str, rounds: int, count: int, folder
     form, path = Preprocessing(side, side, channels), folder / f"{name}.html"
     pixels = drawn(data, source, form, count)
     classifier = made(name, form, pixels)
-    found, double = steps(classifier.model), in_double(name, classifier)
-    found_double = steps(double)
+    found, double = extract_steps(classifier.model), in_double(name, classifier)
+    found_double = extract_steps(double)
     most, largest, exact, rounding = 0.0, 0.0, 0.0, 0.0
-    for start in range(0, count, PICTURES):
-        part = pixels[start : start + PICTURES]
-        save_explainer(path, classifier, [Shown(str(at), one) for at, one in enumerate(part)], name=name, most=WHOLE)
+    for start in range(0, count, MAX_EXPLAINER_IMAGES):
+        part = pixels[start : start + MAX_EXPLAINER_IMAGES]
+        save_explainer(
+            path,
+            classifier,
+            [ExplainerImage(str(at), one) for at, one in enumerate(part)],
+            run_name=name,
+            max_weight_bytes=WHOLE,
+        )
         _open(driver, path)
         for at, one in enumerate(part):
-            expected = [value for value in values(classifier.model, found, one) if value is not None]
-            true = [value for value in values(double, found_double, one) if value is not None]
+            expected = [value for value in compute_step_values(classifier.model, found, one) if value is not None]
+            true = [value for value in compute_step_values(double, found_double, one) if value is not None]
             most = max(most, driver.execute_script(DIFFERENCE, _block(expected), at))
             exact = max(exact, driver.execute_script(DIFFERENCE, _block(true), at))
             rounding = max(rounding, *(float(np.abs(a - b).max()) for a, b in zip(expected, true, strict=True)))

@@ -132,9 +132,9 @@ def probe() -> dict[str, float]:
     """Returns the milliseconds in which the arithmetic of the digits' training is chosen, on a machine that knows
     nothing yet.
     """
-    from striate.config import replace
+    from striate.config import replace_config
     from striate.data.loaders.load import load_images
-    from striate.progress import SILENT
+    from striate.progress import NO_PROGRESS
     from striate.training import build
     from striate.training.auto_config import plan, preprocessing_of
     from striate.training.presets import DEFAULT
@@ -144,9 +144,9 @@ def probe() -> dict[str, float]:
     row = import_module("striate.models.registry").architecture_named(recipe.architecture)
     extra = {"images": len(images)} if "images" in build.networks.__annotations__ else {}
     seconds = []
-    for one in (replace(recipe, precision="float32"), recipe):
+    for one in (replace_config(recipe, precision="float32"), recipe):
         began = time.process_time()
-        build.networks(row, preprocessing_of(recipe).shape, 10, one, SILENT, **extra)
+        build.networks(row, preprocessing_of(recipe).shape, 10, one, NO_PROGRESS, **extra)
         seconds.append(time.process_time() - began)
     return {"choosing the arithmetic": 1000 * max(0.0, seconds[1] - min(seconds))}
 
@@ -179,7 +179,7 @@ def main() -> None:
         return
     from evidence import publish, spread
 
-    from striate.system.hardware import machine
+    from striate.system.hardware import describe_machine
 
     sides: dict[str, Path | None] = {"after": None}
     if options.before is not None:
@@ -194,7 +194,7 @@ def main() -> None:
     commit = options.commit
     if options.before is None and RESULT.is_file():
         earlier = json.loads(RESULT.read_text(encoding="utf-8"))
-        if earlier["machine"]["processor"] == machine()["processor"]:
+        if earlier["machine"]["processor"] == describe_machine()["processor"]:
             commit = earlier["before"]
             for name, both in figures.items():
                 figures[name] = {**earlier["milliseconds"].get(name, {}), **both}

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from striate.models.cost import layer_costs
+from striate.models.cost import compute_layer_costs
 
 SIDE, CALLS = 2048, 3
 
@@ -38,7 +38,7 @@ def multiply_adds(model: Any) -> int:
     weights, and once for the slope by its input, where something below it learns.
     """
     total, below = 0, False
-    for row in layer_costs(model):
+    for row in compute_layer_costs(model):
         if row.multiply_adds:
             is_learning = model.get_layer(row.name).trainable
             total += row.multiply_adds * (1 + is_learning + below)

@@ -24,7 +24,7 @@ from commands import trained
 from evidence import publish, spread
 
 from striate.runs.run import Run
-from striate.system.backend import CHOICE, devices
+from striate.system.backend import ACTIVE_BACKEND, list_devices
 
 PICTURES = 60_000
 BATCHES = (128, 1024)
@@ -76,8 +76,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
-    if devices() == ["cpu"]:
-        sys.exit(f"{CHOICE.name} sees no GPU here")
+    if list_devices() == ["cpu"]:
+        sys.exit(f"{ACTIVE_BACKEND.name} sees no GPU here")
     with tempfile.TemporaryDirectory() as scratch:
         found = []
         for seed in range(options.seeds):
@@ -87,8 +87,8 @@ def main() -> None:
     publish(
         {
             "benchmark": "gpu",
-            "backend": CHOICE.name,
-            "device": ", ".join(devices()),
+            "backend": ACTIVE_BACKEND.name,
+            "device": ", ".join(list_devices()),
             "card": card(),
             "cifar10": {
                 "epochs": options.epochs,

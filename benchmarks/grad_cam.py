@@ -27,8 +27,8 @@ from striate.classifier import Classifier
 from striate.data.loaders.load import load_images
 from striate.data.preprocessing import Preprocessing
 from striate.explain.attribution import Attribution, Attributor
-from striate.models.architecture import build
-from striate.models.predictor import Answers
+from striate.models.architecture import build_model
+from striate.models.predictor import CompiledPredictor
 from striate.models.registry import ARCHITECTURES
 from striate.system.backend import keras, set_seed
 from striate.workflows.train import train
@@ -48,8 +48,11 @@ def cost(name: str, rounds: int) -> dict[str, Any]:
     """Returns the milliseconds of both, and the ratio of each round."""
     side, channels = NETWORKS[name]
     form = Preprocessing(side, side, channels)
-    model = build(ARCHITECTURES[name], form.shape, 10)
-    look, answer = Attributor(Classifier(model, [str(n) for n in range(10)], form)), Answers(model).now()
+    model = build_model(ARCHITECTURES[name], form.shape, 10)
+    look, answer = (
+        Attributor(Classifier(model, [str(n) for n in range(10)], form)),
+        CompiledPredictor(model).get_predict_function(),
+    )
     pixels = np.random.default_rng(0).integers(0, 256, (PICTURES, *form.shape)).astype(np.uint8)
     classes = np.zeros(PICTURES, np.intp)
     seconds = []
@@ -88,8 +91,8 @@ def heat(folder: Path, weights: Path) -> dict[str, Any]:
     found = Attributor(classifier)(pixels)
     set_seed(1)
     fresh = Classifier(keras.models.clone_model(classifier.model), classifier.classes, classifier.preprocessing)
-    control = Attributor(fresh)(pixels, found.classes)
-    shares = {"trained": found.central_share(), "random_weights": control.central_share()}
+    control = Attributor(fresh)(pixels, found.target_classes)
+    shares = {"trained": found.compute_central_fractions(), "random_weights": control.compute_central_fractions()}
     return {
         "accuracy": accuracy,
         "pictures": SHOWN,
@@ -113,8 +116,8 @@ def covering(classifier: Classifier, pixels: np.ndarray, found: Attribution) -> 
     """Returns the mean probability of the class asked about, and the share of other answers, once a quarter of each
     picture is covered: the hottest, or the coldest.
     """
-    rows, said = np.arange(len(pixels)), found.classes
-    heat = gaussian_filter(found.heat, (0, SMOOTH, SMOOTH)).reshape(len(pixels), -1)
+    rows, said = np.arange(len(pixels)), found.target_classes
+    heat = gaussian_filter(found.heatmaps, (0, SMOOTH, SMOOTH)).reshape(len(pixels), -1)
     order, count = np.argsort(heat, axis=1), heat.shape[1] // 4
     means = pixels.mean(axis=(1, 2), keepdims=True).round().astype(np.uint8)
     told = {"before": float(classifier.probabilities(pixels)[rows, said].mean())}

@@ -16,8 +16,8 @@ import numpy as np
 from evidence import publish
 from scipy.special import log_softmax
 
-from striate.evaluation.intervals import paired_difference, wilson
-from striate.evaluation.metrics import metrics
+from striate.evaluation.intervals import compute_paired_difference, wilson
+from striate.evaluation.metrics import compute_metrics
 from striate.evaluation.report import Report, make_report
 
 CLASSES = ("a", "b", "c", "d")
@@ -64,7 +64,7 @@ def truth(rng: np.random.Generator) -> dict[str, float]:
     rare = len(CLASSES) - 1
     hit = float(np.sum((labels == rare) & (predicted == rare)))
     precision, recall = hit / np.sum(predicted == rare), hit / np.sum(labels == rare)
-    found = metrics(labels, rows)
+    found = compute_metrics(labels, rows)
     values = (
         *(float(np.mean(labels == predicted)), precision, recall, 2 * precision * recall / (precision + recall)),
         *(found.balanced_accuracy.value, found.kappa.value, found.mcc.value, found.log_loss.value),
@@ -78,10 +78,10 @@ def differences(rng: np.random.Generator, n: int, rounds: int) -> tuple[float, f
     held, called = 0, 0
     for _ in range(rounds):
         cells = rng.choice(4, n, p=(0.80, 0.08, 0.05, 0.07))  # both right, only the first, only the second, none
-        found = paired_difference(cells <= 1, (cells == 0) | (cells == 2))
+        found = compute_paired_difference(cells <= 1, (cells == 0) | (cells == 2))
         held += found.interval.low <= -0.03 <= found.interval.high
         equal = rng.choice(4, n, p=(0.80, 0.06, 0.06, 0.08))
-        called += paired_difference(equal <= 1, (equal == 0) | (equal == 2)).p_value < 0.05
+        called += compute_paired_difference(equal <= 1, (equal == 0) | (equal == 2)).p_value < 0.05
     return held / rounds, called / rounds
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from striate.data.image_set import SPLIT_NAMES, ImageSet
 from striate.data.splits import Splits
-from striate.models.architecture import Architecture, keras_layers
+from striate.models.architecture import Architecture, import_keras
 
 Pixels = NDArray[np.uint8]
 
@@ -145,7 +145,7 @@ def _network(name: str, build: Callable[..., Any]) -> Architecture:
 
 def _tiny(shape: Any, classes: int, dropout: float, seed: int) -> Any:
     """Two filters and their means: hardly anything gets through."""
-    keras, layers = keras_layers()
+    keras, layers = import_keras()
     pictures = keras.Input(shape)
     x = layers.Rescaling(1 / 255)(pictures)
     x = layers.Conv2D(2, 3, padding="same", activation="tanh", name="features")(x)
@@ -155,7 +155,7 @@ def _tiny(shape: Any, classes: int, dropout: float, seed: int) -> Any:
 
 def _hidden(activation: str = "relu", **options: Any) -> Callable[..., Any]:
     def build(shape: Any, classes: int, dropout: float, seed: int) -> Any:
-        keras, layers = keras_layers()
+        keras, layers = import_keras()
         pictures = keras.Input(shape)
         x = layers.Flatten()(layers.Rescaling(1 / 255)(pictures))
         x = layers.Dense(128, activation=activation, name="features", **options)(x)
@@ -167,7 +167,7 @@ def _hidden(activation: str = "relu", **options: Any) -> Callable[..., Any]:
 
 def _unscaled(shape: Any, classes: int, dropout: float, seed: int) -> Any:
     """The network forgets to divide by 255."""
-    keras, layers = keras_layers()
+    keras, layers = import_keras()
     pictures = keras.Input(shape)
     x = layers.Flatten()(layers.Rescaling(1.0)(pictures))
     x = layers.Dense(64, activation="relu", name="features")(x)
@@ -177,7 +177,7 @@ def _unscaled(shape: Any, classes: int, dropout: float, seed: int) -> Any:
 
 def _pooled(shape: Any, classes: int, dropout: float, seed: int) -> Any:
     """Hardly any arithmetic: means of squares, and two dense layers."""
-    keras, layers = keras_layers()
+    keras, layers = import_keras()
     pictures = keras.Input(shape)
     x = layers.AveragePooling2D(8)(layers.Rescaling(1 / 255)(pictures))
     x = layers.Dense(64, activation="relu", name="features")(layers.Flatten()(x))
@@ -190,7 +190,7 @@ POOLED = _network("planted-pooled", _pooled)
 
 def _mute(shape: Any, classes: int, dropout: float, seed: int) -> Any:
     """Class 3 has the mean of the other logits, which is never the highest."""
-    keras, layers = keras_layers()
+    keras, layers = import_keras()
     pictures = keras.Input(shape)
     x = layers.Conv2D(16, 3, strides=2, activation="relu", name="conv")(layers.Rescaling(1 / 255)(pictures))
     x = layers.Conv2D(32, 3, strides=2, activation="relu", name="features")(x)

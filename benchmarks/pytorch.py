@@ -29,7 +29,7 @@ BATCHES = {"cnn-small": 128, "cnn": 128, "lenet": 128, "resnet20": 128}
 
 def ours(name: str, pixels: Any, labels: Any, batch: int) -> dict[str, float]:
     """Returns Striate's images per second."""
-    from striate.config import replace
+    from striate.config import replace_config
     from striate.data.decoded_cache import decode_all
     from striate.data.loaders.arrays import from_arrays
     from striate.data.preprocessing import Preprocessing
@@ -40,8 +40,8 @@ def ours(name: str, pixels: Any, labels: Any, batch: int) -> dict[str, float]:
     images = from_arrays(pixels, labels)
     train = decode_all(images, Preprocessing(28, 28, 1))
     few = decode_all(images.subset(np.arange(200)), Preprocessing(28, 28, 1))
-    recipe = replace(CLASSIC, architecture=name, batch=batch, epochs=2, augment="none", height=28, width=28)
-    trained = fit(train, few, plan(replace(recipe, channels=1), images))
+    recipe = replace_config(CLASSIC, architecture=name, batch=batch, epochs=2, augment="none", height=28, width=28)
+    trained = fit(train, few, plan(replace_config(recipe, channels=1), images))
     return {trained.recipe.precision: trained.history.epochs[1].images_per_second}
 
 

@@ -22,10 +22,10 @@ from scipy.special import log_softmax
 from striate.data.decoded_cache import DecodedSet, decode_all
 from striate.data.loaders.load import load_images
 from striate.data.preprocessing import Preprocessing
-from striate.evaluation.evaluate import Measured
+from striate.evaluation.evaluate import Evaluation
 from striate.evaluation.report import make_report
-from striate.evaluation.report_page import Facts, save_markdown, save_page
-from striate.training.history import Epoch, History
+from striate.evaluation.report_page import RunFacts, save_markdown, save_report_html
+from striate.training.history import EpochMetrics, History
 
 N = 10_000
 WRONG = 0.1
@@ -51,13 +51,13 @@ def answers(decoded: DecodedSet, rng: np.random.Generator) -> np.ndarray:
 def made(decoded: DecodedSet, rng: np.random.Generator, folder: Path) -> tuple[dict[str, float], int]:
     """Returns the seconds of each part, and the page's bytes."""
     rows, images = answers(decoded, rng), decoded.images
-    facts = Facts("benchmark", "cnn", 1, 1.0, "finished", (), {}, {}, {}, "", None)
-    epochs = tuple(Epoch(n, 1 / n, 0.5, 1 / n, 0.5, 1e-3, 1.0, 1.0, 1.0) for n in range(1, 11))
+    facts = RunFacts("benchmark", "cnn", 1, 1.0, "finished", (), {}, {}, {}, "", None)
+    epochs = tuple(EpochMetrics(n, 1 / n, 0.5, 1 / n, 0.5, 1e-3, 1.0, 1.0, 1.0) for n in range(1, 11))
     began = time.perf_counter()
     report = make_report(images.name, "test", images.classes, images.keys, images.labels, rows)
     figures = time.perf_counter()
-    measured = Measured(report, decoded, rows)
-    save_page(folder / "r.html", facts, History(epochs, 10), measured)
+    measured = Evaluation(report, decoded, rows)
+    save_report_html(folder / "r.html", facts, History(epochs, 10), measured)
     page = time.perf_counter()
     save_markdown(folder / "r.md", facts, History(epochs, 10), measured)
     end = time.perf_counter()

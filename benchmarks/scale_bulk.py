@@ -19,7 +19,7 @@ from scale_stand import STRIATE, Stand, small, wait_for
 
 from striate.inference.batch.work_items import WorkItem, list_work_items
 from striate.inference.batch.worker import BatchPredictor
-from striate.progress import SILENT, Progress
+from striate.progress import NO_PROGRESS, Progress
 from striate.workflows.predict import predict_all
 
 LOST = 5000  # pictures of the row that loses a computer
@@ -121,12 +121,14 @@ def throughput(stand: Stand) -> dict[str, Any]:
 def _handled() -> float:
     """Returns how many pieces a second the driver, Ray Data and two actors get through that have nothing to do."""
     from striate.cluster.batch_inference import predict_on_ray
-    from striate.cluster.connection import connected
+    from striate.cluster.connection import connect_cluster
 
     nothing = [WorkItem(number, "broken", ("nowhere", "nothing")) for number in range(4000)]
-    with tempfile.TemporaryDirectory() as folder, connected("local") as cluster:
+    with tempfile.TemporaryDirectory() as folder, connect_cluster("local") as cluster:
         exported = small(Path(folder))
-        marks = [time.perf_counter() for _ in predict_on_ray(cluster, exported, None, nothing, lambda: False, SILENT)]
+        marks = [
+            time.perf_counter() for _ in predict_on_ray(cluster, exported, None, nothing, lambda: False, NO_PROGRESS)
+        ]
     return (len(marks) - 1) / (marks[-1] - marks[0])
 
 

@@ -47,11 +47,11 @@ def untrained(path: Path, network: str, side: int) -> Path:
         from striate.classifier import Classifier
         from striate.data.preprocessing import Preprocessing
         from striate.exporters import onnx
-        from striate.models.architecture import build
+        from striate.models.architecture import build_model
         from striate.models.registry import ARCHITECTURES
 
-        model = build(ARCHITECTURES[network], (side, side, 3), 2)
-        onnx.write(Classifier(model, ("cat", "dog"), Preprocessing(side, side, 3)), path, None)
+        model = build_model(ARCHITECTURES[network], (side, side, 3), 2)
+        onnx.write_onnx(Classifier(model, ("cat", "dog"), Preprocessing(side, side, 3)), path, None)
     return path
 
 

@@ -29,7 +29,7 @@ from serving_upset import ends, malformed, swaps
 
 from striate.data.loaders.load import load_images
 from striate.exporters.formats import EXPORT_FORMATS
-from striate.exporters.verification import export_checked
+from striate.exporters.verification import export_and_verify
 from striate.workflows.train import train
 
 PICTURES = 5000
@@ -74,7 +74,7 @@ def prepared(data: str, folder: Path, *, is_quick: bool) -> Stand:
         )
         files.append(folder / f"version{seed}.onnx")
         pixels = np.stack([run.classifier.preprocessing(one) for one in pictures_of(data, 50)])
-        export_checked(run.classifier, EXPORT_FORMATS["onnx"], files[-1], pixels)
+        export_and_verify(run.classifier, EXPORT_FORMATS["onnx"], files[-1], pixels)
     return Stand(folder, (files[0], files[1]), pictures_of(data, 500 if is_quick else PICTURES), is_quick)
 
 

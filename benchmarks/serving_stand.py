@@ -16,8 +16,8 @@ from PIL import Image
 from striate.classifier import Classifier
 from striate.data.preprocessing import Preprocessing
 from striate.exporters.formats import EXPORT_FORMATS
-from striate.exporters.verification import export_checked
-from striate.models.architecture import build
+from striate.exporters.verification import export_and_verify
+from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
 from striate.system.backend import set_seed
 
@@ -50,9 +50,9 @@ class Stand:
         if not path.exists():
             set_seed(0)
             form = Preprocessing(side, side, 3)
-            network = build(ARCHITECTURES["mobilenet_v2"], form.shape, 10)
+            network = build_model(ARCHITECTURES["mobilenet_v2"], form.shape, 10)
             classifier = Classifier(network, [str(digit) for digit in range(10)], form)
-            export_checked(classifier, EXPORT_FORMATS["onnx"], path, np.zeros((2, *form.shape), np.uint8))
+            export_and_verify(classifier, EXPORT_FORMATS["onnx"], path, np.zeros((2, *form.shape), np.uint8))
         return path
 
     @cached_property

@@ -14,8 +14,8 @@ from asking import Client, Lost, Server, request
 from malformed import KINDS
 from serving_stand import Stand
 
-from striate.serving.http_errors import CODES
-from striate.serving.model_registry import version_of
+from striate.serving.http_errors import ERROR_CODES
+from striate.serving.model_registry import compute_version
 
 MALFORMED, QUICK_MALFORMED = 5000, 200
 GROWTH_MB = 64
@@ -40,7 +40,7 @@ def malformed(stand: Stand) -> dict[str, Any]:
                 name = names[number % len(names)]
                 code = await _refused(server.port, KINDS[name](rng, stand.pictures[number % len(stand.pictures)]))
                 codes[code] += 1
-                if code not in CODES and code != "closed":
+                if code not in ERROR_CODES and code != "closed":
                     wrong.append(f"{name}: {code}")
                 if number % 10 == 0:
                     async with Client(server.port) as client:
@@ -85,7 +85,7 @@ async def _refused(port: int, data: bytes) -> str:
         code = str(reply.value["code"])
     except (ValueError, KeyError):
         return "closed" if reply.status == 400 else f"status {reply.status} without a code"
-    return code if CODES.get(code, (0,))[0] == reply.status else f"{code} with {reply.status}"
+    return code if ERROR_CODES.get(code, (0,))[0] == reply.status else f"{code} with {reply.status}"
 
 
 def ends(stand: Stand) -> dict[str, Any]:
@@ -162,7 +162,7 @@ def swaps(stand: Stand) -> dict[str, Any]:
     seen: Counter[str] = Counter()
     refused = 0
     with stand.server(file) as server:
-        names = {version_of(path): number for number, path in enumerate(stand.versions)}
+        names = {compute_version(path): number for number, path in enumerate(stand.versions)}
         is_over = False
 
         async def ask(first: int) -> None:

@@ -28,8 +28,8 @@ from PIL import Image
 from striate.classifier import Classifier
 from striate.data.preprocessing import Preprocessing
 from striate.exporters.formats import EXPORT_FORMATS
-from striate.exporters.verification import export_checked
-from striate.models.architecture import build
+from striate.exporters.verification import export_and_verify
+from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
 from striate.system.backend import set_seed
 
@@ -52,10 +52,10 @@ def milliseconds(call: Callable[[], Any], calls: int) -> float:
 def measured(name: str, form: Preprocessing, folder: Path, rounds: int) -> dict[str, Any]:
     """Returns one network's times and ratios."""
     set_seed(0)
-    classifier = Classifier(build(ARCHITECTURES[name], form.shape, 10), [str(digit) for digit in range(10)], form)
+    classifier = Classifier(build_model(ARCHITECTURES[name], form.shape, 10), [str(digit) for digit in range(10)], form)
     pixels = np.random.default_rng(0).integers(0, 256, (20, *form.shape), np.uint8)
     path = folder / f"{name}.onnx"
-    export_checked(classifier, EXPORT_FORMATS["onnx"], path, pixels)
+    export_and_verify(classifier, EXPORT_FORMATS["onnx"], path, pixels)
     light = Classifier.load(path)
     bare = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     one, picture = pixels[:1], pixels[0]

@@ -23,12 +23,12 @@ import numpy as np
 from evidence import publish, spread
 from gemm import multiply_adds, peak
 
-from striate.config import replace
+from striate.config import replace_config
 from striate.data.decoded_cache import DecodedSet, decode_all
 from striate.data.loaders.load import load_images
 from striate.data.preprocessing import Preprocessing
 from striate.data.splits import split_stratified
-from striate.models.architecture import build
+from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
 from striate.system.backend import keras, set_seed
 from striate.training.auto_config import plan
@@ -50,7 +50,7 @@ def handwritten(train: DecodedSet, recipe: Recipe, *, counts: bool = False) -> f
     assert recipe.batch and recipe.architecture  # noqa: S101  (main() set them)
     set_seed(0)
     keras.config.set_dtype_policy(recipe.precision)
-    model = build(ARCHITECTURES[recipe.architecture], train.pixels.shape[1:], len(train.images.classes))
+    model = build_model(ARCHITECTURES[recipe.architecture], train.pixels.shape[1:], len(train.images.classes))
     keras.config.set_dtype_policy("float32")
     pixels, labels = tf.constant(train.pixels), tf.constant(train.images.labels)
     steps, weights = len(train.pixels) // recipe.batch, model.trainable_variables
@@ -126,9 +126,9 @@ def main() -> None:
     for name in options.networks.split(","):
         batch, number = CASES[name]
         train = decode_all(splits.train.subset(np.arange(options.pictures or number)), form)
-        work = multiply_adds(build(ARCHITECTURES[name], (28, 28, 1), 10))
+        work = multiply_adds(build_model(ARCHITECTURES[name], (28, 28, 1), 10))
         for precision in PRECISIONS:
-            recipe = replace(
+            recipe = replace_config(
                 CLASSIC,
                 architecture=name,
                 batch=batch,

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 from evidence import publish, spread
 
-from striate.config import replace
+from striate.config import replace_config
 from striate.data.decoded_cache import DecodedSet, decode_all
 from striate.data.loaders.load import load_images
 from striate.data.preprocessing import Preprocessing
 from striate.data.splits import split_stratified
-from striate.models.architecture import build
+from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
 from striate.system.backend import keras, set_seed
 from striate.training.auto_config import plan
@@ -54,7 +54,7 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
 def bare(train: DecodedSet, name: str, batch: int) -> float:
     """Returns images per second of `model.fit` on float32 arrays, as a tutorial would write it."""
     set_seed(0)
-    model = build(ARCHITECTURES[name], train.pixels.shape[1:], 10)
+    model = build_model(ARCHITECTURES[name], train.pixels.shape[1:], 10)
     x, y = train.pixels.astype(np.float32), np.eye(10, dtype=np.float32)[train.images.labels]
     model.compile(
         optimizer=make_optimizer(CLASSIC, CLASSIC.learning_rate, steps=1),
@@ -68,8 +68,10 @@ def bare(train: DecodedSet, name: str, batch: int) -> float:
 
 def ours(train: DecodedSet, validation: DecodedSet, name: str, batch: int) -> float:
     """Returns images per second through Striate's own training."""
-    recipe = replace(CLASSIC, architecture=name, batch=batch, epochs=2, height=28, width=28, channels=1, augment="none")
-    planned = plan(replace(recipe, precision="float32"), train.images)  # as the bare fit
+    recipe = replace_config(
+        CLASSIC, architecture=name, batch=batch, epochs=2, height=28, width=28, channels=1, augment="none"
+    )
+    planned = plan(replace_config(recipe, precision="float32"), train.images)  # as the bare fit
     return fit(train, validation, planned).history.epochs[1].images_per_second
 
 

@@ -25,12 +25,12 @@ from commands import timed
 from evidence import publish, spread
 from gemm import multiply_adds, peak
 
-from striate.config import replace
+from striate.config import replace_config
 from striate.data.decoded_cache import decode_all
 from striate.data.loaders.load import load_images
 from striate.data.preprocessing import Preprocessing
 from striate.data.splits import split_stratified
-from striate.models.architecture import build
+from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
 from striate.system.backend import keras, set_seed
 from striate.training.auto_config import plan
@@ -72,7 +72,7 @@ def short_training(data: Path) -> dict[str, float]:
     splits = split_stratified(load_images("mnist", data_dir=data))
     form = Preprocessing(28, 28, 1)
     train, validation = (decode_all(part, form) for part in (splits.train, splits.validation))
-    recipe = plan(replace(RECIPES["fast-digits"], epochs=1, steps_per_epoch=STEPS), splits.train)
+    recipe = plan(replace_config(RECIPES["fast-digits"], epochs=1, steps_per_epoch=STEPS), splits.train)
     marks, plain = Marks(), keras.Model.fit
 
     def marked(self: Any, *args: Any, callbacks: Any = (), **options: Any) -> Any:
@@ -105,7 +105,7 @@ def step(name: str, shape: tuple[int, int, int], rounds: int) -> dict[str, Any]:
     assert recipe.batch and recipe.architecture  # noqa: S101  (these recipes have them)
     set_seed(0)
     keras.config.set_dtype_policy("mixed_bfloat16")
-    model = build(ARCHITECTURES[recipe.architecture], shape, 10)
+    model = build_model(ARCHITECTURES[recipe.architecture], shape, 10)
     keras.config.set_dtype_policy("float32")
     for layer in model.layers:
         layer.trainable = layer.name != "whiten"  # as whiten() leaves it

@@ -18,8 +18,8 @@ from seeing import inside
 from trusting import trust
 
 from striate.cli import COMMANDS
-from striate.models.architecture import Architecture, fits, outline, smallest_side
-from striate.models.cost import FIGURES, cost, figures
+from striate.models.architecture import Architecture, build_without_weights, find_min_side, is_shape_supported
+from striate.models.cost import COST_TABLE_FILE, compute_cost, load_cost_table
 from striate.models.registry import ARCHITECTURES
 
 
@@ -36,10 +36,10 @@ def reference() -> str:
 
 def all_figures() -> str:
     """Returns the figures of every network as JSON, one line each."""
-    before = figures() if FIGURES.is_file() else {}
+    before = load_cost_table() if COST_TABLE_FILE.is_file() else {}
     lines = []
     for name, row in ARCHITECTURES.items():
-        found = cost(outline(row, row.native, row.native_classes))
+        found = compute_cost(build_without_weights(row, row.native, row.native_classes))
         side = _smallest(row, before.get(name, {}).get("smallest_side"))
         lines.append(f"{json.dumps(name)}: {json.dumps({**vars(found), 'smallest_side': side})}")
     return "{\n" + ",\n".join(lines) + "\n}\n"
@@ -48,11 +48,11 @@ def all_figures() -> str:
 def _smallest(row: Architecture, before: int | None) -> int:
     """Returns the smallest side; two looks show whether the one found before still holds, a search takes ten."""
     channels = row.native[2]
-    if before and fits(row, (before, before, channels)):
+    if before and is_shape_supported(row, (before, before, channels)):
         less = before - 1
-        if not less or not fits(row, (less, less, channels)):
+        if not less or not is_shape_supported(row, (less, less, channels)):
             return before
-    return smallest_side(row, channels)
+    return find_min_side(row, channels)
 
 
 DOCS = Path(__file__).parent
@@ -62,7 +62,7 @@ TARGETS = {
     DOCS / "trust.md": trust,
     DOCS / "lessons.md": lessons,
     DOCS / "inside.md": inside,
-    FIGURES: all_figures,
+    COST_TABLE_FILE: all_figures,
 }
 """File → what it should hold."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from striate.explain.explainer.lessons import LESSONS, Lesson
-from striate.explain.explainer.step_text import arithmetic_of_size, sentence
-from striate.explain.explainer.steps import Step, steps
-from striate.models.architecture import build
+from striate.explain.explainer.step_text import describe_step, describe_step_sizes
+from striate.explain.explainer.steps import Step, extract_steps
+from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
 
 INTRODUCTION = """# What a convolutional network does
@@ -20,17 +20,17 @@ Here the numbers are those of LeNet-5 on pictures of 28×28, as `striate train m
 
 def lessons() -> str:
     """Returns the page as Markdown."""
-    found = steps(build(ARCHITECTURES["lenet"], (28, 28, 1), 10, dropout=0.3))
+    found = extract_steps(build_model(ARCHITECTURES["lenet"], (28, 28, 1), 10, dropout=0.3))
     parts = [INTRODUCTION, *(_lesson(lesson, found) for lesson in LESSONS)]
     return "\n\n".join(parts) + "\n"
 
 
 def _lesson(lesson: Lesson, found: list[Step]) -> str:
-    lines = [f"- `{step.name}`: {_told(step, found)}" for step in found if step.kind in lesson.kinds]
+    lines = [f"- `{step.name}`: {_told(step, found)}" for step in found if step.kind in lesson.step_kinds]
     worked = ["In LeNet:\n\n" + "\n".join(lines)] if lines else []
-    sources = "Sources: " + "; ".join(lesson.sources) + "."
-    return "\n\n".join([f"## {lesson.title}", *lesson.text, *worked, sources])
+    sources = "Sources: " + "; ".join(lesson.references) + "."
+    return "\n\n".join([f"## {lesson.title}", *lesson.paragraphs, *worked, sources])
 
 
 def _told(step: Step, found: list[Step]) -> str:
-    return " ".join([sentence(step, found), *arithmetic_of_size(step, found)])
+    return " ".join([describe_step(step, found), *describe_step_sizes(step, found)])

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import striate as st
-from striate.progress import Lines
+from striate.progress import LineProgress
 
 
 def main(
@@ -30,7 +30,7 @@ def main(
         epochs=epochs,
         allow_leaks=True,  # two cats of its test split are in its training split as well; the report counts without
         runs=runs,
-        progress=Lines(),
+        progress=LineProgress(),
     )
     low, high = run.report.interval
     print(f"Accuracy: {run.report.accuracy:.1%} of {run.report.n:,} test pictures, between {low:.1%} and {high:.1%}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import striate as st
 from striate.data.contact_sheet import save_contact_sheet
-from striate.progress import Lines
+from striate.progress import LineProgress
 
 
 def main(data_dir: Path | None = None, runs: Path = Path("runs"), epochs: int = 10, every: int = 1) -> st.Run:
@@ -29,7 +29,9 @@ def main(data_dir: Path | None = None, runs: Path = Path("runs"), epochs: int = 
     print("train, validation, test:", *(f"{len(part):,}" for part in splits))
 
     # Resizing, rescaling and one-hot labels are part of training; the network can be looked at as Keras knows it.
-    run = st.train(splits, architecture="cnn", recipe="classic", epochs=epochs, batch=64, runs=runs, progress=Lines())
+    run = st.train(
+        splits, architecture="cnn", recipe="classic", epochs=epochs, batch=64, runs=runs, progress=LineProgress()
+    )
     run.classifier.model.summary()
 
     # Evaluate on the pictures that chose nothing.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import striate as st
-from striate.progress import Lines
+from striate.progress import LineProgress
 
 
 def main(data_dir: Path | None = None, runs: Path = Path("runs"), epochs: int = 10, every: int = 1) -> st.Run:
@@ -24,7 +24,7 @@ def main(data_dir: Path | None = None, runs: Path = Path("runs"), epochs: int = 
         epochs=epochs,
         batch=200,
         runs=runs,
-        progress=Lines(),
+        progress=LineProgress(),
     )
     low, high = run.report.interval
     print(f"Accuracy: {run.report.accuracy:.2%} of {run.report.n:,} test pictures, between {low:.2%} and {high:.2%}")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import striate as st
-from striate.progress import Lines
+from striate.progress import LineProgress
 from striate.reporting.figures import save_figure
 from striate.studies.ladder_plot import accuracy_and_loss
 from striate.studies.ladder_result import Ladder
@@ -25,7 +25,7 @@ def main(data_dir: Path | None = None, runs: Path = Path("runs"), epochs: int = 
     images = st.load_images("mnist", data_dir=data_dir)
     splits = st.split(images.subset(range(0, len(images), every)), seed=0)
     found = st.ladder(
-        splits, rungs=NETWORKS, epochs=epochs, batch=128, runs=runs, name="four-networks", progress=Lines()
+        splits, rungs=NETWORKS, epochs=epochs, batch=128, runs=runs, name="four-networks", progress=LineProgress()
     )
     print("\nnetwork      year   test accuracy   test loss   seconds")
     for row in found.rows:

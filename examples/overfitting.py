@@ -12,7 +12,7 @@ from pathlib import Path
 import striate as st
 from striate.evaluation.comparison import comparison_page
 from striate.evaluation.comparison.compare import Comparison
-from striate.progress import Lines
+from striate.progress import LineProgress
 from striate.reporting.figures import save_figure
 
 
@@ -30,16 +30,18 @@ def main(data_dir: Path | None = None, runs: Path = Path("runs"), epochs: int = 
             batch=128,
             name=name,
             runs=runs,
-            progress=Lines(),
+            progress=LineProgress(),
         )
         for name, dropout in (("without-dropout", 0.0), ("with-dropout", 0.5))
     ]
     found = st.compare(both)
     for one in found.contenders:
-        print(f"{one.name:<16} test {one.report.accuracy:.2%}   training minus validation {one.gap:+.2%}")
+        print(
+            f"{one.name:<16} test {one.report.accuracy:.2%}   training minus validation {one.generalization_gap:+.2%}"
+        )
     pair = found.pairs[0]
     print(f"{pair.sentence} McNemar's p = {pair.paired.p_value:.2g}")
-    save_figure(comparison_page.both_curves(found), runs / "overfitting.png")
+    save_figure(comparison_page.draw_comparison_curves(found), runs / "overfitting.png")
     print(f"Both runs' curves: {runs / 'overfitting.png'}")
     return found
 

@@ -13,12 +13,12 @@ from sklearn.metrics import classification_report, confusion_matrix
 
 import striate as st
 from striate.evaluation import plots
-from striate.evaluation.evaluate import Measured, measure
+from striate.evaluation.evaluate import Evaluation, evaluate_classifier
 from striate.reporting.figures import save_figure
 from striate.workflows.evaluate import measure_again
 
 
-def main(run: st.Run, test: st.ImageSet, out: Path = Path("runs")) -> Measured:
+def main(run: st.Run, test: st.ImageSet, out: Path = Path("runs")) -> Evaluation:
     """Returns what was measured, after drawing both galleries into `out`."""
     classifier = run.classifier
     pixels = np.stack([classifier.preprocessing(test.source(index)) for index in range(len(test))])
@@ -31,10 +31,12 @@ def main(run: st.Run, test: st.ImageSet, out: Path = Path("runs")) -> Measured:
     print(classification_report(true, named, zero_division=0))
     print(confusion_matrix(true, named))
 
-    measured = measure(classifier, test, split="test")
-    right, wrong = plots.right_and_wrong(measured)
-    save_figure(plots.gallery(measured, right, "Answered rightly"), out / "right.png")
-    save_figure(plots.gallery(measured, wrong, "Answered wrongly, most confident first"), out / "wrong.png")
+    measured = evaluate_classifier(classifier, test, split="test")
+    right, wrong = plots.select_examples(measured)
+    save_figure(plots.draw_prediction_gallery(measured, right, "Answered rightly"), out / "right.png")
+    save_figure(
+        plots.draw_prediction_gallery(measured, wrong, "Answered wrongly, most confident first"), out / "wrong.png"
+    )
     print(f"Galleries: {out / 'right.png'}, {out / 'wrong.png'}")
     return measured
 

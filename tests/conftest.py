@@ -91,9 +91,9 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test reads the developer's own pretrained weights or writes features into their cache. The configuration of
     Keras stays the developer's.
     """
-    from striate.system.backend_choice import keras_json
+    from striate.system.backend_choice import get_keras_config_path
 
-    own, home = keras_json(), tmp_path_factory.mktemp("keras")
+    own, home = get_keras_config_path(), tmp_path_factory.mktemp("keras")
     if own.is_file():
         shutil.copy(own, home)
     with pytest.MonkeyPatch.context() as patch:

@@ -15,11 +15,11 @@ from striate.cli import main
 from striate.data.loaders.load import load_images
 from striate.errors import ConfigError, DataError, RunError, UnknownNameError
 from striate.progress import Progress
-from striate.runs.artifacts import ARTIFACTS, artifact_names
-from striate.runs.request import read_begun
+from striate.runs.artifacts import ARTIFACTS, parse_artifact_names
+from striate.runs.request import load_request
 from striate.runs.run import Run
 from striate.system.atomic_files import write_json
-from striate.system.checksums import changing, damages
+from striate.system.checksums import find_damaged_files, rewrite_files
 from striate.workflows import evaluate, report
 from striate.workflows.report import write_report
 from striate.workflows.train import resume, train
@@ -64,7 +64,7 @@ def run(bare: Run, tmp_path: Path) -> Run:
 def without_artifacts(run: Run, folder: Path) -> Run:
     """Returns a copy of a run as its training would have left it with artifacts="none", but for begun.json."""
     copy = Run(shutil.copytree(run.path, folder / run.name))
-    with changing(copy.path, *FILES):
+    with rewrite_files(copy.path, *FILES):
         for file in FILES:
             (copy.path / file).unlink()
         (copy.path / "plots").rmdir()
@@ -72,15 +72,15 @@ def without_artifacts(run: Run, folder: Path) -> Run:
 
 
 def test_names_are_brought_into_the_order_in_which_artifacts_are_made():
-    assert artifact_names("all") == tuple(ARTIFACTS) == ("plots", "inside", "report")
-    assert artifact_names("none") == artifact_names(()) == ()
-    assert artifact_names("report, plots") == artifact_names(["report", "plots"]) == ("plots", "report")
+    assert parse_artifact_names("all") == tuple(ARTIFACTS) == ("plots", "inside", "report")
+    assert parse_artifact_names("none") == parse_artifact_names(()) == ()
+    assert parse_artifact_names("report, plots") == parse_artifact_names(["report", "plots"]) == ("plots", "report")
 
 
 @pytest.mark.parametrize("wanted", ["", " , ", "all,report", ["none", "plots"], 3, None])
 def test_what_names_no_artifacts_is_refused(wanted):
     with pytest.raises(ConfigError, match="Expected"):
-        artifact_names(wanted)
+        parse_artifact_names(wanted)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_what_names_no_artifacts_is_refused(wanted):
 )
 def test_an_unknown_name_is_refused_with_the_nearest(name, near):
     with pytest.raises(UnknownNameError, match=rf"no artifact of that name.*Try: {near}\."):
-        artifact_names(name)
+        parse_artifact_names(name)
 
 
 def test_a_misspelt_name_on_the_command_line_costs_no_backend(tmp_path):
@@ -108,7 +108,7 @@ def test_a_misspelt_name_on_the_command_line_costs_no_backend(tmp_path):
 
 def test_without_artifacts_the_run_is_whole_and_the_same(complete: Run, bare: Run):
     assert complete.artifacts == tuple(ARTIFACTS) and bare.artifacts == ()
-    assert bare.state == "finished" and damages(bare.path) == []
+    assert bare.state == "finished" and find_damaged_files(bare.path) == []
     assert contents(complete).keys() - contents(bare).keys() == FILES
     same = ("report.json", "validation.json", "predictions.csv", "predictions.npy", "classifier/weights.safetensors")
     for name in same:
@@ -125,11 +125,11 @@ def test_artifacts_made_later_are_the_same_bytes(complete: Run, tmp_path: Path):
 
 def test_some_artifacts_are_made_alone_and_the_report_learns_of_the_page_beside_it(run: Run):
     assert [path.name for path in write_report(run, "report")] == ["report.html", "report.md"]
-    assert run.artifacts == ("report",) and damages(run.path) == []
+    assert run.artifacts == ("report",) and find_damaged_files(run.path) == []
     assert 'href="inside.html"' not in (run.path / "report.html").read_text(encoding="utf-8")
     write_report(run, ["inside"])
     assert 'href="inside.html"' in (run.path / "report.html").read_text(encoding="utf-8")
-    assert run.artifacts == ("inside", "report") and damages(run.path) == []
+    assert run.artifacts == ("inside", "report") and find_damaged_files(run.path) == []
     with pytest.raises(ConfigError, match="No artifact is to be made"):
         write_report(run, "none")
 
@@ -137,7 +137,7 @@ def test_some_artifacts_are_made_alone_and_the_report_learns_of_the_page_beside_
 def test_a_training_gone_on_with_makes_what_it_was_asked_for(run: Run):
     for name in ("SHA256SUMS", "run.json"):
         (run.path / name).unlink()
-    assert read_begun(run.path).artifacts == ()
+    assert load_request(run.path).artifacts == ()
     resumed = resume(run)
     assert resumed.state == "finished" and resumed.artifacts == ()
 
@@ -152,13 +152,13 @@ def test_a_drawing_that_fails_costs_its_artifact_alone(photos: Path, tmp_path: P
         patch.setattr(evaluate, "coverage_curve", has_no_fonts)
         patch.setattr(evaluate.plots, "confusion", has_no_fonts)
         run = train(photos, runs=tmp_path, name="r", artifacts=["plots", "report"], progress=told, **QUICK)
-    assert run.state == "finished" and damages(run.path) == []
+    assert run.state == "finished" and find_damaged_files(run.path) == []
     assert run.missing_artifacts == ("plots",) and run.artifacts == ("report",)
     assert not (run.path / "plots").exists(), "the first plot was drawn"
     said = f"The artifact plots is missing: RuntimeError: no fonts. To make it: striate report {run.path} --artifacts "
     assert f"{said}plots" in told.lines
     write_report(run, "plots")
-    assert run.artifacts == ("plots", "report") and damages(run.path) == []
+    assert run.artifacts == ("plots", "report") and find_damaged_files(run.path) == []
 
 
 def test_a_disk_without_room_costs_the_artifact_alone(run: Run, monkeypatch: pytest.MonkeyPatch):
@@ -171,7 +171,7 @@ def test_a_disk_without_room_costs_the_artifact_alone(run: Run, monkeypatch: pyt
             RunError, match=r"report \(No space left on device\).*Try: striate report .* --artifacts report"
         ):
             write_report(run, "inside,report")
-    assert run.artifacts == ("inside",) and damages(run.path) == []
+    assert run.artifacts == ("inside",) and find_damaged_files(run.path) == []
     assert not (run.path / "report.html").exists(), "half of the artifact"
     assert not list(run.path.rglob("*.tmp"))
 
@@ -191,12 +191,16 @@ def test_an_artifact_made_anew_is_kept_when_that_fails(complete: Run, tmp_path: 
 @pytest.mark.parametrize("name", sorted(path.name for path in FORMATS.iterdir()))
 def test_a_run_of_an_older_format_gets_its_artifacts(name, tmp_path):
     run = Run(shutil.copytree(FORMATS / name, tmp_path / name))
-    missing = [] if name == "run-1" else [one.name for one in damages(run.path)]  # pages and plots are not kept here
+    missing = (
+        [] if name == "run-1" else [one.name for one in find_damaged_files(run.path)]
+    )  # pages and plots are not kept here
     write_report(run, "report")
     assert run.artifacts == ("report",)
     if name != "run-1":  # which kept no checksums, nor what it was asked to do
-        assert [one.name for one in damages(run.path)] == [one for one in missing if one not in ARTIFACTS["report"]]
-        assert read_begun(run.path).artifacts == tuple(ARTIFACTS)
+        assert [one.name for one in find_damaged_files(run.path)] == [
+            one for one in missing if one not in ARTIFACTS["report"]
+        ]
+        assert load_request(run.path).artifacts == tuple(ARTIFACTS)
 
 
 def test_the_command_makes_them_and_says_where_they_are(run: Run, capsys: pytest.CaptureFixture[str]):
@@ -237,7 +241,7 @@ def test_a_run_that_cannot_be_reported_is_refused_in_one_line(
 
 
 def test_a_failed_run_is_refused_with_its_reason(run: Run):
-    with changing(run.path, "run.json"):
+    with rewrite_files(run.path, "run.json"):
         about = json.loads((run.path / "run.json").read_text())
         write_json(run.path / "run.json", {**about, "state": "failed", "reason": "diverged: at step 3"})
     with pytest.raises(RunError, match=r"failed, so it was never measured\. Received: diverged: at step 3"):
@@ -245,7 +249,7 @@ def test_a_failed_run_is_refused_with_its_reason(run: Run):
 
 
 def test_images_handed_over_in_python_are_asked_for(run: Run, photos: Path):
-    with changing(run.path, "run.json"):
+    with rewrite_files(run.path, "run.json"):
         about = json.loads((run.path / "run.json").read_text())
         write_json(run.path / "run.json", {**about, "data": {**about["data"], "source": None}})
     with pytest.raises(DataError, match=r"handed over in Python.*data=the same images"):

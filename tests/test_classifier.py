@@ -13,15 +13,15 @@ import scipy.special
 import sklearn.metrics
 from PIL import Image
 
-from striate.classifier import BATCH, Classifier, Prediction, Predictions
+from striate.classifier import BATCH_SIZE, Classifier, Prediction, Predictions
 from striate.data.preprocessing import Preprocessing, decode_image
-from striate.errors import ClassifierError, DataError, PictureError
-from striate.models.architecture import build
-from striate.models.classifier_manifest import FORMAT
+from striate.errors import ClassifierError, DataError, ImageDecodeError
+from striate.models.architecture import build_model
+from striate.models.classifier_manifest import CLASSIFIER_FORMAT
 from striate.models.registry import ARCHITECTURES
-from striate.system.atomic_files import sha256
+from striate.system.atomic_files import compute_sha256
 from striate.system.backend import keras, set_seed
-from striate.system.checksums import seal
+from striate.system.checksums import write_checksums
 
 pytestmark = pytest.mark.backend
 
@@ -31,7 +31,9 @@ FORM = Preprocessing(12, 14, 3)
 
 def untrained(classes: tuple[str, ...] = CLASSES, name: str = "lenet", form: Preprocessing = FORM, **options: Any):
     set_seed(0)
-    return Classifier(build(ARCHITECTURES[name], form.shape, len(classes)), classes, form, architecture=name, **options)
+    return Classifier(
+        build_model(ARCHITECTURES[name], form.shape, len(classes)), classes, form, architecture=name, **options
+    )
 
 
 @pytest.fixture(scope="module")
@@ -144,14 +146,14 @@ def test_only_broken_pictures_are_only_errors(classifier: Classifier):
 def test_one_broken_picture_alone_is_an_error_that_names_it(classifier: Classifier, tmp_path: Path):
     (tmp_path / "broken.jpg").touch()
     for ask in (classifier.predict, classifier.predict_proba):
-        with pytest.raises(PictureError, match=r"broken\.jpg: empty file"):
+        with pytest.raises(ImageDecodeError, match=r"broken\.jpg: empty file"):
             ask(tmp_path / "broken.jpg")
 
 
 def test_probabilities_and_scores_of_a_set_with_a_broken_picture_are_refused(classifier: Classifier, files):
-    with pytest.raises(PictureError, match="empty file"):
+    with pytest.raises(ImageDecodeError, match="empty file"):
         classifier.predict_proba([files[0], b""])
-    with pytest.raises(PictureError):
+    with pytest.raises(ImageDecodeError):
         classifier.score([files[0], b""], ["across", "across"])
 
 
@@ -193,14 +195,14 @@ def test_a_picture_gets_the_same_probabilities_in_any_company(classifier: Classi
 
 
 def test_more_pictures_than_one_batch_come_back_whole_and_in_order(classifier: Classifier):
-    pixels = np.random.default_rng(2).integers(0, 256, (2 * BATCH + 5, *FORM.shape), dtype=np.uint8)
+    pixels = np.random.default_rng(2).integers(0, 256, (2 * BATCH_SIZE + 5, *FORM.shape), dtype=np.uint8)
     pictures: list[Any] = list(pixels)
-    pictures[BATCH] = b"broken"
+    pictures[BATCH_SIZE] = b"broken"
     seen: list[int] = []
     rows = classifier.probabilities(pixels, advance=seen.append)
     answers = classifier.predict(pictures)
     assert sum(seen) == len(answers) == len(pixels)
-    assert [number for number, answer in enumerate(answers) if answer.error] == [BATCH]
+    assert [number for number, answer in enumerate(answers) if answer.error] == [BATCH_SIZE]
     for row, answer in zip(rows, answers, strict=True):
         assert answer.error or max(row) == pytest.approx(answer.confidence, abs=1e-5)
 
@@ -245,7 +247,7 @@ def test_answers_over_six_views_are_the_weighted_mean_of_their_logits(files: lis
     for one in (several, Classifier.load(tmp_path)):
         np.testing.assert_allclose(one.probabilities(pixels), expected, atol=1e-5)
         np.testing.assert_allclose(one.probabilities(pixels[:1]), expected[:1], atol=1e-5)
-        many = np.resize(pixels, (2 * BATCH + 5, *FORM.shape))
+        many = np.resize(pixels, (2 * BATCH_SIZE + 5, *FORM.shape))
         np.testing.assert_allclose(one.probabilities(many), np.resize(expected, (len(many), 3)), atol=1e-4)
 
 
@@ -261,7 +263,7 @@ def test_mirrored_answers_are_the_mean_of_the_logits_of_picture_and_mirror_image
         np.testing.assert_allclose(one.probabilities(pixels[:, :, ::-1]), expected, atol=1e-5)
         np.testing.assert_allclose(one.predict_proba(files), expected, atol=1e-5)
         np.testing.assert_allclose(one.probabilities(pixels[:1]), expected[:1], atol=1e-5)
-        many = np.resize(pixels, (2 * BATCH + 5, *FORM.shape))
+        many = np.resize(pixels, (2 * BATCH_SIZE + 5, *FORM.shape))
         np.testing.assert_allclose(one.probabilities(many), np.resize(expected, (len(many), 3)), atol=1e-4)
 
 
@@ -301,19 +303,21 @@ FILES = ("classifier.json", "network.json", "weights.safetensors")
 def edited(folder: Path, **changes: Any) -> Path:
     path = folder / "classifier.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-    seal(folder, FILES)
+    write_checksums(folder, FILES)
     return folder
 
 
 def test_the_folder_holds_three_files_and_their_checksums(folder: Path):
     assert {path.name for path in folder.iterdir()} == {*FILES, "SHA256SUMS"}
     sums = json.loads((folder / "classifier.json").read_text())["sha256"]
-    assert sums == {name: sha256(folder / name) for name in ("network.json", "weights.safetensors")}
+    assert sums == {name: compute_sha256(folder / name) for name in ("network.json", "weights.safetensors")}
 
 
 def test_a_newer_format_is_refused_by_name_even_when_the_rest_is_strange(folder: Path):
-    with pytest.raises(ClassifierError, match=rf"made by a newer Striate\. Received: format {FORMAT + 1}\..*upgrade"):
-        Classifier.load(edited(folder, format=FORMAT + 1, invented_later={"a": 1}))
+    with pytest.raises(
+        ClassifierError, match=rf"made by a newer Striate\. Received: format {CLASSIFIER_FORMAT + 1}\..*upgrade"
+    ):
+        Classifier.load(edited(folder, format=CLASSIFIER_FORMAT + 1, invented_later={"a": 1}))
 
 
 def test_a_folder_of_format_1_answers_as_before(folder: Path, original: Path, files: list[Path]):
@@ -423,7 +427,7 @@ def test_a_manifest_that_makes_no_sense_is_refused(folder: Path, change: dict[st
 def test_a_network_with_foreign_code_is_refused_even_with_the_right_checksum(folder: Path):
     network = folder / "network.json"
     network.write_text(network.read_text().replace('"keras.layers"', '"canary"'))
-    sums = {name: sha256(folder / name) for name in ("network.json", "weights.safetensors")}
+    sums = {name: compute_sha256(folder / name) for name in ("network.json", "weights.safetensors")}
     with pytest.raises(ClassifierError, match="not a plain Keras layer"):
         Classifier.load(edited(folder, sha256=sums))
 
@@ -458,6 +462,6 @@ def test_a_manifest_whose_preprocessing_does_not_fit_the_network_is_refused(clas
     manifest = json.loads((tmp_path / "classifier.json").read_text())
     manifest["preprocessing"]["height"] += 1
     (tmp_path / "classifier.json").write_text(json.dumps(manifest))
-    seal(tmp_path, FILES)
+    write_checksums(tmp_path, FILES)
     with pytest.raises(ClassifierError, match="does not fit the network"):
         Classifier.load(tmp_path)

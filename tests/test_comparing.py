@@ -13,7 +13,7 @@ from striate.errors import DataError, RunError
 from striate.evaluation.comparison.compare import compare
 from striate.runs.store import RunStore
 from striate.studies.repeat import cross_validate, repeat
-from striate.system.checksums import seal
+from striate.system.checksums import write_checksums
 from striate.workflows.compare import compare_runs, expanded, save_comparison_page
 from striate.workflows.run_data import own_pictures
 from striate.workflows.train import train
@@ -50,7 +50,7 @@ def test_the_page_shows_the_pictures_while_they_are_to_be_had(runs, tmp_path, ph
     small = {"epochs": 1, "height": 16, "width": 16, "precision": "float32", "artifacts": "none"}
     both = [train(folder, architecture=name, name=name, runs=tmp_path, **small) for name in ("mlp", "lenet")]
     found = compare_runs(both)
-    shown = sum(len(side) for pair in found.pairs for side in (pair.gained, pair.lost))
+    shown = sum(len(side) for pair in found.pairs for side in (pair.only_second_keys, pair.only_first_keys))
     assert shown > 0
     assert save_comparison_page(tmp_path / "c.html", found, both) == ""
     text = (tmp_path / "c.html").read_text(encoding="utf-8")
@@ -81,12 +81,12 @@ def test_equal_names_over_other_pictures_are_found_out(tmp_path, photos):
     (two / "run.json").write_text(json.dumps(manifest))
     recipe = json.loads((two / "recipe.json").read_text()) | {"batch": 7}
     (two / "recipe.json").write_text(json.dumps(recipe))
-    seal(two)
+    write_checksums(two)
     with pytest.raises(RunError, match="show something else"):
         compare_runs([one, RunStore(tmp_path).find("two")])
     manifest["data"]["source"] = str(tmp_path / "nowhere")
     (two / "run.json").write_text(json.dumps(manifest))
-    seal(two)
+    write_checksums(two)
     assert not compare_runs([one, RunStore(tmp_path).find("two")]).is_certain
 
 
@@ -105,7 +105,7 @@ def test_failed_and_unfinished_runs_are_refused(runs, tmp_path):
         compare([one, broken])
     manifest = json.loads((two.path / "run.json").read_text()) | {"state": "failed", "reason": "The loss was NaN"}
     (broken.path / "run.json").write_text(json.dumps(manifest))
-    seal(broken.path)
+    write_checksums(broken.path)
     with pytest.raises(RunError, match=r"broken failed.*The loss was NaN"):
         compare([one, broken])
 

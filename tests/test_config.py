@@ -10,20 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from striate.config import from_json, plain, replace, to_json
+from striate.config import from_json, replace_config, to_json, to_plain
 from striate.data.augment import Augment
 from striate.data.preprocessing import Preprocessing
 from striate.data.shards import ShardManifest as Shards
 from striate.errors import ConfigError
-from striate.evaluation.metrics import Figure
-from striate.models.classifier_manifest import Manifest
+from striate.evaluation.metrics import MetricEstimate
+from striate.models.classifier_manifest import ClassifierManifest
 from striate.training.recipe import Recipe
 
 pytestmark = pytest.mark.fast
 
 COMPLETE = {
     Shards: {"format": 1, "striate": "shards", "name": "", "kind": "photos", "classes": [], "shards": []},
-    Manifest: {
+    ClassifierManifest: {
         "format": 1,
         "architecture": "mlp",
         "classes": [],
@@ -100,8 +100,8 @@ def test_not_a_number_is_never_written():
 
 def test_plain_turns_nested_configs_and_tuples_into_dicts_and_lists():
     value = {"one": (Augment(flip=True),), "two": 2}
-    assert plain(value)["one"][0]["flip"] is True
-    assert json.loads(to_json(value)) == plain(value)
+    assert to_plain(value)["one"][0]["flip"] is True
+    assert json.loads(to_json(value)) == to_plain(value)
 
 
 def test_a_config_cannot_be_changed_in_place():
@@ -123,7 +123,7 @@ def test_a_misspelt_required_key_is_reported_as_misspelt_not_as_missing():
     preprocessing = '{"heigth": 8, "width": 8, "channels": 1}'
     text = f'{{"format": 1, "classes": ["a", "b"], "preprocessing": {preprocessing}}}'
     with pytest.raises(ConfigError, match=r"Received: preprocessing\.heigth\. .* Try: height\."):
-        from_json(Manifest, text, "classifier.json")
+        from_json(ClassifierManifest, text, "classifier.json")
 
 
 @pytest.mark.parametrize(
@@ -176,9 +176,9 @@ def test_a_number_that_is_not_finite_is_refused_from_python(number):
     with pytest.raises(ConfigError, match=r"Recipe: learning_rate cannot be used\. .* Expected: a finite number"):
         Recipe(learning_rate=number)
     with pytest.raises(ConfigError, match=r"Figure: interval\.1 cannot be used\. .* Expected: a finite number"):
-        Figure(0.5, (0.0, number))
+        MetricEstimate(0.5, (0.0, number))
     with pytest.raises(ConfigError, match=r"--warmup: warmup cannot be used"):
-        replace(Recipe(), "--warmup", warmup=number)
+        replace_config(Recipe(), "--warmup", warmup=number)
 
 
 def test_a_text_that_is_not_unicode_is_refused_from_python():
@@ -187,8 +187,8 @@ def test_a_text_that_is_not_unicode_is_refused_from_python():
 
 
 def test_what_python_gives_becomes_what_is_declared():
-    figure = Figure(np.float64(0.5), [0, np.float64(1.0)])
-    assert figure == Figure(0.5, (0.0, 1.0))
+    figure = MetricEstimate(np.float64(0.5), [0, np.float64(1.0)])
+    assert figure == MetricEstimate(0.5, (0.0, 1.0))
     assert [type(value) for value in (figure.value, *figure.interval)] == [float] * 3
     assert type(figure.interval) is tuple
 
@@ -207,16 +207,20 @@ def test_a_config_in_a_config_is_taken_as_it_is():
         (Shards, {"shards": [{"file": "a.tar\n"}]}, r"shards\.0\.file cannot be used"),
         (Shards, {"classes": ["a", 1]}, r"x: classes\.1 cannot be used\. Received: 1\. Expected: a text\."),
         (Shards, {"classes": "a"}, r"x: classes cannot be used\. Received: 'a'\. Expected: a list\."),
-        (Manifest, {"made_with": {"keras": 3}}, r"x: made_with cannot be used\. .*'keras': 3.* Expected: an object\."),
-        (Figure, {"interval": [1]}, r"x: interval cannot be used\. Received: \[1\]\. Expected: a list of 2\."),
-        (Figure, {"interval": {"0": 1}}, r"x: interval cannot be used"),
         (
-            Figure,
+            ClassifierManifest,
+            {"made_with": {"keras": 3}},
+            r"x: made_with cannot be used\. .*'keras': 3.* Expected: an object\.",
+        ),
+        (MetricEstimate, {"interval": [1]}, r"x: interval cannot be used\. Received: \[1\]\. Expected: a list of 2\."),
+        (MetricEstimate, {"interval": {"0": 1}}, r"x: interval cannot be used"),
+        (
+            MetricEstimate,
             {"interval": [1, "2"]},
             r"x: interval\.1 cannot be used\. Received: '2'\. Expected: a finite number\.",
         ),
-        (Figure, {"value": 1}, r"x: interval is missing\. Expected: a list of 2\."),
-        (Figure, None, r"x: the document cannot be used\. Received: None\. Expected: an object\."),
+        (MetricEstimate, {"value": 1}, r"x: interval is missing\. Expected: a list of 2\."),
+        (MetricEstimate, None, r"x: the document cannot be used\. Received: None\. Expected: an object\."),
         (Recipe, {"augment": 3}, r"augment cannot be used\. Received: 3\. Expected: an object, or a text\."),
     ],
 )
@@ -233,9 +237,9 @@ def test_what_is_not_json_is_a_config_error(text):
 
 def test_replace_checks_what_it_changes_and_keeps_the_rest():
     recipe = Recipe(name="mine", epochs=3)
-    assert replace(recipe, epochs=5) == Recipe(name="mine", epochs=5)
+    assert replace_config(recipe, epochs=5) == Recipe(name="mine", epochs=5)
     with pytest.raises(ConfigError, match="--epochs: epochs cannot be used"):
-        replace(recipe, "--epochs", epochs=0)
+        replace_config(recipe, "--epochs", epochs=0)
     assert recipe.epochs == 3
     with pytest.raises(ConfigError, match=r"Unknown key in --epochs\. Received: epoch\. .* Try: epochs\."):
-        replace(recipe, "--epochs", epoch=3)
+        replace_config(recipe, "--epochs", epoch=3)

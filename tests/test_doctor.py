@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from striate.cli.doctor_checks import PACKAGES, examine
-from striate.system.backend_choice import installed_backends, version_of
+from striate.cli.doctor_checks import CHECKED_PACKAGES, check_environment
+from striate.system.backend_choice import get_package_version, list_installed_backends
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 
@@ -23,20 +23,22 @@ def _by_kind(found):
 
 
 def test_a_healthy_environment_has_a_backend_and_devices_and_no_complaint(tmp_path):
-    facts, found = examine(tmp_path)
+    facts, found = check_environment(tmp_path)
     assert {one.severity for one in found} == {"ok"}
     assert set(_by_kind(found)) == {"backend", "devices", "arithmetic"}
-    assert facts["backend"] in facts["backends"] == installed_backends()
+    assert facts["backend"] in facts["backends"] == list_installed_backends()
     assert facts["devices"]
     assert facts["folder"] == str(tmp_path)
-    assert facts["versions"] == {name: version_of(name) for name in PACKAGES if version_of(name)}
+    assert facts["versions"] == {
+        name: get_package_version(name) for name in CHECKED_PACKAGES if get_package_version(name)
+    }
     assert {"striate", "keras", "numpy"} <= facts["versions"].keys()
 
 
 def test_the_current_folder_is_looked_at_unless_another_is_named(tmp_path, monkeypatch):
     (tmp_path / "torch.py").write_text("")
     monkeypatch.chdir(tmp_path)
-    facts, found = examine()
+    facts, found = check_environment()
     assert facts["folder"] == str(tmp_path)
     assert _by_kind(found)["shadow"].severity == "error"
 
@@ -49,18 +51,18 @@ def test_a_shadow_is_an_error_with_a_command_that_cures_it(tmp_path, form, cure)
     path = tmp_path / form
     path.parent.mkdir(exist_ok=True)
     path.write_text("")
-    facts, found = examine(tmp_path)
+    facts, found = check_environment(tmp_path)
     shadow = _by_kind(found)["shadow"]
     assert shadow.severity == "error"
     assert str(path) in shadow.evidence
-    assert cure in shadow.try_
+    assert cure in shadow.fix
     assert "devices" not in facts, "Keras is not imported where that cannot work"
 
 
 def test_every_shadow_is_listed(tmp_path):
     for name in ("keras", "numpy", "PIL"):
         (tmp_path / f"{name}.py").write_text("")
-    _, found = examine(tmp_path)
+    _, found = check_environment(tmp_path)
     assert [one.evidence.split(" hides the package ")[1].split(":")[0] for one in found if one.kind == "shadow"] == [
         "keras",
         "numpy",
@@ -70,7 +72,7 @@ def test_every_shadow_is_listed(tmp_path):
 
 def test_a_backend_of_no_known_name_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "nonsense")
-    facts, found = examine(tmp_path)
+    facts, found = check_environment(tmp_path)
     assert _by_kind(found)["backend"].severity == "error"
     assert "nonsense" in _by_kind(found)["backend"].evidence
     assert "backend" not in facts
@@ -80,15 +82,15 @@ def test_fewer_threads_than_cores_are_a_warning(tmp_path, monkeypatch):
     if (os.cpu_count() or 1) < 2:
         pytest.skip("needs two cores")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    _, found = examine(tmp_path)
+    _, found = check_environment(tmp_path)
     assert _by_kind(found)["threads"].severity == "warning"
-    assert "unset OMP_NUM_THREADS" in _by_kind(found)["threads"].try_
+    assert "unset OMP_NUM_THREADS" in _by_kind(found)["threads"].fix
 
 
 @pytest.mark.parametrize("threads", ["", "many", "4096", "4,2"])
 def test_other_numbers_of_threads_are_none_of_its_business(tmp_path, monkeypatch, threads):
     monkeypatch.setenv("OMP_NUM_THREADS", threads)
-    assert "threads" not in _by_kind(examine(tmp_path)[1])
+    assert "threads" not in _by_kind(check_environment(tmp_path)[1])
 
 
 def test_it_tells_what_is_known_of_the_arithmetic_and_measures_nothing(tmp_path, monkeypatch):
@@ -97,13 +99,13 @@ def test_it_tells_what_is_known_of_the_arithmetic_and_measures_nothing(tmp_path,
     monkeypatch.setattr(precision, "cache_folder", lambda: tmp_path)
     monkeypatch.setattr(precision, "can_gain", lambda: True)
     monkeypatch.setattr(precision, "_measured", lambda kind: pytest.fail("measured"))
-    facts, found = examine(tmp_path)
+    facts, found = check_environment(tmp_path)
     assert facts["bfloat16_gains"] == {}
     assert "will measure" in next(one.evidence for one in found if one.kind == "arithmetic")
     for kind, gain in (("dense", 1.1), ("depthwise", 2.25)):
         precision._path(kind).write_text(json.dumps({"kind": kind, "gain": gain}))
-    facts, found = examine(tmp_path)
+    facts, found = check_environment(tmp_path)
     assert facts["bfloat16_gains"] == {"dense": 1.1, "depthwise": 2.25}
     assert "dense 1.10, depthwise 2.25" in next(one.evidence for one in found if one.kind == "arithmetic")
     monkeypatch.setattr(precision, "can_gain", lambda: False)
-    assert "float32" in next(one.evidence for one in examine(tmp_path)[1] if one.kind == "arithmetic")
+    assert "float32" in next(one.evidence for one in check_environment(tmp_path)[1] if one.kind == "arithmetic")

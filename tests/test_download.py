@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from striate.errors import DownloadError, WeightsError
-from striate.models.pretrained_weights import BACKBONES, find_weights
+from striate.models.pretrained_weights import BACKBONES, fetch_weights
 from striate.progress import Progress
-from striate.system.download import RemoteFile, fetch
+from striate.system.download import RemoteFile, download_file
 
 pytestmark = pytest.mark.fast
 
@@ -128,7 +128,7 @@ class Counted(Progress):
 def test_a_missing_file_is_fetched_whole_into_a_folder_that_is_made(server: Server, tmp_path: Path):
     server.answers["good"] = whole()
     progress = Counted()
-    path = fetch(server.file("good"), tmp_path / "new" / "folder", progress=progress)
+    path = download_file(server.file("good"), tmp_path / "new" / "folder", progress=progress)
     assert path.read_bytes() == DATA
     assert [file.name for file in path.parent.iterdir()] == ["a.bin"]
     assert (progress.totals, progress.counts) == ([len(DATA)], [len(DATA)])
@@ -136,14 +136,14 @@ def test_a_missing_file_is_fetched_whole_into_a_folder_that_is_made(server: Serv
 
 def test_the_network_is_not_touched_when_the_file_is_there(server: Server, tmp_path: Path):
     (tmp_path / "a.bin").write_bytes(DATA)
-    assert fetch(server.file("good"), tmp_path) == tmp_path / "a.bin"
+    assert download_file(server.file("good"), tmp_path) == tmp_path / "a.bin"
     assert server.asked == []
 
 
 def test_a_cut_download_goes_on_where_it_stopped(server: Server, tmp_path: Path):
     server.answers["weak"] = cut(300_000, whole())
     progress = Counted()
-    assert fetch(server.file("weak"), tmp_path, progress=progress, pause=0).read_bytes() == DATA
+    assert download_file(server.file("weak"), tmp_path, progress=progress, retry_delay=0).read_bytes() == DATA
     assert server.asked == [("/weak/a.bin", None), ("/weak/a.bin", "bytes=300000-")]
     assert progress.counts == [300_000, len(DATA)]  # the second bar begins where the first one stopped
 
@@ -151,38 +151,38 @@ def test_a_cut_download_goes_on_where_it_stopped(server: Server, tmp_path: Path)
 def test_a_download_left_by_an_earlier_process_goes_on_too(server: Server, tmp_path: Path):
     server.answers["good"] = whole()
     (tmp_path / "a.bin.part").write_bytes(DATA[:1234])
-    assert fetch(server.file("good"), tmp_path).read_bytes() == DATA
+    assert download_file(server.file("good"), tmp_path).read_bytes() == DATA
     assert server.asked == [("/good/a.bin", "bytes=1234-")]
 
 
 def test_a_mirror_without_ranges_is_read_from_the_start(server: Server, tmp_path: Path):
     server.answers["plain"] = cut(300_000, whole(ranges=False))
-    assert fetch(server.file("plain"), tmp_path, pause=0).read_bytes() == DATA
+    assert download_file(server.file("plain"), tmp_path, retry_delay=0).read_bytes() == DATA
 
 
 def test_another_mirror_completes_what_the_first_one_began(server: Server, tmp_path: Path):
     server.answers["weak"] = cut(300_000, says(503))
     server.answers["good"] = whole()
-    assert fetch(server.file("weak", "good"), tmp_path, pause=0).read_bytes() == DATA
+    assert download_file(server.file("weak", "good"), tmp_path, retry_delay=0).read_bytes() == DATA
     assert server.asked[-1] == ("/good/a.bin", "bytes=300000-")
 
 
 def test_a_server_error_is_tried_again(server: Server, tmp_path: Path):
     server.answers["busy"] = says(500, 503, then=whole())
-    assert fetch(server.file("busy"), tmp_path, pause=0).read_bytes() == DATA
+    assert download_file(server.file("busy"), tmp_path, retry_delay=0).read_bytes() == DATA
     assert len(server.asked) == 3
 
 
 def test_a_mirror_without_the_file_is_asked_once_and_the_next_one_used(server: Server, tmp_path: Path):
     server.answers |= {"gone": says(404), "good": whole()}
-    assert fetch(server.file("gone", "good"), tmp_path, pause=0).read_bytes() == DATA
+    assert download_file(server.file("gone", "good"), tmp_path, retry_delay=0).read_bytes() == DATA
     assert [path for path, _ in server.asked] == ["/gone/a.bin", "/good/a.bin"]
 
 
 def test_wrong_content_is_never_kept(server: Server, tmp_path: Path):
     server.answers["evil"] = whole(DATA[:-1] + b"?")
     with pytest.raises(DownloadError, match="wrong checksum"):
-        fetch(server.file("evil"), tmp_path, pause=0)
+        download_file(server.file("evil"), tmp_path, retry_delay=0)
     assert list(tmp_path.iterdir()) == []
     assert len(server.asked) == 1  # asking again would give the same
 
@@ -190,21 +190,21 @@ def test_wrong_content_is_never_kept(server: Server, tmp_path: Path):
 def test_content_that_is_too_long_is_not_read_to_its_end(server: Server, tmp_path: Path):
     server.answers["long"] = whole(DATA + bytes(10_000_000))
     with pytest.raises(DownloadError, match="more than the published 700,000 bytes"):
-        fetch(server.file("long"), tmp_path, pause=0)
+        download_file(server.file("long"), tmp_path, retry_delay=0)
     assert not (tmp_path / "a.bin").exists()
 
 
 def test_a_login_page_in_front_of_one_mirror_does_not_spoil_the_next(server: Server, tmp_path: Path):
     """The page is shorter than the file, so the next mirror is first asked for the rest only."""
     server.answers |= {"portal": whole(b"<html>Please pay</html>", ranges=False), "good": whole()}
-    assert fetch(server.file("portal", "good"), tmp_path, pause=0).read_bytes() == DATA
+    assert download_file(server.file("portal", "good"), tmp_path, retry_delay=0).read_bytes() == DATA
     assert server.asked[-2:] == [("/good/a.bin", "bytes=23-"), ("/good/a.bin", None)]
 
 
 def test_a_leftover_of_other_content_is_thrown_away_and_fetched_anew(server: Server, tmp_path: Path):
     server.answers["good"] = whole()
     (tmp_path / "a.bin.part").write_bytes(b"something else")
-    assert fetch(server.file("good"), tmp_path, pause=0).read_bytes() == DATA
+    assert download_file(server.file("good"), tmp_path, retry_delay=0).read_bytes() == DATA
 
 
 def test_without_a_network_the_message_names_the_file_its_checksum_and_the_folder(tmp_path: Path, monkeypatch):
@@ -213,7 +213,7 @@ def test_without_a_network_the_message_names_the_file_its_checksum_and_the_folde
         port = closed.getsockname()[1]
     address = f"http://127.0.0.1:{port}/sets/"
     with pytest.raises(DownloadError) as caught:
-        fetch(RemoteFile("a.bin", 1_500_000, MD5, (address,)), tmp_path, pause=0)
+        download_file(RemoteFile("a.bin", 1_500_000, MD5, (address,)), tmp_path, retry_delay=0)
     message = str(caught.value)
     for part in ("a.bin could not be downloaded", f"{address}a.bin", "1.5 MB", MD5, str(tmp_path), "refused"):
         assert part in message
@@ -226,16 +226,16 @@ def test_the_proxies_are_those_of_the_moment_not_of_the_first_download(server: S
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.setenv(name, "")
     with pytest.raises(DownloadError):
-        fetch(server.file("good"), tmp_path, pause=0)
+        download_file(server.file("good"), tmp_path, retry_delay=0)
     for name in ("http_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name)
-    assert fetch(server.file("good"), tmp_path, pause=0).read_bytes() == DATA
+    assert download_file(server.file("good"), tmp_path, retry_delay=0).read_bytes() == DATA
 
 
 def test_a_file_with_other_content_is_refused_and_left_alone(server: Server, tmp_path: Path):
     (tmp_path / "a.bin").write_bytes(b"mine")
     with pytest.raises(DownloadError, match=rf"checksum differs.*4 bytes.*{MD5}.*Try: delete it"):
-        fetch(server.file("good"), tmp_path)
+        download_file(server.file("good"), tmp_path)
     assert (tmp_path / "a.bin").read_bytes() == b"mine"
     assert server.asked == []
 
@@ -264,7 +264,7 @@ def locked() -> Iterator[Path]:
 def test_a_folder_that_cannot_be_written_to_is_said_to_be_the_problem(server: Server, locked: Path, below: str):
     server.answers["good"] = whole()
     with pytest.raises(DownloadError, match=r"cannot be put there\. Received: Permission denied\..*STRIATE_DATA_DIR"):
-        fetch(server.file("good"), locked / below, pause=0)
+        download_file(server.file("good"), locked / below, retry_delay=0)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -272,14 +272,14 @@ def test_a_full_disk_is_said_to_be_the_problem_and_not_the_network(server: Serve
     server.answers["good"] = whole()
     (tmp_path / "a.bin.part").symlink_to("/dev/full")
     with pytest.raises(DownloadError, match=f"cannot be put there. Received: {os.strerror(errno.ENOSPC)}"):
-        fetch(server.file("good"), tmp_path, pause=0)
+        download_file(server.file("good"), tmp_path, retry_delay=0)
     assert len(server.asked) == 1
 
 
 def test_a_file_in_the_place_of_the_folder_is_a_download_error(server: Server, tmp_path: Path):
     (tmp_path / "mnist").write_text("")
     with pytest.raises(DownloadError, match="cannot be put there"):
-        fetch(server.file("good"), tmp_path / "mnist")
+        download_file(server.file("good"), tmp_path / "mnist")
 
 
 # Pretrained weights, whose folder is Keras' and whose publisher states a checksum for most
@@ -305,22 +305,22 @@ WEIGHTS = b"\x89HDF\r\n\x1a\n" + DATA
 @pytest.mark.parametrize("checksum", [hashlib.md5(WEIGHTS).hexdigest(), hashlib.sha256(WEIGHTS).hexdigest(), None])
 def test_weights_are_downloaded_once_and_found_again(server: Server, published, checksum: str | None):
     path = published(WEIGHTS, checksum=checksum)
-    assert find_weights("imagenet", "mobilenet_v2") == path
+    assert fetch_weights("imagenet", "mobilenet_v2") == path
     assert path.read_bytes() == WEIGHTS
     server.answers["good"] = says(503)  # from now on
-    assert find_weights("imagenet", "mobilenet_v2") == path
+    assert fetch_weights("imagenet", "mobilenet_v2") == path
     assert len(server.asked) == 1
 
 
 def test_weights_with_another_checksum_are_not_kept(published):
     path = published(WEIGHTS + b"!", checksum=hashlib.sha256(WEIGHTS).hexdigest())
     with pytest.raises(DownloadError, match=r"wrong checksum.*--pretrained none"):
-        find_weights("imagenet", "mobilenet_v2")
+        fetch_weights("imagenet", "mobilenet_v2")
     assert list(path.parent.iterdir()) == []
 
 
 def test_a_page_that_came_instead_of_weights_without_a_checksum_is_not_kept(published):
     path = published(b"<html>Please pay</html>", checksum=None)
     with pytest.raises(WeightsError, match="a web page saved under the name of the weights"):
-        find_weights("imagenet", "mobilenet_v2")
+        fetch_weights("imagenet", "mobilenet_v2")
     assert list(path.parent.iterdir()) == []

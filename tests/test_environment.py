@@ -13,16 +13,16 @@ import pytest
 from striate.errors import BackendError, UnknownNameError
 from striate.system import backend_choice as environment
 from striate.system.backend_choice import (
-    SHADOWABLE,
+    SHADOWABLE_PACKAGES,
     BackendChoice,
-    backend_choice,
     choose_backend,
     choose_device,
-    installed_backends,
-    keras_json,
+    find_shadowing_files,
+    get_keras_config_path,
+    get_package_version,
+    list_installed_backends,
     refuse_shadows,
-    shadows,
-    version_of,
+    resolve_backend,
 )
 
 HIDE = """
@@ -147,22 +147,22 @@ def only_jax(monkeypatch):
 def test_the_environment_variable_comes_first(home, monkeypatch):
     (home / "keras.json").write_text('{"backend": "torch"}')
     monkeypatch.setenv("KERAS_BACKEND", "jax")
-    assert backend_choice() == BackendChoice("jax", "the environment variable KERAS_BACKEND")
+    assert resolve_backend() == BackendChoice("jax", "the environment variable KERAS_BACKEND")
 
 
 def test_then_keras_json(home):
     (home / "keras.json").write_text('{"backend": "torch", "floatx": "float32"}')
-    assert backend_choice() == BackendChoice("torch", str(home / "keras.json"))
+    assert resolve_backend() == BackendChoice("torch", str(home / "keras.json"))
 
 
 def test_then_what_is_installed(home, only_jax):
-    assert installed_backends() == ["jax"]
-    assert backend_choice() == BackendChoice("jax", "Striate's default")
+    assert list_installed_backends() == ["jax"]
+    assert resolve_backend() == BackendChoice("jax", "Striate's default")
 
 
 def test_a_backend_that_keras_json_names_and_nobody_installed_is_passed_over(home, only_jax):
     (home / "keras.json").write_text('{"backend": "tensorflow"}')
-    choice = backend_choice()
+    choice = resolve_backend()
     assert choice.name == "jax"
     assert "names tensorflow, which is not installed" in choice.chosen_by
 
@@ -173,34 +173,34 @@ def test_a_backend_that_keras_json_names_and_nobody_installed_is_passed_over(hom
 def test_a_keras_json_that_makes_no_sense_is_an_error(home, text):
     (home / "keras.json").write_text(text, encoding="utf-8")
     with pytest.raises(BackendError) as caught:
-        backend_choice()
+        resolve_backend()
     assert str(home / "keras.json") in str(caught.value)
 
 
 def test_a_keras_json_that_is_not_text_is_an_error(home):
     (home / "keras.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BackendError, match="not a JSON object"):
-        backend_choice()
+        resolve_backend()
 
 
 @pytest.mark.parametrize("text", ["{}", '{"backend": ""}', '{"backend": null}', '{"floatx": "float32"}'])
 def test_a_keras_json_without_a_backend_leaves_the_choice_open(home, text):
     (home / "keras.json").write_text(text)
-    assert backend_choice() == BackendChoice(installed_backends()[0], "Striate's default")
+    assert resolve_backend() == BackendChoice(list_installed_backends()[0], "Striate's default")
 
 
 def test_an_unknown_backend_in_keras_json_suggests_the_nearest(home):
     (home / "keras.json").write_text('{"backend": "pytorch"}')
     with pytest.raises(UnknownNameError, match="Try: torch"):
-        backend_choice()
+        resolve_backend()
 
 
 def test_keras_json_lies_where_keras_looks(monkeypatch, tmp_path):
     monkeypatch.delenv("KERAS_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert keras_json() == tmp_path / ".keras" / "keras.json"
+    assert get_keras_config_path() == tmp_path / ".keras" / "keras.json"
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "x"))
-    assert keras_json() == tmp_path / "x" / "keras.json"
+    assert get_keras_config_path() == tmp_path / "x" / "keras.json"
 
 
 def test_shadows_are_looked_for_before_the_installed_packages_only(tmp_path, monkeypatch):
@@ -209,9 +209,9 @@ def test_shadows_are_looked_for_before_the_installed_packages_only(tmp_path, mon
         (tmp_path / name / "numpy" / "__init__.py").write_text("")
     paths = [str(tmp_path / "empty"), str(tmp_path / "mine"), str(tmp_path / "dist-packages"), str(tmp_path / "later")]
     monkeypatch.setattr(sys, "path", paths)
-    assert shadows() == {"numpy": tmp_path / "mine" / "numpy" / "__init__.py"}
+    assert find_shadowing_files() == {"numpy": tmp_path / "mine" / "numpy" / "__init__.py"}
     monkeypatch.setattr(sys, "path", [paths[0], *paths[2:]])
-    assert shadows() == {}
+    assert find_shadowing_files() == {}
 
 
 def test_the_first_folder_wins_and_folders_without_init_hide_nothing(tmp_path):
@@ -220,7 +220,7 @@ def test_the_first_folder_wins_and_folders_without_init_hide_nothing(tmp_path):
         (tmp_path / name / "torch.py").write_text("")
     (tmp_path / "one" / "keras").mkdir()
     (tmp_path / "one" / "my_keras.py").write_text("")
-    assert shadows([tmp_path / "one", tmp_path / "two"]) == {"torch": tmp_path / "one" / "torch.py"}
+    assert find_shadowing_files([tmp_path / "one", tmp_path / "two"]) == {"torch": tmp_path / "one" / "torch.py"}
 
 
 def test_what_pip_put_into_a_folder_of_its_own_is_not_the_users(tmp_path):
@@ -230,15 +230,15 @@ def test_what_pip_put_into_a_folder_of_its_own_is_not_the_users(tmp_path):
         if record:
             (tmp_path / f"{record}.dist-info").mkdir()
             (tmp_path / f"{record}.dist-info" / "RECORD").touch()
-    assert shadows([tmp_path]) == {"torch": tmp_path / "torch" / "__init__.py"}
+    assert find_shadowing_files([tmp_path]) == {"torch": tmp_path / "torch" / "__init__.py"}
 
 
 def test_this_process_is_not_shadowed():
-    assert shadows() == {}
+    assert find_shadowing_files() == {}
     refuse_shadows()
 
 
-@pytest.mark.parametrize("name", SHADOWABLE)
+@pytest.mark.parametrize("name", SHADOWABLE_PACKAGES)
 def test_a_file_like_any_of_the_packages_is_refused(tmp_path, monkeypatch, name):
     (tmp_path / f"{name}.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
@@ -299,6 +299,6 @@ def test_a_backend_of_another_name_cannot_be_chosen():
 
 
 def test_versions_are_those_of_the_installed_packages():
-    assert version_of("numpy") == __import__("numpy").__version__
-    assert version_of("no-such-package-anywhere") is None
+    assert get_package_version("numpy") == __import__("numpy").__version__
+    assert get_package_version("no-such-package-anywhere") is None
     assert Path(environment.__file__).is_file()

@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from striate import errors
-from striate.errors import ConfigError, DataError, PictureError, StriateError, UnknownNameError, nearest, printable
+from striate.errors import (
+    ConfigError,
+    DataError,
+    ImageDecodeError,
+    StriateError,
+    UnknownNameError,
+    find_nearest_name,
+    to_printable,
+)
 
 pytestmark = pytest.mark.fast
 
@@ -28,14 +36,14 @@ def test_falsy_values_received_are_still_shown():
 
 
 def test_a_picture_error_keeps_its_reason_alone_for_lists():
-    assert PictureError("empty file (0 bytes)", received="a.jpg").problem == "empty file (0 bytes)"
+    assert ImageDecodeError("empty file (0 bytes)", received="a.jpg").problem == "empty file (0 bytes)"
 
 
 def test_every_error_defined_is_a_striate_error():
     defined = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__]
     assert len(defined) >= 9
     assert all(issubclass(kind, StriateError) for kind in defined)
-    assert issubclass(PictureError, DataError)
+    assert issubclass(ImageDecodeError, DataError)
     assert issubclass(UnknownNameError, ConfigError)
 
 
@@ -53,15 +61,15 @@ def test_an_unknown_name_that_resembles_nothing_gets_no_suggestion():
     ("typed", "meant"), [("MNIST", "mnist"), ("fashion-mnist", "fashion_mnist"), ("epoch", "epochs"), ("qqqq", None)]
 )
 def test_nearest_forgives_case_and_small_slips(typed, meant):
-    assert nearest(typed, ["mnist", "fashion_mnist", "epochs"]) == meant
+    assert find_nearest_name(typed, ["mnist", "fashion_mnist", "epochs"]) == meant
 
 
 def test_nearest_returns_the_name_in_its_own_spelling():
-    assert nearest("train_SET", ["Train_Set"]) == "Train_Set"
+    assert find_nearest_name("train_SET", ["Train_Set"]) == "Train_Set"
 
 
 def test_control_characters_are_shown_as_escapes_and_line_breaks_kept():
-    assert printable("a\x1b[2Jb\nc\rd") == "a\\x1b[2Jb\nc\\rd"
+    assert to_printable("a\x1b[2Jb\nc\rd") == "a\\x1b[2Jb\nc\\rd"
 
 
 def test_a_file_name_with_an_escape_sequence_cannot_reach_the_terminal_through_an_error():
@@ -69,17 +77,17 @@ def test_a_file_name_with_an_escape_sequence_cannot_reach_the_terminal_through_a
 
 
 def test_letters_of_any_script_stay_as_they_are():
-    assert printable("猫 éü ß 🐱") == "猫 éü ß 🐱"
+    assert to_printable("猫 éü ß 🐱") == "猫 éü ß 🐱"
 
 
 @given(st.text())
 @settings(deadline=None)
 def test_printable_text_holds_nothing_that_moves_the_cursor(text):
-    assert all(char.isprintable() or char == "\n" for char in printable(text))
+    assert all(char.isprintable() or char == "\n" for char in to_printable(text))
 
 
 @pytest.mark.heavy
 @given(st.text(st.characters(codec="utf-8", categories=("L", "N", "P"))))
 @settings(deadline=None)
 def test_printable_changes_nothing_that_was_printable(text):
-    assert printable(text) == text
+    assert to_printable(text) == text

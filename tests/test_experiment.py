@@ -29,10 +29,10 @@ from striate.errors import (
     WeightsError,
 )
 from striate.models.architecture import Architecture
-from striate.models.pretrained_weights import BACKBONES, weights_folder
+from striate.models.pretrained_weights import BACKBONES, get_weights_folder
 from striate.progress import Progress
 from striate.runs.run import Run
-from striate.system.checksums import changing
+from striate.system.checksums import rewrite_files
 from striate.training.presets import RECIPES
 from striate.workflows.evaluate import measure_again
 from striate.workflows.train import train
@@ -211,7 +211,7 @@ def test_measuring_again_tells_that_pictures_are_gone(run, folder, tmp_path):
     (copy / gone).unlink()
     moved = Run(shutil.copytree(run.path, tmp_path / "moved"))
     text = (moved.path / "run.json").read_text().replace(json.dumps(str(folder)), json.dumps(str(copy)))
-    with changing(moved.path, "run.json"):
+    with rewrite_files(moved.path, "run.json"):
         (moved.path / "run.json").write_text(text)
     with pytest.raises(DataError, match=r"1 of the 87 pictures.*are gone"):
         measure_again(moved)
@@ -379,7 +379,7 @@ def narrow(test_data):
 def wide_at_hand(test_data, tmp_path, monkeypatch):
     """Keras' folder of weights, with those of MobileNetV2 under their official name."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    path = weights_folder() / BACKBONES["mobilenet_v2"].weights.name
+    path = get_weights_folder() / BACKBONES["mobilenet_v2"].weights_file.name
     path.parent.mkdir(parents=True)
     path.symlink_to(test_data / "weights" / "mobilenet_v2_1.0_224_no_top_bnfolded.h5")
     return path

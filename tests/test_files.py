@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from striate.errors import RunError
-from striate.system.atomic_files import read_json, sha256, write_json, write_text, writing
+from striate.system.atomic_files import compute_sha256, read_json, write_atomically, write_json, write_text
 
 pytestmark = pytest.mark.fast
 
@@ -26,7 +26,7 @@ def test_text_is_written_as_utf_8_with_unix_line_ends(tmp_path: Path):
 def test_a_failed_write_leaves_the_old_file_whole_and_no_temporary_file(tmp_path: Path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(ZeroDivisionError), writing(path) as temporary:
+    with pytest.raises(ZeroDivisionError), write_atomically(path) as temporary:
         temporary.write_text("half of the n")
         raise ZeroDivisionError
     assert path.read_text() == "old"
@@ -34,7 +34,7 @@ def test_a_failed_write_leaves_the_old_file_whole_and_no_temporary_file(tmp_path
 
 
 def test_an_interrupted_first_write_leaves_nothing(tmp_path: Path):
-    with pytest.raises(KeyboardInterrupt), writing(tmp_path / "a.txt") as temporary:
+    with pytest.raises(KeyboardInterrupt), write_atomically(tmp_path / "a.txt") as temporary:
         temporary.write_text("half")
         raise KeyboardInterrupt
     assert names(tmp_path) == []
@@ -43,7 +43,7 @@ def test_an_interrupted_first_write_leaves_nothing(tmp_path: Path):
 def test_the_old_file_is_readable_until_the_new_one_is_whole(tmp_path: Path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with writing(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text("new")
         assert path.read_text() == "old"
         assert temporary.parent == path.parent  # a rename is atomic only within one file system
@@ -53,7 +53,7 @@ def test_the_old_file_is_readable_until_the_new_one_is_whole(tmp_path: Path):
 
 def test_two_writers_of_one_file_do_not_meet(tmp_path: Path):
     path = tmp_path / "a.txt"
-    with writing(path) as one, writing(path) as two:
+    with write_atomically(path) as one, write_atomically(path) as two:
         one.write_text("one")
         two.write_text("two")
     assert path.read_text() == "one"  # the outer one ends last
@@ -63,7 +63,7 @@ def test_two_writers_of_one_file_do_not_meet(tmp_path: Path):
 def test_writing_nothing_is_an_error_and_not_an_empty_file(tmp_path: Path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(FileNotFoundError), writing(path):
+    with pytest.raises(FileNotFoundError), write_atomically(path):
         pass
     assert path.read_text() == "old"
 
@@ -102,7 +102,7 @@ def test_a_folder_in_the_place_of_json_is_a_run_error(tmp_path: Path):
 def test_sha256_is_that_of_the_whole_file(tmp_path: Path):
     data = bytes(range(256)) * 5000  # larger than any one read
     (tmp_path / "a").write_bytes(data)
-    assert sha256(tmp_path / "a") == hashlib.sha256(data).hexdigest()
+    assert compute_sha256(tmp_path / "a") == hashlib.sha256(data).hexdigest()
 
 
 def test_json_files_are_readable_by_anything(tmp_path: Path):

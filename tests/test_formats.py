@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from striate.classifier import Classifier
-from striate.diagnosis.evidence import gather
+from striate.diagnosis.evidence import collect_evidence
 from striate.errors import RunError
-from striate.evaluation.test_access import openings
+from striate.evaluation.test_access import load_access_records
 from striate.explain.training_replay import load_replay
-from striate.runs.run import FORMAT, Run
-from striate.system.checksums import is_sealed, seal
+from striate.runs.run import RUN_FORMAT, Run
+from striate.system.checksums import has_checksums, write_checksums
 from striate.workflows.evaluate import measure_again
 from striate.workflows.train import resume
 
@@ -31,22 +31,22 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
 
 
 def test_there_is_one_of_every_format():
-    assert [f"run-{number}" for number in range(1, FORMAT + 1)] == FOLDERS
+    assert [f"run-{number}" for number in range(1, RUN_FORMAT + 1)] == FOLDERS
     for name in FOLDERS:
         assert json.loads((FORMATS / name / "run.json").read_text())["format"] == int(name[-1])
 
 
 def test_everything_in_it_is_read(run: Run):
     assert run.state == "finished"
-    assert is_sealed(run.path) == (run.name != "run-1")
+    assert has_checksums(run.path) == (run.name != "run-1")
     assert run.manifest.architecture == run.recipe.architecture == "cnn-small"
     assert len(run.epochs) == 3 and run.history.kept == 3
     assert run.report.n == run.answered("test").labels.size == 359
     assert run.validation.n == run.answered("validation").labels.size == 179
-    assert run.report.accuracy == pytest.approx(run.answered("test").is_right.mean())
+    assert run.report.accuracy == pytest.approx(run.answered("test").is_correct.mean())
     assert len(run.contender().answers) == 359
-    assert len(openings(run.path)) == 1
-    assert gather(run).missing == ()
+    assert len(load_access_records(run.path)) == 1
+    assert collect_evidence(run).missing == ()
     assert load_replay(run.file("replay.safetensors")).epochs.tolist() == [1, 2, 3]
 
 
@@ -55,16 +55,16 @@ def test_its_classifier_answers_as_it_did(run: Run):
     assert Classifier.load(run.path).classes == tuple("0123456789")
     measured = measure_again(run)
     assert measured.report.accuracy == run.report.accuracy
-    np.testing.assert_allclose(measured.answered.log_probabilities, before.log_probabilities, atol=1e-3)
+    np.testing.assert_allclose(measured.predictions.log_probabilities, before.log_probabilities, atol=1e-3)
 
 
 def test_a_newer_one_is_refused_by_name(run: Run):
     path = run.path / "run.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": FORMAT + 1, "invented": True}))
-    if is_sealed(run.path):
-        seal(run.path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": RUN_FORMAT + 1, "invented": True}))
+    if has_checksums(run.path):
+        write_checksums(run.path)
     with pytest.raises(
-        RunError, match=rf"run was made by a newer Striate.*format {FORMAT + 1}\. Expected: format {FORMAT}"
+        RunError, match=rf"run was made by a newer Striate.*format {RUN_FORMAT + 1}\. Expected: format {RUN_FORMAT}"
     ):
         _ = run.manifest
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from striate.system import array_cache
-from striate.system.array_cache import Shelf
+from striate.system.array_cache import ArrayCache
 
 pytestmark = pytest.mark.fast
 
@@ -22,7 +22,7 @@ ARRAY = np.arange(20, dtype=np.float32).reshape(5, 4)
 @pytest.fixture
 def shelf(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    found = Shelf("things", limit=10_000)
+    found = ArrayCache("things", max_bytes=10_000)
     assert found.folder.is_relative_to(tmp_path)
     return found
 
@@ -80,26 +80,26 @@ def test_pickled_objects_are_not_opened_even_with_a_right_checksum(shelf, tmp_pa
     shelf.keep("key", ARRAY)
     path = shelf.folder / "key.npy"
     np.save(path, np.array([Canary()], object), allow_pickle=True)
-    path.with_suffix(".json").write_text(json.dumps({"sha256": array_cache.sha256(path)}))
+    path.with_suffix(".json").write_text(json.dumps({"sha256": array_cache.compute_sha256(path)}))
     assert shelf.find("key") is None
     assert not (tmp_path / "sung").exists()
 
 
 def test_beyond_the_limit_the_longest_unused_leave(shelf):
     size = 128 + ARRAY.nbytes
-    small = Shelf("things", limit=3 * size)
+    small = ArrayCache("things", max_bytes=3 * size)
     for number in range(4):
-        small.keep(str(number), ARRAY + number)
+        small.put(str(number), ARRAY + number)
         os.utime(small.folder / f"{number}.npy", (1000 + number, 1000 + number))
         if number == 2:
-            small.find("0")  # used again
+            small.get("0")  # used again
     assert {path.name for path in small.folder.iterdir()} == {
         f"{key}.{ending}" for key in (0, 2, 3) for ending in ("npy", "json")
     }
 
 
 def test_what_is_larger_than_the_shelf_or_the_disk_is_not_kept(shelf, monkeypatch):
-    Shelf("things", limit=ARRAY.nbytes - 1).keep("key", ARRAY)
+    ArrayCache("things", max_bytes=ARRAY.nbytes - 1).put("key", ARRAY)
     assert shelf.find("key") is None
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2 * ARRAY.nbytes - 2))
     shelf.keep("key", ARRAY)
@@ -109,9 +109,9 @@ def test_what_is_larger_than_the_shelf_or_the_disk_is_not_kept(shelf, monkeypatc
 def test_a_folder_that_cannot_be_written_costs_nothing_but_time(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    shelf = Shelf("things", limit=10_000)
-    shelf.keep("key", ARRAY)
-    assert shelf.find("key") is None
+    shelf = ArrayCache("things", max_bytes=10_000)
+    shelf.put("key", ARRAY)
+    assert shelf.get("key") is None
 
 
 def test_a_full_disk_leaves_nothing_behind(shelf, monkeypatch):

@@ -22,7 +22,7 @@ from striate.progress import Progress
 from striate.runs.store import RunStore
 from striate.studies.ladder import LARGE_RUNGS, SMALL_RUNGS, ladder
 from striate.studies.ladder_result import Step, earlier
-from striate.system.signals import hearing_signals, on_first_signal
+from striate.system.signals import listen_for_signals, on_first_signal
 from striate.workflows.evaluate import measure_again
 from striate.workflows.report import write_report
 from striate.workflows.train import train
@@ -251,7 +251,7 @@ def test_a_ctrl_c_while_a_run_is_trained_ends_the_ladder_after_it(tmp_path):
 
 def test_a_ctrl_c_while_a_report_is_written_still_ends_the_ladder():
     heard = []
-    with hearing_signals(lambda: heard.append("ladder")):
+    with listen_for_signals(lambda: heard.append("ladder")):
         with on_first_signal(lambda: heard.append("report")):
             os.kill(os.getpid(), signal.SIGINT)
             assert heard == ["report", "ladder"]

@@ -14,9 +14,9 @@ import pytest
 import safetensors.numpy
 
 from striate.errors import ClassifierError
-from striate.models.architecture import build
+from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
-from striate.models.serialization import load_network, save_network
+from striate.models.serialization import load_model, save_model
 from striate.system.backend import keras
 
 pytestmark = pytest.mark.backend
@@ -35,7 +35,7 @@ def tiny() -> Any:
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("network")
-    save_network(tiny(), folder / "network.json", folder / "weights.safetensors")
+    save_model(tiny(), folder / "network.json", folder / "weights.safetensors")
     return folder
 
 
@@ -57,10 +57,10 @@ def layer(config: dict[str, Any], name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["mlp", "lenet", "cnn-small", "cnn"])  # all others: see test_contract.py
 def test_every_architecture_answers_the_same_after_saving_and_loading(tmp_path: Path, name: str):
-    model = build(ARCHITECTURES[name], (12, 12, 3), 3, dropout=0.2)
+    model = build_model(ARCHITECTURES[name], (12, 12, 3), 3, dropout=0.2)
     files = tmp_path / "network.json", tmp_path / "weights.safetensors"
-    save_network(model, *files)
-    again = load_network(*files)
+    save_model(model, *files)
+    again = load_model(*files)
     np.testing.assert_array_equal(again.predict_on_batch(PIXELS), model.predict_on_batch(PIXELS))
     assert [one.name for one in again.layers] == [one.name for one in model.layers]
     assert not again.compiled
@@ -69,16 +69,16 @@ def test_every_architecture_answers_the_same_after_saving_and_loading(tmp_path: 
 def test_statistics_that_are_not_trained_are_saved_too(tmp_path: Path):
     model = tiny()
     model.get_layer("norm").moving_mean.assign(np.array([3.0, -4.0], np.float32))
-    save_network(model, tmp_path / "n", tmp_path / "w")
-    mean = load_network(tmp_path / "n", tmp_path / "w").get_layer("norm").moving_mean
+    save_model(model, tmp_path / "n", tmp_path / "w")
+    mean = load_model(tmp_path / "n", tmp_path / "w").get_layer("norm").moving_mean
     assert keras.ops.convert_to_numpy(mean).tolist() == [3.0, -4.0]
 
 
 def test_a_network_inside_a_network_and_a_sequential_one_are_loaded(tmp_path: Path):
     inner = keras.Sequential([keras.Input((12, 12, 3)), layers.Conv2D(2, 3), layers.GlobalAveragePooling2D()])
     model = keras.Sequential([keras.Input((12, 12, 3)), inner, layers.Dense(2)])
-    save_network(model, tmp_path / "n", tmp_path / "w")
-    again = load_network(tmp_path / "n", tmp_path / "w")
+    save_model(model, tmp_path / "n", tmp_path / "w")
+    again = load_model(tmp_path / "n", tmp_path / "w")
     np.testing.assert_array_equal(again.predict_on_batch(PIXELS), model.predict_on_batch(PIXELS))
 
 
@@ -89,17 +89,17 @@ def test_two_copies_of_one_network_with_equal_names_inside_keep_their_own_weight
 
     pictures = keras.Input((12, 12, 3))
     model = keras.Model(pictures, layers.Subtract()([branch("left")(pictures), branch("right")(pictures)]))
-    save_network(model, tmp_path / "n", tmp_path / "w")
-    again = load_network(tmp_path / "n", tmp_path / "w")
+    save_model(model, tmp_path / "n", tmp_path / "w")
+    again = load_model(tmp_path / "n", tmp_path / "w")
     np.testing.assert_array_equal(again.predict_on_batch(PIXELS), model.predict_on_batch(PIXELS))
 
 
 def test_a_compiled_network_is_saved_without_its_optimizer(tmp_path: Path):
     model = tiny()
     model.compile(optimizer="adam", loss="mse")
-    save_network(model, tmp_path / "n", tmp_path / "w")
+    save_model(model, tmp_path / "n", tmp_path / "w")
     assert "compile_config" not in json.loads((tmp_path / "n").read_text())
-    assert not load_network(tmp_path / "n", tmp_path / "w").compiled
+    assert not load_model(tmp_path / "n", tmp_path / "w").compiled
 
 
 # Refused on saving
@@ -109,7 +109,7 @@ def test_a_lambda_is_refused_on_saving_and_an_older_network_stays(saved: tuple[P
     before = [path.read_bytes() for path in saved]
     model = keras.Sequential([keras.Input((3,)), layers.Lambda(abs)])
     with pytest.raises(ClassifierError, match=r"not a plain Keras layer. Received: .*Lambda"):
-        save_network(model, *saved)
+        save_model(model, *saved)
     assert [path.read_bytes() for path in saved] == before
 
 
@@ -120,7 +120,7 @@ def test_a_layer_of_ones_own_is_refused_on_saving(tmp_path: Path):
 
     model = keras.Sequential([keras.Input((3,)), Mine(), layers.Dense(2)])
     with pytest.raises(ClassifierError, match="not a plain Keras layer"):
-        save_network(model, tmp_path / "n", tmp_path / "w")
+        save_model(model, tmp_path / "n", tmp_path / "w")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -212,7 +212,7 @@ def test_a_description_that_names_more_than_plain_layers_is_refused_and_runs_not
 ):
     edit(saved[0], ATTACKS[attack])
     with pytest.raises(ClassifierError, match=r"not a plain Keras layer|does not describe a network"):
-        load_network(*saved)
+        load_model(*saved)
     assert not canary.exists()
     assert "canary_module" not in sys.modules
 
@@ -235,7 +235,7 @@ def test_a_class_registered_under_a_plain_name_does_not_replace_keras_own(saved:
     with keras.saving.custom_object_scope({"canary>Dense": Dense}):
         edit(saved[0], foreign(registered_name="canary>Dense"))
         with pytest.raises(ClassifierError, match=r"canary>Dense"):
-            load_network(*saved)
+            load_model(*saved)
     assert built == []
 
 
@@ -248,23 +248,23 @@ def test_a_class_registered_under_a_plain_name_does_not_replace_keras_own(saved:
 def test_a_description_that_is_no_network_is_refused(saved: tuple[Path, Path], text: str):
     saved[0].write_text(text)
     with pytest.raises(ClassifierError):
-        load_network(*saved)
+        load_model(*saved)
 
 
 def test_a_description_that_is_not_text_or_not_there_is_refused(saved: tuple[Path, Path]):
     saved[0].write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ClassifierError, match="cannot be read"):
-        load_network(*saved)
+        load_model(*saved)
     saved[0].unlink()
     with pytest.raises(ClassifierError, match="cannot be read"):
-        load_network(*saved)
+        load_model(*saved)
 
 
 @pytest.mark.parametrize("change", [{"units": -1}, {"units": "many"}, {"unknown": 1}, {"activation": "nonsense"}])
 def test_layers_with_senseless_arguments_are_refused(saved: tuple[Path, Path], change: dict[str, Any]):
     edit(saved[0], lambda config: layer(config, "logits")["config"].update(change))
     with pytest.raises(ClassifierError, match="cannot rebuild the network"):
-        load_network(*saved)
+        load_model(*saved)
 
 
 def test_truncated_or_missing_weights_are_refused(saved: tuple[Path, Path]):
@@ -272,10 +272,10 @@ def test_truncated_or_missing_weights_are_refused(saved: tuple[Path, Path]):
     for keep in (0, 4, len(data) // 2, len(data) - 1):
         saved[1].write_bytes(data[:keep])
         with pytest.raises(ClassifierError, match="The weights cannot be read"):
-            load_network(*saved)
+            load_model(*saved)
     saved[1].unlink()
     with pytest.raises(ClassifierError, match="The weights cannot be read"):
-        load_network(*saved)
+        load_model(*saved)
 
 
 KERNEL = "0006/logits/kernel"
@@ -301,4 +301,4 @@ def changed_weights(path: Path, change: Callable[[dict[str, np.ndarray]], Any]) 
 def test_weights_of_another_network_are_refused(saved: tuple[Path, Path], change):
     changed_weights(saved[1], change)
     with pytest.raises(ClassifierError, match=r"do not belong to the network|more weights than its file holds"):
-        load_network(*saved)
+        load_model(*saved)

@@ -24,13 +24,13 @@ def _loaded_after(code):
 
 
 def test_the_list_of_names_and_the_table_of_homes_agree():
-    assert sorted(striate.__all__) == sorted(striate._HOMES)
+    assert sorted(striate.__all__) == sorted(striate._MODULE_BY_NAME)
     assert len(set(striate.__all__)) == len(striate.__all__)
 
 
 @pytest.mark.parametrize("name", striate.__all__)
 def test_every_public_name_is_the_one_its_home_defines(name):
-    home = striate._HOMES[name]
+    home = striate._MODULE_BY_NAME[name]
     assert getattr(striate, name) is getattr(importlib.import_module(home), name)
     defined = {
         target.id
@@ -49,7 +49,7 @@ def test_what_type_checkers_see_is_what_python_finds():
     (block,) = (node for node in ROOT.body if isinstance(node, ast.If))
     assert ast.unparse(block.test) == "TYPE_CHECKING"
     seen = {alias.name: node.module for node in block.body for alias in node.names}
-    assert seen == striate._HOMES
+    assert seen == striate._MODULE_BY_NAME
 
 
 def test_every_public_name_is_offered_when_completing():

@@ -14,10 +14,10 @@ from striate.data.loaders.arrays import from_arrays
 from striate.data.loaders.load import load_images
 from striate.errors import ConfigError, DataError, RunError
 from striate.evaluation.intervals import wilson
-from striate.evaluation.seed_variance import spread
+from striate.evaluation.seed_variance import summarize_scores
 from striate.progress import Progress
 from striate.studies.repeat import cross_validate, repeat
-from striate.system.signals import hearing_signals
+from striate.system.signals import listen_for_signals
 from striate.workflows.evaluate import measure_again
 
 QUICK = {"architecture": "mlp", "epochs": 2, "precision": "float32"}
@@ -72,7 +72,7 @@ def test_what_they_have_in_common_is_what_their_reports_say(seeds):
     reports = [run.report for run in seeds.runs]
     accuracies = [report.accuracy for report in reports]
     assert [one.accuracy for one in found.attempts] == accuracies
-    assert found.accuracy == spread(accuracies)
+    assert found.accuracy == summarize_scores(accuracies)
     assert found.pooled is None
     assert found.recalls[3].mean == pytest.approx(np.mean([report.classes[3].recall for report in reports]))
     assert found.seconds == pytest.approx(sum(run.manifest.seconds["total"] for run in seeds.runs))
@@ -123,7 +123,7 @@ def test_the_folds_are_pooled_with_an_interval(folds, few):
     right = sum(run.report.correct for run in folds.runs)
     assert (found.pooled.n, found.pooled.accuracy) == (len(few), right / len(few))
     assert found.pooled.interval == tuple(wilson(right, len(few)))
-    assert found.accuracy == spread([run.report.accuracy for run in folds.runs], folds=True)
+    assert found.accuracy == summarize_scores([run.report.accuracy for run in folds.runs], is_cross_validation=True)
 
 
 def test_a_fold_is_an_ordinary_run_that_can_be_measured_again(folds, few):
@@ -154,7 +154,7 @@ def test_a_signal_leaves_what_is_finished_and_the_same_command_goes_on(few, tmp_
             if line.startswith("2/3"):
                 os.kill(os.getpid(), signal.SIGINT)
 
-    with hearing_signals(lambda: None):
+    with listen_for_signals(lambda: None):
         first = repeat(few, seeds=3, runs=tmp_path, progress=_Stops(), **QUICK)
     assert first.document.state == "interrupted"
     before = _written(first)
@@ -176,11 +176,11 @@ def test_counts_that_make_no_sense_are_told(few, tmp_path):
 
 def test_the_interval_of_a_mean_is_students_and_wider_for_folds():
     values = [0.90, 0.92, 0.91, 0.95]
-    found = spread(values)
+    found = summarize_scores(values)
     low, high = t.interval(0.95, 3, np.mean(values), np.std(values, ddof=1) / 2)
     assert found.interval == pytest.approx((low, high))
-    wide = spread(values, folds=True)
+    wide = summarize_scores(values, is_cross_validation=True)
     assert (wide.mean, wide.deviation) == (found.mean, found.deviation)
     ratio = (wide.interval[1] - wide.mean) / (found.interval[1] - found.mean)
     assert ratio == pytest.approx(np.sqrt((1 / 4 + 1 / 3) / (1 / 4)))
-    assert spread([0.5]).interval is None
+    assert summarize_scores([0.5]).interval is None

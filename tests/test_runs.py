@@ -10,7 +10,7 @@ import pytest
 
 from striate.config import to_json
 from striate.errors import RunError
-from striate.runs.run import FORMAT, Run, flat_settings
+from striate.runs.run import RUN_FORMAT, Run, flatten_settings
 from striate.runs.store import RunStore
 from striate.training.recipe import Recipe
 
@@ -186,8 +186,8 @@ def test_a_manifest_with_an_unknown_state_is_told(copied):
 
 def test_a_manifest_of_a_newer_striate_is_told(copied):
     value = json.loads((copied.path / "run.json").read_text())
-    (copied.path / "run.json").write_text(json.dumps(value | {"format": FORMAT + 1, "carbon": 3.5}))
-    with pytest.raises(RunError, match=rf"made by a newer Striate.*format {FORMAT + 1}\..*upgrade"):
+    (copied.path / "run.json").write_text(json.dumps(value | {"format": RUN_FORMAT + 1, "carbon": 3.5}))
+    with pytest.raises(RunError, match=rf"made by a newer Striate.*format {RUN_FORMAT + 1}\..*upgrade"):
         _ = copied.manifest
 
 
@@ -214,8 +214,8 @@ def test_a_run_can_be_moved_and_renamed(copied, tmp_path):
 
 
 def test_flat_settings_put_the_augmentation_beside_the_rest(digits_run):
-    settings = flat_settings(digits_run.recipe)
+    settings = flatten_settings(digits_run.recipe)
     assert "augment" not in settings
     assert settings["augment.flip"] is False
     assert settings["augment.shift"] == digits_run.recipe.augment.shift
-    assert flat_settings(Recipe(augment="auto"))["augment"] == "auto"
+    assert flatten_settings(Recipe(augment="auto"))["augment"] == "auto"

@@ -23,14 +23,14 @@ from striate.data.splits import split_stratified
 from striate.data_checks.duplicates import find_leaked_images
 from striate.data_checks.image_stats import scan_image
 from striate.data_checks.near_duplicates import find_near_duplicates
-from striate.evaluation.metrics import metrics
-from striate.evaluation.prediction_table import Answered
-from striate.evaluation.selective import refusal
-from striate.evaluation.significance import detectable
-from striate.prediction import predicted
-from striate.progress import SILENT
+from striate.evaluation.metrics import compute_metrics
+from striate.evaluation.prediction_table import LabeledPredictions
+from striate.evaluation.selective import compute_operating_point
+from striate.evaluation.significance import compute_detectable_difference
+from striate.prediction import build_prediction
+from striate.progress import NO_PROGRESS
 from striate.training.auto_config import look as looked_at
-from striate.training.history import Epoch, read_history
+from striate.training.history import EpochMetrics, read_history
 from striate.training.recipe import Recipe
 from striate.training.resources import REPORT, room_needed
 from striate.workflows.training_job import Record
@@ -98,31 +98,31 @@ def test_one_image_is_changed_otherwise_in_every_epoch():
 def room(**limits: float):
     """What counts images in and out of a server; one image takes two seconds."""
     pytest.importorskip("starlette")
-    from striate.serving.model_registry import House, Pace
-    from striate.serving.settings import Limits
+    from striate.serving.model_registry import ModelRegistry, ThroughputEstimator
+    from striate.serving.settings import ServerLimits
 
     times = iter(range(0, 100, 2))
-    house = House((), replace(Limits(), **limits))
-    house.pace = Pace(lambda: float(next(times)))
-    return house.room_for
+    house = ModelRegistry((), replace(ServerLimits(), **limits))
+    house.throughput = ThroughputEstimator(lambda: float(next(times)))
+    return house.reserve_capacity
 
 
 def test_a_server_is_full_with_the_images_of_the_request_at_the_door():
-    from striate.serving.http_errors import Fault
+    from striate.serving.http_errors import RequestError
 
     room_for = room(waiting=4)
-    with room_for(9), pytest.raises(Fault, match="busy"), room_for(1):  # alone, a request of any size is taken
+    with room_for(9), pytest.raises(RequestError, match="busy"), room_for(1):  # alone, a request of any size is taken
         pass
     with room_for(3):
         with room_for(1):
             pass
-        with pytest.raises(Fault, match="busy"), room_for(2):
+        with pytest.raises(RequestError, match="busy"), room_for(2):
             pass
 
 
 @pytest.mark.parametrize(("seconds", "is_taken"), [(1.0, False), (3.0, True)])
 def test_a_server_sends_away_who_would_wait_too_long(seconds: float, is_taken: bool):
-    from striate.serving.http_errors import Fault
+    from striate.serving.http_errors import RequestError
 
     room_for = room(batch=1, wait_seconds=seconds)
     with room_for(1):
@@ -132,12 +132,12 @@ def test_a_server_sends_away_who_would_wait_too_long(seconds: float, is_taken: b
             with room_for(1):
                 pass
         else:
-            with pytest.raises(Fault, match="busy"), room_for(1):
+            with pytest.raises(RequestError, match="busy"), room_for(1):
                 pass
 
 
 def test_no_batch_of_a_server_is_larger_than_its_limit():
-    from striate.serving.batching import Batcher, all_of
+    from striate.serving.batching import Batcher, gather_or_cancel
 
     classifier = SimpleNamespace(probabilities=lambda pixels: pixels.reshape(len(pixels), -1).astype(float))
 
@@ -146,9 +146,9 @@ def test_no_batch_of_a_server_is_larger_than_its_limit():
         coming = [asyncio.get_running_loop().create_future() for _ in range(8)]
         for number, one in enumerate(coming):
             batcher.put(np.full((1, 1, 1), number, np.uint8), one)
-        assert [row[0] for row in await all_of(coming)] == list(range(8))
+        assert [row[0] for row in await gather_or_cancel(coming)] == list(range(8))
         await batcher.close()
-        return list(batcher.sizes)
+        return list(batcher.batch_sizes)
 
     assert asyncio.run(run()) == [3, 3, 2]
 
@@ -156,31 +156,31 @@ def test_no_batch_of_a_server_is_larger_than_its_limit():
 def test_a_bootstrap_interval_of_a_mean_reaches_as_far_as_the_normal_one():
     losses = np.random.default_rng(0).exponential(1.0, 2_000)
     logs = np.stack([-losses, np.log1p(-np.exp(-losses))], axis=1)
-    low, high = metrics(np.zeros(len(losses), np.int32), logs).log_loss.interval
+    low, high = compute_metrics(np.zeros(len(losses), np.int32), logs).log_loss.interval
     error = losses.std() / np.sqrt(len(losses))
     assert high - low == pytest.approx(2 * 1.96 * error, rel=0.1)
 
 
 def test_a_difference_must_be_larger_to_be_found_by_one_of_several_tests():
     n, discordant, tests = 2_000, 100, 6
-    found, share = detectable(n, discordant, tests), (discordant + 1) / (n + 2)
+    found, share = compute_detectable_difference(n, discordant, tests), (discordant + 1) / (n + 2)
     alpha, beta = NormalDist().inv_cdf(1 - 0.05 / tests / 2), NormalDist().inv_cdf(0.8)
     needed = (alpha * share**0.5 + beta * (share - found**2) ** 0.5) ** 2 / found**2  # Connor 1987, equation 3
     assert needed == pytest.approx(n, rel=1e-6)
-    assert found > detectable(n, discordant)
+    assert found > compute_detectable_difference(n, discordant)
 
 
 @pytest.mark.parametrize(("confidence", "is_unsure"), [(0.75, False), (0.7499, True)])
 def test_a_prediction_as_confident_as_the_threshold_is_given(confidence: float, is_unsure: bool):
-    found = predicted("x", ("a", "b"), np.array([confidence, 1 - confidence]), reject_below=0.75)
+    found = build_prediction("x", ("a", "b"), np.array([confidence, 1 - confidence]), reject_below=0.75)
     assert (found.unsure, found.label) == (is_unsure, None if is_unsure else "a")
 
 
 @pytest.mark.parametrize(("size", "is_taken"), [(10, True), (11, False)])
 def test_a_body_that_does_not_say_its_size_is_counted_as_it_comes(size: int, is_taken: bool):
     pytest.importorskip("starlette")
-    from striate.serving.http_errors import Fault
-    from striate.serving.security import Guard
+    from striate.serving.http_errors import RequestError
+    from striate.serving.security import SecurityMiddleware
 
     parts = iter(range(size))
     taken = []
@@ -192,18 +192,22 @@ def test_a_body_that_does_not_say_its_size_is_counted_as_it_comes(size: int, is_
         try:
             while (message := await receive())["more_body"]:
                 taken.append(message["body"])
-        except Fault as fault:
+        except RequestError as fault:
             taken.append(fault.code)
 
     scope = {"type": "http", "path": "/predict", "raw_path": b"/predict", "headers": [(b"host", b"localhost")]}
-    asyncio.run(Guard(app, hosts=["localhost"], token=None, most=10, seconds=9)(scope, receive, None))
+    asyncio.run(
+        SecurityMiddleware(app, allowed_hosts=["localhost"], token=None, max_body_bytes=10, max_body_seconds=9)(
+            scope, receive, None
+        )
+    )
     assert taken[-1] == (b"x" if is_taken else "large")
 
 
 def test_a_server_decodes_no_image_of_more_pixels_than_its_limit():
     pytest.importorskip("starlette")
-    from striate.serving.decode_pool import Decoders
-    from striate.serving.settings import Limits
+    from striate.serving.decode_pool import DecodePool
+    from striate.serving.settings import ServerLimits
 
     def png(side: int) -> bytes:
         held = io.BytesIO()
@@ -211,7 +215,7 @@ def test_a_server_decodes_no_image_of_more_pixels_than_its_limit():
         return held.getvalue()
 
     async def run() -> list[object]:
-        decoders = Decoders(Limits(pixels=100, decoders=1))
+        decoders = DecodePool(ServerLimits(pixels=100, decoders=1))
         await decoders.start()
         try:
             return await decoders.decode(Preprocessing(8, 8, 1), [png(10), png(11)])
@@ -247,13 +251,13 @@ def test_room_is_asked_for_as_many_checkpoints_as_lie_on_the_disk_at_once():
 
 def test_an_image_as_confident_as_the_threshold_counts_as_answered():
     logs = np.log([[0.6, 0.4], [0.3, 0.7], [0.9, 0.1]])
-    answered = Answered(("a", "b"), np.array(["x", "y", "z"]), np.zeros(3, np.int32), logs)
-    assert refusal(answered, float(answered.confidence[1])).answered == 2
+    answered = LabeledPredictions(("a", "b"), np.array(["x", "y", "z"]), np.zeros(3, np.int32), logs)
+    assert compute_operating_point(answered, float(answered.confidence[1])).answered == 2
 
 
 def test_a_history_that_is_gone_on_with_keeps_its_epochs(tmp_path: Path):
-    rows = [Epoch(number, *[0.5] * (len(fields(Epoch)) - 1)) for number in (1, 2, 3)]
-    Record(tmp_path / "history.csv", rows[:2], SILENT)(rows[2])
+    rows = [EpochMetrics(number, *[0.5] * (len(fields(EpochMetrics)) - 1)) for number in (1, 2, 3)]
+    Record(tmp_path / "history.csv", rows[:2], NO_PROGRESS)(rows[2])
     assert [row.epoch for row in read_history(tmp_path / "history.csv")] == [1, 2, 3]
 
 

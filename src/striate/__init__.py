@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from striate.workflows.report import write_report
     from striate.workflows.train import resume, train
 
-_HOMES = {
+_MODULE_BY_NAME = {
     "ARCHITECTURES": "striate.models.registry",
     "Architecture": "striate.models.architecture",
     "Augment": "striate.data.augment",
@@ -122,12 +122,12 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Returns a public name from the module that defines it."""
-    if name not in _HOMES:
+    if name not in _MODULE_BY_NAME:
         raise AttributeError(f"module 'striate' has no attribute {name!r}")
     from striate.system.backend_choice import refuse_shadows
 
     refuse_shadows()  # before a user's own numpy.py is imported instead of NumPy
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return getattr(importlib.import_module(_MODULE_BY_NAME[name]), name)
 
 
 def __dir__() -> list[str]:

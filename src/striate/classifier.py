@@ -21,31 +21,31 @@ from striate.data.decoding import ImageSource
 from striate.data.inputs import normalize_inputs
 from striate.data.prefetch import DecodeResult, decode_or_error, iter_decoded
 from striate.data.preprocessing import Preprocessing
-from striate.errors import ClassifierError, DataError, PictureError
+from striate.errors import ClassifierError, DataError, ImageDecodeError
 from striate.models.classifier_manifest import (
-    FORMAT,
-    Manifest,
-    Tta,
-    read_manifest,
-    require_fitting,
-    require_own,
-    require_seal,
-    require_sensible,
-    require_whole,
+    CLASSIFIER_FORMAT,
+    ClassifierManifest,
+    TtaMode,
+    load_classifier_manifest,
+    require_matching_model,
+    require_regular_files,
+    require_valid_values,
+    verify_files,
+    verify_manifest_checksum,
 )
-from striate.models.onnx_model import OnnxNetwork
-from striate.prediction import Prediction, Predictions, predicted
-from striate.progress import SILENT, Progress
-from striate.system.atomic_files import sha256, write_json
-from striate.system.backend_choice import version_of
-from striate.system.checksums import seal
+from striate.models.onnx_model import OnnxModel
+from striate.prediction import Prediction, Predictions, build_prediction
+from striate.progress import NO_PROGRESS, Progress
+from striate.system.atomic_files import compute_sha256, write_json
+from striate.system.backend_choice import get_package_version
+from striate.system.checksums import write_checksums
 
 if TYPE_CHECKING:
-    from striate.models.predictor import Answers, Forward
+    from striate.models.predictor import CompiledPredictor, PredictFunction
 
-BATCH = 256  # pictures per forward pass
-TINY = float(np.finfo(np.float32).tiny)  # the least probability that a logarithm is taken of
-NETWORK, WEIGHTS = "network.json", "weights.safetensors"
+BATCH_SIZE = 256  # pictures per forward pass
+MIN_PROBABILITY = float(np.finfo(np.float32).tiny)  # the least probability that a logarithm is taken of
+MODEL_FILE, WEIGHTS_FILE = "network.json", "weights.safetensors"
 
 
 class Classifier:
@@ -71,7 +71,7 @@ class Classifier:
         *,
         temperature: float = 1.0,
         architecture: str = "custom",
-        tta: Tta = "none",
+        tta: TtaMode = "none",
         reject_below: float = 0.0,
     ) -> None:
         self.model = model
@@ -79,9 +79,9 @@ class Classifier:
         self.preprocessing = preprocessing
         self.temperature = temperature
         self.architecture = architecture
-        self.tta: Tta = tta
+        self.tta: TtaMode = tta
         self.reject_below = reject_below
-        self._answers: Answers | None = None
+        self._predictor: CompiledPredictor | None = None
 
     @property
     def classes_(self) -> NDArray[np.str_]:
@@ -97,7 +97,7 @@ class Classifier:
         self, pictures: Sequence[Any] | NDArray[np.uint8], *, reject_below: float | None = ..., progress: Progress = ...
     ) -> Predictions: ...
     def predict(
-        self, pictures: Any, *, reject_below: float | None = None, progress: Progress = SILENT
+        self, pictures: Any, *, reject_below: float | None = None, progress: Progress = NO_PROGRESS
     ) -> Prediction | Predictions:
         """Returns what the pictures show: a Prediction for one, Predictions for several.
 
@@ -117,8 +117,10 @@ class Classifier:
             return Predictions(self.stream(sources, names, reject_below=reject_below, progress=progress))
         pixels = decode_or_error(self.preprocessing, sources[0])
         if isinstance(pixels, str):
-            raise PictureError(f"{names[0]}: {pixels}")
-        return predicted(names[0], self.classes, self.probabilities(pixels[None])[0], self._limit(reject_below))
+            raise ImageDecodeError(f"{names[0]}: {pixels}")
+        return build_prediction(
+            names[0], self.classes, self.probabilities(pixels[None])[0], self._resolve_threshold(reject_below)
+        )
 
     def stream(
         self,
@@ -126,18 +128,18 @@ class Classifier:
         names: Sequence[str],
         *,
         reject_below: float | None = None,
-        progress: Progress = SILENT,
+        progress: Progress = NO_PROGRESS,
     ) -> Iterator[Prediction]:
         """Yields one Prediction per source, in order, decoding the next pictures while the network works."""
-        given, limit = iter(names), self._limit(reject_below)
+        given, limit = iter(names), self._resolve_threshold(reject_below)
         with progress.task("predicting", len(sources), "pictures") as task:
-            for batch, rows in self._in_batches(sources):
+            for batch, rows in self._iter_batches(sources):
                 answers = iter(rows)
                 for pixels, name in zip(batch, given, strict=False):
                     if isinstance(pixels, str):
                         yield Prediction(name, None, None, {}, error=pixels)
                     else:
-                        yield predicted(name, self.classes, next(answers), limit)
+                        yield build_prediction(name, self.classes, next(answers), limit)
                 task.advance(len(batch))
 
     def predict_proba(self, pictures: Any) -> NDArray[np.float64]:
@@ -148,10 +150,10 @@ class Classifier:
         """
         names, sources, _ = normalize_inputs(pictures)
         given, found = iter(names), [np.empty((0, len(self.classes)))]
-        for batch, rows in self._in_batches(sources):
+        for batch, rows in self._iter_batches(sources):
             for pixels, name in zip(batch, given, strict=False):
                 if isinstance(pixels, str):
-                    raise PictureError(f"{name}: {pixels}")
+                    raise ImageDecodeError(f"{name}: {pixels}")
             found.append(rows)
         return np.concatenate(found)
 
@@ -172,71 +174,80 @@ class Classifier:
         self, pixels: NDArray[np.uint8], *, advance: Callable[[int], None] | None = None
     ) -> NDArray[np.float64]:
         """Returns (n, classes) probabilities for pictures that are already preprocessed: (n, h, w, c) uint8."""
-        return self._over(self._shares, pixels, advance)
+        return self._predict_in_batches(self._compute_probabilities, pixels, advance)
 
     def log_probabilities(
         self, pixels: NDArray[np.uint8], *, advance: Callable[[int], None] | None = None
     ) -> NDArray[np.float64]:
         """Returns (n, classes) logarithms of the probabilities; `advance` is told the pictures done, batch by batch."""
-        return self._over(self._logarithms, pixels, advance)
+        return self._predict_in_batches(self._compute_log_probabilities, pixels, advance)
 
-    def _over(
+    def _predict_in_batches(
         self,
-        rows_of: Callable[[Forward, NDArray[np.uint8], bool], NDArray[np.float64]],
+        compute_batch: Callable[[PredictFunction, NDArray[np.uint8], bool], NDArray[np.float64]],
         pixels: NDArray[np.uint8],
         advance: Callable[[int], None] | None,
     ) -> NDArray[np.float64]:
-        """Returns what `rows_of` answers, batch by batch."""
-        answer, several = self._answer(len(pixels)), len(pixels) > BATCH
+        """Returns what `compute_batch` answers, batch by batch."""
+        answer, several = self._get_predict_function(len(pixels)), len(pixels) > BATCH_SIZE
         rows = []
-        for start in range(0, len(pixels), BATCH):
-            part = pixels[start : start + BATCH]
-            rows.append(rows_of(answer, part, several))
+        for start in range(0, len(pixels), BATCH_SIZE):
+            part = pixels[start : start + BATCH_SIZE]
+            rows.append(compute_batch(answer, part, several))
             if advance is not None:
                 advance(len(part))
         if len(rows) == 1:
             return rows[0]
         return np.concatenate([np.empty((0, len(self.classes))), *rows])
 
-    def _in_batches(self, sources: Sequence[ImageSource]) -> Iterator[tuple[list[DecodeResult], NDArray[np.float64]]]:
+    def _iter_batches(self, sources: Sequence[ImageSource]) -> Iterator[tuple[list[DecodeResult], NDArray[np.float64]]]:
         """Yields what was decoded, and the (n, classes) probabilities of those that could be."""
-        answer, several = self._answer(len(sources)), len(sources) > BATCH
-        for batch in iter_decoded(self.preprocessing, sources, BATCH):
+        answer, several = self._get_predict_function(len(sources)), len(sources) > BATCH_SIZE
+        for batch in iter_decoded(self.preprocessing, sources, BATCH_SIZE):
             whole = [pixels for pixels in batch if not isinstance(pixels, str)]
-            yield batch, self._shares(answer, np.stack(whole), several) if whole else np.empty((0, len(self.classes)))
+            yield (
+                batch,
+                self._compute_probabilities(answer, np.stack(whole), several)
+                if whole
+                else np.empty((0, len(self.classes))),
+            )
 
-    def _limit(self, reject_below: float | None) -> float:
+    def _resolve_threshold(self, reject_below: float | None) -> float:
         return self.reject_below if reject_below is None else reject_below
 
-    def _answer(self, count: int) -> Forward:
+    def _get_predict_function(self, image_count: int) -> PredictFunction:
         """Returns what answers for batches of so many pictures together."""
-        if isinstance(self.model, OnnxNetwork):
+        if isinstance(self.model, OnnxModel):
             return self.model
-        if self._answers is None or self._answers.model is not self.model or self._answers.tta != self.tta:
-            from striate.models.predictor import Answers
+        if self._predictor is None or self._predictor.model is not self.model or self._predictor.tta != self.tta:
+            from striate.models.predictor import CompiledPredictor
 
-            self._answers = Answers(self.model, tta=self.tta)
-        return self._answers.now(count)
+            self._predictor = CompiledPredictor(self.model, tta=self.tta)
+        return self._predictor.get_predict_function(image_count)
 
-    def _shares(self, answer: Forward, pixels: NDArray[np.uint8], several: bool) -> NDArray[np.float64]:
+    def _compute_probabilities(
+        self, predict_function: PredictFunction, pixels: NDArray[np.uint8], has_many_batches: bool
+    ) -> NDArray[np.float64]:
         """Returns the probabilities for one batch."""
-        if isinstance(answer, OnnxNetwork):
-            return answer(pixels).astype(np.float64)
-        return np.exp(self._logarithms(answer, pixels, several))
+        if isinstance(predict_function, OnnxModel):
+            return predict_function(pixels).astype(np.float64)
+        return np.exp(self._compute_log_probabilities(predict_function, pixels, has_many_batches))
 
-    def _logarithms(self, answer: Forward, pixels: NDArray[np.uint8], several: bool) -> NDArray[np.float64]:
+    def _compute_log_probabilities(
+        self, predict_function: PredictFunction, pixels: NDArray[np.uint8], has_many_batches: bool
+    ) -> NDArray[np.float64]:
         """Returns their logarithms; the last of several batches is filled up to their size."""
         from scipy.special import log_softmax
 
-        if isinstance(answer, OnnxNetwork):
-            return np.log(np.maximum(answer(pixels).astype(np.float64), TINY))
-        logits = np.asarray(answer(_padded(pixels, whole=several))[: len(pixels)], np.float64)
+        if isinstance(predict_function, OnnxModel):
+            return np.log(np.maximum(predict_function(pixels).astype(np.float64), MIN_PROBABILITY))
+        logits = np.asarray(predict_function(_pad_batch(pixels, is_full=has_many_batches))[: len(pixels)], np.float64)
         result: NDArray[np.float64] = log_softmax(logits / self.temperature, axis=1)
         return result
 
     def require_network(self) -> None:
         """Raises ClassifierError where there are answers alone, and no layers: those of an exported file."""
-        if isinstance(self.model, OnnxNetwork):
+        if isinstance(self.model, OnnxModel):
             raise ClassifierError("This classifier is an exported file already", hint="copy the file, or name its run")
 
     def save(self, folder: Path | str) -> None:
@@ -246,28 +257,28 @@ class Classifier:
         Raises:
             ClassifierError: the network holds layers that are not plain Keras, or is an exported graph.
         """
-        from striate.models.serialization import save_network
+        from striate.models.serialization import save_model
 
         self.require_network()
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        network, weights = folder / NETWORK, folder / WEIGHTS
-        save_network(self.model, network, weights)
+        network, weights = folder / MODEL_FILE, folder / WEIGHTS_FILE
+        save_model(self.model, network, weights)
         write_json(
             folder / "classifier.json",
-            Manifest(
-                format=FORMAT,
+            ClassifierManifest(
+                format=CLASSIFIER_FORMAT,
                 architecture=self.architecture,
                 classes=self.classes,
                 preprocessing=self.preprocessing,
                 temperature=self.temperature,
                 tta=self.tta,
                 reject_below=self.reject_below,
-                sha256={path.name: sha256(path) for path in (network, weights)},
-                made_with={name: version_of(name) or "unknown" for name in ("striate", "keras")},
+                sha256={path.name: compute_sha256(path) for path in (network, weights)},
+                made_with={name: get_package_version(name) or "unknown" for name in ("striate", "keras")},
             ),
         )
-        seal(folder, ("classifier.json", NETWORK, WEIGHTS))
+        write_checksums(folder, ("classifier.json", MODEL_FILE, WEIGHTS_FILE))
 
     @classmethod
     def load(cls, folder: Path | str, *, threads: int | None = None) -> Classifier:
@@ -283,17 +294,17 @@ class Classifier:
         """
         folder = Path(folder)
         if folder.suffix.lower() == ".onnx":
-            return cls._exported(OnnxNetwork(folder, threads), folder)
-        from striate.models.serialization import load_network
+            return cls._from_onnx(OnnxModel(folder, threads), folder)
+        from striate.models.serialization import load_model
 
         if (folder / "classifier" / "classifier.json").is_file():
             folder = folder / "classifier"
-        manifest = read_manifest(folder / "classifier.json")
-        require_seal(manifest, folder)
-        require_own(folder, (NETWORK, WEIGHTS))
-        require_whole(manifest, folder, (NETWORK, WEIGHTS))
-        model = load_network(folder / NETWORK, folder / WEIGHTS)
-        require_fitting(manifest, model)
+        manifest = load_classifier_manifest(folder / "classifier.json")
+        verify_manifest_checksum(manifest, folder)
+        require_regular_files(folder, (MODEL_FILE, WEIGHTS_FILE))
+        verify_files(manifest, folder, (MODEL_FILE, WEIGHTS_FILE))
+        model = load_model(folder / MODEL_FILE, folder / WEIGHTS_FILE)
+        require_matching_model(manifest, model)
         return cls(
             model,
             manifest.classes,
@@ -305,13 +316,13 @@ class Classifier:
         )
 
     @classmethod
-    def _exported(cls, network: OnnxNetwork, path: Path) -> Classifier:
+    def _from_onnx(cls, model: OnnxModel, path: Path) -> Classifier:
         """Returns the classifier in an ONNX file: its temperature and test-time augmentation are within the graph."""
-        manifest = network.manifest
-        require_sensible(manifest, path)
-        require_fitting(manifest, network)
+        manifest = model.manifest
+        require_valid_values(manifest, path)
+        require_matching_model(manifest, model)
         return cls(
-            network,
+            model,
             manifest.classes,
             manifest.preprocessing,
             architecture=manifest.architecture,
@@ -319,8 +330,8 @@ class Classifier:
         )
 
 
-def _padded(pixels: NDArray[np.uint8], *, whole: bool) -> NDArray[np.uint8]:
+def _pad_batch(pixels: NDArray[np.uint8], *, is_full: bool) -> NDArray[np.uint8]:
     """Returns the batch filled up to a whole one or to a power of two, so that a backend compiles few shapes."""
-    size = BATCH if whole else 1 << (len(pixels) - 1).bit_length()
+    size = BATCH_SIZE if is_full else 1 << (len(pixels) - 1).bit_length()
     filling = np.broadcast_to(pixels[:1], (size - len(pixels), *pixels.shape[1:]))
     return np.concatenate([pixels, filling]) if len(filling) else pixels

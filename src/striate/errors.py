@@ -40,7 +40,7 @@ class StriateError(Exception):
             parts.append(f"Expected: {expected}")
         if hint is not None:
             parts.append(f"Try: {hint}")
-        super().__init__(printable(". ".join(part.removesuffix(".") for part in parts) + "."))
+        super().__init__(to_printable(". ".join(part.removesuffix(".") for part in parts) + "."))
 
 
 class ConfigError(StriateError):
@@ -53,12 +53,12 @@ class UnknownNameError(ConfigError):
     Args:
         kind: what was being named ("architecture", "recipe", …).
         received: the name as given.
-        known: the names there are.
+        choices: the names there are.
     """
 
-    def __init__(self, kind: str, received: str, known: Iterable[str]) -> None:
-        names = list(known)
-        near = nearest(received, names)
+    def __init__(self, kind: str, received: str, choices: Iterable[str]) -> None:
+        names = list(choices)
+        near = find_nearest_name(received, names)
         super().__init__(
             f"There is no {kind} of that name",
             received=received,
@@ -71,7 +71,7 @@ class DataError(StriateError):
     """A data set that cannot be used as it is."""
 
 
-class PictureError(DataError):
+class ImageDecodeError(DataError):
     """One picture that cannot be decoded; `problem` is the reason alone."""
 
 
@@ -83,7 +83,7 @@ class RunError(StriateError):
     """A run folder that is missing, taken, unfinished or damaged."""
 
 
-class BusyError(RunError):
+class RunLockedError(RunError):
     """A run folder that another process is at work in."""
 
 
@@ -107,16 +107,16 @@ class TrainingError(StriateError):
     """A training that cannot go on."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
+def find_nearest_name(name: str, choices: Iterable[str]) -> str | None:
     """Returns the known name that looks most like `name`, or None when none comes close."""
     import difflib
 
-    folded = {candidate.lower(): candidate for candidate in known}
+    folded = {candidate.lower(): candidate for candidate in choices}
     found = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
     return folded[found[0]] if found else None
 
 
-def printable(text: str) -> str:
+def to_printable(text: str) -> str:
     r"""Returns `text` with control characters shown as escapes (`\x1b`), line breaks kept.
 
     File and class names come from users; printed raw, they could repaint a terminal.

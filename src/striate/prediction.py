@@ -9,7 +9,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.errors import printable
+from striate.errors import to_printable
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,11 @@ class Prediction:
         return f"{self.source}: {self.error}" if self.error is not None else self.said()
 
 
-def predicted(source: str, classes: Sequence[str], shares: NDArray[np.float64], reject_below: float) -> Prediction:
+def build_prediction(
+    source: str, classes: Sequence[str], probabilities: NDArray[np.float64], reject_below: float
+) -> Prediction:
     """Returns the prediction that a picture's (classes,) probabilities make; unsure below that confidence."""
-    values: list[float] = shares.tolist()
+    values: list[float] = probabilities.tolist()
     order = sorted(range(len(values)), key=values.__getitem__, reverse=True)  # stable; faster than NumPy on so few
     confidence = values[order[0]]
     is_unsure = confidence < reject_below
@@ -84,4 +86,4 @@ class Predictions(Sequence[Prediction]):
         return np.array([item.label or "" for item in self._items], dtype=np.str_ if dtype is None else dtype)
 
     def __repr__(self) -> str:
-        return "\n".join(printable(str(item) if item.error else f"{item.source}: {item}") for item in self._items)
+        return "\n".join(to_printable(str(item) if item.error else f"{item.source}: {item}") for item in self._items)

@@ -32,19 +32,19 @@ class Progress:
             self.end()
 
 
-class Lines(Progress):
+class LineProgress(Progress):
     """Prints the lines worth keeping, one per epoch, and nothing in between.
 
     Args:
-        is_error: whether to print on standard error, as it is at that moment, rather than on standard output.
+        is_stderr: whether to print on standard error, as it is at that moment, rather than on standard output.
     """
 
-    def __init__(self, *, is_error: bool = False) -> None:
-        self.is_error = is_error
+    def __init__(self, *, is_stderr: bool = False) -> None:
+        self.is_stderr = is_stderr
 
     def say(self, line: str) -> None:
         """Prints the line at once, so that a log file can be followed."""
-        print(line, file=sys.stderr if self.is_error else sys.stdout, flush=True)
+        print(line, file=sys.stderr if self.is_stderr else sys.stdout, flush=True)
 
 
-SILENT = Progress()
+NO_PROGRESS = Progress()

@@ -12,9 +12,9 @@ import pytest
 from striate.classifier import Classifier
 from striate.data.preprocessing import Preprocessing
 from striate.explain.explainer.html import save_explainer
-from striate.explain.explainer.payload import Shown
-from striate.explain.explainer.steps import steps, values
-from striate.models.architecture import build
+from striate.explain.explainer.payload import ExplainerImage
+from striate.explain.explainer.steps import compute_step_values, extract_steps
+from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
 from striate.system.backend import keras, set_seed
 
@@ -33,7 +33,7 @@ def classifier(name: str, seed: int = 0) -> Classifier:
     """Returns an untrained classifier whose normalisations hold the statistics of pictures, as training leaves them."""
     set_seed(seed)
     shape = NETWORKS[name]
-    model = build(ARCHITECTURES[name], shape, len(CLASSES))
+    model = build_model(ARCHITECTURES[name], shape, len(CLASSES))
     rng = np.random.default_rng(seed)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -45,21 +45,21 @@ def classifier(name: str, seed: int = 0) -> Classifier:
     return Classifier(model, CLASSES, Preprocessing(*shape), architecture=name, temperature=1.5)
 
 
-def pictures(name: str, count: int) -> list[Shown]:
+def pictures(name: str, count: int) -> list[ExplainerImage]:
     """Returns pictures of noise and slopes, which excite more than noise alone."""
     rng = np.random.default_rng(3)
     height, width, channels = NETWORKS[name]
     slope = np.linspace(0, 127, height * width * channels).reshape(height, width, channels)
     drawn = [np.clip(rng.normal(rng.uniform(0, 128), 60, slope.shape) + slope, 0, 255) for _ in range(count)]
-    return [Shown(f"{number}.png", one.astype(np.uint8)) for number, one in enumerate(drawn)]
+    return [ExplainerImage(f"{number}.png", one.astype(np.uint8)) for number, one in enumerate(drawn)]
 
 
-def differences(chromium: Any, made: Classifier, shown: list[Shown]) -> float:
+def differences(chromium: Any, made: Classifier, shown: list[ExplainerImage]) -> float:
     """Returns by how much a number in the page differs from Keras' at most, over all steps of all pictures."""
-    found, most = steps(made.model), 0.0
+    found, most = extract_steps(made.model), 0.0
     for at, one in enumerate(shown):
         chromium.run("explorer.engine.runNow(arguments[0], octets(DATA.pictures[arguments[0]].pixels))", at)
-        expected = values(made.model, found, one.pixels)
+        expected = compute_step_values(made.model, found, one.pixels)
         block = b"".join(value.astype("<f4").tobytes() for value in expected if value is not None)
         sizes = [None if value is None else value.size for value in expected]
         most = max(most, chromium.run(COMPARE, base64.b64encode(block).decode(), sizes))
@@ -86,7 +86,7 @@ return most;
 @pytest.mark.parametrize("name", ("mlp", "lenet", "cnn-fast", "resnet20"))  # the slow one has all
 def test_every_number_is_keras(chromium, tmp_path: Path, name: str):
     made, shown = classifier(name), pictures(name, 2)
-    assert save_explainer(tmp_path / "page.html", made, shown, name="run", most=2**30)
+    assert save_explainer(tmp_path / "page.html", made, shown, run_name="run", max_weight_bytes=2**30)
     chromium.open(tmp_path / "page.html")
     assert differences(chromium, made, shown) <= 1e-4
     assert chromium.complaints() == []
@@ -98,7 +98,7 @@ def test_every_number_of_fifty_pictures_is_keras(chromium, tmp_path: Path, name:
     made, most = classifier(name, seed=1), 0.0
     every = pictures(name, 50)
     for start in range(0, 50, 10):
-        save_explainer(tmp_path / "page.html", made, every[start : start + 10], name="run", most=2**30)
+        save_explainer(tmp_path / "page.html", made, every[start : start + 10], run_name="run", max_weight_bytes=2**30)
         chromium.open(tmp_path / "page.html")
         most = max(most, differences(chromium, made, every[start : start + 10]))
     assert most <= 1e-4
@@ -107,11 +107,13 @@ def test_every_number_of_fifty_pictures_is_keras(chromium, tmp_path: Path, name:
 class Page:
     """An explainer that is open in the browser, by what its readers click and read."""
 
-    def __init__(self, chromium: Any, made: Classifier, shown: list[Shown], path: Path, **options: Any) -> None:
+    def __init__(
+        self, chromium: Any, made: Classifier, shown: list[ExplainerImage], path: Path, **options: Any
+    ) -> None:
         self.chromium = chromium
-        self.values = values(made.model, steps(made.model), shown[0].pixels)
-        self.names = [step.name for step in steps(made.model)]
-        save_explainer(path, made, shown, name="<i>run</i>", **options)
+        self.values = compute_step_values(made.model, extract_steps(made.model), shown[0].pixels)
+        self.names = [step.name for step in extract_steps(made.model)]
+        save_explainer(path, made, shown, run_name="<i>run</i>", **options)
         chromium.resize(1280)
         chromium.prefer("light")
         chromium.open(path)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from striate.explain.embedding_map import Pictures, save_map
-from striate.explain.embeddings import resembling
-from striate.explain.projection import project
+from striate.explain.embedding_map import LabeledImages, save_embedding_map
+from striate.explain.embeddings import find_neighbors
+from striate.explain.projection import project_embeddings
 
 EVIL = '</script><img src=x onerror="document.title=1">'
 CLASSES = ("cat", EVIL, "猫")
@@ -26,11 +26,20 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shares[np.arange(60), np.where(np.arange(60) % 10 == 4, (labels + 1) % 3, labels)] = 0.8
     pixels = rng.integers(0, 256, (60, 12, 10, 3), dtype=np.uint8)
     keys = [f"folder/{number}{EVIL if number == 5 else ''}.png" for number in range(60)]
-    known = Pictures(keys[::-1], labels[::-1], pixels[::-1])
+    known = LabeledImages(keys[::-1], labels[::-1], pixels[::-1])
     path = tmp_path_factory.mktemp("map") / "map.html"
-    found = resembling(vectors[::-1], vectors, 4)
-    save_map(
-        path, EVIL, "test", CLASSES, Pictures(keys, labels, pixels), shares, project(vectors), known, found, (0.9, 0.8)
+    found = find_neighbors(vectors[::-1], vectors, 4)
+    save_embedding_map(
+        path,
+        EVIL,
+        "test",
+        CLASSES,
+        LabeledImages(keys, labels, pixels),
+        shares,
+        project_embeddings(vectors),
+        known,
+        found,
+        (0.9, 0.8),
     )
     return path
 

@@ -10,16 +10,16 @@ from striate.data.loaders.arrays import from_arrays
 from striate.data_checks.checks import inspect_images
 from striate.data_checks.report_page import save_data_page
 from striate.evaluation.comparison.compare import compare
-from striate.evaluation.comparison.comparison_page import save_page, wanted
-from striate.evaluation.comparison.run_summary import Contender
-from striate.evaluation.prediction_table import Answer
+from striate.evaluation.comparison.comparison_page import list_image_keys, save_comparison_html
+from striate.evaluation.comparison.run_summary import RunSummary
+from striate.evaluation.prediction_table import PredictionRecord
 from striate.evaluation.report import make_report
-from striate.training.history import Epoch
+from striate.training.history import EpochMetrics
 
 CLASSES = ("<b>cat</b>", "dog", "猫")
 
 
-def contender(name: str, seed: int, sharpness: float) -> Contender:
+def contender(name: str, seed: int, sharpness: float) -> RunSummary:
     """Returns a run's answers to 300 pictures."""
     rng = np.random.default_rng(seed)
     labels = (np.arange(300) % 3).astype(np.int32)
@@ -28,19 +28,19 @@ def contender(name: str, seed: int, sharpness: float) -> Contender:
     keys = np.array([f"{number}.png" for number in range(300)])
     report = make_report("pets", "test", CLASSES, keys, labels, rows)
     answers = {
-        str(key): Answer(CLASSES[label], CLASSES[row.argmax()], float(np.exp(row.max())))
+        str(key): PredictionRecord(CLASSES[label], CLASSES[row.argmax()], float(np.exp(row.max())))
         for key, label, row in zip(keys, labels, rows, strict=True)
     }
-    epochs = tuple(Epoch(n, 1 / n, 0.5, 1 / n, 0.5, 1e-3, 1.0, 1.0, 0.0) for n in range(1, 4))
+    epochs = tuple(EpochMetrics(n, 1 / n, 0.5, 1 / n, 0.5, 1e-3, 1.0, 1.0, 0.0) for n in range(1, 4))
     settings = {"seed": seed, "dropout": sharpness}
-    return Contender(name, settings, report, answers, epochs, 3, 1000, 1.0, "print", 5000)
+    return RunSummary(name, settings, report, answers, epochs, 3, 1000, 1.0, "print", 5000)
 
 
 def test_a_comparison(chromium, tmp_path: Path, width: int, scheme: str):
     found = compare([contender("one", 1, 1.0), contender("two", 2, 3.0), contender("two-b", 3, 3.0)])
     rng = np.random.default_rng(0)
-    pictures = {key: rng.integers(0, 256, (16, 16, 3), dtype=np.uint8) for key in wanted(found)}
-    save_page(tmp_path / "c.html", found, pictures, command="striate compare one two")
+    pictures = {key: rng.integers(0, 256, (16, 16, 3), dtype=np.uint8) for key in list_image_keys(found)}
+    save_comparison_html(tmp_path / "c.html", found, pictures, command="striate compare one two")
     look(chromium, tmp_path / "c.html", width, scheme)
 
 

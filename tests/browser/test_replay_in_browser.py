@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from striate.explain.training_replay import Replay, save_replay_page
-from striate.training.history import Epoch
+from striate.training.history import EpochMetrics
 
 EVIL = '</script><img src=x onerror="document.title=1">'
 
@@ -32,9 +32,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("a.png", "b.png", EVIL, "d.png"),
         ("cat", EVIL, "猫"),
     )
-    epochs = [Epoch(n, 1 / n, 0.5 + n / 20, 1.2 / n, 0.5 + n / 30, 1e-3, 1.0, 1.0, 1.0) for n in range(1, 6)]
+    epochs = [EpochMetrics(n, 1 / n, 0.5 + n / 20, 1.2 / n, 0.5 + n / 30, 1e-3, 1.0, 1.0, 1.0) for n in range(1, 6)]
     path = tmp_path_factory.mktemp("replay") / "replay.html"
-    save_replay_page(path, EVIL, replay, epochs, kept=4)
+    save_replay_page(path, EVIL, replay, epochs, best_epoch=4)
     return path
 
 

@@ -11,18 +11,18 @@ from scipy.special import log_softmax
 from striate.data.decoded_cache import DecodedSet
 from striate.data.loaders.arrays import from_arrays
 from striate.data_checks.finding import Finding
-from striate.evaluation.evaluate import Measured
+from striate.evaluation.evaluate import Evaluation
 from striate.evaluation.report import make_report
-from striate.evaluation.report_page import Advice, Facts, save_page
-from striate.evaluation.selective import refusal
-from striate.evaluation.test_access import Opening
-from striate.training.history import Epoch, History
+from striate.evaluation.report_page import Advice, RunFacts, save_report_html
+from striate.evaluation.selective import compute_operating_point
+from striate.evaluation.test_access import AccessRecord
+from striate.training.history import EpochMetrics, History
 
 EVIL = '</script><img src=x onerror="document.title=1">'
 CLASSES = ("cat", EVIL, "猫", "a name that is rather longer than others are")
 
 
-def measured(classes: tuple[str, ...], n: int, side: int = 12) -> Measured:
+def measured(classes: tuple[str, ...], n: int, side: int = 12) -> Evaluation:
     """Returns answers with errors in most cells."""
     rng = np.random.default_rng(0)
     labels = np.arange(n) % len(classes)
@@ -30,12 +30,12 @@ def measured(classes: tuple[str, ...], n: int, side: int = 12) -> Measured:
     pixels = rng.integers(0, 256, (n, side, side, 3), dtype=np.uint8)
     images = from_arrays(pixels, labels, classes=classes, name="made up")
     report = make_report("made up", "test", images.classes, images.keys, images.labels, rows)
-    return Measured(report, DecodedSet(images, pixels, {}), rows)
+    return Evaluation(report, DecodedSet(images, pixels, {}), rows)
 
 
-def save(path: Path, given: Measured) -> None:
+def save(path: Path, given: Evaluation) -> None:
     """Writes a page on which everything is shown."""
-    facts = Facts(
+    facts = RunFacts(
         name=EVIL,
         network="cnn",
         parameters=1234,
@@ -47,17 +47,17 @@ def save(path: Path, given: Measured) -> None:
         machine={"cores": 2},
         command="striate train photos --name " + "long" * 40,
         validation=given.report,
-        opened=(Opening("2026-01-02T03:04:05+00:00", "train"),),
+        access_records=(AccessRecord("2026-01-02T03:04:05+00:00", "train"),),
         temperature=1.3,
-        refused=refusal(given.answered, 0.8),
+        refused=compute_operating_point(given.predictions, 0.8),
         advice=(Advice("error", EVIL, EVIL, f"striate train {EVIL}"),),
     )
-    rows = [Epoch(n, 1 / n, 0.5 + n / 20, 1.1 / n, 0.5 + n / 25, 1e-3, 1.0, 100.0, 0.1) for n in range(1, 9)]
-    save_page(path, facts, History(tuple(rows), 7), given)
+    rows = [EpochMetrics(n, 1 / n, 0.5 + n / 20, 1.1 / n, 0.5 + n / 25, 1e-3, 1.0, 100.0, 0.1) for n in range(1, 9)]
+    save_report_html(path, facts, History(tuple(rows), 7), given)
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Measured]:
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Evaluation]:
     """A page of four classes."""
     path, given = tmp_path_factory.mktemp("report") / "report.html", measured(CLASSES, 200)
     save(path, given)

@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from striate.classifier import Classifier
-from striate.models.architecture import build
+from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
-from striate.system.backend import CHOICE
+from striate.system.backend import ACTIVE_BACKEND
 
-pytestmark = pytest.mark.skipif(CHOICE.name != "tensorflow", reason="one backend serves as well as the other")
+pytestmark = pytest.mark.skipif(ACTIVE_BACKEND.name != "tensorflow", reason="one backend serves as well as the other")
 
 STRANGE = ("<img src=x onerror=alert(1)>", "äpfel 🙂 " + "with a very long name " * 3, "10")
 TOKEN = "a-token-of-the-tests"
@@ -28,7 +28,7 @@ def server(serve, digits_run, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """Serves the digits' run, and a classifier of colour pictures with strange class names."""
     folder = tmp_path_factory.mktemp("strange")
     form = digits_run.classifier.preprocessing.__class__(24, 24, 3)
-    Classifier(build(ARCHITECTURES["lenet"], form.shape, 3), STRANGE, form).save(folder / "strange")
+    Classifier(build_model(ARCHITECTURES["lenet"], form.shape, 3), STRANGE, form).save(folder / "strange")
     found = serve(digits_run.path, folder / "strange")
     yield found
     assert found.end() == 0

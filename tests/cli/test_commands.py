@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from striate.cli import main
-from striate.config import replace, to_json
+from striate.config import replace_config, to_json
 from striate.data.loaders.load import load_images
 from striate.training.presets import RECIPES
 
@@ -360,7 +360,7 @@ def test_suspects_are_listed_to_be_decided_on(tmp_path: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(digits.read(index)[:, :, 0]).save(folder / f"{index}.png")
     (folder.parent / "class 0" / "0.png").rename(folder.parent / "class 7" / "stranger.png")
-    (tmp_path / "quick.json").write_text(to_json(replace(RECIPES["fast-digits"], precision="float32")))
+    (tmp_path / "quick.json").write_text(to_json(replace_config(RECIPES["fast-digits"], precision="float32")))
     words = ("data", folder.parent, "--suspects", "--recipe", "quick.json", "--fix", "list.csv", "--json")
     said = json.loads(striate(*words, folder=tmp_path).stdout)
     suspect = next(finding for finding in said["findings"] if finding["kind"] == "label_suspect")

@@ -12,8 +12,8 @@ from PIL import Image
 
 from striate.cli import main
 from striate.cli.models import build_layer_rows, format_count, format_layer_kind
-from striate.models.architecture import outline
-from striate.models.cost import cost, figures, layer_costs
+from striate.models.architecture import build_without_weights
+from striate.models.cost import compute_cost, compute_layer_costs, load_cost_table
 from striate.models.registry import ARCHITECTURES
 
 NUMBERS = {"parameters", "multiply_adds", "receptive_field", "smallest_side"}
@@ -32,7 +32,7 @@ def test_the_list_has_every_row_with_its_story_and_its_figures(capsys: pytest.Ca
     rows = _said(capsys)
     assert [row["name"] for row in rows] == list(ARCHITECTURES)
     for row in rows:
-        assert {name: row[name] for name in NUMBERS} == figures()[row["name"]]
+        assert {name: row[name] for name in NUMBERS} == load_cost_table()[row["name"]]
         assert row["story"] == ARCHITECTURES[row["name"]].story
         assert {"title", "authors", "year", "source", "native"} <= row.keys()
 
@@ -54,7 +54,7 @@ def test_the_list_fits_a_terminal_of_80_columns(capsys: pytest.CaptureFixture[st
 
 
 def test_filters_keep_what_they_say(capsys: pytest.CaptureFixture[str]) -> None:
-    known = figures()
+    known = load_cost_table()
     assert _names(capsys, "--max-weights", "1.5M") == [n for n in known if known[n]["parameters"] <= 1_500_000]
     assert _names(capsys, "--max-weights", "62k") == ["lenet"]
     assert _names(capsys, "--side", "8") == [n for n in known if known[n]["smallest_side"] <= 8]
@@ -95,7 +95,7 @@ def test_one_network_tells_its_story_and_every_layer(capsys: pytest.CaptureFixtu
 
 def test_the_figures_are_those_of_the_size_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     said = _said(capsys, "cnn", "--size", "40x30", "--colour", "--classes", "5")
-    found = cost(outline(ARCHITECTURES["cnn"], (40, 30, 3), 5))
+    found = compute_cost(build_without_weights(ARCHITECTURES["cnn"], (40, 30, 3), 5))
     assert said["size"] == [40, 30, 3] and said["classes"] == 5
     assert said["parameters"] == found.parameters
     assert said["multiply_adds"] == found.multiply_adds
@@ -155,7 +155,7 @@ def test_numbers_are_shown_with_three_digits(number: int, expected: str) -> None
 
 
 def test_a_deep_network_is_shortened_and_loses_no_weight() -> None:
-    layers = layer_costs(outline(ARCHITECTURES["resnet34"], (224, 224, 3), 1000))
+    layers = compute_layer_costs(build_without_weights(ARCHITECTURES["resnet34"], (224, 224, 3), 1000))
     rows = build_layer_rows(layers)
     assert len(rows) < 40 < len(layers)
     assert [layer.name for layer, _ in rows[-3:]] == ["features", "embedding", "logits"]
@@ -173,10 +173,13 @@ def test_a_deep_network_is_shortened_and_loses_no_weight() -> None:
 def test_layers_are_named_in_a_few_letters() -> None:
     layers = {
         layer.name: format_layer_kind(layer)
-        for layer in layer_costs(outline(ARCHITECTURES["alexnet"], (227, 227, 3), 1000))
+        for layer in compute_layer_costs(build_without_weights(ARCHITECTURES["alexnet"], (227, 227, 3), 1000))
     }
     assert "Conv 11×11 /4" in layers.values()
     assert "MaxPool 3×3 /2" in layers.values()
     assert "Conv 3×3" in layers.values()
-    lenet = [format_layer_kind(layer) for layer in layer_costs(outline(ARCHITECTURES["lenet"], (32, 32, 1), 10))]
+    lenet = [
+        format_layer_kind(layer)
+        for layer in compute_layer_costs(build_without_weights(ARCHITECTURES["lenet"], (32, 32, 1), 10))
+    ]
     assert "AvgPool 2×2" in lenet

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from striate.classifier import Classifier
-from striate.cluster.connection import connected
+from striate.cluster.connection import connect_cluster
 from striate.data.preprocessing import Preprocessing
 from striate.errors import ClusterError
-from striate.models.architecture import build
+from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
 from striate.progress import Progress
 from striate.workflows.predict import predict_all
@@ -45,7 +45,7 @@ PIL.Image.open = open
 @pytest.fixture(scope="module")
 def exported(photos, tmp_path_factory) -> Path:
     """A classifier as an ONNX file."""
-    network = build(ARCHITECTURES["lenet"], (24, 24, 3), 3)
+    network = build_model(ARCHITECTURES["lenet"], (24, 24, 3), 3)
     classifier = Classifier(network, ("across", "slanting", "upright"), Preprocessing(24, 24, 3))
     out = tmp_path_factory.mktemp("bulk") / "answers"
     predict_all(classifier, [photos], out)
@@ -71,7 +71,7 @@ def cluster(store, tmp_path_factory):
     (hook / "sitecustomize.py").write_text(HOOK)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(hook))
-        with connected("local"):
+        with connect_cluster("local"):
             yield
 
 

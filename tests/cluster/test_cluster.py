@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from striate.cluster.connection import Cluster, connected, require
+from striate.cluster.connection import Cluster, connect_cluster, require_ray
 from striate.errors import ClusterError
 
 PROBE = """
@@ -39,18 +39,18 @@ def _token_less(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_what_is_no_address_is_refused(address, monkeypatch):
     monkeypatch.setenv("RAY_AUTH_TOKEN", "t" * 64)
     with pytest.raises(ClusterError, match="Not the address of a cluster"):
-        require(address)
+        require_ray(address)
 
 
 @pytest.mark.usefixtures("_token_less")
 def test_without_its_token_a_cluster_is_not_asked():
     with pytest.raises(ClusterError, match=r"token is not known .* Try: ray get-auth-token --generate"):
-        require("127.0.0.1:6379")
+        require_ray("127.0.0.1:6379")
 
 
 def test_without_authentication_nothing_is_connected(monkeypatch):
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    with pytest.raises(ClusterError, match="authentication is switched off"), connected("local"):
+    with pytest.raises(ClusterError, match="authentication is switched off"), connect_cluster("local"):
         pass
 
 
@@ -58,7 +58,7 @@ def test_without_the_extra_the_message_says_what_to_install(monkeypatch):
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ClusterError, match=r"pip install 'striate\[ray\]'"):
-        require("local")
+        require_ray("local")
 
 
 def test_what_is_connected_to_is_told_in_words():

@@ -14,19 +14,21 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from striate.cluster.connection import connected
+from striate.cluster.connection import connect_cluster
 from striate.data.augment import Augment
 from striate.data.batches import Batches
 from striate.errors import ConfigError
 from striate.runs.run import Run
-from striate.system.backend import CHOICE
+from striate.system.backend import ACTIVE_BACKEND
 from striate.workflows.train import resume, train
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed"),
     pytest.mark.filterwarnings("ignore"),  # Ray's about Ray's own code
 ]
-together = pytest.mark.skipif(CHOICE.name == "tensorflow", reason="TensorFlow's processes cannot train together")
+together = pytest.mark.skipif(
+    ACTIVE_BACKEND.name == "tensorflow", reason="TensorFlow's processes cannot train together"
+)
 SETTINGS = {"architecture": "cnn-small", "epochs": 4, "precision": "float32", "batch": 64, "dropout": 0.3}
 BARE = {**SETTINGS, "artifacts": "none"}
 WORDS = ("--arch", "cnn-small", "--epochs", "4", "--precision", "float32", "--batch", "64", "--dropout", "0.3")
@@ -43,7 +45,7 @@ def same(one: Run, other: Run) -> bool:
 
 @pytest.fixture(scope="module")
 def cluster():
-    with connected("local"):
+    with connect_cluster("local"):
         yield
 
 
@@ -153,7 +155,7 @@ def test_what_cannot_be_shared_is_refused_before_anything_is_written(tmp_path):
         ({"minutes": 1.0}, "Minutes"),
         ({"replay": True}, "watched"),
     ]
-    if CHOICE.name == "tensorflow":
+    if ACTIVE_BACKEND.name == "tensorflow":
         asked = [({}, "on JAX or PyTorch alone")]
     for changes, said in asked:
         with pytest.raises(ConfigError, match=said):

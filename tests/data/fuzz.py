@@ -31,7 +31,7 @@ from striate.data.decoded_cache import decode_all
 from striate.data.loaders.load import load_images
 from striate.data.preprocessing import Preprocessing, decode_image
 from striate.data_checks.image_stats import scan_images
-from striate.errors import PictureError, StriateError
+from striate.errors import ImageDecodeError, StriateError
 
 SECONDS, ASLEEP = 20, 300
 MEMORY = 4 << 30
@@ -160,7 +160,7 @@ def picture_jobs(folder: Path, count: int, rng: Rng) -> Iterator[tuple[bytes, Ca
         try:
             assert decode_image(data).dtype == np.uint8
             assert FORM(data).shape == FORM.shape
-        except PictureError as error:
+        except ImageDecodeError as error:
             assert error.problem
             return "refused"
         return "decoded"

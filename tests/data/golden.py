@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 
 from striate.data.preprocessing import decode_image
-from striate.errors import PictureError
+from striate.errors import ImageDecodeError
 
 
 def outcome(path: Path) -> dict[str, object]:
     """Returns a picture's decoded shape and the BLAKE2 of its pixels, or why it is refused."""
     try:
         pixels = decode_image(path)
-    except PictureError as error:
+    except ImageDecodeError as error:
         return {"refused": error.problem}
     return {"shape": list(pixels.shape), "pixels": hashlib.blake2b(pixels.tobytes(), digest_size=8).hexdigest()}
 

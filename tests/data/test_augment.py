@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from striate.config import replace
+from striate.config import replace_config
 from striate.data.augment import AUTO_PRESETS, CLASSIC_PRESETS, FAST_PRESETS, NO_AUGMENT, Augment, resolve_augment
 from striate.errors import ConfigError, UnknownNameError
 
@@ -136,7 +136,7 @@ def test_a_zoom_scales_both_sides_alike():
 @CASES
 def test_without_a_shift_the_middle_stays_where_it_is(augment, seed):
     centre = np.array([(WIDTH - 1) / 2, (HEIGHT - 1) / 2, 1])
-    moved = matrices(replace(augment, shift=0.0), 5, seed) @ centre
+    moved = matrices(replace_config(augment, shift=0.0), 5, seed) @ centre
     np.testing.assert_allclose(moved, np.tile(centre[:2], (5, 1)), atol=1e-9)
 
 

@@ -21,7 +21,7 @@ from striate.data.loaders.load import load_images
 from striate.data.preprocessing import Preprocessing
 from striate.data.splits import load_splits, save_splits, split_stratified
 from striate.data_checks.image_stats import scan_images
-from striate.errors import DataError, PictureError
+from striate.errors import DataError, ImageDecodeError
 from striate.training.auto_config import plan, preprocessing_of
 from striate.training.recipe import Recipe
 
@@ -200,7 +200,7 @@ def test_a_null_picture_is_broken_and_the_others_are_not(tmp_path: Path):
     broken = {"t/7": "no picture in this row (null)", "t/11": "no picture in this row (null)"}
     broken["t/13"] = "empty file (0 bytes)"
     assert scan_images(images).decode_errors == broken
-    with pytest.raises(PictureError, match="no picture in this row"):
+    with pytest.raises(ImageDecodeError, match="no picture in this row"):
         images.source(7)
     decoded = decode_all(images, Preprocessing(12, 12, 3))
     assert decoded.decode_errors == broken

@@ -22,7 +22,7 @@ from PIL import ExifTags, Image
 
 from striate.data.decoding import get_image_limits
 from striate.data.preprocessing import Preprocessing, decode_image
-from striate.errors import ConfigError, DataError, PictureError
+from striate.errors import ConfigError, DataError, ImageDecodeError
 
 pytestmark = pytest.mark.fast
 
@@ -137,7 +137,7 @@ def test_floating_point_pixels_in_0_to_1_are_stretched_and_others_refused(tmp_pa
     Image.fromarray(np.array([[0, 0.5, 1]], np.float32)).save(tmp_path / "unit.tif")
     assert decode_image(tmp_path / "unit.tif").ravel().tolist() == [0, 128, 255]
     Image.fromarray(np.array([[0, 0.5, 700]], np.float32)).save(tmp_path / "height.tif")
-    with pytest.raises(PictureError, match="no agreed grey scale"):
+    with pytest.raises(ImageDecodeError, match="no agreed grey scale"):
         decode_image(tmp_path / "height.tif")
 
 
@@ -210,7 +210,7 @@ def test_each_promised_format_is_read(kind: str):
 
 def test_formats_that_start_other_programs_are_not_known():
     script = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
-    with pytest.raises(PictureError, match="not a picture in any known format"):
+    with pytest.raises(ImageDecodeError, match="not a picture in any known format"):
         decode_image(script)
 
 
@@ -249,7 +249,7 @@ def test_arrays_that_are_views_in_another_order_are_read_by_their_indices():
 def test_arrays_that_are_not_8_bit_are_refused_with_the_cure(dtype):
     with pytest.raises(DataError, match=r"8-bit.*Try: \(x \* 255\)\.round\(\)\.astype\(\"uint8\"\)") as caught:
         Preprocessing(8, 8, 1)(np.zeros((8, 8), dtype))
-    assert not isinstance(caught.value, PictureError)  # not one bad file among many: all of them would be wrong
+    assert not isinstance(caught.value, ImageDecodeError)  # not one bad file among many: all of them would be wrong
 
 
 @pytest.mark.parametrize("shape", [(8,), (8, 8, 2), (8, 8, 5), (2, 8, 8, 3), (0, 8), (8, 0, 3), ()])
@@ -413,15 +413,15 @@ def test_what_is_no_picture_is_refused_with_the_reason(tmp_path: Path, kind: str
     path = tmp_path / "a.jpg"
     path.write_bytes(data)
     for picture in (data, path):
-        with pytest.raises(PictureError) as caught:
+        with pytest.raises(ImageDecodeError) as caught:
             (form or decode_image)(picture)
         assert caught.value.problem.startswith(reason)
 
 
 def test_a_missing_file_and_a_folder_are_picture_errors(tmp_path: Path):
-    with pytest.raises(PictureError, match="no such file or directory"):
+    with pytest.raises(ImageDecodeError, match="no such file or directory"):
         decode_image(tmp_path / "gone.jpg")
-    with pytest.raises(PictureError, match="is a directory"):
+    with pytest.raises(ImageDecodeError, match="is a directory"):
         decode_image(tmp_path)
 
 
@@ -429,7 +429,7 @@ def test_a_missing_file_and_a_folder_are_picture_errors(tmp_path: Path):
 def test_a_pipe_and_a_device_are_refused_and_not_waited_for(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe.jpg")
     for path in (tmp_path / "pipe.jpg", Path("/dev/zero")):
-        with pytest.raises(PictureError, match="no regular file, but a pipe or a device"):
+        with pytest.raises(ImageDecodeError, match="no regular file, but a pipe or a device"):
             decode_image(path)
 
 
@@ -443,7 +443,7 @@ def test_limits_are_named_in_the_refusal_and_can_be_moved(tmp_path: Path, monkey
         for picture in (data, tmp_path / "a.png"):
             with monkeypatch.context() as patch:
                 patch.setenv(variable, str(most))
-                with pytest.raises(PictureError, match=reason):
+                with pytest.raises(ImageDecodeError, match=reason):
                     decode_image(picture)
                 patch.setenv(variable, str(most + 1))
                 assert decode_image(picture).shape == (50, 100, 3)
@@ -456,7 +456,7 @@ def test_a_raised_limit_lets_more_through_than_pillow_would(monkeypatch: pytest.
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     data = encoded(Image.new("L", (60, 60)), "PNG")
     monkeypatch.setenv("STRIATE_MAX_PIXELS", "1999")
-    with pytest.raises(PictureError, match="STRIATE_MAX_PIXELS raises it"):
+    with pytest.raises(ImageDecodeError, match="STRIATE_MAX_PIXELS raises it"):
         decode_image(data)
     monkeypatch.setenv("STRIATE_MAX_PIXELS", "4000")
     assert decode_image(data).shape == (60, 60, 1)
@@ -469,7 +469,7 @@ def test_a_heic_photograph_is_read_or_says_which_extra_reads_it():
         np.testing.assert_allclose(pixels[:, :12].mean(), 60, atol=6)
         np.testing.assert_allclose(pixels[:, 12:].mean(), 190, atol=6)
     else:
-        with pytest.raises(PictureError, match=r"a HEIC photograph, which needs an extra.*striate\[heic\]"):
+        with pytest.raises(ImageDecodeError, match=r"a HEIC photograph, which needs an extra.*striate\[heic\]"):
             decode_image(base64.b64decode(HEIC_GREY))
 
 
@@ -479,7 +479,7 @@ def test_a_decompression_bomb_is_refused_before_it_is_unpacked():
     data = (
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
     )
-    with pytest.raises(PictureError, match="the limit against decompression bombs"):
+    with pytest.raises(ImageDecodeError, match="the limit against decompression bombs"):
         decode_image(data)
 
 
@@ -488,7 +488,7 @@ def test_a_decompression_bomb_is_refused_before_it_is_unpacked():
 def test_arbitrary_bytes_are_decoded_or_refused_with_a_reason(data: bytes):
     try:
         pixels = decode_image(data)
-    except PictureError as error:
+    except ImageDecodeError as error:
         assert error.problem
     else:
         assert pixels.ndim == 3
@@ -502,7 +502,7 @@ def test_a_picture_with_one_changed_byte_is_decoded_or_refused_with_a_reason(pla
     data[place % len(data)] = value
     try:
         assert decode_image(bytes(data)).ndim == 3
-    except PictureError as error:
+    except ImageDecodeError as error:
         assert error.problem
 
 
@@ -529,7 +529,7 @@ def manifest() -> dict[str, str]:
 def test_every_valid_odd_picture_is_decoded(test_data: Path, name: str):
     path = test_data / "odd_images" / name
     if name in UNREADABLE:
-        with pytest.raises(PictureError, match="broken: "):
+        with pytest.raises(ImageDecodeError, match="broken: "):
             decode_image(path)
         return
     pixels = decode_image(path)
@@ -548,7 +548,7 @@ def test_every_bad_odd_picture_is_refused_with_a_reason_unless_pillow_can_read_i
     if manifest()[name] == "ok" and not name.endswith("xcsn0g01.png"):
         assert decode_image(path).dtype == np.uint8
         return
-    with pytest.raises(PictureError) as caught:
+    with pytest.raises(ImageDecodeError) as caught:
         decode_image(path)
     assert caught.value.problem
 

@@ -13,8 +13,8 @@ from striate.data.loaders.load import load_images
 from striate.data.loaders.object_store import download_shards, resolve_shard_path
 from striate.data.shards import write_shards
 from striate.errors import DataError
-from striate.system.checksums import damages
-from striate.system.object_store import listed
+from striate.system.checksums import find_damaged_files
+from striate.system.object_store import list_objects
 
 pytestmark = pytest.mark.fast
 
@@ -37,7 +37,7 @@ def test_what_is_read_is_what_was_written_in_several_shards(images, tmp_path, fo
     manifest = write_shards(images, tmp_path / "out", form=form, size=40_000)
     assert len(manifest.shards) > 2 and manifest.pictures == len(images) == 90
     same(load_images(tmp_path / "out"), images)
-    assert damages(tmp_path / "out") == []
+    assert find_damaged_files(tmp_path / "out") == []
     assert not [path for path in tmp_path.iterdir() if path.name != "out"]
 
 
@@ -106,7 +106,7 @@ def test_a_place_that_is_taken_is_not_written_to(images, tmp_path):
 def test_a_bucket_holds_them_as_a_folder_does(images, store, form):
     address = f"s3://pictures/set-{form}"
     manifest = write_shards(images, address, form=form, size=40_000)
-    assert len(listed(address)) == len(manifest.shards) + 1
+    assert len(list_objects(address)) == len(manifest.shards) + 1
     same(load_images(address), images)
     with pytest.raises(DataError, match="taken"):
         write_shards(images, address)

@@ -10,15 +10,23 @@ import numpy as np
 import pytest
 
 from striate.diagnosis.evidence import Evidence
-from striate.diagnosis.outcome_counts import SUREST, Tally
-from striate.diagnosis.training_signals import FORMAT, Look, Scale, Symptoms, Units
-from striate.training.history import Epoch
+from striate.diagnosis.outcome_counts import TOP_CONFIDENCE_FRACTION, OutcomeCounts
+from striate.diagnosis.training_signals import (
+    SIGNALS_FORMAT,
+    InputScale,
+    LayerActivity,
+    SplitStatistics,
+    TrainingSignals,
+)
+from striate.training.history import EpochMetrics
 from striate.training.recipe import Recipe
 
 CLASSES = ("a", "b", "c", "d")
 
 
-def tally_of(accuracy: float, n: int = 400, *, loss: float = 0.3, surest_wrong: int = 0, matrix: Any = None) -> Tally:
+def tally_of(
+    accuracy: float, n: int = 400, *, loss: float = 0.3, surest_wrong: int = 0, matrix: Any = None
+) -> OutcomeCounts:
     """Returns n answers, as often right in every class, mistakes spread over the others."""
     if matrix is None:
         each = n // len(CLASSES)
@@ -30,30 +38,30 @@ def tally_of(accuracy: float, n: int = 400, *, loss: float = 0.3, surest_wrong: 
                 matrix[i, (i + 1 + number % (len(CLASSES) - 1)) % len(CLASSES)] += 1
     cells = tuple(tuple(int(cell) for cell in row) for row in matrix)
     total = sum(map(sum, cells))
-    return Tally(cells, loss, 0.6, round(SUREST * total), surest_wrong)
+    return OutcomeCounts(cells, loss, 0.6, round(TOP_CONFIDENCE_FRACTION * total), surest_wrong)
 
 
-def epochs_of(*losses: float, val: Sequence[float] | None = None, **changes: Any) -> tuple[Epoch, ...]:
+def epochs_of(*losses: float, val: Sequence[float] | None = None, **changes: Any) -> tuple[EpochMetrics, ...]:
     """Returns a history with those losses."""
     rows = []
     for number, loss in enumerate(losses, 1):
         other = loss if val is None else val[number - 1]
         row = {"accuracy": max(0.0, 1 - loss / 2), "val_accuracy": max(0.0, 1 - other / 2), "learning_rate": 1e-3}
         row |= {"seconds": 2.0, "ms_per_step": 4.0, "images_per_second": 500.0, "waiting": 0.01} | changes
-        rows.append(Epoch(epoch=number, loss=loss, val_loss=other, **row))
+        rows.append(EpochMetrics(epoch=number, loss=loss, val_loss=other, **row))
     return tuple(rows)
 
 
-def symptoms_of(**changes: Any) -> Symptoms:
+def symptoms_of(**changes: Any) -> TrainingSignals:
     """Returns what a healthy training notes."""
-    looks = tuple(Look(split, 400, 100.0, 60.0, 0.03, 0.5) for split in ("train", "validation", "test"))
-    healthy = Symptoms(
-        format=FORMAT,
+    looks = tuple(SplitStatistics(split, 400, 100.0, 60.0, 0.03, 0.5) for split in ("train", "validation", "test"))
+    healthy = TrainingSignals(
+        format=SIGNALS_FORMAT,
         looks=looks,
         learnt=tally_of(0.972, 1000, loss=0.1),
         neighbours=tally_of(0.7),
-        scale=Scale("conv", 0.4, 0.25),
-        units=(Units("conv", 32, 1), Units("dense", 128, 20)),
+        scale=InputScale("conv", 0.4, 0.25),
+        units=(LayerActivity("conv", 32, 1), LayerActivity("dense", 128, 20)),
         early=(1.3, 1.0, 0.8),
         peak=1.5,
         broken=None,

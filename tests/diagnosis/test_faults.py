@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from striate.data_checks.finding import Finding
-from striate.diagnosis.diagnose import FAULTS, diagnose
-from striate.diagnosis.outcome_counts import tally
-from striate.diagnosis.training_signals import Broken, Look, Scale, Units
-from striate.evaluation.prediction_table import Answered
-from striate.evaluation.report import Share
+from striate.diagnosis.diagnose import DETECTORS, diagnose
+from striate.diagnosis.outcome_counts import count_outcomes
+from striate.diagnosis.training_signals import InputScale, LayerActivity, NonFiniteBatches, SplitStatistics
+from striate.evaluation.prediction_table import LabeledPredictions
+from striate.evaluation.report import AccuracyEstimate
 from striate.training.recipe import Recipe
 
 from .conftest import CLASSES, epochs_of, tally_of
@@ -24,9 +24,9 @@ def kinds(evidence) -> list[str]:
     return [one.kind for one in diagnose(evidence).found]
 
 
-def looks(**changes: Look) -> tuple[Look, ...]:
+def looks(**changes: SplitStatistics) -> tuple[SplitStatistics, ...]:
     """Returns the looks of three splits, some changed."""
-    plain = {split: Look(split, 400, 100.0, 60.0, 0.03, 0.5) for split in ("train", "validation", "test")}
+    plain = {split: SplitStatistics(split, 400, 100.0, 60.0, 0.03, 0.5) for split in ("train", "validation", "test")}
     return tuple((plain | changes).values())
 
 
@@ -96,7 +96,7 @@ def test_a_rate_too_low(evidence):
 
 
 def test_a_loss_that_is_no_number_is_told_with_its_pictures(evidence):
-    broken = Broken(2, 5, 8, tuple(f"p{n}.jpg" for n in range(128)), 128)
+    broken = NonFiniteBatches(2, 5, 8, tuple(f"p{n}.jpg" for n in range(128)), 128)
     bad = evidence(
         symptoms={"broken": broken, "learnt": None},
         epochs=epochs_of(0.9, math.nan),
@@ -117,7 +117,7 @@ def test_a_loss_that_is_no_number_is_told_with_its_pictures(evidence):
 
 
 def test_dead_units(evidence):
-    dead = {"units": (Units("conv", 32, 0), Units("dense", 128, 128)), "learnt": tally_of(0.25, 1000)}
+    dead = {"units": (LayerActivity("conv", 32, 0), LayerActivity("dense", 128, 128)), "learnt": tally_of(0.25, 1000)}
     bad = evidence(
         symptoms=dead, validation=tally_of(0.25), test=tally_of(0.25), epochs=epochs_of(1.4, 1.39, 1.39, 1.39)
     )
@@ -189,7 +189,7 @@ def test_class_collapse(evidence):
 
 
 def test_test_pictures_of_another_kind(evidence):
-    shifted = Look("test", 400, 150.0, 40.0, 0.6, 1e-9)
+    shifted = SplitStatistics("test", 400, 150.0, 40.0, 0.6, 1e-9)
     bad = evidence(symptoms={"looks": looks(test=shifted)}, test=tally_of(0.6))
     (found,) = diagnose(bad).found
     assert found.kind == "mismatch"
@@ -200,21 +200,21 @@ def test_test_pictures_of_another_kind(evidence):
 
 
 def test_pictures_normalised_otherwise(evidence):
-    dark = Look("test", 400, 0.4, 0.3, 1.0, 0.0)
+    dark = SplitStatistics("test", 400, 0.4, 0.3, 1.0, 0.0)
     found = diagnose(evidence(symptoms={"looks": looks(test=dark)}, test=tally_of(0.25))).found[0]
     assert found.kind == "wrong_normalisation"
     assert found.verdict == "The test pictures are normalised otherwise than those of training"
-    assert kinds(evidence(symptoms={"scale": Scale("conv", 100.0, 60.0)})) == ["wrong_normalisation"]
-    assert kinds(evidence(symptoms={"scale": Scale("conv", 0.0, 1.0)})) == []
+    assert kinds(evidence(symptoms={"scale": InputScale("conv", 100.0, 60.0)})) == ["wrong_normalisation"]
+    assert kinds(evidence(symptoms={"scale": InputScale("conv", 0.0, 1.0)})) == []
 
 
 def test_a_leak(evidence):
     leak = Finding("leak", "error", "copies", "remove them", ("test/1.jpg",), 40, 20)
-    bad = evidence(findings=(leak,), leaked=40, without_leaks=Share(360, 0.9, (0.86, 0.93)))
+    bad = evidence(findings=(leak,), leaked=40, without_leaks=AccuracyEstimate(360, 0.9, (0.86, 0.93)))
     (found,) = diagnose(bad).found
     assert (found.kind, found.try_) == ("leak", "striate data photos --fix")
     assert "40 of 400 test pictures" in found.evidence
-    assert kinds(evidence(findings=(leak,), leaked=2, without_leaks=Share(398, 0.95, (0.9, 0.97)))) == []
+    assert kinds(evidence(findings=(leak,), leaked=2, without_leaks=AccuracyEstimate(398, 0.95, (0.9, 0.97)))) == []
 
 
 def test_stopped_too_early(evidence):
@@ -286,28 +286,28 @@ def test_two_tallies_together_are_the_tally_of_all():
     labels, rows = rng.integers(0, 4, 90), rng.dirichlet(np.ones(4), 90)
     keys = np.arange(90).astype(str)
     whole, first, second = (
-        tally(Answered(CLASSES, keys[part], labels[part], np.log(rows[part])))
+        count_outcomes(LabeledPredictions(CLASSES, keys[part], labels[part], np.log(rows[part])))
         for part in (slice(None), slice(60), slice(60, None))
     )
-    both = first.plus(second)
+    both = first.merge(second)
     assert (both.confusion, both.n) == (whole.confusion, 90)
     assert both.loss == pytest.approx(whole.loss)
     assert both.deviation == pytest.approx(whole.deviation, rel=0.02)
-    assert whole.without([1, 2]).n == int(np.isin(labels, (0, 3)).sum())
+    assert whole.exclude_classes([1, 2]).n == int(np.isin(labels, (0, 3)).sum())
 
 
 @pytest.mark.parametrize("missing", ["validation", "test", "epochs", "symptoms", "counts", "classes"])
 def test_whatever_is_missing_no_fault_stumbles(evidence, missing):
     gone = {"epochs": (), "counts": {}, "classes": ()}.get(missing)
     bare = replace(evidence(), **{missing: gone})
-    for fault, _ in FAULTS:
+    for fault, _ in DETECTORS:
         fault(bare)
     diagnose(replace(evidence(symptoms=None), validation=None, test=None, epochs=(), counts={}, kept=0))
 
 
 def test_a_cause_hides_what_it_explains():
-    explained = {kind for _, kinds in FAULTS for kind in kinds}
-    named = [fault.__name__ for fault, _ in FAULTS]
+    explained = {kind for _, kinds in DETECTORS for kind in kinds}
+    named = [fault.__name__ for fault, _ in DETECTORS]
     assert len(named) == len(set(named))
     assert {"overfitting", "underfitting", "one_class", "dead_relus"} <= explained
     assert len(CLASSES) == 4

@@ -12,7 +12,7 @@ import pytest
 from striate.data.batches import Batches
 from striate.data.image_set import SPLIT_NAMES
 from striate.data.loaders.load import load_images
-from striate.diagnosis.training_signals import accelerators, activity, load_symptoms
+from striate.diagnosis.training_signals import list_accelerators, load_training_signals, measure_layer_activity
 from striate.errors import TrainingError
 from striate.models.architecture import Architecture
 from striate.system.backend import keras
@@ -32,7 +32,7 @@ def test_dead_units_are_counted_and_living_ones_are_not():
     x = keras.layers.Dense(9, activation="relu", bias_initializer=keras.initializers.Constant(100.0), name="alive")(x)
     model = keras.Model(pictures, keras.layers.Dense(2)(keras.layers.Concatenate()([x, dead(x)])))
     pixels = np.random.default_rng(0).integers(0, 256, (70, 6, 6, 1), dtype=np.uint8)
-    scale, units = activity(model, pixels)
+    scale, units = measure_layer_activity(model, pixels)
     assert {(one.layer, one.units, one.dead) for one in units} == {("alive", 9, 0), ("dead", 7, 7)}
     assert scale.layer == "conv"
     seen = pixels[:64] / 255
@@ -42,7 +42,7 @@ def test_dead_units_are_counted_and_living_ones_are_not():
 def test_a_network_without_rectified_units_has_none():
     pictures = keras.Input((6, 6, 1))
     model = keras.Model(pictures, keras.layers.Dense(2)(keras.layers.Flatten()(pictures)))
-    scale, units = activity(model, np.full((3, 6, 6, 1), 7, np.uint8))
+    scale, units = measure_layer_activity(model, np.full((3, 6, 6, 1), 7, np.uint8))
     assert units == ()
     assert (scale.mean, scale.deviation) == pytest.approx((7, 0))
 
@@ -89,7 +89,7 @@ def test_a_run_that_overflows_says_in_which_pictures(tmp_path: Path):
     network = Architecture("huge", build, "huge", "a test", 2026, "here", "overflows")
     with pytest.raises(TrainingError):
         train("digits", architecture=network, epochs=3, runs=tmp_path, name="r", precision="float32", artifacts="none")
-    broken = load_symptoms(tmp_path / "r").broken
+    broken = load_training_signals(tmp_path / "r").broken
     assert (broken.epoch, broken.first) == (1, 1)
     assert 0 < len(broken.files) <= broken.count
     assert set(broken.files) <= set(load_images("digits").keys.tolist())
@@ -98,23 +98,23 @@ def test_a_run_that_overflows_says_in_which_pictures(tmp_path: Path):
 
 
 def test_a_finished_run_keeps_what_the_doctor_needs(digits_run):
-    noted = load_symptoms(digits_run.path)
+    noted = load_training_signals(digits_run.path)
     assert [look.split for look in noted.looks] == list(SPLIT_NAMES)
     assert noted.learnt.n == min(1000, digits_run.manifest.data["counts"]["train"])
     assert noted.learnt.accuracy > 0.5
     assert noted.neighbours.n == digits_run.manifest.data["counts"]["validation"]
     assert noted.broken is None
     assert 0 < len(noted.early) <= 20
-    assert load_symptoms(digits_run.path / "nowhere") is None
+    assert load_training_signals(digits_run.path / "nowhere") is None
 
 
 def test_graphics_processors_are_found_whether_or_not_keras_sees_them(tmp_path: Path):
-    assert accelerators(tmp_path) == ()
+    assert list_accelerators(tmp_path) == ()
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev" / "nvidia0").touch()
     (tmp_path / "dev" / "kfd").touch()
-    assert accelerators(tmp_path) == ("NVIDIA GPU", "AMD GPU")
+    assert list_accelerators(tmp_path) == ("NVIDIA GPU", "AMD GPU")
     told = tmp_path / "proc" / "driver" / "nvidia" / "gpus" / "0000:01:00.0"
     told.mkdir(parents=True)
     (told / "information").write_text("Model: \t\t NVIDIA H100\nIRQ: 1\n", encoding="utf-8")
-    assert accelerators(tmp_path) == ("NVIDIA H100", "AMD GPU")
+    assert list_accelerators(tmp_path) == ("NVIDIA H100", "AMD GPU")

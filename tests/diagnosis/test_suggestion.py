@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from striate.diagnosis.diagnosis import look_at_data, train_with
+from striate.diagnosis.diagnosis import build_data_command, build_train_command
 
 
 @pytest.mark.parametrize(
@@ -22,10 +22,10 @@ from striate.diagnosis.diagnosis import look_at_data, train_with
     ],
 )
 def test_one_option_is_set_anew(evidence, command, option, value, expected):
-    assert train_with(evidence(command=command), option, value) == expected
+    assert build_train_command(evidence(command=command), option, value) == expected
 
 
 def test_names_that_a_shell_would_obey_are_quoted(evidence):
-    words = shlex.split(look_at_data(evidence(source="a; rm -rf b"), "--fix"))
+    words = shlex.split(build_data_command(evidence(source="a; rm -rf b"), "--fix"))
     assert words == ["striate", "data", "a; rm -rf b", "--fix"]
-    assert look_at_data(evidence(source=None)) == "striate data DATA"
+    assert build_data_command(evidence(source=None)) == "striate data DATA"

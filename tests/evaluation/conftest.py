@@ -9,18 +9,18 @@ import pytest
 
 from striate.data.decoded_cache import DecodedSet
 from striate.data.loaders.arrays import from_arrays
-from striate.evaluation.evaluate import Measured
+from striate.evaluation.evaluate import Evaluation
 from striate.evaluation.report import make_report
-from striate.training.history import Epoch, History
+from striate.training.history import EpochMetrics, History
 
 
 @pytest.fixture
-def forge() -> Callable[..., Measured]:
+def forge() -> Callable[..., Evaluation]:
     """Returns a maker of measured pictures: class names, how many of each, whether errors are among them."""
 
     def make(
         classes: Sequence[str], each: int = 3, *, size: int = 8, channels: int = 1, errors: bool = True
-    ) -> Measured:
+    ) -> Evaluation:
         rng = np.random.default_rng(0)
         labels = np.repeat(np.arange(len(classes)), each)
         pixels = rng.integers(0, 256, (len(labels), size, size, channels), dtype=np.uint8)
@@ -30,7 +30,7 @@ def forge() -> Callable[..., Measured]:
         rows = np.log(np.tile((1 - share[:, None]) / max(1, len(classes) - 1), (1, len(classes))))
         rows[np.arange(len(labels)), guess] = np.log(share)
         report = make_report("made up", "test", images.classes, images.keys, images.labels, rows)
-        return Measured(report, DecodedSet(images, pixels, {}), rows)
+        return Evaluation(report, DecodedSet(images, pixels, {}), rows)
 
     return make
 
@@ -41,7 +41,7 @@ def training() -> Callable[..., History]:
 
     def make(*losses: tuple[float, float], kept: int = 0) -> History:
         rows = [
-            Epoch(number, loss, 0.5 + number / 100, val_loss, 0.4 + number / 100, 1e-3, 1.0, 100.0, 10.0)
+            EpochMetrics(number, loss, 0.5 + number / 100, val_loss, 0.4 + number / 100, 1e-3, 1.0, 100.0, 10.0)
             for number, (loss, val_loss) in enumerate(losses, 1)
         ]
         return History(tuple(rows), kept)

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from striate.errors import DataError
-from striate.evaluation.prediction_table import load_answered, load_answers, save_answered
+from striate.evaluation.prediction_table import (
+    load_labeled_predictions,
+    load_prediction_records,
+    save_labeled_predictions,
+)
 
 pytestmark = pytest.mark.fast
 
@@ -20,15 +24,15 @@ def measured(forge):
 
 @pytest.fixture
 def table(measured, tmp_path):
-    save_answered(measured.answered, tmp_path / "predictions.csv")
+    save_labeled_predictions(measured.answered, tmp_path / "predictions.csv")
     return tmp_path / "predictions.csv"
 
 
 def test_the_list_of_predictions_comes_back_as_right_and_wrong(measured, table):
-    answers = load_answers(table)
+    answers = load_prediction_records(table)
     images = measured.decoded.images
     assert [one.confidence for one in answers.values()] == pytest.approx(measured.confidence, rel=1e-5)
-    correct = {key: one.label == one.predicted for key, one in answers.items()}
+    correct = {key: one.true_class == one.predicted_class for key, one in answers.items()}
     assert correct == dict(zip(images.keys.tolist(), (measured.predicted == images.labels).tolist(), strict=True))
     assert sum(correct.values()) == measured.report.correct
     with table.open(encoding="utf-8", newline="") as file:
@@ -39,13 +43,13 @@ def test_the_list_of_predictions_comes_back_as_right_and_wrong(measured, table):
 
 
 def test_every_probability_comes_back(measured, table):
-    found = load_answered(table, tuple(NAMES))
+    found = load_labeled_predictions(table, tuple(NAMES))
     given = measured.answered
     assert found.keys.tolist() == given.keys.tolist()
     assert found.labels.tolist() == given.labels.tolist()
     assert found.log_probabilities == pytest.approx(given.log_probabilities, abs=1e-6)
-    assert found.predicted.tolist() == given.predicted.tolist()
-    assert found.is_right.sum() == measured.report.correct
+    assert found.predicted_labels.tolist() == given.predicted.tolist()
+    assert found.is_correct.sum() == measured.report.correct
 
 
 @pytest.mark.parametrize(
@@ -62,21 +66,21 @@ def test_another_table_is_no_list_of_predictions(tmp_path, text):
     if text is not None:
         path.write_text(text)
     with pytest.raises(DataError, match="list of predictions"):
-        load_answers(path)
+        load_prediction_records(path)
 
 
 def test_numbers_of_other_pictures_are_told(table):
     np.save(table.with_suffix(".npy"), np.zeros((3, 3), np.float32))
     with pytest.raises(DataError, match="do not fit"):
-        load_answered(table, tuple(NAMES))
+        load_labeled_predictions(table, tuple(NAMES))
 
 
 def test_objects_are_not_unpickled(table):
     np.save(table.with_suffix(".npy"), np.array([{"a": 1}], object), allow_pickle=True)
     with pytest.raises(DataError, match="cannot be read"):
-        load_answered(table, tuple(NAMES))
+        load_labeled_predictions(table, tuple(NAMES))
 
 
 def test_a_class_that_is_not_the_classifiers_is_told(table):
     with pytest.raises(DataError, match="cannot be read"):
-        load_answered(table, ("cat", "cow", "sheep"))
+        load_labeled_predictions(table, ("cat", "cow", "sheep"))

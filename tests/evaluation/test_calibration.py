@@ -10,7 +10,12 @@ from scipy.special import softmax
 from sklearn.metrics import brier_score_loss, log_loss
 
 from striate.errors import DataError
-from striate.evaluation.calibration import calibration, coverage, fit_temperature, threshold_for
+from striate.evaluation.calibration import (
+    compute_risk_coverage_curve,
+    find_risk_threshold,
+    fit_temperature,
+    measure_calibration,
+)
 
 pytestmark = pytest.mark.fast
 
@@ -26,7 +31,7 @@ def drawn(seed: int, n: int = 400, classes: int = 4, temperature: float = 1.0):
 
 def test_a_bin_holds_what_its_pictures_say():
     probabilities = np.array([[0.9, 0.1], [0.92, 0.08], [0.3, 0.7], [0.4, 0.6]])
-    found = calibration(np.array([0, 1, 1, 0]), probabilities, bins=10)
+    found = measure_calibration(np.array([0, 1, 1, 0]), probabilities, bin_count=10)
     assert [(one.n, one.accuracy) for one in found.bins] == [(1, 0.0), (1, 1.0), (2, 0.5)]
     assert [one.confidence for one in found.bins] == pytest.approx([0.6, 0.7, 0.91])
     assert found.ece == pytest.approx((0.6 + 0.3 + 2 * 0.41) / 4)
@@ -38,13 +43,15 @@ def test_a_bin_holds_what_its_pictures_say():
 def test_brier_is_scikit_learns_twice_over_for_two_classes(seed: int):
     labels, logits = drawn(seed, n=50, classes=2)
     probabilities = softmax(logits, axis=1)
-    assert calibration(labels, probabilities).brier == pytest.approx(2 * brier_score_loss(labels, probabilities[:, 1]))
+    assert measure_calibration(labels, probabilities).brier == pytest.approx(
+        2 * brier_score_loss(labels, probabilities[:, 1])
+    )
 
 
 def test_answers_that_follow_their_probabilities_are_calibrated_and_sharper_ones_are_not():
     labels, logits = drawn(0, n=20_000)
-    assert calibration(labels, softmax(logits, axis=1)).ece < 0.015
-    assert calibration(labels, softmax(3 * logits, axis=1)).ece > 0.15
+    assert measure_calibration(labels, softmax(logits, axis=1)).ece < 0.015
+    assert measure_calibration(labels, softmax(3 * logits, axis=1)).ece > 0.15
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])
@@ -92,8 +99,8 @@ def test_certain_and_right_or_wrong_everywhere_still_gives_a_finite_temperature(
 @settings(deadline=None)
 def test_the_curve_is_the_risk_of_answering_above_each_threshold(answers):
     confidence, is_right = (np.array(side) for side in zip(*answers, strict=True))
-    found = coverage(confidence, is_right)
-    assert found.threshold.tolist() == sorted(set(confidence.tolist()), reverse=True)
+    found = compute_risk_coverage_curve(confidence, is_right)
+    assert found.thresholds.tolist() == sorted(set(confidence.tolist()), reverse=True)
     for threshold, share, risk in zip(*found, strict=True):
         answered = confidence >= threshold
         assert share == pytest.approx(answered.mean())
@@ -107,13 +114,13 @@ def test_a_threshold_keeps_its_promise_on_new_pictures():
     for _ in range(200):
         confidence = rng.random(5000)
         is_right = rng.random(5000) < 0.5 + confidence / 2  # risk at confidence c: (1 - c) / 2
-        threshold = threshold_for(confidence, is_right, 0.1)
+        threshold = find_risk_threshold(confidence, is_right, 0.1)
         assert threshold is not None
         kept += (1 - threshold) / 4 <= 0.1  # the true risk of answering above it
     assert kept >= 190
 
 
 def test_no_threshold_is_promised_where_none_holds():
-    assert threshold_for(np.linspace(0, 1, 50), np.zeros(50, bool), 0.1) is None
-    assert threshold_for(np.linspace(0, 1, 5), np.ones(5, bool), 0.01) is None  # five pictures prove little
-    assert threshold_for(np.linspace(0.5, 1, 5000), np.ones(5000, bool), 0.01) == 0.5
+    assert find_risk_threshold(np.linspace(0, 1, 50), np.zeros(50, bool), 0.1) is None
+    assert find_risk_threshold(np.linspace(0, 1, 5), np.ones(5, bool), 0.01) is None  # five pictures prove little
+    assert find_risk_threshold(np.linspace(0.5, 1, 5000), np.ones(5000, bool), 0.01) == 0.5

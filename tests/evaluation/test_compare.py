@@ -16,12 +16,12 @@ from striate.errors import RunError
 from striate.evaluation.comparison import comparison_page
 from striate.evaluation.comparison import comparison_page as render
 from striate.evaluation.comparison.compare import compare
-from striate.evaluation.comparison.run_summary import Contender
-from striate.evaluation.intervals import paired_difference
-from striate.evaluation.prediction_table import Answer
+from striate.evaluation.comparison.run_summary import RunSummary
+from striate.evaluation.intervals import compute_paired_difference
+from striate.evaluation.prediction_table import PredictionRecord
 from striate.evaluation.report import make_report
 from striate.reporting.figures import save_figure
-from striate.training.history import Epoch
+from striate.training.history import EpochMetrics
 
 pytestmark = pytest.mark.fast
 
@@ -35,15 +35,15 @@ def _contender(name, right, *, settings=None, prefix="test", classes=("cat", "do
     rows = np.log(np.where(np.arange(2) == guess[:, None], 0.9, 0.1))
     report = make_report("pets", "test", classes, keys, labels.astype(np.int32), rows)
     answers = {
-        key: Answer(classes[label], classes[said], 0.9)
+        key: PredictionRecord(classes[label], classes[said], 0.9)
         for key, label, said in zip(keys.tolist(), labels, guess, strict=True)
     }
     own = {"network": name} if settings is None else settings
-    return Contender(name, own, report, answers, epochs, len(epochs), 1000, 2.5, fingerprint="same")
+    return RunSummary(name, own, report, answers, epochs, len(epochs), 1000, 2.5, fingerprint="same")
 
 
 def _epoch(number, accuracy, val_accuracy):
-    return Epoch(number, 1.0, accuracy, 1.1, val_accuracy, 1e-3, 1.0, 100.0, 10.0)
+    return EpochMetrics(number, 1.0, accuracy, 1.1, val_accuracy, 1e-3, 1.0, 100.0, 10.0)
 
 
 GOOD = [True] * 90 + [False] * 10
@@ -125,8 +125,8 @@ def test_every_two_of_several_are_compared():
 
 def test_the_gap_is_the_last_epochs_overfitting():
     one = _contender("one", GOOD, epochs=(_epoch(1, 0.5, 0.6), _epoch(2, 0.9, 0.7)))
-    assert one.gap == pytest.approx(0.2)
-    assert math.isnan(_contender("two", GOOD).gap)
+    assert one.generalization_gap == pytest.approx(0.2)
+    assert math.isnan(_contender("two", GOOD).generalization_gap)
 
 
 def test_the_summary_is_plain_json_also_where_a_training_has_no_epoch():
@@ -156,7 +156,7 @@ def test_runs_that_differ_only_in_the_seed_are_one_group():
     rng = np.random.default_rng(1)
     found = compare([*_seeds("plain", 0.7, 3, rng=rng), *_seeds("better", 0.9, 3, rng=rng)])
     assert [group.name for group in found.groups] == ["plain", "better"]
-    assert found.groups[0].deviation == pytest.approx(np.std(found.groups[0].accuracies, ddof=1))
+    assert found.groups[0].std == pytest.approx(np.std(found.groups[0].accuracies, ddof=1))
     (pair,) = found.pairs
     assert pair.is_seeded and pair.verdict == "better is better"
     assert pair.paired.difference == pytest.approx(found.groups[1].accuracy - found.groups[0].accuracy)
@@ -200,27 +200,27 @@ def test_classes_that_change_are_named():
 
 def test_a_verdict_says_what_could_have_been_seen():
     (pair,) = compare([_contender("one", GOOD), _contender("two", [*GOOD[:88], *[False] * 12])]).pairs
-    assert pair.smallest > abs(pair.paired.difference)
-    assert f"{100 * pair.smallest:.2g} points or more" in pair.sentence
+    assert pair.detectable_difference > abs(pair.paired.difference)
+    assert f"{100 * pair.detectable_difference:.2g} points or more" in pair.sentence
 
 
 def test_the_page_shows_the_pictures_of_both_sides_and_asks_for_no_network(tmp_path):
     epochs = (_epoch(1, 0.5, 0.6), _epoch(2, 0.7, 0.6))
     names = ("<script>a</script>", "b & co")
     found = compare([_contender(names[0], GOOD, epochs=epochs), _contender(names[1], POOR, epochs=epochs)])
-    keys = render.wanted(found)
-    assert keys == [f"test/{index}" for index in range(60, 60 + render.GALLERY)]
+    keys = render.list_image_keys(found)
+    assert keys == [f"test/{index}" for index in range(60, 60 + render.MAX_IMAGES_PER_SIDE)]
     pixels = np.random.default_rng(0).integers(0, 255, (8, 8, 3), np.uint8)
-    render.save_page(tmp_path / "c.html", found, dict.fromkeys(keys, pixels), command="striate compare a b")
+    render.save_comparison_html(tmp_path / "c.html", found, dict.fromkeys(keys, pixels), command="striate compare a b")
     text = (tmp_path / "c.html").read_text(encoding="utf-8")
-    assert text.count('<img class="tiny"') == render.GALLERY
+    assert text.count('<img class="tiny"') == render.MAX_IMAGES_PER_SIDE
     assert "<script" not in text and "http:" not in text and "https:" not in text and "&lt;script&gt;a" in text
     assert "is better than" in text and "dog 90" in text.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_the_page_lists_names_where_the_pictures_are_gone(tmp_path):
     found = compare([_contender("one", GOOD), _contender("two", POOR)])
-    render.save_page(tmp_path / "c.html", found, {}, missing="The folder is gone.")
+    render.save_comparison_html(tmp_path / "c.html", found, {}, missing_reason="The folder is gone.")
     text = (tmp_path / "c.html").read_text(encoding="utf-8")
     assert "The folder is gone." in text and "<li>test/60: cat</li>" in text and "<figure" not in text
 
@@ -230,13 +230,14 @@ def test_curves_name_every_group_also_odd_ones_and_render_without_an_epoch(tmp_p
     names = ["run-1", "_hidden", "$x$", "猫"]
     epochs = (_epoch(1, 0.5, 0.6), _epoch(2, float("nan"), 0.6))
     found = compare([_contender(name, GOOD, epochs=epochs) for name in names])
-    figure = comparison_page.both_curves(found)
+    figure = comparison_page.draw_comparison_curves(found)
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [*names, "validation", "training"]
     save_figure(figure, tmp_path / "curves.png")
     with Image.open(tmp_path / "curves.png") as picture:
         assert np.asarray(picture.convert("L")).std() > 5
     save_figure(
-        comparison_page.curves(compare([_contender("a", GOOD), _contender("b", GOOD)]), "loss"), tmp_path / "none.png"
+        comparison_page.draw_metric_curves(compare([_contender("a", GOOD), _contender("b", GOOD)]), "loss"),
+        tmp_path / "none.png",
     )
 
 
@@ -248,5 +249,5 @@ def test_whichever_comes_first_the_pair_says_the_same(answers):
     (pair,) = compare([_contender("one", one), _contender("two", two)]).pairs
     (turned,) = compare([_contender("two", two), _contender("one", one)]).pairs
     assert pair.verdict == turned.verdict
-    assert pair.paired.p_value == turned.paired.p_value == paired_difference(one, two).p_value
-    assert pair.gained == turned.lost
+    assert pair.paired.p_value == turned.paired.p_value == compute_paired_difference(one, two).p_value
+    assert pair.only_second_keys == turned.only_first_keys

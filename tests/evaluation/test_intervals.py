@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from striate.evaluation.intervals import f1_interval, paired_difference, wilson
+from striate.evaluation.intervals import compute_f1_interval, compute_paired_difference, wilson
 
 pytestmark = pytest.mark.fast
 
@@ -62,7 +62,7 @@ def test_the_interval_of_f1_covers_the_true_one_about_ninety_five_times_in_a_hun
     hit, missed, false = cells
     truth = 2 * hit / (2 * hit + missed + false)
     drawn = np.random.default_rng(0).multinomial(500, [*cells, 1 - sum(cells)], 2000)
-    found = [f1_interval(int(a), int(a + b), int(a + c)) for a, b, c, _ in drawn]
+    found = [compute_f1_interval(int(a), int(a + b), int(a + c)) for a, b, c, _ in drawn]
     assert 0.935 <= np.mean([low <= truth <= high for low, high in found]) <= 0.965
 
 
@@ -74,7 +74,7 @@ def _answers(both, only_first, only_second, neither):
 
 
 def test_a_paired_difference_worked_by_hand():
-    found = paired_difference(*_answers(both=60, only_first=5, only_second=15, neither=20))
+    found = compute_paired_difference(*_answers(both=60, only_first=5, only_second=15, neither=20))
     assert (found.only_first, found.only_second) == (5, 15)
     assert found.difference == pytest.approx(0.10)
     # McNemar exact: 2 · P(X ≤ 5), X ~ B(20, ½) = 2 · (1+20+190+1140+4845+15504)/2²⁰
@@ -85,13 +85,13 @@ def test_a_paired_difference_worked_by_hand():
 
 
 def test_one_picture_more_is_no_difference():
-    found = paired_difference(*_answers(both=8, only_first=0, only_second=1, neither=1))
+    found = compute_paired_difference(*_answers(both=8, only_first=0, only_second=1, neither=1))
     assert found.p_value == 1.0
     assert found.interval.low < 0 < found.interval.high
 
 
 def test_equal_answers_differ_in_nothing():
-    found = paired_difference(*_answers(both=9, only_first=0, only_second=0, neither=1))
+    found = compute_paired_difference(*_answers(both=9, only_first=0, only_second=0, neither=1))
     assert found.difference == 0
     assert found.p_value == 1.0
     assert found.interval.low == -found.interval.high < 0
@@ -100,7 +100,7 @@ def test_equal_answers_differ_in_nothing():
 @given(st.tuples(*[st.integers(0, 60)] * 4).filter(any))
 def test_swapping_the_two_turns_the_sign_and_nothing_else(cells):
     first, second = _answers(*cells)
-    one, two = paired_difference(first, second), paired_difference(second, first)
+    one, two = compute_paired_difference(first, second), compute_paired_difference(second, first)
     assert one.difference == pytest.approx(second.mean() - first.mean())
     assert two.difference == pytest.approx(-one.difference)
     assert two.p_value == pytest.approx(one.p_value)
@@ -116,7 +116,7 @@ def test_the_paired_interval_covers_the_true_difference_about_ninety_five_times_
     chances = (0.8, 0.04, 0.08, 0.08)  # true difference 0.04
     covered = []
     for cells in rng.multinomial(300, chances, 1500):
-        low, high = paired_difference(*_answers(*cells)).interval
+        low, high = compute_paired_difference(*_answers(*cells)).interval
         covered.append(low <= 0.04 <= high)
     assert 0.92 <= np.mean(covered) <= 0.985
 
@@ -125,4 +125,4 @@ def test_the_paired_interval_covers_the_true_difference_about_ninety_five_times_
 def test_equally_good_classifiers_are_called_different_in_at_most_five_of_a_hundred_cases():
     rng = np.random.default_rng(1)
     cells = rng.multinomial(300, (0.85, 0.05, 0.05, 0.05), 1500)
-    assert np.mean([paired_difference(*_answers(*row)).p_value < 0.05 for row in cells]) <= 0.05
+    assert np.mean([compute_paired_difference(*_answers(*row)).p_value < 0.05 for row in cells]) <= 0.05

@@ -12,7 +12,7 @@ from striate.data.decoded_cache import decode_all
 from striate.data.loaders.load import load_images
 from striate.data.splits import load_splits
 from striate.errors import DataError
-from striate.evaluation.evaluate import evaluate, measure, with_classes
+from striate.evaluation.evaluate import align_classes, evaluate, evaluate_classifier
 from striate.progress import Progress
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
@@ -33,10 +33,10 @@ def test_measuring_again_gives_the_runs_own_report(digits_run, test_digits):
 
 @pytest.mark.backend
 def test_the_report_agrees_with_what_predict_says(digits_run, test_digits):
-    measured = measure(digits_run.classifier, test_digits)
+    measured = evaluate_classifier(digits_run.classifier, test_digits)
     labels = np.asarray(digits_run.classifier.predict(np.asarray(test_digits.sources)))
     names = np.array(test_digits.classes)
-    assert (labels == names[measured.predicted]).all()
+    assert (labels == names[measured.predicted_labels]).all()
     assert measured.report.accuracy == (labels == names[test_digits.labels]).mean()
 
 
@@ -61,24 +61,24 @@ def test_some_of_the_classes_are_enough(digits_run, test_digits):
 def test_a_class_that_the_classifier_does_not_know_is_told_with_the_nearest(test_digits):
     images = replace(test_digits, classes=("cats", "bird", *"23456789"))
     with pytest.raises(DataError, match="does not know") as caught:
-        with_classes(images, ("cat", "bird", *"23456789"))
+        align_classes(images, ("cat", "bird", *"23456789"))
     assert "Received: cats" in str(caught.value)
     assert "the folder 'cats' renamed to 'cat'" in str(caught.value)
 
 
 def test_a_class_like_no_other_gets_no_suggestion(test_digits):
     with pytest.raises(DataError) as caught:
-        with_classes(replace(test_digits, classes=("zebra", *"123456789")), tuple("0123456789"))
+        align_classes(replace(test_digits, classes=("zebra", *"123456789")), tuple("0123456789"))
     assert "Try:" not in str(caught.value)
 
 
 def test_equal_classes_leave_the_pictures_as_they_are(test_digits):
-    assert with_classes(test_digits, test_digits.classes) is test_digits
+    assert align_classes(test_digits, test_digits.classes) is test_digits
 
 
 def test_nothing_to_measure_is_an_error(digits_run, test_digits):
     with pytest.raises(DataError, match="no pictures to measure on"):
-        measure(digits_run.classifier, test_digits.subset(np.array([], int)))
+        evaluate_classifier(digits_run.classifier, test_digits.subset(np.array([], int)))
 
 
 def test_pictures_that_cannot_be_read_are_left_out_and_listed(digits_run, tmp_path, photos):
@@ -87,7 +87,7 @@ def test_pictures_that_cannot_be_read_are_left_out_and_listed(digits_run, tmp_pa
         (tmp_path / name).mkdir()
         (tmp_path / name / "whole.jpg").write_bytes(source)
     (tmp_path / "1" / "broken.jpg").write_bytes(b"")
-    measured = measure(digits_run.classifier, load_images(tmp_path))
+    measured = evaluate_classifier(digits_run.classifier, load_images(tmp_path))
     assert measured.report.n == 2
     assert measured.decoded.decode_errors == {"1/broken.jpg": "empty file (0 bytes)"}
 
@@ -104,7 +104,7 @@ def test_progress_counts_every_picture(digits_run, test_digits):
 
     decoded = decode_all(test_digits, digits_run.classifier.preprocessing)
     count = Count()
-    measure(digits_run.classifier, decoded, progress=count)
+    evaluate_classifier(digits_run.classifier, decoded, progress=count)
     assert count.done == count.total == len(test_digits) == 359
 
 
@@ -112,6 +112,6 @@ def test_progress_counts_every_picture(digits_run, test_digits):
 def test_temperature_changes_confidence_and_no_answer(digits_run, test_digits):
     sharp = digits_run.classifier
     soft = Classifier(sharp.model, sharp.classes, sharp.preprocessing, temperature=4.0)
-    one, two = measure(sharp, test_digits), measure(soft, test_digits)
-    assert (one.predicted == two.predicted).all()
+    one, two = evaluate_classifier(sharp, test_digits), evaluate_classifier(soft, test_digits)
+    assert (one.predicted_labels == two.predicted_labels).all()
     assert two.confidence.mean() < one.confidence.mean()

@@ -10,7 +10,7 @@ from scipy.special import log_softmax
 from sklearn import metrics as sk
 
 from striate.evaluation import metrics as module
-from striate.evaluation.metrics import metrics
+from striate.evaluation.metrics import compute_metrics
 
 pytestmark = [
     pytest.mark.fast,
@@ -30,7 +30,7 @@ def answers(seed: int, n: int, classes: int, sharpness: float = 2.0):
 def test_every_figure_is_scikit_learns(seed: int, n: int, classes: int):
     labels, rows = answers(seed, n, classes)
     predicted = rows.argmax(axis=1)
-    found = metrics(labels, rows)
+    found = compute_metrics(labels, rows)
     assert found.balanced_accuracy.value == pytest.approx(sk.balanced_accuracy_score(labels, predicted))
     kappa = sk.cohen_kappa_score(labels, predicted)
     assert found.kappa.value == pytest.approx(0.0 if np.isnan(kappa) else kappa)
@@ -55,19 +55,19 @@ def test_a_resampled_matrix_gives_the_figures_of_resampled_pictures(seed: int, c
     predicted = rows.argmax(axis=1)
     matrix = sk.confusion_matrix(labels, predicted, labels=np.arange(classes)).astype(float)
     parts = np.stack([np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)])[None]
-    assert module._balanced(parts)[0] == pytest.approx(sk.balanced_accuracy_score(labels, predicted))
-    assert module._kappa(parts)[0] == pytest.approx(sk.cohen_kappa_score(labels, predicted))
-    assert module._mcc(parts)[0] == pytest.approx(sk.matthews_corrcoef(labels, predicted))
+    assert module._compute_balanced_accuracy(parts)[0] == pytest.approx(sk.balanced_accuracy_score(labels, predicted))
+    assert module._compute_kappa(parts)[0] == pytest.approx(sk.cohen_kappa_score(labels, predicted))
+    assert module._compute_mcc(parts)[0] == pytest.approx(sk.matthews_corrcoef(labels, predicted))
 
 
 @pytest.mark.slow
 def test_intervals_cover_the_truth_as_often_as_they_say(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "RESAMPLES", 400)
-    large = metrics(*answers(1, 400_000, 4))
+    large = compute_metrics(*answers(1, 400_000, 4))
     covered = dict.fromkeys(("balanced_accuracy", "kappa", "mcc", "log_loss"), 0)
     rounds = 1000
     for seed in range(rounds):
-        found = metrics(*answers(seed + 10, 500, 4))
+        found = compute_metrics(*answers(seed + 10, 500, 4))
         for name in covered:
             low, high = getattr(found, name).interval
             covered[name] += low <= getattr(large, name).value <= high

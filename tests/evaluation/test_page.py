@@ -15,16 +15,16 @@ from PIL import Image
 
 from striate.data_checks.finding import Finding
 from striate.evaluation.report_page import (
-    TABLE_CLASSES,
-    Facts,
-    confused_pairs,
-    insight,
+    MAX_TABLE_CLASSES,
+    RunFacts,
+    describe_calibration,
+    find_confused_pairs,
+    format_insight,
+    format_verdict,
     save_markdown,
-    save_page,
-    trust,
-    verdict,
+    save_report_html,
 )
-from striate.reporting.html import percent
+from striate.reporting.html import format_percent_nbsp
 
 EVIL = "<script>alert(1)</script>"
 KERAS = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
@@ -44,12 +44,12 @@ def _facts(**changes):
         "command": "striate train photos",
         "validation": None,
     }
-    return Facts(**(facts | changes))
+    return RunFacts(**(facts | changes))
 
 
 def _page(tmp_path, measured, history=None, **facts):
     path = tmp_path / "report.html"
-    save_page(path, _facts(**facts), history, measured)
+    save_report_html(path, _facts(**facts), history, measured)
     return path.read_text(encoding="utf-8")
 
 
@@ -67,16 +67,19 @@ class _Elements(HTMLParser):
 def test_a_runs_page_states_its_result(digits_run):
     page = html.unescape((digits_run.path / "report.html").read_text(encoding="utf-8"))
     report = digits_run.report
-    assert verdict(report) in page
-    assert f"<b>{percent(report.accuracy)}</b>" in page
+    assert format_verdict(report) in page
+    assert f"<b>{format_percent_nbsp(report.accuracy)}</b>" in page
     for row in report.classes:
         assert f'">{row.name}</th><td data-v="{row.support}">{row.support}</td>' in page
         low, high = row.recall_interval
-        assert f"{percent(row.recall)}<small>{percent(low)} to {percent(high)}</small>" in page
+        assert (
+            f"{format_percent_nbsp(row.recall)}<small>{format_percent_nbsp(low)} to {format_percent_nbsp(high)}</small>"
+            in page
+        )
     assert "cnn-small" in page
     assert f"{digits_run.manifest.parameters:,}" in page
     assert f"The weights of epoch {digits_run.history.kept} were kept." in page
-    assert percent(digits_run.validation.accuracy) in page
+    assert format_percent_nbsp(digits_run.validation.accuracy) in page
 
 
 @KERAS
@@ -164,11 +167,11 @@ def test_names_from_the_data_are_text_and_never_markup(forge, training, tmp_path
     }
 
 
-@pytest.mark.parametrize("classes", [2, TABLE_CLASSES, TABLE_CLASSES + 1, 25])
+@pytest.mark.parametrize("classes", [2, MAX_TABLE_CLASSES, MAX_TABLE_CLASSES + 1, 25])
 def test_few_classes_get_a_table_of_numbers_and_many_a_picture(forge, tmp_path, classes):
     page = _page(tmp_path, forge([f"class {number}" for number in range(classes)]))
-    assert (f'aria-label="Confusion matrix of {classes} classes"' in page) == (classes > TABLE_CLASSES)
-    assert ('<table class="matrix">' in page) == (classes <= TABLE_CLASSES)
+    assert (f'aria-label="Confusion matrix of {classes} classes"' in page) == (classes > MAX_TABLE_CLASSES)
+    assert ('<table class="matrix">' in page) == (classes <= MAX_TABLE_CLASSES)
 
 
 def test_a_picture_of_the_matrix_may_have_names_in_any_script(forge, tmp_path):
@@ -231,10 +234,10 @@ def test_an_interrupted_training_is_told(forge, tmp_path):
 
 def test_the_commonest_confusions_come_first(forge):
     measured = forge(["a", "b", "c"], each=6)
-    pairs = confused_pairs(measured.report)
+    pairs = find_confused_pairs(measured.report)
     assert pairs == [(0, 1, "a", "b", 2, 2 / 6), (1, 2, "b", "c", 2, 2 / 6), (2, 0, "c", "a", 2, 2 / 6)]
-    assert confused_pairs(measured.report, 1) == pairs[:1]
-    assert confused_pairs(forge(["a", "b"], errors=False).report) == []
+    assert find_confused_pairs(measured.report, 1) == pairs[:1]
+    assert find_confused_pairs(forge(["a", "b"], errors=False).report) == []
 
 
 def test_the_same_as_markdown_has_the_same_figures_and_nothing_that_markdown_would_obey(forge, training, tmp_path):
@@ -243,7 +246,7 @@ def test_the_same_as_markdown_has_the_same_figures_and_nothing_that_markdown_wou
     facts = _facts(name="*run*", findings=(Finding("tiny_class", "warning", EVIL, EVIL),))
     save_markdown(path, facts, training((2.0, 2.1), (1.0, 1.2), kept=2), measured)
     text = path.read_text(encoding="utf-8")
-    assert verdict(measured.report) in text
+    assert format_verdict(measured.report) in text
     assert "# \\*run\\*" in text
     assert "<script" not in re.sub(r"\\<", "", text)
     assert "| a\\|b | 6 |" in text
@@ -252,14 +255,14 @@ def test_the_same_as_markdown_has_the_same_figures_and_nothing_that_markdown_wou
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert all(line.endswith("|") for line in rows)
     for row, cells in zip(measured.report.classes, measured.report.confusion, strict=True):
-        assert f"{percent(row.recall)} (" in text
+        assert f"{format_percent_nbsp(row.recall)} (" in text
         assert sum(cells) == row.support
 
 
 def test_what_the_confidence_is_worth_is_said_in_words(forge):
-    assert trust(0.01, 0.9, 0.9) == "Its confidence can be taken at its word (off by 1.0 % on average)."
-    assert trust(0.1, 0.9, 0.8).startswith("It is surer than it is right")
-    assert trust(0.1, 0.7, 0.8).startswith("It is less sure than it could be")
-    said = insight(forge(["a", "b", "c"], each=6).report)
+    assert describe_calibration(0.01, 0.9, 0.9) == "Its confidence can be taken at its word (off by 1.0 % on average)."
+    assert describe_calibration(0.1, 0.9, 0.8).startswith("It is surer than it is right")
+    assert describe_calibration(0.1, 0.7, 0.8).startswith("It is less sure than it could be")
+    said = format_insight(forge(["a", "b", "c"], each=6).report)
     assert said.startswith("Its commonest mistake: “a” taken for “b”, 2 of 6 pictures.")
-    assert "mistake" not in insight(forge(["a", "b"], errors=False).report)
+    assert "mistake" not in format_insight(forge(["a", "b"], errors=False).report)

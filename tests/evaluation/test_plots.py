@@ -16,7 +16,7 @@ from striate.evaluation import plots
 from striate.reporting import style
 from striate.reporting.figures import render_figure, save_figure
 from striate.reporting.fonts import measure_text
-from striate.reporting.heatmap import WIDTH
+from striate.reporting.heatmap import GALLERY_COLUMN_WIDTH
 from striate.reporting.marks import Raster, Text
 
 NAN, INF = float("nan"), float("inf")
@@ -56,11 +56,11 @@ def _has(pixels, colour):
     ids=["three epochs", "one epoch", "NaN first", "NaN and infinity between", "infinity only", "a hundred epochs"],
 )
 def test_curves_show_both_lines_however_the_training_went(training, tmp_path, losses, kept):
-    figure = plots.curves(training(*losses, kept=kept))
+    figure = plots.draw_training_curves(training(*losses, kept=kept))
     pixels = _pixels(figure, tmp_path)
-    assert _has(pixels, style.TRAIN)
-    assert _has(pixels, style.VALIDATION)
-    labels = [entry.label for entry in figure.panels[1].legend]
+    assert _has(pixels, style.TRAIN_COLOR)
+    assert _has(pixels, style.VALIDATION_COLOR)
+    labels = [entry.label for entry in figure.panels[1].legend_entries]
     assert figure.texts.count("training") == figure.texts.count("validation") == 2
     assert set(labels) <= set(figure.texts)
     assert labels[:2] == ["training", "validation"]
@@ -70,12 +70,12 @@ def test_curves_show_both_lines_however_the_training_went(training, tmp_path, lo
 
 
 def test_curves_of_a_training_without_a_finite_number_render(training, tmp_path):
-    _pixels(plots.curves(training((NAN, NAN), (NAN, NAN))), tmp_path)
+    _pixels(plots.draw_training_curves(training((NAN, NAN), (NAN, NAN))), tmp_path)
 
 
 def test_curves_draw_the_historys_own_numbers(training):
     history = training((2.0, 2.1), (1.0, 1.2), kept=2)
-    accuracy, loss = plots.curves(history).panels
+    accuracy, loss = plots.draw_training_curves(history).panels
     assert (accuracy.title, loss.title) == ("Accuracy", "Loss")
     assert loss.series[0].x == (1, 2)
     assert loss.series[0].y == (2.0, 1.0)
@@ -83,7 +83,7 @@ def test_curves_draw_the_historys_own_numbers(training):
     assert accuracy.series[1].y == tuple(row.val_accuracy for row in history.epochs)
     assert loss.y_limits[0] == 0
     assert loss.y_limits[1] > 2.1
-    assert loss.verticals == accuracy.verticals == [2.0]
+    assert loss.vertical_lines == accuracy.vertical_lines == [2.0]
 
 
 def test_a_confusion_matrix_of_any_class_names_renders(forge, tmp_path):
@@ -128,8 +128,8 @@ def test_a_confusion_matrix_with_a_class_without_pictures_renders(forge, tmp_pat
 @pytest.mark.parametrize(("size", "channels"), [(1, 1), (8, 1), (90, 3)])
 def test_a_gallery_says_what_was_said_and_what_it_is(forge, tmp_path, size, channels):
     measured = forge(NAMES, size=size, channels=channels)
-    right, wrong = plots.right_and_wrong(measured, 12)
-    figure = plots.gallery(measured, wrong, "Answered wrongly")
+    right, wrong = plots.select_examples(measured, 12)
+    figure = plots.draw_prediction_gallery(measured, wrong, "Answered wrongly")
     images = [mark for mark in figure.marks if isinstance(mark, Raster)]
     assert len(images) == len(wrong) == 10
     for image, index in zip(images, wrong, strict=True):
@@ -139,21 +139,21 @@ def test_a_gallery_says_what_was_said_and_what_it_is(forge, tmp_path, size, chan
     assert sum(text.endswith(" %") for text in figure.texts) >= 10
     assert "\x1b" not in "".join(figure.texts)
     pixels = _pixels(figure, tmp_path)
-    assert _has(pixels, style.WRONG)
-    pixels = _pixels(plots.gallery(measured, right, "Answered rightly"), tmp_path)
-    assert _has(pixels, style.RIGHT)
+    assert _has(pixels, style.INCORRECT_COLOR)
+    pixels = _pixels(plots.draw_prediction_gallery(measured, right, "Answered rightly"), tmp_path)
+    assert _has(pixels, style.CORRECT_COLOR)
 
 
 def test_a_gallery_of_nothing_says_none(forge, tmp_path):
     measured = forge(["a", "b"], errors=False)
-    figure = plots.gallery(measured, plots.right_and_wrong(measured)[1], "Answered wrongly")
+    figure = plots.draw_prediction_gallery(measured, plots.select_examples(measured)[1], "Answered wrongly")
     assert figure.texts == ["Answered wrongly", "none"]
     _pixels(figure, tmp_path)
 
 
 def test_pictures_to_show_are_spread_over_the_classes_and_errors_begin_with_the_surest(forge):
     measured = forge([f"class {number}" for number in range(6)], each=9)
-    right, wrong = plots.right_and_wrong(measured, 12)
+    right, wrong = plots.select_examples(measured, 12)
     labels = measured.decoded.images.labels
     assert (measured.predicted[right] == labels[right]).all()
     assert np.bincount(labels[right]).tolist() == [2] * 6
@@ -178,12 +178,12 @@ def test_pictures_to_show_are_spread_over_the_classes_and_errors_begin_with_the_
     ],
 )
 def test_a_percentage_never_rounds_up_to_certainty(share, text):
-    assert plots.percent(share) == text
+    assert plots.format_percent(share) == text
 
 
 def test_a_figure_that_cannot_be_written_leaves_nothing_behind(training, tmp_path):
     with pytest.raises(FileNotFoundError):
-        save_figure(plots.curves(training((1.0, 1.0))), tmp_path / "absent" / "curves.png")
+        save_figure(plots.draw_training_curves(training((1.0, 1.0))), tmp_path / "absent" / "curves.png")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -199,14 +199,14 @@ def test_the_callers_own_matplotlib_settings_are_left_alone():
 
 def test_the_same_figure_is_the_same_file(forge, training, tmp_path):
     measured = forge(NAMES)
-    _, wrong = plots.right_and_wrong(measured)
+    _, wrong = plots.select_examples(measured)
     for ending in ("png", "svg"):
         written = []
         for number in range(2):
             for name, figure in (
-                ("curves", plots.curves(training((2.0, 2.1), (1.0, 1.2), kept=2))),
+                ("curves", plots.draw_training_curves(training((2.0, 2.1), (1.0, 1.2), kept=2))),
                 ("confusion", plots.confusion(measured.report)),
-                ("wrong", plots.gallery(measured, wrong, "Answered wrongly")),
+                ("wrong", plots.draw_prediction_gallery(measured, wrong, "Answered wrongly")),
             ):
                 path = tmp_path / f"{name}-{number}.{ending}"
                 save_figure(figure, path)
@@ -216,13 +216,15 @@ def test_the_same_figure_is_the_same_file(forge, training, tmp_path):
 
 def test_captions_end_before_the_next_image_begins(forge):
     measured = forge(["W" * 60, "i" * 60, "猫" * 60])
-    right, wrong = plots.right_and_wrong(measured)
+    right, wrong = plots.select_examples(measured)
     for indices in (right, wrong):
         captions = [
-            mark for mark in plots.gallery(measured, indices, "").marks if isinstance(mark, Text) and mark.size == 8
+            mark
+            for mark in plots.draw_prediction_gallery(measured, indices, "").marks
+            if isinstance(mark, Text) and mark.size == 8
         ]
         assert captions
-        assert all(measure_text(mark.text, 8) < WIDTH for mark in captions)
+        assert all(measure_text(mark.text, 8) < GALLERY_COLUMN_WIDTH for mark in captions)
         assert all("…" in mark.text for mark in captions)
 
 

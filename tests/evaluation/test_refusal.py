@@ -8,8 +8,8 @@ import pytest
 from striate.errors import ConfigError, DataError
 from striate.evaluation.intervals import wilson
 from striate.evaluation.plots import coverage_curve
-from striate.evaluation.prediction_table import Answered
-from striate.evaluation.selective import promised, refusal
+from striate.evaluation.prediction_table import LabeledPredictions
+from striate.evaluation.selective import compute_operating_point, compute_risk_threshold
 
 pytestmark = pytest.mark.fast
 
@@ -19,7 +19,7 @@ def answered(confidence, is_right):
     share = np.asarray(confidence, np.float64)
     labels = np.where(is_right, 0, 1).astype(np.int32)
     keys = np.array([str(number) for number in range(len(share))])
-    return Answered(("yes", "no"), keys, labels, np.log(np.stack([share, 1 - share], axis=1)))
+    return LabeledPredictions(("yes", "no"), keys, labels, np.log(np.stack([share, 1 - share], axis=1)))
 
 
 def drawn(seed: int, n: int = 4000):
@@ -30,7 +30,7 @@ def drawn(seed: int, n: int = 4000):
 
 
 def test_coverage_and_risk_are_counted_above_the_threshold():
-    found = refusal(answered([0.9, 0.8, 0.7, 0.6], [True, False, True, True]), 0.65)
+    found = compute_operating_point(answered([0.9, 0.8, 0.7, 0.6], [True, False, True, True]), 0.65)
     assert (found.n, found.answered, found.wrong) == (4, 3, 1)
     assert (found.coverage, found.risk, found.risk_of_all) == (0.75, pytest.approx(1 / 3), 0.25)
     assert found.interval == tuple(wilson(1, 3))
@@ -41,7 +41,7 @@ def test_coverage_and_risk_are_counted_above_the_threshold():
 
 
 def test_a_threshold_above_all_answers_nothing_and_says_so():
-    found = refusal(answered([0.9, 0.8], [True, False]), 0.95)
+    found = compute_operating_point(answered([0.9, 0.8], [True, False]), 0.95)
     assert (found.answered, found.coverage, found.risk, found.interval) == (0, 0.0, None, None)
     assert "not one of 2 pictures" in found.line()
 
@@ -50,8 +50,8 @@ def test_a_threshold_above_all_answers_nothing_and_says_so():
 def test_what_is_promised_on_some_pictures_holds_on_others():
     risks = []
     for seed in range(100):
-        threshold = promised(drawn(seed), 0.1)
-        later = refusal(drawn(seed + 1000, 40_000), threshold)
+        threshold = compute_risk_threshold(drawn(seed), 0.1)
+        later = compute_operating_point(drawn(seed + 1000, 40_000), threshold)
         assert later.coverage > 0.1
         risks.append(later.risk)
     assert np.mean([risk > 0.1 for risk in risks]) <= 0.05
@@ -60,26 +60,26 @@ def test_what_is_promised_on_some_pictures_holds_on_others():
 def test_a_promise_that_cannot_be_made_says_which_could():
     few = drawn(0, 60)
     with pytest.raises(DataError, match=r"60 validation pictures cannot promise.*Try: a target risk of 0\.\d+") as told:
-        promised(few, 0.001)
+        compute_risk_threshold(few, 0.001)
     possible = float(str(told.value).rsplit("of ", 1)[1].rstrip("."))
-    assert 0 < promised(few, possible) < 1
+    assert 0 < compute_risk_threshold(few, possible) < 1
 
 
 @pytest.mark.parametrize("risk", [0.0, 1.0, -0.1, 2.0, float("nan")])
 def test_a_risk_is_a_share(risk):
     with pytest.raises(ConfigError, match="target risk is a share"):
-        promised(drawn(0), risk)
+        compute_risk_threshold(drawn(0), risk)
 
 
 def test_the_figure_shows_the_curve_and_the_threshold_on_it():
     given = drawn(1)
-    found = refusal(given, 0.9)
+    found = compute_operating_point(given, 0.9)
     figure = coverage_curve(given, found)
     (panel,) = figure.panels
     curve, point = panel.series
     assert curve.x[-1] == 100
     assert curve.y[-1] == pytest.approx(100 * found.risk_of_all)
-    assert panel.horizontals == [pytest.approx(100 * found.risk_of_all)]
+    assert panel.horizontal_lines == [pytest.approx(100 * found.risk_of_all)]
     assert (point.x[0], point.y[0]) == pytest.approx((100 * found.coverage, 100 * found.risk))
     assert point.label in figure.texts
     (panel,) = coverage_curve(answered([0.9, 0.9], [True, True])).panels

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.special import log_softmax
 from sklearn import metrics
 
-from striate.config import from_json, plain, to_json
+from striate.config import from_json, to_json, to_plain
 from striate.errors import DataError
 from striate.evaluation.intervals import wilson
 from striate.evaluation.report import Report, make_report
@@ -126,7 +126,7 @@ def test_intervals_hold_their_figures_and_are_there_where_these_are(case):
 
 def test_a_report_of_format_1_can_be_read():
     report = _report([0, 1, 1], np.log([[0.8, 0.2], [0.1, 0.9], [0.6, 0.4]]), 2)
-    old = plain(report)
+    old = to_plain(report)
     for name in ("metrics", "calibration", "coverage"):
         del old[name]
     for row in (*old["classes"], old["macro"], old["weighted"]):

@@ -8,9 +8,9 @@ from PIL import Image
 
 from striate.data.decoded_cache import decode_all
 from striate.data.loaders.load import load_images
-from striate.evaluation.corruptions import CORRUPTIONS, SEVERITIES
-from striate.evaluation.plots import corruption_sheet, robustness_plot
-from striate.evaluation.robustness import Curve, Robustness, corrupted, robustness
+from striate.evaluation.corruptions import CORRUPTIONS, MAX_SEVERITY
+from striate.evaluation.plots import draw_corruption_sheet, draw_robustness
+from striate.evaluation.robustness import CorruptionCurve, Robustness, compute_robustness, corrupt_images
 from striate.reporting.figures import save_figure
 
 pytestmark = pytest.mark.fast
@@ -28,7 +28,7 @@ def scene(channels: int, side: int = 48) -> np.ndarray:
 def test_a_corruption_grows_with_its_severity_and_keeps_the_form(name: str, channels: int):
     pixels = scene(channels)
     before, away = pixels.copy(), []
-    for severity in range(1, SEVERITIES + 1):
+    for severity in range(1, MAX_SEVERITY + 1):
         found = CORRUPTIONS[name](pixels, severity, np.random.default_rng(0))
         assert found.shape == pixels.shape and found.dtype == np.uint8
         away.append(np.abs(found.astype(int) - pixels).mean())
@@ -47,7 +47,7 @@ def test_pictures_of_any_size_can_be_made_worse(name: str, shape: tuple[int, int
 
 def test_the_same_seed_makes_the_same_pictures():
     pixels = np.stack([scene(3)] * 3)
-    one, two = (corrupted(pixels, CORRUPTIONS["noise"], 3, seed=4) for _ in range(2))
+    one, two = (corrupt_images(pixels, CORRUPTIONS["noise"], 3, seed=4) for _ in range(2))
     np.testing.assert_array_equal(one, two)
     assert np.abs(one[0].astype(int) - one[1]).max() > 0  # each picture in its own way
 
@@ -57,31 +57,32 @@ def test_the_same_seed_makes_the_same_pictures():
 def test_a_classifier_loses_with_severity_and_the_figure_shows_it(digits_run, tmp_path):
     classifier = digits_run.classifier
     decoded = decode_all(load_images("digits"), classifier.preprocessing)
-    found = robustness(classifier, decoded, sample=300)
+    found = compute_robustness(classifier, decoded, sample_size=300)
     assert found.n == 300 and found.interval[0] <= found.accuracy <= found.interval[1]
     assert {curve.name for curve in found.curves} == set(CORRUPTIONS)
     assert [curve.held for curve in found.curves] == sorted(curve.held for curve in found.curves)
     by_name = {curve.name: curve for curve in found.curves}
     assert by_name["another angle"].accuracy[-1] < by_name["another angle"].accuracy[0]
     assert by_name["noise"].held < 1.01
-    save_figure(robustness_plot(found), tmp_path / "a.png")
+    save_figure(draw_robustness(found), tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as image:
         assert image.size[0] > 1000
 
 
 def test_the_weakest_point_is_told_with_what_may_help():
-    wide = ((0.0, 1.0),) * SEVERITIES
+    wide = ((0.0, 1.0),) * MAX_SEVERITY
     curves = [
-        Curve(name, (share,) * SEVERITIES, wide, share / 0.98) for name, share in (("noise", 0.5), ("JPEG", 0.97))
+        CorruptionCurve(name, (share,) * MAX_SEVERITY, wide, share / 0.98)
+        for name, share in (("noise", 0.5), ("JPEG", 0.97))
     ]
     found = Robustness(100, 0.98, (0.93, 0.99), tuple(curves))
-    assert found.line() == (
+    assert found.describe_weakest_point() == (
         "Weakest under noise: 50.0 % on average over the severities, instead of 98.0 %. "
         "Try: training pictures of that kind."
     )
-    turned = Robustness(100, 0.98, (0.93, 0.99), (Curve("another angle", (0.5,) * SEVERITIES, wide, 0.51),))
-    assert turned.line().endswith("Try: rotate=30 in --augment.")
-    assert Robustness(100, 0.98, (0.93, 0.99), tuple(curves[1:])).line() == (
+    turned = Robustness(100, 0.98, (0.93, 0.99), (CorruptionCurve("another angle", (0.5,) * MAX_SEVERITY, wide, 0.51),))
+    assert turned.describe_weakest_point().endswith("Try: rotate=30 in --augment.")
+    assert Robustness(100, 0.98, (0.93, 0.99), tuple(curves[1:])).describe_weakest_point() == (
         "Under every corruption 99 % or more of the accuracy is kept."
     )
 
@@ -89,7 +90,7 @@ def test_the_weakest_point_is_told_with_what_may_help():
 @pytest.mark.heavy
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_sheet_shows_a_picture_under_each_severity(channels: int):
-    figure = corruption_sheet(scene(channels))
+    figure = draw_corruption_sheet(scene(channels))
     shown = [axes.images[0].get_array() for axes in figure.axes]
-    assert len(shown) == len(CORRUPTIONS) * (SEVERITIES + 1)
-    assert all(np.array_equal(one, scene(channels).squeeze()) for one in shown[:: SEVERITIES + 1])
+    assert len(shown) == len(CORRUPTIONS) * (MAX_SEVERITY + 1)
+    assert all(np.array_equal(one, scene(channels).squeeze()) for one in shown[:: MAX_SEVERITY + 1])

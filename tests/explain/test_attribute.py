@@ -10,11 +10,11 @@ from scipy.stats import spearmanr
 from striate.classifier import Classifier
 from striate.data.preprocessing import Preprocessing
 from striate.errors import ConfigError, DataError, UnknownNameError
-from striate.explain.attribution import METHODS, Attributor, attribute
-from striate.explain.feature_maps import map_layer
-from striate.explain.gradients import BATCH, Gradient
-from striate.explain.methods import attributions, grad_cam_pp
-from striate.models.architecture import build
+from striate.explain.attribution import ATTRIBUTION_METHODS, Attributor, compute_attribution
+from striate.explain.feature_maps import find_map_layer
+from striate.explain.gradients import GRADIENT_BATCH_SIZE, GradientFunction
+from striate.explain.methods import compute_signed_attributions, grad_cam_pp
+from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
 from striate.system.backend import keras, set_seed
 
@@ -25,7 +25,7 @@ FORM = Preprocessing(32, 32, 3)
 
 def untrained(name: str, form: Preprocessing = FORM, classes: int = 3) -> Classifier:
     set_seed(1)
-    model = build(ARCHITECTURES[name], form.shape, classes, dropout=0.2)
+    model = build_model(ARCHITECTURES[name], form.shape, classes, dropout=0.2)
     return Classifier(model, [f"class {n}" for n in range(classes)], form, architecture=name)
 
 
@@ -61,7 +61,7 @@ def test_gradients_with_respect_to_pixels_are_differences_of_logits():
     model = untrained("lenet").model
     given = pictures(2).astype(np.float32)
     asked = np.array([0, 2])
-    found = Gradient(model)(given, asked)
+    found = GradientFunction(model)(given, asked)
     np.testing.assert_allclose(found.logits, logits(model, given), atol=1e-5)
     direction = np.random.default_rng(0).normal(size=given.shape).astype(np.float32)
     up, down = (logits(model, given + sign * 0.5 * direction)[[0, 1], asked] for sign in (1, -1))
@@ -73,16 +73,16 @@ def test_gradients_with_respect_to_pixels_are_differences_of_logits():
 def test_behind_global_pooling_grad_cam_is_cam_in_closed_form(make):
     """Zhou et al., arXiv:1512.04150: then the gradient is the last layer's weight, over the number of places."""
     classifier = make()
-    given, asked = pictures(BATCH + 3), np.arange(BATCH + 3) % 3
-    layer = map_layer(classifier.model)
+    given, asked = pictures(GRADIENT_BATCH_SIZE + 3), np.arange(GRADIENT_BATCH_SIZE + 3) % 3
+    layer = find_map_layer(classifier.model)
     assert layer.name == "features"
-    found = Gradient(classifier.model, layer)(given, asked)
+    found = GradientFunction(classifier.model, layer)(given, asked)
     kernel = keras.ops.convert_to_numpy(classifier.model.get_layer("logits").kernel)
     places = found.values.shape[1] * found.values.shape[2]
     expected = np.broadcast_to(kernel.T[asked][:, None, None] / places, found.values.shape)
     np.testing.assert_allclose(found.gradients, expected, atol=1e-6)
     cam = np.maximum(np.einsum("nhwc,nc->nhw", found.values, kernel.T[asked]) / places, 0)
-    heat = attribute(classifier, given, classes=asked).heat
+    heat = compute_attribution(classifier, given, target_classes=asked).heatmaps
     for one, two in zip(heat, cam.astype(np.float32), strict=True):
         np.testing.assert_allclose(one, cv2.resize(two, (32, 32)), atol=1e-6 + 1e-4 * cam.max())
 
@@ -91,7 +91,7 @@ def test_values_are_what_the_layer_gives_and_the_layer_is_left_as_it_was(resnet)
     layer = resnet.model.get_layer("stage2_block1_relu1")
     given = pictures(3)
     before = logits(resnet.model, given)
-    found = Gradient(resnet.model, layer)(given, np.zeros(3, np.intp))
+    found = GradientFunction(resnet.model, layer)(given, np.zeros(3, np.intp))
     probe = keras.Model(resnet.model.input, layer.output)
     np.testing.assert_allclose(found.values, logits(probe, given), atol=1e-4)
     assert "call" not in vars(layer)
@@ -100,7 +100,7 @@ def test_values_are_what_the_layer_gives_and_the_layer_is_left_as_it_was(resnet)
 
 def test_gradients_follow_weights_that_change_after_compiling():
     classifier = nested()
-    gradient, given, asked = Gradient(classifier.model), pictures(2), np.array([0, 1])
+    gradient, given, asked = GradientFunction(classifier.model), pictures(2), np.array([0, 1])
     first = gradient(given, asked)
     last = classifier.model.get_layer("logits")
     last.set_weights([2 * value for value in last.get_weights()])
@@ -110,15 +110,15 @@ def test_gradients_follow_weights_that_change_after_compiling():
 # Methods
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ATTRIBUTION_METHODS)
 @pytest.mark.parametrize("name", ["lenet", "cnn-fast"])
 def test_every_method_gives_heat_for_every_picture(method: str, name: str):
     form = Preprocessing(28, 36, 3)
-    found = attribute(untrained(name, form), pictures(2, form), method=method)
-    assert found.heat.shape == (2, 28, 36)
-    assert found.heat.dtype == np.float32
-    assert np.isfinite(found.heat).all()
-    assert (found.heat >= 0).all()
+    found = compute_attribution(untrained(name, form), pictures(2, form), method=method)
+    assert found.heatmaps.shape == (2, 28, 36)
+    assert found.heatmaps.dtype == np.float32
+    assert np.isfinite(found.heatmaps).all()
+    assert (found.heatmaps >= 0).all()
     assert found.method == method
 
 
@@ -126,7 +126,7 @@ def test_integrated_gradients_add_up_to_the_difference_of_logits(digits_run):
     classifier = digits_run.classifier
     given = _digits(classifier)[:20]
     asked = classifier.probabilities(given).argmax(axis=1)
-    found = attributions(Gradient(classifier.model), given, asked).sum(axis=(1, 2, 3))
+    found = compute_signed_attributions(GradientFunction(classifier.model), given, asked).sum(axis=(1, 2, 3))
     rows = np.arange(len(given))
     expected = (logits(classifier.model, given) - logits(classifier.model, 0 * given))[rows, asked]
     np.testing.assert_allclose(found, expected, rtol=0.03, atol=0.05)
@@ -141,7 +141,7 @@ def test_occlusion_finds_the_one_place_that_matters():
     picture = np.full((1, 30, 30, 1), 20, np.uint8)
     picture[:, 4:10, 18:24] = 250
     classifier = Classifier(model, ["a", "b"], Preprocessing(30, 30, 1))
-    heat = attribute(classifier, picture, method="occlusion", classes=np.array([0])).heat[0]
+    heat = compute_attribution(classifier, picture, method="occlusion", target_classes=np.array([0])).heatmaps[0]
     row, column = np.unravel_index(heat.argmax(), heat.shape)
     assert 4 <= row < 10 and 18 <= column < 24
     assert heat[:, :10].max() == 0
@@ -150,7 +150,7 @@ def test_occlusion_finds_the_one_place_that_matters():
 def test_behind_global_pooling_grad_cam_pp_has_a_closed_form_too():
     """There the gradient g is the same at all places, and equation 19 becomes g² / (2g² + g³ ΣA) = 1 / (2 + g ΣA)."""
     classifier = nested()
-    gradient = Gradient(classifier.model, map_layer(classifier.model))
+    gradient = GradientFunction(classifier.model, find_map_layer(classifier.model))
     given, asked = pictures(4), np.array([0, 1, 2, 0])
     maps = gradient(given, asked).values.astype(np.float64)
     places = maps.shape[1] * maps.shape[2]
@@ -163,7 +163,7 @@ def test_behind_global_pooling_grad_cam_pp_has_a_closed_form_too():
         np.testing.assert_allclose(one, cv2.resize(two, (32, 32)), rtol=1e-3, atol=1e-6)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ATTRIBUTION_METHODS)
 def test_a_network_that_forgot_what_it_learnt_looks_elsewhere(digits_run, method: str):
     """Adebayo et al., Sanity checks for saliency maps, arXiv:1810.03292: a map that stays when the weights are drawn
     anew shows the picture's edges and nothing of the network.
@@ -172,13 +172,13 @@ def test_a_network_that_forgot_what_it_learnt_looks_elsewhere(digits_run, method
     given = _digits(classifier)[:40]
     asked = classifier.probabilities(given).argmax(axis=1)
     set_seed(5)
-    model = build(ARCHITECTURES["cnn-small"], classifier.preprocessing.shape, 10)
+    model = build_model(ARCHITECTURES["cnn-small"], classifier.preprocessing.shape, 10)
     random = Classifier(model, classifier.classes, classifier.preprocessing)
 
     def looked(one: Classifier) -> np.ndarray:
         if method == "integrated-gradients":  # without signs, they have the shape of what is not black
-            return attributions(Gradient(one.model), given, asked).sum(axis=3)
-        return attribute(one, given, method=method, classes=asked).heat
+            return compute_signed_attributions(GradientFunction(one.model), given, asked).sum(axis=3)
+        return compute_attribution(one, given, method=method, target_classes=asked).heatmaps
 
     maps = [looked(one) for one in (classifier, random)]
     pairs = [pair for pair in zip(*maps, strict=True) if all(np.ptp(one) > 0 for one in pair)]  # both have any heat
@@ -199,27 +199,27 @@ def _digits(classifier: Classifier) -> np.ndarray:
 
 
 def test_lenet_is_looked_at_where_its_maps_still_tell_places():
-    assert map_layer(untrained("lenet").model).name == "s4"
+    assert find_map_layer(untrained("lenet").model).name == "s4"
 
 
 def test_the_share_in_the_centre_of_even_heat_is_a_half():
     found = Attributor(untrained("lenet"))(pictures(1))
-    even = type(found)(np.ones((2, 64, 96), np.float32), found.classes, "grad-cam", None)
-    assert even.central_share() == pytest.approx(0.5, abs=0.03)
-    nothing = type(found)(np.zeros((1, 8, 8), np.float32), found.classes, "grad-cam", None)
-    assert np.isnan(nothing.central_share()).all()
+    even = type(found)(np.ones((2, 64, 96), np.float32), found.target_classes, "grad-cam", None)
+    assert even.compute_central_fractions() == pytest.approx(0.5, abs=0.03)
+    nothing = type(found)(np.zeros((1, 8, 8), np.float32), found.target_classes, "grad-cam", None)
+    assert np.isnan(nothing.compute_central_fractions()).all()
 
 
 def test_what_cannot_be_asked_is_refused(resnet):
     with pytest.raises(UnknownNameError, match="grad-cam"):
-        attribute(resnet, pictures(1), method="grad-camm")
+        compute_attribution(resnet, pictures(1), method="grad-camm")
     with pytest.raises(ConfigError, match="no layer with maps of that name"):
-        attribute(resnet, pictures(1), layer="dense")
+        compute_attribution(resnet, pictures(1), layer="dense")
     with pytest.raises(ConfigError, match="looks at no layer"):
-        attribute(resnet, pictures(1), method="saliency", layer="features")
+        compute_attribution(resnet, pictures(1), method="saliency", layer="features")
     with pytest.raises(ConfigError, match="occlusion"):
-        attribute(untrained("mlp"), pictures(1))
+        compute_attribution(untrained("mlp"), pictures(1))
     for wrong in (pictures(1)[0], pictures(0), pictures(1)[:, :30]):
         with pytest.raises(DataError, match="not the network's pictures"):
-            attribute(resnet, wrong)
-    assert attribute(untrained("mlp"), pictures(1), method="occlusion").layer is None
+            compute_attribution(resnet, wrong)
+    assert compute_attribution(untrained("mlp"), pictures(1), method="occlusion").layer is None

@@ -13,10 +13,10 @@ from striate.data.preprocessing import Preprocessing
 from striate.errors import ConfigError
 from striate.explain.explainer.html import save_explainer
 from striate.explain.explainer.lessons import LESSONS
-from striate.explain.explainer.payload import Shown, document, held
-from striate.explain.explainer.step_text import TOLD, arithmetic_of_size, sentence
-from striate.explain.explainer.steps import steps, values
-from striate.models.architecture import build, outline
+from striate.explain.explainer.payload import ExplainerImage, build_payload, held
+from striate.explain.explainer.step_text import STEP_DESCRIBERS, describe_step, describe_step_sizes
+from striate.explain.explainer.steps import compute_step_values, extract_steps
+from striate.models.architecture import build_model, build_without_weights
 from striate.models.registry import ARCHITECTURES
 from striate.system.backend import keras
 
@@ -26,10 +26,10 @@ SMALL = {"lenet": (28, 28, 1), "resnet20": (32, 32, 3), "mobilenet_v3_small": (4
 @pytest.mark.parametrize("name", [pytest.param("lenet", marks=pytest.mark.backend), "mobilenet_v3_small"])
 def test_steps_are_the_layers_with_their_values(name: str):
     shape = SMALL[name]
-    model = build(ARCHITECTURES[name], shape, 4)
-    found = steps(model)
+    model = build_model(ARCHITECTURES[name], shape, 4)
+    found = extract_steps(model)
     picture = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    each = values(model, found, picture)
+    each = compute_step_values(model, found, picture)
     assert found[0].kind == "input"
     assert len({step.name for step in found}) == len(found)
     assert sum(step.parameters for step in found) == model.count_params()
@@ -48,7 +48,7 @@ FEW = ("mlp", "cnn", "alexnet", "googlenet", "resnet50_v2", "mobilenet_v2", "con
 )
 def test_every_network_of_ours_can_be_computed_in_a_page(name: str):
     row = ARCHITECTURES[name]
-    model = outline(row, row.native if max(row.native[:2]) < 100 else (96, 96, 3), 10)
+    model = build_without_weights(row, row.native if max(row.native[:2]) < 100 else (96, 96, 3), 10)
     assert "other" not in [step.kind for step in _outlined(model)]
 
 
@@ -57,36 +57,36 @@ def _outlined(model):
     from unittest.mock import patch
 
     with patch("striate.explain.explainer.layer_ops._values", lambda variable: np.zeros(variable.shape, np.float32)):
-        return steps(model)
+        return extract_steps(model)
 
 
 def test_every_step_is_told_in_a_sentence_with_its_arithmetic():
-    found = steps(build(ARCHITECTURES["lenet"], (28, 28, 1), 10, dropout=0.3))
+    found = extract_steps(build_model(ARCHITECTURES["lenet"], (28, 28, 1), 10, dropout=0.3))
     by_name = {step.name: step for step in found}
-    assert sentence(by_name["c3"], found).startswith("Slides 16 kernels of 5×5 over 6 channels")
-    assert arithmetic_of_size(by_name["c3"], found) == [
+    assert describe_step(by_name["c3"], found).startswith("Slides 16 kernels of 5×5 over 6 channels")
+    assert describe_step_sizes(by_name["c3"], found) == [
         "Rows of the output: 14 − 5 + 1 = 10.",
         "Weights: 16 kernels · (5 · 5 · 6 + 1) = 2,416.",
     ]
-    assert arithmetic_of_size(by_name["c1"], found)[0] == "Rows of the output: 28 + 4 − 5 + 1 = 28."
-    assert "drops 30%" in sentence(by_name["dropout"], found)
+    assert describe_step_sizes(by_name["c1"], found)[0] == "Rows of the output: 28 + 4 − 5 + 1 = 28."
+    assert "drops 30%" in describe_step(by_name["dropout"], found)
     for name in ("resnet20", "mobilenet_v3_small", "xception"):
-        own = _outlined(outline(ARCHITECTURES[name], SMALL[name], 3))
+        own = _outlined(build_without_weights(ARCHITECTURES[name], SMALL[name], 3))
         for step in own:
-            assert sentence(step, own).endswith(".")
-            for line in arithmetic_of_size(step, own):
+            assert describe_step(step, own).endswith(".")
+            for line in describe_step_sizes(step, own):
                 if line.startswith("Weights"):
                     total = sum(array.size for name, array in step.weights.items() if name in ("kernel", "bias"))
                     assert line.endswith(f" {total:,}.")
 
 
 def test_every_kind_has_a_lesson_or_the_first():
-    kinds = {kind for lesson in LESSONS for kind in lesson.kinds}
-    assert set(TOLD) - kinds <= {"other"}
+    kinds = {kind for lesson in LESSONS for kind in lesson.step_kinds}
+    assert set(STEP_DESCRIBERS) - kinds <= {"other"}
 
 
 def test_of_a_large_network_what_fits_is_held():
-    found = steps(build(ARCHITECTURES["resnet20"], (32, 32, 3), 10))
+    found = extract_steps(build_model(ARCHITECTURES["resnet20"], (32, 32, 3), 10))
     assert held(found).is_whole
     part = held(found, most=200_000)
     assert not part.is_whole
@@ -112,14 +112,14 @@ def test_a_layer_that_the_page_does_not_know_is_shown_with_keras_numbers(tmp_pat
     x = keras.layers.UpSampling2D(2, name="larger")(picture)
     x = keras.layers.Flatten(name="flat")(x)
     model = keras.Model(picture, keras.layers.Dense(3, name="logits")(x))
-    found = steps(model)
+    found = extract_steps(model)
     assert [step.kind for step in found] == ["input", "other", "reshape", "dense"]
     classifier = Classifier(model, ("a", "b", "c"), Preprocessing(8, 8, 1))
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 1), dtype=np.uint8)
-    content, numbers, has = document(classifier, [Shown("p.png", pixels)])
+    content, numbers, has = build_payload(classifier, [ExplainerImage("p.png", pixels)])
     assert has.states == ("computed", "given", "computed", "computed")
     offset, count = content["pictures"][0]["given"]["1"]
-    block = b"".join(numbers.parts)[offset : offset + 4 * count]
+    block = b"".join(numbers.chunks)[offset : offset + 4 * count]
     assert np.frombuffer(block, "<f4").reshape(16, 16) == pytest.approx(
         np.repeat(np.repeat(pixels[..., 0], 2, 0), 2, 1)
     )
@@ -127,10 +127,10 @@ def test_a_layer_that_the_page_does_not_know_is_shown_with_keras_numbers(tmp_pat
 
 def test_names_cannot_end_the_element_they_stand_in(tmp_path: Path):
     evil = "</script><script>alert(1)</script>"
-    model = build(ARCHITECTURES["mlp"], (8, 8, 1), 2)
+    model = build_model(ARCHITECTURES["mlp"], (8, 8, 1), 2)
     classifier = Classifier(model, (evil, "b\x1b"), Preprocessing(8, 8, 1))
     pixels = np.zeros((8, 8, 1), np.uint8)
-    save_explainer(tmp_path / "page.html", classifier, [Shown(evil, pixels, evil)], name=evil)
+    save_explainer(tmp_path / "page.html", classifier, [ExplainerImage(evil, pixels, evil)], run_name=evil)
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert evil not in text
     assert "\x1b" not in text
@@ -143,11 +143,11 @@ def test_what_is_no_graph_from_one_picture_is_refused():
             return pictures
 
     with pytest.raises(ConfigError, match="no graph"):
-        steps(Own())
+        extract_steps(Own())
     one, two = keras.Input((4, 4, 1)), keras.Input((4, 4, 1))
     model = keras.Model([one, two], keras.layers.Flatten()(keras.layers.Add()([one, two])))
     with pytest.raises(ConfigError, match="one input"):
-        steps(model)
+        extract_steps(model)
 
 
 def test_a_run_has_its_page_beside_the_report(digits_run):

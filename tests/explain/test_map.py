@@ -12,8 +12,8 @@ from PIL import Image
 from striate.cli import main
 from striate.data.loaders.load import load_images
 from striate.errors import ConfigError, DataError, UnknownNameError
-from striate.explain.embeddings import embedder, embeddings, resembling
-from striate.explain.projection import project
+from striate.explain.embeddings import build_embedding_model, compute_embeddings, find_neighbors
+from striate.explain.projection import project_embeddings
 from striate.system.backend import keras
 
 
@@ -29,7 +29,7 @@ def test_an_embedding_is_what_the_last_layer_is_given(digits_run):
     classifier = digits_run.classifier
     images = load_images("digits")
     pixels = np.stack([classifier.preprocessing(images.source(at)) for at in range(140)])
-    vectors = embeddings(classifier.model, pixels)
+    vectors = compute_embeddings(classifier.model, pixels)
     kernel, bias = classifier.model.layers[-1].get_weights()
     logits = vectors @ kernel + bias
     shares = np.exp(logits / classifier.temperature)
@@ -42,7 +42,7 @@ def test_a_network_without_such_a_vector_is_refused():
     picture = keras.Input((4, 4, 1))
     model = keras.Model(picture, keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(3, 3)(picture)))
     with pytest.raises(ConfigError, match="does not end with a dense layer"):
-        embedder(model)
+        build_embedding_model(model)
 
 
 @pytest.mark.parametrize("method", ["pca", "tsne", pytest.param("umap", marks=pytest.mark.slow)])  # compiles 20 s
@@ -50,42 +50,46 @@ def test_a_map_keeps_groups_apart_and_is_the_same_again(method: str):
     if method == "umap":
         pytest.importorskip("umap")
     vectors, labels = groups()
-    found = project(vectors, method, seed=3)
+    found = project_embeddings(vectors, method, seed=3)
     centres = np.stack([found.points[labels == group].mean(axis=0) for group in range(3)])
     distances = np.linalg.norm(found.points[:, None] - centres, axis=2)
     assert (distances.argmin(axis=1) == labels).mean() > 0.95
-    assert np.array_equal(project(vectors, method, seed=3).points, found.points)
-    assert (found.explained is not None) == (method == "pca")
+    assert np.array_equal(project_embeddings(vectors, method, seed=3).points, found.points)
+    assert (found.explained_variance_ratio is not None) == (method == "pca")
     assert len(found.caveat) > 60
 
 
 def test_the_share_of_the_variance_is_that_of_the_first_two_axes():
     vectors, _ = groups()
     values = np.linalg.svd(vectors - vectors.mean(axis=0), compute_uv=False) ** 2
-    assert project(vectors).explained == pytest.approx(values[:2].sum() / values.sum(), rel=1e-4)
+    assert project_embeddings(vectors).explained_variance_ratio == pytest.approx(
+        values[:2].sum() / values.sum(), rel=1e-4
+    )
 
 
 def test_what_cannot_be_drawn_is_refused(monkeypatch: pytest.MonkeyPatch):
     vectors, _ = groups()
     with pytest.raises(DataError, match="Too few"):
-        project(vectors[:4])
+        project_embeddings(vectors[:4])
     with pytest.raises(UnknownNameError, match="tsne"):
-        project(vectors, "tnse")
+        project_embeddings(vectors, "tnse")
     monkeypatch.setitem(__import__("sys").modules, "umap", None)
     with pytest.raises(ConfigError, match=r"striate\[umap\]"):
-        project(vectors, "umap")
+        project_embeddings(vectors, "umap")
 
 
 def test_the_nearest_are_found_by_angle_and_vote():
     known = np.array([[1, 0], [10, 1], [0, 1], [0, 3], [-1, 0]], np.float32)
-    found = resembling(known, np.array([[2, 0], [0, 5]], np.float32), 3)
+    found = find_neighbors(known, np.array([[2, 0], [0, 5]], np.float32), 3)
     assert found.indices[0].tolist() == [0, 1, 2] or found.indices[0].tolist() == [0, 1, 3]
     assert found.similarities[0, :2] == pytest.approx([1, 10 / np.sqrt(101)])
     assert set(found.indices[1, :2].tolist()) == {2, 3}
-    assert found.vote(np.array([7, 7, 4, 4, 9])).tolist() == [7, 4]
-    assert resembling(known, known, 2).vote(np.array([1, 2, 3, 4, 5])).tolist()[0] == 1  # a draw: the nearest decides
+    assert found.vote_labels(np.array([7, 7, 4, 4, 9])).tolist() == [7, 4]
+    assert (
+        find_neighbors(known, known, 2).vote_labels(np.array([1, 2, 3, 4, 5])).tolist()[0] == 1
+    )  # a draw: the nearest decides
     with pytest.raises(DataError):
-        resembling(known[:0], known, 2)
+        find_neighbors(known[:0], known, 2)
 
 
 def test_the_command_maps_a_run(digits_run, tmp_path: Path, capsys):

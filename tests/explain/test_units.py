@@ -8,10 +8,10 @@ from scipy.stats import spearmanr
 
 from striate.cli import main
 from striate.errors import ConfigError
-from striate.explain.activation_maximization import maximise
-from striate.explain.plots import spread_units, units_figure
-from striate.explain.top_activations import excitement, unit_layer
-from striate.models.architecture import build
+from striate.explain.activation_maximization import maximize_activation
+from striate.explain.plots import draw_top_activations, select_units
+from striate.explain.top_activations import find_top_activations, find_unit_layer
+from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
 from striate.system.backend import keras
 
@@ -40,23 +40,23 @@ def crossed():
 
 def test_a_planted_pattern_is_found_where_it_lies(crossed):
     model, layer = planted()
-    found = excitement(model, layer, crossed, top=3)
-    assert found.pictures[0, 0] == 65
-    assert found.places[0, 0].tolist() == [5, 11]
+    found = find_top_activations(model, layer, crossed, images_per_unit=3)
+    assert found.image_indices[0, 0] == 65
+    assert found.positions[0, 0].tolist() == [5, 11]
     assert found.values[0, 0] == 5 * 255
     assert (np.diff(found.values, axis=1) <= 0).all()
     assert found.crop(crossed[65], 0, 0)[:, :, 0].tolist() == crossed[65, 5:8, 11:14, 0].tolist()
-    assert found.dead.tolist() == [False, False, True]
-    assert spread_units(found) == [0, 1]
+    assert found.is_dead.tolist() == [False, False, True]
+    assert select_units(found) == [0, 1]
 
 
 def test_a_picture_made_for_a_unit_excites_it_more_than_any_other(crossed):
     model, layer = planted()
-    found = excitement(model, layer, crossed, top=1)
-    made = maximise(model, layer, [0, 1], (20, 20, 1), steps=40)
+    found = find_top_activations(model, layer, crossed, images_per_unit=1)
+    made = maximize_activation(model, layer, [0, 1], (20, 20, 1), steps=40)
     assert made.pixels.shape == (2, 20, 20, 1)
-    assert (made.values > 2 * found.means[:2]).all()
-    again = maximise(model, layer, [0, 1], (20, 20, 1), steps=40)
+    assert (made.values > 2 * found.max_means[:2]).all()
+    again = maximize_activation(model, layer, [0, 1], (20, 20, 1), steps=40)
     assert np.array_equal(made.pixels, again.pixels)
     bars = made.pixels[1, 4:16, 4:16, 0].astype(float)  # rows are alike along themselves, and unlike their neighbours
     assert np.abs(np.diff(bars, axis=1)).mean() < 0.5 * np.abs(np.diff(bars, axis=0)).mean()
@@ -68,35 +68,37 @@ def test_a_trained_networks_units_agree_with_its_layers(digits_run, tmp_path):
     images = load_images("digits")
     model = digits_run.classifier.model
     pixels = np.stack([digits_run.classifier.preprocessing(images.source(at)) for at in range(200)])
-    logits = excitement(model, unit_layer(model, "logits"), pixels, top=200)
-    assert logits.field is None
+    logits = find_top_activations(model, find_unit_layer(model, "logits"), pixels, images_per_unit=200)
+    assert logits.receptive_field is None
     own = digits_run.classifier.log_probabilities(pixels)
-    order = np.argsort(logits.pictures[3])
+    order = np.argsort(logits.image_indices[3])
     assert spearmanr(logits.values[3][order], own[:, 3]).statistic > 0.8
-    found = excitement(model, unit_layer(model), pixels, top=4)
-    made = maximise(model, unit_layer(model), [0, 5], digits_run.classifier.preprocessing.shape, steps=30)
+    found = find_top_activations(model, find_unit_layer(model), pixels, images_per_unit=4)
+    made = maximize_activation(
+        model, find_unit_layer(model), [0, 5], digits_run.classifier.preprocessing.shape, steps=30
+    )
     labels = [images.classes[label] for label in images.labels[:200]]
-    figure = units_figure(found, pixels, [0, 5], made, labels)
+    figure = draw_top_activations(found, pixels, [0, 5], made, labels)
     titles = [ax.get_title(loc="left") for ax in figure.axes]
     assert titles[0] == "made for it"
     assert len(titles) == 10
 
 
 def test_units_of_a_nested_network_are_reached():
-    inner = build(ARCHITECTURES["lenet"], (28, 28, 1), 10)
+    inner = build_model(ARCHITECTURES["lenet"], (28, 28, 1), 10)
     inner = keras.Model(inner.input, inner.get_layer("s2").output, name="backbone")
     picture = keras.Input((28, 28, 1))
     flat = keras.layers.Flatten()(inner(picture))
     model = keras.Model(picture, keras.layers.Dense(3, name="logits")(flat))
     pixels = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1), dtype=np.uint8)
-    layer = unit_layer(model, "c1")
-    found = excitement(model, layer, pixels, top=2)
+    layer = find_unit_layer(model, "c1")
+    found = find_top_activations(model, layer, pixels, images_per_unit=2)
     assert found.values.shape == (6, 2)
     assert found.crop(pixels[0], 0, 0).shape[2] == 1
-    made = maximise(model, layer, [2], (28, 28, 1), steps=20)
-    assert made.values[0] > found.means[2]
+    made = maximize_activation(model, layer, [2], (28, 28, 1), steps=20)
+    assert made.values[0] > found.max_means[2]
     with pytest.raises(ConfigError, match="no such layer"):
-        unit_layer(model, "nothing")
+        find_unit_layer(model, "nothing")
 
 
 def test_the_command_draws_and_counts(digits_run, tmp_path, monkeypatch, capsys):

@@ -17,21 +17,27 @@ from striate.config import from_json
 from striate.data.preprocessing import Preprocessing
 from striate.errors import BackendError, ConfigError, DataError
 from striate.exporters.formats import EXPORT_FORMATS
-from striate.exporters.verification import LIMIT, ParityError, export_checked, parity, refuse_unlike
-from striate.models.architecture import build
-from striate.models.classifier_manifest import Manifest
+from striate.exporters.verification import (
+    MAX_PROBABILITY_DIFFERENCE,
+    ParityError,
+    check_parity,
+    compute_parity,
+    export_and_verify,
+)
+from striate.models.architecture import build_model
+from striate.models.classifier_manifest import ClassifierManifest
 from striate.models.registry import ARCHITECTURES
-from striate.system.backend import CHOICE, keras, set_seed
+from striate.system.backend import ACTIVE_BACKEND, keras, set_seed
 from striate.workflows.export import export
 
-pytestmark = pytest.mark.skipif(CHOICE.name != "tensorflow", reason="written from TensorFlow's graph")
+pytestmark = pytest.mark.skipif(ACTIVE_BACKEND.name != "tensorflow", reason="written from TensorFlow's graph")
 
 ODD = ("10", "2", "äpfel", "🙂", '<b>"&')
 
 
 def untrained(name: str, shape: tuple[int, int, int], classes: tuple[str, ...] = ODD, **options: Any) -> Classifier:
     set_seed(0)
-    return Classifier(build(ARCHITECTURES[name], shape, len(classes)), classes, Preprocessing(*shape), **options)
+    return Classifier(build_model(ARCHITECTURES[name], shape, len(classes)), classes, Preprocessing(*shape), **options)
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +76,12 @@ def test_every_format_answers_as_the_classifier_and_says_what_it_needs(name, bat
     classifier = untrained("lenet", (16, 20, 3), temperature=0.3, tta="multicrop", reject_below=0.25)
     kind = EXPORT_FORMATS[name]
     path = tmp_path / f"my classifier{kind.suffix}"
-    found, answers = export_checked(classifier, kind, path, pixels, batch=batch)
+    found, answers = export_and_verify(classifier, kind, path, pixels, batch_size=batch)
     assert found.pictures == len(pixels) and found.changed_labels == 0
-    assert found.max_abs_difference <= LIMIT / 10
-    np.testing.assert_allclose(answers, classifier.probabilities(pixels), atol=LIMIT / 10)
+    assert found.max_abs_difference <= MAX_PROBABILITY_DIFFERENCE / 10
+    np.testing.assert_allclose(answers, classifier.probabilities(pixels), atol=MAX_PROBABILITY_DIFFERENCE / 10)
     assert answers.std(axis=0).max() > 1e-3  # pictures are told apart
-    said = from_json(Manifest, contract_in(path, name), name)
+    said = from_json(ClassifierManifest, contract_in(path, name), name)
     assert said.classes == ODD
     if name == "litert":  # for LiteRT's own task library
         with zipfile.ZipFile(path) as attached:
@@ -91,7 +97,7 @@ def test_triton_is_told_names_shapes_types_and_labels(pixels, tmp_path: Path):
     classifier = untrained("lenet", (16, 20, 3), ("a\nb", *ODD))
     for batch, most in ((None, 64), (4, 0)):
         path = tmp_path / f"{batch}"
-        export_checked(classifier, EXPORT_FORMATS["triton"], path, pixels, batch=batch)
+        export_and_verify(classifier, EXPORT_FORMATS["triton"], path, pixels, batch_size=batch)
         said, model = triton_config(path), path / "classifier"
         session = onnxruntime.InferenceSession(model / "1" / "model.onnx", providers=["CPUExecutionProvider"])
         assert (said.platform, said.max_batch_size, said.HasField("dynamic_batching")) == (
@@ -112,8 +118,8 @@ def test_triton_is_told_names_shapes_types_and_labels(pixels, tmp_path: Path):
 def test_a_batch_norm_network_and_a_backbone_within_a_network_are_exported(name: str, tmp_path: Path):
     pictures = np.random.default_rng(1).integers(0, 256, (6, 32, 32, 3), np.uint8)
     classifier = untrained(name, (32, 32, 3), tta="mirror")
-    found, _ = export_checked(classifier, EXPORT_FORMATS["onnx"], tmp_path / "a.onnx", pictures)
-    assert found.max_abs_difference <= LIMIT / 10
+    found, _ = export_and_verify(classifier, EXPORT_FORMATS["onnx"], tmp_path / "a.onnx", pictures)
+    assert found.max_abs_difference <= MAX_PROBABILITY_DIFFERENCE / 10
 
 
 @pytest.mark.parametrize("name", ["onnx", "saved_model"])
@@ -123,9 +129,11 @@ def test_a_file_that_answers_otherwise_is_not_kept(name, pixels, tmp_path: Path,
     if not kind.is_folder:
         path.write_text("what was there before")
     right = Classifier.probabilities
-    monkeypatch.setattr(Classifier, "probabilities", lambda self, *given: right(self, *given) + 2 * LIMIT)
+    monkeypatch.setattr(
+        Classifier, "probabilities", lambda self, *given: right(self, *given) + 2 * MAX_PROBABILITY_DIFFERENCE
+    )
     with pytest.raises(ParityError, match="was not kept"):
-        export_checked(classifier, kind, path, pixels)
+        export_and_verify(classifier, kind, path, pixels)
     assert [one.name for one in tmp_path.iterdir()] == ([] if kind.is_folder else [path.name])
     assert kind.is_folder or path.read_text() == "what was there before"
 
@@ -138,30 +146,30 @@ def test_a_converter_that_fails_leaves_nothing(pixels, tmp_path: Path, monkeypat
 
     monkeypatch.setattr(tf2onnx.convert, "from_function", fail)
     with pytest.raises(RuntimeError, match="no such operation"):
-        export_checked(untrained("lenet", (16, 20, 3)), EXPORT_FORMATS["onnx"], tmp_path / "a.onnx", pixels)
+        export_and_verify(untrained("lenet", (16, 20, 3)), EXPORT_FORMATS["onnx"], tmp_path / "a.onnx", pixels)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_parity_counts_what_differs():
     before = np.array([[0.6, 0.4], [0.5, 0.5], [0.1, 0.9]])
-    found = parity(before, np.array([[0.4, 0.6], [0.5, 0.5], [0.1, 0.9]]))
+    found = compute_parity(before, np.array([[0.4, 0.6], [0.5, 0.5], [0.1, 0.9]]))
     assert (found.pictures, found.changed_labels) == (3, 1)
     assert found.max_abs_difference == pytest.approx(0.2)
     for other in (before[:2], np.where(before > 0.8, np.nan, before)):
         with pytest.raises(ParityError, match="nonsense"):
-            parity(before, other)
+            compute_parity(before, other)
     with pytest.raises(ParityError, match="1 of 3"):
-        refuse_unlike(found, quantised=True)
-    refuse_unlike(parity(before, before + LIMIT / 2), quantised=False)
+        check_parity(found, is_quantized=True)
+    check_parity(compute_parity(before, before + MAX_PROBABILITY_DIFFERENCE / 2), is_quantized=False)
 
 
 def test_a_format_without_int8_and_a_folder_in_the_way_are_told(pixels, tmp_path: Path):
     classifier = untrained("lenet", (16, 20, 3))
     with pytest.raises(ConfigError, match="not written in int8"):
-        export_checked(classifier, EXPORT_FORMATS["keras"], tmp_path / "a.keras", pixels, calibration=pixels)
+        export_and_verify(classifier, EXPORT_FORMATS["keras"], tmp_path / "a.keras", pixels, calibration_images=pixels)
     (tmp_path / "there").mkdir()
     with pytest.raises(ConfigError, match="something already"):
-        export_checked(classifier, EXPORT_FORMATS["saved_model"], tmp_path / "there", pixels)
+        export_and_verify(classifier, EXPORT_FORMATS["saved_model"], tmp_path / "there", pixels)
 
 
 @pytest.mark.parametrize(("name", "missing"), [("onnx", "tf2onnx"), ("litert", "ai_edge_litert")])
@@ -169,7 +177,7 @@ def test_a_missing_package_is_named_with_the_line_that_brings_it(name, missing, 
     monkeypatch.setitem(sys.modules, missing, None)
     monkeypatch.setattr("importlib.util.find_spec", lambda module: None if module == missing else object())
     with pytest.raises(BackendError, match=rf"no {missing}.*pip install 'striate\[{EXPORT_FORMATS[name].extra}\]'"):
-        export_checked(untrained("lenet", (16, 20, 3)), EXPORT_FORMATS[name], tmp_path / "a", pixels)
+        export_and_verify(untrained("lenet", (16, 20, 3)), EXPORT_FORMATS[name], tmp_path / "a", pixels)
 
 
 def test_another_program_finds_names_shapes_and_types_in_the_graph(digits_run, tmp_path: Path):

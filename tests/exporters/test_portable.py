@@ -12,11 +12,11 @@ import pytest
 
 from striate.classifier import Classifier
 from striate.errors import ClassifierError
-from striate.models.onnx_model import OnnxNetwork, sealed
-from striate.system.backend import CHOICE
+from striate.models.onnx_model import OnnxModel, append_checksum
+from striate.system.backend import ACTIVE_BACKEND
 from striate.workflows.export import export
 
-pytestmark = pytest.mark.skipif(CHOICE.name != "tensorflow", reason="written from TensorFlow's graph")
+pytestmark = pytest.mark.skipif(ACTIVE_BACKEND.name != "tensorflow", reason="written from TensorFlow's graph")
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_what_is_no_graph_of_ours_is_refused_though_it_is_sealed(file: Path, tmp
     with pytest.raises(ClassifierError, match="no ONNX file here"):
         Classifier.load(path)
     path.rmdir()
-    path.write_bytes(sealed(b"nonsense"))
+    path.write_bytes(append_checksum(b"nonsense"))
     with pytest.raises(ClassifierError, match="ONNX Runtime refuses"):
         Classifier.load(path)
     proto = onnx.load(file)
@@ -106,7 +106,7 @@ def test_what_is_no_graph_of_ours_is_refused_though_it_is_sealed(file: Path, tmp
         changed.CopyFrom(proto)
         del changed.metadata_props[:]
         changed.metadata_props.add(key="striate", value=contract)
-        path.write_bytes(sealed(changed.SerializeToString()))
+        path.write_bytes(append_checksum(changed.SerializeToString()))
         with pytest.raises(ClassifierError, match=message):
             Classifier.load(path)
 
@@ -124,10 +124,10 @@ def test_weights_outside_the_file_are_not_read(file: Path, place: str, tmp_path:
     big.external_data.add(key="location", value=place.format(tmp_path))
     del proto.metadata_props[1:]
     path = tmp_path / "a.onnx"
-    path.write_bytes(sealed(proto.SerializeToString()))
+    path.write_bytes(append_checksum(proto.SerializeToString()))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ClassifierError):
-        OnnxNetwork(path)
+        OnnxModel(path)
 
 
 def test_without_onnx_runtime_the_line_that_brings_it_is_told(file: Path, monkeypatch):

@@ -19,16 +19,16 @@ from PIL import Image, ImageCms
 from striate.classifier import Classifier
 from striate.data.prefetch import decode_or_error
 from striate.data.preprocessing import Preprocessing
-from striate.errors import PictureError
+from striate.errors import ImageDecodeError
 from striate.exporters.formats import EXPORT_FORMATS
-from striate.exporters.verification import export_checked
-from striate.models.architecture import build
+from striate.exporters.verification import export_and_verify
+from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
-from striate.serving.decode_pool import Decoded, Decoders
-from striate.serving.settings import Limits
-from striate.system.backend import CHOICE, set_seed
+from striate.serving.decode_pool import DecodePool, DecodeResult
+from striate.serving.settings import ServerLimits
+from striate.system.backend import ACTIVE_BACKEND, set_seed
 
-pytestmark = pytest.mark.skipif(CHOICE.name != "tensorflow", reason="exported from TensorFlow's graph")
+pytestmark = pytest.mark.skipif(ACTIVE_BACKEND.name != "tensorflow", reason="exported from TensorFlow's graph")
 
 NUMBER = 200
 CLASSES = ("10", "2", "äpfel", "🙂")
@@ -90,12 +90,12 @@ def shipped(request, tmp_path_factory: pytest.TempPathFactory) -> tuple[Classifi
     """
     set_seed(0)
     form = Preprocessing(24, 20, 3, fit=request.param, background=77)
-    classifier = Classifier(build(ARCHITECTURES["resnet20"], form.shape, 4), CLASSES, form, temperature=0.8)
+    classifier = Classifier(build_model(ARCHITECTURES["resnet20"], form.shape, 4), CLASSES, form, temperature=0.8)
     folder = tmp_path_factory.mktemp("shipped")
     classifier.save(folder / "classifier")
     pixels = np.random.default_rng(0).integers(0, 256, (8, *form.shape), np.uint8)
     for name in ("onnx", "litert"):
-        export_checked(classifier, EXPORT_FORMATS[name], folder / f"c{EXPORT_FORMATS[name].suffix}", pixels)
+        export_and_verify(classifier, EXPORT_FORMATS[name], folder / f"c{EXPORT_FORMATS[name].suffix}", pixels)
     return classifier, folder
 
 
@@ -112,7 +112,7 @@ def test_one_picture_has_one_answer_everywhere(shipped, pictures: list[Path]):
     np.testing.assert_allclose(moved.predict_proba(pictures), expected, rtol=0, atol=KERAS)
     np.testing.assert_allclose(light.predict_proba(pictures), expected, rtol=0, atol=EXPORTED)
     stack = np.stack([light.preprocessing(picture) for picture in pictures])
-    found = EXPORT_FORMATS["litert"].read(folder / "c.tflite", None)(stack)
+    found = EXPORT_FORMATS["litert"].load(folder / "c.tflite", None)(stack)
     np.testing.assert_allclose(found, expected, rtol=0, atol=EXPORTED)
     for one, other in zip(moved.predict(pictures), light.predict(pictures), strict=True):
         assert (one.label, one.guess) == (other.label, other.guess)
@@ -157,8 +157,8 @@ def test_the_server_says_the_same(shipped, serve, pictures: list[Path], name: st
 def test_the_servers_decoders_see_the_same_pixels(shipped, pictures: list[Path]):
     form = shipped[0].preprocessing
 
-    async def decoded() -> list[Decoded]:
-        decoders = Decoders(Limits())
+    async def decoded() -> list[DecodeResult]:
+        decoders = DecodePool(ServerLimits())
         await decoders.start()
         try:
             return await decoders.decode(form, [picture.read_bytes() for picture in pictures])
@@ -175,7 +175,7 @@ def test_what_cannot_be_decoded_cannot_be_anywhere(shipped, tmp_path: Path):
     for data in (b"", b"no picture", b"\x89PNG\r\n\x1a\n" + bytes(40)):
         reasons = []
         for one in (classifier, light):
-            with pytest.raises(PictureError) as caught:
+            with pytest.raises(ImageDecodeError) as caught:
                 one.predict(data)
             reasons.append(caught.value.problem)
         assert reasons[0] == reasons[1]

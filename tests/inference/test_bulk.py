@@ -21,7 +21,7 @@ from striate.data.shards import write_shards
 from striate.errors import DataError
 from striate.inference.batch.job import BatchJob
 from striate.inference.batch.work_items import IMAGES_PER_ITEM, list_work_items
-from striate.models.architecture import build
+from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
 from striate.workflows.predict import predict_all
 
@@ -31,7 +31,7 @@ pq = pytest.importorskip("pyarrow.parquet")
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
     names = ("across", "slanting", "upright")
-    return Classifier(build(ARCHITECTURES["lenet"], (24, 24, 3), 3), names, Preprocessing(24, 24, 3))
+    return Classifier(build_model(ARCHITECTURES["lenet"], (24, 24, 3), 3), names, Preprocessing(24, 24, 3))
 
 
 @pytest.fixture(scope="module")

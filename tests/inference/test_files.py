@@ -29,7 +29,7 @@ from striate.inference.output_files import (
     build_folder_names,
     require_distinct_paths,
 )
-from striate.models.architecture import build
+from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
 from striate.prediction import Prediction
 from striate.system.backend import set_seed
@@ -43,7 +43,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("home")
     set_seed(0)
     form = Preprocessing(16, 16, 3)
-    Classifier(build(ARCHITECTURES["lenet"], form.shape, 3), ("10", "2", "äpfel"), form).save(root / "c")
+    Classifier(build_model(ARCHITECTURES["lenet"], form.shape, 3), ("10", "2", "äpfel"), form).save(root / "c")
     (root / "pictures").mkdir()
     rng = np.random.default_rng(0)
     for number in range(400):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from striate.classifier import Classifier
 from striate.data.preprocessing import Preprocessing
-from striate.errors import DataError, PictureError
+from striate.errors import DataError, ImageDecodeError
 from striate.inference.inputs import ImageInputs, UnreadableInput, VideoInput, iter_image_names, resolve_inputs
 from striate.inference.stream import has_video, predict_stream
 from striate.inference.video import (
@@ -22,7 +22,7 @@ from striate.inference.video import (
     draw_prediction,
     has_video_signature,
 )
-from striate.models.architecture import build
+from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
 from striate.prediction import Prediction
 from striate.system.backend import set_seed
@@ -36,7 +36,7 @@ CODES = {"mp4": "mp4v", "avi": "MJPG", "mkv": "XVID", "mov": "mp4v"}
 def classifier() -> Classifier:
     set_seed(0)
     form = Preprocessing(16, 16, 3)
-    return Classifier(build(ARCHITECTURES["lenet"], form.shape, 3), ("red", "äpfel", "🙂"), form)
+    return Classifier(build_model(ARCHITECTURES["lenet"], form.shape, 3), ("red", "äpfel", "🙂"), form)
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +166,7 @@ def test_broken_films_and_absent_cameras_are_told_and_do_not_stop_the_rest(class
 
 def test_a_film_of_too_many_pixels_is_refused_before_it_is_decoded(films: Path, monkeypatch):
     monkeypatch.setenv("STRIATE_MAX_PIXELS", "1000")
-    with pytest.raises(PictureError, match="more than 1,000"):
+    with pytest.raises(ImageDecodeError, match="more than 1,000"):
         VideoReader(films / "film.mp4")
 
 

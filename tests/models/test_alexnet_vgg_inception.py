@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from striate.models.architecture import outline, starved, weightless
-from striate.models.cost import cost
+from striate.models.architecture import build_without_weights, find_collapsed_layer, skip_weight_init
+from striate.models.cost import compute_cost
 from striate.models.registry import ARCHITECTURES
 from striate.models.zoo.alexnet import ALEXNET
 from striate.models.zoo.googlenet import GOOGLENET
@@ -69,11 +69,11 @@ def _convolutions(model):
 @pytest.mark.parametrize("name", GOLDEN)
 def test_as_many_weights_as_published(name):
     row = ARCHITECTURES[name]
-    assert _weights(outline(row, row.native, row.native_classes).trainable_variables) == GOLDEN[name]
+    assert _weights(build_without_weights(row, row.native, row.native_classes).trainable_variables) == GOLDEN[name]
 
 
 def test_googlenet_has_the_weights_of_its_table_row_by_row():
-    model = outline(GOOGLENET, (224, 224, 3), 1000)
+    model = build_without_weights(GOOGLENET, (224, 224, 3), 1000)
     for row, thousands in TABLE_1.items():
         found = _weights(v for layer in model.layers if layer.name.startswith(row) for v in layer.trainable_variables)
         assert found / 1024 == pytest.approx(thousands, rel=0.1), row
@@ -81,9 +81,9 @@ def test_googlenet_has_the_weights_of_its_table_row_by_row():
 
 @pytest.mark.slow
 def test_inception_v3_is_the_one_in_keras():
-    with weightless():  # weights without values
+    with skip_weight_init():  # weights without values
         theirs = keras.applications.InceptionV3(weights=None)
-    ours = outline(INCEPTION_V3, (299, 299, 3), 1000)
+    ours = build_without_weights(INCEPTION_V3, (299, 299, 3), 1000)
     for kind in ("Conv2D", "BatchNormalization", "AveragePooling2D", "MaxPooling2D"):
         assert len(_of(ours, kind)) == len(_of(theirs, kind))
     windows = [
@@ -97,7 +97,7 @@ def test_inception_v3_is_the_one_in_keras():
 @pytest.mark.parametrize(("name", "sides"), SIDES, ids=lambda value: value if isinstance(value, str) else "")
 def test_the_last_maps_have_the_size_that_the_documentation_names(name, sides):
     for side, expected in sides.items():
-        features = outline(ARCHITECTURES[name], (side, side, 3), 10).get_layer("features").output
+        features = build_without_weights(ARCHITECTURES[name], (side, side, 3), 10).get_layer("features").output
         assert features.shape[1:3] == (expected, expected), f"{side} pixels"
 
 
@@ -109,18 +109,18 @@ def test_small_pictures_will_do(name):
 
 def _fits(name, side):
     try:
-        return starved(outline(ARCHITECTURES[name], (side, side, 3), 2)) is None
+        return find_collapsed_layer(build_without_weights(ARCHITECTURES[name], (side, side, 3), 2)) is None
     except ValueError:
         return False
 
 
 def test_the_smaller_side_decides_about_the_stem():
     for shape, window in (((112, 300, 3), 11), ((300, 112, 3), 11), ((111, 300, 3), 5), ((300, 111, 3), 5)):
-        assert outline(ALEXNET, shape, 10).get_layer("conv1_upper").kernel_size == (window, window)
+        assert build_without_weights(ALEXNET, shape, 10).get_layer("conv1_upper").kernel_size == (window, window)
 
 
 def test_alexnet_is_two_towers_that_meet_twice():
-    model = outline(ALEXNET, (227, 227, 3), 1000)
+    model = build_without_weights(ALEXNET, (227, 227, 3), 1000)
     upper = [convolution for layer, convolution in _named(model) if layer.endswith("_upper")]
     assert upper == [
         (48, (11, 11), (4, 4), "valid"),
@@ -143,14 +143,14 @@ def _named(model):
 
 
 def test_alexnet_thins_small_pictures_out_more_gently():
-    model = outline(ALEXNET, (32, 32, 3), 10)
+    model = build_without_weights(ALEXNET, (32, 32, 3), 10)
     assert _convolutions(model)[0] == (48, (5, 5), (2, 2), "same")
     assert model.get_layer("embedding").units == 1024
 
 
 @pytest.mark.parametrize(("row", "convolutions"), [(VGG11, 8), (VGG16, 13), (VGG19, 16)], ids=lambda value: "")
 def test_vgg_is_padded_3x3_and_normalised_on_small_pictures_only(row, convolutions):
-    native, small = outline(row, (224, 224, 3), 1000), outline(row, (32, 32, 3), 10)
+    native, small = build_without_weights(row, (224, 224, 3), 1000), build_without_weights(row, (32, 32, 3), 10)
     for model in (native, small):
         assert {convolution[1:] for convolution in _convolutions(model)} == {((3, 3), (1, 1), "same")}
         assert len(_of(model, "Conv2D")) == convolutions
@@ -163,7 +163,7 @@ def test_vgg_is_padded_3x3_and_normalised_on_small_pictures_only(row, convolutio
 
 @pytest.mark.parametrize(("side", "filters"), [(28, [64, 64, 128, 128]), (32, [64, 64, 128, 128, 256, 256])])
 def test_vgg_small_has_two_blocks_below_32_pixels_and_three_from_there_on(side, filters):
-    model = outline(VGG_SMALL, (side, side, 1), 10)
+    model = build_without_weights(VGG_SMALL, (side, side, 1), 10)
     assert _convolutions(model) == [(count, (3, 3), (1, 1), "same") for count in filters]
     kinds = [type(layer).__name__ for layer in model.layers[2:]]
     block = ["Conv2D", "BatchNormalization", "ReLU"] * 2 + ["MaxPooling2D"]
@@ -173,7 +173,7 @@ def test_vgg_small_has_two_blocks_below_32_pixels_and_three_from_there_on(side, 
 
 
 def test_googlenet_begins_as_in_table_1():
-    model = outline(GOOGLENET, (224, 224, 3), 1000)
+    model = build_without_weights(GOOGLENET, (224, 224, 3), 1000)
     sides = {"conv1": 112, "pool1": 56, "conv2": 56, "pool2": 28, "pool3": 14, "pool4": 7, "features": 7}
     assert {name: model.get_layer(name).output.shape[1] for name in sides} == sides
     assert _convolutions(model)[:3] == [
@@ -187,7 +187,7 @@ def test_googlenet_begins_as_in_table_1():
 
 
 def test_googlenet_keeps_maps_of_7x7_for_its_first_modules_on_digits():
-    model = outline(GOOGLENET, (28, 28, 1), 10)
+    model = build_without_weights(GOOGLENET, (28, 28, 1), 10)
     sides = {"conv1": 14, "pool1": 7, "inception3b": 7, "inception4e": 4, "features": 2}
     assert {name: model.get_layer(name).output.shape[1] for name in sides} == sides
     assert "pool2" not in {layer.name for layer in model.layers}
@@ -195,7 +195,7 @@ def test_googlenet_keeps_maps_of_7x7_for_its_first_modules_on_digits():
 
 @pytest.mark.slow
 def test_inception_v3_thins_out_as_in_table_1():
-    model = outline(INCEPTION_V3, (299, 299, 3), 1000)
+    model = build_without_weights(INCEPTION_V3, (299, 299, 3), 1000)
     sides = {"stem_conv1": 149, "stem_conv2": 147, "stem_conv3": 147, "stem_pool1": 73, "stem_conv5": 71}
     sides |= {"stage1_block3": 35, "stage2_block4": 17, "stage3_block1": 8, "features": 8}
     assert {name: model.get_layer(name).output.shape[1] for name in sides} == sides
@@ -207,11 +207,11 @@ def test_inception_v3_thins_out_as_in_table_1():
     "name", ["vgg11", "vgg-small", "googlenet", pytest.param("inception_v3", marks=pytest.mark.slow)]
 )
 def test_every_normalisation_forgets_fast_enough_for_short_runs(name):
-    layers = _of(outline(ARCHITECTURES[name], (32, 32, 3), 10), "BatchNormalization")
+    layers = _of(build_without_weights(ARCHITECTURES[name], (32, 32, 3), 10), "BatchNormalization")
     assert {layer.momentum for layer in layers} == {0.9}
 
 
 @pytest.mark.parametrize(("name", "millions"), [("alexnet", 50), ("vgg-small", 74), ("googlenet", 88)])
 def test_digits_are_affordable_on_a_laptop(name, millions):
-    found = cost(outline(ARCHITECTURES[name], (28, 28, 1), 10)).multiply_adds
+    found = compute_cost(build_without_weights(ARCHITECTURES[name], (28, 28, 1), 10)).multiply_adds
     assert found == pytest.approx(millions * 1e6, rel=0.02)

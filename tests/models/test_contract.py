@@ -15,11 +15,17 @@ import pytest
 
 from striate.data.loaders.load import load_images
 from striate.errors import ConfigError, UnknownNameError
-from striate.models.architecture import Architecture, build, outline, smallest_side, weightless
-from striate.models.cost import figures
+from striate.models.architecture import (
+    Architecture,
+    build_model,
+    build_without_weights,
+    find_min_side,
+    skip_weight_init,
+)
+from striate.models.cost import load_cost_table
 from striate.models.registry import ARCHITECTURES, architecture_named
-from striate.models.serialization import load_network, save_network
-from striate.system.backend import CHOICE, keras, set_seed
+from striate.models.serialization import load_model, save_model
+from striate.system.backend import ACTIVE_BACKEND, keras, set_seed
 
 REPRESENTATIVES = (
     *("mlp", "lenet", "cnn-small", "cnn-fast", "alexnet", "vgg-small", "googlenet", "resnet20"),
@@ -61,7 +67,7 @@ def _built(slow):
 
 
 def _is_slow(name):
-    return name not in LIGHT[CHOICE.name]
+    return name not in LIGHT[ACTIVE_BACKEND.name]
 
 
 def _is_tried_slowly(name):
@@ -75,7 +81,7 @@ each_row = pytest.mark.parametrize("row", ARCHITECTURES.values(), ids=ARCHITECTU
 
 
 def _side(row):
-    return max(SIDE, figures()[row.name]["smallest_side"])
+    return max(SIDE, load_cost_table()[row.name]["smallest_side"])
 
 
 def _pictures(shape, count=4):
@@ -93,8 +99,8 @@ def _kinds(model, kind):
 
 
 def _after_the_disk(model, folder):
-    save_network(model, folder / "network.json", folder / "weights.safetensors")
-    return load_network(folder / "network.json", folder / "weights.safetensors")
+    save_model(model, folder / "network.json", folder / "weights.safetensors")
+    return load_model(folder / "network.json", folder / "weights.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +108,7 @@ def network(row):
     """The row in float32, for colour pictures of uneven sides and three classes, with dropout."""
     set_seed(0)
     side = _side(row)
-    yield build(row, (side, side + 5, 3), 3, dropout=0.3)
+    yield build_model(row, (side, side + 5, 3), 3, dropout=0.3)
     gc.collect()  # thirty networks and what trained them do not fit side by side
 
 
@@ -114,7 +120,7 @@ def half(row):
     try:
         set_seed(0)
         side = _side(row)
-        return build(row, (side, side, 1), 200, dropout=0.0)
+        return build_model(row, (side, side, 1), 200, dropout=0.0)
     finally:
         keras.config.set_dtype_policy(before)
 
@@ -224,7 +230,7 @@ def _digits(shape):
 
 
 def test_a_network_that_was_only_looked_at_never_gets_values():
-    model = outline(ARCHITECTURES["vgg19"], (224, 224, 3), 1000)
+    model = build_without_weights(ARCHITECTURES["vgg19"], (224, 224, 3), 1000)
     with keras.StatelessScope():  # at whose end Keras makes the values that it had put off
         keras.layers.Dense(1).build((None, 1))
     assert len(model.weights) == 38
@@ -233,16 +239,16 @@ def test_a_network_that_was_only_looked_at_never_gets_values():
 
 @built_row
 def test_networks_fit_other_sizes_channels_and_numbers_of_classes(row):
-    least = figures()[row.name]["smallest_side"]
+    least = load_cost_table()[row.name]["smallest_side"]
     for shape in ((least, least, row.native[2]), (130, 115, 1)):
-        assert outline(row, shape, 2).output_shape == (None, 2)
+        assert build_without_weights(row, shape, 2).output_shape == (None, 2)
 
 
 @pytest.mark.parametrize("name", ["lenet", "alexnet", "vgg11", "resnet20", "xception", "mobilenet_v3_small"])
 def test_below_its_smallest_side_a_network_is_refused_with_that_side(name):
-    row, least = ARCHITECTURES[name], figures()[name]["smallest_side"]
-    with weightless(), pytest.raises(ConfigError, match="too small") as caught:
-        build(row, (least - 1, least + 40, row.native[2]), 2)
+    row, least = ARCHITECTURES[name], load_cost_table()[name]["smallest_side"]
+    with skip_weight_init(), pytest.raises(ConfigError, match="too small") as caught:
+        build_model(row, (least - 1, least + 40, row.native[2]), 2)
     assert f"at least {least} on each side" in str(caught.value)
 
 
@@ -272,13 +278,13 @@ def _own(**names):
 
 
 def test_an_architecture_of_ones_own_is_built_like_any_other():
-    assert build(_own(), (4, 4, 1), 3).output_shape == (None, 3)
+    assert build_model(_own(), (4, 4, 1), 3).output_shape == (None, 3)
 
 
 def test_pictures_too_small_for_an_architecture_of_ones_own_are_refused():
-    assert smallest_side(_own()) == 4
+    assert find_min_side(_own()) == 4
     with pytest.raises(ConfigError, match="too small for the network own") as caught:
-        build(_own(), (3, 9, 1), 3)
+        build_model(_own(), (3, 9, 1), 3)
     assert "3×9 pixels" in str(caught.value)
     assert "at least 4" in str(caught.value)
 
@@ -286,12 +292,12 @@ def test_pictures_too_small_for_an_architecture_of_ones_own_are_refused():
 @pytest.mark.parametrize("missing", ["features", "embedding"])
 def test_an_architecture_without_a_named_layer_is_refused(missing):
     with pytest.raises(ConfigError, match=f"no layer named '{missing}'"):
-        build(_own(**{missing: "something_else"}), (4, 4, 1), 3)
+        build_model(_own(**{missing: "something_else"}), (4, 4, 1), 3)
 
 
 def test_an_architecture_with_another_number_of_outputs_is_refused():
     with pytest.raises(ConfigError, match="one logit per class") as caught:
-        build(_own(classes=7), (4, 4, 1), 3)
+        build_model(_own(classes=7), (4, 4, 1), 3)
     assert "(None, 7)" in str(caught.value)
     assert "(None, 3)" in str(caught.value)
 

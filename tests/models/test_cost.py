@@ -7,8 +7,8 @@ from bisect import bisect_left
 import numpy as np
 import pytest
 
-from striate.models.architecture import build, outline, weightless
-from striate.models.cost import Cost, cost, figures, layer_costs
+from striate.models.architecture import build_model, build_without_weights, skip_weight_init
+from striate.models.cost import Cost, compute_cost, compute_layer_costs, load_cost_table
 from striate.models.registry import ARCHITECTURES
 from striate.system.backend import keras
 
@@ -31,9 +31,9 @@ PUBLISHED = [
 
 @pytest.mark.parametrize(("name", "side", "weights", "multiply_adds", "field"), PUBLISHED, ids=str)
 def test_published_figures_are_found_in_the_graph(name, side, weights, multiply_adds, field):
-    with weightless():
+    with skip_weight_init():
         model = getattr(keras.applications, name)(weights=None, input_shape=(side, side, 3))
-    rows = layer_costs(model)
+    rows = compute_layer_costs(model)
     assert sum(row.multiply_adds for row in rows) == pytest.approx(multiply_adds, rel=0.002)
     if weights is not None:
         assert sum(row.parameters for row in rows) == weights
@@ -54,7 +54,7 @@ def test_published_figures_are_found_in_the_graph(name, side, weights, multiply_
     ],
 )
 def test_our_own_networks_cost_what_is_published_of_them(name, multiply_adds, field):
-    found = figures()[name]
+    found = load_cost_table()[name]
     assert found["multiply_adds"] == pytest.approx(multiply_adds, rel=0.003)
     assert found["receptive_field"] == [field, field]
 
@@ -64,24 +64,28 @@ def test_our_own_networks_cost_what_is_published_of_them(name, multiply_adds, fi
 )
 def test_the_tutorials_networks_have_their_weights(name, weights):
     row = ARCHITECTURES[name]
-    assert build(row, row.native, row.native_classes).count_params() == weights == figures()[name]["parameters"]
+    assert (
+        build_model(row, row.native, row.native_classes).count_params()
+        == weights
+        == load_cost_table()[name]["parameters"]
+    )
 
 
 @pytest.mark.backend
 def test_lenet_costs_what_its_figure_2_draws():
-    found = cost(outline(ARCHITECTURES["lenet"], (32, 32, 1), 10))
+    found = compute_cost(build_without_weights(ARCHITECTURES["lenet"], (32, 32, 1), 10))
     assert found == Cost(61_706, 28**2 * 150 + 10**2 * 2400 + 48_000 + 10_080 + 840, (32, 32))
 
 
 @pytest.mark.backend
 def test_a_network_without_convolutions_sees_the_whole_picture():
-    found = cost(outline(ARCHITECTURES["mlp"], (20, 30, 3), 7))
+    found = compute_cost(build_without_weights(ARCHITECTURES["mlp"], (20, 30, 3), 7))
     assert found == Cost(20 * 30 * 3 * 512 + 512 + 512 * 256 + 256 + 256 * 7 + 7, 1_054_464, (20, 30))
 
 
 def test_every_row_has_its_figures_and_nothing_else_has():
-    assert list(figures()) == list(ARCHITECTURES), "Try: make docs"
-    for found in figures().values():
+    assert list(load_cost_table()) == list(ARCHITECTURES), "Try: make docs"
+    for found in load_cost_table().values():
         assert all(isinstance(value, int) and value > 0 for value in (*found.pop("receptive_field"), *found.values()))
 
 
@@ -164,19 +168,19 @@ MADE = {
 @pytest.mark.parametrize("make", MADE.values(), ids=MADE)
 def test_the_receptive_field_is_what_reaches_a_unit(make):
     model = _model(make)
-    assert cost(model).receptive_field == seen(model)
+    assert compute_cost(model).receptive_field == seen(model)
 
 
 @pytest.mark.parametrize("name", ["lenet", "cnn-small", "cnn"])
 def test_the_receptive_field_of_a_row_is_what_reaches_a_unit(name):
-    model = build(ARCHITECTURES[name], (70, 90, 1), 3)
-    assert cost(model).receptive_field == seen(model)
+    model = build_model(ARCHITECTURES[name], (70, 90, 1), 3)
+    assert compute_cost(model).receptive_field == seen(model)
 
 
 @pytest.mark.parametrize(("name", "height"), [("alexnet", 150), ("vgg-small", 70), ("resnet20", 190)])
 def test_the_receptive_field_of_a_deeper_row_is_what_reaches_a_unit(name, height):
-    model = build(ARCHITECTURES[name], (height, 32, 1), 3)
-    assert cost(model).receptive_field[:1] == seen(model, axes=(0,))
+    model = build_model(ARCHITECTURES[name], (height, 32, 1), 3)
+    assert compute_cost(model).receptive_field[:1] == seen(model, axes=(0,))
 
 
 def test_squeeze_and_excitation_sees_the_whole_picture():
@@ -185,14 +189,14 @@ def test_squeeze_and_excitation_sees_the_whole_picture():
         gate = layers.Conv2D(4, 1, activation="sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(x))
         return layers.Multiply()([x, gate])
 
-    assert cost(_model(make)).receptive_field == (61, 50)
+    assert compute_cost(_model(make)).receptive_field == (61, 50)
 
 
 def test_a_field_larger_than_the_picture_is_not_cut_off():
     def make(x):
         return layers.Conv2D(2, 3, padding="same", dilation_rate=40)(x)
 
-    assert cost(_model(make)).receptive_field == (81, 81)
+    assert compute_cost(_model(make)).receptive_field == (81, 81)
 
 
 # ---- multiply-adds and weights of single layers
@@ -212,24 +216,24 @@ def test_a_field_larger_than_the_picture_is_not_cut_off():
     ids=lambda value: type(value).__name__ if not isinstance(value, int) else "",
 )
 def test_multiply_adds_are_weights_times_places(layer, expected):
-    (row, _) = layer_costs(_model(layer, (12, 10, 8)))
+    (row, _) = compute_layer_costs(_model(layer, (12, 10, 8)))
     assert row.multiply_adds == expected
 
 
 def test_what_batch_normalisation_keeps_is_no_weight_to_learn():
-    (row, _) = layer_costs(_model(layers.BatchNormalization(), (12, 10, 8)))
+    (row, _) = compute_layer_costs(_model(layers.BatchNormalization(), (12, 10, 8)))
     assert row.parameters == 16
 
 
 def test_shared_layers_weigh_once_and_work_twice():
     shared = layers.Conv2D(8, 1, use_bias=False)
-    rows = layer_costs(_model(lambda x: shared(shared(x)), (12, 10, 8)))
+    rows = compute_layer_costs(_model(lambda x: shared(shared(x)), (12, 10, 8)))
     assert sum(row.parameters for row in rows) == 64
     assert sum(row.multiply_adds for row in rows) == 2 * 120 * 64
 
 
 def test_layers_of_a_nested_network_are_told_one_by_one():
-    rows = layer_costs(_model(_nested))
+    rows = compute_layer_costs(_model(_nested))
     assert [row.name.partition("/")[0] for row in rows].count("inner") == 2
     assert [row.parameters for row in rows if row.parameters] == [3 * 3 + 1, 5 * 5 * 2, 3 * 3 * 2 * 2 + 2]
 
@@ -237,4 +241,4 @@ def test_layers_of_a_nested_network_are_told_one_by_one():
 @pytest.mark.backend
 def test_figures_need_no_weight_values():
     row = ARCHITECTURES["cnn"]
-    assert cost(outline(row, (40, 30, 3), 5)) == cost(build(row, (40, 30, 3), 5))
+    assert compute_cost(build_without_weights(row, (40, 30, 3), 5)) == compute_cost(build_model(row, (40, 30, 3), 5))

@@ -11,10 +11,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from striate.errors import ConfigError
-from striate.models.architecture import outline
+from striate.models.architecture import build_without_weights
 from striate.models.diagram import diagram
-from striate.models.diagram.blocks import Block, Repeat, Tangle, blocks, members, repeats
-from striate.models.diagram.pieces import Piece, pieces
+from striate.models.diagram.blocks import Block, IrregularBlock, RepeatGroup, group_nodes, group_repeats, list_nodes
+from striate.models.diagram.pieces import LayerNode, extract_nodes
 from striate.models.registry import ARCHITECTURES
 from striate.reporting.figures import save_figure
 from striate.system.backend import keras
@@ -25,11 +25,11 @@ layers = keras.layers
 @functools.cache
 def _native(name):
     row = ARCHITECTURES[name]
-    return outline(row, row.native, row.native_classes)
+    return build_without_weights(row, row.native, row.native_classes)
 
 
-def _runs(model) -> list[Repeat]:
-    return repeats(blocks(pieces(model)[0]))
+def _runs(model) -> list[RepeatGroup]:
+    return group_repeats(group_nodes(extract_nodes(model)[0]))
 
 
 def _texts(figure):
@@ -98,7 +98,7 @@ def test_a_gate_is_one_piece():
         squeezed = layers.Conv2D(4, 1, activation="relu")(squeezed)
         return layers.Multiply()([x, layers.Conv2D(16, 1, activation="sigmoid")(squeezed)])
 
-    found, notes = pieces(_own(build))
+    found, notes = extract_nodes(_own(build))
     assert [piece.label for piece in found] == ["input", "3×3 conv 16", "squeeze–excite 4"]
     assert notes == ["ReLU", "sigmoid"]
 
@@ -109,13 +109,13 @@ def test_a_product_of_two_branches_is_no_gate():
         pooled = layers.GlobalAveragePooling2D(keepdims=True)(layers.Conv2D(16, 1)(x))
         return layers.Multiply()([x, pooled])
 
-    found, _ = pieces(_own(build))
+    found, _ = extract_nodes(_own(build))
     assert [piece.kind for piece in found] == ["input", "convolution", "convolution", "pooling", "merge"]
 
 
 @pytest.mark.parametrize("name", ["mlp", "lenet", "alexnet", "vgg16", "googlenet", "resnet50", "mobilenet"])
 def test_names_of_the_contract_are_shown_once_each(name):
-    tags = [tag for piece in pieces(_native(name))[0] for tag in piece.tags]
+    tags = [tag for piece in extract_nodes(_native(name))[0] for tag in piece.tags]
     assert sorted(tags) == ["embedding", "features", "logits"]
 
 
@@ -175,7 +175,7 @@ def test_png_and_svg_can_be_read_again(tmp_path):
 
 def test_networks_inside_a_network_are_opened():
     inner = keras.Sequential([keras.Input((16, 16, 3)), layers.Conv2D(4, 3), layers.Conv2D(8, 3)], name="features")
-    found, _ = pieces(_own(lambda x: layers.Flatten()(inner(x))))
+    found, _ = extract_nodes(_own(lambda x: layers.Flatten()(inner(x))))
     assert [piece.label for piece in found] == ["input", "3×3 conv 4", "3×3 conv 8"]
     assert found[-1].tags == ("features",)
 
@@ -198,7 +198,7 @@ def test_paths_that_cross_are_drawn_in_rows():
         return layers.Concatenate()([layers.Conv2D(6, 1)(three), layers.Conv2D(7, 1)(two), one])
 
     model = _own(build)
-    [tangle] = [item for item in blocks(pieces(model)[0]) if isinstance(item, Tangle)]
+    [tangle] = [item for item in group_nodes(extract_nodes(model)[0]) if isinstance(item, IrregularBlock)]
     assert [[piece.label for _, piece in rank] for rank in tangle.ranks] == [
         ["1×1 conv 4", "1×1 conv 5"], ["concat", "1×1 conv 7"], ["1×1 conv 6"],
     ]  # fmt: skip
@@ -207,8 +207,8 @@ def test_paths_that_cross_are_drawn_in_rows():
 
 def test_every_piece_is_in_the_chain_once():
     for name in ("googlenet", "efficientnet_v2_b0", "inception_v3"):
-        found, _ = pieces(_native(name))
-        placed = [id(piece) for item in blocks(found) for piece in members(item)]
+        found, _ = extract_nodes(_native(name))
+        placed = [id(piece) for item in group_nodes(found) for piece in list_nodes(item)]
         assert sorted(placed) == sorted(map(id, found))
 
 
@@ -247,9 +247,9 @@ def test_pieces_hold_labels_for_what_shapes_the_maps():
         x = layers.MaxPooling2D(3, strides=2)(x)
         return layers.Dense(3)(layers.ReLU()(layers.BatchNormalization()(x)))
 
-    found, _ = pieces(_own(build))
+    found, _ = extract_nodes(_own(build))
     assert [piece.label for piece in found[1:]] == [
         *("3×5 conv 6 /2", "3×3 conv 6, 2 groups", "3×3 depthwise", "3×3 conv 6, dilated 2"),
         *("2×2 transposed conv 6 /2", "3×3 separable 8", "max pool 3×3 /2", "1×1 dense 3"),
     ]
-    assert all(isinstance(piece, Piece) for piece in found)
+    assert all(isinstance(piece, LayerNode) for piece in found)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from striate.models.architecture import build
-from striate.models.fold_batchnorm import folded
+from striate.models.architecture import build_model
+from striate.models.fold_batchnorm import fold_batch_norm
 from striate.models.registry import ARCHITECTURES
 from striate.system.backend import keras, set_seed
 
@@ -57,8 +57,8 @@ def test_networks_answer_the_same(name, left):
     ):
         pytest.skip("takes long to compile, and shows nothing new")
     set_seed(0)
-    model = _unsettled(build(ARCHITECTURES[name], (32, 32, 3), 5))
-    new = folded(model)
+    model = _unsettled(build_model(ARCHITECTURES[name], (32, 32, 3), 5))
+    new = fold_batch_norm(model)
     assert _norms(new) == left
     _compare(model, new)
 
@@ -67,14 +67,14 @@ def test_a_convolutions_own_bias_is_scaled_too():
     pictures = keras.Input((8, 8, 2))
     x = layers.Conv2D(3, 3, bias_initializer=keras.initializers.Constant(300.0))(pictures)
     model = _unsettled(keras.Model(pictures, layers.BatchNormalization()(x)))
-    new = folded(model)
+    new = fold_batch_norm(model)
     assert _norms(new) == 0
     _compare(model, new)
 
 
 def test_half_precision_answers_nearly_the_same():
-    model = _unsettled(build(ARCHITECTURES["vgg-small"], (16, 16, 1), 3))
-    new = folded(model, "bfloat16")
+    model = _unsettled(build_model(ARCHITECTURES["vgg-small"], (16, 16, 1), 3))
+    new = fold_batch_norm(model, "bfloat16")
     assert {layer.compute_dtype for layer in new.layers if layer.weights} == {"bfloat16"}
     _compare(model, new, 0.05)
 
@@ -92,7 +92,7 @@ def test_only_what_can_be_folded_is(case):
         z = layers.Add()([y, z])
     out = layers.GlobalAveragePooling2D()(z)
     model = _unsettled(keras.Model(pictures, [y, out] if case == "an output" else out))
-    new = folded(model)
+    new = fold_batch_norm(model)
     assert _norms(new) == (0 if case in ("bias", "no scale") else 1)
     if case == "an output":
         model, new = (keras.Model(one.input, one.outputs[1]) for one in (model, new))
@@ -105,13 +105,13 @@ def test_a_network_within_the_network_is_taken_as_it_is():
     x = pictures = keras.Input((8, 8, 3))
     x = keras.Model(inner, layers.BatchNormalization()(layers.Conv2D(4, 3)(inner)), name="inner")(x)
     model = keras.Model(pictures, layers.GlobalAveragePooling2D()(x))
-    _compare(model, folded(model))
+    _compare(model, fold_batch_norm(model))
 
 
 def test_the_network_itself_stays_as_it_was():
-    model = _unsettled(build(ARCHITECTURES["vgg-small"], (8, 8, 1), 3))
+    model = _unsettled(build_model(ARCHITECTURES["vgg-small"], (8, 8, 1), 3))
     before, config = model.get_weights(), model.get_config()
-    folded(model, "bfloat16")
+    fold_batch_norm(model, "bfloat16")
     assert model.get_config() == config
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
@@ -121,9 +121,9 @@ def test_a_network_that_was_compiled_with_an_optimizer_of_ones_own_is_no_harder(
     class Own(keras.optimizers.SGD):
         pass
 
-    model = _unsettled(build(ARCHITECTURES["vgg-small"], (8, 8, 1), 3))
+    model = _unsettled(build_model(ARCHITECTURES["vgg-small"], (8, 8, 1), 3))
     model.compile(Own(0.1), keras.losses.CategoricalCrossentropy(from_logits=True))
-    new = folded(model)
+    new = fold_batch_norm(model)
     assert not new.compiled
     _compare(model, new)
 
@@ -131,6 +131,6 @@ def test_a_network_that_was_compiled_with_an_optimizer_of_ones_own_is_no_harder(
 def test_a_sequential_network_is_a_graph_too():
     x = [layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU(), layers.GlobalAveragePooling2D()]
     model = _unsettled(keras.Sequential([keras.Input((8, 8, 3)), *x, layers.Dense(3)]))
-    new = folded(model)
+    new = fold_batch_norm(model)
     assert _norms(new) == 0
     _compare(model, new)

@@ -12,12 +12,23 @@ import pytest
 from keras.src.legacy.saving import legacy_h5_format
 
 from striate.errors import ConfigError, DownloadError, WeightsError
-from striate.models.architecture import build
-from striate.models.pretrained import backbone_layers, build_pretrained, identify, refuse_foreign
-from striate.models.pretrained_weights import BACKBONES, SCALINGS, at_hand, find_weights, weights_folder
+from striate.models.architecture import build_model
+from striate.models.pretrained import (
+    build_pretrained_model,
+    check_weights_match,
+    identify_weights,
+    list_backbone_layers,
+)
+from striate.models.pretrained_weights import (
+    BACKBONES,
+    SCALINGS,
+    fetch_weights,
+    find_cached_backbone,
+    get_weights_folder,
+)
 from striate.models.registry import ARCHITECTURES
-from striate.models.serialization import load_network, save_network
-from striate.system.backend import CHOICE, keras, set_seed
+from striate.models.serialization import load_model, save_model
+from striate.system.backend import ACTIVE_BACKEND, keras, set_seed
 
 SLOW = (
     *("convnext-tiny", "efficientnet_v2_b0", "vgg16"),
@@ -46,7 +57,7 @@ MODULES = {
 
 
 def _marked(name):
-    is_light = name == "mobilenet_v3_small" and CHOICE.name != "jax"  # which compiles it for most of a minute
+    is_light = name == "mobilenet_v3_small" and ACTIVE_BACKEND.name != "jax"  # which compiles it for most of a minute
     marks = [pytest.mark.slow] if name in SLOW else [pytest.mark.backend] if is_light else []
     return pytest.param(name, marks=marks)
 
@@ -59,7 +70,7 @@ def published(request, tmp_path_factory):
     name = request.param
     backbone = BACKBONES[name]
     options = {key: value for key, value in backbone.options.items() if key != "include_preprocessing"}
-    side = 128 if backbone.ours else 96  # at others, ours cuts nothing off where a side is odd
+    side = 128 if backbone.has_own_architecture else 96  # at others, ours cuts nothing off where a side is odd
     asked = []
 
     def get_file(fname, origin, *args, file_hash=None, **kwargs):
@@ -105,28 +116,28 @@ def test_a_backbone_with_published_weights_sees_what_keras_own_network_sees(publ
     shape = own.input_shape[1:]
     row = ARCHITECTURES[name]
     set_seed(3)
-    model = build_pretrained(row, shape, 3, path, dropout=0.2, seed=0)
+    model = build_pretrained_model(row, shape, 3, path, dropout=0.2, seed=0)
     pixels = np.random.default_rng(0).integers(0, 256, (2, *shape), dtype=np.uint8)
     preprocess = getattr(keras.applications, MODULES[BACKBONES[name].application]).preprocess_input
-    expected = keras.Model(own.input, own.layers[-1].input) if BACKBONES[name].ours else own
+    expected = keras.Model(own.input, own.layers[-1].input) if BACKBONES[name].has_own_architecture else own
     wanted = _run(expected, preprocess(pixels.astype(np.float32)))
     features = keras.Model(model.input, model.get_layer("features").output)
     _close(_run(features, pixels), wanted)
-    if BACKBONES[name].ours:  # what classifies there is the norm of the averaged maps
+    if BACKBONES[name].has_own_architecture:  # what classifies there is the norm of the averaged maps
         mean = wanted.mean(axis=(1, 2))
         gamma, beta = own.layers[-1].get_weights()
         normed = (mean - mean.mean(1, keepdims=True)) / np.sqrt(mean.var(1, keepdims=True) + 1e-6) * gamma + beta
         _close(_run(keras.Model(model.input, model.get_layer("embedding").output), pixels), normed)
-    for layer in backbone_layers(model):
+    for layer in list_backbone_layers(model):
         layer.trainable = False  # as training leaves it
     files = tmp_path / "network.json", tmp_path / "weights.safetensors"
-    save_network(model, *files)
-    np.testing.assert_array_equal(_run(load_network(*files), pixels), _run(model, pixels))
+    save_model(model, *files)
+    np.testing.assert_array_equal(_run(load_model(*files), pixels), _run(model, pixels))
 
 
 def test_names_addresses_and_checksums_are_those_that_keras_asks_for(published):
     name, _, _, (fname, origin, checksum) = published
-    weights = BACKBONES[name].weights
+    weights = BACKBONES[name].weights_file
     fname, origin = (text.replace("_96_no_top", "_224_no_top") for text in (fname, origin))  # MobileNetV2 has both
     assert weights.name == fname
     assert [mirror + weights.name for mirror in weights.mirrors] == [origin]
@@ -151,13 +162,13 @@ def test_pixels_are_scaled_as_each_kind_of_network_wants_them(scaling):
 
 
 def test_a_file_names_its_network(test_data):
-    assert identify(test_data / "weights" / NARROW) == "mobilenet_v2_0.35"
-    assert identify(test_data / "weights" / WIDE) == "mobilenet_v2"
+    assert identify_weights(test_data / "weights" / NARROW) == "mobilenet_v2_0.35"
+    assert identify_weights(test_data / "weights" / WIDE) == "mobilenet_v2"
 
 
 @pytest.mark.parametrize("published", ["mobilenet_v3_small", "convnext-tiny"], indirect=True)
 def test_a_file_made_by_keras_names_its_network(published):
-    assert identify(published[2]) == published[0]
+    assert identify_weights(published[2]) == published[0]
 
 
 @pytest.mark.parametrize(
@@ -174,9 +185,9 @@ def test_anothers_weights_are_refused_with_their_owners_name(test_data, name, fi
     path = test_data / "weights" / file
     message = rf"not weights of {name}\. Received: .*{file}, weights of {owner}\. .*Try: --arch {owner}\.$"
     with pytest.raises(WeightsError, match=message):
-        refuse_foreign(ARCHITECTURES[name], path)
+        check_weights_match(ARCHITECTURES[name], path)
     with pytest.raises(WeightsError, match=message):
-        build_pretrained(ARCHITECTURES[name], (112, 112, 3), 2, path, dropout=0.0, seed=0)
+        build_pretrained_model(ARCHITECTURES[name], (112, 112, 3), 2, path, dropout=0.0, seed=0)
 
 
 def _small(path, *, top=False, channels=3, change=lambda model: None):
@@ -196,7 +207,7 @@ def with_top(tmp_path_factory):
 
 def test_the_last_layers_in_a_file_are_left_aside(with_top):
     row = ARCHITECTURES["mobilenet_v2_0.35"]
-    model = build_pretrained(row, (96, 96, 3), 3, with_top, dropout=0.0, seed=0)
+    model = build_pretrained_model(row, (96, 96, 3), 3, with_top, dropout=0.0, seed=0)
     with h5py.File(with_top) as file:
         np.testing.assert_array_equal(model.get_layer("Conv1").get_weights()[0], file["Conv1/Conv1/kernel"])
         np.testing.assert_array_equal(model.get_layer("Conv_1").get_weights()[0], file["Conv_1/Conv_1/kernel"])
@@ -206,13 +217,13 @@ def test_the_last_layers_in_a_file_are_left_aside(with_top):
 def test_a_network_saved_with_more_than_its_weights_is_read_too(with_top, tmp_path):
     with h5py.File(with_top) as source, h5py.File(tmp_path / "whole.h5", "w") as file:
         source.copy(source, file, "model_weights")
-    assert identify(tmp_path / "whole.h5") == "mobilenet_v2_0.35"
+    assert identify_weights(tmp_path / "whole.h5") == "mobilenet_v2_0.35"
 
 
 def test_weights_learnt_on_grey_pictures_are_told(tmp_path):
     path = _small(tmp_path / "grey.h5", channels=1)
     with pytest.raises(WeightsError, match=r"another number of channels\. Received: 1, in .*grey\.h5\. Expected: 3"):
-        refuse_foreign(ARCHITECTURES["mobilenet_v2_0.35"], path)
+        check_weights_match(ARCHITECTURES["mobilenet_v2_0.35"], path)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -222,7 +233,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path, value):
 
     path = _small(tmp_path / "nan.h5", change=spoil)
     with pytest.raises(WeightsError, match="not all finite"):
-        build_pretrained(ARCHITECTURES["mobilenet_v2_0.35"], (96, 96, 3), 2, path, dropout=0.0, seed=0)
+        build_pretrained_model(ARCHITECTURES["mobilenet_v2_0.35"], (96, 96, 3), 2, path, dropout=0.0, seed=0)
 
 
 def test_weights_of_an_unknown_network_are_told(tmp_path):
@@ -230,25 +241,25 @@ def test_weights_of_an_unknown_network_are_told(tmp_path):
     with h5py.File(tmp_path / "mine.h5", "w") as file:
         legacy_h5_format.save_weights_to_hdf5_group(file, model)
     with pytest.raises(WeightsError, match=r"belong to none of the networks.*2 tensors.*vgg16"):
-        identify(tmp_path / "mine.h5")
+        identify_weights(tmp_path / "mine.h5")
     with pytest.raises(WeightsError, match=r"not weights of mobilenet_v2\. Received: .*mine\.h5 with .*\(8, 3\)"):
-        refuse_foreign(ARCHITECTURES["mobilenet_v2"], tmp_path / "mine.h5")
+        check_weights_match(ARCHITECTURES["mobilenet_v2"], tmp_path / "mine.h5")
 
 
 def test_a_network_without_published_weights_says_which_have_some(tmp_path):
     with pytest.raises(ConfigError, match=r"no pretrained weights for this network\. Received: lenet\. .*vgg16"):
-        refuse_foreign(ARCHITECTURES["lenet"], tmp_path)
+        check_weights_match(ARCHITECTURES["lenet"], tmp_path)
 
 
 @pytest.mark.parametrize(("name", "side", "least"), [("convnext-tiny", 96, "112"), ("mobilenet_v3_small", 16, "32")])
 def test_pictures_too_small_for_the_weights_are_refused(with_top, name, side, least):
     with pytest.raises(ConfigError, match=rf"too small.*at least {least} on each side"):
-        build_pretrained(ARCHITECTURES[name], (side, side, 3), 2, with_top, dropout=0.0, seed=0)
+        build_pretrained_model(ARCHITECTURES[name], (side, side, 3), 2, with_top, dropout=0.0, seed=0)
 
 
 def test_the_scaling_of_an_untrained_network_is_not_the_published_ones():
     """Its own is the same for all; the published one comes with the weights."""
-    model = build(ARCHITECTURES["mobilenet_v3_small"], (96, 96, 3), 2)
+    model = build_model(ARCHITECTURES["mobilenet_v3_small"], (96, 96, 3), 2)
     assert (model.get_layer("rescale").scale, model.get_layer("rescale").offset) == (1 / 127.5, -1.0)
 
 
@@ -272,18 +283,18 @@ def offline(monkeypatch):
 
 
 def test_weights_lie_where_keras_keeps_them(home):
-    assert weights_folder() == home
-    assert at_hand(tuple(BACKBONES)) is None
+    assert get_weights_folder() == home
+    assert find_cached_backbone(tuple(BACKBONES)) is None
     home.mkdir(parents=True)
-    (home / BACKBONES["vgg16"].weights.name).touch()
-    assert at_hand(("resnet50", "vgg16")) == "vgg16"
-    assert at_hand(("resnet50",)) is None
+    (home / BACKBONES["vgg16"].weights_file.name).touch()
+    assert find_cached_backbone(("resnet50", "vgg16")) == "vgg16"
+    assert find_cached_backbone(("resnet50",)) is None
 
 
 def test_offline_the_message_names_file_address_folder_and_the_way_without(home, offline):
     with pytest.raises(DownloadError) as caught:
-        find_weights("imagenet", "resnet50")
-    weights = BACKBONES["resnet50"].weights
+        fetch_weights("imagenet", "resnet50")
+    weights = BACKBONES["resnet50"].weights_file
     for part in (weights.name, weights.mirrors[0], weights.checksum, str(home), "--pretrained none"):
         assert part in str(caught.value)
 
@@ -292,29 +303,29 @@ def test_offline_the_message_names_file_address_folder_and_the_way_without(home,
 def test_a_wrong_file_where_the_weights_belong_is_refused_and_stays(home, is_checked):
     name = "resnet50" if is_checked else "mobilenet_v2"
     home.mkdir(parents=True)
-    path = home / BACKBONES[name].weights.name
+    path = home / BACKBONES[name].weights_file.name
     path.write_text("<html>")
     with pytest.raises(DownloadError if is_checked else WeightsError, match=r"checksum differs|web page"):
-        find_weights("imagenet", name)
+        fetch_weights("imagenet", name)
     assert path.read_text() == "<html>"
 
 
 def test_weights_for_imagenet_of_a_network_without_are_a_mistake(home):
     with pytest.raises(ConfigError, match="no pretrained weights for this network"):
-        find_weights("imagenet", "lenet")
+        fetch_weights("imagenet", "lenet")
 
 
 def test_a_mistyped_word_is_told_as_a_file_that_is_not_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(WeightsError, match=r"cannot be read.*Received: imagenett\. Expected: imagenet, none, or"):
-        find_weights("imagenett", "mobilenet_v2")
+        fetch_weights("imagenett", "mobilenet_v2")
 
 
 def test_a_home_folder_is_understood(tmp_path, monkeypatch, with_top):
     monkeypatch.setenv("HOME", str(with_top.parent))
-    assert find_weights("~/top.h5", "mobilenet_v2") == with_top
+    assert fetch_weights("~/top.h5", "mobilenet_v2") == with_top
 
 
 def test_no_row_of_weights_is_without_a_network():
     assert set(BACKBONES) <= set(ARCHITECTURES)
-    assert len({row.weights.name for row in BACKBONES.values()}) == len(BACKBONES)
+    assert len({row.weights_file.name for row in BACKBONES.values()}) == len(BACKBONES)

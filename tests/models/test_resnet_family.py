@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from striate.models.architecture import build, outline, starved
+from striate.models.architecture import build_model, build_without_weights, find_collapsed_layer
 from striate.models.registry import ARCHITECTURES
 from striate.system.backend import keras, set_seed
 
@@ -52,7 +52,7 @@ every_row = _rows(WEIGHTS)
 
 @functools.cache
 def _outline(name, side, channels=3, classes=10):
-    return outline(ARCHITECTURES[name], (side, side, channels), classes)
+    return build_without_weights(ARCHITECTURES[name], (side, side, channels), classes)
 
 
 def _stem(model):
@@ -65,7 +65,7 @@ def _stem(model):
 @every_row
 def test_the_weights_are_as_many_as_published(name):
     row = ARCHITECTURES[name]
-    model = outline(row, row.native, row.native_classes)
+    model = build_without_weights(row, row.native, row.native_classes)
     assert sum(math.prod(weight.shape) for weight in model.trainable_weights) == WEIGHTS[name]
 
 
@@ -79,13 +79,13 @@ def test_the_last_maps_are_never_a_single_point(name, side, photograph, cifar):
 @every_row
 def test_the_smallest_picture_still_has_something_to_thin_out(name):
     smallest = 3 if name in CIFAR else 9
-    assert starved(_outline(name, smallest)) is None
-    assert starved(_outline(name, smallest - 1)) is not None
+    assert find_collapsed_layer(_outline(name, smallest)) is None
+    assert find_collapsed_layer(_outline(name, smallest - 1)) is not None
 
 
 @every_row
 def test_oblong_grey_pictures_and_two_classes_are_taken(name):
-    model = outline(ARCHITECTURES[name], (21, 34, 1), 2)
+    model = build_without_weights(ARCHITECTURES[name], (21, 34, 1), 2)
     height, width = model.get_layer("features").output.shape[1:3]
     assert height < width
     assert model.get_layer("embedding").output.shape == (None, model.get_layer("features").output.shape[-1])
@@ -115,7 +115,7 @@ def test_a_bottleneck_strides_in_its_middle_convolution(name):
 @pytest.mark.parametrize("shape", [(8, 8, 1), (7, 5, 3)])
 def test_a_shortcut_without_weights_passes_every_other_place_and_maps_of_zeros(shape):
     set_seed(0)
-    model = build(ARCHITECTURES["resnet20"], shape, 10)
+    model = build_model(ARCHITECTURES["resnet20"], shape, 10)
     block = [layer for layer in model.layers if layer.name.startswith("stage2_block1_")]
     assert {layer.name for layer in block if layer.weights} == {
         f"stage2_block1_{part}" for part in ("conv1", "bn1", "conv2", "bn2")
@@ -141,7 +141,7 @@ def test_a_dense_layer_hands_on_all_that_it_was_given():
 
 @pytest.mark.backend
 def test_stochastic_depth_drops_whole_blocks_of_single_pictures_more_often_the_deeper():
-    model = outline(ARCHITECTURES["convnext-tiny"], (32, 32, 3), 10)
+    model = build_without_weights(ARCHITECTURES["convnext-tiny"], (32, 32, 3), 10)
     rates = [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
     assert rates == sorted(rates)
     np.testing.assert_allclose(rates, 0.1 * np.arange(1, 18) / 17)

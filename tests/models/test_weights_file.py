@@ -8,13 +8,13 @@ import pytest
 
 from striate.errors import WeightsError
 from striate.models import pretrained_weights
-from striate.models.pretrained_weights import opened, refuse_impostors
+from striate.models.pretrained_weights import open_weights, require_hdf5_file
 
 pytestmark = pytest.mark.fast
 
 
 def _read(path):
-    with opened(path) as tensors:
+    with open_weights(path) as tensors:
         return {name: np.asarray(tensor) for name, tensor in tensors}
 
 
@@ -60,7 +60,7 @@ def test_numbers_of_other_kinds_are_numbers(tmp_path):
 def test_impostors_are_named(tmp_path, content, message):
     path = tmp_path / "weights.h5"
     path.write_bytes(content)
-    with pytest.raises(WeightsError, match=message) as caught, opened(path):
+    with pytest.raises(WeightsError, match=message) as caught, open_weights(path):
         pass
     assert str(path) in str(caught.value)
 
@@ -68,7 +68,7 @@ def test_impostors_are_named(tmp_path, content, message):
 def test_folders_and_missing_files_are_told(tmp_path):
     for path, reason in ((tmp_path, "Is a directory"), (tmp_path / "absent.h5", "No such file")):
         with pytest.raises(WeightsError, match=rf"cannot be read: {reason}.*Expected: imagenet, none, or an \.h5 file"):
-            refuse_impostors(path)
+            require_hdf5_file(path)
 
 
 def test_a_file_cut_short_anywhere_is_told(tmp_path):

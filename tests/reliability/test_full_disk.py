@@ -13,9 +13,9 @@ import pytest
 from striate.errors import RunError
 from striate.progress import Progress
 from striate.runs.store import RunStore
-from striate.system.array_cache import Shelf
-from striate.system.atomic_files import sha256
-from striate.system.checksums import damages
+from striate.system.array_cache import ArrayCache
+from striate.system.atomic_files import compute_sha256
+from striate.system.checksums import find_damaged_files
 from striate.training.checkpoint_store import Checkpoints
 from striate.workflows.train import resume, train
 
@@ -77,9 +77,9 @@ def test_a_disk_that_is_full_while_training_costs_the_checkpoints_alone(
         run = train("digits", runs=tmp_path / "runs", save_every=0, progress=told, **QUICK)
     assert sum("No checkpoint can be written (No space left on device" in line for line in told.lines) == 1
     assert sum("The history cannot be written" in line for line in told.lines) == 1
-    assert run.state == "finished" and damages(run.path) == []
+    assert run.state == "finished" and find_damaged_files(run.path) == []
     for name in ("classifier/weights.safetensors", "report.json"):
-        assert sha256(run.path / name) == sha256(whole.path / name)
+        assert compute_sha256(run.path / name) == compute_sha256(whole.path / name)
     assert [row.epoch for row in run.epochs] == [1, 2, 3]
 
 
@@ -96,21 +96,21 @@ def test_a_disk_that_is_full_at_the_report_loses_nothing_that_was_learnt(
     told = _Lines()
     assert resume(run, progress=told).state == "finished"
     assert not any(line.startswith("Epoch") for line in told.lines), "nothing is learnt twice"
-    assert damages(run.path) == []
+    assert find_damaged_files(run.path) == []
 
 
 def test_a_cache_that_cannot_be_kept_costs_time_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     import numpy as np
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    shelf = Shelf("decoded", 1 << 30)
-    shelf.keep("a", np.arange(100))
+    shelf = ArrayCache("decoded", 1 << 30)
+    shelf.put("a", np.arange(100))
     with monkeypatch.context() as patch:
         _FullFrom(patch, ".npy")
-        shelf.keep("b", np.arange(100))
-        shelf.keep("a", np.arange(50))
-    assert shelf.find("b") is None
-    assert shelf.find("a") is None or len(shelf.find("a")[0]) == 100
+        shelf.put("b", np.arange(100))
+        shelf.put("a", np.arange(50))
+    assert shelf.get("b") is None
+    assert shelf.get("a") is None or len(shelf.get("a")[0]) == 100
     assert not list(tmp_path.rglob("*.tmp"))
 
 

@@ -23,7 +23,7 @@ import pytest
 import safetensors.numpy
 
 from striate.runs.run import Run
-from striate.system.checksums import seal
+from striate.system.checksums import write_checksums
 
 FILES = ("classifier.json", "network.json", "weights.safetensors")
 SECONDS, MEGABYTES = 5, 512
@@ -64,11 +64,11 @@ def _sealed(change: Callable[[Path], Any]) -> Callable[[Path], None]:
     def attack(folder: Path) -> None:
         change(folder)
         manifest = json.loads((folder / "classifier.json").read_text())
-        from striate.system.atomic_files import sha256
+        from striate.system.atomic_files import compute_sha256
 
-        manifest["sha256"] = {name: sha256(folder / name) for name in FILES[1:] if (folder / name).is_file()}
+        manifest["sha256"] = {name: compute_sha256(folder / name) for name in FILES[1:] if (folder / name).is_file()}
         (folder / "classifier.json").write_text(json.dumps(manifest))
-        seal(folder, FILES)
+        write_checksums(folder, FILES)
 
     return attack
 

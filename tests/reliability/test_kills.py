@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from striate.system.checksums import damages
+from striate.system.checksums import find_damaged_files
 
 WORDS = (
     *("digits", "--arch", "cnn-small", "--epochs", "8", "--precision", "float32", "--dropout", "0.4"),
@@ -134,7 +134,7 @@ def _trial(folder: Path, undisturbed: _Undisturbed, number: int, seed: int) -> s
     _done(folder, "--resume", "r")
     run = folder / "runs" / "r"
     assert _bits(run) == undisturbed.bits, where
-    assert damages(run) == []
+    assert find_damaged_files(run) == []
     assert not (run / "checkpoints").exists() and not list(run.rglob("*.tmp"))
     return where
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from striate.errors import RunError
-from striate.runs.lock import OWNER, locked
+from striate.runs.lock import OWNER_FILE, hold_lock
 
 CONTENDER = """
 import sys, time
@@ -66,12 +66,12 @@ def test_who_holds_it_is_named(tmp_path: Path):
     (tmp_path / "start").touch()
     holder = _contender(tmp_path, tmp_path / "start")
     assert _line(holder) == "won\n"
-    with pytest.raises(RunError, match=rf"process {holder.pid} on {socket.gethostname()}"), locked(tmp_path):
+    with pytest.raises(RunError, match=rf"process {holder.pid} on {socket.gethostname()}"), hold_lock(tmp_path):
         pass
     holder.communicate("\n", timeout=30)
-    with locked(tmp_path):
+    with hold_lock(tmp_path):
         pass
-    assert not (tmp_path / OWNER).exists()
+    assert not (tmp_path / OWNER_FILE).exists()
 
 
 def test_a_killed_owner_leaves_no_lock(tmp_path: Path):
@@ -80,11 +80,11 @@ def test_a_killed_owner_leaves_no_lock(tmp_path: Path):
     assert _line(holder) == "won\n"
     os.kill(holder.pid, signal.SIGKILL)
     holder.communicate(timeout=30)
-    assert (tmp_path / OWNER).exists()
-    with locked(tmp_path):
-        assert f'"pid": {os.getpid()}' in (tmp_path / OWNER).read_text()
+    assert (tmp_path / OWNER_FILE).exists()
+    with hold_lock(tmp_path):
+        assert f'"pid": {os.getpid()}' in (tmp_path / OWNER_FILE).read_text()
 
 
 def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path):
-    with pytest.raises(RunError, match="cannot be locked"), locked(tmp_path / "gone"):
+    with pytest.raises(RunError, match="cannot be locked"), hold_lock(tmp_path / "gone"):
         pass

@@ -17,16 +17,16 @@ from striate.cli import main
 from striate.data.batches import Batches
 from striate.data.loaders.load import load_images
 from striate.data_checks.split import split
-from striate.diagnosis.diagnose import load_diagnoses
+from striate.diagnosis.diagnose import load_diagnosis_report
 from striate.errors import DataError, RunError, TrainingError
 from striate.progress import Progress
-from striate.runs.lock import locked
-from striate.runs.request import read_begun
+from striate.runs.lock import hold_lock
+from striate.runs.request import load_request
 from striate.runs.run import Run
 from striate.runs.store import RunStore
 from striate.studies.ladder import ladder
-from striate.system.atomic_files import sha256, write_json
-from striate.system.checksums import damages
+from striate.system.atomic_files import compute_sha256, write_json
+from striate.system.checksums import find_damaged_files
 from striate.workflows.train import resume, train
 
 QUICK = {"architecture": "mlp", "epochs": 4, "precision": "float32", "artifacts": "none", "name": "r"}
@@ -87,24 +87,24 @@ def test_words_that_make_no_sense_are_refused(stopped: Run, capsys: pytest.Captu
 
 @pytest.mark.usefixtures("instant_training")
 def test_pictures_that_changed_are_refused_and_nothing_is_lost(stopped: Run, photos: Path, tmp_path: Path):
-    before = {path.name: sha256(path) for path in (stopped.path / "checkpoints").iterdir()}
+    before = {path.name: compute_sha256(path) for path in (stopped.path / "checkpoints").iterdir()}
     fewer = Path(shutil.copytree(photos, tmp_path / "photos"))
     next(fewer.rglob("*.jpg")).unlink()
-    begun = read_begun(stopped.path)
+    begun = load_request(stopped.path)
     write_json(stopped.path / "begun.json", dataclasses.replace(begun, source=str(fewer)))
     with pytest.raises(DataError, match="not those that this training began with"):
         resume(stopped)
     write_json(stopped.path / "begun.json", dataclasses.replace(begun, source=str(tmp_path / "gone")))
     with pytest.raises(DataError):
         resume(stopped)
-    assert before == {path.name: sha256(path) for path in (stopped.path / "checkpoints").iterdir()}
+    assert before == {path.name: compute_sha256(path) for path in (stopped.path / "checkpoints").iterdir()}
     write_json(stopped.path / "begun.json", begun)
     assert resume(stopped).state == "finished"
 
 
 @pytest.mark.usefixtures("instant_training")
 def test_what_could_change_the_last_digits_is_told(stopped: Run):
-    begun = read_begun(stopped.path)
+    begun = load_request(stopped.path)
     other = {**begun.versions, "keras": "3.0.0"}
     write_json(stopped.path / "begun.json", dataclasses.replace(begun, versions=other, threads={"cores": "64"}))
     told = _StopAfter(99)
@@ -128,13 +128,13 @@ def test_without_any_checkpoint_it_begins_anew_with_the_same_result(stopped: Run
     shutil.rmtree(other.path / "checkpoints")
     (other.path / ".recipe.json.0123abcd.tmp").write_text("half")
     both = [resume(one) for one in (stopped, other)]
-    sums = {sha256(run.path / "classifier" / "weights.safetensors") for run in both}
+    sums = {compute_sha256(run.path / "classifier" / "weights.safetensors") for run in both}
     assert len(sums) == 1
     assert not list(other.path.rglob("*.tmp"))
 
 
 def test_a_run_that_someone_works_in_is_refused(stopped: Run):
-    with locked(stopped.path), pytest.raises(RunError, match="Another process is at work in this run"):
+    with hold_lock(stopped.path), pytest.raises(RunError, match="Another process is at work in this run"):
         resume(stopped)
 
 
@@ -178,7 +178,7 @@ def test_a_signal_while_the_report_is_made_leaves_a_run_to_finish(tmp_path: Path
     told = _StopAfter(99)
     assert resume(run, progress=told).state == "finished"
     assert not any(line.startswith("Epoch") for line in told.lines), "nothing is learnt twice"
-    assert damages(run.path) == []
+    assert find_damaged_files(run.path) == []
 
 
 def test_a_training_that_diverges_late_fails_with_its_best_weights_kept(
@@ -199,7 +199,7 @@ def test_a_training_that_diverges_late_fails_with_its_best_weights_kept(
     assert run.state == "failed" and run.manifest.reason == f"diverged: {said}"
     assert run.manifest.kept == 2 and len(run.epochs) == 3
     assert all(np.isfinite(weights).all() for weights in run.classifier.model.get_weights())
-    diagnosis = load_diagnoses(run.path)
+    diagnosis = load_diagnosis_report(run.path)
     assert diagnosis is not None and diagnosis.found[0].kind == "not_finite" and diagnosis.found[0].try_
     with pytest.raises(RunError, match="failed, and would fail again"):
         resume(run)
@@ -216,9 +216,9 @@ def test_a_training_whose_memory_ran_out_can_be_gone_on_with(tmp_path: Path):
         train("digits", runs=tmp_path, save_every=0, progress=Full(), **QUICK)
     run = RunStore(tmp_path).find("r")
     assert run.state == "failed"
-    assert resume(run).state == "finished" and damages(run.path) == []
+    assert resume(run).state == "finished" and find_damaged_files(run.path) == []
     name = "classifier/weights.safetensors"
-    assert sha256(run.path / name) == sha256(whole.path / name)
+    assert compute_sha256(run.path / name) == compute_sha256(whole.path / name)
 
 
 @pytest.mark.usefixtures("instant_training")

@@ -13,14 +13,14 @@ import pytest
 
 from striate.classifier import Classifier
 from striate.cli import main
-from striate.diagnosis.diagnose import load_diagnoses
-from striate.diagnosis.training_signals import load_symptoms
+from striate.diagnosis.diagnose import load_diagnosis_report
+from striate.diagnosis.training_signals import load_training_signals
 from striate.errors import RunError, StriateError
-from striate.evaluation.test_access import note_opening, openings
+from striate.evaluation.test_access import load_access_records, log_test_access
 from striate.explain.training_replay import load_replay
 from striate.runs.run import Run
 from striate.runs.store import RunStore
-from striate.system.checksums import NAME, changing, checked, damages, seal
+from striate.system.checksums import CHECKSUM_FILE, find_damaged_files, rewrite_files, verify_file, write_checksums
 
 READERS: dict[str, Callable[[Run], Any]] = {
     "run.json": lambda run: run.manifest,
@@ -32,16 +32,16 @@ READERS: dict[str, Callable[[Run], Any]] = {
     "predictions.npy": lambda run: run.answered("test"),
     "validation.csv": lambda run: run.answered("validation"),
     "validation.npy": lambda run: run.answered("validation"),
-    "symptoms.json": lambda run: load_symptoms(run.path),
-    "diagnosis.json": lambda run: load_diagnoses(run.path),
-    "opened.csv": lambda run: openings(run.path),
+    "symptoms.json": lambda run: load_training_signals(run.path),
+    "diagnosis.json": lambda run: load_diagnosis_report(run.path),
+    "opened.csv": lambda run: load_access_records(run.path),
     "split.csv": lambda run: run.file("split.csv"),
     "begun.json": lambda run: run.file("begun.json"),
     "replay.safetensors": lambda run: load_replay(run.file("replay.safetensors")),
     "classifier/classifier.json": lambda run: Classifier.load(run.path),
     "classifier/network.json": lambda run: Classifier.load(run.path),
     "classifier/weights.safetensors": lambda run: Classifier.load(run.path),
-    f"classifier/{NAME}": lambda run: Classifier.load(run.path),
+    f"classifier/{CHECKSUM_FILE}": lambda run: Classifier.load(run.path),
 }
 """Every file that Striate reads of a finished run, and who reads it."""
 
@@ -65,24 +65,24 @@ def _cut(whole: bytes, rng: np.random.Generator) -> bytes:
 def _places(run: Run, number: int, seed: int) -> None:
     """Damages one place after the other, and has each looked for and read."""
     rng = np.random.default_rng(seed)
-    files = [*READERS, *FOR_PEOPLE, NAME]
+    files = [*READERS, *FOR_PEOPLE, CHECKSUM_FILE]
     for place in range(number):
         name = files[place % len(files)]
         path = run.path / name
         whole = path.read_bytes()
         path.write_bytes((_cut if rng.random() < 0.3 else _flipped)(whole, rng))
         try:
-            if name == NAME:
+            if name == CHECKSUM_FILE:
                 with pytest.raises(RunError, match="checksums is damaged"):
-                    damages(run.path)
-            elif not name.endswith(f"/{NAME}"):
-                assert [one.name for one in damages(run.path)] == [name]
+                    find_damaged_files(run.path)
+            elif not name.endswith(f"/{CHECKSUM_FILE}"):
+                assert [one.name for one in find_damaged_files(run.path)] == [name]
             if name in READERS:
                 with pytest.raises(StriateError):
                     READERS[name](Run(run.path))
         finally:
             path.write_bytes(whole)
-    assert damages(run.path) == []
+    assert find_damaged_files(run.path) == []
 
 
 def test_damage_anywhere_is_found_and_never_used(run: Run):
@@ -98,18 +98,22 @@ def test_damage_at_a_thousand_places_is_found_a_thousand_times(run: Run):
 
 
 def test_a_run_has_nothing_that_is_not_sealed_but_what_may_change(run: Run):
-    listed = {line.split("  ")[1] for line in (run.path / NAME).read_text().splitlines()[:-1]}
+    listed = {line.split("  ")[1] for line in (run.path / CHECKSUM_FILE).read_text().splitlines()[:-1]}
     there = {path.relative_to(run.path).as_posix() for path in run.path.rglob("*") if path.is_file()}
     others = {name for name in there - listed if not name.startswith("tensorboard/")}
-    assert others == {NAME, f"classifier/{NAME}", "run.lock"}
+    assert others == {CHECKSUM_FILE, f"classifier/{CHECKSUM_FILE}", "run.lock"}
     assert listed <= there
 
 
 def test_the_usual_tool_reads_the_list(run: Run):
-    done = subprocess.run(["sha256sum", "--check", "--quiet", NAME], cwd=run.path, capture_output=True, check=False)
+    done = subprocess.run(
+        ["sha256sum", "--check", "--quiet", CHECKSUM_FILE], cwd=run.path, capture_output=True, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     (run.path / "report.md").write_text("better than it was")
-    done = subprocess.run(["sha256sum", "--check", "--quiet", NAME], cwd=run.path, capture_output=True, check=False)
+    done = subprocess.run(
+        ["sha256sum", "--check", "--quiet", CHECKSUM_FILE], cwd=run.path, capture_output=True, check=False
+    )
     assert done.returncode == 1 and b"report.md: FAILED" in done.stdout
 
 
@@ -135,30 +139,30 @@ def test_a_damaged_run_does_not_hide_the_others(run: Run, digits_run: Run, capsy
 
 
 def test_a_look_at_the_test_pictures_is_added_to_a_sealed_run(run: Run):
-    before = len(openings(run.path))
-    note_opening(run.path, "evaluate")
-    assert len(openings(run.path)) == before + 1
-    assert damages(run.path) == []
+    before = len(load_access_records(run.path))
+    log_test_access(run.path, "evaluate")
+    assert len(load_access_records(run.path)) == before + 1
+    assert find_damaged_files(run.path) == []
 
 
 def test_at_no_moment_of_a_change_does_a_whole_file_look_damaged(tmp_path: Path):
     (tmp_path / "a").write_text("1")
     (tmp_path / "b").write_text("1")
-    seal(tmp_path)
-    with changing(tmp_path, "a"):
-        assert damages(tmp_path) == []
+    write_checksums(tmp_path)
+    with rewrite_files(tmp_path, "a"):
+        assert find_damaged_files(tmp_path) == []
         (tmp_path / "a").write_text("2")
-        assert damages(tmp_path) == []
-        assert checked(tmp_path, "a").read_text() == "2"
-    assert damages(tmp_path) == []
+        assert find_damaged_files(tmp_path) == []
+        assert verify_file(tmp_path, "a").read_text() == "2"
+    assert find_damaged_files(tmp_path) == []
     (tmp_path / "a").write_text("1")
-    assert [one.name for one in damages(tmp_path)] == ["a"]
+    assert [one.name for one in find_damaged_files(tmp_path)] == ["a"]
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../outside", "a/../../outside"])
 def test_a_list_that_names_files_outside_its_folder_is_refused(tmp_path: Path, name: str):
-    from striate.system.checksums import _save
+    from striate.system.checksums import _write_list
 
-    _save(tmp_path, {name: "0" * 64})
+    _write_list(tmp_path, {name: "0" * 64})
     with pytest.raises(RunError, match="outside its folder"):
-        damages(tmp_path)
+        find_damaged_files(tmp_path)

@@ -11,15 +11,15 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from PIL import features
 
 from striate.reporting import fonts
-from striate.reporting.marks import Box, Circle, Path, Raster, Rectangle, Text
+from striate.reporting.marks import Box, Circle, Polyline, Raster, Rectangle, Text
 from striate.reporting.panel import Drawing
-from striate.reporting.png import MISSING, render_image
+from striate.reporting.png import MISSING_FONT_NOTE, render_png
 
 RED, BLUE = "#FF0000", "#0000FF"
 
 
 def pixels_of(*marks, dpi=144, size=(100, 60)):
-    return np.asarray(render_image(Drawing(*size, marks), dpi)).astype(int)
+    return np.asarray(render_png(Drawing(*size, marks), dpi)).astype(int)
 
 
 def extent(pixels):
@@ -42,13 +42,13 @@ def test_rectangles_fill_their_box_and_no_more():
 
 
 def test_horizontal_and_vertical_lines_are_sharp():
-    pixels = pixels_of(Path(np.array([[10.0, 30.0], [90.0, 30.0]]), RED, 1))
+    pixels = pixels_of(Polyline(np.array([[10.0, 30.0], [90.0, 30.0]]), RED, 1))
     assert extent(pixels) == (20, 59, 180, 61)
     assert set(map(tuple, pixels.reshape(-1, 3).tolist())) == {(255, 255, 255), (255, 0, 0)}
 
 
 def test_slanted_lines_are_smooth_and_as_wide_as_asked_for():
-    pixels = pixels_of(Path(np.array([[10.0, 10.0], [90.0, 50.0]]), RED, 2))
+    pixels = pixels_of(Polyline(np.array([[10.0, 10.0], [90.0, 50.0]]), RED, 2))
     shades = np.unique(pixels[:, :, 1])
     assert len(shades) > 5, "no antialiasing"
     across = (255 - pixels[:, 100, 1]).sum() / 255
@@ -58,18 +58,18 @@ def test_slanted_lines_are_smooth_and_as_wide_as_asked_for():
 
 def test_a_dashed_line_is_drawn_in_part():
     points = np.array([[0.0, 10.0], [100.0, 50.0]])
-    solid, dashed = (255 - pixels_of(Path(points, RED, 2, dash))[:, :, 1].astype(float) for dash in (None, (4, 4)))
+    solid, dashed = (255 - pixels_of(Polyline(points, RED, 2, dash))[:, :, 1].astype(float) for dash in (None, (4, 4)))
     assert dashed.sum() / solid.sum() == pytest.approx(0.5, abs=0.1)
 
 
 def test_what_is_clipped_is_not_drawn():
     clip = Box(20, 10, 30, 30)
-    left, top, right, bottom = extent(pixels_of(Path(np.array([[0.0, 0.0], [100.0, 60.0]]), RED, 2, clip=clip)))
+    left, top, right, bottom = extent(pixels_of(Polyline(np.array([[0.0, 0.0], [100.0, 60.0]]), RED, 2, clip=clip)))
     assert left >= 40
     assert top >= 20
     assert right <= 100
     assert bottom <= 80
-    assert (pixels_of(Path(np.array([[0.0, 0.0], [5.0, 5.0]]), RED, clip=clip)) == 255).all()
+    assert (pixels_of(Polyline(np.array([[0.0, 0.0], [5.0, 5.0]]), RED, clip=clip)) == 255).all()
 
 
 def test_disks_are_full_and_rings_are_hollow():
@@ -82,7 +82,7 @@ def test_disks_are_full_and_rings_are_hollow():
 
 
 def test_marks_beyond_the_edge_are_cut_off():
-    pixels_of(Circle(-50, 30, 10, RED), Circle(0, 0, 10, RED), Path(np.array([[-9.0, -9.0], [500.0, 77.0]]), RED))
+    pixels_of(Circle(-50, 30, 10, RED), Circle(0, 0, 10, RED), Polyline(np.array([[-9.0, -9.0], [500.0, 77.0]]), RED))
 
 
 @pytest.mark.parametrize("anchor", ["start", "middle", "end"])
@@ -138,7 +138,7 @@ def cat_font(tmp_path):
 @pytest.fixture
 def system_fonts(monkeypatch):
     """Sets the folders that are searched, and forgets what was found in others."""
-    caches = (fonts.split_runs, fonts.measure_text, fonts._search_system, fonts._list_system_fonts)
+    caches = (fonts.split_text_runs, fonts.measure_text, fonts._find_system_font, fonts._list_system_fonts)
 
     def forget():
         for cached in caches:
@@ -154,9 +154,9 @@ def system_fonts(monkeypatch):
 
 def test_letters_that_dejavu_has_not_come_from_a_font_of_the_system(cat_font, system_fonts):
     system_fonts(cat_font)
-    runs = fonts.split_runs("a 猫 b")
+    runs = fonts.split_text_runs("a 猫 b")
     assert [run.text for run in runs] == ["a ", "猫 ", "b"]
-    assert [run.file and run.file.name for run in runs] == ["DejaVuSans.ttf", "cat.ttf", "DejaVuSans.ttf"]
+    assert [run.font_file and run.font_file.name for run in runs] == ["DejaVuSans.ttf", "cat.ttf", "DejaVuSans.ttf"]
     assert not any(run.is_missing for run in runs)
     pixels = pixels_of(Text(20, 40, "猫", 20))
     assert extent(pixels) == pytest.approx((40, 44, 80, 80), abs=1)
@@ -165,9 +165,9 @@ def test_letters_that_dejavu_has_not_come_from_a_font_of_the_system(cat_font, sy
 
 def test_a_mark_is_drawn_with_the_letter_that_it_belongs_to(cat_font, system_fonts):
     system_fonts(cat_font)
-    runs = fonts.split_runs("e\u0301 猫\u0301\u094d b")
+    runs = fonts.split_text_runs("e\u0301 猫\u0301\u094d b")
     assert [run.text for run in runs] == ["e\u0301 ", "猫\u0301\u094d ", "b"]
-    assert [run.file and run.file.name for run in runs] == ["DejaVuSans.ttf", "cat.ttf", "DejaVuSans.ttf"]
+    assert [run.font_file and run.font_file.name for run in runs] == ["DejaVuSans.ttf", "cat.ttf", "DejaVuSans.ttf"]
     assert not any(run.is_missing for run in runs)
 
 
@@ -177,7 +177,7 @@ def test_a_line_says_so_where_no_font_has_a_letter(cat_font, system_fonts):
     assert missing.shape[0] == plain.shape[0] + 32
     assert (missing[plain.shape[0] :] < 200).any(), "the line below is empty"
     assert fonts.measure_text("犬", 10) == 10, "as wide as in a page"
-    assert "font" in MISSING
+    assert "font" in MISSING_FONT_NOTE
 
 
 def test_text_is_drawn_without_matplotlibs_fonts(monkeypatch, system_fonts, cat_font):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from striate.serving.http_limits import Joined
+from striate.serving.http_limits import CoalescingTransport
 
 pytestmark = pytest.mark.fast
 
@@ -37,7 +37,7 @@ def written(*steps: Any) -> Sent:
     below = Sent()
 
     async def run() -> None:
-        joined = Joined(below, asyncio.get_running_loop())  # type: ignore[arg-type]
+        joined = CoalescingTransport(below, asyncio.get_running_loop())  # type: ignore[arg-type]
         assert joined.get_extra_info("socket") == "socket"
         for step in steps:
             if step is ...:

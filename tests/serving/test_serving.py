@@ -31,15 +31,15 @@ from striate.classifier import Classifier
 from striate.cli import main
 from striate.data.preprocessing import Preprocessing
 from striate.exporters.formats import EXPORT_FORMATS
-from striate.exporters.verification import export_checked
-from striate.serving.decode_pool import CRASHED, TOO_SLOW, Decoders
-from striate.serving.http_errors import CODES
-from striate.serving.http_limits import BoundedHeads
-from striate.serving.settings import Limits
-from striate.system.backend import CHOICE
+from striate.exporters.verification import export_and_verify
+from striate.serving.decode_pool import DECODER_CRASH_REASON, DECODER_TIMEOUT_REASON, DecodePool
+from striate.serving.http_errors import ERROR_CODES
+from striate.serving.http_limits import LimitedHeadProtocol
+from striate.serving.settings import ServerLimits
+from striate.system.backend import ACTIVE_BACKEND
 from striate.workflows.export import export
 
-pytestmark = pytest.mark.skipif(CHOICE.name != "tensorflow", reason="exported from TensorFlow's graph")
+pytestmark = pytest.mark.skipif(ACTIVE_BACKEND.name != "tensorflow", reason="exported from TensorFlow's graph")
 
 TOKEN = "a-token-of-the-tests"
 
@@ -263,7 +263,7 @@ REFUSED: dict[str, tuple[str, str, Any, dict[str, str], str]] = {
 def test_what_is_refused_is_refused_by_a_closed_list_and_the_next_is_answered(server, name: str):
     method, path, body, headers, code = REFUSED[name]
     status, found, given = server.ask(method, path, body, **headers)
-    assert (found["code"], status) == (code, CODES[code][0])
+    assert (found["code"], status) == (code, ERROR_CODES[code][0])
     assert 400 <= status < 500
     assert given["x-content-type-options"] == "nosniff" and "default-src 'none'" in given["content-security-policy"]
     assert "evil" not in json.dumps(found) and "passwd" not in json.dumps(found)
@@ -308,7 +308,7 @@ def test_a_head_that_takes_too_long_is_refused(monkeypatch):
         config = uvicorn.Config(lambda scope: None, log_config=None)
         state = ServerState()
         loop = asyncio.get_running_loop()
-        listening = await loop.create_server(lambda: BoundedHeads(config, state, {}), "127.0.0.1", 0)
+        listening = await loop.create_server(lambda: LimitedHeadProtocol(config, state, {}), "127.0.0.1", 0)
         async with listening:
             reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
             writer.write(b"GET / HTTP/1.1\r\nX: ")
@@ -356,7 +356,7 @@ def test_a_new_version_takes_over_and_a_damaged_one_does_not(serve, file: Path, 
     softer = Classifier.load(digits_run.path)
     softer.temperature = 5.0
     pixels = np.random.default_rng(0).integers(0, 256, (8, *softer.preprocessing.shape), np.uint8)
-    export_checked(softer, EXPORT_FORMATS["onnx"], better, pixels)
+    export_and_verify(softer, EXPORT_FORMATS["onnx"], better, pixels)
     found = serve(place)
     try:
         first = found.said["classifiers"]["digits"]
@@ -440,7 +440,7 @@ def test_it_counts_and_describes_itself(server):
     assert 'striate_requests_total{route="/predict",status="200"}' in text
     described = server.ask("GET", "/openapi.json")[1]
     assert {"/predict", "/classifier", "/metrics", "/v2/models/{name}/infer"} <= set(described["paths"])
-    assert described["components"]["schemas"]["Fault"]["properties"]["code"]["enum"] == list(CODES)
+    assert described["components"]["schemas"]["Fault"]["properties"]["code"]["enum"] == list(ERROR_CODES)
 
 
 # Decoding apart
@@ -456,7 +456,7 @@ SAYS = (
 """Code that says something of its own where answers are read."""
 
 
-def decoded(limits: Limits, code: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[list[Any], int]:
+def decoded(limits: ServerLimits, code: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[list[Any], int]:
     """Returns what becomes of three pictures if the second one makes the decoder run this code; and restarts."""
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
@@ -471,12 +471,12 @@ def decoded(limits: Limits, code: str, monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
     async def run() -> tuple[list[Any], int]:
-        decoders = Decoders(limits)
+        decoders = DecodePool(limits)
         await decoders.start()
         try:
             first = await decoders.decode(FORM, [png(0), b"poison", png(1)])
             second = await decoders.decode(FORM, [png(2)])
-            return first + second, decoders.restarts
+            return first + second, decoders.restart_count
         finally:
             await decoders.stop()
 
@@ -486,31 +486,31 @@ def decoded(limits: Limits, code: str, monkeypatch: pytest.MonkeyPatch, tmp_path
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        ("import os; os.abort()", CRASHED),
-        ("import time; time.sleep(100)", TOO_SLOW),
+        ("import os; os.abort()", DECODER_CRASH_REASON),
+        ("import time; time.sleep(100)", DECODER_TIMEOUT_REASON),
         ("import os; os.write(1, b'hello'); return right(form, picture)", "not a picture in any known format"),
         ("bytearray(1 << 40)", "it needs more memory than one picture may have"),
-        (SAYS.format(r"b'\xff' * 64"), CRASHED),  # more than it may say
-        (SAYS.format(r"b'\x05\0\0\0' + b'\0\x09\0\0\0'"), CRASHED),  # nine pixels, and none
+        (SAYS.format(r"b'\xff' * 64"), DECODER_CRASH_REASON),  # more than it may say
+        (SAYS.format(r"b'\x05\0\0\0' + b'\0\x09\0\0\0'"), DECODER_CRASH_REASON),  # nine pixels, and none
     ],
 )
 def test_a_picture_that_brings_a_decoder_down_costs_only_itself(code, reason, monkeypatch, tmp_path: Path):
-    found, restarts = decoded(Limits(decoders=1, decode_seconds=3), code, monkeypatch, tmp_path)
+    found, restarts = decoded(ServerLimits(decoders=1, decode_seconds=3), code, monkeypatch, tmp_path)
     assert found[1] == reason
     for at, seed in ((0, 0), (2, 1), (3, 2)):
         np.testing.assert_array_equal(found[at], FORM(png(seed)))
-    assert (restarts > 0) is (reason in (CRASHED, TOO_SLOW))
+    assert (restarts > 0) is (reason in (DECODER_CRASH_REASON, DECODER_TIMEOUT_REASON))
 
 
 def test_a_decoder_that_was_ended_from_outside_is_no_pictures_fault():
     async def run() -> tuple[list[Any], int]:
-        decoders = Decoders(Limits(decoders=1))
+        decoders = DecodePool(ServerLimits(decoders=1))
         await decoders.start()
         try:
             (child,) = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()[-1:]
             os.kill(int(child), signal.SIGKILL)
             await asyncio.sleep(0.5)  # its end is noticed
-            return await asyncio.wait_for(decoders.decode(FORM, [png(0), png(1)]), 60), decoders.restarts
+            return await asyncio.wait_for(decoders.decode(FORM, [png(0), png(1)]), 60), decoders.restart_count
         finally:
             await decoders.stop()
 
@@ -524,18 +524,18 @@ def test_a_decoder_whose_end_is_noticed_before_it_is_ended_is_replaced():
     """asyncio has no process to kill then, and said so in the middle of the work that all pictures waited for."""
 
     async def run() -> list[Any]:
-        decoders = Decoders(Limits(decoders=1))
+        decoders = DecodePool(ServerLimits(decoders=1))
         await decoders.start()
-        asked = decoders._asked
+        asked = decoders._decode_jobs
 
         async def crashed(process, jobs):
-            decoders._asked = asked  # type: ignore[method-assign]
+            decoders._decode_jobs = asked  # type: ignore[method-assign]
             process.kill()
             await process.wait()
             await asyncio.sleep(0.2)
-            return [], CRASHED
+            return [], DECODER_CRASH_REASON
 
-        decoders._asked = crashed  # type: ignore[assignment, method-assign]
+        decoders._decode_jobs = crashed  # type: ignore[assignment, method-assign]
         try:
             return await asyncio.wait_for(decoders.decode(FORM, [png(0), png(1)]), 60)
         finally:

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from striate.system.backend import CHOICE
+from striate.system.backend import ACTIVE_BACKEND
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(CHOICE.name != "tensorflow", reason="one backend serves as well as the other"),
+    pytest.mark.skipif(ACTIVE_BACKEND.name != "tensorflow", reason="one backend serves as well as the other"),
 ]
 
 

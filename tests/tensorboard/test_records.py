@@ -7,17 +7,19 @@ import io
 import numpy as np
 import pytest
 
-from striate.tensorboard.events import LANES, LONG, crc32c, record
+from striate.tensorboard.events import LANE_COUNT, MIN_LANED_BYTES, compute_crc32c, encode_record
 
 
 def test_the_checksum_is_the_published_one():
-    assert crc32c(b"123456789") == 0xE3069283
-    assert crc32c(b"") == 0
+    assert compute_crc32c(b"123456789") == 0xE3069283
+    assert compute_crc32c(b"") == 0
 
 
-@pytest.mark.parametrize("size", [0, 1, 9, LONG - 1, LONG, LONG + 1, 17 * LANES + 5, 100_003])
+@pytest.mark.parametrize(
+    "size", [0, 1, 9, MIN_LANED_BYTES - 1, MIN_LANED_BYTES, MIN_LANED_BYTES + 1, 17 * LANE_COUNT + 5, 100_003]
+)
 def test_a_record_is_what_tensorboard_writes(size):
     writer = pytest.importorskip("tensorboard.summary.writer.record_writer")
     content, file = np.random.default_rng(size).bytes(size), io.BytesIO()
     writer.RecordWriter(file).write(content)
-    assert record(content) == file.getvalue()
+    assert encode_record(content) == file.getvalue()

@@ -22,11 +22,11 @@ import pytest
 from PIL import Image
 
 from striate.cli import main
-from striate.explain.embeddings import embeddings
-from striate.models.architecture import build, outline
+from striate.explain.embeddings import compute_embeddings
+from striate.models.architecture import build_model, build_without_weights
 from striate.models.registry import ARCHITECTURES
-from striate.tensorboard.board import graph_of
-from striate.tensorboard.events import EventFile
+from striate.tensorboard.board import build_graph_def
+from striate.tensorboard.events import EventFileWriter
 
 PATIENCE = 120  # seconds
 # Not `urlopen`, which keeps for the whole process the proxies that another test had set at its first call.
@@ -186,7 +186,7 @@ def test_the_projector_has_the_embedding(served: Served, digits_run, name: str):
     images = load_images("digits")
     key = rows[5][3]
     pixels = digits_run.classifier.preprocessing(images.source(images.keys.tolist().index(key)))
-    own = embeddings(digits_run.classifier.model, pixels[None])[0]
+    own = compute_embeddings(digits_run.classifier.model, pixels[None])[0]
     assert vectors[5] == pytest.approx(own, abs=1e-4)
 
 
@@ -222,19 +222,19 @@ def test_without_runs_it_says_so(tmp_path: Path, capsys):
 def test_a_full_disk_ends_the_watching_and_not_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     import striate as st
 
-    def full(self: EventFile, *given: Any, **named: Any) -> None:
+    def full(self: EventFileWriter, *given: Any, **named: Any) -> None:
         raise OSError(28, os.strerror(28))
 
     monkeypatch.delenv("STRIATE_TENSORBOARD")
-    monkeypatch.setattr(EventFile, "scalar", full)
+    monkeypatch.setattr(EventFileWriter, "scalar", full)
     run = st.train("digits", architecture="mlp", epochs=1, runs=tmp_path, name="run")
     assert run.state == "finished"
 
 
 @pytest.mark.parametrize("name", ["resnet20", "googlenet"])
 def test_a_network_that_branches_keeps_its_edges(name: str):
-    model = outline(ARCHITECTURES[name], (32, 32, 3), 10)
-    nodes = {node.name: node for node in graph_of(model).node}
+    model = build_without_weights(ARCHITECTURES[name], (32, 32, 3), 10)
+    nodes = {node.name: node for node in build_graph_def(model).node}
     assert len(nodes) == len(model.layers)
     assert all(source in nodes for node in nodes.values() for source in node.input)
     merges = [node for node in nodes.values() if len(node.input) > 1]
@@ -246,13 +246,13 @@ def test_a_network_that_branches_keeps_its_edges(name: str):
 def test_a_nested_network_is_a_group():
     from striate.system.backend import keras
 
-    inner = build(ARCHITECTURES["lenet"], (28, 28, 1), 10)
+    inner = build_model(ARCHITECTURES["lenet"], (28, 28, 1), 10)
     inner = keras.Model(inner.input, inner.get_layer("features").output, name="backbone")
     picture = keras.Input((28, 28, 1))
     model = keras.Model(
         picture, keras.layers.Dense(3, name="logits")(keras.layers.Flatten(name="flat")(inner(picture)))
     )
-    nodes = {node.name: list(node.input) for node in graph_of(model).node}
+    nodes = {node.name: list(node.input) for node in build_graph_def(model).node}
     assert nodes["backbone/c3"] == ["backbone/s2"]
     assert nodes["flat"] == ["backbone/features"]
     assert nodes["backbone/rescale"] == ["pictures"]

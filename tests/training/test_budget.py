@@ -7,11 +7,11 @@ import time
 import numpy as np
 import pytest
 
-from striate.config import replace
+from striate.config import replace_config
 from striate.data.batches import Batches
-from striate.models.architecture import build
+from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
-from striate.progress import SILENT, Progress
+from striate.progress import NO_PROGRESS, Progress
 from striate.system.backend import keras, set_seed
 from striate.training.auto_config import plan
 from striate.training.fit import fit
@@ -27,7 +27,7 @@ def _recipe(digits, **settings):
 
 def _set_up(digits, recipe):
     set_seed(0)
-    model = build(ARCHITECTURES[recipe.architecture], digits[0].pixels.shape[1:], 10, dropout=recipe.dropout)
+    model = build_model(ARCHITECTURES[recipe.architecture], digits[0].pixels.shape[1:], 10, dropout=recipe.dropout)
     batches = Batches(digits[0].pixels, digits[0].images.labels, 10, recipe.batch, shuffle_seed=1)
     return model, batches, Batches(digits[1].pixels, digits[1].images.labels, 10, 256)
 
@@ -50,7 +50,7 @@ def test_measuring_leaves_weights_and_random_numbers_as_they_were(digits):
     recipe = _recipe(digits, architecture="cnn")
     model, batches, held_out = _set_up(digits, recipe)
     before = _state(model)
-    pace(5.0, model, batches, held_out, recipe, 1e-2, SILENT)
+    pace(5.0, model, batches, held_out, recipe, 1e-2, NO_PROGRESS)
     for old, new in zip(before, _state(model), strict=True):
         np.testing.assert_array_equal(old, new)
     assert batches.max_steps is None
@@ -95,7 +95,7 @@ def test_what_is_left_after_measuring_compiling_and_validation_is_divided(digits
     batches.max_steps = 100
     said = _Say()
     planned = within(seconds / 60, model, batches, held_out, recipe, said)
-    assert planned == replace(recipe, minutes=None, epochs=epochs, steps_per_epoch=steps)
+    assert planned == replace_config(recipe, minutes=None, epochs=epochs, steps_per_epoch=steps)
     assert len(said.lines) == 1 and f"{seconds / 60:g} minutes are planned" in said.lines[0]
 
 
@@ -104,10 +104,10 @@ def test_fine_tuning_gets_no_more_epochs_than_asked_for_and_than_fit(digits, slo
     recipe = _recipe(digits, batch=12)
     model, batches, held_out = _set_up(digits, recipe)
     batches.max_steps = 100
-    asked = replace(recipe, fine_tune=4, fine_tune_rate=1e-3, minutes=9.0)
+    asked = replace_config(recipe, fine_tune=4, fine_tune_rate=1e-3, minutes=9.0)
     said = _Say()
     planned = fine_tuning_within(seconds, model, batches, held_out, asked, said)
-    assert planned == replace(asked, minutes=None, fine_tune=epochs)
+    assert planned == replace_config(asked, minutes=None, fine_tune=epochs)
     assert said.lines == ([] if epochs == 4 else [f"{epochs} of 4 epochs of fine-tuning fit the time."])
 
 
@@ -124,5 +124,5 @@ def test_measuring_ends_when_its_share_of_the_time_is_gone(digits, monkeypatch):
         return real(self, index)
 
     monkeypatch.setattr(Batches, "__getitem__", slowly)
-    pace(0.4, model, batches, held_out, recipe, 1e-3, SILENT)
+    pace(0.4, model, batches, held_out, recipe, 1e-3, NO_PROGRESS)
     assert len(drawn) <= 40

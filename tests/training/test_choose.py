@@ -10,8 +10,8 @@ import pytest
 from striate.data.loaders.arrays import from_arrays
 from striate.data.loaders.load import load_images
 from striate.errors import ConfigError, WeightsError
-from striate.models.pretrained_weights import BACKBONES, weights_folder
-from striate.models.registry import DEFAULT
+from striate.models.pretrained_weights import BACKBONES, get_weights_folder
+from striate.models.registry import DEFAULT_ARCHITECTURE
 from striate.training import auto_config
 from striate.training.auto_config import (
     LEAST_SIDE,
@@ -37,9 +37,9 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
 
     def put(*names):
-        weights_folder().mkdir(exist_ok=True)
+        get_weights_folder().mkdir(exist_ok=True)
         for name in names:
-            (weights_folder() / BACKBONES[name].weights.name).touch()
+            (get_weights_folder() / BACKBONES[name].weights_file.name).touch()
 
     return put
 
@@ -52,16 +52,16 @@ def stripes(photos):
 @pytest.mark.parametrize(
     ("asked", "at_hand", "side", "chosen"),
     [
-        ({}, (), 200, (DEFAULT, "none")),
+        ({}, (), 200, (DEFAULT_ARCHITECTURE, "none")),
         ({}, ("mobilenet_v2",), 200, ("mobilenet_v2", "imagenet")),
         ({}, ("resnet50", "efficientnet_v2_b0"), 200, ("efficientnet_v2_b0", "imagenet")),
-        ({}, ("mobilenet_v2_0.35", "vgg16"), 200, (DEFAULT, "none")),  # not among the preferred
+        ({}, ("mobilenet_v2_0.35", "vgg16"), 200, (DEFAULT_ARCHITECTURE, "none")),  # not among the preferred
         ({}, ("mobilenet_v2",), LEAST_SIDE, ("mobilenet_v2", "imagenet")),
-        ({}, ("mobilenet_v2",), LEAST_SIDE - 1, (DEFAULT, "none")),
-        ({"pretrained": "none"}, ("mobilenet_v2",), 200, (DEFAULT, "none")),
-        ({"channels": 1}, ("mobilenet_v2",), 200, (DEFAULT, "none")),
+        ({}, ("mobilenet_v2",), LEAST_SIDE - 1, (DEFAULT_ARCHITECTURE, "none")),
+        ({"pretrained": "none"}, ("mobilenet_v2",), 200, (DEFAULT_ARCHITECTURE, "none")),
+        ({"channels": 1}, ("mobilenet_v2",), 200, (DEFAULT_ARCHITECTURE, "none")),
         ({"channels": 3}, ("mobilenet_v2",), 200, ("mobilenet_v2", "imagenet")),
-        ({"height": 32, "width": 128}, ("mobilenet_v2",), 200, (DEFAULT, "none")),
+        ({"height": 32, "width": 128}, ("mobilenet_v2",), 200, (DEFAULT_ARCHITECTURE, "none")),
         ({"height": 96}, ("mobilenet_v2",), 200, ("mobilenet_v2", "imagenet")),
         ({"architecture": "lenet"}, ("mobilenet_v2",), 200, ("lenet", "none")),
         ({"architecture": "mobilenet_v2"}, ("mobilenet_v2",), 200, ("mobilenet_v2", "none")),
@@ -77,9 +77,9 @@ def test_the_choice(home, stripes, asked, at_hand, side, chosen):
 
 def test_digits_and_many_pictures_begin_from_nothing(home, stripes, monkeypatch):
     home("mobilenet_v2")
-    assert choose_network(Recipe(), load_images("digits"), 200) == (DEFAULT, "none")
+    assert choose_network(Recipe(), load_images("digits"), 200) == (DEFAULT_ARCHITECTURE, "none")
     monkeypatch.setattr(auto_config, "MOST", len(stripes) - 1)
-    assert choose_network(Recipe(), stripes, 200) == (DEFAULT, "none")
+    assert choose_network(Recipe(), stripes, 200) == (DEFAULT_ARCHITECTURE, "none")
     monkeypatch.setattr(auto_config, "MOST", len(stripes))
     assert choose_network(Recipe(), stripes, 200) == ("mobilenet_v2", "imagenet")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from striate.progress import SILENT, Progress
+from striate.progress import NO_PROGRESS, Progress
 from striate.system.backend import keras, set_seed
 from striate.training import transfer
 from striate.training.transfer import BATCH, SHELF, embeddings
@@ -39,7 +39,7 @@ def cache(tmp_path, monkeypatch):
 def looks(monkeypatch):
     """The number of pictures of every forward pass."""
     seen = []
-    real = transfer.forward
+    real = transfer.compile_predict_function
 
     def forward(model, policy):
         see = real(model, policy)
@@ -53,7 +53,7 @@ def test_an_embedding_is_what_the_layer_of_that_name_gives(cache):
     model = _network()
     model.get_layer("norm").moving_mean.assign(np.array([0.1, -0.2, 0.3, 0.0], np.float32))
     pixels = _pixels(BATCH + 3)
-    found = embeddings(model, pixels, progress=SILENT)
+    found = embeddings(model, pixels, progress=NO_PROGRESS)
     extractor = keras.Model(model.input, model.get_layer("embedding").output)
     expected = keras.ops.convert_to_numpy(extractor(pixels, training=False))
     assert found.dtype == np.float32
@@ -62,15 +62,15 @@ def test_an_embedding_is_what_the_layer_of_that_name_gives(cache):
 
 def test_half_precision_sees_nearly_the_same_and_is_kept_on_its_own(cache, looks):
     model, pixels = _network(), _pixels(BATCH)
-    exact = embeddings(model, pixels, progress=SILENT)
-    half = embeddings(model, pixels, progress=SILENT, policy="bfloat16")
+    exact = embeddings(model, pixels, progress=NO_PROGRESS)
+    half = embeddings(model, pixels, progress=NO_PROGRESS, policy="bfloat16")
     assert half.dtype == np.float32 and len(looks) == len(list(cache.glob("*.npy"))) == 2
     assert 0 < np.abs(half - exact).max() < 0.03 * np.abs(exact).max()
 
 
 def test_every_forward_pass_has_one_size(cache, looks):
-    embeddings(_network(), _pixels(BATCH + 3), progress=SILENT)
-    embeddings(_network(), _pixels(3), progress=SILENT)
+    embeddings(_network(), _pixels(BATCH + 3), progress=NO_PROGRESS)
+    embeddings(_network(), _pixels(3), progress=NO_PROGRESS)
     assert looks == [BATCH, BATCH, BATCH]
 
 
@@ -81,7 +81,7 @@ def test_the_second_time_no_picture_is_looked_at_and_that_is_said(cache, looks):
         def say(self, line):
             said.append(line)
 
-    first = embeddings(_network(), _pixels(), progress=SILENT)
+    first = embeddings(_network(), _pixels(), progress=NO_PROGRESS)
     second = embeddings(_network(), _pixels(), progress=Say())
     assert len(looks) == 1
     assert said == ["What the network sees of 5 pictures is known from an earlier training."]
@@ -124,34 +124,34 @@ def _scaling(model, pixels):
     ],
 )
 def test_whatever_changes_an_embedding_is_looked_at_anew(cache, looks, change):
-    embeddings(_network(), _pixels(), progress=SILENT)
+    embeddings(_network(), _pixels(), progress=NO_PROGRESS)
     model, pixels = change(_network(), _pixels())
-    found = embeddings(model, pixels, progress=SILENT)
+    found = embeddings(model, pixels, progress=NO_PROGRESS)
     assert len(looks) == 2
     assert found.shape == (len(pixels), 4)
 
 
 def test_what_comes_after_the_embedding_does_not_matter(cache, looks):
     model = _network()
-    embeddings(model, _pixels(), progress=SILENT)
+    embeddings(model, _pixels(), progress=NO_PROGRESS)
     model.get_layer("logits").set_weights([np.ones((4, 2)), np.ones(2)])
-    embeddings(model, _pixels(), progress=SILENT)
+    embeddings(model, _pixels(), progress=NO_PROGRESS)
     assert len(looks) == 1
 
 
 @pytest.mark.parametrize(("shape", "dtype"), [((5, 3), "float32"), ((5, 4), "float64"), ((20,), "float32")])
 def test_an_array_of_another_form_is_not_taken(cache, looks, shape, dtype):
-    embeddings(_network(), _pixels(), progress=SILENT)
+    embeddings(_network(), _pixels(), progress=NO_PROGRESS)
     (path,) = cache.glob("*.npy")
-    SHELF.keep(path.stem, np.zeros(shape, dtype))
-    assert embeddings(_network(), _pixels(), progress=SILENT).shape == (5, 4)
+    SHELF.put(path.stem, np.zeros(shape, dtype))
+    assert embeddings(_network(), _pixels(), progress=NO_PROGRESS).shape == (5, 4)
     assert len(looks) == 2
 
 
 def test_a_damaged_file_is_computed_anew_and_replaced(cache, looks):
-    first = embeddings(_network(), _pixels(), progress=SILENT)
+    first = embeddings(_network(), _pixels(), progress=NO_PROGRESS)
     (path,) = cache.glob("*.npy")
     path.write_bytes(path.read_bytes()[:-4])
     for _ in range(2):
-        np.testing.assert_array_equal(embeddings(_network(), _pixels(), progress=SILENT), first)
+        np.testing.assert_array_equal(embeddings(_network(), _pixels(), progress=NO_PROGRESS), first)
         assert len(looks) == 2

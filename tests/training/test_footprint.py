@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from striate.config import replace
+from striate.config import replace_config
 from striate.errors import ConfigError, TrainingError
-from striate.models.architecture import Architecture, outline
+from striate.models.architecture import Architecture, build_without_weights
 from striate.models.registry import ARCHITECTURES
 from striate.system import hardware
-from striate.system.backend import devices
+from striate.system.backend import list_devices
 from striate.training.loop import explained
 from striate.training.recipe import Recipe
 from striate.training.resources import footprint, refuse_unfit
@@ -24,12 +24,12 @@ def _recipe(name="mlp", side=8, **settings):
 
 
 def _footprint(name, side, **settings):
-    return footprint(outline(ARCHITECTURES[name], (side, side, 3), 10), _recipe(name, side, **settings))
+    return footprint(build_without_weights(ARCHITECTURES[name], (side, side, 3), 10), _recipe(name, side, **settings))
 
 
 def test_every_image_of_a_batch_takes_its_maps():
-    model = outline(ARCHITECTURES["lenet"], (32, 32, 3), 10)
-    one, several = (footprint(model, replace(_recipe("lenet", 32), batch=batch)) for batch in (1, 9))
+    model = build_without_weights(ARCHITECTURES["lenet"], (32, 32, 3), 10)
+    one, several = (footprint(model, replace_config(_recipe("lenet", 32), batch=batch)) for batch in (1, 9))
     maps = sum(math.prod(layer.output.shape[1:]) for layer in model.layers if "Conv2D" in type(layer).__name__)
     assert maps > 0
     assert several - one >= 8 * 2 * maps
@@ -70,11 +70,11 @@ def test_the_bound_grows_with_what_it_is_made_of():
     assert _footprint("cnn", 32, precision="mixed_bfloat16") < small
     assert _footprint("cnn", 32, optimizer="sgd") < small
     resting = _footprint("resnet50", 32, pretrained="imagenet")
-    assert resting == 4 * outline(ARCHITECTURES["resnet50"], (32, 32, 3), 10).count_params()
+    assert resting == 4 * build_without_weights(ARCHITECTURES["resnet50"], (32, 32, 3), 10).count_params()
     assert _footprint("resnet50", 32, pretrained="imagenet", fine_tune=1) > 4 * resting
 
 
-@pytest.mark.skipif(devices() != ["cpu"], reason="an accelerator has a memory of its own")
+@pytest.mark.skipif(list_devices() != ["cpu"], reason="an accelerator has a memory of its own")
 def test_an_absurd_size_is_refused_at_once_with_what_to_lower():
     with pytest.raises(TrainingError) as caught:
         refuse_unfit(ARCHITECTURES["vgg16"], 10, _recipe("vgg16", 8000))
@@ -168,10 +168,10 @@ def test_a_containers_limit_is_honoured(tmp_path, monkeypatch, limit, expected):
     if limit is not None:
         path.write_text(limit)
     monkeypatch.setattr(hardware, "LIMIT", path)
-    whole = hardware.memory()
+    whole = hardware.measure_memory()
     assert whole == expected if expected else whole > 2**28
 
 
 def test_a_system_that_does_not_say_has_none(monkeypatch):
     monkeypatch.delattr(hardware.os, "sysconf")
-    assert hardware.memory() == 0
+    assert hardware.measure_memory() == 0

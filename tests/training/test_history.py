@@ -7,20 +7,20 @@ from dataclasses import asdict
 import pytest
 
 from striate.errors import RunError
-from striate.training.history import Epoch, HistoryFile, read_history
+from striate.training.history import EpochMetrics, HistoryWriter, read_history
 
 pytestmark = pytest.mark.fast
 
 
-def _epoch(number: int, **figures: float) -> Epoch:
+def _epoch(number: int, **figures: float) -> EpochMetrics:
     values = {"loss": 1.5, "accuracy": 0.25, "val_loss": 1.25, "val_accuracy": 0.5, "learning_rate": 0.001}
     values |= {"seconds": 2.0, "images_per_second": 640.0, "ms_per_step": 12.5, "waiting": 0.25}
-    return Epoch(number, **(values | figures))
+    return EpochMetrics(number, **(values | figures))
 
 
 @pytest.fixture
 def written(tmp_path):
-    file = HistoryFile(tmp_path / "history.csv")
+    file = HistoryWriter(tmp_path / "history.csv")
     for number in (1, 2, 3):
         file.append(_epoch(number, loss=1 / number))
     return file.path
@@ -32,19 +32,19 @@ def test_every_epoch_comes_back(written):
     assert rows[0] == _epoch(1, loss=1.0)
     assert rows[2].loss == pytest.approx(1 / 3, rel=1e-5)
     for row in rows:
-        assert {name: type(value) for name, value in asdict(row).items()} == Epoch.__annotations__ | {
-            name: float for name in Epoch.__annotations__ if name != "epoch"
+        assert {name: type(value) for name, value in asdict(row).items()} == EpochMetrics.__annotations__ | {
+            name: float for name in EpochMetrics.__annotations__ if name != "epoch"
         } | {"epoch": int}
 
 
 def test_a_slow_step_is_written_without_an_exponent():
-    assert "2,510 ms/step" in _epoch(1, ms_per_step=2510.4).line(3)
-    assert "12.5 ms/step" in _epoch(1).line(3)
+    assert "2,510 ms/step" in _epoch(1, ms_per_step=2510.4).format_line(3)
+    assert "12.5 ms/step" in _epoch(1).format_line(3)
 
 
 def test_waiting_is_shown_where_it_was_measured_and_runs_without_it_are_read(written):
-    assert _epoch(1).line(3).endswith("  waiting 25%")
-    assert "waiting" not in _epoch(1, waiting=float("nan")).line(3)
+    assert _epoch(1).format_line(3).endswith("  waiting 25%")
+    assert "waiting" not in _epoch(1, waiting=float("nan")).format_line(3)
     older = [line.rpartition(",")[0] for line in written.read_text().splitlines()]
     written.write_text("\n".join(older) + "\n")
     rows = read_history(written)
@@ -52,7 +52,7 @@ def test_waiting_is_shown_where_it_was_measured_and_runs_without_it_are_read(wri
 
 
 def test_a_loss_that_is_no_number_comes_back_as_such(tmp_path):
-    file = HistoryFile(tmp_path / "history.csv")
+    file = HistoryWriter(tmp_path / "history.csv")
     file.append(_epoch(1, loss=float("nan"), val_loss=float("inf")))
     (row,) = read_history(file.path)
     assert row.loss != row.loss
@@ -60,7 +60,7 @@ def test_a_loss_that_is_no_number_comes_back_as_such(tmp_path):
 
 
 def test_each_epoch_is_on_disk_before_the_next_begins(tmp_path):
-    file = HistoryFile(tmp_path / "history.csv")
+    file = HistoryWriter(tmp_path / "history.csv")
     assert read_history(file.path) == ()
     for number in (1, 2):
         file.append(_epoch(number))
@@ -68,7 +68,7 @@ def test_each_epoch_is_on_disk_before_the_next_begins(tmp_path):
 
 
 def test_a_history_is_begun_anew(written):
-    HistoryFile(written)
+    HistoryWriter(written)
     assert read_history(written) == ()
 
 
@@ -101,7 +101,7 @@ def test_a_missing_history_is_told(tmp_path):
 
 
 def test_an_epoch_is_one_line_of_text():
-    line = _epoch(3, loss=0.12345, images_per_second=12345.6).line(10)
+    line = _epoch(3, loss=0.12345, images_per_second=12345.6).format_line(10)
     assert line.startswith("Epoch  3/10  loss 0.1235")
     assert "val_accuracy 0.5000" in line
     assert "12,346 images/s" in line

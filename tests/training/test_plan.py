@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from striate.config import from_json, replace, to_json
+from striate.config import from_json, replace_config, to_json
 from striate.data.augment import AUTO_PRESETS, Augment
 from striate.data.batches import Batches
 from striate.data.image_set import ImageSet
 from striate.data.loaders.arrays import from_arrays
 from striate.data.loaders.load import load_images
-from striate.errors import PictureError
+from striate.errors import ImageDecodeError
 from striate.training.auto_config import BUDGET, SIDES, form, look, plan, preprocessing_of
 from striate.training.optimizers import schedule
 from striate.training.presets import RECIPES
@@ -112,7 +112,7 @@ def test_nothing_but_broken_files_is_told(tmp_path):
     images = _folder(tmp_path, [(30, 30)] * 2)
     for index in range(2):
         images.source(index).write_bytes(b"not a picture")
-    with pytest.raises(PictureError, match="none of 2 pictures"):
+    with pytest.raises(ImageDecodeError, match="none of 2 pictures"):
         _form(images)
 
 
@@ -126,7 +126,7 @@ def test_epochs_and_batch_follow_from_the_number_of_pictures(n, epochs, batch):
 def test_a_last_layer_alone_is_shown_a_third_of_the_pictures(n, resting, tuning):
     recipe = Recipe(architecture="mobilenet_v2", pretrained="imagenet", height=96, width=96, channels=3)
     assert plan(recipe, _arrays(n, 1, 1)).epochs == resting
-    assert plan(replace(recipe, fine_tune=2), _arrays(n, 1, 1)).epochs == tuning
+    assert plan(replace_config(recipe, fine_tune=2), _arrays(n, 1, 1)).epochs == tuning
 
 
 @settings(max_examples=50, deadline=None)

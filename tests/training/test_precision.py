@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from striate.config import replace
-from striate.models.architecture import build
+from striate.config import replace_config
+from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
-from striate.progress import SILENT, Progress
+from striate.progress import NO_PROGRESS, Progress
 from striate.system.backend import keras
 from striate.system.hardware import processor_features
 from striate.training.auto_config import plan
@@ -49,7 +49,7 @@ def kept(monkeypatch, tmp_path):
     ],
 )
 def test_networks_differ_by_their_layers(name, kind):
-    assert kind_of(build(ARCHITECTURES[name], (96, 96, 3), 10)) == kind
+    assert kind_of(build_model(ARCHITECTURES[name], (96, 96, 3), 10)) == kind
 
 
 @pytest.mark.parametrize("gain", [0.5, ENOUGH - 0.01, ENOUGH, 3.0])
@@ -62,7 +62,7 @@ def test_half_precision_is_taken_where_it_is_clearly_faster_and_said(monkeypatch
 
     monkeypatch.setattr(precision, "can_gain", lambda: True)
     monkeypatch.setattr(precision, "gain_of", lambda kind: gain)
-    policy = fastest(build(ARCHITECTURES["cnn"], (8, 8, 1), 10), Say())
+    policy = fastest(build_model(ARCHITECTURES["cnn"], (8, 8, 1), 10), Say())
     assert policy == (HALF if gain >= ENOUGH else "float32")
     assert [f"{gain:.1f} times" in line for line in said] == ([True] if gain >= ENOUGH else [])
 
@@ -108,7 +108,7 @@ def test_a_processors_features_are_those_that_linux_lists(monkeypatch, tmp_path,
 def test_a_processor_without_bfloat16_is_not_measured(monkeypatch):
     monkeypatch.setattr(precision, "can_gain", lambda: False)
     monkeypatch.setattr(precision, "gain_of", lambda kind: pytest.fail("measured"))
-    assert fastest(build(ARCHITECTURES["cnn"], (8, 8, 1), 10), SILENT) == "float32"
+    assert fastest(build_model(ARCHITECTURES["cnn"], (8, 8, 1), 10), NO_PROGRESS) == "float32"
 
 
 @pytest.mark.parametrize(
@@ -124,20 +124,20 @@ def test_a_training_that_is_shorter_than_measuring_is_not_measured(monkeypatch, 
     asked = []
     monkeypatch.setattr(precision, "can_gain", lambda: True)
     monkeypatch.setattr(precision, "gain_of", lambda kind: asked.append(kind) or 2.0)
-    model = build(ARCHITECTURES["cnn-small"], (8, 8, 1), 10)
+    model = build_model(ARCHITECTURES["cnn-small"], (8, 8, 1), 10)
     operations = count_operations(model, Recipe(architecture="cnn-small", pretrained="none", **settings), 1000)
-    assert fastest(model, SILENT, operations=operations) == (HALF if is_measured else "float32")
+    assert fastest(model, NO_PROGRESS, operations=operations) == (HALF if is_measured else "float32")
     assert bool(asked) == is_measured
 
 
 def test_what_a_training_computes_is_counted_for_the_layers_that_learn():
-    model = build(ARCHITECTURES["mlp"], (8, 8, 1), 10)
+    model = build_model(ARCHITECTURES["mlp"], (8, 8, 1), 10)
     weights = sum(int(np.prod(layer.kernel.shape)) for layer in model.layers if hasattr(layer, "kernel"))
     learns = Recipe(epochs=3, pretrained="none")
     rests = Recipe(epochs=3, pretrained="imagenet")
     assert count_operations(model, learns, 10) == 6 * weights * 10 * 3
     assert count_operations(model, rests, 10) == 2 * weights * 10
-    assert count_operations(model, replace(rests, fine_tune=2), 10) == (2 + 12) * weights * 10
+    assert count_operations(model, replace_config(rests, fine_tune=2), 10) == (2 + 12) * weights * 10
     assert count_operations(model, learns, 10) < MIN_OPERATIONS
 
 
@@ -200,9 +200,9 @@ def test_the_recipe_that_comes_back_says_what_was_done_and_repeats_it(digits, mo
     monkeypatch.setattr(precision, "can_gain", lambda: True)
     monkeypatch.setattr(precision, "MIN_OPERATIONS", 0)
     recipe = plan(Recipe(architecture="cnn", epochs=1, batch=64, augment="none"), digits[0].images)
-    first = fit(*digits, recipe, progress=SILENT)
+    first = fit(*digits, recipe, progress=NO_PROGRESS)
     assert first.recipe.precision == (HALF if gain > 1 else "float32")
     assert {layer.compute_dtype for layer in first.classifier.model.layers} == {"float32"}
-    second = fit(*digits, first.recipe, progress=SILENT)
+    second = fit(*digits, first.recipe, progress=NO_PROGRESS)
     assert second.recipe == first.recipe
     assert second.history.epochs[0].loss == pytest.approx(first.history.epochs[0].loss, rel=1e-3)

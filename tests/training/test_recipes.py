@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from striate.config import from_json, plain, replace, to_json
+from striate.config import from_json, replace_config, to_json, to_plain
 from striate.data.augment import AUTO_PRESETS, CLASSIC_PRESETS, resolve_augment
 from striate.data.loaders.load import load_images
 from striate.errors import ConfigError, UnknownNameError
@@ -101,18 +101,18 @@ def test_a_file_that_is_no_recipe_says_where(tmp_path, text, message):
 )
 def test_a_change_is_checked_like_a_file(change):
     with pytest.raises(ConfigError, match=next(iter(change))):
-        replace(RECIPES["default"], "the recipe", **change)
+        replace_config(RECIPES["default"], "the recipe", **change)
 
 
 def test_a_setting_that_does_not_exist_is_a_clear_error():
     with pytest.raises((ConfigError, TypeError), match="epoch"):
-        replace(RECIPES["default"], "the recipe", epoch=3)
+        replace_config(RECIPES["default"], "the recipe", epoch=3)
 
 
 def test_a_recipe_of_a_file_may_hold_only_what_differs(tmp_path):
     path = tmp_path / "mine.json"
     path.write_text(json.dumps({"epochs": 2, "augment": {"flip": True}}))
     recipe = recipe_named(path)
-    assert plain(recipe)["epochs"] == 2
+    assert to_plain(recipe)["epochs"] == 2
     assert recipe.augment.flip
     assert from_json(Recipe, to_json(recipe), "again") == recipe

@@ -77,4 +77,4 @@ def test_only_the_command_of_one_training_claims_its_process(
     monkeypatch.setattr("striate.cli.main", lambda: 0)
     monkeypatch.setattr("striate.cli.gc", Mock())  # of this process, which does not end
     assert run() == 0
-    assert process.is_claimed() is is_claimed
+    assert process.is_process_claimed() is is_claimed

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from keras.src.legacy.saving import legacy_h5_format
 
-from striate.config import replace
+from striate.config import replace_config
 from striate.data.augment import Augment
 from striate.data.decoded_cache import decode_all
 from striate.data.loaders.load import load_images
 from striate.data.splits import split_stratified
-from striate.models.pretrained import backbone_layers, build_pretrained
+from striate.models.pretrained import build_pretrained_model, list_backbone_layers
 from striate.models.registry import ARCHITECTURES
-from striate.progress import SILENT
-from striate.system.backend import CHOICE, keras, set_seed
+from striate.progress import NO_PROGRESS
+from striate.system.backend import ACTIVE_BACKEND, keras, set_seed
 from striate.training import transfer
 from striate.training import transfer as features
 from striate.training.auto_config import plan, preprocessing_of
@@ -35,7 +35,7 @@ pytestmark = [
 
 NAME = "mobilenet_v2_0.35"
 
-compiles_long = pytest.mark.slow if CHOICE.name == "jax" else lambda test: test
+compiles_long = pytest.mark.slow if ACTIVE_BACKEND.name == "jax" else lambda test: test
 """JAX takes the better part of a minute to compile a whole MobileNet's way back."""
 
 
@@ -76,7 +76,7 @@ def planned(parts, weights):
 
 def _begun(weights, classes=3, dropout=0.0):
     set_seed(0)
-    model = build_pretrained(ARCHITECTURES[NAME], (32, 32, 3), classes, weights, dropout=dropout, seed=0)
+    model = build_pretrained_model(ARCHITECTURES[NAME], (32, 32, 3), classes, weights, dropout=dropout, seed=0)
     rest(model)
     return model
 
@@ -113,7 +113,7 @@ def test_pictures_are_not_changed_at_random_where_the_backbone_rests(planned):
 def test_the_classifier_answers_as_the_last_layer_did_while_it_learnt(rested, parts):
     model, pixels = rested.classifier.model, parts[1].pixels
     kernel, bias = model.get_layer("logits").get_weights()
-    logits = embeddings(model, pixels, progress=SILENT) @ kernel + bias
+    logits = embeddings(model, pixels, progress=NO_PROGRESS) @ kernel + bias
     expected = np.exp(logits - logits.max(axis=1, keepdims=True))
     expected /= expected.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(rested.classifier.predict_proba(pixels), expected, atol=2e-4)
@@ -185,7 +185,7 @@ def test_groups_hold_every_layer_with_weights_but_batch_norm_once(weights):
     assert max(map(len, groups)) - min(map(len, groups)) <= 1
     together = [layer.name for layers in groups[::-1] for layer in layers]
     kinds = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
-    assert together == [layer.name for layer in backbone_layers(model) if isinstance(layer, kinds)]
+    assert together == [layer.name for layer in list_backbone_layers(model) if isinstance(layer, kinds)]
 
 
 def test_lower_layers_move_by_exactly_their_share_of_the_rate(weights):
@@ -270,7 +270,7 @@ def test_minutes_bound_the_fine_tuning_and_leave_the_last_layer_its_epochs(parts
     )
     plain = fit(*parts, planned(minutes=100.0))
     assert (plain.recipe, len(plain.history.epochs)) == (
-        replace(planned(), minutes=None, precision=plain.recipe.precision),
+        replace_config(planned(), minutes=None, precision=plain.recipe.precision),
         2,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from striate.models.architecture import build
+from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
 from striate.system.backend import keras, set_seed
 from striate.training.auto_config import plan
@@ -34,7 +34,7 @@ def _responses(model, pixels):
 @pytest.mark.parametrize(("side", "channels"), [(16, 3), (28, 1), (48, 3)])
 def test_responses_are_white_and_come_in_opposite_pairs(side, channels):
     set_seed(0)
-    model, pixels = build(ARCHITECTURES["airbench"], (side, side, channels), 3), _pictures(64, side, channels)
+    model, pixels = build_model(ARCHITECTURES["airbench"], (side, side, channels), 3), _pictures(64, side, channels)
     before = _responses(model, pixels)
     whiten(model, pixels, seed=0)
     found = _responses(model, pixels)
@@ -51,7 +51,7 @@ def test_it_follows_from_the_pictures_and_the_seed_alone(monkeypatch):
     monkeypatch.setattr(whitening, "PICTURES", 10)
     pixels, kernels = _pictures(40, 12, 3), []
     for seed in (0, 0, 1):
-        model = build(ARCHITECTURES["airbench"], (12, 12, 3), 3)
+        model = build_model(ARCHITECTURES["airbench"], (12, 12, 3), 3)
         whiten(model, pixels, seed)
         kernels.append(model.get_layer("whiten").get_weights()[0])
     np.testing.assert_array_equal(kernels[0], kernels[1])
@@ -59,7 +59,7 @@ def test_it_follows_from_the_pictures_and_the_seed_alone(monkeypatch):
 
 
 def test_a_network_without_such_a_layer_is_left_alone():
-    model = build(ARCHITECTURES["cnn"], (12, 12, 3), 3)
+    model = build_model(ARCHITECTURES["cnn"], (12, 12, 3), 3)
     before = model.get_weights()
     whiten(model, _pictures(4, 12, 3), seed=0)
     for old, new in zip(before, model.get_weights(), strict=True):
@@ -68,7 +68,7 @@ def test_a_network_without_such_a_layer_is_left_alone():
 
 
 def test_pictures_all_alike_give_finite_filters():
-    model = build(ARCHITECTURES["airbench"], (12, 12, 3), 3)
+    model = build_model(ARCHITECTURES["airbench"], (12, 12, 3), 3)
     whiten(model, np.full((3, 12, 12, 3), 7, np.uint8), seed=0)
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
 
@@ -77,7 +77,7 @@ def test_pictures_all_alike_give_finite_filters():
 def test_it_rests_through_the_training_and_is_in_the_classifier(digits, precision):
     settings = {"architecture": "airbench", "epochs": 1, "batch": 64, "augment": "none", "precision": precision}
     trained = fit(*digits, plan(Recipe(**settings), digits[0].images))
-    expected = build(ARCHITECTURES["airbench"], digits[0].pixels.shape[1:], 10)
+    expected = build_model(ARCHITECTURES["airbench"], digits[0].pixels.shape[1:], 10)
     whiten(expected, digits[0].pixels, seed=0)
     kernel, bias = trained.classifier.model.get_layer("whiten").get_weights()
     np.testing.assert_array_equal(kernel, expected.get_layer("whiten").get_weights()[0])
@@ -87,7 +87,7 @@ def test_it_rests_through_the_training_and_is_in_the_classifier(digits, precisio
 @pytest.mark.parametrize("name", ["airbench", "airbench-half"])
 def test_the_convolutions_begin_by_handing_their_maps_on(name):
     set_seed(0)
-    model = build(ARCHITECTURES[name], (32, 32, 3), 10)
+    model = build_model(ARCHITECTURES[name], (32, 32, 3), 10)
     rng = np.random.default_rng(0)
     for layer in model.layers:
         if not isinstance(layer, keras.layers.Conv2D) or layer.name == whitening.LAYER:

@@ -60,9 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"striate {verb} is now called striate {OLD_COMMANDS[verb]}.", file=sys.stderr)  # noqa: T201
         verb = OLD_COMMANDS[verb]
     if verb not in COMMANDS:
-        from striate.errors import nearest
+        from striate.errors import find_nearest_name
 
-        near = nearest(verb, COMMANDS)
+        near = find_nearest_name(verb, COMMANDS)
         print(  # noqa: T201
             f"striate: there is no command {verb!r}." + (f" Try: striate {near}" if near else " Try: striate --help"),
             file=sys.stderr,

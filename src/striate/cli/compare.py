@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from striate.cli import options
-from striate.errors import printable
+from striate.errors import to_printable
 
 if TYPE_CHECKING:
     from striate.evaluation.comparison.compare import Comparison
-    from striate.evaluation.comparison.paired_test import Pair
+    from striate.evaluation.comparison.paired_test import PairwiseResult
 
 
 @click.command(context_settings=options.CONTEXT_SETTINGS)
@@ -60,7 +60,7 @@ def compare(
     html, png = html or runs / f"{stem}.html", png or runs / f"{stem}.png"
     for path in (html, png):
         path.parent.mkdir(parents=True, exist_ok=True)
-    save_figure(comparison_page.both_curves(found), png)
+    save_figure(comparison_page.draw_comparison_curves(found), png)
     command = shlex.join(["striate", "compare", *sys.argv[2:]])
     missing = save_comparison_page(html, found, chosen, command=command, progress=shown)
     if as_json:
@@ -68,31 +68,31 @@ def compare(
         return 0
     _print_comparison(found)
     if missing:
-        click.echo(printable(f"The page lists pictures by name only: {missing}"))
-    click.echo(printable(f"Page:    {html}\nCurves:  {png}"))
+        click.echo(to_printable(f"The page lists pictures by name only: {missing}"))
+    click.echo(to_printable(f"Page:    {html}\nCurves:  {png}"))
     return 0
 
 
 def _print_comparison(comparison: Comparison) -> None:
     from striate.cli.console import print_table
-    from striate.evaluation.comparison.comparison_page import lead, table
+    from striate.evaluation.comparison.comparison_page import build_comparison_table, format_lead
 
     columns = ["", *(f">{group.name}" for group in comparison.groups)]
-    print_table(columns, [(name, *cells) for name, cells in table(comparison).items()])
+    print_table(columns, [(name, *cells) for name, cells in build_comparison_table(comparison).items()])
     click.echo("training − validation: difference of accuracy in the last epoch; large means overfitting.\n")
     if differing := comparison.differing_groups:
         rows = [(name.replace("_", " "), *values) for name, values in differing.items()]
         print_table(["setting", *(group.name for group in comparison.groups)], rows)
     if not comparison.pairs:
-        _echo_wrapped(lead(comparison))
+        _echo_wrapped(format_lead(comparison))
     for pair in comparison.pairs:
         _print_pair(pair, several=len(comparison.pairs) > 1)
     for note in comparison.notes:
         _echo_wrapped(note)
 
 
-def _print_pair(pair: Pair, *, several: bool) -> None:
-    from striate.evaluation.comparison.paired_test import points, recalls
+def _print_pair(pair: PairwiseResult, *, several: bool) -> None:
+    from striate.evaluation.comparison.paired_test import format_points, format_recalls
 
     _echo_wrapped(pair.sentence)
     adjusted = f" (adjusted {pair.p_adjusted:.2g})" if several else ""
@@ -100,8 +100,10 @@ def _print_pair(pair: Pair, *, several: bool) -> None:
     _echo_wrapped(f"  {test} p = {pair.paired.p_value:.2g}{adjusted}; {pair.counts}")
     for row in pair.classes:
         if row.is_real:
-            _echo_wrapped(f"  {row.name}: recall {recalls(row)} ({points(row.difference)}, p = {row.p_value:.2g})")
+            _echo_wrapped(
+                f"  {row.name}: recall {format_recalls(row)} ({format_points(row.difference)}, p = {row.p_value:.2g})"
+            )
 
 
 def _echo_wrapped(text: str) -> None:
-    click.echo(printable(click.wrap_text(text, 98, subsequent_indent="  ")))
+    click.echo(to_printable(click.wrap_text(text, 98, subsequent_indent="  ")))

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from striate.config import plain
-from striate.errors import printable
-from striate.progress import SILENT, Lines, Progress
+from striate.config import to_plain
+from striate.errors import to_printable
+from striate.progress import NO_PROGRESS, LineProgress, Progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,15 +68,15 @@ class BarProgress(Progress):
 
     def say(self, line: str) -> None:
         """Prints a line above the bar."""
-        self.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+        self.console.print(to_printable(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def create_progress(*, as_json: bool, quiet: bool) -> Progress:
     """Returns how progress is shown: bars on a terminal, lines elsewhere, on stderr when stdout is for JSON."""
     if quiet:
-        return SILENT
+        return NO_PROGRESS
     if not (sys.stderr if as_json else sys.stdout).isatty():
-        return Lines(is_error=as_json)
+        return LineProgress(is_stderr=as_json)
     from rich.console import Console
 
     return BarProgress(Console(stderr=as_json))  # which looks the stream up whenever it writes
@@ -84,7 +84,7 @@ def create_progress(*, as_json: bool, quiet: bool) -> Progress:
 
 def print_json(value: Any) -> None:
     """Prints one JSON document on standard output."""
-    click.echo(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+    click.echo(json.dumps(to_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -108,7 +108,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
             overflow="fold",
         )
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(printable(str(cell))) for cell in row))
+        table.add_row(*(cell if isinstance(cell, Text) else Text(to_printable(str(cell))) for cell in row))
     console = Console()
     if not console.is_terminal:  # a file or a pipe has no width to respect
         console = Console(width=200)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from striate.cli import options
-from striate.errors import printable
+from striate.errors import to_printable
 
 if TYPE_CHECKING:
     from striate.data.image_set import ImageSet
@@ -126,12 +126,12 @@ def data(
     else:
         _print_overview(found.images)
         for name, value in found.statistics.describe() if found.statistics else []:
-            click.echo(printable(f"{name:22} {value}"))
+            click.echo(to_printable(f"{name:22} {value}"))
         _print_findings(found.findings)
-        click.echo(printable(f"Page:         {page}"))
+        click.echo(to_printable(f"Page:         {page}"))
         if table is not None:
             click.echo(
-                printable(f"Corrections:  {table}; look through it, then: striate train … --corrections {table}")
+                to_printable(f"Corrections:  {table}; look through it, then: striate train … --corrections {table}")
             )
     return 1 if any(finding.severity == "error" for finding in found.findings) else 0
 
@@ -164,8 +164,8 @@ def _write_shards(
     else:
         size, number = sum(one.bytes for one in written.shards), len(written.shards)
         shards = f"{number} shard{'s' * (number != 1)}, {size / 1e6:,.1f} MB"
-        click.echo(printable(f"{written.pictures:,} pictures in {shards}: {out}"))
-        click.echo(printable(f"Train on them with:  striate train {shlex.quote(out)}"))
+        click.echo(to_printable(f"{written.pictures:,} pictures in {shards}: {out}"))
+        click.echo(to_printable(f"Train on them with:  striate train {shlex.quote(out)}"))
     return 0
 
 
@@ -184,10 +184,10 @@ def _build_summary(result: Examined, page: Path, corrections_path: Path | None) 
 
 def _print_findings(findings: list[Finding]) -> None:
     for finding in findings:
-        click.echo(printable(f"{finding.severity}: {finding.message}. To do: {finding.fix}."))
+        click.echo(to_printable(f"{finding.severity}: {finding.message}. To do: {finding.fix}."))
         lines = [" = ".join(one) for one in finding.members] or list(finding.files)
         for line in lines[:MAX_FILES_SHOWN]:
-            click.echo(printable(f"    {line}"))
+            click.echo(to_printable(f"    {line}"))
         if len(lines) > MAX_FILES_SHOWN:
             click.echo(f"    … {len(lines) - MAX_FILES_SHOWN:,} more; --json lists them")
     if not findings:
@@ -210,7 +210,7 @@ def _print_overview(images: ImageSet) -> None:
 
     counts = images.counts()
     parts = ", ".join(f"{number:,} {name}" for name, number in _count_splits(images).items())
-    click.echo(printable(f"{images.name}: {len(images):,} pictures ({parts}), {len(counts)} classes"))
+    click.echo(to_printable(f"{images.name}: {len(images):,} pictures ({parts}), {len(counts)} classes"))
     largest = max(counts.values())
     rows: list[tuple[Any, ...]] = [
         (name, f"{number:,}", render_bar(number / largest)) for name, number in list(counts.items())[:MAX_CLASSES_SHOWN]
@@ -221,7 +221,7 @@ def _print_overview(images: ImageSet) -> None:
     console = Console()
     if console.is_terminal and console.color_system in ("truecolor", "256"):
         for label, name in enumerate(images.classes[:10]):
-            console.print(printable(name), markup=False, highlight=False)
+            console.print(to_printable(name), markup=False, highlight=False)
             strip = render_image_strip(
                 sample_class_images(images, label, min(IMAGES_PER_STRIP, (console.width + 1) // 13), side=12)
             )

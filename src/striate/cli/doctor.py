@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from striate.cli import options
-from striate.errors import printable
+from striate.errors import to_printable
 
 SEVERITY_LABELS = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
 
@@ -31,25 +31,25 @@ def _diagnose_environment(backend: str | None, as_json: bool) -> int:
     import os
 
     from striate.cli.console import print_json
-    from striate.cli.doctor_checks import examine
+    from striate.cli.doctor_checks import check_environment
 
     if backend is not None:
         os.environ["KERAS_BACKEND"] = backend
-    facts, found = examine()
+    facts, found = check_environment()
     if backend is not None:
         facts["chosen_by"] = "the option --backend"
     if as_json:
         findings = [
-            {"kind": one.kind, "severity": one.severity, "evidence": one.evidence, "try": one.try_}
+            {"kind": one.kind, "severity": one.severity, "evidence": one.evidence, "try": one.fix}
             for one in found
             if one.severity != "ok"
         ]
         print_json({"environment": facts, "findings": findings})
     else:
         for one in found:
-            click.echo(printable(f"{SEVERITY_LABELS[one.severity]}  {one.evidence}"))
-            if one.try_:
-                click.echo(printable(f"         Try: {one.try_}"))
+            click.echo(to_printable(f"{SEVERITY_LABELS[one.severity]}  {one.evidence}"))
+            if one.fix:
+                click.echo(to_printable(f"         Try: {one.fix}"))
         click.echo(f"Python {facts['python']}; " + ", ".join(f"{k} {v}" for k, v in facts["versions"].items()))
     return 1 if any(one.severity == "error" for one in found) else 0
 
@@ -58,21 +58,21 @@ def _diagnose_training(name: str, runs: Path, as_json: bool) -> int:
     from striate.cli.console import print_json
     from striate.cli.reports import serialize_diagnosis
     from striate.diagnosis.diagnose import diagnose
-    from striate.diagnosis.evidence import gather
+    from striate.diagnosis.evidence import collect_evidence
     from striate.runs.store import RunStore
 
     run = RunStore(runs).find(name)
-    said = diagnose(gather(run))
+    said = diagnose(collect_evidence(run))
     if as_json:
         findings = [serialize_diagnosis(one) for one in said.found]
         print_json({"run": str(run.path), "summary": said.summary, "findings": findings, "missing": list(said.missing)})
     else:
         if not said.found:
-            click.echo(printable(said.summary))
+            click.echo(to_printable(said.summary))
         for one in said.found:
-            click.echo(printable(f"{SEVERITY_LABELS[one.severity]}  {one.verdict}."))
-            click.echo(printable(f"         {one.evidence[0].upper()}{one.evidence[1:]}."))
-            click.echo(printable(f"         Try: {one.try_}"))
+            click.echo(to_printable(f"{SEVERITY_LABELS[one.severity]}  {one.verdict}."))
+            click.echo(to_printable(f"         {one.evidence[0].upper()}{one.evidence[1:]}."))
+            click.echo(to_printable(f"         Try: {one.try_}"))
         if said.missing:
-            click.echo(printable(f"Not looked at, since this run did not keep it: {'; '.join(said.missing)}."))
+            click.echo(to_printable(f"Not looked at, since this run did not keep it: {'; '.join(said.missing)}."))
     return 1 if any(one.severity == "error" for one in said.found) else 0

@@ -56,9 +56,9 @@ def evaluate(
     options.configure_backend(backend, device)
     from striate.cli.console import create_progress, print_json
     from striate.cli.reports import print_report, print_robustness, summarize_report
-    from striate.config import plain
-    from striate.errors import printable
-    from striate.evaluation.selective import refusal
+    from striate.config import to_plain
+    from striate.errors import to_printable
+    from striate.evaluation.selective import compute_operating_point
     from striate.runs.store import RunStore
     from striate.workflows.evaluate import measure_again, save_report_again
 
@@ -76,12 +76,12 @@ def evaluate(
     save_report_again(found, measured, html, md)
     held = None
     if robustness or robustness_pictures:
-        from striate.evaluation.robustness import SAMPLE
+        from striate.evaluation.robustness import ROBUSTNESS_SAMPLE_SIZE
         from striate.workflows.evaluate import hold
 
-        held = hold(found, measured, pictures=robustness_pictures or SAMPLE, progress=shown)
+        held = hold(found, measured, pictures=robustness_pictures or ROBUSTNESS_SAMPLE_SIZE, progress=shown)
     limit = found.classifier.reject_below if limit is None else limit
-    refused = refusal(measured.answered, limit) if limit else None
+    refused = compute_operating_point(measured.predictions, limit) if limit else None
     if as_json:
         print_json(
             {
@@ -90,8 +90,8 @@ def evaluate(
                 "classes": list(found.classifier.classes),
                 "data": measured.report.data,
                 "test": summarize_report(measured.report),
-                "refusal": plain(refused),
-                "robustness": plain(held),
+                "refusal": to_plain(refused),
+                "robustness": to_plain(held),
                 "broken": [{"source": key, "error": reason} for key, reason in measured.decoded.decode_errors.items()],
             }
         )
@@ -103,7 +103,7 @@ def evaluate(
             print_robustness(held, found.path)
         for path in (html, md):
             if path is not None:
-                click.echo(printable(f"Report:  {path}"))
+                click.echo(to_printable(f"Report:  {path}"))
         if broken := measured.decoded.decode_errors:
             click.echo(f"Left out: {len(broken):,} files that cannot be read (--json lists them).")
     return 0

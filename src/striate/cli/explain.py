@@ -9,13 +9,13 @@ import click
 import numpy as np
 
 from striate.cli import options
-from striate.errors import printable
-from striate.explain.attribution import METHODS
+from striate.errors import to_printable
+from striate.explain.attribution import ATTRIBUTION_METHODS
 
 if TYPE_CHECKING:
     from striate.classifier import Classifier
-    from striate.explain.explain_images import Looked
-    from striate.training.history import Epoch
+    from striate.explain.explain_images import Explanation
+    from striate.training.history import EpochMetrics
 
 FILE_PATH = click.Path(path_type=Path, dir_okay=False)
 
@@ -25,7 +25,9 @@ FILE_PATH = click.Path(path_type=Path, dir_okay=False)
 @click.argument("sources", nargs=-1)
 @click.option("--html", type=FILE_PATH, help="A page in which the first 12 pictures flow through the network.")
 @click.option("--hold", metavar="NAME", multiple=True, help="--html: a layer that a page of a large network must hold.")
-@click.option("--method", type=click.Choice(list(METHODS)), default="grad-cam", show_default=True, help="How to look.")
+@click.option(
+    "--method", type=click.Choice(list(ATTRIBUTION_METHODS)), default="grad-cam", show_default=True, help="How to look."
+)
 @click.option("--class", "about", metavar="NAME", help="Ask about this class instead of the one that is answered.")
 @click.option("--layer", metavar="NAME", help="Grad-CAM: look at the maps of this layer.")
 @click.option(
@@ -73,9 +75,9 @@ def explain(
     from striate.cli.console import create_progress, print_json
     from striate.data.inputs import expand_paths
     from striate.errors import UnknownNameError
-    from striate.explain.attribution import Attributor, fitting_method
-    from striate.explain.explain_images import looked
-    from striate.explain.heatmap import MOST, save_overlay
+    from striate.explain.attribution import Attributor, resolve_method
+    from striate.explain.explain_images import iter_explanations
+    from striate.explain.heatmap import MAX_OVERLAYS, save_overlay
 
     if not sources and not (draw or filters):
         raise click.UsageError("Missing argument 'SOURCES...'. --draw and --filters alone need none.")
@@ -86,25 +88,25 @@ def explain(
     if not sources:
         _print_figure_paths(_draw_figures(classifier, [], method, None, None, filters, draw), as_json=as_json)
         return 0
-    fits = method if html is None or layer is not None else fitting_method(classifier.model, method)
+    fits = method if html is None or layer is not None else resolve_method(classifier.model, method)
     look = Attributor(classifier, fits, layer)
     if overlays is not None:
         overlays.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
     readable = 0
     lines: list[str] = []
-    shown: list[Looked] = []
-    for one in looked(classifier, paths, look, about, create_progress(as_json=True, quiet=quiet)):
-        rows.append(one.row(look))
-        lines.append(one.line())
-        if one.pixels is None or one.heat is None:
+    shown: list[Explanation] = []
+    for one in iter_explanations(classifier, paths, look, about, create_progress(as_json=True, quiet=quiet)):
+        rows.append(one.to_dict(look))
+        lines.append(one.format_line())
+        if one.pixels is None or one.heatmap is None:
             continue
         readable += 1
         if overlays is not None:
             target = overlays / f"{readable:06}-{Path(one.source).stem[:80]}.png"
-            save_overlay(one.pixels, one.heat, target)
+            save_overlay(one.pixels, one.heatmap, target)
             rows[-1]["overlay"] = str(target)
-        shown += [one] if len(shown) < MOST else []
+        shown += [one] if len(shown) < MAX_OVERLAYS else []
     drawn = _draw_figures(
         classifier, shown, look.method, png or (None if html else Path("explained.png")), maps, filters, draw
     )
@@ -114,11 +116,11 @@ def explain(
         print_json(rows)
     else:
         for line in lines:
-            click.echo(printable(line))
+            click.echo(to_printable(line))
         _print_central_fraction(rows)
     if shown:
         others = f"and {readable:,} in {overlays}" if overlays else ""
-        click.echo(printable(" ".join(["Drawn: ", *map(str, drawn), others]).rstrip()), err=as_json)
+        click.echo(to_printable(" ".join(["Drawn: ", *map(str, drawn), others]).rstrip()), err=as_json)
     return 0 if shown else 2
 
 
@@ -130,7 +132,7 @@ def _print_central_fraction(rows: list[dict[str, Any]]) -> None:
 
 def _draw_figures(
     classifier: Classifier,
-    explanations: list[Looked],
+    explanations: list[Explanation],
     method: str,
     png: Path | None,
     maps: Path | None,
@@ -138,26 +140,32 @@ def _draw_figures(
     draw: Path | None,
 ) -> list[Path]:
     """Draws what is asked for, and can be; returns what was drawn."""
-    from striate.explain.feature_maps import feature_maps, first_filters
-    from striate.explain.heatmap import overlays, short
-    from striate.explain.plots import filters_figure, maps_figure
+    from striate.explain.feature_maps import compute_feature_maps, get_first_filters
+    from striate.explain.heatmap import draw_overlays, shorten_name
+    from striate.explain.plots import draw_feature_maps, draw_filters
     from striate.models.diagram.network import diagram
     from striate.reporting.figures import save_figure
 
     drawn = []
     if png is not None and explanations:
-        words = [f"{short(one.asked)} {one.probability:.1%}\n{short(Path(one.source).name)}" for one in explanations]
-        pixels, heat = [one.pixels for one in explanations], [one.heat for one in explanations]
-        save_figure(overlays(pixels, heat, words, f"{METHODS[method].what} ({method})"), png)  # type: ignore[arg-type]
+        words = [
+            f"{shorten_name(one.target_class)} {one.probability:.1%}\n{shorten_name(Path(one.source).name)}"
+            for one in explanations
+        ]
+        pixels, heat = [one.pixels for one in explanations], [one.heatmap for one in explanations]
+        save_figure(draw_overlays(pixels, heat, words, f"{ATTRIBUTION_METHODS[method].description} ({method})"), png)  # type: ignore[arg-type]
         drawn.append(png)
     if maps is not None and explanations and explanations[0].pixels is not None:
-        title = f"What each layer makes of {short(Path(explanations[0].source).name)}"
+        title = f"What each layer makes of {shorten_name(Path(explanations[0].source).name)}"
         save_figure(
-            maps_figure(explanations[0].pixels, feature_maps(classifier.model, explanations[0].pixels), title), maps
+            draw_feature_maps(
+                explanations[0].pixels, compute_feature_maps(classifier.model, explanations[0].pixels), title
+            ),
+            maps,
         )
         drawn.append(maps)
     if filters is not None:
-        save_figure(filters_figure(*first_filters(classifier.model)), filters)
+        save_figure(draw_filters(*get_first_filters(classifier.model)), filters)
         drawn.append(filters)
     if draw is not None:
         save_figure(diagram(classifier.model, classifier.architecture), draw)
@@ -171,14 +179,14 @@ def _print_figure_paths(paths: list[Path], *, as_json: bool) -> None:
     if as_json:
         print_json({"drawn": [str(path) for path in paths]})
     else:
-        click.echo(printable(" ".join(["Drawn: ", *map(str, paths)])))
+        click.echo(to_printable(" ".join(["Drawn: ", *map(str, paths)])))
 
 
 def _write_explainer(
     run: str,
     runs: Path,
     classifier: Classifier,
-    explanations: list[Looked],
+    explanations: list[Explanation],
     method: str,
     html: Path,
     include_layers: tuple[str, ...],
@@ -186,12 +194,16 @@ def _write_explainer(
     """Writes the explainer; of a run, with its history."""
     from striate.errors import RunError
     from striate.explain.explainer.html import save_explainer
-    from striate.explain.explainer.payload import Shown
-    from striate.explain.heatmap import scaled
+    from striate.explain.explainer.payload import ExplainerImage
+    from striate.explain.heatmap import normalize_heatmap
     from striate.runs.store import RunStore
 
-    pictures = [Shown(one.source, one.pixels, heat=scaled(one.heat)) for one in explanations if one.pixels is not None]  # type: ignore[arg-type]
-    epochs: tuple[Epoch, ...] = ()
+    pictures = [
+        ExplainerImage(one.source, one.pixels, heatmap=normalize_heatmap(one.heatmap))
+        for one in explanations
+        if one.pixels is not None and one.heatmap is not None
+    ]
+    epochs: tuple[EpochMetrics, ...] = ()
     kept, name = 0, Path(run).resolve().name
     if not (Path(run) / "classifier.json").is_file():
         found = RunStore(runs).find(run)
@@ -201,7 +213,14 @@ def _write_explainer(
         except RunError:  # it was damaged; the page lives without it
             epochs, kept = (), 0
     save_explainer(
-        html, classifier, pictures, name=name, method=method, epochs=epochs, kept=kept, layers=include_layers
+        html,
+        classifier,
+        pictures,
+        run_name=name,
+        method=method,
+        epochs=epochs,
+        best_epoch=kept,
+        include_layers=include_layers,
     )
     return html
 
@@ -223,13 +242,13 @@ def replay(run: str, html: Path, runs: Path, as_json: bool, quiet: bool, debug: 
     The training must have been recorded: striate train DATA --replay.
     """
     from striate.cli.console import print_json
-    from striate.explain.training_replay import NAME, load_replay, save_replay_page
+    from striate.explain.training_replay import REPLAY_FILE, load_replay, save_replay_page
     from striate.runs.store import RunStore
 
     found = RunStore(runs).find(run)
-    recorded, history = load_replay(found.file(NAME)), found.history
+    recorded, history = load_replay(found.file(REPLAY_FILE)), found.history
     save_replay_page(html, found.name, recorded, history.epochs, history.kept)
     if as_json:
         print_json({"run": str(found.path), "epochs": recorded.epochs.tolist(), "html": str(html)})
     else:
-        click.echo(printable(f"{len(recorded.epochs):,} epochs.\nReplay:  {html}"))
+        click.echo(to_printable(f"{len(recorded.epochs):,} epochs.\nReplay:  {html}"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from striate.cli import options
-from striate.errors import printable
+from striate.errors import to_printable
 
 if TYPE_CHECKING:
     from striate.workflows.export import Exported
@@ -50,7 +50,7 @@ def export(
     )  # from whose graphs the formats are written, whatever trained the run
     from striate.cli.classifier_arg import locate_classifier as found_in
     from striate.cli.console import create_progress, print_json
-    from striate.config import plain
+    from striate.config import to_plain
     from striate.exporters.verification import ParityError
     from striate.workflows.export import export as write
 
@@ -64,16 +64,16 @@ def export(
         print(f"striate: {error}", file=sys.stderr)  # noqa: T201
         return 1
     if as_json:
-        print_json(plain(found))
+        print_json(to_plain(found))
     else:
         for line in _describe_export(found):
-            click.echo(printable(line))
+            click.echo(to_printable(line))
     return 0
 
 
 def _describe_export(result: Exported) -> list[str]:
     """Returns what was written, in words."""
-    from striate.reporting.style import percent
+    from striate.reporting.style import format_percent
 
     same = result.parity
     changed = f"{same.changed_labels:,} of {same.pictures:,} labels are others"
@@ -84,7 +84,7 @@ def _describe_export(result: Exported) -> list[str]:
     if result.int8 is not None:
         cost = result.int8
         before, after = (
-            f"{percent(one.accuracy)} [{percent(one.interval.low)}, {percent(one.interval.high)}]"
+            f"{format_percent(one.accuracy)} [{format_percent(one.interval.low)}, {format_percent(one.interval.high)}]"
             for one in (cost.before, cost.after)
         )
         lines.append(

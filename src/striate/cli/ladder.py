@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from striate.cli import options
-from striate.errors import printable
+from striate.errors import to_printable
 
 if TYPE_CHECKING:
     from striate.data.loaders.folder import NestedMode
@@ -123,28 +123,28 @@ def print_ladder(result: Ladder) -> None:
         click.echo(click.wrap_text(line, 98, subsequent_indent="  "))
     for rung in result.rows:
         if rung.reason:
-            click.echo(printable(f"{rung.architecture} failed: {rung.reason}"))
+            click.echo(to_printable(f"{rung.architecture} failed: {rung.reason}"))
     if result.state == "interrupted":
         click.echo("Interrupted. The same command goes on from here and keeps the finished runs.")
     elif result.state == "failed":
         click.echo("The same command tries what failed once more and keeps the finished runs.")
-    click.echo(printable(f"Ladder:  {result.path}\nFigure:  {result.path / 'ladder.png'}"))
+    click.echo(to_printable(f"Ladder:  {result.path}\nFigure:  {result.path / 'ladder.png'}"))
 
 
 def _format_row(row: Rung) -> list[str]:
-    from striate.reporting.style import percent
+    from striate.reporting.style import format_percent
     from striate.studies.ladder_plot import scaled
 
     first = [row.architecture, str(row.year)]
     if row.accuracy is None:
         return [*first, "failed" if row.reason else "not yet", *[""] * 5]
     if row.interval is not None:
-        spread = " … ".join(percent(end, 2).removesuffix(" %") for end in row.interval)
+        spread = " … ".join(format_percent(end, 2).removesuffix(" %") for end in row.interval)
     else:
         spread = "one run only" if row.deviation is None else f"{100 * row.deviation:.2f}"
     return [
         *first,
-        percent(row.accuracy, 2),
+        format_percent(row.accuracy, 2),
         spread,
         f"{row.seconds_per_epoch:.1f}",
         scaled(row.parameters or 0),

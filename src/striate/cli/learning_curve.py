@@ -10,7 +10,7 @@ import click
 
 from striate.cli import options
 from striate.cli.options import add_training_options
-from striate.errors import printable
+from striate.errors import to_printable
 
 if TYPE_CHECKING:
     from striate.studies.learning_curve import Growth
@@ -85,24 +85,31 @@ def _parse_sizes(text: str | None) -> list[int] | None:
 def print_learning_curve(curve: Growth) -> None:
     """Prints a row per size, which classes gain, what more pictures would buy, and where everything lies."""
     from striate.cli.console import print_table
-    from striate.reporting.style import percent
+    from striate.reporting.style import format_percent
 
     document = curve.document
     rows = [
-        (f"{one.size:,}", percent(one.accuracy, 2), " … ".join(map(percent, one.interval)), str(len(one.runs)))
+        (
+            f"{one.size:,}",
+            format_percent(one.accuracy, 2),
+            " … ".join(map(format_percent, one.interval)),
+            str(len(one.runs)),
+        )
         for one in document.sizes
     ]
     print_table([">training pictures", ">accuracy", ">95 % interval", ">trainings"], rows)
     if gains := curve.gains():
-        gained = [(name, percent(before), percent(after)) for name, before, after in gains[:MAX_CLASSES_SHOWN]]
+        gained = [
+            (name, format_percent(before), format_percent(after)) for name, before, after in gains[:MAX_CLASSES_SHOWN]
+        ]
         before, after = document.sizes[-2:]
         print_table(["class", f">recall with {before.size:,}", f">with {after.size:,}"], gained)
     if document.sizes:
         click.echo(click.wrap_text(curve.verdict(), 98))
     for name, reason in (document.failed or {}).items():
-        click.echo(printable(f"{name} failed: {reason}"))
+        click.echo(to_printable(f"{name} failed: {reason}"))
     if document.state == "interrupted":
         click.echo("Interrupted. The same command goes on from here and keeps the finished runs.")
-    click.echo(printable(f"Folder:  {curve.path}"))
+    click.echo(to_printable(f"Folder:  {curve.path}"))
     if document.sizes:
-        click.echo(printable(f"Figure:  {curve.path / 'learning_curve.png'}"))
+        click.echo(to_printable(f"Figure:  {curve.path / 'learning_curve.png'}"))

@@ -64,10 +64,10 @@ def datasets(data_dir: Path | None, as_json: bool, quiet: bool, debug: bool) -> 
 def recipes(as_json: bool, quiet: bool, debug: bool) -> None:
     """List the recipes that --recipe takes, with all their numbers."""
     from striate.cli.console import print_json, print_table
-    from striate.config import plain
+    from striate.config import to_plain
     from striate.training.presets import RECIPES
 
-    values = {name: plain(recipe) for name, recipe in RECIPES.items()}
+    values = {name: to_plain(recipe) for name, recipe in RECIPES.items()}
     if as_json:
         print_json(values)
     else:
@@ -89,7 +89,7 @@ def recipes(as_json: bool, quiet: bool, debug: bool) -> None:
 def runs(runs: Path, as_json: bool, quiet: bool, debug: bool) -> None:
     """List the runs, oldest first."""
     from striate.cli.console import print_json, print_table
-    from striate.reporting.style import percent
+    from striate.reporting.style import format_percent
     from striate.runs.store import RunStore
 
     rows = [_build_run_row(run) for run in RunStore(runs).list()]
@@ -107,8 +107,8 @@ def runs(runs: Path, as_json: bool, quiet: bool, debug: bool) -> None:
                     row["data"] or "",
                     row["architecture"] or "",
                     row["recipe"] or "",
-                    "" if row["accuracy"] is None else percent(row["accuracy"], 2),
-                    "" if row["interval"] is None else " … ".join(map(percent, row["interval"])),
+                    "" if row["accuracy"] is None else format_percent(row["accuracy"], 2),
+                    "" if row["interval"] is None else " … ".join(map(format_percent, row["interval"])),
                 )
                 for row in rows
             ],

@@ -13,7 +13,7 @@ import click
 
 from striate.errors import StriateError
 from striate.system.backend_choice import refuse_shadows
-from striate.system.signals import ended_alike
+from striate.system.signals import treat_sigterm_as_interrupt
 
 EXIT_INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h
 
@@ -29,7 +29,7 @@ def invoke_command(command_name: str, module: str, arguments: Sequence[str]) -> 
         command: click.Command = getattr(
             importlib.import_module(f"striate.cli.{module}"), command_name.replace("-", "_")
         )
-        with ended_alike():
+        with treat_sigterm_as_interrupt():
             result = command.main(list(arguments), prog_name=f"striate {command_name}", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except StriateError as error:

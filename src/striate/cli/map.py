@@ -9,8 +9,8 @@ import click
 import numpy as np
 
 from striate.cli import options
-from striate.errors import printable
-from striate.explain.projection import METHODS
+from striate.errors import to_printable
+from striate.explain.projection import PROJECTION_METHODS
 
 if TYPE_CHECKING:
     from striate.progress import Progress
@@ -25,7 +25,9 @@ FILE_PATH = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--split", type=click.Choice(["test", "validation"]), default="test", show_default=True, help="Whose map."
 )
-@click.option("--method", type=click.Choice(METHODS), default="pca", show_default=True, help="umap: an extra.")
+@click.option(
+    "--method", type=click.Choice(PROJECTION_METHODS), default="pca", show_default=True, help="umap: an extra."
+)
 @click.option("--most", type=click.IntRange(min=5), default=1000, show_default=True, help="Pictures on the map.")
 @click.option("--neighbours", type=click.IntRange(1, 20), default=5, show_default=True, help="Training pictures each.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what is drawn at random.")
@@ -74,7 +76,7 @@ def map(
                 "n": len(drawn.shown.keys),
                 "known": len(drawn.known.keys),
                 "method": method,
-                "explained": drawn.projection.explained,
+                "explained": drawn.projection.explained_variance_ratio,
                 "accuracy": drawn.accuracy,
                 "neighbours": neighbours,
                 "neighbours_accuracy": drawn.neighbours_accuracy,
@@ -87,8 +89,8 @@ def map(
             f"the {neighbours} nearest of {len(drawn.known.keys):,} training pictures for "
             f"{drawn.neighbours_accuracy:.1%}."
         )
-        click.echo(printable(drawn.projection.caveat))
-        click.echo(printable(f"Map:  {html}"))
+        click.echo(to_printable(drawn.projection.caveat))
+        click.echo(to_printable(f"Map:  {html}"))
     return 0
 
 
@@ -99,8 +101,8 @@ def _report_similar_images(
     from striate.cli.console import print_json
     from striate.data.inputs import expand_paths
     from striate.data.prefetch import decode_or_error
-    from striate.explain.embeddings import embeddings, resembling
-    from striate.explain.plots import resemblance_figure
+    from striate.explain.embeddings import compute_embeddings, find_neighbors
+    from striate.explain.plots import draw_neighbors
     from striate.reporting.figures import save_figure
     from striate.workflows.explain import known_pictures
 
@@ -115,7 +117,7 @@ def _report_similar_images(
     if whole:
         known, vectors = known_pictures(run, progress=progress)
         pixels = np.stack([one for _, one in whole])
-        found = resembling(vectors, embeddings(run.classifier.model, pixels, progress=progress), count)
+        found = find_neighbors(vectors, compute_embeddings(run.classifier.model, pixels, progress=progress), count)
         shares, classes = run.classifier.probabilities(pixels), run.classifier.classes
         for at, (path, _) in enumerate(whole):
             told[path] = {
@@ -129,7 +131,7 @@ def _report_similar_images(
                 "error": None,
             }
         names = [path.name for path, _ in whole]
-        save_figure(resemblance_figure(names, pixels, shares, known, found, classes), png)
+        save_figure(draw_neighbors(names, pixels, shares, known, found, classes), png)
     rows = [told[path] for path in paths]
     if as_json:
         print_json(rows)
@@ -137,7 +139,7 @@ def _report_similar_images(
         for row in rows:
             alike = ", ".join(f"{one['label']} {one['similarity']:.2f}" for one in row.get("resembles", ()))
             answer = row["error"] or f"{row['label']} {row['confidence']:.1%}; resembles {alike}"
-            click.echo(printable(f"{row['source']}: {answer}"))
+            click.echo(to_printable(f"{row['source']}: {answer}"))
         if whole:
-            click.echo(printable(f"Drawn:  {png}"))
+            click.echo(to_printable(f"Drawn:  {png}"))
     return 0 if whole else 2

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from striate.cli import options
-from striate.errors import printable
+from striate.errors import to_printable
 from striate.models.cost import LayerCost
 
 if TYPE_CHECKING:
@@ -80,10 +80,10 @@ def _filter_architectures(
     name_part: str | None, max_parameters: str | None, side: int | None, year: str | None, *, pretrained: bool
 ) -> list[dict[str, Any]]:
     from striate.errors import UnknownNameError
-    from striate.models.cost import figures
+    from striate.models.cost import load_cost_table
     from striate.models.registry import ARCHITECTURES
 
-    figure = figures()
+    figure = load_cost_table()
     rows = [{**_describe_architecture(row), **figure[name]} for name, row in ARCHITECTURES.items()]
     if name_part is not None:
         rows = [row for row in rows if name_part.lower() in row["name"]]
@@ -165,13 +165,13 @@ def _show_list(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
 
 def _show_architecture(row: Architecture, shape: Shape, classes: int, draw: Path | None, *, as_json: bool) -> None:
     from striate.cli.console import print_json
-    from striate.models.architecture import build, weightless
-    from striate.models.cost import cost, figures, layer_costs
+    from striate.models.architecture import build_model, skip_weight_init
+    from striate.models.cost import compute_cost, compute_layer_costs, load_cost_table
 
-    with weightless():  # its weights need no values to be counted
-        model = build(row, shape, classes)
-    whole, layers = cost(model), layer_costs(model)
-    smallest = figures()[row.name]["smallest_side"]
+    with skip_weight_init():  # its weights need no values to be counted
+        model = build_model(row, shape, classes)
+    whole, layers = compute_cost(model), compute_layer_costs(model)
+    smallest = load_cost_table()[row.name]["smallest_side"]
     if as_json:
         about = {**_describe_architecture(row), "smallest_side": smallest, "size": shape, "classes": classes}
         print_json({**about, **vars(whole), "layers": [vars(layer) for layer in layers]})
@@ -183,7 +183,7 @@ def _show_architecture(row: Architecture, shape: Shape, classes: int, draw: Path
         from striate.reporting.figures import save_figure
 
         save_figure(diagram(model, f"{row.title}, {row.year}"), draw)
-        click.echo(printable(f"Drawn:  {draw}"), err=as_json)
+        click.echo(to_printable(f"Drawn:  {draw}"), err=as_json)
 
 
 def _print_story(row: Architecture, shape: Shape, classes: int, cost: Cost, min_side: int) -> None:

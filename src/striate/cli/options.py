@@ -44,9 +44,9 @@ class ArtifactNames(click.ParamType[Any]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Returns the names, in the order of the table of artifacts."""
-        from striate.runs.artifacts import artifact_names
+        from striate.runs.artifacts import parse_artifact_names
 
-        return artifact_names(value)
+        return parse_artifact_names(value)
 
 
 def add_artifacts_option(default: str, help_prefix: str) -> Callable[[F], F]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from striate.cli import options
-from striate.errors import DataError, printable
-from striate.system.object_store import is_bucket
+from striate.errors import DataError, to_printable
+from striate.system.object_store import is_object_store_url
 
 if TYPE_CHECKING:
     from striate.classifier import Classifier
@@ -89,7 +89,7 @@ def predict(
         _refuse_options_with_out(click.get_current_context())
         limit = options.resolve_threshold(reject_below, target_risk, lambda: _find_run(run, runs))
         return _predict_to_parquet(run, runs, sources, out, on, limit, resume=resume, as_json=as_json, quiet=quiet)
-    if on is not None or any(is_bucket(source) for source in sources):
+    if on is not None or any(is_object_store_url(source) for source in sources):
         raise click.UsageError("A cluster's answers, and those about a bucket, go into Parquet. Try: --out FOLDER")
     from striate.cli.classifier_arg import load_classifier
     from striate.cli.console import create_progress
@@ -134,7 +134,7 @@ def predict(
     if not as_json:
         tally.print_summary(limit or classifier.reject_below)
         if sorter is not None:
-            click.echo(printable(f"Copied:  {sorter.copy_count:,} pictures into {sort_into}"))
+            click.echo(to_printable(f"Copied:  {sorter.copy_count:,} pictures into {sort_into}"))
     return 0 if tally.prediction_count or skip else 2
 
 
@@ -171,14 +171,14 @@ def _predict_to_parquet(
     if as_json:
         print_json({"out": str(out), "finished": summary is not None, **({} if summary is None else vars(summary))})
     elif summary is None:
-        click.echo(printable(f"Stopped. To go on: the same command with --resume ({out})"))
+        click.echo(to_printable(f"Stopped. To go on: the same command with --resume ({out})"))
     else:
         click.echo(
             f"{summary.pictures:,} pictures: {summary.answered:,} answered, {summary.unsure:,} unsure, "
             f"{summary.broken:,} broken"
         )
         parts = f"{summary.parts} part{'s' * (summary.parts != 1)}"
-        click.echo(printable(f"Answers:  {out}, Parquet in {parts}"))
+        click.echo(to_printable(f"Answers:  {out}, Parquet in {parts}"))
     if summary is None:
         return 130
     return 0 if summary.answered or summary.unsure else 2
@@ -240,12 +240,12 @@ class _PredictionCounts:
         if self.resume_count:
             click.echo(f"{self.resume_count:,} were answered before, {self.prediction_count + self.error_count:,} now.")
         if threshold and self.prediction_count:
-            from striate.reporting.style import percent
+            from striate.reporting.style import format_percent
 
             click.echo(
                 f"Unsure of {self.abstention_count:,} of {self.prediction_count:,} "
-                f"({percent(self.abstention_count / self.prediction_count)}): their confidence is below "
-                f"{percent(threshold)}."
+                f"({format_percent(self.abstention_count / self.prediction_count)}): their confidence is below "
+                f"{format_percent(threshold)}."
             )
 
 
@@ -255,7 +255,7 @@ def _open_printer(as_json: bool, top: int | None) -> Iterator[Any]:
     from striate.inference.output_files import serialize_prediction
 
     if not as_json:
-        yield lambda item: click.echo(printable(f"{_format_source(item)}: {item.said(top or 4)}"))
+        yield lambda item: click.echo(to_printable(f"{_format_source(item)}: {item.said(top or 4)}"))
         return
     count = 0
 

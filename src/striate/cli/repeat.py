@@ -10,7 +10,7 @@ import click
 
 from striate.cli import options
 from striate.cli.options import add_training_options
-from striate.errors import printable
+from striate.errors import to_printable
 
 if TYPE_CHECKING:
     from striate.studies.repeat import Document, Repeated
@@ -82,11 +82,17 @@ def repeat(
 def print_repeat_result(result: Repeated) -> None:
     """Prints every training, what they have in common, and where everything lies."""
     from striate.cli.console import print_table
-    from striate.reporting.style import percent
+    from striate.reporting.style import format_percent
 
     document = result.document
     rows = [
-        (one.run, percent(one.accuracy, 2), " … ".join(map(percent, one.interval)), f"{one.n:,}", f"{one.seconds:.0f}")
+        (
+            one.run,
+            format_percent(one.accuracy, 2),
+            " … ".join(map(format_percent, one.interval)),
+            f"{one.n:,}",
+            f"{one.seconds:.0f}",
+        )
         for one in document.attempts
     ]
     print_table(["run", ">accuracy", ">95 % interval", ">pictures", ">seconds"], rows)
@@ -95,27 +101,29 @@ def print_repeat_result(result: Repeated) -> None:
         for line in describe_repeats(document):
             click.echo(click.wrap_text(line, 98, subsequent_indent="  "))
     for name, reason in (document.failed or {}).items():
-        click.echo(printable(f"{name} failed: {reason}"))
+        click.echo(to_printable(f"{name} failed: {reason}"))
     if document.state == "interrupted":
         click.echo("Interrupted. The same command goes on from here and keeps the finished runs.")
-    click.echo(printable(f"Folder:  {result.path}"))
+    click.echo(to_printable(f"Folder:  {result.path}"))
     if document.accuracy is not None:
-        click.echo(printable(f"Figure:  {result.path / 'repeated.png'}"))
+        click.echo(to_printable(f"Figure:  {result.path / 'repeated.png'}"))
 
 
 def describe_repeats(document: Document) -> list[str]:
     """Returns what the trainings say together."""
-    from striate.reporting.style import percent
+    from striate.reporting.style import format_percent
 
     accuracy, kind = document.accuracy, document.plan.kind
     assert accuracy is not None  # noqa: S101
     if accuracy.deviation is None or accuracy.interval is None:
-        return [f"One training so far: {percent(accuracy.mean, 2)}."]
+        return [f"One training so far: {format_percent(accuracy.mean, 2)}."]
     low, high = accuracy.interval
     first = (
-        f"Mean of {len(document.attempts)} {kind}: {percent(accuracy.mean, 2)} ± {100 * accuracy.deviation:.2f} points "
-        f"(standard deviation), from {percent(accuracy.least, 2)} to {percent(accuracy.greatest, 2)}; 95 % interval of "
-        f"the mean {percent(low, 2)} to {percent(high, 2)}."
+        f"Mean of {len(document.attempts)} {kind}: {format_percent(accuracy.mean, 2)} ± "
+        f"{100 * accuracy.deviation:.2f} points "
+        f"(standard deviation), from {format_percent(accuracy.least, 2)} to {format_percent(accuracy.greatest, 2)}; "
+        "95 % interval of "
+        f"the mean {format_percent(low, 2)} to {format_percent(high, 2)}."
     )
     if document.pooled is None:
         return [first, "All on the same test pictures: it says what another seed would give, not other pictures."]
@@ -123,7 +131,8 @@ def describe_repeats(document: Document) -> list[str]:
     return [
         first,
         f"All {document.pooled.n:,} pictures, each answered by a classifier trained without it: "
-        f"{percent(document.pooled.accuracy, 2)} rightly (95 % interval {percent(low, 2)} to {percent(high, 2)}).",
+        f"{format_percent(document.pooled.accuracy, 2)} rightly (95 % interval {format_percent(low, 2)} to "
+        f"{format_percent(high, 2)}).",
         "The folds' trainings share most of their pictures, so their spread is an estimate with no unbiased variance "
         "(Bengio and Grandvalet 2004); the interval of the mean is widened for that (Nadeau and Bengio 2003).",
     ]
@@ -131,7 +140,7 @@ def describe_repeats(document: Document) -> list[str]:
 
 def _print_class_recalls(document: Document) -> None:
     from striate.cli.console import print_table
-    from striate.reporting.style import percent
+    from striate.reporting.style import format_percent
 
     found = sorted(zip(document.classes, document.recalls, strict=True), key=lambda one: one[1].mean)
     if len(found) > MAX_CLASSES_SHOWN:
@@ -139,9 +148,9 @@ def _print_class_recalls(document: Document) -> None:
     rows = [
         (
             name,
-            percent(one.mean),
+            format_percent(one.mean),
             "" if one.deviation is None else f"{100 * one.deviation:.1f}",
-            f"{percent(one.least)} … {percent(one.greatest)}",
+            f"{format_percent(one.least)} … {format_percent(one.greatest)}",
         )
         for name, one in found[:MAX_CLASSES_SHOWN]
     ]

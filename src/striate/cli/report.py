@@ -50,7 +50,7 @@ def report(
     """
     options.configure_backend(backend, device)
     from striate.cli.console import create_progress, print_json
-    from striate.errors import printable
+    from striate.errors import to_printable
     from striate.workflows.report import write_report
 
     paths = write_report(
@@ -66,5 +66,5 @@ def report(
         print_json({"run": run, "files": [str(path) for path in paths]})
     else:
         for path in paths:
-            click.echo(printable(str(path)))
+            click.echo(to_printable(str(path)))
     return 0

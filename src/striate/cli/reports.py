@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 from striate.cli.console import print_table
-from striate.config import plain
-from striate.diagnosis.diagnose import load_diagnoses
+from striate.config import to_plain
+from striate.diagnosis.diagnose import load_diagnosis_report
 from striate.diagnosis.diagnosis import Diagnosis
-from striate.errors import printable
+from striate.errors import to_printable
 from striate.evaluation.report import Report
 from striate.evaluation.robustness import Robustness
-from striate.reporting.style import percent
+from striate.reporting.style import format_percent
 from striate.runs.run import Run
 
 MAX_DIAGNOSES_SHOWN = 2  # faults at a training's end
@@ -35,17 +35,19 @@ def print_report(report: Report) -> None:
     click.echo(format_accuracy(report))
     if report.metrics is not None and report.calibration is not None:
         found = report.metrics
-        top = f"top-5 {percent(found.top.value)}, " if found.top is not None else ""
+        top = f"top-5 {format_percent(found.top.value)}, " if found.top is not None else ""
         click.echo(
-            f"Balanced accuracy {percent(found.balanced_accuracy.value)}, {top}Cohen's kappa {found.kappa.value:.3f}, "
-            f"Matthews' coefficient {found.mcc.value:.3f}, calibration error {percent(report.calibration.ece)}"
+            f"Balanced accuracy {format_percent(found.balanced_accuracy.value)}, {top}Cohen's kappa "
+            f"{found.kappa.value:.3f}, "
+            f"Matthews' coefficient {found.mcc.value:.3f}, calibration error {format_percent(report.calibration.ece)}"
         )
     if report.without_leaks is not None:
         share = report.without_leaks
         low, high = share.interval
         click.echo(
-            f"Without leaks: {percent(share.accuracy, 2)} of the {share.n:,} that have no copy among those learnt or "
-            f"chosen from (95 % interval {percent(low)} to {percent(high)})"
+            f"Without leaks: {format_percent(share.accuracy, 2)} of the {share.n:,} that have no copy among those "
+            "learnt or "
+            f"chosen from (95 % interval {format_percent(low)} to {format_percent(high)})"
         )
     print_baseline_warning(report)
 
@@ -54,8 +56,8 @@ def format_accuracy(report: Report) -> str:
     """Returns the accuracy in one line, with n, interval and loss."""
     low, high = report.interval
     return (
-        f"{report.split.capitalize()} accuracy: {percent(report.accuracy, 2)}"
-        + f"  ({report.correct:,} of {report.n:,}; 95 % interval {percent(low)} to {percent(high)}; "
+        f"{report.split.capitalize()} accuracy: {format_percent(report.accuracy, 2)}"
+        + f"  ({report.correct:,} of {report.n:,}; 95 % interval {format_percent(low)} to {format_percent(high)}; "
         + f"loss {report.loss:.4f})"
     )
 
@@ -64,7 +66,8 @@ def print_baseline_warning(report: Report) -> None:
     """Prints a warning when the figures cannot be told from always giving the commonest answer."""
     if report.interval[0] <= report.baseline:
         click.echo(
-            f"That is no better than always giving the commonest answer, which reaches {percent(report.baseline, 2)}."
+            "That is no better than always giving the commonest answer, which reaches "
+            f"{format_percent(report.baseline, 2)}."
         )
 
 
@@ -75,12 +78,12 @@ def summarize_report(report: Report) -> dict[str, Any]:
         "accuracy": report.accuracy,
         "interval": list(report.interval),
         "loss": report.loss,
-        "per_class": plain(report.classes),
-        "confusion": plain(report.confusion),
-        "without_leaks": plain(report.without_leaks),
-        "metrics": plain(report.metrics),
-        "calibration": plain(report.calibration),
-        "coverage": plain(report.coverage),
+        "per_class": to_plain(report.classes),
+        "confusion": to_plain(report.confusion),
+        "without_leaks": to_plain(report.without_leaks),
+        "metrics": to_plain(report.metrics),
+        "calibration": to_plain(report.calibration),
+        "coverage": to_plain(report.coverage),
     }
 
 
@@ -99,45 +102,51 @@ def summarize_run(run: Run) -> dict[str, Any]:
         "seconds": manifest.seconds["total"],
         "artifacts": list(run.artifacts),
         "missing_artifacts": list(run.missing_artifacts),
-        "findings": plain(manifest.findings),
-        "diagnosis": [serialize_diagnosis(one) for one in said.found] if (said := load_diagnoses(run.path)) else [],
+        "findings": to_plain(manifest.findings),
+        "diagnosis": [serialize_diagnosis(one) for one in said.found]
+        if (said := load_diagnosis_report(run.path))
+        else [],
     }
 
 
 def print_robustness(robustness: Robustness, folder: Path) -> None:
     """Prints how the classifier holds when pictures are made worse."""
     rows = [
-        (curve.name, f"{curve.held:.0%}", *(percent(share) for share in curve.accuracy)) for curve in robustness.curves
+        (curve.name, f"{curve.held:.0%}", *(format_percent(share) for share in curve.accuracy))
+        for curve in robustness.curves
     ]
     print_table(["corruption", ">kept", *(f">severity {number}" for number in range(1, len(rows[0]) - 1))], rows)
-    click.echo(f"On {robustness.n:,} of the pictures; as they are: {percent(robustness.accuracy)}. {robustness.line()}")
     click.echo(
-        printable(f"Figures: {folder / 'plots' / 'robustness.png'}, corruptions.png (what a severity looks like)")
+        f"On {robustness.n:,} of the pictures; as they are: {format_percent(robustness.accuracy)}. "
+        f"{robustness.describe_weakest_point()}"
+    )
+    click.echo(
+        to_printable(f"Figures: {folder / 'plots' / 'robustness.png'}, corruptions.png (what a severity looks like)")
     )
 
 
 def serialize_diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
     """Returns what `--json` says of a fault."""
-    fields: dict[str, Any] = plain(diagnosis)
+    fields: dict[str, Any] = to_plain(diagnosis)
     fields["try"] = fields.pop("try_")
     return fields
 
 
 def print_diagnosis(run: Run) -> None:
     """Prints the first faults of a training, a line each; nothing where there are none."""
-    said = load_diagnoses(run.path)
+    said = load_diagnosis_report(run.path)
     for one in said.found[:MAX_DIAGNOSES_SHOWN] if said else ():
-        click.echo(printable(f"Doctor:  {one.line}"))
+        click.echo(to_printable(f"Doctor:  {one.line}"))
     if said and len(said.found) > MAX_DIAGNOSES_SHOWN:
-        click.echo(printable(f"         {len(said.found) - MAX_DIAGNOSES_SHOWN} more: striate doctor {run.path}"))
+        click.echo(to_printable(f"         {len(said.found) - MAX_DIAGNOSES_SHOWN} more: striate doctor {run.path}"))
 
 
 def print_run_files(run: Run) -> None:
     """Prints where the run's files lie."""
     has_page = (run.path / "report.html").is_file()
     page = str(run.path / "report.html") if has_page else f"none yet (striate report {run.path} makes it)"
-    click.echo(printable(f"Run:     {run.path}\nReport:  {page}"))
+    click.echo(to_printable(f"Run:     {run.path}\nReport:  {page}"))
     if run.missing_artifacts:
         command = f"striate report {run.path} --artifacts {','.join(run.missing_artifacts)}"
-        click.echo(printable(f"Missing: {', '.join(run.missing_artifacts)} (to make it: {command})"))
-    click.echo(printable(f"Next:    striate predict {run.path} PICTURE…"))
+        click.echo(to_printable(f"Missing: {', '.join(run.missing_artifacts)} (to make it: {command})"))
+    click.echo(to_printable(f"Next:    striate predict {run.path} PICTURE…"))

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from striate.cli import options
-from striate.errors import BackendError, ConfigError, printable
+from striate.errors import BackendError, ConfigError, to_printable
 
 if TYPE_CHECKING:
     from striate.runs.run import Run
-    from striate.serving.model_registry import Served
+    from striate.serving.model_registry import ServedModel
 
 INSTALL_HINT = "pip install 'striate[serve]'"
 
@@ -70,16 +70,16 @@ def serve(
             )
         else:
             what = ", ".join(f"{one.name} ({one.version})" for one in served)
-            click.echo(printable(f"Serving {what} at {address}  (Ctrl-C ends it)"))
+            click.echo(to_printable(f"Serving {what} at {address}  (Ctrl-C ends it)"))
 
     serve(
         served,
         host=host,
         port=port,
-        hosts=allow_host,
+        allowed_hosts=allow_host,
         token=token,
-        started=print_address,
-        loaded=lambda what: click.echo(printable(what), err=True),
+        on_start=print_address,
+        on_reload=lambda what: click.echo(to_printable(what), err=True),
     )
     return 0
 
@@ -93,11 +93,11 @@ def _read_token(path: Path | None) -> str | None:
         raise ConfigError("The token's file cannot be read", received=path) from None
 
 
-def _load_served_model(argument: str, runs: Path, reject_below: float | None, target_risk: float | None) -> Served:
+def _load_served_model(argument: str, runs: Path, reject_below: float | None, target_risk: float | None) -> ServedModel:
     """Returns the classifier that a word of the command line means."""
     from striate.cli.classifier_arg import locate_classifier
-    from striate.serving.app import PAGES
-    from striate.serving.model_registry import Served, version_of
+    from striate.serving.app import RUN_PAGES
+    from striate.serving.model_registry import ServedModel, compute_version
 
     given, equals, place = argument.partition("=")
     one = locate_classifier(place if equals else argument, runs)
@@ -107,19 +107,19 @@ def _load_served_model(argument: str, runs: Path, reject_below: float | None, ta
             raise ConfigError("A target risk is reached on the run's own answers", received=one.path, expected="a run")
         return one.run
 
-    version, classifier = version_of(one.path), one.load()
-    if version_of(one.path) != version:
+    version, classifier = compute_version(one.path), one.load()
+    if compute_version(one.path) != version:
         raise ConfigError("The classifier changed while it was read", received=one.path, hint="once more")
     limit = options.resolve_threshold(reject_below, target_risk, require_run)
     if limit is not None:
         classifier.reject_below = limit
-    return Served(
+    return ServedModel(
         (given if equals else one.name).replace("/", "-") or "classifier",
         classifier,
         version,
-        about={} if one.run is None else _summarize_metrics(one.run),
-        pages={} if one.run is None else {name: one.run.path / file for name, file in PAGES.items()},
-        again=lambda: _load_served_model(argument, runs, reject_below, target_risk),
+        test_metrics={} if one.run is None else _summarize_metrics(one.run),
+        pages={} if one.run is None else {name: one.run.path / file for name, file in RUN_PAGES.items()},
+        reload=lambda: _load_served_model(argument, runs, reject_below, target_risk),
     )
 
 

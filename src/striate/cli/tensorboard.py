@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from striate.cli import options
-from striate.errors import printable
+from striate.errors import to_printable
 
 if TYPE_CHECKING:
     from striate.progress import Progress
@@ -55,7 +55,7 @@ def tensorboard(
     from striate.cli.console import create_progress, print_json
     from striate.errors import RunError
     from striate.runs.store import RunStore
-    from striate.tensorboard.events import FOLDER, require_tensorboard
+    from striate.tensorboard.events import EVENTS_FOLDER, require_tensorboard
 
     require_tensorboard()
     store = RunStore(runs)
@@ -65,13 +65,13 @@ def tensorboard(
     shown = create_progress(as_json=True, quiet=quiet)
     for run in found:
         _write_events(run, shown)
-    folders = [folder for run in found if (folder := run.path / FOLDER).is_dir()]
+    folders = [folder for run in found if (folder := run.path / EVENTS_FOLDER).is_dir()]
     if write_only or not folders:
         if as_json:
             print_json({"folders": [str(folder) for folder in folders]})
         else:
             for folder in folders:
-                click.echo(printable(str(folder)))
+                click.echo(to_printable(str(folder)))
         return 0 if folders else 2
     return _run_tensorboard(_build_logdir_arguments(found, runs, is_all=not names), port, as_json=as_json)
 
@@ -79,11 +79,11 @@ def tensorboard(
 def _write_events(run: Run, progress: Progress) -> None:
     """Writes what a run that is over has not written yet."""
     from striate.errors import StriateError
-    from striate.tensorboard.events import FOLDER
+    from striate.tensorboard.events import EVENTS_FOLDER
 
-    if run.state in ("unfinished", "failed") or (run.path / FOLDER / "test").is_dir():
+    if run.state in ("unfinished", "failed") or (run.path / EVENTS_FOLDER / "test").is_dir():
         return
-    from striate.tensorboard.board import save_later
+    from striate.tensorboard.board import write_finished_run
     from striate.workflows.evaluate import some_measured  # only now, since they load the backend
 
     try:
@@ -92,7 +92,7 @@ def _write_events(run: Run, progress: Progress) -> None:
         progress.say(f"{run.name}: without its pictures. {error}")
         measured = None
     try:
-        save_later(run, measured)
+        write_finished_run(run, measured)
     except StriateError as error:
         progress.say(f"{run.name} cannot be shown: {error}")
 
@@ -124,7 +124,7 @@ def _run_tensorboard(logdir_arguments: list[str], port: int, *, as_json: bool) -
         if as_json:
             print_json({"address": address, "pid": process.pid})
         else:
-            click.echo(printable(f"TensorBoard: {address}  (Ctrl-C ends it)"))
+            click.echo(to_printable(f"TensorBoard: {address}  (Ctrl-C ends it)"))
         code = process.wait()
     return 0 if ended or code == 0 else 1
 

@@ -11,7 +11,7 @@ import click
 
 from striate.cli import options
 from striate.cli.options import add_training_options
-from striate.errors import printable
+from striate.errors import to_printable
 
 if TYPE_CHECKING:
     from striate.data.loaders.folder import NestedMode
@@ -147,12 +147,12 @@ def _resume_run(
     quiet: bool,
 ) -> int:
     """Goes on with a run, on the backend that it began with unless another is asked for."""
-    from striate.runs.request import read_begun
+    from striate.runs.request import load_request
     from striate.runs.store import RunStore
 
     run = RunStore(runs).find(name)
     if backend is None and run.state in ("unfinished", "failed"):
-        backend = read_begun(run.path).backend
+        backend = load_request(run.path).backend
     options.configure_backend(backend, device)
     from striate.cli.console import create_progress
     from striate.workflows.train import resume
@@ -180,7 +180,7 @@ def _print_outcome(run: Run, *, as_json: bool) -> int:
     """Prints what became of a run, and returns the exit code."""
     from striate.cli.console import print_json
     from striate.cli.reports import print_diagnosis, print_report, print_run_files, summarize_run
-    from striate.evaluation.selective import refusal
+    from striate.evaluation.selective import compute_operating_point
 
     if run.state == "unfinished":
         if as_json:
@@ -188,15 +188,15 @@ def _print_outcome(run: Run, *, as_json: bool) -> int:
         else:
             epochs = f"{len(run.epochs)} {'epoch' if len(run.epochs) == 1 else 'epochs'}"
             click.echo(f"Stopped after {epochs}, with a checkpoint.")
-            click.echo(printable(f"To go on:                            striate train --resume {run.path}"))
-            click.echo(printable(f"To finish with what it has learnt:   striate train --resume {run.path} --finish"))
+            click.echo(to_printable(f"To go on:                            striate train --resume {run.path}"))
+            click.echo(to_printable(f"To finish with what it has learnt:   striate train --resume {run.path} --finish"))
         return 130
     if as_json:
         print_json(summarize_run(run))
     else:
         print_report(run.report)
         if limit := run.classifier.reject_below:
-            click.echo(refusal(run.answered("test"), limit).line())
+            click.echo(compute_operating_point(run.answered("test"), limit).line())
         if run.state == "interrupted":
             click.echo(f"Finished early, after {run.manifest.epochs} epochs, with what had been learnt by then.")
         print_diagnosis(run)

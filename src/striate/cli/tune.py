@@ -10,10 +10,10 @@ import click
 
 from striate.cli import options
 from striate.cli.options import add_training_options
-from striate.errors import printable
+from striate.errors import to_printable
 
 if TYPE_CHECKING:
-    from striate.evaluation.report import Share
+    from striate.evaluation.report import AccuracyEstimate
     from striate.studies.search.result import Row, Tuned
 
 EXIT_CODES = {"finished": 0, "failed": 1, "interrupted": 130}
@@ -112,12 +112,12 @@ def print_search_result(result: Tuned) -> None:
         click.echo(click.wrap_text(line, 98, subsequent_indent="  "))
     for row in document.rows:
         if row.reason:
-            click.echo(printable(f"Trial {row.number} failed: {row.reason}"))
+            click.echo(to_printable(f"Trial {row.number} failed: {row.reason}"))
     if document.state == "interrupted":
         click.echo("Interrupted. The same command goes on from here and keeps the finished runs.")
-    click.echo(printable(f"Folder:  {result.path}"))
+    click.echo(to_printable(f"Folder:  {result.path}"))
     if document.best is not None:
-        click.echo(printable(f"Figure:  {result.path / 'tune.png'}\nRecipe:  {document.best.recipe}"))
+        click.echo(to_printable(f"Figure:  {result.path / 'tune.png'}\nRecipe:  {document.best.recipe}"))
 
 
 def describe_search(result: Tuned) -> list[str]:
@@ -143,11 +143,12 @@ def describe_search(result: Tuned) -> list[str]:
     return [*lines, f"It is right on {_format_estimate(best.test)} {what}."]
 
 
-def _format_estimate(estimate: Share) -> str:
-    from striate.reporting.style import percent
+def _format_estimate(estimate: AccuracyEstimate) -> str:
+    from striate.reporting.style import format_percent
 
     low, high = estimate.interval
-    return f"{percent(estimate.accuracy, 2)} ({percent(low, 2)} to {percent(high, 2)}) of {estimate.n:,}"
+    interval = f"{format_percent(low, 2)} to {format_percent(high, 2)}"
+    return f"{format_percent(estimate.accuracy, 2)} ({interval}) of {estimate.n:,}"
 
 
 def _get_sort_key(row: Row) -> tuple[int, float]:
@@ -156,7 +157,7 @@ def _get_sort_key(row: Row) -> tuple[int, float]:
 
 
 def _format_row(row: Row, settings: list[str], *, several: bool) -> list[str]:
-    from striate.reporting.style import percent
+    from striate.reporting.style import format_percent
 
     accuracy = row.accuracy
     deviation = "" if accuracy is None or accuracy.deviation is None else f"{100 * accuracy.deviation:.2f}"
@@ -164,7 +165,7 @@ def _format_row(row: Row, settings: list[str], *, several: bool) -> list[str]:
     return [
         str(row.number),
         *(f"{value:.3g}" if isinstance(value, float) else str(value) for value in values),
-        "" if accuracy is None else percent(accuracy.mean, 2),
+        "" if accuracy is None else format_percent(accuracy.mean, 2),
         *([deviation] if several else []),
         str(row.epochs or ""),
         f"{row.seconds:.0f}" if row.runs else "",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from striate.cli import options
-from striate.errors import printable
+from striate.errors import to_printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,32 +59,32 @@ def units(
     """
     options.configure_backend(backend, device)
     from striate.cli.console import create_progress, print_json
-    from striate.diagnosis.training_signals import activity
+    from striate.diagnosis.training_signals import measure_layer_activity
     from striate.errors import ConfigError
-    from striate.explain.activation_maximization import maximise as made_for
-    from striate.explain.plots import spread_units, units_figure
-    from striate.explain.top_activations import excitement, unit_layer
+    from striate.explain.activation_maximization import maximize_activation as made_for
+    from striate.explain.plots import draw_top_activations, select_units
+    from striate.explain.top_activations import find_top_activations, find_unit_layer
     from striate.reporting.figures import save_figure
 
     shown = create_progress(as_json=True, quiet=quiet)
     classifier, pixels, names, labels = _load_inputs(run, sources, runs, shown)
-    asked = unit_layer(classifier.model, layer)
-    found = excitement(classifier.model, asked, pixels, top, progress=shown)
+    asked = find_unit_layer(classifier.model, layer)
+    found = find_top_activations(classifier.model, asked, pixels, top, progress=shown)
     count = len(found.values)
     if any(unit >= count for unit in chosen):
         raise ConfigError(f"{found.layer} has no such unit", received=max(chosen), expected=f"0 to {count - 1}")
-    ours = list(chosen) or spread_units(found)
+    ours = list(chosen) or select_units(found)
     made = made_for(classifier.model, asked, ours, classifier.preprocessing.shape) if maximise and ours else None
     if ours:
-        save_figure(units_figure(found, pixels, ours, made, labels), png)
-    silent = activity(classifier.model, pixels, most=len(pixels))[1]
+        save_figure(draw_top_activations(found, pixels, ours, made, labels), png)
+    silent = measure_layer_activity(classifier.model, pixels, max_images=len(pixels))[1]
     if as_json:
         rows = [
             {
                 "unit": unit,
                 "values": found.values[unit].tolist(),
-                "pictures": [names[index] for index in found.pictures[unit]],
-                "places": found.places[unit].tolist(),
+                "pictures": [names[index] for index in found.image_indices[unit]],
+                "places": found.positions[unit].tolist(),
                 "made": None if made is None else float(made.values[at]),
             }
             for at, unit in enumerate(ours)
@@ -92,17 +92,17 @@ def units(
         counts = [{"layer": one.layer, "units": one.units, "dead": one.dead} for one in silent]
         print_json({"layer": found.layer, "n": len(pixels), "units": rows, "dead": counts, "png": str(png)})
     else:
-        alive = count - int(found.dead.sum())
+        alive = count - int(found.is_dead.sum())
         click.echo(
-            printable(f"{found.layer}: {alive:,} of {count:,} units answer {len(pixels):,} pictures differently.")
+            to_printable(f"{found.layer}: {alive:,} of {count:,} units answer {len(pixels):,} pictures differently.")
         )
         for one in silent:
             if one.dead:
-                click.echo(printable(f"  {one.layer}: {one.dead:,} of {one.units:,} units never answer"))
+                click.echo(to_printable(f"  {one.layer}: {one.dead:,} of {one.units:,} units never answer"))
         dead, every = sum(one.dead for one in silent), sum(one.units for one in silent)
         if silent:
             click.echo(f"Dead are {dead:,} of the {every:,} rectified units in {len(silent):,} layers.")
-        click.echo(printable(f"Drawn:  {png}" if ours else "Nothing is drawn: no unit is alive."))
+        click.echo(to_printable(f"Drawn:  {png}" if ours else "Nothing is drawn: no unit is alive."))
     return 0 if ours else 1
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from striate.cli import options
-from striate.errors import printable
+from striate.errors import to_printable
 
 
 @click.command(context_settings=options.CONTEXT_SETTINGS)
@@ -27,30 +27,30 @@ def verify(runs: tuple[str, ...], folder: Path, as_json: bool, debug: bool) -> i
     """
     from striate.cli.console import print_json
     from striate.runs.store import RunStore
-    from striate.system.checksums import is_sealed
+    from striate.system.checksums import has_checksums
 
     store = RunStore(folder)
-    found = [Path(name) if is_sealed(Path(name)) else store.find(name).path for name in runs]
+    found = [Path(name) if has_checksums(Path(name)) else store.find(name).path for name in runs]
     rows = [_verify_folder(path) for path in found or [run.path for run in store.list()]]
     if as_json:
         print_json(rows)
     else:
         for row in rows:
-            click.echo(printable(_format_row(row)))
+            click.echo(to_printable(_format_row(row)))
     return int(any(row["damaged"] for row in rows))
 
 
 def _verify_folder(path: Path) -> dict[str, Any]:
     """Returns a folder's row: whether it has checksums, and the files that differ from them."""
     from striate.errors import RunError
-    from striate.system.checksums import NAME, damages, is_sealed
+    from striate.system.checksums import CHECKSUM_FILE, find_damaged_files, has_checksums
 
-    if not is_sealed(path):
+    if not has_checksums(path):
         return {"folder": str(path), "sealed": False, "damaged": []}
     try:
-        wrong = [one._asdict() for one in damages(path)]
+        wrong = [one._asdict() for one in find_damaged_files(path)]
     except RunError:
-        wrong = [{"name": NAME, "state": "changed"}]
+        wrong = [{"name": CHECKSUM_FILE, "state": "changed"}]
     return {"folder": str(path), "sealed": True, "damaged": wrong}
 
 

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 
-from striate.cluster.connection import Cluster, beside_driver
+from striate.cluster.connection import Cluster, create_driver_actor
 from striate.errors import ClusterError, StriateError
 from striate.inference.batch.work_items import WorkItem
 from striate.inference.batch.worker import BatchPredictor, build_failure_table, build_schema
 from striate.progress import Progress
-from striate.system.object_store import is_bucket
+from striate.system.object_store import is_object_store_url
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -128,8 +128,8 @@ def predict_on_ray(
     _silence_ray()
     network = ray.put(path.read_bytes())
     form = build_schema(BatchPredictor(path, threads=1).classifier.classes)
-    ledger = beside_driver(AttemptCounter)
-    make = (ledger, [network], reject_below, _find_probe_file(items) if cluster.nodes > 1 else None)
+    ledger = create_driver_actor(AttemptCounter)
+    make = (ledger, [network], reject_below, _find_probe_file(items) if cluster.node_count > 1 else None)
     for start in range(0, len(items), MAX_ITEMS_SUBMITTED):
         window = {piece.number: piece for piece in items[start : start + MAX_ITEMS_SUBMITTED]}
         for number, table in _predict_window(cluster, make, form, list(window.values()), should_stop, progress):
@@ -203,7 +203,7 @@ def _run_round(
     """Yields what comes of the pieces: answers, or a problem."""
     import pyarrow as pa
 
-    workers = max(1, min(cluster.cpus, len(items)))
+    workers = max(1, min(cluster.cpu_count, len(items)))
     data = ray.data.from_items(
         [{"piece": json.dumps(asdict(piece))} for piece in items], override_num_blocks=len(items)
     ).map_batches(
@@ -242,7 +242,7 @@ def _find_probe_file(items: list[WorkItem]) -> tuple[str, int] | None:
     """Returns a picture's file and its size, where pictures lie in files."""
     for piece in items:
         for place in piece.places if piece.kind != "broken" else ():
-            if not is_bucket(place) and Path(place).is_file():
+            if not is_object_store_url(place) and Path(place).is_file():
                 return str(Path(place).resolve()), Path(place).stat().st_size
     return None
 

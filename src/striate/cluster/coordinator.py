@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from striate.progress import SILENT, Progress
-from striate.system.signals import ask
+from striate.progress import NO_PROGRESS, Progress
+from striate.system.signals import request_stop
 from striate.training.checkpoint_store import Checkpoints, packed
-from striate.training.history import Epoch
+from striate.training.history import EpochMetrics
 from striate.workflows.training_job import Record
 
 FRUITLESS = 3  # times in a row that processes may die without having got any further
@@ -38,8 +38,8 @@ class Desk:
         found, damaged = self.checkpoints.newest()
         if damaged and self.place is None:
             self.told.append(("say", f"The checkpoint {damaged[0]} is damaged; an older one is used."))
-        rows = () if found is None else tuple(Epoch(**row) for row in found.about["rows"])
-        self.record = Record(self.folder / "history.csv", rows, SILENT)
+        rows = () if found is None else tuple(EpochMetrics(**row) for row in found.about["rows"])
+        self.record = Record(self.folder / "history.csv", rows, NO_PROGRESS)
         place = "the beginning" if found is None else found.about["place"]
         self.fruitless = self.fruitless + 1 if place == self.place else 0
         self.place = place
@@ -59,7 +59,7 @@ class Desk:
             return str(error.strerror or error)
         return None
 
-    def epoch(self, row: Epoch) -> None:
+    def epoch(self, row: EpochMetrics) -> None:
         """Writes an epoch down."""
         if self.record is not None:
             self.record(row)
@@ -131,7 +131,7 @@ class Told(Progress):
         held, self.held, self.last = self.held, [], time.monotonic()
         if ray.get(self.desk.tell.remote(held)) and not self.has_stopped:
             self.has_stopped = True
-            ask()
+            request_stop()
 
     def _tell(self, *words: Any) -> None:
         self.held.append(words)

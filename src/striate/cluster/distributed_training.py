@@ -15,13 +15,19 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from striate.cluster.connection import Cluster, beside_driver, connected, require, worker_environment
+from striate.cluster.connection import (
+    Cluster,
+    build_worker_environment,
+    connect_cluster,
+    create_driver_actor,
+    require_ray,
+)
 from striate.cluster.coordinator import Desk, Told
-from striate.config import replace
+from striate.config import replace_config
 from striate.errors import ClusterError, ConfigError, StriateError
 from striate.models.architecture import Architecture
-from striate.models.registry import architecture_named, portable
-from striate.progress import SILENT, Progress
+from striate.models.registry import architecture_named, to_picklable
+from striate.progress import NO_PROGRESS, Progress
 from striate.system.signals import on_first_signal
 from striate.training.checkpoint_store import Checkpoints
 from striate.training.distributed.strategy import divisor, refuse_indivisible, require_same
@@ -60,7 +66,7 @@ def train_there(given: dict[str, Any]) -> None:
     parallel = _joined(train.get_context(), given["threads"])
     barrier()  # the first one's own first checkpoint is not for the others to find
     is_first = rank == 0
-    shown = Told(desk) if is_first else SILENT
+    shown = Told(desk) if is_first else NO_PROGRESS
 
     def put(content: bytes) -> None:
         reason = ray.get(desk.put.remote(content))
@@ -119,7 +125,7 @@ def _joined(context: Any, threads: int) -> Any:
     """Returns what connects this process with the others."""
     from striate.system.backend_choice import require_backend
 
-    os.environ.update(worker_environment(threads))
+    os.environ.update(build_worker_environment(threads))
     if require_backend().name == "jax":
         import ray
         from ray.train.collective import broadcast_from_rank_zero
@@ -155,10 +161,10 @@ def require_together(on: str, recipe: Recipe, workers: int | None, *, watched: b
         ConfigError: it is TensorFlow's, begins with pretrained weights, is planned by the minute, is watched from
             Python or recorded for a replay, or its batch cannot be shared out.
     """
-    from striate.system.backend import CHOICE
+    from striate.system.backend import ACTIVE_BACKEND
 
-    require(on)
-    if CHOICE.name == "tensorflow":
+    require_ray(on)
+    if ACTIVE_BACKEND.name == "tensorflow":
         raise ConfigError(
             "Several processes train together on JAX or PyTorch alone: Keras' fit does not work under TensorFlow's "
             "MultiWorkerMirroredStrategy",
@@ -196,12 +202,14 @@ def learn_together(work: Work, on: str, workers: int | None, progress: Progress)
         ClusterError: the cluster cannot be used, or processes died again and again without getting any further, or for
             want of memory.
     """
-    with connected(on) as cluster:
-        number = workers or divisor(work.pictures.recipe.batch or 1, cluster.gpus or cluster.nodes)
-        each = max(1, cluster.cpus // number)
-        if number > max(cluster.cpus, cluster.gpus):
+    with connect_cluster(on) as cluster:
+        number = workers or divisor(work.pictures.recipe.batch or 1, cluster.gpu_count or cluster.node_count)
+        each = max(1, cluster.cpu_count // number)
+        if number > max(cluster.cpu_count, cluster.gpu_count):
             raise ClusterError(
-                "The cluster has not so many processors", received=f"{number} processes", expected=f"{cluster.cpus}"
+                "The cluster has not so many processors",
+                received=f"{number} processes",
+                expected=f"{cluster.cpu_count}",
             )
         progress.say(f"{cluster}; {number} process{'es' * (number > 1)}, {each} processor{'s' * (each > 1)} each.")
         return _trained(work, cluster, number, each, progress)
@@ -211,10 +219,10 @@ def _trained(work: Work, cluster: Cluster, number: int, each: int, progress: Pro
     import ray
     from ray import train
 
-    from striate.system.backend import CHOICE
+    from striate.system.backend import ACTIVE_BACKEND
 
     is_stopped = False
-    desk = beside_driver(Desk, str(work.run.path))
+    desk = create_driver_actor(Desk, str(work.run.path))
 
     def stop() -> None:
         nonlocal is_stopped
@@ -222,33 +230,33 @@ def _trained(work: Work, cluster: Cluster, number: int, each: int, progress: Pro
         progress.say(WILL_STOP)
         desk.stop.remote()
 
-    if CHOICE.name == "jax":
+    if ACTIVE_BACKEND.name == "jax":
         from ray.train.v2.jax import JaxTrainer as Trainer
     else:
         from ray.train.torch import TorchTrainer as Trainer
     found = Checkpoints(work.run.path / "checkpoints").newest().checkpoint
     recipe = work.pictures.recipe
     if found is None and recipe.precision == "auto":
-        options: dict[str, Any] = {"num_cpus": each, "num_gpus": 1 if cluster.gpus else 0}
+        options: dict[str, Any] = {"num_cpus": each, "num_gpus": 1 if cluster.gpu_count else 0}
         precision = ray.get(
-            ray.remote(**options)(_measured).remote(portable(work.network), work.pictures.parts[0], recipe)
+            ray.remote(**options)(_measured).remote(to_picklable(work.network), work.pictures.parts[0], recipe)
         )
-        recipe = replace(recipe, precision=precision)
+        recipe = replace_config(recipe, precision=precision)
     given = {
         "desk": desk,
         "pictures": ray.put(work.pictures.parts[:2]),
         "recipe": recipe,
-        "network": portable(work.network),
+        "network": to_picklable(work.network),
         "every": work.begun.save_every,
         "threads": each,
-        "computers": cluster.nodes,
+        "computers": cluster.node_count,
     }
     with tempfile.TemporaryDirectory(prefix="striate-train-") as folder, on_first_signal(stop):
         trainer = Trainer(
             train_there,
             train_loop_config=given,
             scaling_config=train.ScalingConfig(
-                num_workers=number, use_gpu=cluster.gpus > 0, resources_per_worker={"CPU": each}
+                num_workers=number, use_gpu=cluster.gpu_count > 0, resources_per_worker={"CPU": each}
             ),
             run_config=train.RunConfig(
                 name="together",
@@ -320,7 +328,7 @@ def _measured(network: Architecture | str, pictures: Any, recipe: Recipe) -> str
         pictures.pixels.shape[1:],
         len(images.classes),
         recipe,
-        SILENT,
+        NO_PROGRESS,
         images=len(images),
     )
     return str(found.precision)

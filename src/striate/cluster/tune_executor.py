@@ -23,16 +23,16 @@ from ray.tune import Stopper
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from striate.cluster.connection import beside_driver, connected, require
-from striate.errors import BusyError, ClusterError
-from striate.models.registry import architecture_named, portable
-from striate.progress import SILENT
-from striate.reporting.style import percent
+from striate.cluster.connection import connect_cluster, create_driver_actor, require_ray
+from striate.errors import ClusterError, RunLockedError
+from striate.models.registry import architecture_named, to_picklable
+from striate.progress import NO_PROGRESS
+from striate.reporting.style import format_percent
 from striate.runs.run import Run
 from striate.studies.executor import ENDS, Pictures, Source
 from striate.studies.trial import Trial, given_up, train_trial
 from striate.system.signals import on_first_signal
-from striate.training.history import Epoch
+from striate.training.history import EpochMetrics
 
 FAILURES = 3  # deaths of a worker after which its trial is given up
 PATIENCE = 60  # seconds in which a dead worker's lock is waited for
@@ -46,14 +46,14 @@ class OnCluster:
     """
 
     def __init__(self, on: str) -> None:
-        require(on)
+        require_ray(on)
         self.on = on
 
     def train(self, source: Source, pictures: Pictures, command: str) -> bool:
         """See Engine."""
-        with connected(self.on) as cluster, _marked(source.folder) as mark:
+        with connect_cluster(self.on) as cluster, _marked(source.folder) as mark:
             source.progress.say(f"{cluster}.")
-            return _sweep(source, pictures, command, mark, has_gpus=cluster.gpus > 0)
+            return _sweep(source, pictures, command, mark, has_gpus=cluster.gpu_count > 0)
 
 
 def _sweep(source: Source, pictures: Pictures, command: str, mark: str, *, has_gpus: bool) -> bool:
@@ -66,7 +66,7 @@ def _sweep(source: Source, pictures: Pictures, command: str, mark: str, *, has_g
         is_stopped = True
         source.progress.say(ENDS.format(source.whole))
 
-    desk = beside_driver(Desk, str(source.folder))
+    desk = create_driver_actor(Desk, str(source.folder))
     asks = Asks(source)
     trainable = tune.with_parameters(
         _train_there, pictures=pictures, folder=str(source.folder.resolve()), mark=mark, command=command, desk=desk
@@ -107,7 +107,7 @@ def _train_there(
     is_shared = (Path(folder) / mark).is_file()
     place = Path(folder) if is_shared else Path(tempfile.mkdtemp(prefix="striate-"))
 
-    def enough(row: Epoch) -> bool:
+    def enough(row: EpochMetrics) -> bool:
         tune.report({"finished": 0, **asdict(row)})
         ended: bool = ray.get(desk.is_ended.remote(trial.name))
         return ended
@@ -115,7 +115,9 @@ def _train_there(
     try:
         with explained(trial.recipe):
             own = pictures(trial)
-            run = _unlocked(lambda: train_trial(trial, place, own, progress=SILENT, command=command, enough=enough))
+            run = _unlocked(
+                lambda: train_trial(trial, place, own, progress=NO_PROGRESS, command=command, enough=enough)
+            )
     except OSError:  # a disk that is full, or gone: another worker may have room
         raise
     except Exception as error:
@@ -133,7 +135,7 @@ def _unlocked(act: Callable[[], Run]) -> Run:
     while True:
         try:
             return act()
-        except BusyError:
+        except RunLockedError:
             if time.monotonic() > until:
                 raise
             time.sleep(1)
@@ -164,7 +166,7 @@ def packed(folder: Path) -> bytes:
 
 def sent(trial: Trial) -> Trial:
     """Returns the trial as it travels, see `portable`."""
-    network: Any = None if trial.architecture is None else portable(trial.architecture)
+    network: Any = None if trial.architecture is None else to_picklable(trial.architecture)
     return replace(trial, architecture=network)
 
 
@@ -265,8 +267,10 @@ class Hears(FIFOScheduler):  # type: ignore[misc]
         if reason := result.get("failed"):
             self.asks.told[trial.trial_id] = reason
         elif "val_accuracy" in result and not result.get("finished"):
-            row = Epoch(**{field.name: result[field.name] for field in fields(Epoch)})
-            self.source.progress.advance(0, note=f"{ours.name}: epoch {row.epoch}, {percent(row.val_accuracy, 1)}")
+            row = EpochMetrics(**{field.name: result[field.name] for field in fields(EpochMetrics)})
+            self.source.progress.advance(
+                0, note=f"{ours.name}: epoch {row.epoch}, {format_percent(row.val_accuracy, 1)}"
+            )
             if self.source.on_epoch(ours, row):
                 ray.get(self.desk.end.remote(ours.name))
         return str(FIFOScheduler.CONTINUE)

@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from striate.config import config, replace
+from striate.config import frozen_config, replace_config
 from striate.data.image_set import ImageKind
 from striate.errors import ConfigError, UnknownNameError
 
@@ -31,7 +31,7 @@ _NUMPY_PAD_MODES: dict[str, Literal["constant", "edge", "reflect"]] = {
 }
 
 
-@config
+@frozen_config
 class Augment:
     """Ranges that random changes are drawn from; zero leaves that property alone.
 
@@ -222,4 +222,4 @@ def resolve_augment(augment: Augment | str, kind: ImageKind) -> Augment:
                 raise ConfigError(
                     f"The augmentation {name} needs a number", received=part.strip(), hint=f"{name}=0.1"
                 ) from None
-    return replace(NO_AUGMENT, "--augment", **changes)
+    return replace_config(NO_AUGMENT, "--augment", **changes)

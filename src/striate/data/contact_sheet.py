@@ -10,9 +10,9 @@ from PIL import Image, ImageDraw
 
 from striate.data.image_set import ImageSet
 from striate.data.preprocessing import FitMode, Preprocessing
-from striate.errors import PictureError, printable
+from striate.errors import ImageDecodeError, to_printable
 from striate.reporting.fonts import find_bundled, load_font
-from striate.system.atomic_files import writing
+from striate.system.atomic_files import write_atomically
 
 TILE_PIXELS, GAP_PIXELS, MARGIN_PIXELS, LABEL_PIXELS, IMAGES_PER_ROW = 72, 4, 20, 190, 12  # pixels; pictures a row
 MAX_CLASSES = 100
@@ -32,7 +32,7 @@ def save_contact_sheet(images: ImageSet, path: Path, *, columns: int = IMAGES_PE
     )
     draw.text(
         (MARGIN_PIXELS, MARGIN_PIXELS),
-        f"{printable(images.name)}: {len(images):,} pictures, {len(images.classes)} classes",
+        f"{to_printable(images.name)}: {len(images):,} pictures, {len(images.classes)} classes",
         "#22262B",
         bold,
     )
@@ -54,7 +54,7 @@ def save_contact_sheet(images: ImageSet, path: Path, *, columns: int = IMAGES_PE
             sheet.paste(
                 Image.fromarray(pixels), (MARGIN_PIXELS + LABEL_PIXELS + column * (TILE_PIXELS + GAP_PIXELS), top)
             )
-    with writing(path) as temporary:
+    with write_atomically(path) as temporary:
         sheet.save(temporary, "PNG")
 
 
@@ -70,7 +70,7 @@ def sample_class_images(
             break
         try:
             found.append(form(images.source(int(index))))
-        except PictureError:
+        except ImageDecodeError:
             continue
     return found
 
@@ -82,5 +82,5 @@ def build_tile_preprocessing(images: ImageSet, side: int, fit: FitMode = "pad") 
 
 
 def _shorten_name(name: str) -> str:
-    name = printable(name)
+    name = to_printable(name)
     return name if len(name) <= 24 else name[:23] + "…"

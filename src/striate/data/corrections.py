@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, cast, get_args
 import numpy as np
 
 from striate.data.image_set import ImageSet
-from striate.errors import DataError, nearest
+from striate.errors import DataError, find_nearest_name
 from striate.system.atomic_files import write_csv
 
 Action = Literal["exclude", "relabel", "keep"]
@@ -98,14 +98,14 @@ def apply_corrections(images: ImageSet, corrections: Iterable[Correction]) -> Im
                 raise DataError(
                     f"A picture to relabel is not in {images.name}",
                     received=one.key,
-                    hint=nearest(one.key, list(place)[:10_000]),
+                    hint=find_nearest_name(one.key, list(place)[:10_000]),
                 )
             if one.label not in number:
                 raise DataError(
                     f"{one.key} is to get a label that {images.name} does not have",
                     received=one.label,
                     expected=", ".join(images.classes[:10]) + (" …" if len(images.classes) > 10 else ""),
-                    hint=nearest(one.label, images.classes),
+                    hint=find_nearest_name(one.label, images.classes),
                 )
             labels[place[one.key]] = number[one.label]
     return replace(images, labels=labels).subset(stays)

@@ -20,12 +20,12 @@ from striate.config import to_json
 from striate.data.image_set import EncodedImages, ImageSet
 from striate.data.prefetch import run_in_parallel
 from striate.data.preprocessing import Preprocessing
-from striate.errors import DataError, PictureError
-from striate.progress import SILENT, Progress
-from striate.system.array_cache import Shelf
-from striate.system.hardware import memory
+from striate.errors import DataError, ImageDecodeError
+from striate.progress import NO_PROGRESS, Progress
+from striate.system.array_cache import ArrayCache
+from striate.system.hardware import measure_memory
 
-DECODED_CACHE = Shelf("decoded", limit=8 << 30)
+DECODED_CACHE = ArrayCache("decoded", max_bytes=8 << 30)
 """Where decoded pictures are kept between runs."""
 
 DECODED_FORMAT = 1
@@ -55,7 +55,7 @@ def decode_all(
     images: ImageSet,
     preprocessing: Preprocessing,
     *,
-    progress: Progress = SILENT,
+    progress: Progress = NO_PROGRESS,
     memory_limit: int | None = None,
     use_cache: bool = False,
 ) -> DecodedSet:
@@ -74,10 +74,10 @@ def decode_all(
     Raises:
         DataError: not one picture could be decoded, or there is no room for the pixels.
     """
-    limit = memory_limit if memory_limit is not None else (memory() or 8 << 30) // 4
+    limit = memory_limit if memory_limit is not None else (measure_memory() or 8 << 30) // 4
     shape = (len(images), *preprocessing.shape)
     key = _compute_cache_key(images, preprocessing) if use_cache else None
-    if key is not None and (known := DECODED_CACHE.find(key, mapped=prod(shape) > limit)) is not None:
+    if key is not None and (known := DECODED_CACHE.get(key, use_mmap=prod(shape) > limit)) is not None:
         pixels, reasons = known[0], {int(index): str(reason) for index, reason in known[1]["broken"].items()}
         return _drop_unreadable(images, pixels, reasons, is_cached=True)
     began = time.perf_counter()
@@ -87,13 +87,13 @@ def decode_all(
     def decode_row(index: int) -> None:
         try:
             pixels[index] = preprocessing(images.source(index))
-        except PictureError as error:
+        except ImageDecodeError as error:
             broken[index] = error.problem
 
     run_in_parallel("reading pictures", len(images), decode_row, progress)
     found = _drop_unreadable(images, pixels, broken)
     if key is not None and time.perf_counter() - began > MIN_CACHE_SECONDS:
-        DECODED_CACHE.keep(key, found.pixels, {"broken": {str(index): broken[index] for index in sorted(broken)}})
+        DECODED_CACHE.put(key, found.pixels, {"broken": {str(index): broken[index] for index in sorted(broken)}})
     return found
 
 

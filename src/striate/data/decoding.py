@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from striate.errors import ConfigError, PictureError
+from striate.errors import ConfigError, ImageDecodeError
 
 MAX_PIXELS_VARIABLE, MAX_BYTES_VARIABLE = "STRIATE_MAX_PIXELS", "STRIATE_MAX_BYTES"
 """The environment variables that raise or lower the limits."""
@@ -60,7 +60,7 @@ def check_file_size(size: int) -> None:
     """
     most = get_image_limits().bytes
     if size > most:
-        raise PictureError(
+        raise ImageDecodeError(
             f"{size:,} bytes, more than the limit of {most:,} for one picture ({MAX_BYTES_VARIABLE} raises it)"
         )
 
@@ -73,7 +73,7 @@ def check_pixel_count(width: int, height: int) -> None:
     """
     most = get_image_limits().pixels
     if width * height > most:
-        raise PictureError(
+        raise ImageDecodeError(
             f"{width:,}×{height:,} pixels, more than {most:,}, the limit against decompression bombs "
             f"({MAX_PIXELS_VARIABLE} raises it)"
         )
@@ -87,11 +87,11 @@ def read_image_file(path: Path) -> bytes:
     """
     try:
         if not path.is_file() and path.exists() and not path.is_dir():
-            raise PictureError("no regular file, but a pipe or a device")
+            raise ImageDecodeError("no regular file, but a pipe or a device")
         check_file_size(path.stat().st_size)
         return path.read_bytes()
     except OSError as error:
-        raise PictureError((error.strerror or str(error)).lower()) from None
+        raise ImageDecodeError((error.strerror or str(error)).lower()) from None
 
 
 warnings.filterwarnings("ignore", module=r"PIL\.")  # its remarks on odd EXIF or APNG blocks: the pixels are whole
@@ -148,7 +148,7 @@ def describe_decode_error(error: Exception, head: bytes) -> str:
             f"more than {get_image_limits().pixels:,} pixels, the limit against decompression bombs "
             f"({MAX_PIXELS_VARIABLE} raises it)"
         )
-    if isinstance(error, PictureError):
+    if isinstance(error, ImageDecodeError):
         return error.problem
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.data.decoding import ImageSource
-from striate.errors import PictureError
+from striate.errors import ImageDecodeError
 
 
 class EncodedImages(Sequence[bytes]):
@@ -45,7 +45,7 @@ class EncodedImages(Sequence[bytes]):
             return EncodedImages(self.buffers, self.spans[index])
         buffer, start, length = self.spans[index].tolist()
         if length < 0:
-            raise PictureError("no picture in this row (null)")
+            raise ImageDecodeError("no picture in this row (null)")
         return bytes(self.buffers[buffer][start : start + length])
 
     def select(self, indices: NDArray[np.intp]) -> EncodedImages:

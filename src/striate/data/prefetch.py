@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from striate.data.decoding import ImageSource
 from striate.data.preprocessing import Preprocessing
-from striate.errors import PictureError
+from striate.errors import ImageDecodeError
 from striate.progress import Progress
 
 if TYPE_CHECKING:
@@ -116,5 +116,5 @@ def decode_or_error(preprocessing: Preprocessing, source: ImageSource) -> Decode
     """Returns the picture's (h, w, c) pixels, or the reason why it has none."""
     try:
         return preprocessing(source)
-    except PictureError as error:
+    except ImageDecodeError as error:
         return error.problem

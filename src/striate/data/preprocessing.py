@@ -12,16 +12,16 @@ from msgspec import Meta
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
-from striate.config import config
+from striate.config import frozen_config
 from striate.data.decoding import ImageSource, check_file_size, describe_decode_error, open_image_bytes, read_image_file
-from striate.errors import DataError, PictureError
+from striate.errors import DataError, ImageDecodeError
 
 FitMode = Literal["stretch", "crop", "pad"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 SideLength = Annotated[int, Meta(ge=1, le=8192)]
 
 
-@config
+@frozen_config
 class Preprocessing:
     """From any picture to a network's input; saved inside every classifier.
 
@@ -103,7 +103,7 @@ def _load_image(source: ImageSource, target: Preprocessing | None, background: i
         image.load()
         return _convert_mode(_apply_orientation(image), background)
     except Exception as error:  # decoders of foreign bytes raise anything; every one of them means "not decodable"
-        raise PictureError(describe_decode_error(error, head)) from error
+        raise ImageDecodeError(describe_decode_error(error, head)) from error
 
 
 def _draft_jpeg(image: Image.Image, target: Preprocessing) -> None:

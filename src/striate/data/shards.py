@@ -20,23 +20,23 @@ from msgspec import Meta
 from numpy.typing import NDArray
 from PIL import Image
 
-from striate.config import config, from_json, to_json
+from striate.config import from_json, frozen_config, to_json
 from striate.data.decoding import open_image_bytes as header_of
 from striate.data.decoding import read_image_file
 from striate.data.image_set import SPLIT_NAMES, ImageKind, ImageSet
 from striate.data.loaders.folder import HIDDEN_FOLDER_PREFIXES, SPLIT_ALIASES
-from striate.errors import DataError, PictureError
-from striate.progress import SILENT, Progress
-from striate.system.atomic_files import sha256
-from striate.system.checksums import seal
-from striate.system.object_store import explained, is_bucket, opened
+from striate.errors import DataError, ImageDecodeError
+from striate.progress import NO_PROGRESS, Progress
+from striate.system.atomic_files import compute_sha256
+from striate.system.checksums import write_checksums
+from striate.system.object_store import is_object_store_url, open_file_system, translate_store_errors
 
 MANIFEST_NAME = "manifest.json"
 MANIFEST_FORMAT = 1
 SplitName = Literal["train", "validation", "test", ""]
 
 
-@config
+@frozen_config
 class Shard:
     """A file of pictures.
 
@@ -55,7 +55,7 @@ class Shard:
     sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
-@config
+@frozen_config
 class ShardManifest:
     """What a folder or prefix of shards holds.
 
@@ -178,7 +178,7 @@ def write_shards(
     *,
     form: ShardFormat = "parquet",
     size: int = SHARD_BYTES,
-    progress: Progress = SILENT,
+    progress: Progress = NO_PROGRESS,
 ) -> ShardManifest:
     """Returns the manifest of the shards that were written, split by split and in order. The pictures' bytes are those
     of their files; pixels become PNG. A picture without any bytes stays, as a row without any.
@@ -197,7 +197,7 @@ def write_shards(
     if form == "parquet":
         _require_pyarrow()
     planned = _plan_shards(images, size, SUFFIX_BY_FORMAT[form])
-    if is_bucket(out):
+    if is_object_store_url(out):
         return _write_to_store(images, str(out), form, planned, progress)
     folder = Path(out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -222,13 +222,13 @@ def _write_to_store(
     images: ImageSet, address: str, shard_format: ShardFormat, plans: list[_ShardPlan], progress: Progress
 ) -> ShardManifest:
     """Writes shard after shard into a store; one at a time lies on this computer's disk."""
-    store, prefix = opened(address)
-    with explained(address):
+    store, prefix = open_file_system(address)
+    with translate_store_errors(address):
         there = store.find(prefix)
     if there:
         raise DataError("The place for the shards is taken", received=address, expected="a prefix without objects")
     shards = []
-    with tempfile.TemporaryDirectory(prefix="striate-shards-") as folder, explained(address):
+    with tempfile.TemporaryDirectory(prefix="striate-shards-") as folder, translate_store_errors(address):
         place = Path(folder)
         with progress.task("writing shards", len(images), "pictures") as task:
             for shard in plans:
@@ -243,7 +243,7 @@ def _write_to_store(
 def _write_manifest(images: ImageSet, shards: list[Shard], folder: Path) -> ShardManifest:
     manifest = ShardManifest(MANIFEST_FORMAT, "shards", images.name, images.kind, list(images.classes), shards)
     (folder / MANIFEST_NAME).write_text(to_json(manifest), encoding="utf-8")
-    seal(folder)
+    write_checksums(folder)
     return manifest
 
 
@@ -279,7 +279,7 @@ def _write_shard(images: ImageSet, plan: _ShardPlan, folder: Path, shard_format:
     path = folder / plan.file
     (_write_parquet if shard_format == "parquet" else _write_tar)(images, plan.indices, path, task)
     split: Any = plan.split
-    return Shard(plan.file, split, len(plan.indices), path.stat().st_size, sha256(path))
+    return Shard(plan.file, split, len(plan.indices), path.stat().st_size, compute_sha256(path))
 
 
 def _read_or_encode(images: ImageSet, index: int) -> bytes | None:
@@ -290,7 +290,7 @@ def _read_or_encode(images: ImageSet, index: int) -> bytes | None:
             return source
         if isinstance(source, Path):
             return read_image_file(source)
-    except PictureError:
+    except ImageDecodeError:
         return None
     held = io.BytesIO()
     Image.fromarray(source[:, :, 0] if source.ndim == 3 and source.shape[2] == 1 else source).save(held, "PNG")

@@ -16,7 +16,7 @@ from striate.data_checks.finding import Finding
 from striate.data_checks.image_stats import ImageStats, scan_images
 from striate.data_checks.outliers import detect_outliers
 from striate.data_checks.shortcuts import Shortcut, build_shortcut_findings, measure_shortcuts
-from striate.progress import SILENT, Progress
+from striate.progress import NO_PROGRESS, Progress
 
 SEVERITY_ORDER: Mapping[str, int] = {"error": 0, "warning": 1, "note": 2}
 
@@ -38,7 +38,7 @@ class Inspection:
     findings: list[Finding]
 
 
-def inspect_images(images: ImageSet, *, progress: Progress = SILENT) -> Inspection:
+def inspect_images(images: ImageSet, *, progress: Progress = NO_PROGRESS) -> Inspection:
     """Returns what is remarkable about an image set; every picture is decoded, unless that was done before.
 
     Raises:

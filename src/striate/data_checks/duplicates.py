@@ -18,8 +18,8 @@ from striate.data_checks.image_stats import (
     scan_images,
 )
 from striate.data_checks.near_duplicates import find_connected_groups, find_near_duplicates
-from striate.errors import PictureError
-from striate.progress import SILENT, Progress
+from striate.errors import ImageDecodeError
+from striate.progress import NO_PROGRESS, Progress
 
 MAX_NEAR_IMAGES, MAX_NEAR_BYTES = (
     20_000,
@@ -52,7 +52,7 @@ class DuplicateGroups:
         return sorted(found, key=lambda part: (-len(part), int(part[0])))
 
 
-def find_duplicates(stats: ImageStats, *, progress: Progress = SILENT) -> DuplicateGroups:
+def find_duplicates(stats: ImageStats, *, progress: Progress = NO_PROGRESS) -> DuplicateGroups:
     """Returns which pictures show the same, changed copies included.
 
     Args:
@@ -76,7 +76,7 @@ def find_duplicates(stats: ImageStats, *, progress: Progress = SILENT) -> Duplic
     return DuplicateGroups(group, identical, mirrored, is_near_searched=True)
 
 
-def find_duplicates_fast(images: ImageSet, *, progress: Progress = SILENT) -> DuplicateGroups:
+def find_duplicates_fast(images: ImageSet, *, progress: Progress = NO_PROGRESS) -> DuplicateGroups:
     """Returns which pictures show the same, as far as can be told in a few seconds: changed copies are looked for among
     up to NEAR encoded pictures of up to NEAR_BYTES in all, equal ones among any number.
     """
@@ -103,7 +103,7 @@ def _group_identical(digest: NDArray[np.bytes_], is_usable: NDArray[np.bool_]) -
 def _is_decodable(images: ImageSet, index: int) -> bool:
     try:
         return bool(SCAN_PREPROCESSING(images.source(index)).size)
-    except PictureError:
+    except ImageDecodeError:
         return False
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from striate.config import config
+from striate.config import frozen_config
 
 Severity = Literal["error", "warning", "note"]
 
 MAX_FILES_NAMED = 1000  # files that a finding names
 
 
-@config
+@frozen_config
 class Finding:
     """Something to know before trusting a training.
 

@@ -17,15 +17,15 @@ from striate.data.decoding import ImageSource, read_image_file
 from striate.data.image_set import EncodedImages, ImageSet
 from striate.data.prefetch import run_in_parallel
 from striate.data.preprocessing import Preprocessing, is_sideways, open_image
-from striate.errors import PictureError
-from striate.progress import SILENT, Progress
-from striate.system.array_cache import Shelf
+from striate.errors import ImageDecodeError
+from striate.progress import NO_PROGRESS, Progress
+from striate.system.array_cache import ArrayCache
 
 SCAN_SIDE, THUMBNAIL_SIDE = 128, 32  # pixels: of the copy that is looked at, and of the grey thumbnail that is kept
 SCAN_PREPROCESSING = Preprocessing(SCAN_SIDE, SCAN_SIDE, 3)
 """How a picture is decoded to be looked at. A reduction is antialiased, so a figure on it is one on the picture."""
 
-STATS_CACHE = Shelf("surveys", limit=1 << 30)
+STATS_CACHE = ArrayCache("surveys", max_bytes=1 << 30)
 STATS_FORMAT = 1
 """Raise it when a fact begins to be measured otherwise."""
 
@@ -80,7 +80,7 @@ class ImageStats:
         return not isinstance(self.images.sources, np.ndarray)
 
 
-def scan_images(images: ImageSet, *, progress: Progress = SILENT) -> ImageStats:
+def scan_images(images: ImageSet, *, progress: Progress = NO_PROGRESS) -> ImageStats:
     """Returns the facts about every picture; each is decoded once, and not even once when that was done before and
     nothing has changed since.
     """
@@ -90,7 +90,7 @@ def scan_images(images: ImageSet, *, progress: Progress = SILENT) -> ImageStats:
     )
     if (
         key
-        and (known := STATS_CACHE.find(key)) is not None
+        and (known := STATS_CACHE.get(key)) is not None
         and known[0].dtype == STATS_DTYPE
         and len(known[0]) == len(images)
     ):
@@ -102,11 +102,11 @@ def scan_images(images: ImageSet, *, progress: Progress = SILENT) -> ImageStats:
 
     run_in_parallel("looking at pictures", len(images), scan_row, progress)
     if key:
-        STATS_CACHE.keep(key, facts)
+        STATS_CACHE.put(key, facts)
     return ImageStats(images, facts)
 
 
-def compute_digests(images: ImageSet, *, progress: Progress = SILENT) -> NDArray[np.bytes_]:
+def compute_digests(images: ImageSet, *, progress: Progress = NO_PROGRESS) -> NDArray[np.bytes_]:
     """Returns (n,) what equal pictures have in common, without decoding any: their digest, where another has the same
     number of bytes, and else their place. Empty where a file cannot be read or holds nothing.
     """
@@ -120,7 +120,7 @@ def compute_digests(images: ImageSet, *, progress: Progress = SILENT) -> NDArray
         index = int(rows[row])
         try:
             found[index] = _compute_digest(_read_source(images.source(index)))
-        except PictureError:
+        except ImageDecodeError:
             found[index] = b""
 
     run_in_parallel("looking for copies", len(rows), hash_row, progress)
@@ -151,7 +151,7 @@ def scan_image(images: ImageSet, index: int) -> Any:
     try:
         source = _read_source(images.source(index))
         pixels = SCAN_PREPROCESSING(source)
-    except PictureError as error:
+    except ImageDecodeError as error:
         fact["reason"] = error.problem.encode()
         return fact
     fact["digest"] = _compute_digest(source)

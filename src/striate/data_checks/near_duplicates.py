@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.data_checks.image_stats import ImageStats
-from striate.progress import SILENT, Progress
+from striate.progress import NO_PROGRESS, Progress
 
 HASH_SIDE = 8  # frequencies each way that make the hash; pixels each way that candidates are first compared by
 MAX_HASH_DISTANCE = 10  # of 64, by which the hashes of candidates differ at most
@@ -65,7 +65,7 @@ def find_near_duplicates(
     max_hash_distance: int = MAX_HASH_DISTANCE,
     min_correlation: float = MIN_CORRELATION,
     max_distance_ratio: float = MAX_DISTANCE_RATIO,
-    progress: Progress = SILENT,
+    progress: Progress = NO_PROGRESS,
 ) -> SimilarPairs:
     """Returns the pairs of pictures that show the same, mirror images included; symmetric pictures count as plain.
 

@@ -18,9 +18,9 @@ from striate.data_checks.image_stats import ImageStats
 from striate.data_checks.label_issues import LabelIssues
 from striate.data_checks.near_duplicates import find_cross_class_pairs
 from striate.data_checks.summary import compute_statistics
-from striate.errors import PictureError, printable
+from striate.errors import ImageDecodeError, to_printable
 from striate.reporting import html
-from striate.reporting.style import FAINT, SERIES, STYLE
+from striate.reporting.style import MATPLOTLIB_STYLE, MUTED_COLOR, SERIES_COLORS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -88,7 +88,7 @@ def save_data_page(
             for label, (name, by_split) in enumerate(counts[:MAX_CLASSES_SHOWN])
         ],
         sizes=known.describe() if (known := compute_statistics(seen)) else [],
-        figures=[(title, html.figure(drawn), alt) for title, drawn, alt in iter_figures(seen)],
+        figures=[(title, html.encode_figure_uri(drawn), alt) for title, drawn, alt in iter_figures(seen)],
         pairs=[
             (_build_page_image(images, a), _build_page_image(images, b), likeness)
             for a, b, likeness in find_cross_class_pairs(seen, MAX_PAIRS_SHOWN)
@@ -149,7 +149,7 @@ def _collect_label_issues(
     """Returns the pictures most in doubt, what they are said to be, and by what margin."""
     rows = zip(label_issues.keys.tolist(), label_issues.predicted_labels, label_issues.margins, strict=True)
     return [
-        (one, printable(label_issues.classes[other]), float(margin))
+        (one, to_printable(label_issues.classes[other]), float(margin))
         for key, other, margin in list(rows)[: min(MAX_LABEL_ISSUES_SHOWN, label_issues.confident_count)]
         if (one := _build_page_image(images, row_by_key[key])) is not None
     ]
@@ -158,18 +158,18 @@ def _collect_label_issues(
 def _build_page_image(images: ImageSet, index: int) -> PageImage | None:
     try:
         pixels = build_tile_preprocessing(images, IMAGE_SIDE)(images.source(index))
-    except PictureError:
+    except ImageDecodeError:
         return None
     label = images.classes[images.labels[index]]
-    key = printable(str(images.keys[index]))
+    key = to_printable(str(images.keys[index]))
     name = key.rpartition("/")[2]
     return PageImage(
-        _encode_thumbnail(pixels), key, key if name.isdecimal() else name, printable(label), str(images.given[index])
+        _encode_thumbnail(pixels), key, key if name.isdecimal() else name, to_printable(label), str(images.given[index])
     )
 
 
 def _encode_thumbnail(pixels: NDArray[np.uint8]) -> str:
-    return html.picture(pixels, IMAGE_SIDE, "WEBP")
+    return html.encode_image_uri(pixels, IMAGE_SIDE, "WEBP")
 
 
 def _format_count(number: int, word: str) -> str:
@@ -207,11 +207,12 @@ def _draw_sizes(
     from matplotlib.figure import Figure
 
     some = np.random.default_rng(0).permutation(len(width))[:MAX_POINTS_DRAWN]
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(MATPLOTLIB_STYLE):
         figure = Figure(figsize=(5, 3.8), layout="constrained")
         axes = figure.subplots()
         colours = [
-            SERIES[label % len(SERIES)] if len(classes) <= MAX_CLASSES_COLORED else SERIES[0] for label in labels[some]
+            SERIES_COLORS[label % len(SERIES_COLORS)] if len(classes) <= MAX_CLASSES_COLORED else SERIES_COLORS[0]
+            for label in labels[some]
         ]
         axes.scatter(width[some], height[some], s=9, alpha=0.35, c=colours, linewidths=0)
         axes.set(xlabel="width, pixels", ylabel="height, pixels")
@@ -227,16 +228,21 @@ def _draw_histogram(
     from matplotlib.figure import Figure
 
     edges = np.histogram_bin_edges(values, 40).tolist()
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(MATPLOTLIB_STYLE):
         figure = Figure(figsize=(5, 3.8), layout="constrained")
         axes = figure.subplots()
         if len(classes) <= MAX_CLASSES_COLORED:
             for number, name in enumerate(classes):
                 axes.hist(
-                    values[labels == number], edges, histtype="step", linewidth=1.6, color=SERIES[number], label=name
+                    values[labels == number],
+                    edges,
+                    histtype="step",
+                    linewidth=1.6,
+                    color=SERIES_COLORS[number],
+                    label=name,
                 )
             axes.legend(loc="best", fontsize=8)
         else:
-            axes.hist(values, edges, color=FAINT)
+            axes.hist(values, edges, color=MUTED_COLOR)
         axes.set(xlabel=label, ylabel="pictures")
     return figure

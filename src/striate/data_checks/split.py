@@ -11,7 +11,7 @@ from striate.data.image_set import ImageSet
 from striate.data.splits import Splits
 from striate.data.splits import split_stratified as split_by_groups
 from striate.data_checks.duplicates import DuplicateGroups, find_duplicates_fast
-from striate.progress import SILENT, Progress
+from striate.progress import NO_PROGRESS, Progress
 
 
 class SplitResult(NamedTuple):
@@ -51,7 +51,7 @@ def split(
 
 
 def split_with_duplicates(
-    images: ImageSet, *, validation: float, test: float, seed: int, progress: Progress = SILENT
+    images: ImageSet, *, validation: float, test: float, seed: int, progress: Progress = NO_PROGRESS
 ) -> SplitResult:
     """Returns the same with the copies that were found.
 

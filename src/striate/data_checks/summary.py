@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.config import config
+from striate.config import frozen_config
 from striate.data_checks.image_stats import ImageStats, decode_text
-from striate.reporting.style import percent
+from striate.reporting.style import format_percent
 
 MAX_VALUES_NAMED = 6  # formats or cameras named in words
 
 
-@config
+@frozen_config
 class ValueRange:
     """The least, the middle and the greatest of some numbers."""
 
@@ -28,7 +28,7 @@ class ValueRange:
         return f"{low}{unit}, all alike" if self.least == self.greatest else f"{low} to {high}{unit}, median {middle}"
 
 
-@config
+@frozen_config
 class DatasetStatistics:
     """What the readable pictures are.
 
@@ -103,5 +103,5 @@ def _count_values(values: NDArray[np.bytes_]) -> dict[str, int]:
 
 def _format_fractions(counts: dict[str, int]) -> str:
     total = sum(counts.values())
-    parts = [f"{name} {percent(number / total)}" for name, number in list(counts.items())[:MAX_VALUES_NAMED]]
+    parts = [f"{name} {format_percent(number / total)}" for name, number in list(counts.items())[:MAX_VALUES_NAMED]]
     return ", ".join(parts) + (f", {len(counts) - MAX_VALUES_NAMED} more" if len(counts) > MAX_VALUES_NAMED else "")

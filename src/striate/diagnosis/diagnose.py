@@ -4,48 +4,51 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from striate.config import config, from_json
+from striate.config import from_json, frozen_config
 from striate.diagnosis.detectors import data, fit, hardware, labels, optimization
-from striate.diagnosis.diagnosis import Diagnosis, Fault
+from striate.diagnosis.diagnosis import Detector, Diagnosis
 from striate.diagnosis.evidence import Evidence
 from striate.errors import ConfigError
-from striate.reporting.style import percent
-from striate.system.checksums import checked
+from striate.reporting.style import format_percent
+from striate.system.checksums import verify_file
 
-FORMAT = 1
-NAME = "diagnosis.json"
+DIAGNOSIS_FORMAT = 1
+DIAGNOSIS_FILE = "diagnosis.json"
 
-CONSEQUENCES = frozenset(
+CONSEQUENCE_KINDS = frozenset(
     ("dead_relus", "one_class", "class_collapse", "underfitting", "plateau", "stopped_too_early", "overfitting")
 )
 """What a training that went wrong at its root shows as well."""
 
-FAULTS: tuple[tuple[Fault, frozenset[str]], ...] = (
-    (hardware.out_of_memory, frozenset()),
-    (optimization.rate_too_high, CONSEQUENCES | {"not_finite", "learning_rate_too_low", "label_noise", "mismatch"}),
-    (data.wrong_normalisation, CONSEQUENCES | {"learning_rate_too_low", "mismatch", "label_noise"}),
-    (optimization.not_finite, CONSEQUENCES | {"mismatch", "label_noise"}),
-    (optimization.rate_too_low, CONSEQUENCES | {"label_noise", "imbalance"}),
-    (optimization.dead_units, CONSEQUENCES | {"label_noise", "imbalance"}),
-    (data.mismatch, frozenset(("overfitting", "class_collapse", "label_noise"))),
-    (data.leak, frozenset()),
-    (labels.label_noise, CONSEQUENCES),
-    (labels.imbalance, frozenset(("one_class", "class_collapse", "overfitting", "underfitting"))),
-    (optimization.one_class, CONSEQUENCES),
-    (labels.class_collapse, frozenset(("overfitting", "underfitting", "mismatch"))),
-    (fit.overfitting, frozenset()),
-    (fit.stopped_too_early, frozenset(("underfitting", "plateau"))),
-    (fit.plateau, frozenset(("underfitting",))),
-    (fit.underfitting, frozenset()),
-    (fit.small_validation, frozenset()),
-    (hardware.gpu_unused, frozenset()),
-    (hardware.input_bound, frozenset()),
+DETECTORS: tuple[tuple[Detector, frozenset[str]], ...] = (
+    (hardware.detect_out_of_memory, frozenset()),
+    (
+        optimization.detect_high_learning_rate,
+        CONSEQUENCE_KINDS | {"not_finite", "learning_rate_too_low", "label_noise", "mismatch"},
+    ),
+    (data.detect_wrong_normalization, CONSEQUENCE_KINDS | {"learning_rate_too_low", "mismatch", "label_noise"}),
+    (optimization.detect_non_finite_loss, CONSEQUENCE_KINDS | {"mismatch", "label_noise"}),
+    (optimization.detect_low_learning_rate, CONSEQUENCE_KINDS | {"label_noise", "imbalance"}),
+    (optimization.detect_dead_units, CONSEQUENCE_KINDS | {"label_noise", "imbalance"}),
+    (data.detect_split_mismatch, frozenset(("overfitting", "class_collapse", "label_noise"))),
+    (data.detect_leak, frozenset()),
+    (labels.detect_label_noise, CONSEQUENCE_KINDS),
+    (labels.detect_class_imbalance, frozenset(("one_class", "class_collapse", "overfitting", "underfitting"))),
+    (optimization.detect_constant_prediction, CONSEQUENCE_KINDS),
+    (labels.detect_class_collapse, frozenset(("overfitting", "underfitting", "mismatch"))),
+    (fit.detect_overfitting, frozenset()),
+    (fit.detect_premature_stop, frozenset(("underfitting", "plateau"))),
+    (fit.detect_plateau, frozenset(("underfitting",))),
+    (fit.detect_underfitting, frozenset()),
+    (fit.detect_small_validation_set, frozenset()),
+    (hardware.detect_unused_gpu, frozenset()),
+    (hardware.detect_input_bottleneck, frozenset()),
 )
 """Every fault, a cause before what it causes, with the kinds that it explains: those are not named beside it."""
 
 
-@config
-class Diagnoses:
+@frozen_config
+class DiagnosisReport:
     """What the doctor says; a run keeps it as diagnosis.json.
 
     Attributes:
@@ -61,33 +64,43 @@ class Diagnoses:
     missing: tuple[str, ...]
 
 
-def diagnose(evidence: Evidence) -> Diagnoses:
+def diagnose(evidence: Evidence) -> DiagnosisReport:
     """Returns the faults that the evidence shows; what another fault explains is left out."""
     found: list[Diagnosis] = []
     explained: set[str] = set()
-    for fault, explains in FAULTS:
+    for fault, explains in DETECTORS:
         one = fault(evidence)
         if one is not None and one.kind not in explained:
             found.append(one)
             explained |= explains
-    return Diagnoses(FORMAT, tuple(found), found[0].verdict + "." if found else _healthy(evidence), evidence.missing)
+    return DiagnosisReport(
+        DIAGNOSIS_FORMAT,
+        tuple(found),
+        found[0].verdict + "." if found else _describe_healthy_training(evidence),
+        evidence.missing,
+    )
 
 
-def load_diagnoses(folder: Path) -> Diagnoses | None:
+def load_diagnosis_report(folder: Path) -> DiagnosisReport | None:
     """Returns what was said when the training of a run ended; None for one made before that was kept."""
     try:
-        return from_json(Diagnoses, checked(folder, NAME).read_bytes(), NAME)
+        return from_json(DiagnosisReport, verify_file(folder, DIAGNOSIS_FILE).read_bytes(), DIAGNOSIS_FILE)
     except (OSError, ConfigError):
         return None
 
 
-def _healthy(e: Evidence) -> str:
-    if e.is_failed:
-        return f"The training failed: {e.reason}"
-    if e.validation is None:
+def _describe_healthy_training(evidence: Evidence) -> str:
+    if evidence.is_failed:
+        return f"The training failed: {evidence.reason}"
+    if evidence.validation is None:
         return "Nothing is known to be wrong, but there is little to judge by."
-    seen = f"{percent(e.learnt.accuracy)} of the training pictures and " if e.learnt else ""
+    seen = (
+        f"{format_percent(evidence.train_outcomes.accuracy)} of the training pictures and "
+        if evidence.train_outcomes
+        else ""
+    )
     return (
-        f"Nothing is wrong with this training: {seen}{percent(e.validation.accuracy)} of the validation pictures are "
-        f"answered rightly, after {len(e.epochs)} {'epoch' if len(e.epochs) == 1 else 'epochs'}."
+        f"Nothing is wrong with this training: {seen}{format_percent(evidence.validation.accuracy)} of the "
+        "validation pictures are "
+        f"answered rightly, after {len(evidence.epochs)} {'epoch' if len(evidence.epochs) == 1 else 'epochs'}."
     )

@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Callable
 from typing import Literal
 
-from striate.config import config
+from striate.config import frozen_config
 from striate.diagnosis.evidence import Evidence
 
 
-@config
+@frozen_config
 class Diagnosis:
     """A fault, what shows it, and one thing to try.
 
@@ -36,57 +36,57 @@ class Diagnosis:
         return f"{self.verdict}. Try: {self.try_}"
 
 
-Fault = Callable[[Evidence], Diagnosis | None]
+Detector = Callable[[Evidence], Diagnosis | None]
 """Looks for one kind of fault."""
 
 
-PLACEHOLDER = "DATA"
+DATA_PLACEHOLDER = "DATA"
 """Stands for pictures that were handed over in Python."""
 
-FLAGS = ("--grey", "--colour", "--allow-leaks", "--json", "--quiet", "-q", "--debug")
+VALUELESS_OPTIONS = ("--grey", "--colour", "--allow-leaks", "--json", "--quiet", "-q", "--debug")
 """Options of `striate train` that take no value."""
 
-SHOWING = ("--json", "--quiet", "-q", "--debug")
+DISPLAY_OPTIONS = ("--json", "--quiet", "-q", "--debug")
 """Those of them that only say what is shown."""
 
-OPTIONAL = ("--dropout", "--fine-tune")
+OPTIONAL_VALUE_OPTIONS = ("--dropout", "--fine-tune")
 """Options whose value may be left out."""
 
-RIVALS = {"--epochs": ("--minutes",)}
+EXCLUSIVE_OPTIONS = {"--epochs": ("--minutes",)}
 """Option → others that may not stand beside it."""
 
 
-def train_with(evidence: Evidence, option: str, value: object) -> str:
+def build_train_command(evidence: Evidence, option: str, value: object) -> str:
     """Returns the run's command with one option set anew; it may not take the run's name again, and
     shows what it does.
     """
-    gone = {option, *RIVALS.get(option, ()), "--name", *SHOWING}
+    gone = {option, *EXCLUSIVE_OPTIONS.get(option, ()), "--name", *DISPLAY_OPTIONS}
     words = shlex.split(evidence.command)
     if words[:2] != ["striate", "train"]:
-        words = [*("striate", "train", evidence.source or PLACEHOLDER), "--recipe", f"{evidence.path}/recipe.json"]
-    return shlex.join(["striate", "train", *_without(words[2:], gone), option, str(value)])
+        words = [*("striate", "train", evidence.source or DATA_PLACEHOLDER), "--recipe", f"{evidence.path}/recipe.json"]
+    return shlex.join(["striate", "train", *_remove_options(words[2:], gone), option, str(value)])
 
 
-def look_at_data(evidence: Evidence, *further: str) -> str:
+def build_data_command(evidence: Evidence, *arguments: str) -> str:
     """Returns the command that looks at the run's data."""
-    return shlex.join(["striate", "data", evidence.source or PLACEHOLDER, *further])
+    return shlex.join(["striate", "data", evidence.source or DATA_PLACEHOLDER, *arguments])
 
 
-def rounded(value: float) -> str:
+def format_setting(value: float) -> str:
     """Returns a setting with two digits."""
     return f"{value:.2g}" if value < 100 else f"{value:.0f}"
 
 
-def _without(words: list[str], gone: set[str]) -> list[str]:
+def _remove_options(arguments: list[str], options: set[str]) -> list[str]:
     kept: list[str] = []
     index = 0
-    while index < len(words):
-        word = words[index]
+    while index < len(arguments):
+        word = arguments[index]
         name, is_joined, _ = word.partition("=")
         index += 1
-        if name not in gone:
+        if name not in options:
             kept.append(word)
-        elif not is_joined and name not in FLAGS and index < len(words):
-            following = words[index]
-            index += name not in OPTIONAL or not following.startswith("-")
+        elif not is_joined and name not in VALUELESS_OPTIONS and index < len(arguments):
+            following = arguments[index]
+            index += name not in OPTIONAL_VALUE_OPTIONS or not following.startswith("-")
     return kept

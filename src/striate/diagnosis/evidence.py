@@ -14,13 +14,13 @@ import numpy as np
 
 from striate.data.image_set import SPLIT_NAMES
 from striate.data_checks.finding import Finding
-from striate.diagnosis.outcome_counts import Tally, drop, tally, tally_from
-from striate.diagnosis.training_signals import Symptoms, load_symptoms
+from striate.diagnosis.outcome_counts import OutcomeCounts, compute_accuracy_drop, count_outcomes, rebuild_outcomes
+from striate.diagnosis.training_signals import TrainingSignals, load_training_signals
 from striate.errors import DataError, RunError
-from striate.evaluation.prediction_table import Answer, load_answered, load_answers
-from striate.evaluation.report import Report, Share
-from striate.runs.run import Manifest, Run
-from striate.training.history import Epoch, read_history
+from striate.evaluation.prediction_table import PredictionRecord, load_labeled_predictions, load_prediction_records
+from striate.evaluation.report import AccuracyEstimate, Report
+from striate.runs.run import Run, RunManifest
+from striate.training.history import EpochMetrics, read_history
 from striate.training.recipe import Recipe
 
 
@@ -57,61 +57,61 @@ class Evidence:
     recipe: Recipe
     classes: tuple[str, ...]
     counts: dict[str, tuple[int, ...]]
-    epochs: tuple[Epoch, ...]
+    epochs: tuple[EpochMetrics, ...]
     kept: int
-    validation: Tally | None
-    test: Tally | None
+    validation: OutcomeCounts | None
+    test: OutcomeCounts | None
     findings: tuple[Finding, ...]
     leaked: int
-    without_leaks: Share | None
+    without_leaks: AccuracyEstimate | None
     device: str
-    symptoms: Symptoms | None
+    symptoms: TrainingSignals | None
     missing: tuple[str, ...] = ()
 
     @property
-    def learnt(self) -> Tally | None:
+    def train_outcomes(self) -> OutcomeCounts | None:
         """How training pictures are answered by the finished network."""
         return self.symptoms.learnt if self.symptoms else None
 
     @property
-    def neighbours(self) -> Tally | None:
+    def neighbor_outcomes(self) -> OutcomeCounts | None:
         """How the nearest training pictures answer for those of validation."""
         return self.symptoms.neighbours if self.symptoms else None
 
     @property
-    def ignorance(self) -> float:
+    def chance_loss(self) -> float:
         """The loss of one who knows nothing and says so, nats: ln of the number of classes."""
         return math.log(max(2, len(self.classes)))
 
     @cached_property
-    def losses(self) -> list[float]:
+    def finite_losses(self) -> list[float]:
         """The epochs' training losses that are numbers."""
         return [row.loss for row in self.epochs if math.isfinite(row.loss)]
 
     @cached_property
-    def falling(self) -> float:
+    def late_loss_drop(self) -> float:
         """How much of the training loss the second half of the epochs took away, relative to what was left; 0 where
         there are fewer than four epochs.
         """
-        if len(self.losses) < 4:
+        if len(self.finite_losses) < 4:
             return 0.0
-        half = self.losses[len(self.losses) // 2 :]
+        half = self.finite_losses[len(self.finite_losses) // 2 :]
         return (half[0] - half[-1]) / max(half[0], 1e-9)
 
     @property
-    def is_outdone(self) -> bool:
+    def is_worse_than_knn(self) -> bool:
         """Whether the nearest training pictures answer better than the network, beyond doubt."""
-        if self.validation is None or self.neighbours is None:
+        if self.validation is None or self.neighbor_outcomes is None:
             return False
-        return drop(self.neighbours, self.validation).low > 0
+        return compute_accuracy_drop(self.neighbor_outcomes, self.validation).low > 0
 
     @property
-    def is_useless(self) -> bool:
+    def is_unusable(self) -> bool:
         """Whether the network is no better than guessing on pictures it did not learn from, or there is none."""
-        return self.is_failed or (self.validation is not None and self.validation.is_no_better_than_guessing)
+        return self.is_failed or (self.validation is not None and self.validation.is_at_chance_level)
 
 
-def gather(run: Run, manifest: Manifest | None = None) -> Evidence:
+def collect_evidence(run: Run, manifest: RunManifest | None = None) -> Evidence:
     """Returns what a finished, interrupted or failed run's folder says.
 
     Args:
@@ -130,17 +130,17 @@ def gather(run: Run, manifest: Manifest | None = None) -> Evidence:
     except RunError:
         epochs = ()
         missing.append("the history of its epochs")
-    symptoms = load_symptoms(run.path)
+    symptoms = load_training_signals(run.path)
     if symptoms is None:
         missing.append(
             "what a training notes about itself (symptoms.json): its network's dead units and input, its first steps"
         )
     if not classes:
         classes = () if is_failed else tuple(row.name for row in run.report.classes)
-    validation = None if is_failed else _answered(run, "validation", classes, missing)
-    test = None if is_failed else _answered(run, "predictions", classes, missing)
+    validation = None if is_failed else _load_outcomes(run, "validation", classes, missing)
+    test = None if is_failed else _load_outcomes(run, "predictions", classes, missing)
     leaks = None if is_failed else run.report.without_leaks
-    counts = _counts(run.file("split.csv"), classes)
+    counts = _count_images(run.file("split.csv"), classes)
     return Evidence(
         path=str(run.path),
         command=manifest.command,
@@ -163,30 +163,34 @@ def gather(run: Run, manifest: Manifest | None = None) -> Evidence:
     )
 
 
-def _answered(run: Run, name: str, classes: tuple[str, ...], missing: list[str]) -> Tally | None:
+def _load_outcomes(
+    run: Run, table_name: str, classes: tuple[str, ...], missing_evidence: list[str]
+) -> OutcomeCounts | None:
     """Returns the answers in validation.csv or predictions.csv; of an older run, as far as its report tells."""
-    path = run.file(f"{name}.csv")
-    run.file(f"{name}.npy")
+    path = run.file(f"{table_name}.csv")
+    run.file(f"{table_name}.npy")
     try:
-        return tally(load_answered(path, classes))
+        return count_outcomes(load_labeled_predictions(path, classes))
     except DataError:
-        report: Report = run.validation if name == "validation" else run.report
-        answers = list(_table(path))
+        report: Report = run.validation if table_name == "validation" else run.report
+        answers = list(_load_records(path))
         if len(answers) != report.n:
-            missing.append(f"its single answers ({path.name})")
+            missing_evidence.append(f"its single answers ({path.name})")
         confidence = np.array([one.confidence for one in answers], np.float64)
-        return tally_from(report, confidence, np.array([one.label == one.predicted for one in answers], bool))
+        return rebuild_outcomes(
+            report, confidence, np.array([one.true_class == one.predicted_class for one in answers], bool)
+        )
 
 
-def _table(path: Path) -> Iterable[Answer]:
+def _load_records(path: Path) -> Iterable[PredictionRecord]:
     """Returns the rows of a table of answers; none where it cannot be read."""
     try:
-        return load_answers(path).values()
+        return load_prediction_records(path).values()
     except DataError:
         return ()
 
 
-def _counts(path: Path, classes: Iterable[str]) -> dict[str, Counter[str]]:
+def _count_images(path: Path, classes: Iterable[str]) -> dict[str, Counter[str]]:
     """Returns split → class → pictures."""
     found: dict[str, Counter[str]] = {split: Counter() for split in SPLIT_NAMES}
     try:
@@ -198,6 +202,6 @@ def _counts(path: Path, classes: Iterable[str]) -> dict[str, Counter[str]]:
     return found
 
 
-EXPLODED = 3.0
+EXPLODING_LOSS_RATIO = 3.0
 """Times the loss of plain ignorance: a loss above comes from confident nonsense, which a first step of an ordinary size
 does not teach; untrained networks begin between 1 and 2."""

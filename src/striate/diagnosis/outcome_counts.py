@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.config import config, replace
-from striate.evaluation.intervals import CONFIDENCE, Interval, wilson
-from striate.evaluation.prediction_table import Answered
+from striate.config import frozen_config, replace_config
+from striate.evaluation.intervals import CONFIDENCE_LEVEL, Interval, wilson
+from striate.evaluation.prediction_table import LabeledPredictions
 
-SUREST = 0.2
+TOP_CONFIDENCE_FRACTION = 0.2
 """Share of the answers, the most confident ones, that are looked at on their own: on labels that are right a network
 makes few of its mistakes there, whereas wrong labels are spread over all answers alike."""
 
 
-@config
-class Tally:
+@frozen_config
+class OutcomeCounts:
     """How some pictures were answered.
 
     Attributes:
@@ -37,36 +37,36 @@ class Tally:
     surest_wrong: int
 
     @property
-    def matrix(self) -> NDArray[np.int64]:
+    def confusion_matrix(self) -> NDArray[np.int64]:
         """(classes, classes) the confusion."""
         return np.array(self.confusion, np.int64)
 
     @property
     def n(self) -> int:
         """Pictures."""
-        return int(self.matrix.sum())
+        return int(self.confusion_matrix.sum())
 
     @property
-    def right(self) -> int:
+    def correct_count(self) -> int:
         """Pictures answered rightly."""
-        return int(np.trace(self.matrix))
+        return int(np.trace(self.confusion_matrix))
 
     @property
     def accuracy(self) -> float:
         """Share answered rightly, 0..1."""
-        return self.right / self.n
+        return self.correct_count / self.n
 
     @property
     def interval(self) -> Interval:
         """95 % interval of the accuracy (Wilson)."""
-        return wilson(self.right, self.n)
+        return wilson(self.correct_count, self.n)
 
     @property
     def baseline(self) -> float:
         """The accuracy of always giving the commonest answer, or of guessing where that is better."""
-        return max(float(self.matrix.sum(axis=1).max()) / self.n, 1 / len(self.matrix))
+        return max(float(self.confusion_matrix.sum(axis=1).max()) / self.n, 1 / len(self.confusion_matrix))
 
-    def plus(self, other: Tally) -> Tally:
+    def merge(self, other: OutcomeCounts) -> OutcomeCounts:
         """Returns the answers to these and to other pictures together."""
         n, further = self.n, other.n
         loss = (n * self.loss + further * other.loss) / (n + further)
@@ -74,40 +74,40 @@ class Tally:
         if self.deviation is not None and other.deviation is not None:
             squares = n * (self.deviation**2 + self.loss**2) + further * (other.deviation**2 + other.loss**2)
             deviation = math.sqrt(max(0.0, squares / (n + further) - loss**2))
-        matrix = self.matrix + other.matrix
-        return Tally(
-            _tuples(matrix), loss, deviation, self.surest + other.surest, self.surest_wrong + other.surest_wrong
+        matrix = self.confusion_matrix + other.confusion_matrix
+        return OutcomeCounts(
+            _to_tuples(matrix), loss, deviation, self.surest + other.surest, self.surest_wrong + other.surest_wrong
         )
 
-    def without(self, labels: Sequence[int]) -> Tally:
+    def exclude_classes(self, labels: Sequence[int]) -> OutcomeCounts:
         """Returns the same of the pictures of the other classes; loss and confidence stay those of all."""
         rows = [(0,) * len(row) if label in labels else row for label, row in enumerate(self.confusion)]
-        return replace(self, confusion=tuple(rows))
+        return replace_config(self, confusion=tuple(rows))
 
     @property
-    def is_no_better_than_guessing(self) -> bool:
+    def is_at_chance_level(self) -> bool:
         """Whether the accuracy cannot be told from that of one answer for all."""
         return self.interval.low <= self.baseline
 
 
-def tally(answered: Answered) -> Tally:
+def count_outcomes(predictions: LabeledPredictions) -> OutcomeCounts:
     """Returns the counts of n ≥ 1 answers."""
-    number = len(answered.classes)
+    number = len(predictions.classes)
     confusion = np.zeros((number, number), np.int64)
-    np.add.at(confusion, (answered.labels, answered.predicted), 1)
-    losses = -answered.log_probabilities[np.arange(len(answered.labels)), answered.labels].astype(np.float64)
-    wrong = _surest(answered.confidence, ~answered.is_right)
+    np.add.at(confusion, (predictions.labels, predictions.predicted_labels), 1)
+    losses = -predictions.log_probabilities[np.arange(len(predictions.labels)), predictions.labels].astype(np.float64)
+    wrong = _select_top_confidence(predictions.confidence, ~predictions.is_correct)
     deviation = float(losses.std(ddof=1)) if len(losses) > 1 else 0.0
-    return Tally(_tuples(confusion), float(losses.mean()), deviation, len(wrong), int(wrong.sum()))
+    return OutcomeCounts(_to_tuples(confusion), float(losses.mean()), deviation, len(wrong), int(wrong.sum()))
 
 
-def tally_from(report: Any, confidence: NDArray[np.float64], is_right: NDArray[np.bool_]) -> Tally:
+def rebuild_outcomes(report: Any, confidence: NDArray[np.float64], is_correct: NDArray[np.bool_]) -> OutcomeCounts:
     """Returns the same from a report and its table, of a run that kept no probabilities."""
-    wrong = _surest(confidence, ~is_right)
-    return Tally(_tuples(np.array(report.confusion)), report.loss, None, len(wrong), int(wrong.sum()))
+    wrong = _select_top_confidence(confidence, ~is_correct)
+    return OutcomeCounts(_to_tuples(np.array(report.confusion)), report.loss, None, len(wrong), int(wrong.sum()))
 
 
-def drop(first: Tally, second: Tally) -> Interval:
+def compute_accuracy_drop(first: OutcomeCounts, second: OutcomeCounts) -> Interval:
     """Returns the 95 % interval of the first accuracy minus the second, of different pictures (Newcombe 1998,
     Statistics in Medicine 17, method 10: the Wilson intervals' ends, combined as independent errors are).
     """
@@ -118,7 +118,7 @@ def drop(first: Tally, second: Tally) -> Interval:
     )
 
 
-def loss_rise(first: Tally, second: Tally) -> float | None:
+def compute_min_loss_rise(first: OutcomeCounts, second: OutcomeCounts) -> float | None:
     """Returns the lower end of the 95 % interval of the second loss minus the first (Welch 1947, by the normal
     distribution), nats; None where the spread of the losses is not known.
     """
@@ -127,40 +127,44 @@ def loss_rise(first: Tally, second: Tally) -> float | None:
     if first.deviation is None or second.deviation is None:
         return None
     error = math.hypot(first.deviation / math.sqrt(first.n), second.deviation / math.sqrt(second.n))
-    return float(second.loss - first.loss - norm.ppf((1 + CONFIDENCE) / 2) * error)
+    return float(second.loss - first.loss - norm.ppf((1 + CONFIDENCE_LEVEL) / 2) * error)
 
 
-def _surest(confidence: NDArray[np.float64], is_wrong: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _select_top_confidence(confidence: NDArray[np.float64], is_wrong: NDArray[np.bool_]) -> NDArray[np.bool_]:
     order = np.argsort(-confidence, kind="stable")
-    return is_wrong[order[: max(1, round(SUREST * len(order)))]]
+    return is_wrong[order[: max(1, round(TOP_CONFIDENCE_FRACTION * len(order)))]]
 
 
-def _tuples(matrix: NDArray[Any]) -> tuple[tuple[int, ...], ...]:
+def _to_tuples(matrix: NDArray[Any]) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(int(cell) for cell in row) for row in matrix)
 
 
-NEVER = 0.1
+MAX_UNPREDICTED_RECALL = 0.1
 """Recall up to which a class counts as never answered, for certain."""
 
 
-OTHERS = 0.8
+MIN_OTHER_RECALL = 0.8
 """Share of the other classes' pictures that are recognised, where a class is at fault and not the whole network."""
 
 
-SUPPORT = 10  # pictures of a class, below which nothing is said of it
+MIN_CLASS_SUPPORT = 10  # pictures of a class, below which nothing is said of it
 
 
-def never_answered(answers: Tally) -> list[int]:
+def find_unpredicted_classes(outcomes: OutcomeCounts) -> list[int]:
     """Returns the labels of classes that are never answered, though the others are: half of the classes at most."""
-    matrix = answers.matrix
+    matrix = outcomes.confusion_matrix
     n, right = matrix.sum(axis=1), np.diag(matrix)
-    never = [i for i in range(len(n)) if n[i] >= SUPPORT and wilson(int(right[i]), int(n[i])).high < _never(int(n[i]))]
+    never = [
+        i
+        for i in range(len(n))
+        if n[i] >= MIN_CLASS_SUPPORT and wilson(int(right[i]), int(n[i])).high < _compute_recall_limit(int(n[i]))
+    ]
     others = [i for i in range(len(n)) if i not in never]
-    if len(never) > len(n) / 2 or sum(right[others]) < OTHERS * sum(n[others]):
+    if len(never) > len(n) / 2 or sum(right[others]) < MIN_OTHER_RECALL * sum(n[others]):
         return []
     return never
 
 
-def _never(n: int) -> float:
+def _compute_recall_limit(n: int) -> float:
     """Recall below which a class of n pictures counts as never answered: that of one picture of ten at least."""
-    return max(NEVER, wilson(1, n).high) + 1e-9
+    return max(MAX_UNPREDICTED_RECALL, wilson(1, n).high) + 1e-9

@@ -11,26 +11,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.classifier import Classifier
-from striate.config import config, from_json
+from striate.config import from_json, frozen_config
 from striate.data.decoded_cache import DecodedSet
 from striate.data.image_set import SPLIT_NAMES, ImageSet
-from striate.diagnosis.outcome_counts import Tally, tally
+from striate.diagnosis.outcome_counts import OutcomeCounts, count_outcomes
 from striate.errors import ConfigError
-from striate.evaluation.prediction_table import Answered
+from striate.evaluation.prediction_table import LabeledPredictions
 from striate.system.backend import keras
-from striate.system.checksums import checked
+from striate.system.checksums import verify_file
 
 if TYPE_CHECKING:
     from striate.training.loss_monitor import LossTrace
 
-FORMAT = 1
-NAME = "symptoms.json"
-PIECES = 20  # into which the first epoch's losses are brought
-MOST = 1000  # pictures that are named
+SIGNALS_FORMAT = 1
+SIGNALS_FILE = "symptoms.json"
+MAX_LOSS_SEGMENTS = 20  # into which the first epoch's losses are brought
+MAX_FILES_NAMED = 1000  # pictures that are named
 
 
-@config
-class Look:
+@frozen_config
+class SplitStatistics:
     """How the pictures of a split look, in 0..255, before the network.
 
     Attributes:
@@ -51,8 +51,8 @@ class Look:
     p_value: float
 
 
-@config
-class Units:
+@frozen_config
+class LayerActivity:
     """A rectified layer: its units (for maps: its channels), and those that answered no picture at all with more than
     zero.
     """
@@ -62,8 +62,8 @@ class Units:
     dead: int
 
 
-@config
-class Scale:
+@frozen_config
+class InputScale:
     """Mean and deviation of what the first layer with weights is given of the training pictures; which layer."""
 
     layer: str
@@ -71,8 +71,8 @@ class Scale:
     deviation: float
 
 
-@config
-class Broken:
+@frozen_config
+class NonFiniteBatches:
     """Where the loss was first NaN or infinite.
 
     Attributes:
@@ -90,8 +90,8 @@ class Broken:
     count: int
 
 
-@config
-class Symptoms:
+@frozen_config
+class TrainingSignals:
     """What a training notes about itself.
 
     Attributes:
@@ -111,41 +111,41 @@ class Symptoms:
     """
 
     format: int
-    looks: tuple[Look, ...]
-    learnt: Tally | None
-    neighbours: Tally | None
-    scale: Scale | None
-    units: tuple[Units, ...]
+    looks: tuple[SplitStatistics, ...]
+    learnt: OutcomeCounts | None
+    neighbours: OutcomeCounts | None
+    scale: InputScale | None
+    units: tuple[LayerActivity, ...]
     early: tuple[float, ...]
     peak: float | None
-    broken: Broken | None
+    broken: NonFiniteBatches | None
     devices: tuple[str, ...]
     accelerators: tuple[str, ...]
 
 
-def load_symptoms(folder: Path) -> Symptoms | None:
+def load_training_signals(folder: Path) -> TrainingSignals | None:
     """Returns what the training noted; None for a run that noted nothing, or in another form."""
     try:
-        return from_json(Symptoms, checked(folder, NAME).read_bytes(), NAME)
+        return from_json(TrainingSignals, verify_file(folder, SIGNALS_FILE).read_bytes(), SIGNALS_FILE)
     except (OSError, ConfigError):
         return None
 
 
-def broken_at(trace: LossTrace, train: ImageSet) -> Broken | None:
+def locate_non_finite_loss(loss_monitor: LossTrace, train_images: ImageSet) -> NonFiniteBatches | None:
     """Returns where the loss broke, with the pictures' keys."""
-    if trace.broken is None:
+    if loss_monitor.broken is None:
         return None
-    found = trace.broken
-    keys = train.keys[found.pictures]
-    return Broken(found.epoch, found.first, found.last, tuple(map(str, keys[:MOST])), len(keys))
+    found = loss_monitor.broken
+    keys = train_images.keys[found.pictures]
+    return NonFiniteBatches(found.epoch, found.first, found.last, tuple(map(str, keys[:MAX_FILES_NAMED])), len(keys))
 
 
-def begun(trace: LossTrace) -> tuple[tuple[float, ...], float | None]:
+def summarize_first_epoch(loss_monitor: LossTrace) -> tuple[tuple[float, ...], float | None]:
     """Returns the first epoch's losses in at most PIECES pieces, and the largest of them before that."""
-    steps = [done for done, _ in trace.early]
+    steps = [done for done, _ in loss_monitor.early]
     weights = [after - before for before, after in zip([0, *steps], steps, strict=False)]
-    losses = [loss for _, loss in trace.early]
-    size = max(1, math.ceil(len(losses) / PIECES))
+    losses = [loss for _, loss in loss_monitor.early]
+    size = max(1, math.ceil(len(losses) / MAX_LOSS_SEGMENTS))
     pieces = []
     for start in range(0, len(losses), size):
         part, weight = losses[start : start + size], weights[start : start + size]
@@ -153,19 +153,21 @@ def begun(trace: LossTrace) -> tuple[tuple[float, ...], float | None]:
     return tuple(pieces), max(losses, default=None)
 
 
-PICTURES = 64  # a unit that answers one picture in twenty is silent on all of so many with a probability of 4 %
-BYTES = 256 << 20  # of the answers of all layers, at a time
-NORMALISING = ("BatchNormalization", "LayerNormalization", "GroupNormalization", "UnitNormalization")
+MAX_PROBE_IMAGES = 64  # a unit that answers one picture in twenty is silent on all of so many with a probability of 4 %
+MAX_PROBE_BYTES = 256 << 20  # of the answers of all layers, at a time
+NORMALIZATION_LAYERS = ("BatchNormalization", "LayerNormalization", "GroupNormalization", "UnitNormalization")
 
 
-def activity(model: Any, pixels: NDArray[np.uint8], most: int = PICTURES) -> tuple[Scale | None, tuple[Units, ...]]:
+def measure_layer_activity(
+    model: Any, pixels: NDArray[np.uint8], max_images: int = MAX_PROBE_IMAGES
+) -> tuple[InputScale | None, tuple[LayerActivity, ...]]:
     """Returns mean and deviation of what the first layer with weights is given, and each rectified layer's dead units;
     nothing of a network that is no graph of layers.
 
     Args:
         model: with finite weights.
         pixels: (n, h, w, c), n ≥ 1.
-        most: of more than so many, the first are looked at.
+        max_images: of more than so many, the first are looked at.
     """
     if type(model).__name__ not in ("Functional", "Sequential"):
         return None, ()
@@ -175,22 +177,23 @@ def activity(model: Any, pixels: NDArray[np.uint8], most: int = PICTURES) -> tup
         return None, ()
     probe = keras.Model(model.inputs, [first.input, *(layer.output for layer in rectified)])
     size = 4 * sum(math.prod(output.shape[1:]) for output in probe.outputs)
-    at_once = max(1, min(PICTURES, BYTES // max(1, size)))
+    at_once = max(1, min(MAX_PROBE_IMAGES, MAX_PROBE_BYTES // max(1, size)))
     inputs, highest = [], [np.full(layer.output.shape[-1], -np.inf) for layer in rectified]
-    for start in range(0, min(most, len(pixels)), at_once):
-        found = probe([pixels[start : min(start + at_once, most)]], training=False)
+    for start in range(0, min(max_images, len(pixels)), at_once):
+        found = probe([pixels[start : min(start + at_once, max_images)]], training=False)
         given, *answers = found if isinstance(found, list | tuple) else (found,)
         inputs.append(keras.ops.convert_to_numpy(keras.ops.cast(given, "float32")).ravel())
         for number, answer in enumerate(answers):
             largest = keras.ops.max(keras.ops.cast(answer, "float32"), axis=tuple(range(len(answer.shape) - 1)))
             highest[number] = np.maximum(highest[number], keras.ops.convert_to_numpy(largest))
     units = tuple(
-        Units(layer.name, len(one), int(np.sum(one <= 0))) for layer, one in zip(rectified, highest, strict=True)
+        LayerActivity(layer.name, len(one), int(np.sum(one <= 0)))
+        for layer, one in zip(rectified, highest, strict=True)
     )
     whole = np.concatenate(inputs).astype(np.float64)
-    if type(first).__name__ in NORMALISING or not np.isfinite(whole).all():
+    if type(first).__name__ in NORMALIZATION_LAYERS or not np.isfinite(whole).all():
         return None, units
-    return Scale(first.name, float(whole.mean()), float(whole.std())), units
+    return InputScale(first.name, float(whole.mean()), float(whole.std())), units
 
 
 def _is_rectified(layer: Any) -> bool:
@@ -204,50 +207,54 @@ def _is_rectified(layer: Any) -> bool:
     )
 
 
-SAMPLE = 1000  # pictures of a split: an accuracy is known to 3 points then
-THUMBNAIL = 8  # pixels on each side, of what the nearest neighbours are looked for among
-NEIGHBOURS = 5
+SPLIT_SAMPLE_SIZE = 1000  # pictures of a split: an accuracy is known to 3 points then
+THUMBNAIL_SIDE = 8  # pixels on each side, of what the nearest neighbours are looked for among
+NEIGHBOR_COUNT = 5
 
-Parts = tuple[DecodedSet, DecodedSet, DecodedSet]
+DecodedSplits = tuple[DecodedSet, DecodedSet, DecodedSet]
 
 
-def symptoms_of(parts: Parts, classifier: Classifier | None, trace: LossTrace) -> Symptoms:
+def collect_training_signals(
+    splits: DecodedSplits, classifier: Classifier | None, loss_monitor: LossTrace
+) -> TrainingSignals:
     """Returns what a training notes about itself.
 
     Args:
-        parts: training, validation and test pictures.
+        splits: training, validation and test pictures.
         classifier: what came out; None when nothing did.
-        trace: how the loss began, and where it broke.
+        loss_monitor: how the loss began, and where it broke.
     """
-    from striate.system.backend import devices
+    from striate.system.backend import list_devices
 
-    chosen = [_sample(len(part.pixels)) for part in parts]
-    pixels = [np.ascontiguousarray(part.pixels[one]) for part, one in zip(parts, chosen, strict=True)]
+    chosen = [_sample_indices(len(part.pixels)) for part in splits]
+    pixels = [np.ascontiguousarray(part.pixels[one]) for part, one in zip(splits, chosen, strict=True)]
     learnt, scale = None, None
-    units: tuple[Units, ...] = ()
+    units: tuple[LayerActivity, ...] = ()
     if classifier is not None:
-        images = parts[0].images
+        images = splits[0].images
         rows = classifier.log_probabilities(pixels[0])
         if np.isfinite(rows).all():
-            learnt = tally(Answered(images.classes, images.keys[chosen[0]], images.labels[chosen[0]], rows))
-            scale, units = activity(classifier.model, pixels[0])
-    early, peak = begun(trace)
-    return Symptoms(
-        format=FORMAT,
-        looks=_looks(pixels),
+            learnt = count_outcomes(
+                LabeledPredictions(images.classes, images.keys[chosen[0]], images.labels[chosen[0]], rows)
+            )
+            scale, units = measure_layer_activity(classifier.model, pixels[0])
+    early, peak = summarize_first_epoch(loss_monitor)
+    return TrainingSignals(
+        format=SIGNALS_FORMAT,
+        looks=_compute_split_statistics(pixels),
         learnt=learnt,
-        neighbours=_neighbours(parts, pixels, chosen),
+        neighbours=_count_neighbor_outcomes(splits, pixels, chosen),
         scale=scale,
         units=units,
         early=early,
         peak=peak,
-        broken=broken_at(trace, parts[0].images),
-        devices=tuple(devices()),
-        accelerators=accelerators(),
+        broken=locate_non_finite_loss(loss_monitor, splits[0].images),
+        devices=tuple(list_devices()),
+        accelerators=list_accelerators(),
     )
 
 
-def accelerators(root: Path = Path("/")) -> tuple[str, ...]:
+def list_accelerators(root: Path = Path("/")) -> tuple[str, ...]:
     """Returns the names of the machine's NVIDIA and AMD processors for computing, whether or not Keras can use them, as
     Linux shows them.
     """
@@ -260,11 +267,11 @@ def accelerators(root: Path = Path("/")) -> tuple[str, ...]:
     return (*names, *(["AMD GPU"] if (root / "dev/kfd").exists() else []))
 
 
-def _sample(n: int) -> NDArray[np.intp]:
-    return np.sort(np.random.default_rng(0).permutation(n)[:SAMPLE])
+def _sample_indices(n: int) -> NDArray[np.intp]:
+    return np.sort(np.random.default_rng(0).permutation(n)[:SPLIT_SAMPLE_SIZE])
 
 
-def _looks(pixels: list[NDArray[np.uint8]]) -> tuple[Look, ...]:
+def _compute_split_statistics(pixels: list[NDArray[np.uint8]]) -> tuple[SplitStatistics, ...]:
     """Returns each split's mean and deviation, and how far its pictures are from those of training."""
     from scipy.stats import ks_2samp
 
@@ -276,7 +283,7 @@ def _looks(pixels: list[NDArray[np.uint8]]) -> tuple[Look, ...]:
     for split, part, own in zip(SPLIT_NAMES, pixels, single, strict=True):
         tests = [ks_2samp(a, b, method="asymp") for a, b in zip(single[0], own, strict=True)]
         found.append(
-            Look(
+            SplitStatistics(
                 split,
                 len(part),
                 float(part.mean(dtype=np.float64)),
@@ -288,39 +295,46 @@ def _looks(pixels: list[NDArray[np.uint8]]) -> tuple[Look, ...]:
     return tuple(found)
 
 
-def _neighbours(parts: Parts, pixels: list[NDArray[np.uint8]], chosen: list[NDArray[np.intp]]) -> Tally | None:
+def _count_neighbor_outcomes(
+    splits: DecodedSplits, pixels: list[NDArray[np.uint8]], indices: list[NDArray[np.intp]]
+) -> OutcomeCounts | None:
     """Returns how the nearest training pictures answer for those of validation, by thumbnails of equal contrast."""
-    train, validation = (part.images for part in itertools.islice(parts, 2))
-    known, asked = (_thumbnails(part) for part in pixels[:2])
-    shares = _vote(known, train.labels[chosen[0]], asked, len(train.classes))
+    train, validation = (part.images for part in itertools.islice(splits, 2))
+    known, asked = (_build_thumbnails(part) for part in pixels[:2])
+    shares = _vote_neighbors(known, train.labels[indices[0]], asked, len(train.classes))
     rows = np.log(np.clip(shares, 1e-6, 1))
-    return tally(Answered(train.classes, validation.keys[chosen[1]], validation.labels[chosen[1]], rows))
+    return count_outcomes(
+        LabeledPredictions(train.classes, validation.keys[indices[1]], validation.labels[indices[1]], rows)
+    )
 
 
-def _vote(
-    known: NDArray[np.float32], labels: NDArray[np.int32], asked: NDArray[np.float32], classes: int
+def _vote_neighbors(
+    reference_thumbnails: NDArray[np.float32],
+    labels: NDArray[np.int32],
+    query_thumbnails: NDArray[np.float32],
+    num_classes: int,
 ) -> NDArray[np.float64]:
     """Returns (n, classes) shares of the votes of the nearest NEIGHBOURS, each weighing as much as it is near; those at
     the very place vote alone.
     """
-    here, there = known.astype(np.float64), asked.astype(np.float64)
+    here, there = reference_thumbnails.astype(np.float64), query_thumbnails.astype(np.float64)
     lengths = np.square(here).sum(axis=1), np.square(there).sum(axis=1)
     squares = np.maximum(lengths[1][:, None] + lengths[0] - 2 * (there @ here.T), 0)
-    nearest = np.argpartition(squares, min(NEIGHBOURS, len(here)) - 1, axis=1)[:, :NEIGHBOURS]
+    nearest = np.argpartition(squares, min(NEIGHBOR_COUNT, len(here)) - 1, axis=1)[:, :NEIGHBOR_COUNT]
     distances = np.sqrt(np.square(there[:, None] - here[nearest]).sum(axis=2))  # exact where pictures are the same
     is_same = distances == 0
     weights = np.where(is_same.any(axis=1, keepdims=True), is_same, 1 / np.where(is_same, 1, distances))
-    shares = np.zeros((len(there), classes))
+    shares = np.zeros((len(there), num_classes))
     np.add.at(shares, (np.arange(len(there))[:, None], labels[nearest]), weights)
     result: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
     return result
 
 
-def _thumbnails(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _build_thumbnails(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     import cv2
 
     small = np.stack(
-        [cv2.resize(one, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).ravel() for one in pixels]
+        [cv2.resize(one, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA).ravel() for one in pixels]
     ).astype(np.float32)
     small -= small.mean(axis=1, keepdims=True)
     result: NDArray[np.float32] = small / np.maximum(small.std(axis=1, keepdims=True), 1e-6)

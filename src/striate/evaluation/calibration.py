@@ -7,17 +7,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.config import config
+from striate.config import frozen_config
 from striate.errors import DataError
-from striate.evaluation.intervals import CONFIDENCE, wilson
+from striate.evaluation.intervals import CONFIDENCE_LEVEL, wilson
 
-BINS = 15  # of a reliability diagram, as in Guo et al.
-TEMPERATURES = (0.05, 20.0)  # searched
-CANDIDATES = 50  # thresholds tried
+CALIBRATION_BINS = 15  # of a reliability diagram, as in Guo et al.
+TEMPERATURE_BOUNDS = (0.05, 20.0)  # searched
+MAX_CANDIDATE_THRESHOLDS = 50  # thresholds tried
 
 
-@config
-class Bin:
+@frozen_config
+class CalibrationBin:
     """Answers of similar confidence: how sure they were on average, how often right (95 % interval), how many."""
 
     confidence: float
@@ -26,7 +26,7 @@ class Bin:
     n: int
 
 
-@config
+@frozen_config
 class Calibration:
     """How far stated probabilities are from what happens.
 
@@ -42,40 +42,42 @@ class Calibration:
     ece: float
     brier: float
     confidence: float
-    bins: tuple[Bin, ...]
+    bins: tuple[CalibrationBin, ...]
 
 
-class Coverage(NamedTuple):
+class RiskCoverageCurve(NamedTuple):
     """What answering only when sure costs and buys, the fields parallel, from the surest answer to the last.
 
     Attributes:
-        threshold: (n,) confidence from which on is answered.
+        thresholds: (n,) confidence from which on is answered.
         coverage: (n,) share of the pictures that are answered.
         risk: (n,) share of those answered wrongly.
     """
 
-    threshold: NDArray[np.float64]
+    thresholds: NDArray[np.float64]
     coverage: NDArray[np.float64]
     risk: NDArray[np.float64]
 
 
-def calibration(labels: NDArray[np.integer], probabilities: NDArray[np.float64], bins: int = BINS) -> Calibration:
+def measure_calibration(
+    labels: NDArray[np.integer], probabilities: NDArray[np.float64], bin_count: int = CALIBRATION_BINS
+) -> Calibration:
     """Returns how well calibrated answers are.
 
     Args:
         labels: (n,) true labels, n ≥ 1.
         probabilities: (n, classes), rows sum to 1.
-        bins: how many equal parts of 0..1.
+        bin_count: how many equal parts of 0..1.
     """
     confidence, is_right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    place = np.minimum((confidence * bin_count).astype(int), bin_count - 1)
     found, error = [], 0.0
-    for number in range(bins):
+    for number in range(bin_count):
         inside = place == number
         n, right = int(inside.sum()), int(is_right[inside].sum())
         if n:
             mean = float(confidence[inside].mean())
-            found.append(Bin(mean, right / n, (wilson(right, n).low, wilson(right, n).high), n))
+            found.append(CalibrationBin(mean, right / n, (wilson(right, n).low, wilson(right, n).high), n))
             error += n / len(labels) * abs(right / n - mean)
     truth = np.zeros_like(probabilities)
     truth[np.arange(len(labels)), labels] = 1
@@ -108,29 +110,33 @@ def fit_temperature(labels: NDArray[np.integer], logits: NDArray[np.floating]) -
     targets = np.full((n, classes), (1 - certain) / (classes - 1))
     targets[np.arange(n), labels] = certain
 
-    def loss(logarithm: float) -> float:
-        return float(-(targets * log_softmax(logits / np.exp(logarithm), axis=1)).sum(axis=1).mean())
+    def compute_loss(log_temperature: float) -> float:
+        return float(-(targets * log_softmax(logits / np.exp(log_temperature), axis=1)).sum(axis=1).mean())
 
-    found = minimize_scalar(loss, bounds=tuple(np.log(TEMPERATURES)), method="bounded", options={"xatol": 1e-4})
-    is_better = chi2.sf(2 * n * (loss(0.0) - float(found.fun)), df=1) < 1 - CONFIDENCE
+    found = minimize_scalar(
+        compute_loss, bounds=tuple(np.log(TEMPERATURE_BOUNDS)), method="bounded", options={"xatol": 1e-4}
+    )
+    is_better = chi2.sf(2 * n * (compute_loss(0.0) - float(found.fun)), df=1) < 1 - CONFIDENCE_LEVEL
     return float(np.exp(found.x)) if is_better else 1.0
 
 
-def coverage(confidence: NDArray[np.float64], is_right: NDArray[np.bool_]) -> Coverage:
+def compute_risk_coverage_curve(confidence: NDArray[np.float64], is_correct: NDArray[np.bool_]) -> RiskCoverageCurve:
     """Returns the risk–coverage curve (El-Yaniv and Wiener 2010; Geifman and El-Yaniv 2017, arXiv:1705.08500).
 
     Args:
         confidence: (n,) of each answer, n ≥ 1.
-        is_right: (n,) whether it was right.
+        is_correct: (n,) whether it was right.
     """
     order = np.argsort(-confidence, kind="stable")
     number = np.arange(1, len(order) + 1)
-    wrong = np.cumsum(~is_right[order])
+    wrong = np.cumsum(~is_correct[order])
     last = np.append(confidence[order][1:] != confidence[order][:-1], True)  # equally sure answers go together
-    return Coverage(confidence[order][last], (number / len(order))[last], (wrong / number)[last])
+    return RiskCoverageCurve(confidence[order][last], (number / len(order))[last], (wrong / number)[last])
 
 
-def threshold_for(confidence: NDArray[np.float64], is_right: NDArray[np.bool_], risk: float) -> float | None:
+def find_risk_threshold(
+    confidence: NDArray[np.float64], is_correct: NDArray[np.bool_], target_risk: float
+) -> float | None:
     """Returns the lowest confidence from which on answers are wrong at most as often as asked, with 95 % certainty that
     it is so on pictures like these; None where no threshold promises that.
 
@@ -140,15 +146,15 @@ def threshold_for(confidence: NDArray[np.float64], is_right: NDArray[np.bool_], 
 
     Args:
         confidence: (n,) of each answer, on pictures that were not learnt from.
-        is_right: (n,) whether it was right.
-        risk: the share of wrong answers allowed, in (0, 1).
+        is_correct: (n,) whether it was right.
+        target_risk: the share of wrong answers allowed, in (0, 1).
     """
     from scipy.stats import beta
 
     order = np.argsort(-confidence, kind="stable")
-    sorted_confidence, wrong = confidence[order], np.cumsum(~is_right[order])
-    numbers = np.unique(np.linspace(1, len(order), CANDIDATES).round().astype(int))
+    sorted_confidence, wrong = confidence[order], np.cumsum(~is_correct[order])
+    numbers = np.unique(np.linspace(1, len(order), MAX_CANDIDATE_THRESHOLDS).round().astype(int))
     errors = wrong[numbers - 1]
-    bounds = beta.ppf(1 - (1 - CONFIDENCE) / len(numbers), errors + 1, np.maximum(numbers - errors, 1e-9))
-    kept = np.flatnonzero((bounds <= risk) & (errors < numbers))
+    bounds = beta.ppf(1 - (1 - CONFIDENCE_LEVEL) / len(numbers), errors + 1, np.maximum(numbers - errors, 1e-9))
+    kept = np.flatnonzero((bounds <= target_risk) & (errors < numbers))
     return float(sorted_confidence[numbers[kept[-1]] - 1]) if len(kept) else None

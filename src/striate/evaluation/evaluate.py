@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 from striate.classifier import Classifier
 from striate.data.decoded_cache import DecodedSet, decode_all
 from striate.data.image_set import ImageSet
-from striate.errors import ClassifierError, DataError, nearest
-from striate.evaluation.prediction_table import Answered
+from striate.errors import ClassifierError, DataError, find_nearest_name
+from striate.evaluation.prediction_table import LabeledPredictions
 from striate.evaluation.report import Report, make_report
-from striate.progress import SILENT, Progress
+from striate.progress import NO_PROGRESS, Progress
 
 if TYPE_CHECKING:
     pass
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class Evaluation:
     """A report and the pictures it stands on.
 
     Attributes:
@@ -39,23 +39,25 @@ class Measured:
     log_probabilities: NDArray[np.float64]
 
     @property
-    def answered(self) -> Answered:
+    def predictions(self) -> LabeledPredictions:
         """The answers without the pictures."""
         images = self.decoded.images
-        return Answered(images.classes, images.keys, images.labels, self.log_probabilities)
+        return LabeledPredictions(images.classes, images.keys, images.labels, self.log_probabilities)
 
     @cached_property
-    def predicted(self) -> NDArray[np.intp]:
+    def predicted_labels(self) -> NDArray[np.intp]:
         """(n,) predicted labels."""
-        return self.answered.predicted
+        return self.predictions.predicted_labels
 
     @cached_property
     def confidence(self) -> NDArray[np.float64]:
         """(n,) their probabilities."""
-        return self.answered.confidence
+        return self.predictions.confidence
 
 
-def evaluate(classifier: Classifier, images: ImageSet, *, split: str = "all", progress: Progress = SILENT) -> Report:
+def evaluate(
+    classifier: Classifier, images: ImageSet, *, split: str = "all", progress: Progress = NO_PROGRESS
+) -> Report:
     """Returns how good the classifier is on labelled pictures.
 
     Args:
@@ -67,30 +69,35 @@ def evaluate(classifier: Classifier, images: ImageSet, *, split: str = "all", pr
     Raises:
         DataError: a class the classifier does not know, or no picture that can be decoded.
     """
-    return measure(classifier, images, split=split, progress=progress).report
+    return evaluate_classifier(classifier, images, split=split, progress=progress).report
 
 
-def measure(
+def evaluate_classifier(
     classifier: Classifier,
     images: ImageSet | DecodedSet,
     *,
     split: str = "all",
-    leaked: Collection[str] = (),
-    progress: Progress = SILENT,
-) -> Measured:
+    leaked_keys: Collection[str] = (),
+    progress: Progress = NO_PROGRESS,
+) -> Evaluation:
     """Returns the same with the pictures and predictions beside the report; takes decoded pictures as well. Those of
-    the keys `leaked` have a copy among pictures learnt or chosen from: the report says how good it is without them.
+    the keys `leaked_keys` have a copy among pictures learnt or chosen from: the report says how good it is without
+    them.
 
     Raises:
         DataError: as above.
         ClassifierError: the network's answers are not finite.
     """
     if isinstance(images, ImageSet):
-        images = decode_all(with_classes(images, classifier.classes), classifier.preprocessing, progress=progress)
-    return report_on(images, predict_rows(classifier, images, split=split, progress=progress), split, leaked)
+        images = decode_all(align_classes(images, classifier.classes), classifier.preprocessing, progress=progress)
+    return build_evaluation(
+        images, predict_log_probabilities(classifier, images, split=split, progress=progress), split, leaked_keys
+    )
 
 
-def predict_rows(classifier: Classifier, images: DecodedSet, *, split: str, progress: Progress) -> NDArray[np.float64]:
+def predict_log_probabilities(
+    classifier: Classifier, images: DecodedSet, *, split: str, progress: Progress
+) -> NDArray[np.float64]:
     """Returns (n, classes) logarithms of the predicted probabilities.
 
     Raises:
@@ -107,14 +114,18 @@ def predict_rows(classifier: Classifier, images: DecodedSet, *, split: str, prog
     return rows
 
 
-def report_on(decoded: DecodedSet, rows: NDArray[np.float64], split: str, leaked: Collection[str] = ()) -> Measured:
+def build_evaluation(
+    decoded_set: DecodedSet, log_probabilities: NDArray[np.float64], split: str, leaked_keys: Collection[str] = ()
+) -> Evaluation:
     """Returns the report on decoded images, given the logarithms of their predicted probabilities."""
-    images = decoded.images
-    report = make_report(images.name, split, images.classes, images.keys, images.labels, rows, leaked=leaked)
-    return Measured(report, decoded, rows)
+    images = decoded_set.images
+    report = make_report(
+        images.name, split, images.classes, images.keys, images.labels, log_probabilities, leaked_keys=leaked_keys
+    )
+    return Evaluation(report, decoded_set, log_probabilities)
 
 
-def with_classes(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:
+def align_classes(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:
     """Returns the pictures with labels that count in `classes`.
 
     Raises:
@@ -128,13 +139,15 @@ def with_classes(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:
             "The data has classes that the classifier does not know",
             received=", ".join(unknown[:5]),
             expected="classes among " + ", ".join(classes[:10]) + (" …" if len(classes) > 10 else ""),
-            hint=f"the folder {unknown[0]!r} renamed to {near!r}" if (near := nearest(unknown[0], classes)) else None,
+            hint=f"the folder {unknown[0]!r} renamed to {near!r}"
+            if (near := find_nearest_name(unknown[0], classes))
+            else None,
         )
     table = np.array([classes.index(name) for name in images.classes], np.int32)
     return replace(images, classes=classes, labels=table[images.labels])
 
 
-def milliseconds_per_picture(classifier: Classifier, pixels: NDArray[np.uint8]) -> float:
+def measure_ms_per_image(classifier: Classifier, pixels: NDArray[np.uint8]) -> float:
     """Returns how long a prediction takes, ms per picture: the median of three to nine rounds after one to warm up.
 
     Args:

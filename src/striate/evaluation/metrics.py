@@ -8,27 +8,27 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.config import config
-from striate.evaluation.intervals import CONFIDENCE, wilson
-from striate.evaluation.roc_pr import Ranking, rankings
+from striate.config import frozen_config
+from striate.evaluation.intervals import CONFIDENCE_LEVEL, wilson
+from striate.evaluation.roc_pr import CurveAreas, compute_curve_areas
 
 RESAMPLES = 1000
-TOP = 5
-TOGETHER = 1 << 16  # resampled numbers at a time: as many as fit into a processor's cache
+TOP_K = 5
+MAX_RESAMPLED_VALUES = 1 << 16  # resampled numbers at a time: as many as fit into a processor's cache
 
-Resampled = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+MetricFunction = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """From resampled matrices, see `_matrices`, to a figure of each."""
 
 
-@config
-class Figure:
+@frozen_config
+class MetricEstimate:
     """A figure and its 95 % interval."""
 
     value: float
     interval: tuple[float, float]
 
 
-@config
+@frozen_config
 class Metrics:
     """What scikit-learn's functions of the same names say of n pictures.
 
@@ -42,20 +42,20 @@ class Metrics:
             where there are too many (see ranking.MOST).
     """
 
-    balanced_accuracy: Figure
-    kappa: Figure
-    mcc: Figure
-    log_loss: Figure
-    top: Figure | None
+    balanced_accuracy: MetricEstimate
+    kappa: MetricEstimate
+    mcc: MetricEstimate
+    log_loss: MetricEstimate
+    top: MetricEstimate | None
     auc: float | None
 
 
-def metrics(
+def compute_metrics(
     labels: NDArray[np.integer],
     log_probabilities: NDArray[np.float64],
     seed: int = 0,
     *,
-    ranked: Sequence[Ranking | None] | None = None,
+    curve_areas: Sequence[CurveAreas | None] | None = None,
 ) -> Metrics:
     """Returns the figures. Intervals are percentiles of RESAMPLES bootstrap samples of the pictures (Efron 1979), but
     Wilson's of the share `top`.
@@ -67,7 +67,7 @@ def metrics(
         labels: (n,) true labels, n ≥ 1.
         log_probabilities: (n, classes) logarithms of the predicted probabilities.
         seed: of the resampling.
-        ranked: what `rankings` says of them, where that is known already.
+        curve_areas: what `rankings` says of them, where that is known already.
     """
     from sklearn.metrics import (
         balanced_accuracy_score,
@@ -81,73 +81,79 @@ def metrics(
     predicted = log_probabilities.argmax(axis=1)
     rng = np.random.default_rng(seed)
     there = np.unique(np.concatenate([labels, predicted]))
-    matrices = _matrices(np.searchsorted(there, labels), np.searchsorted(there, predicted), len(there), rng)
+    matrices = _resample_confusion_sums(
+        np.searchsorted(there, labels), np.searchsorted(there, predicted), len(there), rng
+    )
     losses = -log_probabilities[np.arange(n), labels]
     numbers = np.arange(classes)
     hits = None
-    if classes > TOP:
+    if classes > TOP_K:
         rank = (log_probabilities > log_probabilities[np.arange(n), labels][:, None]).sum(axis=1)
-        hits = int((rank < TOP).sum())
+        hits = int((rank < TOP_K).sum())
     with warnings.catch_warnings():  # scikit-learn's, of a class without pictures or of only one
         warnings.simplefilter("ignore")
         balanced, kappa = balanced_accuracy_score(labels, predicted), cohen_kappa_score(labels, predicted)
         mcc = matthews_corrcoef(labels, predicted)
     return Metrics(
-        balanced_accuracy=_of(_balanced, matrices, float(balanced)),
-        kappa=_of(_kappa, matrices, _number(kappa)),
-        mcc=_of(_mcc, matrices, float(mcc)),
-        log_loss=_mean(losses, float(log_loss(labels, np.exp(log_probabilities), labels=numbers)), rng),
+        balanced_accuracy=_estimate_metric(_compute_balanced_accuracy, matrices, float(balanced)),
+        kappa=_estimate_metric(_compute_kappa, matrices, _replace_nan(kappa)),
+        mcc=_estimate_metric(_compute_mcc, matrices, float(mcc)),
+        log_loss=_estimate_mean(losses, float(log_loss(labels, np.exp(log_probabilities), labels=numbers)), rng),
         top=None
         if hits is None
-        else Figure(float(top_k_accuracy_score(labels, log_probabilities, k=TOP, labels=numbers)), wilson(hits, n)),
-        auc=_auc(rankings(labels, log_probabilities) if ranked is None else ranked),
+        else MetricEstimate(
+            float(top_k_accuracy_score(labels, log_probabilities, k=TOP_K, labels=numbers)), wilson(hits, n)
+        ),
+        auc=_average_auc(compute_curve_areas(labels, log_probabilities) if curve_areas is None else curve_areas),
     )
 
 
-def _matrices(
-    labels: NDArray[np.integer], predicted: NDArray[np.integer], classes: int, rng: np.random.Generator
+def _resample_confusion_sums(
+    labels: NDArray[np.integer], predicted_labels: NDArray[np.integer], num_classes: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Returns (RESAMPLES, 3, classes): the diagonal, the row sums and the column sums of resampled confusion matrices,
     which is all that the figures need; many classes would not fit otherwise.
     """
-    cells, number = np.unique(labels.astype(np.int64) * classes + predicted, return_counts=True)
+    cells, number = np.unique(labels.astype(np.int64) * num_classes + predicted_labels, return_counts=True)
     drawn = rng.multinomial(len(labels), number / len(labels), RESAMPLES).astype(np.float64)
-    row, column = np.divmod(cells, classes)
-    found = np.zeros((RESAMPLES, 3, classes))
+    row, column = np.divmod(cells, num_classes)
+    found = np.zeros((RESAMPLES, 3, num_classes))
     diagonal = row == column
     found[:, 0, row[diagonal]] = drawn[:, diagonal]
     for place, index in ((1, row), (2, column)):
-        sums = np.zeros((classes, RESAMPLES))
+        sums = np.zeros((num_classes, RESAMPLES))
         np.add.at(sums, index, drawn.T)
         found[:, place] = sums.T
     return found
 
 
-def _of(
-    figure: Callable[[NDArray[np.float64]], NDArray[np.float64]], matrices: NDArray[np.float64], value: float
-) -> Figure:
+def _estimate_metric(
+    metric_function: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    confusion_sums: NDArray[np.float64],
+    value: float,
+) -> MetricEstimate:
     with np.errstate(invalid="ignore", divide="ignore"):
-        return Figure(value, _percentiles(figure(matrices)))
+        return MetricEstimate(value, _compute_percentile_interval(metric_function(confusion_sums)))
 
 
-def _balanced(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
-    diagonal, rows, _ = np.moveaxis(matrices, 1, 0)
+def _compute_balanced_accuracy(confusion_sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    diagonal, rows, _ = np.moveaxis(confusion_sums, 1, 0)
     recall = np.where(rows > 0, diagonal / rows, np.nan)
     result: NDArray[np.float64] = np.nanmean(recall, axis=1)
     return result
 
 
-def _kappa(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
-    diagonal, rows, columns = np.moveaxis(matrices, 1, 0)
+def _compute_kappa(confusion_sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    diagonal, rows, columns = np.moveaxis(confusion_sums, 1, 0)
     n = rows.sum(axis=1)
     observed, chance = diagonal.sum(axis=1) / n, (rows * columns).sum(axis=1) / n**2
     result: NDArray[np.float64] = np.where(chance < 1, (observed - chance) / (1 - chance), 0.0)
     return result
 
 
-def _mcc(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
+def _compute_mcc(confusion_sums: NDArray[np.float64]) -> NDArray[np.float64]:
     """Returns Gorodkin's R_K of each matrix (2004, Computational Biology and Chemistry 28), 0 where it is undefined."""
-    diagonal, rows, columns = np.moveaxis(matrices, 1, 0)
+    diagonal, rows, columns = np.moveaxis(confusion_sums, 1, 0)
     n = rows.sum(axis=1)
     above = diagonal.sum(axis=1) * n - (rows * columns).sum(axis=1)
     below = np.sqrt((n**2 - (rows**2).sum(axis=1)) * (n**2 - (columns**2).sum(axis=1)))
@@ -155,26 +161,26 @@ def _mcc(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
     return result
 
 
-def _mean(values: NDArray[np.float64], value: float, rng: np.random.Generator) -> Figure:
+def _estimate_mean(values: NDArray[np.float64], value: float, rng: np.random.Generator) -> MetricEstimate:
     """Returns a mean with the bootstrap interval of it; drawn part by part, so that any n fits."""
     n = len(values)
-    rows = max(1, TOGETHER // n)
+    rows = max(1, MAX_RESAMPLED_VALUES // n)
     parts = [min(rows, RESAMPLES - start) for start in range(0, RESAMPLES, rows)]
     means = np.concatenate([values[rng.integers(0, n, (part, n))].mean(axis=1) for part in parts])
-    return Figure(value, _percentiles(means))
+    return MetricEstimate(value, _compute_percentile_interval(means))
 
 
-def _percentiles(values: NDArray[np.float64]) -> tuple[float, float]:
-    outside = 50 * (1 - CONFIDENCE)
+def _compute_percentile_interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    outside = 50 * (1 - CONFIDENCE_LEVEL)
     low, high = np.nanpercentile(values, (outside, 100 - outside))
     return float(low), float(high)
 
 
-def _auc(ranked: Sequence[Ranking | None]) -> float | None:
-    areas = [one.auc for one in ranked if one is not None]
-    return float(np.mean(areas)) if len(areas) == len(ranked) else None
+def _average_auc(curve_areas: Sequence[CurveAreas | None]) -> float | None:
+    areas = [one.auc for one in curve_areas if one is not None]
+    return float(np.mean(areas)) if len(areas) == len(curve_areas) else None
 
 
-def _number(value: float) -> float:
+def _replace_nan(value: float) -> float:
     """Returns 0 for κ where there is but one class, which scikit-learn calls undefined."""
     return 0.0 if np.isnan(value) else float(value)

@@ -13,27 +13,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.errors import DataError
-from striate.system.atomic_files import write_csv, writing
+from striate.system.atomic_files import write_atomically, write_csv
 
-HEADER = ("key", "class", "predicted", "confidence")
+PREDICTION_COLUMNS = ("key", "class", "predicted", "confidence")
 
 
-class Answer(NamedTuple):
+class PredictionRecord(NamedTuple):
     """What a classifier said of one picture.
 
     Attributes:
-        label: its true class.
-        predicted: the class answered.
+        true_class: its true class.
+        predicted_class: the class answered.
         confidence: that class's probability, 0..1.
     """
 
-    label: str
-    predicted: str
+    true_class: str
+    predicted_class: str
     confidence: float
 
 
 @dataclass(frozen=True, eq=False)
-class Answered:
+class LabeledPredictions:
     """What was asked and answered, all fields parallel.
 
     Attributes:
@@ -49,7 +49,7 @@ class Answered:
     log_probabilities: NDArray[np.floating]
 
     @property
-    def predicted(self) -> NDArray[np.intp]:
+    def predicted_labels(self) -> NDArray[np.intp]:
         """(n,) predicted labels."""
         found: NDArray[np.intp] = self.log_probabilities.argmax(axis=1)
         return found
@@ -61,28 +61,32 @@ class Answered:
         return found
 
     @property
-    def is_right(self) -> NDArray[np.bool_]:
+    def is_correct(self) -> NDArray[np.bool_]:
         """(n,) whether the answer is the true class."""
-        found: NDArray[np.bool_] = self.predicted == self.labels
+        found: NDArray[np.bool_] = self.predicted_labels == self.labels
         return found
 
 
-def save_answered(answered: Answered, path: Path) -> None:
+def save_labeled_predictions(predictions: LabeledPredictions, path: Path) -> None:
     """Writes the table to `path`, one row per picture, and the (n, classes) logarithms as float32 beside it, under the
     same name with `.npy`.
     """
-    with writing(_numbers(path)) as temporary, temporary.open("wb") as file:
-        np.save(file, answered.log_probabilities.astype(np.float32), allow_pickle=False)
+    with write_atomically(_get_array_path(path)) as temporary, temporary.open("wb") as file:
+        np.save(file, predictions.log_probabilities.astype(np.float32), allow_pickle=False)
     rows = (
-        (key, answered.classes[label], answered.classes[guess], f"{share:.6g}")
+        (key, predictions.classes[label], predictions.classes[guess], f"{share:.6g}")
         for key, label, guess, share in zip(
-            answered.keys.tolist(), answered.labels, answered.predicted, answered.confidence, strict=True
+            predictions.keys.tolist(),
+            predictions.labels,
+            predictions.predicted_labels,
+            predictions.confidence,
+            strict=True,
         )
     )
-    write_csv(path, HEADER, rows)
+    write_csv(path, PREDICTION_COLUMNS, rows)
 
 
-def load_answered(path: Path, classes: tuple[str, ...]) -> Answered:
+def load_labeled_predictions(path: Path, classes: tuple[str, ...]) -> LabeledPredictions:
     """Returns what `save_answered` wrote.
 
     Args:
@@ -92,43 +96,46 @@ def load_answered(path: Path, classes: tuple[str, ...]) -> Answered:
     Raises:
         DataError: a file is missing or damaged, or they do not fit each other.
     """
-    rows = _rows(path)
+    rows = _read_rows(path)
     numbers = {name: label for label, name in enumerate(classes)}
     try:
         labels = np.array([numbers[row["class"]] for row in rows], np.int32)
-        found = np.load(_numbers(path), allow_pickle=False)
+        found = np.load(_get_array_path(path), allow_pickle=False)
     except (OSError, ValueError, EOFError, KeyError) as error:
         raise DataError(f"The predictions cannot be read: {error}", received=path) from None
     if found.shape != (len(rows), len(classes)) or found.dtype != np.float32:
         raise DataError(
             "The list of predictions and its numbers do not fit each other",
-            received=f"{path}: {len(rows)} rows, {_numbers(path).name}: {found.dtype} {found.shape}",
+            received=f"{path}: {len(rows)} rows, {_get_array_path(path).name}: {found.dtype} {found.shape}",
         )
-    return Answered(classes, np.array([row["key"] for row in rows], np.str_), labels, found)
+    return LabeledPredictions(classes, np.array([row["key"] for row in rows], np.str_), labels, found)
 
 
-def load_answers(path: Path) -> dict[str, Answer]:
+def load_prediction_records(path: Path) -> dict[str, PredictionRecord]:
     """Returns key → answer, from the table alone.
 
     Raises:
         DataError: the file is missing or not of that kind.
     """
     try:
-        return {row["key"]: Answer(row["class"], row["predicted"], float(row["confidence"])) for row in _rows(path)}
+        return {
+            row["key"]: PredictionRecord(row["class"], row["predicted"], float(row["confidence"]))
+            for row in _read_rows(path)
+        }
     except ValueError as error:
         raise DataError(f"The list of predictions is damaged: {error}", received=path) from None
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _read_rows(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except (OSError, ValueError) as error:
         raise DataError(f"The list of predictions cannot be read: {error}", received=path) from None
-    if any(row.get(name) is None for row in rows for name in HEADER):
-        raise DataError("The list of predictions is damaged", received=path, expected=", ".join(HEADER))
+    if any(row.get(name) is None for row in rows for name in PREDICTION_COLUMNS):
+        raise DataError("The list of predictions is damaged", received=path, expected=", ".join(PREDICTION_COLUMNS))
     return rows
 
 
-def _numbers(path: Path) -> Path:
+def _get_array_path(path: Path) -> Path:
     return path.with_suffix(".npy")

@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.config import config
+from striate.config import frozen_config
 from striate.errors import DataError
-from striate.evaluation.calibration import Calibration, calibration
-from striate.evaluation.intervals import f1_interval, wilson
-from striate.evaluation.metrics import Metrics, metrics
-from striate.evaluation.prediction_table import Answered
-from striate.evaluation.roc_pr import Ranking, rankings
-from striate.evaluation.selective import Refusal, prices
+from striate.evaluation.calibration import Calibration, measure_calibration
+from striate.evaluation.intervals import compute_f1_interval, wilson
+from striate.evaluation.metrics import Metrics, compute_metrics
+from striate.evaluation.prediction_table import LabeledPredictions
+from striate.evaluation.roc_pr import CurveAreas, compute_curve_areas
+from striate.evaluation.selective import OperatingPoint, compute_risk_coverage_table
 
-FORMAT = 2
+REPORT_FORMAT = 2
 
 
-@config
-class ClassScore:
+@frozen_config
+class ClassMetrics:
     """One class's figures (scikit-learn's precision_recall_fscore_support; 0 where undefined), with 95 % intervals.
 
     Attributes:
@@ -49,8 +49,8 @@ class ClassScore:
     average_precision: float | None = None
 
 
-@config
-class Wrong:
+@frozen_config
+class Misclassification:
     """A picture answered wrongly."""
 
     key: str
@@ -59,8 +59,8 @@ class Wrong:
     confidence: float
 
 
-@config
-class Share:
+@frozen_config
+class AccuracyEstimate:
     """How many of some pictures were answered rightly, with a 95 % confidence interval (Wilson)."""
 
     n: int
@@ -68,7 +68,7 @@ class Share:
     interval: tuple[float, float]
 
 
-@config
+@frozen_config
 class Report:
     """What was measured.
 
@@ -103,15 +103,15 @@ class Report:
     interval: tuple[float, float]
     loss: float
     baseline: float
-    classes: tuple[ClassScore, ...]
-    macro: ClassScore
-    weighted: ClassScore
+    classes: tuple[ClassMetrics, ...]
+    macro: ClassMetrics
+    weighted: ClassMetrics
     confusion: tuple[tuple[int, ...], ...]
-    wrong: tuple[Wrong, ...]
-    without_leaks: Share | None = None
+    wrong: tuple[Misclassification, ...]
+    without_leaks: AccuracyEstimate | None = None
     metrics: Metrics | None = None
     calibration: Calibration | None = None
-    coverage: tuple[Refusal, ...] = ()
+    coverage: tuple[OperatingPoint, ...] = ()
 
     @property
     def correct(self) -> int:
@@ -127,7 +127,7 @@ def make_report(
     labels: NDArray[np.int32],
     log_probabilities: NDArray[np.float64],
     *,
-    leaked: Collection[str] = (),
+    leaked_keys: Collection[str] = (),
 ) -> Report:
     """Returns the report on n ≥ 1 pictures.
 
@@ -138,7 +138,7 @@ def make_report(
         keys: (n,) the pictures' names.
         labels: (n,) true labels.
         log_probabilities: (n, classes) logarithms of the predicted probabilities.
-        leaked: names of pictures that have a copy among those learnt or chosen from.
+        leaked_keys: names of pictures that have a copy among those learnt or chosen from.
 
     Raises:
         DataError: no pictures.
@@ -155,11 +155,11 @@ def make_report(
     wrong = np.flatnonzero(predicted != labels)
     wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
     low, high = wilson(n - len(wrong), n)
-    answered = Answered(classes, keys, labels, log_probabilities)
+    answered = LabeledPredictions(classes, keys, labels, log_probabilities)
     figures = precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=0.0)
-    ranked = rankings(labels, log_probabilities)
+    ranked = compute_curve_areas(labels, log_probabilities)
     return Report(
-        format=FORMAT,
+        format=REPORT_FORMAT,
         data=data,
         split=split,
         n=n,
@@ -167,61 +167,68 @@ def make_report(
         interval=(low, high),
         loss=float(-log_probabilities[np.arange(n), labels].mean()),
         baseline=float(np.bincount(labels).max() / n),
-        classes=_scores(classes, figures, matrix, ranked),
-        macro=_average("macro", figures, n),
-        weighted=_average("weighted", figures, n, weights=figures[3]),
+        classes=_build_per_class_metrics(classes, figures, matrix, ranked),
+        macro=_average_class_metrics("macro", figures, n),
+        weighted=_average_class_metrics("weighted", figures, n, weights=figures[3]),
         confusion=tuple(tuple(int(cell) for cell in row) for row in matrix),
         wrong=tuple(
-            Wrong(str(keys[i]), classes[labels[i]], classes[predicted[i]], float(confidence[i])) for i in wrong
+            Misclassification(str(keys[i]), classes[labels[i]], classes[predicted[i]], float(confidence[i]))
+            for i in wrong
         ),
-        without_leaks=_share((predicted == labels)[~np.isin(keys, list(leaked))]) if leaked else None,
-        metrics=metrics(labels, log_probabilities, ranked=ranked),
-        calibration=calibration(labels, np.exp(log_probabilities)),
-        coverage=prices(answered),
+        without_leaks=_estimate_accuracy((predicted == labels)[~np.isin(keys, list(leaked_keys))])
+        if leaked_keys
+        else None,
+        metrics=compute_metrics(labels, log_probabilities, curve_areas=ranked),
+        calibration=measure_calibration(labels, np.exp(log_probabilities)),
+        coverage=compute_risk_coverage_table(answered),
     )
 
 
-def _scores(
+def _build_per_class_metrics(
     classes: tuple[str, ...],
-    figures: Sequence[NDArray[Any]],
-    matrix: NDArray[np.int64],
-    ranked: Sequence[Ranking | None],
-) -> tuple[ClassScore, ...]:
-    said = matrix.sum(axis=0)
+    scores: Sequence[NDArray[Any]],
+    confusion: NDArray[np.int64],
+    curve_areas: Sequence[CurveAreas | None],
+) -> tuple[ClassMetrics, ...]:
+    said = confusion.sum(axis=0)
     return tuple(
-        _score(name, own, int(matrix[i, i]), int(said[i]), ranked[i])
-        for i, (name, *own) in enumerate(zip(classes, *figures, strict=True))
+        _build_class_metrics(name, own, int(confusion[i, i]), int(said[i]), curve_areas[i])
+        for i, (name, *own) in enumerate(zip(classes, *scores, strict=True))
     )
 
 
-def _score(name: str, figures: Sequence[float], right: int, said: int, ranked: Ranking | None) -> ClassScore:
-    precision, recall, f1 = map(float, figures[:3])
-    support = int(figures[3])
-    return ClassScore(
+def _build_class_metrics(
+    name: str, scores: Sequence[float], true_positives: int, predicted_count: int, curve_areas: CurveAreas | None
+) -> ClassMetrics:
+    precision, recall, f1 = map(float, scores[:3])
+    support = int(scores[3])
+    return ClassMetrics(
         name=name,
         precision=precision,
         recall=recall,
         f1=f1,
         support=support,
-        precision_interval=wilson(right, said) if said else None,
-        recall_interval=wilson(right, support) if support else None,
-        f1_interval=f1_interval(right, support, said) if support + said else None,
-        auc=ranked.auc if ranked else None,
-        average_precision=ranked.average_precision if ranked else None,
+        precision_interval=wilson(true_positives, predicted_count) if predicted_count else None,
+        recall_interval=wilson(true_positives, support) if support else None,
+        f1_interval=compute_f1_interval(true_positives, support, predicted_count)
+        if support + predicted_count
+        else None,
+        auc=curve_areas.auc if curve_areas else None,
+        average_precision=curve_areas.average_precision if curve_areas else None,
     )
 
 
-def _share(is_right: NDArray[np.bool_]) -> Share | None:
-    n, right = len(is_right), int(is_right.sum())
+def _estimate_accuracy(is_correct: NDArray[np.bool_]) -> AccuracyEstimate | None:
+    n, right = len(is_correct), int(is_correct.sum())
     if not n:
         return None
     low, high = wilson(right, n)
-    return Share(n, right / n, (low, high))
+    return AccuracyEstimate(n, right / n, (low, high))
 
 
-def _average(
-    kind: str, figures: Sequence[NDArray[Any]], n: int, weights: NDArray[np.integer] | None = None
-) -> ClassScore:
+def _average_class_metrics(
+    name: str, scores: Sequence[NDArray[Any]], n: int, weights: NDArray[np.integer] | None = None
+) -> ClassMetrics:
     """Returns the mean of the classes' precision, recall and F1, as scikit-learn takes it."""
-    precision, recall, f1 = (float(np.average(column, weights=weights)) for column in figures[:3])
-    return ClassScore(kind, precision, recall, f1, n)
+    precision, recall, f1 = (float(np.average(column, weights=weights)) for column in scores[:3])
+    return ClassMetrics(name, precision, recall, f1, n)

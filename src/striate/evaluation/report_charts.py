@@ -5,23 +5,28 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from striate.evaluation import plots
-from striate.evaluation.evaluate import Measured
-from striate.evaluation.plots import coverage_curve, precision_recall_curves, reliability, roc_curves
-from striate.evaluation.selective import Refusal
-from striate.reporting.html import svg
-from striate.reporting.style import percent
+from striate.evaluation.evaluate import Evaluation
+from striate.evaluation.plots import (
+    coverage_curve,
+    draw_precision_recall_curves,
+    draw_reliability_diagram,
+    draw_roc_curves,
+)
+from striate.evaluation.selective import OperatingPoint
+from striate.reporting.html import render_inline_svg
+from striate.reporting.style import format_percent
 from striate.training.history import History
 
 
-def curves(history: History | None) -> dict[str, Markup]:
+def render_training_curves(history: History | None) -> dict[str, Markup]:
     """Returns accuracy and loss over the epochs; nothing without a history."""
     if history is None or not history.epochs:
         return {}
     last, n = history.epochs[-1], len(history.epochs)
-    ends = {"accuracy": percent(last.val_accuracy), "loss": f"{last.val_loss:.4f}"}
+    ends = {"accuracy": format_percent(last.val_accuracy), "loss": f"{last.val_loss:.4f}"}
     return {
-        name: svg(
-            plots.curves(history, [name]),
+        name: render_inline_svg(
+            plots.draw_training_curves(history, [name]),
             f"{name.capitalize()} over {n} {'epoch' if n == 1 else 'epochs'}, training and validation pictures; "
             f"validation ends at {end}",
         )
@@ -29,35 +34,38 @@ def curves(history: History | None) -> dict[str, Markup]:
     }
 
 
-def trust(measured: Measured, refused: Refusal | None) -> dict[str, Markup]:
+def render_confidence_charts(evaluation: Evaluation, operating_point: OperatingPoint | None) -> dict[str, Markup]:
     """Returns the reliability diagram and the risk–coverage curve."""
-    report = measured.report
+    report = evaluation.report
     found = {}
     if report.calibration is not None:
-        found["reliability"] = svg(
-            reliability(report.calibration),
-            f"Reliability diagram: expected calibration error {percent(report.calibration.ece)}",
+        found["reliability"] = render_inline_svg(
+            draw_reliability_diagram(report.calibration),
+            f"Reliability diagram: expected calibration error {format_percent(report.calibration.ece)}",
         )
-    found["coverage"] = svg(
-        coverage_curve(measured.answered, refused),
-        f"Share of wrong answers against share of pictures answered; {percent(1 - report.accuracy)} when all are",
+    found["coverage"] = render_inline_svg(
+        coverage_curve(evaluation.predictions, operating_point),
+        f"Share of wrong answers against share of pictures answered; {format_percent(1 - report.accuracy)} when all "
+        "are",
     )
     return found
 
 
-def ranking(measured: Measured) -> dict[str, Markup]:
+def render_roc_pr_curves(evaluation: Evaluation) -> dict[str, Markup]:
     """Returns ROC and precision–recall curves, where there are any."""
     drawn = {
-        "ROC curve": roc_curves(measured.answered, measured.report),
-        "precision–recall curve": precision_recall_curves(measured.answered, measured.report),
+        "ROC curve": draw_roc_curves(evaluation.predictions, evaluation.report),
+        "precision–recall curve": draw_precision_recall_curves(evaluation.predictions, evaluation.report),
     }
     return {
-        name: svg(figure, f"{name} of each class against the rest; the table of classes has their areas")
+        name: render_inline_svg(figure, f"{name} of each class against the rest; the table of classes has their areas")
         for name, figure in drawn.items()
         if figure is not None
     }
 
 
-def matrix(measured: Measured) -> Markup:
+def render_confusion_matrix(evaluation: Evaluation) -> Markup:
     """Returns the confusion matrix as a figure, for many classes."""
-    return svg(plots.confusion(measured.report), f"Confusion matrix of {len(measured.report.classes)} classes")
+    return render_inline_svg(
+        plots.confusion(evaluation.report), f"Confusion matrix of {len(evaluation.report.classes)} classes"
+    )

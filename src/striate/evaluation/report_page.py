@@ -11,22 +11,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from striate.data_checks.finding import Finding
-from striate.errors import printable
+from striate.errors import to_printable
 from striate.evaluation import confusion_cells, plots, report_charts
-from striate.evaluation.confusion_cells import heat
-from striate.evaluation.evaluate import Measured
-from striate.evaluation.metrics import Figure
+from striate.evaluation.confusion_cells import format_cell_style
+from striate.evaluation.evaluate import Evaluation
+from striate.evaluation.metrics import MetricEstimate
 from striate.evaluation.report import Report
-from striate.evaluation.selective import Refusal
-from striate.evaluation.test_access import Opening, said_of
+from striate.evaluation.selective import OperatingPoint
+from striate.evaluation.test_access import AccessRecord, describe_test_access
 from striate.reporting import html
-from striate.reporting.html import unbroken
-from striate.reporting.style import percent
+from striate.reporting.html import insert_nonbreaking_spaces
+from striate.reporting.style import format_percent
 from striate.training.history import History
 
-TABLE_CLASSES = 25  # up to here the confusion matrix is a table of numbers, above it a picture
-GALLERY = 24  # pictures of each kind
-PAIRS = 12  # confusions in the list
+MAX_TABLE_CLASSES = 25  # up to here the confusion matrix is a table of numbers, above it a picture
+MAX_GALLERY_IMAGES = 24  # pictures of each kind
+MAX_CONFUSION_PAIRS = 12  # confusions in the list
 
 
 class Advice(NamedTuple):
@@ -39,7 +39,7 @@ class Advice(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Facts:
+class RunFacts:
     """What the report says about the run beside its figures.
 
     Attributes:
@@ -54,7 +54,7 @@ class Facts:
         machine: the computer.
         command: how to repeat the run; "" when it was made from Python.
         validation: the report on the pictures that chose the epoch; None when measured on other data.
-        opened: when the test pictures were looked at; none when measured on other data.
+        access_records: when the test pictures were looked at; none when measured on other data.
         temperature: that the logits are divided by.
         refused: what its threshold does, where it has one.
         advice: what is wrong with the training, the most important first.
@@ -72,67 +72,69 @@ class Facts:
     machine: Mapping[str, Any]
     command: str
     validation: Report | None
-    opened: tuple[Opening, ...] = ()
+    access_records: tuple[AccessRecord, ...] = ()
     temperature: float = 1.0
-    refused: Refusal | None = None
+    refused: OperatingPoint | None = None
     advice: tuple[Advice, ...] = ()
     inside: str = ""
 
 
-def save_page(path: Path, facts: Facts, history: History | None, measured: Measured) -> None:
+def save_report_html(path: Path, facts: RunFacts, history: History | None, evaluation: Evaluation) -> None:
     """Writes report.html; `history` is None when a classifier was measured without its training."""
-    report = measured.report
-    right, wrong = plots.right_and_wrong(measured, GALLERY)
-    is_table = len(report.classes) <= TABLE_CLASSES
+    report = evaluation.report
+    right, wrong = plots.select_examples(evaluation, MAX_GALLERY_IMAGES)
+    is_table = len(report.classes) <= MAX_TABLE_CLASSES
     html.save_page(
         path,
         "striate.evaluation",
         "report.html.j2",
-        **_shared(facts, history, measured),
-        curves=report_charts.curves(history),
-        trust=report_charts.trust(measured, facts.refused),
-        ranking=report_charts.ranking(measured),
-        matrix=None if is_table else report_charts.matrix(measured),
-        heat=lambda i, j: heat(report.confusion[i][j] / max(1, report.classes[i].support), i == j),
-        right=[_shown(measured, int(index)) for index in right],
-        wrong=[_shown(measured, int(index)) for index in wrong],
-        cells=confusion_cells.data(measured),
-        script=html.script("striate.evaluation", "report.js"),
+        **_build_context(facts, history, evaluation),
+        curves=report_charts.render_training_curves(history),
+        trust=report_charts.render_confidence_charts(evaluation, facts.refused),
+        ranking=report_charts.render_roc_pr_curves(evaluation),
+        matrix=None if is_table else report_charts.render_confusion_matrix(evaluation),
+        heat=lambda i, j: format_cell_style(report.confusion[i][j] / max(1, report.classes[i].support), i == j),
+        right=[_build_gallery_item(evaluation, int(index)) for index in right],
+        wrong=[_build_gallery_item(evaluation, int(index)) for index in wrong],
+        cells=confusion_cells.render_cell_data(evaluation),
+        script=html.load_script("striate.evaluation", "report.js"),
     )
 
 
-def save_markdown(path: Path, facts: Facts, history: History | None, measured: Measured) -> None:
+def save_markdown(path: Path, facts: RunFacts, history: History | None, evaluation: Evaluation) -> None:
     """Writes the same as Markdown, without the pictures."""
-    html.save_markdown(path, "striate.evaluation", "report.md.j2", **_shared(facts, history, measured, html.literal))
+    html.save_markdown(
+        path, "striate.evaluation", "report.md.j2", **_build_context(facts, history, evaluation, html.escape_markdown)
+    )
 
 
-def _shared(
-    facts: Facts, history: History | None, measured: Measured, shown: Callable[[str], str] = printable
+def _build_context(
+    facts: RunFacts, history: History | None, evaluation: Evaluation, format_name: Callable[[str], str] = to_printable
 ) -> dict[str, Any]:
-    report = measured.report
+    report = evaluation.report
     return {
         "facts": facts,
         "report": report,
         "history": history,
-        "verdict": verdict(report),
-        "insight": insight(report, shown),
-        "opened": said_of(facts.opened, report.split),
-        "digits": digits(report.n),
-        "pairs": confused_pairs(report, PAIRS),
-        "figures": _figures(report),
+        "verdict": format_verdict(report),
+        "insight": format_insight(report, format_name),
+        "opened": describe_test_access(facts.access_records, report.split),
+        "digits": choose_percent_digits(report.n),
+        "pairs": find_confused_pairs(report, MAX_CONFUSION_PAIRS),
+        "figures": _build_metric_rows(report),
         "augmented": any(
             value for name, value in facts.settings.items() if name.startswith("augment.") and name != "augment.border"
         ),
     }
 
 
-def _figures(report: Report) -> list[tuple[str, str, str, str]]:
+def _build_metric_rows(report: Report) -> list[tuple[str, str, str, str]]:
     """Returns the figures beside accuracy: name, value, interval, what it says."""
     found = report.metrics
     if found is None:
         return []
-    share, thousandths = html.percent, partial(html.fraction, digits=3)
-    rows: list[tuple[str, Figure | None, Callable[[float], str], str]] = [
+    share, thousandths = html.format_percent_nbsp, partial(html.format_fraction, digits=3)
+    rows: list[tuple[str, MetricEstimate | None, Callable[[float], str], str]] = [
         ("balanced accuracy", found.balanced_accuracy, share, "mean of the classes' recalls"),
         ("top-5 accuracy", found.top, share, "the class is among the five likeliest"),
         ("Cohen's κ", found.kappa, thousandths, "agreement beyond chance; 1 is perfect, 0 is chance"),
@@ -145,7 +147,9 @@ def _figures(report: Report) -> list[tuple[str, str, str, str]]:
         if one is not None
     ]
     if found.auc is not None:
-        told.append(("area under ROC", html.fraction(found.auc), "", "mean over the classes, each against the rest"))
+        told.append(
+            ("area under ROC", html.format_fraction(found.auc), "", "mean over the classes, each against the rest")
+        )
     if report.calibration is not None:
         what = "expected distance of confidence from accuracy"
         told.append(("calibration error", share(report.calibration.ece, 2), "", what))
@@ -155,27 +159,27 @@ def _figures(report: Report) -> list[tuple[str, str, str, str]]:
     return told
 
 
-def _shown(measured: Measured, index: int) -> dict[str, Any]:
-    images, pixels = measured.decoded.images, measured.decoded.pixels[index]
+def _build_gallery_item(evaluation: Evaluation, index: int) -> dict[str, Any]:
+    images, pixels = evaluation.decoded.images, evaluation.decoded.pixels[index]
     names = images.classes
-    is_tiny = max(pixels.shape) <= confusion_cells.TINY
+    is_tiny = max(pixels.shape) <= confusion_cells.MAX_PIXELATED_SIDE
     return {
-        "key": printable(str(images.keys[index])),
-        "true": printable(names[images.labels[index]]),
+        "key": to_printable(str(images.keys[index])),
+        "true": to_printable(names[images.labels[index]]),
         "said": [
-            (printable(names[label]), share, label == images.labels[index])
-            for label, share in confusion_cells.likeliest(measured, index)
+            (to_printable(names[label]), share, label == images.labels[index])
+            for label, share in confusion_cells.list_top_classes(evaluation, index)
         ],
-        "image": html.picture(pixels, form="PNG" if is_tiny else "WEBP"),
+        "image": html.encode_image_uri(pixels, image_format="PNG" if is_tiny else "WEBP"),
         "tiny": is_tiny,
     }
 
 
-CALIBRATED = 0.02
+MAX_CALIBRATED_ECE = 0.02
 """Expected calibration error up to which a confidence may be read as a probability."""
 
 
-class Pair(NamedTuple):
+class ConfusionPair(NamedTuple):
     """A confusion.
 
     Attributes:
@@ -193,62 +197,63 @@ class Pair(NamedTuple):
     share: float
 
 
-def digits(n: int) -> int:
+def choose_percent_digits(n: int) -> int:
     """Returns how many decimals of a percentage n pictures can carry."""
     return 2 if n >= 5000 else 1
 
 
-def verdict(report: Report) -> str:
+def format_verdict(report: Report) -> str:
     """Returns the result in one sentence."""
     low, high = report.interval
-    share = percent(report.accuracy, digits(report.n))
-    return unbroken(
+    share = format_percent(report.accuracy, choose_percent_digits(report.n))
+    return insert_nonbreaking_spaces(
         f"Answers {share} of the {report.n:,} {report.split} pictures rightly; "
-        f"on pictures like these, expect between {percent(low)} and {percent(high)}."
+        f"on pictures like these, expect between {format_percent(low)} and {format_percent(high)}."
         + (" That is no better than always giving the commonest answer." if low <= report.baseline else "")
     )
 
 
-def insight(report: Report, shown: Callable[[str], str] = printable) -> str:
+def format_insight(report: Report, format_name: Callable[[str], str] = to_printable) -> str:
     """Returns what else a reader should know first: what it confuses, and whether its confidence can be trusted; names
-    of classes as `shown` gives them.
+    of classes as `format_name` gives them.
     """
     said = []
-    if pairs := confused_pairs(report, 1):
+    if pairs := find_confused_pairs(report, 1):
         one = pairs[0]
         said.append(
-            f"Its commonest mistake: “{shown(one.actual)}” taken for “{shown(one.said)}”, {one.pictures:,} of "
-            f"{_pictures(report, one.i)}."
+            f"Its commonest mistake: “{format_name(one.actual)}” taken for “{format_name(one.said)}”, "
+            f"{one.pictures:,} of "
+            f"{_format_image_count(report, one.i)}."
         )
     if (found := report.calibration) is not None:
-        said.append(trust(found.ece, found.confidence, report.accuracy))
-    return unbroken(" ".join(said))
+        said.append(describe_calibration(found.ece, found.confidence, report.accuracy))
+    return insert_nonbreaking_spaces(" ".join(said))
 
 
-def trust(ece: float, confidence: float, accuracy: float) -> str:
+def describe_calibration(ece: float, confidence: float, accuracy: float) -> str:
     """Returns what a calibration error means for people."""
-    off = f"off by {percent(ece)} on average"
-    if ece <= CALIBRATED:
+    off = f"off by {format_percent(ece)} on average"
+    if ece <= MAX_CALIBRATED_ECE:
         return f"Its confidence can be taken at its word ({off})."
     if confidence > accuracy:
         return f"It is surer than it is right ({off})."
     return f"It is less sure than it could be ({off})."
 
 
-def confused_pairs(report: Report, count: int = 5) -> list[Pair]:
+def find_confused_pairs(report: Report, max_pairs: int = 5) -> list[ConfusionPair]:
     """Returns the commonest confusions."""
     counts = np.array(report.confusion)
     np.fill_diagonal(counts, 0)
-    order = np.argsort(-counts, axis=None, kind="stable")[:count]
+    order = np.argsort(-counts, axis=None, kind="stable")[:max_pairs]
     cells = [(int(i), int(j)) for i, j in zip(*np.unravel_index(order, counts.shape), strict=True)]
     names = [row.name for row in report.classes]
     return [
-        Pair(i, j, names[i], names[j], int(counts[i, j]), float(counts[i, j] / report.classes[i].support))
+        ConfusionPair(i, j, names[i], names[j], int(counts[i, j]), float(counts[i, j] / report.classes[i].support))
         for i, j in cells
         if counts[i, j]
     ]
 
 
-def _pictures(report: Report, label: int) -> str:
+def _format_image_count(report: Report, label: int) -> str:
     support = report.classes[label].support
     return f"{support:,} picture{'' if support == 1 else 's'}"

@@ -6,17 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.classifier import Classifier
-from striate.config import config
+from striate.config import frozen_config
 from striate.data.decoded_cache import DecodedSet
-from striate.evaluation.corruptions import CORRUPTIONS, SEVERITIES, Corruption
+from striate.evaluation.corruptions import CORRUPTIONS, MAX_SEVERITY, Corruption
 from striate.evaluation.intervals import wilson
-from striate.progress import SILENT, Progress
-from striate.reporting.style import percent
+from striate.progress import NO_PROGRESS, Progress
+from striate.reporting.style import format_percent
 
-SAMPLE = 1000  # pictures
-WELL = 0.9  # share of the accuracy that is kept, from which on nothing is advised
+ROBUSTNESS_SAMPLE_SIZE = 1000  # pictures
+MIN_RELATIVE_ACCURACY = 0.9  # share of the accuracy that is kept, from which on nothing is advised
 
-HELPS = {
+ADVICE_BY_CORRUPTION = {
     "another angle": "rotate=30 in --augment",
     "smaller": "zoom=0.5 in --augment",
     "darkness": "brightness=0.6 in --augment",
@@ -26,8 +26,8 @@ HELPS = {
 """Corruption → what of a training makes a network used to it."""
 
 
-@config
-class Curve:
+@frozen_config
+class CorruptionCurve:
     """Accuracy under one corruption.
 
     Attributes:
@@ -43,7 +43,7 @@ class Curve:
     held: float
 
 
-@config
+@frozen_config
 class Robustness:
     """What was measured.
 
@@ -58,61 +58,66 @@ class Robustness:
     n: int
     accuracy: float
     interval: tuple[float, float]
-    curves: tuple[Curve, ...]
+    curves: tuple[CorruptionCurve, ...]
     data: str = ""
 
-    def line(self) -> str:
+    def describe_weakest_point(self) -> str:
         """Returns the weakest point in a sentence, with what may help."""
         weakest = self.curves[0]
-        if weakest.held >= WELL:
-            return f"Under every corruption {percent(weakest.held, 0)} or more of the accuracy is kept."
+        if weakest.held >= MIN_RELATIVE_ACCURACY:
+            return f"Under every corruption {format_percent(weakest.held, 0)} or more of the accuracy is kept."
         mean = sum(weakest.accuracy) / len(weakest.accuracy)
         said = (
-            f"Weakest under {weakest.name}: {percent(mean)} on average over the severities, instead of "
-            f"{percent(self.accuracy)}."
+            f"Weakest under {weakest.name}: {format_percent(mean)} on average over the severities, instead of "
+            f"{format_percent(self.accuracy)}."
         )
-        helps = HELPS.get(weakest.name)
+        helps = ADVICE_BY_CORRUPTION.get(weakest.name)
         return f"{said} Try: {helps or 'training pictures of that kind'}."
 
 
-def robustness(
-    classifier: Classifier, decoded: DecodedSet, *, sample: int = SAMPLE, seed: int = 0, progress: Progress = SILENT
+def compute_robustness(
+    classifier: Classifier,
+    decoded_set: DecodedSet,
+    *,
+    sample_size: int = ROBUSTNESS_SAMPLE_SIZE,
+    seed: int = 0,
+    progress: Progress = NO_PROGRESS,
 ) -> Robustness:
     """Returns how a classifier holds on pictures that are made worse, after they were brought to its size.
 
     Args:
         classifier: which.
-        decoded: labelled pictures, in the classifier's form and with its classes.
-        sample: of how many pictures, drawn at random.
+        decoded_set: labelled pictures, in the classifier's form and with its classes.
+        sample_size: of how many pictures, drawn at random.
         seed: of what is drawn.
         progress: told the corruptions done.
     """
-    rows = np.sort(np.random.default_rng(seed).permutation(len(decoded.pixels))[:sample])
-    pixels, labels = decoded.pixels[rows], decoded.images.labels[rows]
-    right = _right(classifier, pixels, labels)
+    rows = np.sort(np.random.default_rng(seed).permutation(len(decoded_set.pixels))[:sample_size])
+    pixels, labels = decoded_set.pixels[rows], decoded_set.images.labels[rows]
+    right = _count_correct(classifier, pixels, labels)
     accuracy = right / len(rows)
     curves = []
     with progress.task("making pictures worse", len(CORRUPTIONS), "corruptions") as task:
         for name, corruption in CORRUPTIONS.items():
             counts = [
-                _right(classifier, corrupted(pixels, corruption, severity, seed), labels)
-                for severity in range(1, SEVERITIES + 1)
+                _count_correct(classifier, corrupt_images(pixels, corruption, severity, seed), labels)
+                for severity in range(1, MAX_SEVERITY + 1)
             ]
             shares = tuple(count / len(rows) for count in counts)
             intervals = tuple((low, high) for low, high in (wilson(count, len(rows)) for count in counts))
             held = float(np.mean(shares)) / accuracy if accuracy else 0.0
-            curves.append(Curve(name, shares, intervals, held))
+            curves.append(CorruptionCurve(name, shares, intervals, held))
             task.advance()
     low, high = wilson(right, len(rows))
     worst_first = tuple(sorted(curves, key=lambda curve: curve.held))
-    return Robustness(len(rows), accuracy, (low, high), worst_first, decoded.images.name)
+    return Robustness(len(rows), accuracy, (low, high), worst_first, decoded_set.images.name)
 
 
-def corrupted(pixels: NDArray[np.uint8], corruption: Corruption, severity: int, seed: int) -> NDArray[np.uint8]:
+def corrupt_images(pixels: NDArray[np.uint8], corruption: Corruption, severity: int, seed: int) -> NDArray[np.uint8]:
     """Returns (n, h, w, c) pictures made worse, each in its own way, and the same way every time."""
     rng = np.random.default_rng((seed, severity))
     return np.stack([corruption(one, severity, rng) for one in pixels])
 
 
-def _right(classifier: Classifier, pixels: NDArray[np.uint8], labels: NDArray[np.int32]) -> int:
+def _count_correct(classifier: Classifier, pixels: NDArray[np.uint8], labels: NDArray[np.int32]) -> int:
     return int((classifier.log_probabilities(pixels).argmax(axis=1) == labels).sum())

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-MOST = 200
+MAX_CURVE_CLASSES = 200
 """Classes, above which nothing is computed: it would take longer than the answers."""
 
 
-class Ranking(NamedTuple):
+class CurveAreas(NamedTuple):
     """One class against the rest.
 
     Attributes:
@@ -23,14 +23,16 @@ class Ranking(NamedTuple):
     average_precision: float
 
 
-class Curve(NamedTuple):
+class CurvePoints(NamedTuple):
     """A curve's points, the fields parallel."""
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
 
 
-def rankings(labels: NDArray[np.integer], log_probabilities: NDArray[np.floating]) -> tuple[Ranking | None, ...]:
+def compute_curve_areas(
+    labels: NDArray[np.integer], log_probabilities: NDArray[np.floating]
+) -> tuple[CurveAreas | None, ...]:
     """Returns scikit-learn's roc_auc_score and average_precision_score of each class against the rest; None for a class
     without pictures, or with all of them, and for all of more than MOST classes.
 
@@ -41,40 +43,40 @@ def rankings(labels: NDArray[np.integer], log_probabilities: NDArray[np.floating
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     number = int(log_probabilities.shape[1])
-    if number > MOST:
+    if number > MAX_CURVE_CLASSES:
         return tuple([None] * number)
-    found: list[Ranking | None] = []
-    for label, score in enumerate(scores(log_probabilities)):
+    found: list[CurveAreas | None] = []
+    for label, score in enumerate(compute_log_odds(log_probabilities)):
         own = labels == label
         if own.all() or not own.any():
             found.append(None)
         else:
-            found.append(Ranking(float(roc_auc_score(own, score)), float(average_precision_score(own, score))))
+            found.append(CurveAreas(float(roc_auc_score(own, score)), float(average_precision_score(own, score))))
     return tuple(found)
 
 
-def roc(own: NDArray[np.bool_], score: NDArray[np.float64]) -> Curve:
+def compute_roc_curve(is_member: NDArray[np.bool_], class_scores: NDArray[np.float64]) -> CurvePoints:
     """Returns false positive rate and true positive rate at every threshold, both ascending from 0 to 1.
 
     Args:
-        own: (n,) which pictures belong to the class; some do and some do not.
-        score: (n,) the class's, see `scores`.
+        is_member: (n,) which pictures belong to the class; some do and some do not.
+        class_scores: (n,) the class's, see `scores`.
     """
     from sklearn.metrics import roc_curve
 
-    false, true, _ = roc_curve(own, score)
-    return Curve(false, true)
+    false, true, _ = roc_curve(is_member, class_scores)
+    return CurvePoints(false, true)
 
 
-def precision_recall(own: NDArray[np.bool_], score: NDArray[np.float64]) -> Curve:
+def compute_precision_recall_curve(is_member: NDArray[np.bool_], class_scores: NDArray[np.float64]) -> CurvePoints:
     """Returns recall, descending from 1 to 0, and precision at every threshold."""
     from sklearn.metrics import precision_recall_curve
 
-    precision, recall, _ = precision_recall_curve(own, score, drop_intermediate=True)
-    return Curve(recall, precision)
+    precision, recall, _ = precision_recall_curve(is_member, class_scores, drop_intermediate=True)
+    return CurvePoints(recall, precision)
 
 
-def scores(log_probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+def compute_log_odds(log_probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     """Returns (classes, n) what orders the pictures: each class's log-odds, which tells apart what float32 rounds to 1
     in a probability.
     """

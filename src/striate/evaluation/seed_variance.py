@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from striate.config import config
-from striate.evaluation.intervals import CONFIDENCE
+from striate.config import frozen_config
+from striate.evaluation.intervals import CONFIDENCE_LEVEL
 
 
-@config
-class Spread:
+@frozen_config
+class ScoreStatistics:
     """Figures of several trainings.
 
     Attributes:
@@ -30,23 +30,24 @@ class Spread:
     interval: tuple[float, float] | None
 
 
-def spread(values: Sequence[float], *, folds: bool = False) -> Spread:
+def summarize_scores(scores: Sequence[float], *, is_cross_validation: bool = False) -> ScoreStatistics:
     """Returns how n ≥ 1 figures lie, the interval by Student's t.
 
     Args:
-        values: shares, 0..1.
-        folds: whether they are those of a cross-validation, whose trainings share most of their pictures: then the
-            variance of the mean is not s²/k but s²·(1/k + 1/(k − 1)) (Nadeau and Bengio 2003, Machine Learning 52,
+        scores: shares, 0..1.
+        is_cross_validation: whether they are those of a cross-validation, whose trainings share most of their
+            pictures: then the variance of the mean is not s²/k but s²·(1/k + 1/(k − 1)) (Nadeau and Bengio 2003,
+                Machine Learning 52,
             equation 9, with k folds), since no unbiased estimate of it exists (Bengio and Grandvalet 2004, JMLR 5).
     """
     from scipy.stats import t
 
-    k, mean = len(values), float(np.mean(values))
+    k, mean = len(scores), float(np.mean(scores))
     if k == 1:
-        return Spread(mean, None, mean, mean, None)
-    deviation = float(np.std(values, ddof=1))
-    factor = 1 / k + (1 / (k - 1) if folds else 0)
-    reach = float(t.ppf((1 + CONFIDENCE) / 2, k - 1)) * deviation * math.sqrt(factor)
-    return Spread(
-        mean, deviation, float(min(values)), float(max(values)), (max(0.0, mean - reach), min(1.0, mean + reach))
+        return ScoreStatistics(mean, None, mean, mean, None)
+    deviation = float(np.std(scores, ddof=1))
+    factor = 1 / k + (1 / (k - 1) if is_cross_validation else 0)
+    reach = float(t.ppf((1 + CONFIDENCE_LEVEL) / 2, k - 1)) * deviation * math.sqrt(factor)
+    return ScoreStatistics(
+        mean, deviation, float(min(scores)), float(max(scores)), (max(0.0, mean - reach), min(1.0, mean + reach))
     )

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from striate.config import config
+from striate.config import frozen_config
 from striate.errors import ConfigError, DataError
-from striate.evaluation.calibration import threshold_for
+from striate.evaluation.calibration import find_risk_threshold
 from striate.evaluation.intervals import wilson
-from striate.evaluation.prediction_table import Answered
+from striate.evaluation.prediction_table import LabeledPredictions
 
-COVERED = (1.0, 0.99, 0.95, 0.9, 0.8, 0.7, 0.5)
+COVERAGE_LEVELS = (1.0, 0.99, 0.95, 0.9, 0.8, 0.7, 0.5)
 """Shares of the pictures, the surest, whose answers are priced."""
 
 
-@config
-class Refusal:
+@frozen_config
+class OperatingPoint:
     """A threshold's price, with 95 % intervals (Wilson).
 
     Attributes:
@@ -40,25 +40,26 @@ class Refusal:
 
     def line(self) -> str:
         """Returns it in a sentence."""
-        from striate.reporting.style import percent
+        from striate.reporting.style import format_percent
 
         if self.risk is None or self.interval is None:
-            return f"Below {percent(self.reject_below)} confidence nothing is answered: not one of {self.n:,} pictures."
+            limit = format_percent(self.reject_below)
+            return f"Below {limit} confidence no prediction is accepted: not one of {self.n:,} images."
         low, high = self.interval
         return (
-            f"Answers {percent(self.coverage)} of the pictures, those with a confidence of "
-            f"{percent(self.reject_below)} or more; of those answers {percent(self.risk, 2)} are wrong "
-            f"({percent(low, 2)} to {percent(high, 2)}), "
-            f"instead of {percent(self.risk_of_all, 2)} of all."
+            f"Answers {format_percent(self.coverage)} of the pictures, those with a confidence of "
+            f"{format_percent(self.reject_below)} or more; of those answers {format_percent(self.risk, 2)} are wrong "
+            f"({format_percent(low, 2)} to {format_percent(high, 2)}), "
+            f"instead of {format_percent(self.risk_of_all, 2)} of all."
         )
 
 
-def refusal(answered: Answered, reject_below: float) -> Refusal:
+def compute_operating_point(predictions: LabeledPredictions, reject_below: float) -> OperatingPoint:
     """Returns what answering from that confidence on does to n ≥ 1 pictures."""
-    is_right, is_answered = answered.is_right, answered.confidence >= reject_below
+    is_right, is_answered = predictions.is_correct, predictions.confidence >= reject_below
     n, count, wrong = len(is_right), int(is_answered.sum()), int((~is_right[is_answered]).sum())
     found = wilson(wrong, count) if count else None
-    return Refusal(
+    return OperatingPoint(
         reject_below=reject_below,
         n=n,
         answered=count,
@@ -70,44 +71,46 @@ def refusal(answered: Answered, reject_below: float) -> Refusal:
     )
 
 
-def prices(answered: Answered) -> tuple[Refusal, ...]:
+def compute_risk_coverage_table(predictions: LabeledPredictions) -> tuple[OperatingPoint, ...]:
     """Returns what it does to n ≥ 1 pictures to answer only the surest COVERED of them, each share once: where many are
     equally sure, or n is small, some fall together.
     """
-    ordered = np.sort(answered.confidence)[::-1]
-    thresholds = [float(ordered[max(0, int(np.ceil(share * len(ordered))) - 1)]) for share in COVERED]
-    return tuple(refusal(answered, one) for one in dict.fromkeys(thresholds))
+    ordered = np.sort(predictions.confidence)[::-1]
+    thresholds = [float(ordered[max(0, int(np.ceil(share * len(ordered))) - 1)]) for share in COVERAGE_LEVELS]
+    return tuple(compute_operating_point(predictions, one) for one in dict.fromkeys(thresholds))
 
 
-def promised(answered: Answered, risk: float) -> float:
+def compute_risk_threshold(predictions: LabeledPredictions, target_risk: float) -> float:
     """Returns the lowest confidence from which on at most that share of the answers is wrong, promised with 95 %
     certainty for pictures like these (see calibration.threshold_for).
 
     Args:
-        answered: pictures that were not learnt from; the test pictures are not for this.
-        risk: in (0, 1).
+        predictions: pictures that were not learnt from; the test pictures are not for this.
+        target_risk: in (0, 1).
 
     Raises:
         ConfigError: not such a share.
         DataError: no threshold can promise it; the message says what could.
     """
-    require_risk(risk)
-    confidence, is_right = answered.confidence, answered.is_right
-    found = threshold_for(confidence, is_right, risk)
+    require_valid_risk(target_risk)
+    confidence, is_right = predictions.confidence, predictions.is_correct
+    found = find_risk_threshold(confidence, is_right, target_risk)
     if found is None:
-        possible = next((one for one in np.geomspace(risk, 0.99, 60) if threshold_for(confidence, is_right, one)), None)
+        possible = next(
+            (one for one in np.geomspace(target_risk, 0.99, 60) if find_risk_threshold(confidence, is_right, one)), None
+        )
         raise DataError(
             f"{len(is_right):,} validation pictures cannot promise so low a risk",
-            received=f"{risk:g}",
+            received=f"{target_risk:g}",
             expected="more validation pictures, or a better classifier",
             hint=f"a target risk of {np.ceil(1000 * possible) / 1000:g}" if possible else None,
         )
     return found
 
 
-def require_risk(risk: float) -> None:
+def require_valid_risk(target_risk: float) -> None:
     """Raises ConfigError where a target risk is no share of wrong answers."""
-    if not 0 < risk < 1:
+    if not 0 < target_risk < 1:
         raise ConfigError(
-            "A target risk is a share of wrong answers", received=risk, expected="between 0 and 1, say 0.01"
+            "A target risk is a share of wrong answers", received=target_risk, expected="between 0 and 1, say 0.01"
         )

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.evaluation.intervals import CONFIDENCE, Interval, PairedDifference
+from striate.evaluation.intervals import CONFIDENCE_LEVEL, Interval, PairedDifference
 
-ALPHA, POWER = 1 - CONFIDENCE, 0.8
+ALPHA, POWER = 1 - CONFIDENCE_LEVEL, 0.8
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def adjust_p_values(p_values: Sequence[float]) -> list[float]:
     """Returns the p-values adjusted for being several (Holm 1979, Scandinavian Journal of Statistics 6): below α, the
     chance that any of the true hypotheses is rejected is at most α, however the tests depend on each other.
     """
@@ -25,7 +25,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in found]
 
 
-def detectable(n: int, discordant: int, tests: int = 1) -> float | None:
+def compute_detectable_difference(n: int, discordant_count: int, test_count: int = 1) -> float | None:
     """Returns the smallest difference of accuracy, 0..1, that McNemar's test would have found in four cases of five, at
     α = 0.05 over all tests; None where n is too small for any.
 
@@ -35,24 +35,24 @@ def detectable(n: int, discordant: int, tests: int = 1) -> float | None:
 
     Args:
         n: pictures.
-        discordant: those that only one of the two got right.
-        tests: how many such tests are made; each gets its part of α (Bonferroni), Holm's least favourable case.
+        discordant_count: those that only one of the two got right.
+        test_count: how many such tests are made; each gets its part of α (Bonferroni), Holm's least favourable case.
     """
     from scipy.optimize import brentq
     from scipy.stats import norm
 
-    share = (discordant + 1) / (n + 2)
-    alpha, beta = float(norm.ppf(1 - ALPHA / tests / 2)), float(norm.ppf(POWER))
+    share = (discordant_count + 1) / (n + 2)
+    alpha, beta = float(norm.ppf(1 - ALPHA / test_count / 2)), float(norm.ppf(POWER))
 
-    def excess(delta: float) -> float:
+    def compute_excess(delta: float) -> float:
         psi = max(share, delta)
         return n * delta**2 - (alpha * math.sqrt(psi) + beta * math.sqrt(psi - delta**2)) ** 2
 
-    return float(brentq(excess, 1e-9, 1.0)) if excess(1.0) > 0 else None
+    return float(brentq(compute_excess, 1e-9, 1.0)) if compute_excess(1.0) > 0 else None
 
 
-def seeded_difference(
-    first: NDArray[np.bool_], second: NDArray[np.bool_], tests: int = 1
+def compute_seeded_difference(
+    first_correct: NDArray[np.bool_], second_correct: NDArray[np.bool_], test_count: int = 1
 ) -> tuple[PairedDifference, float]:
     """Returns how two groups of trainings differ in mean accuracy on the same n ≥ 2 pictures, and the smallest
     difference that would have been found in four cases of five.
@@ -65,45 +65,46 @@ def seeded_difference(
     given the other's. Student's t has Satterthwaite's degrees of freedom (1946, Biometrics Bulletin 2).
 
     Args:
-        first: (seeds, n) whether each training of the first group was right; at least one group has several seeds.
-        second: (seeds, n) the same of the second group, pictures in the same order.
-        tests: as in `detectable`.
+        first_correct: (seeds, n) whether each training of the first group was right; at least one group has several
+            seeds.
+        second_correct: (seeds, n) the same of the second group, pictures in the same order.
+        test_count: as in `detectable`.
     """
     from scipy.stats import t
 
-    by_picture = second.mean(axis=0) - first.mean(axis=0)
+    by_picture = second_correct.mean(axis=0) - first_correct.mean(axis=0)
     n = len(by_picture)
     difference = float(by_picture.mean())
     centre = by_picture.sum() / (n + 2)
     pictures = float(((by_picture**2).sum() + 1) / (n + 2) - centre**2) / (n + 2)
     seeds, spread = 0.0, 0.0
-    several = [group for group in (first, second) if len(group) > 1]
+    several = [group for group in (first_correct, second_correct) if len(group) > 1]
     for group in several:
-        between, beyond = _seed_variance(group)
+        between, beyond = _estimate_seed_variance(group)
         share = 1 / len(group) + (1.0 if len(several) == 1 else 0.0)  # lent to the group of one
         seeds += share * beyond
         spread += (share * between) ** 2 / (len(group) - 1)
     error = math.sqrt(pictures + seeds)
     freedom = error**4 / (pictures**2 / (n - 1) + spread)
-    half = float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
+    half = float(t.ppf((1 + CONFIDENCE_LEVEL) / 2, freedom)) * error
     tested = PairedDifference(
         difference=difference,
         interval=Interval(max(-1.0, difference - half), min(1.0, difference + half)),
         p_value=float(2 * t.sf(abs(difference) / error, freedom)),
-        only_first=int(np.sum(first.all(axis=0) & ~second.any(axis=0))),
-        only_second=int(np.sum(second.all(axis=0) & ~first.any(axis=0))),
+        only_first=int(np.sum(first_correct.all(axis=0) & ~second_correct.any(axis=0))),
+        only_second=int(np.sum(second_correct.all(axis=0) & ~first_correct.any(axis=0))),
     )
-    needed = float(t.ppf(1 - ALPHA / tests / 2, freedom) + t.ppf(POWER, freedom))
+    needed = float(t.ppf(1 - ALPHA / test_count / 2, freedom) + t.ppf(POWER, freedom))
     return tested, min(1.0, needed * error)
 
 
-def _seed_variance(right: NDArray[np.bool_]) -> tuple[float, float]:
+def _estimate_seed_variance(is_correct: NDArray[np.bool_]) -> tuple[float, float]:
     """Returns the variance of the seeds' accuracies, and what of it the pictures' interaction with seeds (two-way
     analysis of variance without repetition) does not explain.
     """
-    k, n = right.shape
-    accuracies = right.mean(axis=1)
+    k, n = is_correct.shape
+    accuracies = is_correct.mean(axis=1)
     between = float(accuracies.var(ddof=1))
-    residual = right - accuracies[:, None] - right.mean(axis=0)[None, :] + right.mean()
+    residual = is_correct - accuracies[:, None] - is_correct.mean(axis=0)[None, :] + is_correct.mean()
     interaction = float((residual**2).sum()) / ((k - 1) * (n - 1))
     return between, max(0.0, between - interaction / n)

@@ -8,52 +8,53 @@ from pathlib import Path
 from typing import NamedTuple
 
 from striate.system.atomic_files import write_csv
-from striate.system.checksums import changing, checked
+from striate.system.checksums import rewrite_files, verify_file
 
-NAME = "opened.csv"
-HEADER = ("time", "by")
+TEST_ACCESS_FILE = "opened.csv"
+TEST_ACCESS_COLUMNS = ("time", "by")
 
 
-class Opening(NamedTuple):
+class AccessRecord(NamedTuple):
     """One look.
 
     Attributes:
         time: UTC, ISO 8601.
-        by: `train`, when the training had ended; `evaluate`, later.
+        operation: `train`, when the training had ended; `evaluate`, later.
     """
 
     time: str
-    by: str
+    operation: str
 
 
-def openings(folder: Path) -> tuple[Opening, ...]:
+def load_access_records(folder: Path) -> tuple[AccessRecord, ...]:
     """Returns every look at the test pictures of the run in a folder, the first first; none where it kept no list."""
     try:
-        with checked(folder, NAME).open(newline="", encoding="utf-8") as file:
-            return tuple(Opening(row["time"], row["by"]) for row in csv.DictReader(file))
+        with verify_file(folder, TEST_ACCESS_FILE).open(newline="", encoding="utf-8") as file:
+            return tuple(AccessRecord(row["time"], row["by"]) for row in csv.DictReader(file))
     except (OSError, ValueError, KeyError):
         return ()
 
 
-def note_opening(folder: Path, by: str) -> None:
+def log_test_access(folder: Path, operation: str) -> None:
     """Adds a look to the list of the run in a folder."""
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    rows = [*openings(folder), Opening(now, by)]
-    with changing(folder, NAME):
-        write_csv(folder / NAME, HEADER, rows)
+    rows = [*load_access_records(folder), AccessRecord(now, operation)]
+    with rewrite_files(folder, TEST_ACCESS_FILE):
+        write_csv(folder / TEST_ACCESS_FILE, TEST_ACCESS_COLUMNS, rows)
 
 
-def said_of(found: tuple[Opening, ...], split: str) -> str:
+def describe_test_access(records: tuple[AccessRecord, ...], split: str) -> str:
     """Returns in a sentence or two how far the figures can be trusted; "" where nothing is known of it."""
-    if not found:
+    if not records:
         return ""
-    first = found[0].time[:10]
-    if len(found) == 1:
+    first = records[0].time[:10]
+    if len(records) == 1:
         return (
             f"The {split} pictures were opened once, on {first}, when the training had ended: nothing was chosen by "
             "them."
         )
     return (
-        f"The {split} pictures were opened {len(found)} times, first on {first}: each choice made by what they showed "
+        f"The {split} pictures were opened {len(records)} times, first on {first}: each choice made by what they "
+        "showed "
         "makes the figures a little too good."
     )

@@ -14,17 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from striate.explain.gradients import Array, Gradient, through
-from striate.models.predictor import at_rest
+from striate.explain.gradients import Array, GradientFunction, patch_layer_output
+from striate.models.predictor import get_inference_arguments
 from striate.system.backend import keras
 
-STEPS = 96
-LONGEST, SHORTEST = 16.0, 4.0  # grey values that a pixel moves by in a step of ordinary steepness, first and last
-SMOOTH, SHARP = 1.5, 0.5  # pixels that slopes are blurred by, first and last
-JITTER = 1 / 14  # of a side
+ASCENT_STEPS = 96
+INITIAL_STEP_SIZE, FINAL_STEP_SIZE = (
+    16.0,
+    4.0,
+)  # grey values that a pixel moves by in a step of ordinary steepness, first and last
+INITIAL_BLUR, FINAL_BLUR = 1.5, 0.5  # pixels that slopes are blurred by, first and last
+JITTER_FRACTION = 1 / 14  # of a side
 
 
-class Maximised(NamedTuple):
+class MaximizedImages(NamedTuple):
     """Pictures made for units.
 
     Attributes:
@@ -36,9 +39,15 @@ class Maximised(NamedTuple):
     values: Array
 
 
-def maximise(
-    model: Any, layer: Any, units: Sequence[int], shape: tuple[int, int, int], *, steps: int = STEPS, seed: int = 0
-) -> Maximised:
+def maximize_activation(
+    model: Any,
+    layer: Any,
+    units: Sequence[int],
+    shape: tuple[int, int, int],
+    *,
+    steps: int = ASCENT_STEPS,
+    seed: int = 0,
+) -> MaximizedImages:
     """Returns a picture for each unit; the same seed gives the same pictures.
 
     Args:
@@ -50,24 +59,24 @@ def maximise(
         seed: of the noise that it begins with, and of the jitter.
     """
     rng, chosen = np.random.default_rng(seed), np.asarray(units, np.intp)
-    slope = Gradient(_Means(model, layer))
+    slope = GradientFunction(_UnitMeanModel(model, layer))
     pixels = np.clip(rng.normal(128, 12, (len(chosen), *shape)), 0, 255).astype(np.float32)
-    reach = [max(1, round(side * JITTER)) for side in shape[:2]]
+    reach = [max(1, round(side * JITTER_FRACTION)) for side in shape[:2]]
     for step in range(steps):
         share = step / max(1, steps - 1)
         moved = tuple(int(rng.integers(-one, one + 1)) for one in reach)
         rolled = np.roll(pixels, moved, axis=(1, 2))
         steepness = np.roll(slope(rolled, chosen).gradients, (-moved[0], -moved[1]), axis=(1, 2))
-        blur = SMOOTH + (SHARP - SMOOTH) * share
+        blur = INITIAL_BLUR + (FINAL_BLUR - INITIAL_BLUR) * share
         steepness = gaussian_filter(steepness, (0, blur, blur, 0), mode="nearest")
         size = np.sqrt(np.square(steepness).mean(axis=(1, 2, 3), keepdims=True))
-        length = LONGEST + (SHORTEST - LONGEST) * share
+        length = INITIAL_STEP_SIZE + (FINAL_STEP_SIZE - INITIAL_STEP_SIZE) * share
         pixels = np.clip(pixels + length * steepness / np.maximum(size, 1e-12), 0, 255).astype(np.float32)
     final = pixels.round().astype(np.uint8)
-    return Maximised(final, slope(final, chosen).logits[np.arange(len(chosen)), chosen])
+    return MaximizedImages(final, slope(final, chosen).logits[np.arange(len(chosen)), chosen])
 
 
-class _Means:
+class _UnitMeanModel:
     """The network up to a layer, with the mean of each of its maps for an answer: what Gradient differentiates."""
 
     def __init__(self, model: Any, layer: Any) -> None:
@@ -75,25 +84,25 @@ class _Means:
         self.trainable_variables = model.trainable_variables
         self.non_trainable_variables = model.non_trainable_variables
 
-    def call(self, pictures: Any, training: bool = False) -> Any:
+    def call(self, images: Any, training: bool = False) -> Any:
         """Returns (b, c)."""
-        return self._mean(lambda: self.model(pictures, **at_rest(self.model)))
+        return self._compute_means(lambda: self.model(images, **get_inference_arguments(self.model)))
 
     __call__ = call
 
-    def stateless_call(self, trainable: Any, fixed: Any, pictures: Any, **_: Any) -> tuple[Any, Any]:
+    def stateless_call(self, trainable: Any, non_trainable: Any, images: Any, **_: Any) -> tuple[Any, Any]:
         """Returns the same as `call`, with weights that are handed in, as JAX needs it."""
-        rest = at_rest(self.model)
-        return self._mean(lambda: self.model.stateless_call(trainable, fixed, pictures, **rest)), None
+        rest = get_inference_arguments(self.model)
+        return self._compute_means(lambda: self.model.stateless_call(trainable, non_trainable, images, **rest)), None
 
-    def _mean(self, run: Any) -> Any:
+    def _compute_means(self, forward: Any) -> Any:
         caught: list[Any] = []
 
-        def keep(output: Any) -> Any:
+        def capture_output(output: Any) -> Any:
             caught.append(output)
             return output
 
-        with through(self.layer, keep):
-            run()
+        with patch_layer_output(self.layer, capture_output):
+            forward()
         answer = keras.ops.cast(caught[-1], "float32")
         return answer if len(answer.shape) == 2 else keras.ops.mean(answer, axis=tuple(range(1, len(answer.shape) - 1)))

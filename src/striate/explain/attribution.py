@@ -15,30 +15,32 @@ if TYPE_CHECKING:
     from striate.classifier import Classifier
     from striate.explain.gradients import Array
 
-BATCH = 256  # pictures that are answered at a time
-CENTRE = 0.5**0.5  # of each side: half of the picture
+PREDICT_BATCH_SIZE = 256  # pictures that are answered at a time
+CENTRAL_SIDE_FRACTION = 0.5**0.5  # of each side: half of the picture
 
 
-class Method(NamedTuple):
+class AttributionMethod(NamedTuple):
     """A way to find out where a network looked.
 
     Attributes:
-        run: its function in `striate.explain.methods`.
-        given: what that takes: gradients with respect to `maps` or `pixels`, or nothing but `answers`.
-        what: what its heat is.
+        function_path: its function in `striate.explain.methods`.
+        input_kind: what that takes: gradients with respect to `maps` or `pixels`, or nothing but `answers`.
+        description: what its heat is.
     """
 
-    run: str
-    given: str
-    what: str
+    function_path: str
+    input_kind: str
+    description: str
 
 
-METHODS: dict[str, Method] = {
-    "grad-cam": Method("grad_cam", "maps", "Maps that speak for the class"),
-    "grad-cam++": Method("grad_cam_pp", "maps", "Maps that speak for the class, wherever it appears"),
-    "occlusion": Method("occlusion", "answers", "How the answer falls while a place is covered"),
-    "integrated-gradients": Method("integrated_gradients", "pixels", "What each pixel adds to a black picture"),
-    "saliency": Method("saliency", "pixels", "How steeply the answer changes with each pixel"),
+ATTRIBUTION_METHODS: dict[str, AttributionMethod] = {
+    "grad-cam": AttributionMethod("grad_cam", "maps", "Maps that speak for the class"),
+    "grad-cam++": AttributionMethod("grad_cam_pp", "maps", "Maps that speak for the class, wherever it appears"),
+    "occlusion": AttributionMethod("occlusion", "answers", "How the answer falls while a place is covered"),
+    "integrated-gradients": AttributionMethod(
+        "integrated_gradients", "pixels", "What each pixel adds to a black picture"
+    ),
+    "saliency": AttributionMethod("saliency", "pixels", "How steeply the answer changes with each pixel"),
 }
 """Name → method."""
 
@@ -48,25 +50,25 @@ class Attribution:
     """Where the evidence for a class lies in each of n pictures.
 
     Attributes:
-        heat: (n, h, w) float32 ≥ 0.
-        classes: (n,) the class asked about, as its position among the classifier's.
+        heatmaps: (n, h, w) float32 ≥ 0.
+        target_classes: (n,) the class asked about, as its position among the classifier's.
         method: its name.
         layer: whose maps were looked at; None where no layer's were.
     """
 
-    heat: Array
-    classes: NDArray[np.intp]
+    heatmaps: Array
+    target_classes: NDArray[np.intp]
     method: str
     layer: str | None
 
-    def central_share(self) -> NDArray[np.float64]:
+    def compute_central_fractions(self) -> NDArray[np.float64]:
         """Returns (n,) the share of a picture's heat that lies in the half of its area around the centre, 0..1; heat
         that is everywhere the same has about 0.5. NaN for a picture without heat.
         """
-        height, width = self.heat.shape[1:]
-        rows, columns = (round(side * (1 - CENTRE) / 2) for side in (height, width))
-        inside = self.heat[:, rows : height - rows, columns : width - columns].sum(axis=(1, 2), dtype=np.float64)
-        total = self.heat.sum(axis=(1, 2), dtype=np.float64)
+        height, width = self.heatmaps.shape[1:]
+        rows, columns = (round(side * (1 - CENTRAL_SIDE_FRACTION) / 2) for side in (height, width))
+        inside = self.heatmaps[:, rows : height - rows, columns : width - columns].sum(axis=(1, 2), dtype=np.float64)
+        total = self.heatmaps.sum(axis=(1, 2), dtype=np.float64)
         shares: NDArray[np.float64] = np.divide(inside, total, out=np.full(len(total), np.nan), where=total > 0)
         return shares
 
@@ -87,65 +89,72 @@ class Attributor:
     """
 
     def __init__(self, classifier: Classifier, method: str = "grad-cam", layer: str | None = None) -> None:
-        from striate.explain.feature_maps import map_layer
-        from striate.explain.gradients import Gradient
-        from striate.models.predictor import Answers
+        from striate.explain.feature_maps import find_map_layer
+        from striate.explain.gradients import GradientFunction
+        from striate.models.predictor import CompiledPredictor
 
-        if method not in METHODS:
-            raise UnknownNameError("method", method, METHODS)
-        given = METHODS[method].given
+        if method not in ATTRIBUTION_METHODS:
+            raise UnknownNameError("method", method, ATTRIBUTION_METHODS)
+        given = ATTRIBUTION_METHODS[method].input_kind
         if layer is not None and given != "maps":
             raise ConfigError(f"{method} looks at no layer's maps", received=f"layer {layer}", expected="grad-cam")
-        self.method, self.layer, self._shape = method, None, classifier.preprocessing.shape
-        self._answer = Answers(classifier.model).now()
-        self._subject: Any = self._answer
+        self.method, self.layer, self._input_shape = method, None, classifier.preprocessing.shape
+        self._predict = CompiledPredictor(classifier.model).get_predict_function()
+        self._method_input: Any = self._predict
         if given == "maps":
-            found = map_layer(classifier.model, layer)
-            self.layer, self._subject = str(found.name), Gradient(classifier.model, found)
+            found = find_map_layer(classifier.model, layer)
+            self.layer, self._method_input = str(found.name), GradientFunction(classifier.model, found)
         elif given == "pixels":
-            self._subject = Gradient(classifier.model)
+            self._method_input = GradientFunction(classifier.model)
 
-    def __call__(self, pixels: NDArray[np.uint8], classes: NDArray[np.intp] | None = None) -> Attribution:
+    def __call__(self, pixels: NDArray[np.uint8], target_classes: NDArray[np.intp] | None = None) -> Attribution:
         """Returns where in each picture the evidence for a class lies.
 
         Args:
             pixels: (n, h, w, c) uint8, preprocessed, n ≥ 1.
-            classes: (n,) the class to ask about for each picture; by default the one that is answered.
+            target_classes: (n,) the class to ask about for each picture; by default the one that is answered.
 
         Raises:
             DataError: no picture, or of another shape than the network's.
         """
-        if pixels.ndim != 4 or not len(pixels) or pixels.shape[1:] != self._shape:
-            raise DataError("These are not the network's pictures", received=pixels.shape, expected=("n", *self._shape))
-        if classes is None:
-            parts = (pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH))
-            classes = np.concatenate([self._answer(part).argmax(axis=1) for part in parts])
-        return Attribution(_function(self.method)(self._subject, pixels, classes), classes, self.method, self.layer)
+        if pixels.ndim != 4 or not len(pixels) or pixels.shape[1:] != self._input_shape:
+            raise DataError(
+                "These are not the network's pictures", received=pixels.shape, expected=("n", *self._input_shape)
+            )
+        if target_classes is None:
+            parts = (pixels[start : start + PREDICT_BATCH_SIZE] for start in range(0, len(pixels), PREDICT_BATCH_SIZE))
+            target_classes = np.concatenate([self._predict(part).argmax(axis=1) for part in parts])
+        return Attribution(
+            _import_method(self.method)(self._method_input, pixels, target_classes),
+            target_classes,
+            self.method,
+            self.layer,
+        )
 
 
-def attribute(
+def compute_attribution(
     classifier: Classifier,
     pixels: NDArray[np.uint8],
     *,
     method: str = "grad-cam",
-    classes: NDArray[np.intp] | None = None,
+    target_classes: NDArray[np.intp] | None = None,
     layer: str | None = None,
 ) -> Attribution:
     """Returns where in each picture the evidence for a class lies, in one call; see Attributor for what it takes and
     raises.
     """
-    return Attributor(classifier, method, layer)(pixels, classes)
+    return Attributor(classifier, method, layer)(pixels, target_classes)
 
 
-def fitting_method(model: Any, method: str = "grad-cam") -> str:
+def resolve_method(model: Any, method: str = "grad-cam") -> str:
     """Returns the method, or `occlusion`, which works with any network, where it stands on maps and there are none."""
     from striate.explain.feature_maps import has_maps
 
-    return method if METHODS[method].given != "maps" or has_maps(model) else "occlusion"
+    return method if ATTRIBUTION_METHODS[method].input_kind != "maps" or has_maps(model) else "occlusion"
 
 
-def _function(method: str) -> Callable[..., Array]:
+def _import_method(method: str) -> Callable[..., Array]:
     from striate.explain import methods
 
-    function: Callable[..., Array] = getattr(methods, METHODS[method].run)
+    function: Callable[..., Array] = getattr(methods, ATTRIBUTION_METHODS[method].function_path)
     return function

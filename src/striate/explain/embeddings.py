@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.errors import ConfigError, DataError
-from striate.models.predictor import MANY_IN_ALL, Answers, forward
-from striate.progress import SILENT, Progress
+from striate.models.predictor import MIN_COMPILED_IMAGES, CompiledPredictor, compile_predict_function
+from striate.progress import NO_PROGRESS, Progress
 from striate.system.backend import keras
 
-BATCH = 128  # pictures per forward pass
+EMBEDDING_BATCH_SIZE = 128  # pictures per forward pass
 
 
-def embedder(model: Any) -> Any:
+def build_embedding_model(model: Any) -> Any:
     """Returns the network up to what its last layer is given: (b, h, w, c) pictures → (b, d).
 
     Raises:
@@ -31,7 +31,9 @@ def embedder(model: Any) -> Any:
     return keras.Model(model.input, last.input)
 
 
-def embeddings(model: Any, pixels: NDArray[np.uint8], *, progress: Progress = SILENT) -> NDArray[np.float32]:
+def compute_embeddings(
+    model: Any, pixels: NDArray[np.uint8], *, progress: Progress = NO_PROGRESS
+) -> NDArray[np.float32]:
     """Returns (n, d) float32: the vector before the last layer for every picture, the network at rest.
 
     Args:
@@ -42,14 +44,18 @@ def embeddings(model: Any, pixels: NDArray[np.uint8], *, progress: Progress = SI
     Raises:
         ConfigError: see embedder().
     """
-    network = embedder(model)
-    see = forward(network) if len(pixels) >= MANY_IN_ALL else Answers(network).now(len(pixels))
+    network = build_embedding_model(model)
+    see = (
+        compile_predict_function(network)
+        if len(pixels) >= MIN_COMPILED_IMAGES
+        else CompiledPredictor(network).get_predict_function(len(pixels))
+    )
     found = []
     with progress.task("looking at pictures", len(pixels), "pictures") as task:
-        for start in range(0, len(pixels), BATCH):
-            part = pixels[start : start + BATCH]
+        for start in range(0, len(pixels), EMBEDDING_BATCH_SIZE):
+            part = pixels[start : start + EMBEDDING_BATCH_SIZE]
             filled = (
-                part if len(part) == BATCH else np.resize(part, (BATCH, *part.shape[1:]))
+                part if len(part) == EMBEDDING_BATCH_SIZE else np.resize(part, (EMBEDDING_BATCH_SIZE, *part.shape[1:]))
             )  # one shape, compiled once
             found.append(see(filled)[: len(part)])
             task.advance(len(part))
@@ -57,7 +63,7 @@ def embeddings(model: Any, pixels: NDArray[np.uint8], *, progress: Progress = SI
 
 
 @dataclass(frozen=True, eq=False)
-class Resemblance:
+class Neighbors:
     """The nearest among known pictures for each of n pictures, nearest first.
 
     Attributes:
@@ -68,34 +74,38 @@ class Resemblance:
     indices: NDArray[np.intp]
     similarities: NDArray[np.float64]
 
-    def vote(self, labels: NDArray[np.integer]) -> NDArray[np.intp]:
+    def vote_labels(self, reference_labels: NDArray[np.integer]) -> NDArray[np.intp]:
         """Returns (n,) the class that most of the nearest have; of several, that of the nearest.
 
         Args:
-            labels: of the known pictures.
+            reference_labels: of the known pictures.
         """
         found = np.empty(len(self.indices), np.intp)
-        for at, own in enumerate(labels[self.indices]):
+        for at, own in enumerate(reference_labels[self.indices]):
             names, first, counts = np.unique(own, return_index=True, return_counts=True)
             found[at] = names[np.lexsort((first, -counts))[0]]
         return found
 
 
-def resembling(known: NDArray[np.float32], asked: NDArray[np.float32], count: int = 5) -> Resemblance:
+def find_neighbors(
+    reference_embeddings: NDArray[np.float32], query_embeddings: NDArray[np.float32], neighbor_count: int = 5
+) -> Neighbors:
     """Returns the `count` nearest of the known pictures for each picture asked about.
 
     Args:
-        known: (m, d) embeddings, m ≥ 1.
-        asked: (n, d) embeddings.
-        count: k; of fewer known pictures, all.
+        reference_embeddings: (m, d) embeddings, m ≥ 1.
+        query_embeddings: (n, d) embeddings.
+        neighbor_count: k; of fewer known pictures, all.
 
     Raises:
         DataError: no picture is known.
     """
     from sklearn.neighbors import NearestNeighbors
 
-    if not len(known):
+    if not len(reference_embeddings):
         raise DataError("There is no picture that could be resembled")
-    search = NearestNeighbors(n_neighbors=min(count, len(known)), metric="cosine", algorithm="brute").fit(known)
-    distances, indices = search.kneighbors(asked)
-    return Resemblance(indices, 1 - distances)
+    search = NearestNeighbors(
+        n_neighbors=min(neighbor_count, len(reference_embeddings)), metric="cosine", algorithm="brute"
+    ).fit(reference_embeddings)
+    distances, indices = search.kneighbors(query_embeddings)
+    return Neighbors(indices, 1 - distances)

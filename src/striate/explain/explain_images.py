@@ -13,95 +13,99 @@ from numpy.typing import NDArray
 from striate.classifier import Classifier
 from striate.data.prefetch import iter_decoded
 from striate.explain.attribution import Attributor
-from striate.progress import SILENT, Progress
+from striate.progress import NO_PROGRESS, Progress
 
-AT_ONCE = 256  # pictures in memory
+DECODE_BATCH_SIZE = 256  # pictures in memory
 
 
 @dataclass(frozen=True, eq=False)
-class Looked:
+class Explanation:
     """One picture, and where the evidence for a class lies in it.
 
     Attributes:
         source: where it came from.
         error: why nothing is known of it; None for a picture that could be read, and only then the rest is there.
         pixels: (h, w, c) uint8, preprocessed.
-        heat: (h, w) float32 ≥ 0.
+        heatmap: (h, w) float32 ≥ 0.
         label: the class that the classifier answers.
-        asked: the class that the heat speaks for.
+        target_class: the class that the heat speaks for.
         probability: of that class, 0..1.
-        central_share: of the heat, what lies in the half of the picture around its centre, 0..1; None without heat.
+        central_fraction: of the heat, what lies in the half of the picture around its centre, 0..1; None without heat.
     """
 
     source: str
     error: str | None = None
     pixels: NDArray[np.uint8] | None = None
-    heat: NDArray[np.float32] | None = None
+    heatmap: NDArray[np.float32] | None = None
     label: str = ""
-    asked: str = ""
+    target_class: str = ""
     probability: float = 0.0
-    central_share: float | None = None
+    central_fraction: float | None = None
 
-    def row(self, look: Attributor) -> dict[str, Any]:
+    def to_dict(self, attributor: Attributor) -> dict[str, Any]:
         """Returns what is told of the picture, for JSON."""
         if self.error is not None:
             return {"source": self.source, "label": None, "error": self.error}
         return {
             "source": self.source,
             "label": self.label,
-            "class": self.asked,
+            "class": self.target_class,
             "probability": self.probability,
-            "method": look.method,
-            "layer": look.layer,
-            "central_share": self.central_share,
+            "method": attributor.method,
+            "layer": attributor.layer,
+            "central_share": self.central_fraction,
             "error": None,
         }
 
-    def line(self) -> str:
+    def format_line(self) -> str:
         """Returns the same for people."""
         if self.error is not None:
             return f"{self.source}: {self.error}"
-        share = self.central_share
+        share = self.central_fraction
         heat = "nothing speaks for it" if share is None else f"{share:.1%} of the heat in the central half"
-        return f"{self.source}: {self.asked} {self.probability:.1%}, {heat}"
+        return f"{self.source}: {self.target_class} {self.probability:.1%}, {heat}"
 
 
-def looked(
+def iter_explanations(
     classifier: Classifier,
     paths: Sequence[Path],
-    look: Attributor,
-    about: str | None = None,
-    progress: Progress = SILENT,
-) -> Iterator[Looked]:
+    attributor: Attributor,
+    target_class: str | None = None,
+    progress: Progress = NO_PROGRESS,
+) -> Iterator[Explanation]:
     """Yields what is known of every picture, in order.
 
     Args:
         classifier: asked.
         paths: of the pictures.
-        look: how.
-        about: the class asked about; by default the one that is answered for each picture.
+        attributor: how.
+        target_class: the class asked about; by default the one that is answered for each picture.
         progress: told the pictures done.
     """
     left = iter(paths)
     with progress.task("explaining", len(paths), "pictures") as task:
-        for batch in iter_decoded(classifier.preprocessing, paths, AT_ONCE):
+        for batch in iter_decoded(classifier.preprocessing, paths, DECODE_BATCH_SIZE):
             whole = [pixels for pixels in batch if not isinstance(pixels, str)]
-            found = iter(_found(classifier, np.stack(whole), look, about) if whole else ())
+            found = iter(_explain_batch(classifier, np.stack(whole), attributor, target_class) if whole else ())
             for pixels, path in zip(batch, left, strict=False):
                 source = str(path)
-                yield Looked(source, pixels) if isinstance(pixels, str) else Looked(source, None, pixels, *next(found))
+                yield (
+                    Explanation(source, pixels)
+                    if isinstance(pixels, str)
+                    else Explanation(source, None, pixels, *next(found))
+                )
             task.advance(len(batch))
 
 
-def _found(
-    classifier: Classifier, pixels: NDArray[np.uint8], look: Attributor, about: str | None
+def _explain_batch(
+    classifier: Classifier, pixels: NDArray[np.uint8], attributor: Attributor, target_class: str | None
 ) -> Iterator[tuple[Any, ...]]:
     """Yields what Looked says of each readable picture, from its heat on."""
     answers = classifier.probabilities(pixels)
     labels = answers.argmax(axis=1)
-    asked = labels if about is None else np.full(len(pixels), classifier.classes.index(about))
-    attribution = look(pixels, asked)
-    rows = zip(attribution.heat, labels, asked, answers, attribution.central_share(), strict=True)
+    asked = labels if target_class is None else np.full(len(pixels), classifier.classes.index(target_class))
+    attribution = attributor(pixels, asked)
+    rows = zip(attribution.heatmaps, labels, asked, answers, attribution.compute_central_fractions(), strict=True)
     for heat, label, one, shares, central in rows:
         names = classifier.classes[int(label)], classifier.classes[int(one)]
         yield heat, *names, float(shares[one]), None if np.isnan(central) else float(central)

@@ -11,21 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.errors import ConfigError
-from striate.explain.gradients import Array, catching
-from striate.models.predictor import at_rest
+from striate.explain.gradients import Array, capture_outputs
+from striate.models.predictor import get_inference_arguments
 from striate.system.backend import keras
 
-FEWEST = 3  # places along a side, below which a map tells nothing of where
+MIN_MAP_SIDE = 3  # places along a side, below which a map tells nothing of where
 
 
-def map_layer(model: Any, name: str | None = None) -> Any:
+def find_map_layer(model: Any, name: str | None = None) -> Any:
     """Returns the layer of that name, or the one that Grad-CAM stands on: `features`; where its maps are smaller than
     3×3, as LeNet's are, the last layer before it with larger ones. Networks inside the network are searched too.
 
     Raises:
         ConfigError: no such layer, or one without maps.
     """
-    found = list(layers_with_maps(model))
+    found = list(iter_map_layers(model))
     if name is not None:
         for layer in found:
             if layer.name == name:
@@ -35,7 +35,7 @@ def map_layer(model: Any, name: str | None = None) -> Any:
             received=name,
             expected=", ".join(layer.name for layer in found[-6:]) or "a network with convolutions",
         )
-    large = [layer for layer in found if min(layer.output.shape[1:3]) >= FEWEST]
+    large = [layer for layer in found if min(layer.output.shape[1:3]) >= MIN_MAP_SIDE]
     if not large:
         raise ConfigError(
             "This network has no maps that could tell where it looked",
@@ -48,22 +48,22 @@ def map_layer(model: Any, name: str | None = None) -> Any:
 
 def has_maps(model: Any) -> bool:
     """Returns whether the network has maps that Grad-CAM can stand on."""
-    return any(min(layer.output.shape[1:3]) >= FEWEST for layer in layers_with_maps(model))
+    return any(min(layer.output.shape[1:3]) >= MIN_MAP_SIDE for layer in iter_map_layers(model))
 
 
-def layers_with_maps(model: Any) -> Iterator[Any]:
+def iter_map_layers(model: Any) -> Iterator[Any]:
     """Yields the layers that give (b, h, w, c), in the order of the network; what comes before the first convolution,
     such as the scaling of pixels, knows nothing yet.
     """
-    return dropwhile(lambda layer: not hasattr(layer, "kernel_size"), _giving_maps(model))
+    return dropwhile(lambda layer: not hasattr(layer, "kernel_size"), _iter_spatial_layers(model))
 
 
-def _giving_maps(model: Any) -> Iterator[Any]:
+def _iter_spatial_layers(model: Any) -> Iterator[Any]:
     for layer in getattr(model, "layers", ()):
         if isinstance(layer, keras.layers.InputLayer):
             continue
         if isinstance(layer, keras.Model):
-            yield from _giving_maps(layer)
+            yield from _iter_spatial_layers(layer)
         elif isinstance(layer, keras.layers.Layer):
             try:
                 output = layer.output
@@ -74,13 +74,13 @@ def _giving_maps(model: Any) -> Iterator[Any]:
                 yield layer
 
 
-PLAIN = ("linear", None)
-POOLING = ("MaxPooling2D", "AveragePooling2D")
-RECTIFYING = ("ReLU", "LeakyReLU", "PReLU", "ELU", "Activation")
+LINEAR_ACTIVATIONS = ("linear", None)
+POOLING_LAYERS = ("MaxPooling2D", "AveragePooling2D")
+ACTIVATION_LAYERS = ("ReLU", "LeakyReLU", "PReLU", "ELU", "Activation")
 
 
 @dataclass(frozen=True, eq=False)
-class Maps:
+class FeatureMaps:
     """What one layer makes of one picture.
 
     Attributes:
@@ -94,35 +94,35 @@ class Maps:
     values: Array
 
 
-def feature_maps(model: Any, picture: NDArray[np.uint8]) -> list[Maps]:
+def compute_feature_maps(model: Any, image: NDArray[np.uint8]) -> list[FeatureMaps]:
     """Returns the maps of each layer that a person would look at, in order: those after an activation, and pooled ones;
     of networks inside the network too.
 
     Args:
         model: whose; where none of its layers is of these kinds, all that give maps are looked at.
-        picture: (h, w, c) uint8, preprocessed.
+        image: (h, w, c) uint8, preprocessed.
 
     Raises:
         ConfigError: no layer gives maps.
     """
-    every = list(layers_with_maps(model))
-    layers = [layer for layer in every if _is_worth_seeing(layer)] or every
+    every = list(iter_map_layers(model))
+    layers = [layer for layer in every if _is_activation_or_pooling(layer)] or every
     if not layers:
         raise ConfigError(
             "This network has no maps to look at", received=model.name, expected="a network with convolutions"
         )
-    with catching(layers) as caught:
-        model(np.asarray(picture[None], np.float32), **at_rest(model))
-    return [Maps(layer.name, type(layer).__name__, caught[id(layer)][-1][0]) for layer in layers]
+    with capture_outputs(layers) as caught:
+        model(np.asarray(image[None], np.float32), **get_inference_arguments(model))
+    return [FeatureMaps(layer.name, type(layer).__name__, caught[id(layer)][-1][0]) for layer in layers]
 
 
-def first_filters(model: Any) -> tuple[str, Array]:
+def get_first_filters(model: Any) -> tuple[str, Array]:
     """Returns the name of the first convolution, and its kernels as pictures: (n, h, w, c) float32, c of the pixels.
 
     Raises:
         ConfigError: no convolution looks at the pixels.
     """
-    for layer in layers_with_maps(model):
+    for layer in iter_map_layers(model):
         if isinstance(layer, keras.layers.Conv2D) and layer.groups == 1:
             kernel = np.asarray(keras.ops.convert_to_numpy(layer.kernel), np.float32)
             if kernel.shape[2] in (1, 3):
@@ -134,7 +134,7 @@ def first_filters(model: Any) -> tuple[str, Array]:
     )
 
 
-def _is_worth_seeing(layer: Any) -> bool:
+def _is_activation_or_pooling(layer: Any) -> bool:
     activation = getattr(layer, "activation", None)
-    is_active = activation is not None and getattr(activation, "__name__", None) not in PLAIN
-    return is_active or type(layer).__name__ in (*POOLING, *RECTIFYING)
+    is_active = activation is not None and getattr(activation, "__name__", None) not in LINEAR_ACTIVATIONS
+    return is_active or type(layer).__name__ in (*POOLING_LAYERS, *ACTIVATION_LAYERS)

@@ -10,75 +10,77 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from striate.errors import printable
+from striate.errors import to_printable
 from striate.explain.gradients import Array
-from striate.reporting.style import STYLE
-from striate.system.atomic_files import writing
+from striate.reporting.style import MATPLOTLIB_STYLE
+from striate.system.atomic_files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-HOTTEST = 99.5  # the percentile that is drawn hottest, so that a single pixel does not outshine the rest
-COLUMNS = 4  # pictures beside one another, each with its overlay
-MOST = 24  # pictures in a figure
-LETTERS = 24  # of a name
+HEATMAP_PERCENTILE = 99.5  # the percentile that is drawn hottest, so that a single pixel does not outshine the rest
+OVERLAYS_PER_ROW = 4  # pictures beside one another, each with its overlay
+MAX_OVERLAYS = 24  # pictures in a figure
+MAX_NAME_CHARACTERS = 24  # of a name
 
 
-def overlay(pixels: NDArray[np.uint8], heat: Array, *, strength: float = 0.75) -> NDArray[np.uint8]:
+def render_overlay(pixels: NDArray[np.uint8], heatmap: Array, *, strength: float = 0.75) -> NDArray[np.uint8]:
     """Returns (h, w, 3) uint8: the picture in grey, in colour where the heat is.
 
     Args:
         pixels: (h, w, 1 or 3) uint8.
-        heat: (h, w) ≥ 0; only its proportions count. Without any, the picture stays grey.
+        heatmap: (h, w) ≥ 0; only its proportions count. Without any, the picture stays grey.
         strength: share of the colour where it is hottest, 0..1.
     """
     import matplotlib as mpl
 
     grey = pixels.astype(np.float32).mean(axis=2, keepdims=True) / 255
-    share = scaled(heat)
+    share = normalize_heatmap(heatmap)
     colour = mpl.colormaps["inferno"](0.15 + 0.85 * share)[:, :, :3]
     weight = strength * np.sqrt(share)[:, :, None]
     mixed: NDArray[np.uint8] = np.round(255 * ((1 - weight) * grey + weight * colour)).astype(np.uint8)
     return mixed
 
 
-def scaled(heat: Array) -> Array:
+def normalize_heatmap(heatmap: Array) -> Array:
     """Returns heat as shares of what is drawn hottest, 0..1; zeros where there is none."""
-    high = float(np.percentile(heat, HOTTEST)) or float(heat.max())
-    shares: Array = np.clip(heat / high, 0, 1) if high > 0 else np.zeros_like(heat)
+    high = float(np.percentile(heatmap, HEATMAP_PERCENTILE)) or float(heatmap.max())
+    shares: Array = np.clip(heatmap / high, 0, 1) if high > 0 else np.zeros_like(heatmap)
     return shares
 
 
-def save_overlay(pixels: NDArray[np.uint8], heat: Array, path: Path) -> None:
+def save_overlay(pixels: NDArray[np.uint8], heatmap: Array, path: Path) -> None:
     """Writes one overlay as PNG, at the picture's size; whole or not at all."""
-    with writing(path) as temporary:
-        Image.fromarray(overlay(pixels, heat)).save(temporary, "PNG")
+    with write_atomically(path) as temporary:
+        Image.fromarray(render_overlay(pixels, heatmap)).save(temporary, "PNG")
 
 
-def overlays(pixels: Sequence[NDArray[np.uint8]], heat: Sequence[Array], said: Sequence[str], title: str) -> Figure:
+def draw_overlays(
+    pixels: Sequence[NDArray[np.uint8]], heatmaps: Sequence[Array], captions: Sequence[str], title: str
+) -> Figure:
     """Returns a figure of the first MOST pictures, each beside its overlay, under what is said of it."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    count = min(MOST, len(pixels))
-    columns = min(COLUMNS, count)
+    count = min(MAX_OVERLAYS, len(pixels))
+    columns = min(OVERLAYS_PER_ROW, count)
     rows = -(-count // columns)
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(MATPLOTLIB_STYLE):
         drawn = Figure(figsize=(max(4.6, 3.1 * columns), 0.75 + 1.95 * rows), layout="constrained")
         drawn.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
         axes = drawn.subplots(rows, columns, squeeze=False).ravel()
         for ax in axes:
             ax.axis("off")
-        for ax, picture, one, words in zip(axes, pixels[:count], heat, said, strict=False):
+        for ax, picture, one, words in zip(axes, pixels[:count], heatmaps, captions, strict=False):
             shown = np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture
             gap = np.full((len(shown), max(1, shown.shape[1] // 16), 3), 255, np.uint8)
-            ax.imshow(np.concatenate([shown, gap, overlay(picture, one)], axis=1), interpolation="nearest")
+            ax.imshow(np.concatenate([shown, gap, render_overlay(picture, one)], axis=1), interpolation="nearest")
             ax.set_title(words, fontsize=9, fontweight="normal", loc="left")
     return drawn
 
 
-def short(name: str) -> str:
+def shorten_name(name: str) -> str:
     """Returns a name no longer than LETTERS."""
-    clean = printable(name)
-    return clean if len(clean) <= LETTERS else clean[: LETTERS - 1] + "…"
+    clean = to_printable(name)
+    return clean if len(clean) <= MAX_NAME_CHARACTERS else clean[: MAX_NAME_CHARACTERS - 1] + "…"

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from striate.errors import ConfigError, DataError, UnknownNameError
 
-METHODS = ("pca", "tsne", "umap")
-FEWEST = 5  # pictures
-FIRST = 50  # dimensions that t-SNE and UMAP are given at most, by PCA
+PROJECTION_METHODS = ("pca", "tsne", "umap")
+MIN_IMAGES = 5  # pictures
+MAX_PCA_COMPONENTS = 50  # dimensions that t-SNE and UMAP are given at most, by PCA
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,19 +22,20 @@ class Projection:
     Attributes:
         points: (n, 2) float32.
         method: how they were found.
-        explained: share of the vectors' variance that the two axes have, 0..1; None where that says nothing.
+        explained_variance_ratio: fraction of the vectors' variance along the two axes, 0..1; None where undefined.
     """
 
     points: NDArray[np.float32]
     method: str
-    explained: float | None = None
+    explained_variance_ratio: float | None = None
 
     @property
     def caveat(self) -> str:
         """What the map may and may not be read for."""
-        if self.explained is not None:
+        if self.explained_variance_ratio is not None:
             return (
-                f"Principal components: straight axes, which keep {self.explained:.0%} of the variance. Pictures far "
+                f"Principal components: straight axes, which keep {self.explained_variance_ratio:.0%} of the "
+                "variance. Pictures far "
                 "apart here are far apart; pictures close together may not be close."
             )
         name = {"tsne": "t-SNE", "umap": "UMAP"}[self.method]
@@ -44,7 +45,7 @@ class Projection:
         )
 
 
-def project(vectors: NDArray[np.float32], method: str = "pca", seed: int = 0) -> Projection:
+def project_embeddings(vectors: NDArray[np.float32], method: str = "pca", seed: int = 0) -> Projection:
     """Returns the map; the same seed gives the same one.
 
     PCA: Pearson 1901, by scikit-learn. t-SNE: van der Maaten and Hinton 2008, Visualizing data using t-SNE, JMLR 9, by
@@ -63,22 +64,22 @@ def project(vectors: NDArray[np.float32], method: str = "pca", seed: int = 0) ->
     """
     from sklearn.decomposition import PCA
 
-    if method not in METHODS:
-        raise UnknownNameError("method", method, METHODS)
-    if len(vectors) < FEWEST:
-        raise DataError("Too few pictures for a map", received=len(vectors), expected=f"at least {FEWEST}")
-    components = max(2, min(FIRST, *vectors.shape)) if vectors.shape[1] > 1 else 1
+    if method not in PROJECTION_METHODS:
+        raise UnknownNameError("method", method, PROJECTION_METHODS)
+    if len(vectors) < MIN_IMAGES:
+        raise DataError("Too few pictures for a map", received=len(vectors), expected=f"at least {MIN_IMAGES}")
+    components = max(2, min(MAX_PCA_COMPONENTS, *vectors.shape)) if vectors.shape[1] > 1 else 1
     reduced = PCA(components, random_state=seed).fit(vectors)
     placed = reduced.transform(vectors)
     if placed.shape[1] == 1:
         placed = np.column_stack([placed, np.zeros(len(placed))])
     if method == "pca":
         return Projection(placed[:, :2].astype(np.float32), method, float(reduced.explained_variance_ratio_[:2].sum()))
-    found = _tsne(placed, seed) if method == "tsne" else _umap(placed, seed)
+    found = _fit_tsne(placed, seed) if method == "tsne" else _fit_umap(placed, seed)
     return Projection(np.asarray(found, np.float32), method)
 
 
-def _tsne(vectors: NDArray[np.float64], seed: int) -> NDArray[np.float32]:
+def _fit_tsne(vectors: NDArray[np.float64], seed: int) -> NDArray[np.float32]:
     from sklearn.manifold import TSNE
 
     perplexity = min(30.0, (len(vectors) - 1) / 3)
@@ -86,7 +87,7 @@ def _tsne(vectors: NDArray[np.float64], seed: int) -> NDArray[np.float32]:
     return found
 
 
-def _umap(vectors: NDArray[np.float64], seed: int) -> NDArray[np.float32]:
+def _fit_umap(vectors: NDArray[np.float64], seed: int) -> NDArray[np.float32]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of numba and of a TensorFlow that it looks for

@@ -9,80 +9,80 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.errors import ConfigError
-from striate.explain.feature_maps import layers_with_maps, map_layer
-from striate.explain.gradients import Array, catching
-from striate.models.cost import Field, fields
-from striate.models.predictor import at_rest
-from striate.progress import SILENT, Progress
+from striate.explain.feature_maps import find_map_layer, iter_map_layers
+from striate.explain.gradients import Array, capture_outputs
+from striate.models.cost import ReceptiveField, compute_receptive_fields
+from striate.models.predictor import get_inference_arguments
+from striate.progress import NO_PROGRESS, Progress
 from striate.system.backend import keras
 
-BATCH = 64  # pictures per forward pass
+ACTIVATION_BATCH_SIZE = 64  # pictures per forward pass
 
 
 @dataclass(frozen=True, eq=False)
-class Excitement:
+class TopActivations:
     """What excites each of u units most among n pictures.
 
     Attributes:
         layer: its name.
         values: (u, k) float32, falling: the units' answers where they are largest in a picture.
-        pictures: (u, k) which of the pictures these are.
-        places: (u, k, 2) row and column of the answer in the map; 0, 0 where the layer has no maps.
-        dead: (u,) whether the unit answers all n pictures alike, at every place.
-        field: of the layer's units in the picture, see models.cost; None where it is the whole picture.
-        means: (u,) the largest mean of a unit's map in any picture.
+        image_indices: (u, k) which of the pictures these are.
+        positions: (u, k, 2) row and column of the answer in the map; 0, 0 where the layer has no maps.
+        is_dead: (u,) whether the unit answers all n pictures alike, at every place.
+        receptive_field: of the layer's units in the picture, see models.cost; None where it is the whole picture.
+        max_means: (u,) the largest mean of a unit's map in any picture.
     """
 
     layer: str
     values: Array
-    pictures: NDArray[np.intp]
-    places: NDArray[np.intp]
-    dead: NDArray[np.bool_]
-    field: Field
-    means: Array
+    image_indices: NDArray[np.intp]
+    positions: NDArray[np.intp]
+    is_dead: NDArray[np.bool_]
+    receptive_field: ReceptiveField
+    max_means: Array
 
-    def crop(self, picture: NDArray[Any], unit: int, rank: int) -> NDArray[Any]:
+    def crop(self, image: NDArray[Any], unit: int, rank: int) -> NDArray[Any]:
         """Returns the part of a picture (h, w, c) that the unit's answer depends on; all of it where that is so."""
-        if self.field is None:
-            return picture
+        if self.receptive_field is None:
+            return image
         sides = []
-        for axis, at, side in zip(self.field, self.places[unit, rank], picture.shape, strict=False):
-            first, last = axis.first + int(at) * axis.jump, axis.last + int(at) * axis.jump
+        for axis, at, side in zip(self.receptive_field, self.positions[unit, rank], image.shape, strict=False):
+            first, last = axis.first_pixel + int(at) * axis.jump, axis.last_pixel + int(at) * axis.jump
             sides.append(slice(min(max(0, first), side - 1), min(max(last, 0), side - 1) + 1))
-        return picture[sides[0], sides[1]]
+        return image[sides[0], sides[1]]
 
 
-def unit_layer(model: Any, name: str | None = None) -> Any:
+def find_unit_layer(model: Any, name: str | None = None) -> Any:
     """Returns the layer of that name, with maps or without; by default the last one whose maps tell of places.
 
     Raises:
         ConfigError: no such layer.
     """
     if name is None:
-        return map_layer(model)
-    found = [*layers_with_maps(model), *getattr(model, "layers", ())]
+        return find_map_layer(model)
+    found = [*iter_map_layers(model), *getattr(model, "layers", ())]
     for layer in found:
         if layer.name == name and isinstance(getattr(layer, "output", None), keras.KerasTensor):
             return layer
     raise ConfigError("There is no such layer", received=name, expected=", ".join(one.name for one in found[-8:]))
 
 
-def excitement(
-    model: Any, layer: Any, pixels: NDArray[np.uint8], top: int = 9, *, progress: Progress = SILENT
-) -> Excitement:
+def find_top_activations(
+    model: Any, layer: Any, pixels: NDArray[np.uint8], images_per_unit: int = 9, *, progress: Progress = NO_PROGRESS
+) -> TopActivations:
     """Returns the `top` pictures for every unit of the layer.
 
     Args:
         model: whose.
         layer: one of its own, or of a network inside it (see unit_layer).
         pixels: (n, h, w, c) uint8, preprocessed, n ≥ 1.
-        top: how many pictures a unit.
+        images_per_unit: how many pictures a unit.
         progress: told the pictures done.
     """
     most, least, where, means = [], [], [], []
     with progress.task("looking for what excites", len(pixels), "pictures") as task:
-        for start in range(0, len(pixels), BATCH):
-            answers = _answers(model, layer, pixels[start : start + BATCH])
+        for start in range(0, len(pixels), ACTIVATION_BATCH_SIZE):
+            answers = _compute_layer_output(model, layer, pixels[start : start + ACTIVATION_BATCH_SIZE])
             flat = answers.reshape(len(answers), -1, answers.shape[-1])
             most.append(flat.max(axis=1))
             least.append(flat.min(axis=1))
@@ -91,21 +91,21 @@ def excitement(
             task.advance(len(answers))
     width = answers.shape[2] if answers.ndim == 4 else 1
     highest, lowest, at = np.concatenate(most), np.concatenate(least), np.concatenate(where)
-    order = np.argsort(-highest, axis=0, kind="stable")[:top].T
+    order = np.argsort(-highest, axis=0, kind="stable")[:images_per_unit].T
     places = np.take_along_axis(at.T, order, axis=1)
-    return Excitement(
+    return TopActivations(
         layer=layer.name,
         values=np.take_along_axis(highest.T, order, axis=1),
-        pictures=order,
-        places=np.stack([places // width, places % width], axis=-1),
-        dead=highest.max(axis=0) == lowest.min(axis=0),
-        field=fields(model).get(id(layer)) if answers.ndim == 4 else None,
-        means=np.concatenate(means).max(axis=0),
+        image_indices=order,
+        positions=np.stack([places // width, places % width], axis=-1),
+        is_dead=highest.max(axis=0) == lowest.min(axis=0),
+        receptive_field=compute_receptive_fields(model).get(id(layer)) if answers.ndim == 4 else None,
+        max_means=np.concatenate(means).max(axis=0),
     )
 
 
-def _answers(model: Any, layer: Any, pixels: NDArray[np.uint8]) -> Array:
+def _compute_layer_output(model: Any, layer: Any, pixels: NDArray[np.uint8]) -> Array:
     """Returns what the layer makes of the pictures: (n, h, w, c) or (n, c)."""
-    with catching([layer]) as caught:
-        model(np.asarray(pixels, np.float32), **at_rest(model))
+    with capture_outputs([layer]) as caught:
+        model(np.asarray(pixels, np.float32), **get_inference_arguments(model))
     return caught[id(layer)][-1]

@@ -16,20 +16,20 @@ from safetensors import SafetensorError
 
 from striate.data.decoded_cache import DecodedSet
 from striate.data.splits import interleave_classes
-from striate.errors import ConfigError, RunError, printable
-from striate.explain.embeddings import embedder
-from striate.explain.feature_maps import first_filters
-from striate.models.predictor import at_rest
+from striate.errors import ConfigError, RunError, to_printable
+from striate.explain.embeddings import build_embedding_model
+from striate.explain.feature_maps import get_first_filters
+from striate.models.predictor import get_inference_arguments
 from striate.reporting import html
-from striate.system.atomic_files import writing
+from striate.system.atomic_files import write_atomically
 from striate.system.backend import keras
-from striate.training.history import Epoch
+from striate.training.history import EpochMetrics
 
-WATCHED, PLACED = 12, 200  # pictures whose answers are kept, and whose places are
-FRAMES = 64  # kept at most; of more epochs every second one, every fourth …
-FILTERS = 64
-FRAME = ("epoch", "answers", "filters", "vectors")
-NAME = "replay.safetensors"
+MAX_PREDICTION_IMAGES, MAX_EMBEDDING_IMAGES = 12, 200  # pictures whose answers are kept, and whose places are
+MAX_FRAMES = 64  # kept at most; of more epochs every second one, every fourth …
+MAX_FILTERS_RECORDED = 64
+FRAME_ARRAYS = ("epoch", "answers", "filters", "vectors")
+REPLAY_FILE = "replay.safetensors"
 
 Array = NDArray[np.float32]
 
@@ -61,53 +61,55 @@ class Replay:
     classes: tuple[str, ...]
 
 
-class Recorder:
+class ReplayRecorder:
     """Looks at the whole network after each epoch.
 
     Args:
-        held_out: validation pictures; some of every class are chosen.
+        validation_set: validation pictures; some of every class are chosen.
         seed: of the choice.
     """
 
-    def __init__(self, held_out: DecodedSet, seed: int = 0) -> None:
-        labels = held_out.images.labels
+    def __init__(self, validation_set: DecodedSet, seed: int = 0) -> None:
+        labels = validation_set.images.labels
         order = interleave_classes(np.random.default_rng(seed).permutation(len(labels)), labels)
-        self._watched, placed = order[:WATCHED], order[:PLACED]
-        self._pixels = np.stack([held_out.pixels[int(at)] for at in placed])
+        self._prediction_indices, placed = order[:MAX_PREDICTION_IMAGES], order[:MAX_EMBEDDING_IMAGES]
+        self._pixels = np.stack([validation_set.pixels[int(at)] for at in placed])
         self._labels = labels[placed].astype(np.int32)
-        self._names = tuple(str(held_out.images.keys[at]) for at in self._watched)
-        self._classes = held_out.images.classes
+        self._image_names = tuple(str(validation_set.images.keys[at]) for at in self._prediction_indices)
+        self._classes = validation_set.images.classes
         self._frames: list[tuple[int, Array, Array, Array]] = []
-        self._every = 1
+        self._frame_interval = 1
         self._probe: tuple[Any, Any] | None = None
 
-    def __call__(self, model: Any, row: Epoch) -> None:
+    def __call__(self, model: Any, row: EpochMetrics) -> None:
         """Keeps a frame."""
-        if self._frames and self._frames[-1][0] % self._every:  # the last one was kept as the last alone
+        if self._frames and self._frames[-1][0] % self._frame_interval:  # the last one was kept as the last alone
             self._frames.pop()
-        self._frames.append((row.epoch, *self._look(model)))
-        if len(self._frames) > FRAMES:
-            self._every *= 2
-            self._frames = [frame for frame in self._frames if frame[0] % self._every == 0 or frame is self._frames[-1]]
+        self._frames.append((row.epoch, *self._compute_frame(model)))
+        if len(self._frames) > MAX_FRAMES:
+            self._frame_interval *= 2
+            self._frames = [
+                frame for frame in self._frames if frame[0] % self._frame_interval == 0 or frame is self._frames[-1]
+            ]
 
-    def state(self) -> dict[str, Array]:
+    def get_state(self) -> dict[str, Array]:
         """Returns the frames so far, as arrays."""
         if not self._frames:
             return {}
         columns = zip(*self._frames, strict=True)
         return {
-            "every": np.array(self._every),
-            **{name: np.stack(one) for name, one in zip(FRAME, columns, strict=True)},
+            "every": np.array(self._frame_interval),
+            **{name: np.stack(one) for name, one in zip(FRAME_ARRAYS, columns, strict=True)},
         }
 
-    def put_back(self, arrays: dict[str, Array]) -> None:
+    def restore_state(self, arrays: dict[str, Array]) -> None:
         """Goes on after the frames that `state` returned."""
         if arrays:
-            self._every = int(arrays["every"])
-            epochs, *rest = (arrays[name] for name in FRAME)
+            self._frame_interval = int(arrays["every"])
+            epochs, *rest = (arrays[name] for name in FRAME_ARRAYS)
             self._frames = list(zip(epochs.tolist(), *rest, strict=True))
 
-    def replay(self) -> Replay:
+    def build_replay(self) -> Replay:
         """Returns what was recorded.
 
         Raises:
@@ -127,25 +129,25 @@ class Recorder:
             np.stack(answers),
             np.stack(filters),
             np.stack(places).astype(np.float32),
-            self._pixels[: len(self._names)],
-            self._labels[: len(self._names)],
+            self._pixels[: len(self._image_names)],
+            self._labels[: len(self._image_names)],
             self._labels,
-            self._names,
+            self._image_names,
             tuple(self._classes),
         )
 
-    def _look(self, model: Any) -> tuple[Array, Array, Array]:
+    def _compute_frame(self, model: Any) -> tuple[Array, Array, Array]:
         if self._probe is None or self._probe[0] is not model:
-            self._probe = model, keras.Model(model.input, [embedder(model).output, model.output])
+            self._probe = model, keras.Model(model.input, [build_embedding_model(model).output, model.output])
         probe = self._probe[1]
         vectors, logits = (
             np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(one, "float32")))
-            for one in probe(np.asarray(self._pixels, np.float32), **at_rest(probe))
+            for one in probe(np.asarray(self._pixels, np.float32), **get_inference_arguments(probe))
         )
-        watched = logits[: len(self._names)].astype(np.float64)
+        watched = logits[: len(self._image_names)].astype(np.float64)
         powers = np.exp(watched - watched.max(axis=1, keepdims=True))
         try:
-            filters = first_filters(model)[1][:FILTERS]
+            filters = get_first_filters(model)[1][:MAX_FILTERS_RECORDED]
         except ConfigError:
             filters = np.zeros((0, 1, 1, 1), np.float32)
         answers = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -157,7 +159,7 @@ def save_replay(replay: Replay, path: Path) -> None:
     names = ("epochs", "answers", "filters", "places", "pixels", "labels", "placed")
     arrays = {name: np.ascontiguousarray(getattr(replay, name)) for name in names}
     about = {"names": json.dumps(replay.names), "classes": json.dumps(replay.classes)}
-    with writing(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_bytes(safetensors.numpy.save(arrays, about))  # save_file's can be read by their owner only
 
 
@@ -178,47 +180,49 @@ def load_replay(path: Path) -> Replay:
         raise RunError(f"The recording is damaged: {error}", received=path) from None
 
 
-TINY = 64  # pixels: smaller pictures are shown with hard edges
+MAX_PIXELATED_SIDE = 64  # pixels: smaller pictures are shown with hard edges
 
 
-def save_replay_page(path: Path, name: str, replay: Replay, epochs: Sequence[Epoch], kept: int) -> None:
+def save_replay_page(
+    path: Path, run_name: str, replay: Replay, epochs: Sequence[EpochMetrics], best_epoch: int
+) -> None:
     """Writes the page, whole or not at all.
 
     Args:
         path: of the page.
-        name: the run's.
+        run_name: the run's.
         replay: what was recorded.
         epochs: the training's history.
-        kept: number of the epoch whose weights were kept.
+        best_epoch: number of the epoch whose weights were kept.
     """
     low, high = replay.places.min(axis=(0, 1)), replay.places.max(axis=(0, 1))
     half = float((high - low).max()) / 2 or 1.0
     content = {
-        "classes": [printable(one) for one in replay.classes],
+        "classes": [to_printable(one) for one in replay.classes],
         "epochs": replay.epochs.tolist(),
         "answers": np.round(replay.answers, 4).tolist(),
         "filters": np.round(np.nan_to_num(replay.filters), 4).tolist(),
         "places": np.round((replay.places - (low + high) / 2) / half, 4).tolist(),
         "placed": replay.placed.tolist(),
         "pictures": [
-            {"name": printable(Path(name).name or name), "label": int(label), "src": html.picture(one)}
+            {"name": to_printable(Path(name).name or name), "label": int(label), "src": html.encode_image_uri(one)}
             for name, label, one in zip(replay.names, replay.labels, replay.pixels, strict=True)
         ],
-        "tiny": max(replay.pixels.shape[1:3]) <= TINY,
+        "tiny": max(replay.pixels.shape[1:3]) <= MAX_PIXELATED_SIDE,
         "history": [
             [one.epoch, one.loss, one.val_loss, one.accuracy, one.val_accuracy]
             for one in epochs
             if np.isfinite([one.loss, one.val_loss]).all()
         ],
-        "kept": kept,
+        "kept": best_epoch,
     }
     html.save_page(
         path,
         "striate.explain",
         "replay.html.j2",
-        name=printable(name),
+        name=to_printable(run_name),
         frames=len(replay.epochs),
         pictures=len(replay.placed),
-        data=html.data(content),
-        script=html.script("striate.explain", "el.js", "classes.js", "replay.js"),
+        data=html.to_inline_json(content),
+        script=html.load_script("striate.explain", "el.js", "classes.js", "replay.js"),
     )

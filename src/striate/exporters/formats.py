@@ -13,31 +13,31 @@ from numpy.typing import NDArray
 from striate.classifier import Classifier
 from striate.errors import BackendError
 from striate.exporters import keras_archive, litert, model_repositories, onnx, openvino, quantization, saved_model
-from striate.models.predictor import Forward
+from striate.models.predictor import PredictFunction
 
 
 @dataclass(frozen=True)
-class Format:
+class ExportFormat:
     """One way to ship a classifier.
 
     Attributes:
         name: as --format takes it.
-        about: for whom it is, a few words.
+        description: for whom it is, a few words.
         suffix: of the file; "" where it is a folder.
-        needs: modules that write and check it, beside Keras.
+        required_modules: modules that write and check it, beside Keras.
         extra: the extra of Striate that brings them.
         write: classifier, path, batch (None for any number) → the file or folder.
-        read: path, batch → from pictures (n, h, w, c) uint8 to probabilities (n, classes).
+        load: path, batch → from pictures (n, h, w, c) uint8 to probabilities (n, classes).
         write_int8: the same, with calibration pictures; None where there is none.
     """
 
     name: str
-    about: str
+    description: str
     suffix: str
-    needs: tuple[str, ...]
+    required_modules: tuple[str, ...]
     extra: str
     write: Callable[[Classifier, Path, int | None], None]
-    read: Callable[[Path, int | None], Forward]
+    load: Callable[[Path, int | None], PredictFunction]
     write_int8: Callable[[Classifier, Path, int | None, NDArray[np.uint8]], None] | None = None
 
     @property
@@ -45,9 +45,9 @@ class Format:
         """Whether it is a folder rather than a file."""
         return not self.suffix
 
-    def require(self) -> None:
+    def require_modules(self) -> None:
         """Raises BackendError if a module that it needs is not installed."""
-        missing = [name for name in self.needs if importlib.util.find_spec(name) is None]
+        missing = [name for name in self.required_modules if importlib.util.find_spec(name) is None]
         if missing:
             raise BackendError(
                 f"The format {self.name} needs packages that are not installed",
@@ -56,65 +56,73 @@ class Format:
             )
 
 
-EXPORT_FORMATS: dict[str, Format] = {
+EXPORT_FORMATS: dict[str, ExportFormat] = {
     one.name: one
     for one in (
-        Format(
+        ExportFormat(
             "onnx",
             "ONNX Runtime, Triton; what striate predict and serve run without TensorFlow",
             ".onnx",
             ("tensorflow", "onnx", "onnxruntime", "tf2onnx"),
             "export",
-            onnx.write,
-            onnx.read,
-            quantization.write_onnx,
+            onnx.write_onnx,
+            onnx.load_onnx,
+            quantization.write_onnx_int8,
         ),
-        Format(
+        ExportFormat(
             "litert",
             "phones and small boards (TFLite)",
             ".tflite",
             ("tensorflow", "ai_edge_litert"),
             "litert",
-            litert.write,
-            litert.read,
-            quantization.write_litert,
+            litert.write_litert,
+            litert.load_litert,
+            quantization.write_litert_int8,
         ),
-        Format(
+        ExportFormat(
             "saved_model",
             "TensorFlow and TensorFlow Serving",
             "",
             ("tensorflow",),
             "tensorflow",
-            saved_model.write,
-            saved_model.read,
+            saved_model.write_saved_model,
+            saved_model.load_saved_model,
         ),
-        Format("keras", "Keras, to go on with", ".keras", (), "tensorflow", keras_archive.write, keras_archive.read),
-        Format(
+        ExportFormat(
+            "keras",
+            "Keras, to go on with",
+            ".keras",
+            (),
+            "tensorflow",
+            keras_archive.write_keras_archive,
+            keras_archive.load_keras_archive,
+        ),
+        ExportFormat(
             "openvino",
             "Intel's processors",
             "",
             ("tensorflow", "onnx", "tf2onnx", "openvino"),
             "openvino",
-            openvino.write,
-            openvino.read,
+            openvino.write_openvino,
+            openvino.load_openvino,
         ),
-        Format(
+        ExportFormat(
             "triton",
             "a model repository for Triton, and KServe's Triton runtime",
             "",
             ("tensorflow", "onnx", "onnxruntime", "tf2onnx"),
             "export",
             model_repositories.write_triton,
-            model_repositories.read_triton,
+            model_repositories.load_triton,
         ),
-        Format(
+        ExportFormat(
             "tf_serving",
             "a model's base path for TensorFlow Serving",
             "",
             ("tensorflow",),
             "tensorflow",
             model_repositories.write_tf_serving,
-            model_repositories.read_tf_serving,
+            model_repositories.load_tf_serving,
         ),
     )
 }

@@ -12,32 +12,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.classifier import Classifier
-from striate.exporters.serving_model import NAME, contract, whole
-from striate.models.predictor import Forward
+from striate.exporters.serving_model import build_metadata_json, build_serving_model
+from striate.models.onnx_model import METADATA_NAME
+from striate.models.predictor import PredictFunction
 from striate.system.backend import keras
 
 
-def write(classifier: Classifier, path: Path, batch: int | None) -> None:
+def write_keras_archive(classifier: Classifier, path: Path, batch_size: int | None) -> None:
     """Writes the file, striate.json beside Keras' own members: Keras loads it with that, and drops it when it saves
-    again. It takes any number of pictures, whatever `batch`.
+    again. It takes any number of pictures, whatever `batch_size`.
     """
     with tempfile.TemporaryDirectory(prefix="striate-") as folder:
         named = Path(folder) / "classifier.keras"  # Keras insists on the ending
-        whole(classifier).save(named)
+        build_serving_model(classifier).save(named)
         with zipfile.ZipFile(named, "a") as archive:
-            archive.writestr(f"{NAME}.json", contract(classifier))
+            archive.writestr(f"{METADATA_NAME}.json", build_metadata_json(classifier))
         shutil.copyfile(named, path)
 
 
-def read(path: Path, batch: int | None) -> Forward:
+def load_keras_archive(path: Path, batch_size: int | None) -> PredictFunction:
     """Returns the file's answers, by Keras; only ever for a file that was just written."""
     with tempfile.TemporaryDirectory(prefix="striate-") as folder:
         named = Path(folder) / "classifier.keras"
         shutil.copyfile(path, named)
         model = keras.models.load_model(named, compile=False)
 
-    def answer(pictures: NDArray[Any]) -> NDArray[Any]:
-        found: NDArray[Any] = keras.ops.convert_to_numpy(model(pictures, training=False))
+    def predict(images: NDArray[Any]) -> NDArray[Any]:
+        found: NDArray[Any] = keras.ops.convert_to_numpy(model(images, training=False))
         return np.asarray(found)
 
-    return answer
+    return predict

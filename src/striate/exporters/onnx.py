@@ -6,45 +6,56 @@ from pathlib import Path
 from typing import Any
 
 from striate.classifier import Classifier
-from striate.exporters.serving_model import INPUT, NAME, OUTPUT, contract, quietly, require_tensorflow, traced
-from striate.models.onnx_model import OnnxNetwork, sealed
-from striate.models.predictor import Forward
+from striate.exporters.serving_model import (
+    INPUT_NAME,
+    OUTPUT_NAME,
+    build_metadata_json,
+    require_tensorflow,
+    suppress_converter_logs,
+    trace_tf_function,
+)
+from striate.models.onnx_model import METADATA_NAME, OnnxModel, append_checksum
+from striate.models.predictor import PredictFunction
 
-OPSET = 18
+ONNX_OPSET = 18
 """Of the ONNX operators: what ONNX Runtime 1.14, of February 2023, and all since then run."""
 
 
-def write(classifier: Classifier, path: Path, batch: int | None) -> None:
+def write_onnx(classifier: Classifier, path: Path, batch_size: int | None) -> None:
     """Writes the file; see portable for the seal at its end."""
-    path.write_bytes(sealed(described(graph_of(classifier, batch), contract(classifier)).SerializeToString()))
+    path.write_bytes(
+        append_checksum(
+            set_metadata(build_onnx_model(classifier, batch_size), build_metadata_json(classifier)).SerializeToString()
+        )
+    )
 
 
-def graph_of(classifier: Classifier, batch: int | None) -> Any:
+def build_onnx_model(classifier: Classifier, batch_size: int | None) -> Any:
     """Returns an onnx.ModelProto: pictures (n, h, w, c) uint8 → probabilities (n, classes) float32."""
     require_tensorflow("onnx")
     import onnx
     from tf2onnx import convert
 
-    answer, signature = traced(classifier, batch)
-    with quietly():
-        proto, _ = convert.from_function(answer, input_signature=[signature], opset=OPSET)
-    if batch is None:  # which the converter names after its own count
+    answer, signature = trace_tf_function(classifier, batch_size)
+    with suppress_converter_logs():
+        proto, _ = convert.from_function(answer, input_signature=[signature], opset=ONNX_OPSET)
+    if batch_size is None:  # which the converter names after its own count
         for value in (*proto.graph.input, *proto.graph.output):
             value.type.tensor_type.shape.dim[0].dim_param = "n"
     onnx.checker.check_model(proto, full_check=True)
-    assert [one.name for one in proto.graph.input] == [INPUT]  # noqa: S101
-    assert [one.name for one in proto.graph.output] == [OUTPUT]  # noqa: S101
+    assert [one.name for one in proto.graph.input] == [INPUT_NAME]  # noqa: S101
+    assert [one.name for one in proto.graph.output] == [OUTPUT_NAME]  # noqa: S101
     return proto
 
 
-def described(proto: Any, text: str) -> Any:
+def set_metadata(proto: Any, metadata: str) -> Any:
     """Returns the same ModelProto with what it says of itself."""
     del proto.metadata_props[:]
-    proto.metadata_props.add(key=NAME, value=text)
+    proto.metadata_props.add(key=METADATA_NAME, value=metadata)
     proto.producer_name, proto.doc_string = "striate", "An image classifier. Pictures come in as its contract says."
     return proto
 
 
-def read(path: Path, batch: int | None) -> Forward:
+def load_onnx(path: Path, batch_size: int | None) -> PredictFunction:
     """Returns the file's answers, by ONNX Runtime on the processor; it knows its own batch."""
-    return OnnxNetwork(path)
+    return OnnxModel(path)

@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.classifier import Classifier
-from striate.config import config
+from striate.config import frozen_config
 from striate.errors import ConfigError, StriateError
-from striate.exporters.formats import Format
-from striate.system.atomic_files import writing
+from striate.exporters.formats import ExportFormat
+from striate.system.atomic_files import write_atomically
 
-LIMIT = 1e-4
+MAX_PROBABILITY_DIFFERENCE = 1e-4
 """How far a probability may lie from the classifier's own; float32 in another order of sums is some 1e-6 apart."""
 
-CHANGED = 0.05
+MAX_CHANGED_FRACTION = 0.05
 """Of int8, which has another arithmetic: the share of pictures whose label may change."""
 
 
@@ -28,7 +28,7 @@ class ParityError(StriateError):
     """An exported file answers otherwise than its classifier. It is not kept."""
 
 
-@config
+@frozen_config
 class Parity:
     """How an exported file's answers differ.
 
@@ -43,48 +43,50 @@ class Parity:
     changed_labels: int
 
 
-def parity(expected: NDArray[np.floating], found: NDArray[np.floating]) -> Parity:
+def compute_parity(reference: NDArray[np.floating], predictions: NDArray[np.floating]) -> Parity:
     """Returns how two answers, (n, classes) probabilities of the same pictures, differ.
 
     Raises:
         ParityError: they have different shapes, or there is a number that is none.
     """
-    if expected.shape != found.shape or not np.isfinite(found).all():
-        raise ParityError("The exported file answers with nonsense", received=found.shape, expected=expected.shape)
+    if reference.shape != predictions.shape or not np.isfinite(predictions).all():
+        raise ParityError(
+            "The exported file answers with nonsense", received=predictions.shape, expected=reference.shape
+        )
     return Parity(
-        len(expected),
-        float(np.abs(expected - found).max()),
-        int(np.sum(expected.argmax(axis=1) != found.argmax(axis=1))),
+        len(reference),
+        float(np.abs(reference - predictions).max()),
+        int(np.sum(reference.argmax(axis=1) != predictions.argmax(axis=1))),
     )
 
 
-def refuse_unlike(found: Parity, *, quantised: bool) -> None:
+def check_parity(parity: Parity, *, is_quantized: bool) -> None:
     """Raises ParityError where the answers differ by more than rounding does, or than int8 may."""
-    if quantised:
-        if found.changed_labels > CHANGED * found.pictures:
+    if is_quantized:
+        if parity.changed_labels > MAX_CHANGED_FRACTION * parity.pictures:
             raise ParityError(
                 "In int8 this classifier answers otherwise too often, so no file was kept",
-                received=f"another label for {found.changed_labels:,} of {found.pictures:,} pictures",
-                expected=f"at most {CHANGED:.0%}",
+                received=f"another label for {parity.changed_labels:,} of {parity.pictures:,} pictures",
+                expected=f"at most {MAX_CHANGED_FRACTION:.0%}",
                 hint="export without --int8",
             )
-    elif found.max_abs_difference > LIMIT:
+    elif parity.max_abs_difference > MAX_PROBABILITY_DIFFERENCE:
         raise ParityError(
             "The exported file answers otherwise than the classifier, so it was not kept",
-            received=f"probabilities up to {found.max_abs_difference:.2g} apart, another label for "
-            f"{found.changed_labels:,} of {found.pictures:,} pictures",
-            expected=f"at most {LIMIT:g}",
+            received=f"probabilities up to {parity.max_abs_difference:.2g} apart, another label for "
+            f"{parity.changed_labels:,} of {parity.pictures:,} pictures",
+            expected=f"at most {MAX_PROBABILITY_DIFFERENCE:g}",
         )
 
 
-def export_checked(
+def export_and_verify(
     classifier: Classifier,
-    kind: Format,
+    export_format: ExportFormat,
     path: Path,
-    pictures: NDArray[np.uint8],
+    images: NDArray[np.uint8],
     *,
-    batch: int | None = None,
-    calibration: NDArray[np.uint8] | None = None,
+    batch_size: int | None = None,
+    calibration_images: NDArray[np.uint8] | None = None,
 ) -> tuple[Parity, NDArray[np.float64]]:
     """Returns how the file's answers differ from the classifier's, and those answers, (n, classes) probabilities.
 
@@ -92,42 +94,42 @@ def export_checked(
 
     Args:
         classifier: what is exported.
-        kind: the format.
+        export_format: the format.
         path: where; a file there is replaced.
-        pictures: real ones, preprocessed, (n ≥ 1, h, w, c) uint8, to compare on.
-        batch: pictures that the graph takes at once; None for any number.
-        calibration: preprocessed pictures whose activations set the scales of int8; None for float32.
+        images: real ones, preprocessed, (n ≥ 1, h, w, c) uint8, to compare on.
+        batch_size: pictures that the graph takes at once; None for any number.
+        calibration_images: preprocessed pictures whose activations set the scales of int8; None for float32.
 
     Raises:
         ParityError: the file answers otherwise. Nothing is left of it.
         BackendError: a package is missing, or another backend than TensorFlow is at work.
         ConfigError: the format has no int8, or there is a folder already.
     """
-    kind.require()
-    if calibration is not None and kind.write_int8 is None:
-        raise ConfigError("This format is not written in int8", received=kind.name, expected="onnx or litert")
+    export_format.require_modules()
+    if calibration_images is not None and export_format.write_int8 is None:
+        raise ConfigError("This format is not written in int8", received=export_format.name, expected="onnx or litert")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _placing(path, kind) as temporary:
-        if calibration is None or kind.write_int8 is None:
-            kind.write(classifier, temporary, batch)
+    with _replace_atomically(path, export_format) as temporary:
+        if calibration_images is None or export_format.write_int8 is None:
+            export_format.write(classifier, temporary, batch_size)
         else:
-            kind.write_int8(classifier, temporary, batch, calibration)
-        found = np.asarray(kind.read(temporary, batch)(pictures), np.float64)
-        differs = parity(classifier.probabilities(pictures), found)
-        refuse_unlike(differs, quantised=calibration is not None)
+            export_format.write_int8(classifier, temporary, batch_size, calibration_images)
+        found = np.asarray(export_format.load(temporary, batch_size)(images), np.float64)
+        differs = compute_parity(classifier.probabilities(images), found)
+        check_parity(differs, is_quantized=calibration_images is not None)
     return differs, found
 
 
-def size_of(path: Path) -> int:
+def compute_total_bytes(path: Path) -> int:
     """Returns the bytes of a file, or of all files in a folder."""
     return sum(one.stat().st_size for one in ([path] if path.is_file() else path.rglob("*")) if one.is_file())
 
 
 @contextlib.contextmanager
-def _placing(path: Path, kind: Format) -> Iterator[Path]:
+def _replace_atomically(path: Path, export_format: ExportFormat) -> Iterator[Path]:
     """Gives a temporary path whose file or folder takes its place only if all went well."""
-    if not kind.is_folder:
-        with writing(path) as temporary:
+    if not export_format.is_folder:
+        with write_atomically(path) as temporary:
             yield temporary
         return
     if path.exists():

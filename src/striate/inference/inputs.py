@@ -16,7 +16,7 @@ from striate.data.loaders.archive import is_archive, unpack_archive
 from striate.data.loaders.folder import is_non_image_name, list_files
 from striate.errors import DataError
 from striate.inference.video import has_video_signature
-from striate.progress import SILENT, Progress
+from striate.progress import NO_PROGRESS, Progress
 
 CAMERA_PATTERN = re.compile(r"camera:(\d+)")
 ARRAY_SUFFIXES = (".npy", ".npz")
@@ -49,7 +49,7 @@ class UnreadableInput:
 Input = ImageInputs | VideoInput | UnreadableInput
 
 
-def resolve_inputs(sources: Iterable[str | Path], *, progress: Progress = SILENT) -> list[Input]:
+def resolve_inputs(sources: Iterable[str | Path], *, progress: Progress = NO_PROGRESS) -> list[Input]:
     """Returns what `sources` mean, in the order given; pictures that follow each other are one part.
 
     Args:

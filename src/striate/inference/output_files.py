@@ -16,9 +16,9 @@ from types import TracebackType
 from typing import Any
 
 from striate.data.decoding import ImageSource
-from striate.errors import ConfigError, DataError, printable
+from striate.errors import ConfigError, DataError, to_printable
 from striate.prediction import Prediction
-from striate.system.atomic_files import sha256, writing
+from striate.system.atomic_files import compute_sha256, write_atomically
 
 PARTIAL_SUFFIX = ".partial"
 """What the name of an unfinished file ends with."""
@@ -29,7 +29,7 @@ PREDICTIONS_PER_FLUSH = 256  # answers between two flushes to the disk
 def serialize_prediction(prediction: Prediction, top: int | None = None) -> dict[str, Any]:
     """Returns an answer as JSON: the `top` most probable classes, or all."""
     found = {
-        "source": printable(prediction.source),
+        "source": to_printable(prediction.source),
         "label": prediction.label,
         "confidence": prediction.confidence,
         "probabilities": dict(list(prediction.probabilities.items())[:top]),
@@ -117,7 +117,7 @@ class PredictionWriter:
         given = iter(sources)
         for number, known in enumerate(self._resume_sources):
             now = next(given, None)
-            if now is None or printable(now) != known:
+            if now is None or to_printable(now) != known:
                 raise DataError(
                     "The pictures are others than those answered before",
                     received=f"number {number + 1:,} is {now or 'missing'}",
@@ -164,7 +164,7 @@ class PredictionWriter:
         confidence = "" if prediction.confidence is None else f"{prediction.confidence:.6g}"
         unsure = "yes" if prediction.unsure else ""
         return (
-            printable(prediction.source),
+            to_printable(prediction.source),
             *places,
             prediction.label or "",
             confidence,
@@ -234,7 +234,7 @@ class ImageSorter:
         place.mkdir(parents=True, exist_ok=True)
         target = self._find_free_path(place, image)
         if target is not None:
-            with writing(target) as temporary:
+            with write_atomically(target) as temporary:
                 shutil.copyfile(image, temporary)
         self.copy_count += 1
 
@@ -244,8 +244,8 @@ class ImageSorter:
         target, number, digest = folder / image.name, 2, ""
         while target.exists():
             if target.stat().st_size == image.stat().st_size:
-                digest = digest or sha256(image)
-                if sha256(target) == digest:
+                digest = digest or compute_sha256(image)
+                if compute_sha256(target) == digest:
                     return None
             target, number = folder / f"{image.stem} ({number}){image.suffix}", number + 1
         return target

@@ -13,8 +13,8 @@ from striate.data.decoding import ImageSource
 from striate.errors import DataError
 from striate.inference.inputs import Input, UnreadableInput, VideoInput
 from striate.inference.video import Frame, ProbabilitySmoother, VideoReader, build_error_prediction
-from striate.prediction import Prediction, predicted
-from striate.progress import SILENT, Progress
+from striate.prediction import Prediction, build_prediction
+from striate.progress import NO_PROGRESS, Progress
 
 FRAMES_PER_BATCH = 32  # of a film, answered at once
 
@@ -31,7 +31,7 @@ def predict_stream(
     reject_below: float | None = None,
     skip: int = 0,
     on_frame: FrameCallback | None = None,
-    progress: Progress = SILENT,
+    progress: Progress = NO_PROGRESS,
 ) -> Iterator[tuple[Prediction, ImageSource | None]]:
     """Yields an answer for each picture and frame, beside the picture that it is about (None for a frame).
 
@@ -86,7 +86,7 @@ def _predict_video(
         while some := list(islice(frames, size)):
             pixels = np.stack([classifier.preprocessing(frame.pixels) for frame in some])
             for frame, shares in zip(some, classifier.probabilities(pixels), strict=True):
-                answer = predicted(video.name, classifier.classes, mean(frame.seconds, shares), limit)
+                answer = build_prediction(video.name, classifier.classes, mean(frame.seconds, shares), limit)
                 answer = replace(answer, frame=frame.number, seconds=frame.seconds)
                 if on_frame is not None:
                     on_frame(film, frame, answer)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from striate.data.decoding import check_pixel_count
-from striate.errors import DataError, printable
+from striate.errors import DataError, to_printable
 from striate.prediction import Prediction
 from striate.reporting.fonts import find_bundled, load_font
 
@@ -232,7 +232,9 @@ def draw_prediction(image: Image.Image, prediction: Prediction) -> Image.Image:
     for row, (name, share) in enumerate(shown):
         top, is_answer = pad + row * line, row == 0 and not prediction.unsure
         ink = TEXT_COLOR if is_answer else DIM_COLOR
-        draw.text((pad, top), _truncate_text(draw, printable(name).replace("\n", " "), font, left - 2 * pad), ink, font)
+        draw.text(
+            (pad, top), _truncate_text(draw, to_printable(name).replace("\n", " "), font, left - 2 * pad), ink, font
+        )
         end = left + round((right - pad - left) * share)
         if right - pad > left:
             draw.rectangle(

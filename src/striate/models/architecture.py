@@ -19,7 +19,7 @@ Shape = tuple[int, int, int]
 """(height, width, channels)."""
 
 
-def keras_layers() -> tuple[Any, Any]:
+def import_keras() -> tuple[Any, Any]:
     """Returns Keras and its layers; imported when a network is built, so that listing networks costs nothing."""
     from striate.system.backend import keras
 
@@ -55,7 +55,7 @@ class Architecture:
     native_classes: int = 1000
 
 
-def build(
+def build_model(
     architecture: Architecture, shape: Shape, classes: int, *, dropout: float | None = None, seed: int = 0
 ) -> Any:
     """Returns an untrained keras.Model.
@@ -73,13 +73,13 @@ def build(
     rate = architecture.dropout if dropout is None else dropout
     try:
         model = architecture.build(shape, classes, rate, seed)
-        small = starved(model)
+        small = find_collapsed_layer(model)
     except ValueError as error:  # Keras' word for a map smaller than what slides over it
-        if not fits(architecture, (LARGE, LARGE, shape[2])):
+        if not is_shape_supported(architecture, (SUFFICIENT_SIDE, SUFFICIENT_SIDE, shape[2])):
             raise
         model, small = None, str(error)
     if small is not None:
-        raise too_small(architecture, shape, smallest_side(architecture, channels=shape[2]))
+        raise build_size_error(architecture, shape, find_min_side(architecture, channels=shape[2]))
     if model.output_shape != (None, classes):
         raise ConfigError(
             f"The architecture {architecture.name} does not end in one logit per class",
@@ -92,29 +92,29 @@ def build(
     return model
 
 
-def too_small(architecture: Architecture, shape: Shape, least: int) -> ConfigError:
+def build_size_error(architecture: Architecture, shape: Shape, min_side: int) -> ConfigError:
     """Returns the error for images of this shape, given the smallest side, pixels, that the architecture works on."""
     return ConfigError(
         f"The pictures are too small for the network {architecture.name}",
         received=f"{shape[0]}×{shape[1]} pixels",
-        expected=f"at least {least} on each side",
-        hint=f"--size {least}, or a smaller network (striate models lists the smallest side of each)",
+        expected=f"at least {min_side} on each side",
+        hint=f"--size {min_side}, or a smaller network (striate models lists the smallest side of each)",
     )
 
 
-LARGE = 512
+SUFFICIENT_SIDE = 512
 """A side that every network can work on, pixels."""
 
 
 @contextlib.contextmanager
-def weightless() -> Iterator[None]:
+def skip_weight_init() -> Iterator[None]:
     """Gives the weights made in the block no values, now or later.
 
     Keras keeps a list of weights whose values are put off, and would make all of them at the end of the next scope of
     its own, such as a training step on JAX: gigabytes for networks that were only looked at. The block has a list of
     its own, which is dropped.
     """
-    keras, _ = keras_layers()
+    keras, _ = import_keras()
     from keras.src.backend.common import global_state  # which has no public name
 
     waiting = global_state.get_global_attribute("uninitialized_variables", [])
@@ -126,17 +126,17 @@ def weightless() -> Iterator[None]:
         global_state.set_global_attribute("uninitialized_variables", waiting)
 
 
-def outline(architecture: Architecture, shape: Shape, classes: int) -> Any:
+def build_without_weights(architecture: Architecture, shape: Shape, classes: int) -> Any:
     """Returns the network without values in its weights: made in milliseconds, whatever it weighs; to be looked at.
 
     Raises:
         ValueError: the pictures are too small for a layer.
     """
-    with weightless():
+    with skip_weight_init():
         return architecture.build(shape, classes, architecture.dropout, 0)
 
 
-def starved(model: Any) -> str | None:
+def find_collapsed_layer(model: Any) -> str | None:
     """Returns the name of the first layer that is to thin out maps with nothing left to thin out, or None."""
     for layer in model.layers:
         strides = getattr(layer, "strides", None)
@@ -147,18 +147,18 @@ def starved(model: Any) -> str | None:
     return None
 
 
-def smallest_side(architecture: Architecture, channels: int = 3) -> int:
+def find_min_side(architecture: Architecture, channels: int = 3) -> int:
     """Returns the smallest square picture's side, pixels, on which every layer of the network has something to do."""
-    low, high = 0, LARGE
+    low, high = 0, SUFFICIENT_SIDE
     while high - low > 1:
         side = (low + high) // 2
-        low, high = (low, side) if fits(architecture, (side, side, channels)) else (side, high)
+        low, high = (low, side) if is_shape_supported(architecture, (side, side, channels)) else (side, high)
     return high
 
 
-def fits(architecture: Architecture, shape: Shape) -> bool:
+def is_shape_supported(architecture: Architecture, shape: Shape) -> bool:
     """Returns whether every layer of the network has something to do on pictures of this shape."""
     try:
-        return starved(outline(architecture, shape, 2)) is None
+        return find_collapsed_layer(build_without_weights(architecture, shape, 2)) is None
     except ValueError:
         return False

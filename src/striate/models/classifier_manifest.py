@@ -7,27 +7,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from striate.config import config, from_json
+from striate.config import from_json, frozen_config
 from striate.data.preprocessing import Preprocessing
 from striate.errors import ClassifierError, ConfigError, RunError
-from striate.system.atomic_files import sha256
-from striate.system.checksums import NAME as SEAL
-from striate.system.checksums import checked, is_sealed
+from striate.system.atomic_files import compute_sha256
+from striate.system.checksums import CHECKSUM_FILE as SEAL
+from striate.system.checksums import has_checksums, verify_file
 
-FORMAT = 4
+CLASSIFIER_FORMAT = 4
 """Raise it when an older Striate could misread a newer folder; add a migration, and a test of the older
 form, when you do. In format 1 there was no `tta`; that means none. In format 2 there was no `reject_below`; that means
 that every picture is answered. Up to format 3 there was no seal: whether the manifest itself is whole was not known."""
 
-SEALED = 4  # the format from which on the folder has a seal
-MOST = {"classifier.json": 8 << 20, "network.json": 64 << 20, "weights.safetensors": 64 << 30}
+MIN_CHECKSUM_FORMAT = 4  # the format from which on the folder has a seal
+MAX_FILE_BYTES = {"classifier.json": 8 << 20, "network.json": 64 << 20, "weights.safetensors": 64 << 30}
 """Bytes above which a file is not read; the largest network of Keras has 0.5 % of that."""
 
-Tta = Literal["none", "mirror", "multicrop"]
+TtaMode = Literal["none", "mirror", "multicrop"]
 
 
-@config
-class Manifest:
+@frozen_config
+class ClassifierManifest:
     """What classifier.json holds.
 
     Attributes:
@@ -50,11 +50,11 @@ class Manifest:
     temperature: float
     sha256: dict[str, str]
     made_with: dict[str, str]
-    tta: Tta = "none"
+    tta: TtaMode = "none"
     reject_below: float = 0.0
 
 
-def read_manifest(path: Path) -> Manifest:
+def load_classifier_manifest(path: Path) -> ClassifierManifest:
     """Returns what a classifier.json holds.
 
     Raises:
@@ -66,34 +66,34 @@ def read_manifest(path: Path) -> Manifest:
             received=path.parent,
             expected=f"a folder with {path.name} in it, as striate train makes it; no single file",
         )
-    require_own(path.parent, (path.name,))
+    require_regular_files(path.parent, (path.name,))
     try:
         text = path.read_bytes()
     except OSError as error:
         raise ClassifierError(f"The classifier cannot be read: {error.strerror}", received=path) from None
-    number = _format_number(text)
-    if number is not None and number > FORMAT:
+    number = _parse_format(text)
+    if number is not None and number > CLASSIFIER_FORMAT:
         raise ClassifierError(
             "This classifier was made by a newer Striate",
             received=f"format {number}",
-            expected=f"format {FORMAT} or older",
+            expected=f"format {CLASSIFIER_FORMAT} or older",
             hint="pip install --upgrade striate",
         )
     try:
-        manifest = from_json(Manifest, text, str(path))
+        manifest = from_json(ClassifierManifest, text, str(path))
     except ConfigError as error:
         raise ClassifierError(f"The classifier's manifest is damaged. {error}") from None
-    require_sensible(manifest, path)
+    require_valid_values(manifest, path)
     return manifest
 
 
-def require_sensible(manifest: Manifest, path: Path) -> None:
+def require_valid_values(manifest: ClassifierManifest, path: Path) -> None:
     """Raises ClassifierError for classes and numbers that no classifier has."""
     if len(manifest.classes) < 2 or not (0 < manifest.temperature < 1e6 and 0 <= manifest.reject_below <= 1):
         raise ClassifierError("The classifier's manifest makes no sense", received=path)
 
 
-def require_own(folder: Path, names: Sequence[str]) -> None:
+def require_regular_files(folder: Path, names: Sequence[str]) -> None:
     """Raises ClassifierError unless the files are plain ones, of the folder itself, and of a size that makes sense: a
     link may lead anywhere, and a pipe never ends.
     """
@@ -104,30 +104,30 @@ def require_own(folder: Path, names: Sequence[str]) -> None:
             raise ClassifierError(f"{name} is a link out of its folder", received=f"{path} → {path.resolve()}")
         if path.exists() and not path.is_file():
             raise ClassifierError(f"{name} is no plain file", received=path)
-        if path.is_file() and path.stat().st_size > MOST[name]:
+        if path.is_file() and path.stat().st_size > MAX_FILE_BYTES[name]:
             raise ClassifierError(
                 f"{name} is too large to be read",
                 received=f"{path.stat().st_size:,} bytes",
-                expected=f"at most {MOST[name]:,}",
+                expected=f"at most {MAX_FILE_BYTES[name]:,}",
             )
 
 
-def require_seal(manifest: Manifest, folder: Path) -> None:
+def verify_manifest_checksum(manifest: ClassifierManifest, folder: Path) -> None:
     """Compares the manifest itself with the folder's seal, which newer formats have.
 
     Raises:
         ClassifierError: there is none, or it is another one's.
     """
     try:
-        if is_sealed(folder):
-            checked(folder, "classifier.json")
-        elif manifest.format >= SEALED:
+        if has_checksums(folder):
+            verify_file(folder, "classifier.json")
+        elif manifest.format >= MIN_CHECKSUM_FORMAT:
             raise RunError(f"The classifier's seal is missing. Expected: {SEAL}")
     except RunError as error:
         raise ClassifierError(str(error).removesuffix(".")) from None
 
 
-def require_whole(manifest: Manifest, folder: Path, names: Sequence[str]) -> None:
+def verify_files(manifest: ClassifierManifest, folder: Path, names: Sequence[str]) -> None:
     """Compares files of the folder with their checksums.
 
     Raises:
@@ -135,7 +135,7 @@ def require_whole(manifest: Manifest, folder: Path, names: Sequence[str]) -> Non
     """
     for name in names:
         path = folder / name
-        if not path.is_file() or sha256(path) != manifest.sha256.get(name):
+        if not path.is_file() or compute_sha256(path) != manifest.sha256.get(name):
             raise ClassifierError(
                 f"{name} is {'damaged' if path.is_file() else 'missing'}",
                 received=path,
@@ -143,7 +143,7 @@ def require_whole(manifest: Manifest, folder: Path, names: Sequence[str]) -> Non
             )
 
 
-def require_fitting(manifest: Manifest, model: Any) -> None:
+def require_matching_model(manifest: ClassifierManifest, model: Any) -> None:
     """Compares a network's input and output with what the manifest says of them.
 
     Raises:
@@ -161,7 +161,7 @@ def require_fitting(manifest: Manifest, model: Any) -> None:
         )
 
 
-def _format_number(text: bytes) -> int | None:
+def _parse_format(text: bytes) -> int | None:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

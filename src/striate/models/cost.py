@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from striate.models.architecture import keras_layers
-from striate.models.layer_graph import calls
+from striate.models.architecture import import_keras
+from striate.models.layer_graph import iter_nodes
 
-FIGURES = Path(__file__).with_name("figures.json")
+COST_TABLE_FILE = Path(__file__).with_name("figures.json")
 """What `docs/generate.py` computed for every row of ARCHITECTURES at its native size, so that a list needs no Keras."""
 
 
@@ -55,15 +55,15 @@ class LayerCost(Cost):
     inputs: tuple[str, ...]
 
 
-def figures() -> dict[str, dict[str, Any]]:
+def load_cost_table() -> dict[str, dict[str, Any]]:
     """Returns row's name → its figures at native size: those of Cost, and smallest_side in pixels."""
-    read: dict[str, dict[str, Any]] = json.loads(FIGURES.read_text(encoding="utf-8"))
+    read: dict[str, dict[str, Any]] = json.loads(COST_TABLE_FILE.read_text(encoding="utf-8"))
     return read
 
 
-def cost(model: Any) -> Cost:
+def compute_cost(model: Any) -> Cost:
     """Returns the cost of a keras.Model that has a layer `features`; see `layer_costs`."""
-    rows = layer_costs(model)
+    rows = compute_layer_costs(model)
     return Cost(
         sum(row.parameters for row in rows),
         sum(row.multiply_adds for row in rows),
@@ -71,7 +71,7 @@ def cost(model: Any) -> Cost:
     )
 
 
-def layer_costs(model: Any) -> list[LayerCost]:
+def compute_layer_costs(model: Any) -> list[LayerCost]:
     """Returns one entry per layer of a keras.Model made of convolutions, in the order of the computation.
 
     Receptive fields follow Araujo, Norris and Sim, Computing receptive fields of convolutional neural networks,
@@ -81,14 +81,14 @@ def layer_costs(model: Any) -> list[LayerCost]:
     """
     height, width = model.inputs[0].shape[1:3]
     rows, counted = [], set()
-    for name, node, field, below in _walked(model):
+    for name, node, field, below in _iter_receptive_fields(model):
         layer, output = node.operation, node.output_tensors[0]
         fresh = layer not in counted
         counted.add(layer)
         rows.append(
             LayerCost(
                 sum(math.prod(weight.shape) for weight in getattr(layer, "trainable_weights", ())) if fresh else 0,
-                _multiply_adds(layer, node.input_tensors[0].shape, output.shape),
+                _count_multiply_adds(layer, node.input_tensors[0].shape, output.shape),
                 (field[0].size, field[1].size) if field else (height, width),
                 name,
                 type(layer).__name__,
@@ -101,85 +101,89 @@ def layer_costs(model: Any) -> list[LayerCost]:
     return rows
 
 
-def fields(model: Any) -> dict[int, Field]:
+def compute_receptive_fields(model: Any) -> dict[int, ReceptiveField]:
     """Returns the id of a layer → what the first unit of its maps depends on, and how far on its neighbour looks; None
     where a unit depends on the whole picture. Of a layer that is used several times, its last use.
     """
-    return {id(node.operation): field for _, node, field, _ in _walked(model)}
+    return {id(node.operation): field for _, node, field, _ in _iter_receptive_fields(model)}
 
 
-def _walked(model: Any) -> Iterator[tuple[str, Any, Field, tuple[str, ...]]]:
+def _iter_receptive_fields(model: Any) -> Iterator[tuple[str, Any, ReceptiveField, tuple[str, ...]]]:
     """Yields name, node, what its units depend on, and the names of the layers it takes values from."""
-    seen: Seen = {id(model.inputs[0]): ("", (Axis(), Axis()))}
-    for name, node in calls(model, seen):
+    seen: FieldByTensor = {id(model.inputs[0]): ("", (AxisField(), AxisField()))}
+    for name, node in iter_nodes(model, seen):
         (output,) = node.output_tensors
         below = [seen[id(tensor)] for tensor in node.input_tensors]
-        field = _field(node.operation, node.input_tensors, output, [field for _, field in below])
+        field = _compute_receptive_field(node.operation, node.input_tensors, output, [field for _, field in below])
         seen[id(output)] = name, field
         yield name, node, field, tuple(source for source, _ in below if source)
 
 
 @dataclass(frozen=True)
-class Axis:
+class AxisField:
     """What the first unit of a map depends on along one axis of the picture, and how far on its neighbour looks.
 
     Attributes:
-        first: first pixel; below 0 where padding is seen.
-        last: last pixel.
+        first_pixel: first pixel; below 0 where padding is seen.
+        last_pixel: last pixel.
         jump: pixels from one unit's region to the next unit's.
     """
 
-    first: int = 0
-    last: int = 0
+    first_pixel: int = 0
+    last_pixel: int = 0
     jump: int = 1
 
     @property
     def size(self) -> int:
         """Pixels from the first to the last."""
-        return self.last - self.first + 1
+        return self.last_pixel - self.first_pixel + 1
 
-    def through(self, window: int, stride: int, before: int) -> Axis:
-        """Returns what a unit depends on that looks at `window` of these units, of which `before` are padding."""
-        first = self.first - before * self.jump
-        return Axis(first, self.last + (window - 1 - before) * self.jump, self.jump * stride)
+    def apply_window(self, window: int, stride: int, padding: int) -> AxisField:
+        """Returns what a unit depends on that looks at `window` of these units, of which `padding` are padding."""
+        first = self.first_pixel - padding * self.jump
+        return AxisField(first, self.last_pixel + (window - 1 - padding) * self.jump, self.jump * stride)
 
 
-Field = tuple[Axis, Axis] | None
+ReceptiveField = tuple[AxisField, AxisField] | None
 """Rows and columns that a unit depends on; None where it depends on the whole picture."""
 
-Seen = dict[int, tuple[str, Field]]
+FieldByTensor = dict[int, tuple[str, ReceptiveField]]
 """The id of a tensor → the layer that it comes from, "" for the picture, and what its units depend on."""
 
 
-def _field(layer: Any, inputs: Sequence[Any], output: Any, below: Sequence[Field]) -> Field:
-    _, layers = keras_layers()
-    seen = [field for field in below if field is not None]
-    if len(seen) < len(below) or len(output.shape) != 4 or isinstance(layer, layers.Conv2DTranspose):
+def _compute_receptive_field(
+    layer: Any, inputs: Sequence[Any], output: Any, input_fields: Sequence[ReceptiveField]
+) -> ReceptiveField:
+    _, layers = import_keras()
+    seen = [field for field in input_fields if field is not None]
+    if len(seen) < len(input_fields) or len(output.shape) != 4 or isinstance(layer, layers.Conv2DTranspose):
         return None
     sides = [tensor.shape[1:3] for tensor in (inputs[0], output)]
-    axes = [_joined([field[axis] for field in seen]) for axis in (0, 1)]
+    axes = [_merge_axes([field[axis] for field in seen]) for axis in (0, 1)]
     if isinstance(layer, layers.ZeroPadding2D):
         moves = [(1, 1, before) for before, _ in layer.padding]
     elif isinstance(layer, layers.Cropping2D):
         moves = [(1, 1, -before) for before, _ in layer.cropping]
-    elif (window := _window(layer)) is not None:
+    elif (window := _get_window(layer)) is not None:
         moves = [
-            (size, stride, padding_before(side, size, stride) if layer.padding == "same" else 0)
+            (size, stride, compute_padding_before(side, size, stride) if layer.padding == "same" else 0)
             for side, size, stride in zip(sides[0], *window, strict=True)
         ]
     elif sides[0] == sides[1] or len(inputs) > 1:  # each unit looks at its own place only
         moves = [(1, 1, 0), (1, 1, 0)]
     else:
         return None
-    rows, columns = (axis.through(*move) for axis, move in zip(axes, moves, strict=True))
+    rows, columns = (axis.apply_window(*move) for axis, move in zip(axes, moves, strict=True))
     return rows, columns
 
 
-def _joined(axes: Sequence[Axis]) -> Axis:
-    return Axis(min(axis.first for axis in axes), max(axis.last for axis in axes), max(axis.jump for axis in axes))
+def _merge_axes(axes: Sequence[AxisField]) -> AxisField:
+    return AxisField(
+        min(axis.first_pixel for axis in axes), max(axis.last_pixel for axis in axes), max(axis.jump for axis in axes)
+    )
 
 
-def _window(layer: Any) -> tuple[Sequence[int], Sequence[int]] | None:
+def _get_window(layer: Any) -> tuple[Sequence[int], Sequence[int]] | None:
     """Returns what a convolution or pooling slides over the maps, dilation included, and its strides; else None."""
     if hasattr(layer, "pool_size"):
         return layer.pool_size, layer.strides
@@ -189,17 +193,17 @@ def _window(layer: Any) -> tuple[Sequence[int], Sequence[int]] | None:
     return None
 
 
-def padding_before(side: int, window: int, stride: int) -> int:
+def compute_padding_before(side: int, window: int, stride: int) -> int:
     """Returns how many units "same" padding puts before the first: the smaller half of what is missing."""
     return max(window - (side % stride or stride), 0) // 2
 
 
-def _multiply_adds(layer: Any, source: Sequence[int], output: Sequence[int]) -> int:
+def _count_multiply_adds(layer: Any, input_shape: Sequence[int], output_shape: Sequence[int]) -> int:
     """Returns those of a layer: every kernel's weights are used once at every place of the map they are slid over."""
-    _, layers = keras_layers()
+    _, layers = import_keras()
     with_kernel = (layers.Dense, layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Conv2DTranspose)
     if not isinstance(layer, with_kernel):
         return 0
-    places = source if isinstance(layer, layers.Conv2DTranspose) else output
+    places = input_shape if isinstance(layer, layers.Conv2DTranspose) else output_shape
     kernels: int = sum(math.prod(weight.shape) for weight in layer.weights if len(weight.shape) > 1)
     return kernels * math.prod(places[1:-1])

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.models.architecture import keras_layers
+from striate.models.architecture import import_keras
 
 
-def folded(model: Any, policy: str = "float32") -> Any:
+def fold_batch_norm(model: Any, policy: str = "float32") -> Any:
     """Returns a new network that answers as this one does when it does not train, to rounding.
 
     Args:
@@ -25,13 +25,13 @@ def folded(model: Any, policy: str = "float32") -> Any:
             it is.
         policy: dtype policy of the new one, `float32` or `bfloat16`.
     """
-    keras, layers = keras_layers()
+    keras, layers = import_keras()
     ends = [one[0] if len(one) == 1 else one for one in (model.inputs, model.outputs)]
     model = keras.Model(*ends)  # the graph alone: a clone would be compiled as the original is
-    norms = _foldable(model)
+    norms = _find_foldable_norms(model)
     convolutions = {convolution: norm for norm, convolution in norms.items()}
 
-    def made(layer: Any) -> Any:
+    def clone_layer(layer: Any) -> Any:
         if layer.name in norms:
             return layers.Identity(name=layer.name, dtype=policy)
         config = layer.get_config()
@@ -42,24 +42,26 @@ def folded(model: Any, policy: str = "float32") -> Any:
             config["use_bias"] = True
         return type(layer).from_config(config)
 
-    def called(layer: Any, *args: Any, **kwargs: Any) -> Any:
+    def call_layer(layer: Any, *args: Any, **kwargs: Any) -> Any:
         kwargs.pop("mask", None)  # batch-norm's, of which pictures have none
         return layer(*args, **kwargs)
 
-    new = keras.models.clone_model(model, clone_function=made, call_function=called)
+    new = keras.models.clone_model(model, clone_function=clone_layer, call_function=call_layer)
     for layer in model.layers:
         if layer.name in convolutions:
-            new.get_layer(layer.name).set_weights(_merged(layer, model.get_layer(convolutions[layer.name])))
+            new.get_layer(layer.name).set_weights(
+                _compute_folded_weights(layer, model.get_layer(convolutions[layer.name]))
+            )
         elif layer.weights and layer.name not in norms:
             new.get_layer(layer.name).set_weights(layer.get_weights())
     return new
 
 
-def _foldable(model: Any) -> dict[str, str]:
+def _find_foldable_norms(model: Any) -> dict[str, str]:
     """Returns batch-norm → convolution, by name: those alone after a convolution that has no activation."""
-    keras, layers = keras_layers()
+    keras, layers = import_keras()
     described = {layer["name"]: layer for layer in model.get_config()["layers"]}
-    sources = {name: list(_sources(layer["inbound_nodes"])) for name, layer in described.items()}
+    sources = {name: list(_iter_input_names(layer["inbound_nodes"])) for name, layer in described.items()}
     uses = Counter(name for names in sources.values() for name in names)
     ends = set(model.output_names)
     found: dict[str, str] = {}
@@ -76,31 +78,31 @@ def _foldable(model: Any) -> dict[str, str]:
     return found
 
 
-def _sources(node: Any) -> Iterator[str]:
+def _iter_input_names(node: Any) -> Iterator[str]:
     """Yields the names of the layers that a description's inbound nodes take tensors from."""
     if isinstance(node, dict):
         history = node.get("keras_history")
         if history is not None:
             yield history[0]
         for value in node.values():
-            yield from _sources(value)
+            yield from _iter_input_names(value)
     elif isinstance(node, list | tuple):
         for value in node:
-            yield from _sources(value)
+            yield from _iter_input_names(value)
 
 
-def _merged(convolution: Any, norm: Any) -> list[NDArray[np.float32]]:
+def _compute_folded_weights(convolution: Any, norm: Any) -> list[NDArray[np.float32]]:
     """Returns kernel and bias of the convolution followed by batch-norm."""
-    keras, layers = keras_layers()
+    keras, layers = import_keras()
 
-    def values(variable: Any) -> NDArray[np.float64]:
+    def to_array(variable: Any) -> NDArray[np.float64]:
         return np.asarray(keras.ops.convert_to_numpy(variable.value), np.float64)
 
-    scale = 1 / np.sqrt(values(norm.moving_variance) + norm.epsilon)
+    scale = 1 / np.sqrt(to_array(norm.moving_variance) + norm.epsilon)
     if norm.scale:
-        scale *= values(norm.gamma)
-    shift = values(norm.beta) if norm.center else 0.0
-    kernel, bias = values(convolution.kernel), values(convolution.bias) if convolution.use_bias else 0.0
+        scale *= to_array(norm.gamma)
+    shift = to_array(norm.beta) if norm.center else 0.0
+    kernel, bias = to_array(convolution.kernel), to_array(convolution.bias) if convolution.use_bias else 0.0
     shape = scale.shape if type(convolution) is layers.Conv2D else (*kernel.shape[2:],)
-    merged = (kernel * scale.reshape(shape), (bias - values(norm.moving_mean)) * scale + shift)
+    merged = (kernel * scale.reshape(shape), (bias - to_array(norm.moving_mean)) * scale + shift)
     return [part.astype(np.float32) for part in merged]

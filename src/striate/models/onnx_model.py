@@ -17,28 +17,28 @@ from numpy.typing import NDArray
 
 from striate.config import from_json
 from striate.errors import ClassifierError, ConfigError
-from striate.models.classifier_manifest import FORMAT, Manifest
+from striate.models.classifier_manifest import CLASSIFIER_FORMAT, ClassifierManifest
 
-EXTRA = "pip install 'striate[serve]'"
-Answer = Callable[[NDArray[Any]], NDArray[Any]]
-MOST = 2 << 30  # bytes: what Protocol Buffers can hold
-SPINNING = "200"  # microseconds that a thread waits for work before it sleeps; older releases ignore it
-CONTRACT, SEAL = "striate", b"striate.sha256"
+INSTALL_HINT = "pip install 'striate[serve]'"
+BatchFunction = Callable[[NDArray[Any]], NDArray[Any]]
+MAX_FILE_BYTES = 2 << 30  # bytes: what Protocol Buffers can hold
+SPIN_MICROSECONDS = "200"  # microseconds that a thread waits for work before it sleeps; older releases ignore it
+METADATA_NAME, CHECKSUM_KEY = "striate", b"striate.sha256"
 
 
-def sealed(data: bytes) -> bytes:
+def append_checksum(data: bytes) -> bytes:
     """Returns a ModelProto's bytes with their checksum behind them."""
-    return data + _tail(data)
+    return data + _encode_checksum_entry(data)
 
 
-def _tail(data: bytes) -> bytes:
+def _encode_checksum_entry(data: bytes) -> bytes:
     """Returns a ModelProto of nothing but one entry of metadata_props (field 14: key 1, value 2)."""
     value = hashlib.sha256(data).hexdigest().encode()
-    entry = b"\x0a" + bytes([len(SEAL)]) + SEAL + b"\x12" + bytes([len(value)]) + value
+    entry = b"\x0a" + bytes([len(CHECKSUM_KEY)]) + CHECKSUM_KEY + b"\x12" + bytes([len(value)]) + value
     return b"\x72" + bytes([len(entry)]) + entry
 
 
-class OnnxNetwork:
+class OnnxModel:
     """From pictures to probabilities, by ONNX Runtime on the processor.
 
     Args:
@@ -54,16 +54,16 @@ class OnnxNetwork:
             import onnxruntime as ort
         except ImportError:
             raise ClassifierError(
-                "An ONNX file is answered by ONNX Runtime", received="it is not installed", hint=EXTRA
+                "An ONNX file is answered by ONNX Runtime", received="it is not installed", hint=INSTALL_HINT
             ) from None
-        data = _whole(path)
+        data = _read_verified_bytes(path)
         options = ort.SessionOptions()
         options.log_severity_level = 4
         if threads is not None:
             options.intra_op_num_threads = threads
         # Between answers others want the cores, and while a graph is loaded its threads have nothing to do.
         options.add_session_config_entry("session.force_spinning_stop", "1")
-        options.add_session_config_entry("session.intra_op.spin_duration_us", SPINNING)
+        options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN_MICROSECONDS)
         # Weights that a graph says lie in another file would be read from the working folder, or from anywhere.
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path / "nowhere"))
         try:
@@ -77,69 +77,71 @@ class OnnxNetwork:
             raise ClassifierError("This is no graph of Striate's", received=path, hint="striate export RUN")
         self._input, self._outputs = ends[0][0].name, [ends[1][0].name]
         batch, *shape = ends[0][0].shape
-        self._answer = piecewise(self._run, batch if isinstance(batch, int) else None)
+        self._predict_function = split_into_batches(self._run_session, batch if isinstance(batch, int) else None)
         self.input_shape = (None, *shape)
         self.output_shape = (None, *ends[1][0].shape[1:])
-        self.text: str | None = self._session.get_modelmeta().custom_metadata_map.get(CONTRACT)
+        self.metadata_json: str | None = self._session.get_modelmeta().custom_metadata_map.get(METADATA_NAME)
 
-    def __call__(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Returns (n, classes) probabilities of pictures (n, h, w, c) uint8."""
-        if not len(pictures):
+        if not len(images):
             return np.empty((0, self.output_shape[1]), np.float32)
-        return self._answer(pictures)
+        return self._predict_function(images)
 
-    def _run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        result: NDArray[np.float32] = self._session.run(self._outputs, {self._input: pictures})[0]
+    def _run_session(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        result: NDArray[np.float32] = self._session.run(self._outputs, {self._input: images})[0]
         return result
 
     @property
-    def manifest(self) -> Manifest:
+    def manifest(self) -> ClassifierManifest:
         """What the file says of itself.
 
         Raises:
             ClassifierError: nothing, or nonsense.
         """
         try:
-            manifest = from_json(Manifest, (self.text or "").encode(), "the file's contract")
+            manifest = from_json(ClassifierManifest, (self.metadata_json or "").encode(), "the file's contract")
         except ConfigError as error:
             raise ClassifierError(f"The classifier's contract is damaged. {error}") from None
-        if manifest.format > FORMAT:
+        if manifest.format > CLASSIFIER_FORMAT:
             raise ClassifierError("This classifier was made by a newer Striate", received=f"format {manifest.format}")
         return manifest
 
 
-def piecewise(answer: Answer, batch: int | None) -> Answer:
-    """Returns the same function for any number of pictures, 1 or more, where `answer` takes just `batch` of them."""
-    if batch is None:
-        return answer
+def split_into_batches(predict_function: BatchFunction, batch_size: int | None) -> BatchFunction:
+    """Returns the same function for any number of pictures, 1 or more, where `predict_function` takes just
+    `batch_size` of them.
+    """
+    if batch_size is None:
+        return predict_function
 
-    def whole_batches(pictures: NDArray[Any]) -> NDArray[Any]:
+    def predict_in_batches(images: NDArray[Any]) -> NDArray[Any]:
         found = []
-        for start in range(0, len(pictures), batch):
-            part = pictures[start : start + batch]
-            filling = np.repeat(part[:1], batch - len(part), axis=0)
-            found.append(answer(np.concatenate([part, filling]))[: len(part)])
+        for start in range(0, len(images), batch_size):
+            part = images[start : start + batch_size]
+            filling = np.repeat(part[:1], batch_size - len(part), axis=0)
+            found.append(predict_function(np.concatenate([part, filling]))[: len(part)])
         return np.concatenate(found)
 
-    return whole_batches
+    return predict_in_batches
 
 
-def _whole(path: Path) -> Any:
+def _read_verified_bytes(path: Path) -> Any:
     """Returns the file's bytes, if their seal holds."""
     try:
-        if not path.is_file() or path.stat().st_size > MOST:
+        if not path.is_file() or path.stat().st_size > MAX_FILE_BYTES:
             raise ClassifierError("There is no ONNX file here", received=path)
         data = path.read_bytes()
     except OSError as error:
         raise ClassifierError(f"The classifier cannot be read: {error.strerror}", received=path) from None
-    length = len(_tail(b""))
+    length = len(_encode_checksum_entry(b""))
     body, tail = data[:-length], data[-length:]
-    if SEAL not in tail:
+    if CHECKSUM_KEY not in tail:
         raise ClassifierError(
             "This ONNX file does not end with Striate's seal",
             received=path,
             expected="a file as striate export RUN --format onnx writes it, all of it, not saved again by another tool",
         )
-    if tail != _tail(body):
+    if tail != _encode_checksum_entry(body):
         raise ClassifierError("This ONNX file is damaged: its checksum is another", received=path)
     return data

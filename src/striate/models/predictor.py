@@ -10,17 +10,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.models.fold_batchnorm import folded
-from striate.system.backend import CHOICE, keras
+from striate.models.fold_batchnorm import fold_batch_norm
+from striate.system.backend import ACTIVE_BACKEND, keras
 
-Forward = Callable[[NDArray[Any]], NDArray[Any]]
+PredictFunction = Callable[[NDArray[Any]], NDArray[Any]]
 """From a batch of inputs to the network's outputs."""
 
-MANY = 256  # inputs in a batch from which on it pays to compile a network anew, its weights being constants
-MANY_IN_ALL = 2000  # and in all batches together: below, compiling takes longer than it saves
+MIN_COMPILED_BATCH = (
+    256  # inputs in a batch from which on it pays to compile a network anew, its weights being constants
+)
+MIN_COMPILED_IMAGES = 2000  # and in all batches together: below, compiling takes longer than it saves
 
 
-def forward(model: Any, policy: str = "float32") -> Forward:
+def compile_predict_function(model: Any, policy: str = "float32") -> PredictFunction:
     """Returns a function for many batches of one size, with the weights that the model has now: where they have
     changed, ask for another. Its outputs are float32.
 
@@ -32,9 +34,9 @@ def forward(model: Any, policy: str = "float32") -> Forward:
         policy: `float32`, or `bfloat16` to trade four of seven digits for speed.
     """
     is_graph = isinstance(model, keras.Sequential) or type(model).__name__ == "Functional"
-    lean = folded(model, policy) if is_graph else model
-    if CHOICE.name != "tensorflow":
-        return _direct(lean)
+    lean = fold_batch_norm(model, policy) if is_graph else model
+    if ACTIVE_BACKEND.name != "tensorflow":
+        return _build_direct_function(lean)
     import tensorflow as tf
 
     trainable, fixed = (
@@ -43,10 +45,10 @@ def forward(model: Any, policy: str = "float32") -> Forward:
     )
 
     @tf.function(autograph=False, reduce_retracing=False)  # type: ignore[untyped-decorator]
-    def run(pictures: Any) -> Any:
-        return tf.cast(lean.stateless_call(trainable, fixed, pictures, **at_rest(lean))[0], tf.float32)
+    def predict(images: Any) -> Any:
+        return tf.cast(lean.stateless_call(trainable, fixed, images, **get_inference_arguments(lean))[0], tf.float32)
 
-    return lambda pictures: np.asarray(run(tf.constant(pictures)))
+    return lambda pictures: np.asarray(predict(tf.constant(pictures)))
 
 
 class View(NamedTuple):
@@ -59,7 +61,7 @@ class View(NamedTuple):
     shift: int
 
 
-VIEWS: dict[str, tuple[View, ...]] = {
+TTA_VIEWS: dict[str, tuple[View, ...]] = {
     "mirror": tuple(View(1 / 2, mirrored, 0) for mirrored in (False, True)),
     "multicrop": tuple(
         View(weight / 2, mirrored, shift)
@@ -70,10 +72,10 @@ VIEWS: dict[str, tuple[View, ...]] = {
 """Test-time augmentations. `multicrop` is that of Jordan 2024 (arXiv:2404.00498, section 3.5): the picture, and the
 picture shifted by a pixel towards two corners, each mirrored as well."""
 
-SMALL = 32  # pixels of a side that a shift by one pixel belongs to; on larger pictures it grows with them
+PIXELS_PER_SHIFT = 32  # pixels of a side that a shift by one pixel belongs to; on larger pictures it grows with them
 
 
-class Answers:
+class CompiledPredictor:
     """A model's outputs for batches small and large.
 
     One picture through a small network takes 1 ms, where Keras' `predict` takes 35.
@@ -85,97 +87,99 @@ class Answers:
 
     def __init__(self, model: Any, *, tta: str = "none") -> None:
         self.model, self.tta = model, tta
-        self._small = _direct(model)
-        self._large: Forward | None = None
-        self._weights = b""
+        self._direct_function = _build_direct_function(model)
+        self._compiled_function: PredictFunction | None = None
+        self._weights_hash = b""
 
-    def now(self, count: int | None = None) -> Forward:
+    def get_predict_function(self, image_count: int | None = None) -> PredictFunction:
         """Returns a function from n pictures (n, h, w, c) to (n, classes), for the batches of one question: it looks
         once, before its first large batch, whether the model has other weights than before.
 
         Args:
-            count: images in all batches together, where that is known.
+            image_count: images in all batches together, where that is known.
         """
-        is_short = count is not None and count < MANY_IN_ALL
-        large: Forward | None = None
+        is_short = image_count is not None and image_count < MIN_COMPILED_IMAGES
+        large: PredictFunction | None = None
 
-        def answer(pictures: NDArray[Any]) -> NDArray[Any]:
+        def predict(images: NDArray[Any]) -> NDArray[Any]:
             nonlocal large
-            if is_short or len(pictures) < MANY or CHOICE.name != "tensorflow":
-                return self._small(pictures)
-            large = large or self._compiled()
-            return large(pictures)
+            if is_short or len(images) < MIN_COMPILED_BATCH or ACTIVE_BACKEND.name != "tensorflow":
+                return self._direct_function(images)
+            large = large or self._get_compiled_function()
+            return large(images)
 
-        return answer if self.tta == "none" else _over_views(answer, VIEWS[self.tta])
+        return predict if self.tta == "none" else _average_over_views(predict, TTA_VIEWS[self.tta])
 
-    def _compiled(self) -> Forward:
+    def _get_compiled_function(self) -> PredictFunction:
         weights = hash_weights(self.model, hashlib.blake2b())
-        if self._large is None or weights != self._weights:
-            self._large, self._weights = forward(self.model), weights
-        return self._large
+        if self._compiled_function is None or weights != self._weights_hash:
+            self._compiled_function, self._weights_hash = compile_predict_function(self.model), weights
+        return self._compiled_function
 
 
-def _over_views(answer: Forward, views: tuple[View, ...]) -> Forward:
+def _average_over_views(predict_function: PredictFunction, views: tuple[View, ...]) -> PredictFunction:
     """Returns the weighted mean of the answers for several views of each picture."""
 
-    def mean(pictures: NDArray[Any]) -> NDArray[Any]:
-        seen = [_seen(pictures, view) for view in views]
-        if len(pictures) < MANY:  # calls cost more than pictures
-            found = np.split(answer(np.concatenate(seen)), len(views))
+    def predict_mean(images: NDArray[Any]) -> NDArray[Any]:
+        seen = [_apply_view(images, view) for view in views]
+        if len(images) < MIN_COMPILED_BATCH:  # calls cost more than pictures
+            found = np.split(predict_function(np.concatenate(seen)), len(views))
         else:
-            found = [answer(one) for one in seen]
+            found = [predict_function(one) for one in seen]
         result: NDArray[Any] = np.einsum("v,v...->...", [view.weight for view in views], found, optimize=False)
         return result
 
-    return mean
+    return predict_mean
 
 
-def _seen(pictures: NDArray[Any], view: View) -> NDArray[Any]:
+def _apply_view(images: NDArray[Any], view: View) -> NDArray[Any]:
     """Returns the pictures (n, h, w, c) as the view shows them; what a shift uncovers mirrors the edge."""
-    height, width = pictures.shape[1:3]
+    height, width = images.shape[1:3]
     if view.shift:
-        reach = reach_of(height, width)
-        wide = np.pad(pictures, ((0, 0), (reach, reach), (reach, reach), (0, 0)), "reflect")
+        reach = compute_view_shift(height, width)
+        wide = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)), "reflect")
         start = reach * (1 + view.shift)
-        pictures = wide[:, start : start + height, start : start + width]
-    return np.ascontiguousarray(pictures[:, :, ::-1] if view.is_mirrored else pictures)
+        images = wide[:, start : start + height, start : start + width]
+    return np.ascontiguousarray(images[:, :, ::-1] if view.is_mirrored else images)
 
 
-def reach_of(height: int, width: int) -> int:
+def compute_view_shift(height: int, width: int) -> int:
     """Returns how many pixels a view is shifted by."""
-    return min(max(1, round(min(height, width) / SMALL)), height - 1, width - 1)
+    return min(max(1, round(min(height, width) / PIXELS_PER_SHIFT)), height - 1, width - 1)
 
 
-def _direct(model: Any) -> Forward:
+def _build_direct_function(model: Any) -> PredictFunction:
     """Returns the forward pass with the weights of the moment, without what Keras' `predict` does around it."""
-    if CHOICE.name == "tensorflow":
+    if ACTIVE_BACKEND.name == "tensorflow":
         import tensorflow as tf
 
         @tf.function(autograph=False, reduce_retracing=False)  # type: ignore[untyped-decorator]
-        def run(pictures: Any) -> Any:
-            return model(pictures, **at_rest(model))
+        def predict(images: Any) -> Any:
+            return model(images, **get_inference_arguments(model))
 
-        return lambda pictures: np.asarray(run(tf.constant(pictures)))
-    if CHOICE.name == "torch":
+        return lambda pictures: np.asarray(predict(tf.constant(pictures)))
+    if ACTIVE_BACKEND.name == "torch":
         import torch
 
-        def answer(pictures: NDArray[Any]) -> NDArray[Any]:
+        def predict_batch(images: NDArray[Any]) -> NDArray[Any]:
             with torch.inference_mode():
-                found: NDArray[Any] = keras.ops.convert_to_numpy(model(pictures, **at_rest(model)).float())
+                found: NDArray[Any] = keras.ops.convert_to_numpy(
+                    model(images, **get_inference_arguments(model)).float()
+                )
             return found
 
-        return answer
+        return predict_batch
     return lambda pictures: np.asarray(model.predict_on_batch(pictures), np.float32)
 
 
-def at_rest(model: Any) -> dict[str, bool]:
+def get_inference_arguments(model: Any) -> dict[str, bool]:
     """Returns the argument that says so, if the model takes it: a user's own need not."""
     return {"training": False} if "training" in inspect.signature(model.call).parameters else {}
 
 
-def hash_weights(model: Any, digest: Any) -> bytes:
+def hash_weights(model: Any, hasher: Any) -> bytes:
     """Adds the model's weights, as they are now, to a hash of hashlib's, and returns its value."""
     for variable in model.weights:
-        digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable.value)).data)
-    value: bytes = digest.digest()
+        hasher.update(np.ascontiguousarray(keras.ops.convert_to_numpy(variable.value)).data)
+    value: bytes = hasher.digest()
     return value

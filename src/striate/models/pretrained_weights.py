@@ -12,21 +12,21 @@ from typing import Any, Literal
 import numpy as np
 
 from striate.errors import ConfigError, WeightsError
-from striate.progress import SILENT, Progress
-from striate.system.backend_choice import keras_json
-from striate.system.download import RemoteFile, fetch
+from striate.progress import NO_PROGRESS, Progress
+from striate.system.backend_choice import get_keras_config_path
+from striate.system.download import RemoteFile, download_file
 
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MOST = 20_000  # tensors; the largest of keras.applications has under 3,000
 
-IMPOSTORS = (
+WRONG_FILE_SIGNATURES = (
     (b"version https://git-lfs", "a Git LFS pointer: the file itself was not fetched", "git lfs pull"),
     (b"<", "a web page saved under the name of the weights", "download the file itself"),
     (b"PK\x03\x04", "a zip archive, as .keras files are", "an .h5 file of keras.applications"),
 )
 
 
-def refuse_impostors(path: Path) -> None:
+def require_hdf5_file(path: Path) -> None:
     """Raises WeightsError unless the file is there and begins as HDF5 does."""
     try:
         with path.open("rb") as file:
@@ -35,9 +35,9 @@ def refuse_impostors(path: Path) -> None:
         raise WeightsError(
             f"The weights cannot be read: {error.strerror}", received=path, expected="imagenet, none, or an .h5 file"
         ) from None
-    if head.startswith(SIGNATURE):
+    if head.startswith(HDF5_SIGNATURE):
         return
-    for start, what, remedy in IMPOSTORS:
+    for start, what, remedy in WRONG_FILE_SIGNATURES:
         if head.lstrip().startswith(start):
             raise WeightsError(f"This is {what}", received=path, expected="an HDF5 file of weights", hint=remedy)
     raise WeightsError(
@@ -48,7 +48,7 @@ def refuse_impostors(path: Path) -> None:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[list[tuple[str, Any]]]:
+def open_weights(path: Path) -> Iterator[list[tuple[str, Any]]]:
     """Yields (name, tensor not yet read) for every weight in the file, in the order of the layers.
 
     Raises:
@@ -56,16 +56,16 @@ def opened(path: Path) -> Iterator[list[tuple[str, Any]]]:
     """
     import h5py
 
-    refuse_impostors(path)
+    require_hdf5_file(path)
     try:
         with h5py.File(path, "r") as file:
             is_whole = file.get("model_weights", getlink=True) is not None  # a network saved with more than weights
-            yield _tensors(_inside(file, "model_weights", path) if is_whole else file, path)
+            yield _list_tensors(_resolve_member(file, "model_weights", path) if is_whole else file, path)
     except (OSError, RuntimeError) as error:  # h5py's words for a damaged file, when it is opened or when it is read
         raise WeightsError(f"The weights are damaged: {error}", received=path) from error
 
 
-def _tensors(root: Any, path: Path) -> list[tuple[str, Any]]:
+def _list_tensors(root: Any, path: Path) -> list[tuple[str, Any]]:
     import h5py
 
     if not isinstance(root, h5py.Group) or "layer_names" not in root.attrs:
@@ -76,9 +76,11 @@ def _tensors(root: Any, path: Path) -> list[tuple[str, Any]]:
         )
     found: list[tuple[str, Any]] = []
     try:
-        for layer in _names(root.attrs["layer_names"], path):
-            group = _inside(root, layer, path)
-            found += [(name, _tensor(group, name, path)) for name in _names(group.attrs["weight_names"], path)]
+        for layer in _decode_names(root.attrs["layer_names"], path):
+            group = _resolve_member(root, layer, path)
+            found += [
+                (name, _get_dataset(group, name, path)) for name in _decode_names(group.attrs["weight_names"], path)
+            ]
             if len(found) > MOST:
                 raise WeightsError("The weights hold more tensors than any network", received=path)
     except (KeyError, AttributeError, TypeError, ValueError) as error:
@@ -86,18 +88,18 @@ def _tensors(root: Any, path: Path) -> list[tuple[str, Any]]:
     return found
 
 
-def _names(attribute: Any, path: Path) -> list[str]:
+def _decode_names(attribute: Any, path: Path) -> list[str]:
     names = np.asarray(attribute).ravel()
     if len(names) > MOST:
         raise WeightsError("The weights hold more tensors than any network", received=path)
     return [name.decode() if isinstance(name, bytes) else str(name) for name in names.tolist()]
 
 
-def _tensor(group: Any, name: str, path: Path) -> Any:
+def _get_dataset(group: Any, name: str, path: Path) -> Any:
     """Returns the numbers of that name, stored in the file itself."""
     import h5py
 
-    node = _inside(group, name, path)
+    node = _resolve_member(group, name, path)
     if not isinstance(node, h5py.Dataset) or node.shape is None or node.dtype.kind not in "fiu":
         raise WeightsError("The weights are not numbers", received=f"{path}: {name}")
     if node.external or node.is_virtual:
@@ -105,7 +107,7 @@ def _tensor(group: Any, name: str, path: Path) -> Any:
     return node
 
 
-def _inside(group: Any, name: str, path: Path) -> Any:
+def _resolve_member(group: Any, name: str, path: Path) -> Any:
     """Returns the group or tensor of that name, reached through plain links only."""
     import h5py
 
@@ -120,20 +122,20 @@ def _inside(group: Any, name: str, path: Path) -> Any:
     return node
 
 
-Scaling = Literal["unit", "half", "torch", "caffe"]
+PixelScaling = Literal["unit", "half", "torch", "caffe"]
 
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's red, green and blue in 0..1, as its networks have been trained with since Torch's."""
 
 CAFFE_MEAN = (123.68, 116.779, 103.939)
 """Of ImageNet's red, green and blue in 0..255, as VGG's authors state it."""
 
-SCALINGS: dict[Scaling, tuple[Any, Any]] = {
+SCALINGS: dict[PixelScaling, tuple[Any, Any]] = {
     "unit": (1 / 127.5, -1.0),
     "half": (1 / 128.0, -1.0),
     "torch": (
-        [1 / (255 * deviation) for deviation in DEVIATION],
-        [-mean / deviation for mean, deviation in zip(MEAN, DEVIATION, strict=True)],
+        [1 / (255 * deviation) for deviation in IMAGENET_STD],
+        [-mean / deviation for mean, deviation in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)],
     ),
     "caffe": (1.0, [-mean for mean in CAFFE_MEAN]),
 }
@@ -148,30 +150,30 @@ class Backbone:
     Attributes:
         application: its function's name in keras.applications.
         scaling: how it wants pixels scaled.
-        weights: Keras' file of its ImageNet weights.
+        weights_file: Keras' file of its ImageNet weights.
         options: further arguments of the function.
-        ours: whether Striate's own network of that name takes the weights, instead of the application's.
+        has_own_architecture: whether Striate's own model of that name takes the weights, not the application's.
     """
 
     application: str
-    scaling: Scaling
-    weights: RemoteFile
+    scaling: PixelScaling
+    weights_file: RemoteFile
     options: dict[str, Any] = field(default_factory=dict)
-    ours: bool = False
+    has_own_architecture: bool = False
 
 
-def weights_folder() -> Path:
+def get_weights_folder() -> Path:
     """Returns where Keras keeps downloaded weights: `models` beside keras.json."""
-    return keras_json().parent / "models"
+    return get_keras_config_path().parent / "models"
 
 
-def at_hand(names: tuple[str, ...]) -> str | None:
+def find_cached_backbone(names: tuple[str, ...]) -> str | None:
     """Returns the first of `names` (rows of BACKBONES) whose ImageNet weights lie on this machine, or None."""
-    folder = weights_folder()
-    return next((name for name in names if os.path.isfile(folder / BACKBONES[name].weights.name)), None)  # noqa: PTH113
+    folder = get_weights_folder()
+    return next((name for name in names if os.path.isfile(folder / BACKBONES[name].weights_file.name)), None)  # noqa: PTH113
 
 
-def backbone_of(name: str) -> Backbone:
+def get_backbone(name: str) -> Backbone:
     """Returns the backbone of the network called `name`.
 
     Raises:
@@ -187,7 +189,7 @@ def backbone_of(name: str) -> Backbone:
     return BACKBONES[name]
 
 
-def find_weights(pretrained: str, name: str, *, progress: Progress = SILENT) -> Path:
+def fetch_weights(weights: str, name: str, *, progress: Progress = NO_PROGRESS) -> Path:
     """Returns the path of the weights: Keras' own file, downloaded once, for `imagenet`; else the file named.
 
     Raises:
@@ -195,21 +197,21 @@ def find_weights(pretrained: str, name: str, *, progress: Progress = SILENT) -> 
         ConfigError: there are no published weights for the network called `name`.
         WeightsError: the file is not there, or not one of weights.
     """
-    if pretrained != "imagenet":
-        path = Path(pretrained).expanduser()
-        refuse_impostors(path)
+    if weights != "imagenet":
+        path = Path(weights).expanduser()
+        require_hdf5_file(path)
         return path
-    file = backbone_of(name).weights
-    is_new = at_hand((name,)) is None
-    path = fetch(
+    file = get_backbone(name).weights_file
+    is_new = find_cached_backbone((name,)) is None
+    path = download_file(
         file,
-        weights_folder(),
+        get_weights_folder(),
         progress=progress,
-        elsewhere="KERAS_HOME=DIR",
-        instead="--pretrained none",
+        folder_hint="KERAS_HOME=DIR",
+        alternative_hint="--pretrained none",
     )
     try:
-        refuse_impostors(path)
+        require_hdf5_file(path)
     except WeightsError:
         if is_new:  # of a file without a published checksum, a login page may have come instead
             path.unlink()
@@ -217,54 +219,78 @@ def find_weights(pretrained: str, name: str, *, progress: Progress = SILENT) -> 
     return path
 
 
-def _file(folder: str, name: str, checksum: str | None) -> RemoteFile:
+def _create_remote_file(folder: str, name: str, checksum: str | None) -> RemoteFile:
     mirror = f"https://storage.googleapis.com/tensorflow/keras-applications/{folder}/"
     return RemoteFile(name, None, checksum, (mirror,))
 
 
-def _kernels(stem: str) -> str:
-    return f"{stem}_weights_tf_dim_ordering_tf_kernels"
+def _format_kernels_name(prefix: str) -> str:
+    return f"{prefix}_weights_tf_dim_ordering_tf_kernels"
 
 
 BACKBONES: dict[str, Backbone] = {
     "vgg16": Backbone(
-        "VGG16", "caffe", _file("vgg16", f"{_kernels('vgg16')}_notop.h5", "6d6bbae143d832006294945121d1f1fc")
+        "VGG16",
+        "caffe",
+        _create_remote_file("vgg16", f"{_format_kernels_name('vgg16')}_notop.h5", "6d6bbae143d832006294945121d1f1fc"),
     ),
     "resnet50": Backbone(
-        "ResNet50", "caffe", _file("resnet", f"{_kernels('resnet50')}_notop.h5", "4d473c1dd8becc155b73f8504c6f6626")
+        "ResNet50",
+        "caffe",
+        _create_remote_file(
+            "resnet", f"{_format_kernels_name('resnet50')}_notop.h5", "4d473c1dd8becc155b73f8504c6f6626"
+        ),
     ),
     "resnet101": Backbone(
-        "ResNet101", "caffe", _file("resnet", f"{_kernels('resnet101')}_notop.h5", "88cf7a10940856eca736dc7b7e228a21")
+        "ResNet101",
+        "caffe",
+        _create_remote_file(
+            "resnet", f"{_format_kernels_name('resnet101')}_notop.h5", "88cf7a10940856eca736dc7b7e228a21"
+        ),
     ),
     "inception_v3": Backbone(
         "InceptionV3",
         "unit",
-        _file("inception_v3", f"{_kernels('inception_v3')}_notop.h5", "bcbd6486424b2319ff4ef7d526e38f63"),
+        _create_remote_file(
+            "inception_v3", f"{_format_kernels_name('inception_v3')}_notop.h5", "bcbd6486424b2319ff4ef7d526e38f63"
+        ),
     ),
     "resnet50_v2": Backbone(
-        "ResNet50V2", "unit", _file("resnet", f"{_kernels('resnet50v2')}_notop.h5", "fac2f116257151a9d068a22e544a4917")
+        "ResNet50V2",
+        "unit",
+        _create_remote_file(
+            "resnet", f"{_format_kernels_name('resnet50v2')}_notop.h5", "fac2f116257151a9d068a22e544a4917"
+        ),
     ),
     "xception": Backbone(
-        "Xception", "unit", _file("xception", f"{_kernels('xception')}_notop.h5", "b0042744bf5b25fce3cb969f33bebb97")
+        "Xception",
+        "unit",
+        _create_remote_file(
+            "xception", f"{_format_kernels_name('xception')}_notop.h5", "b0042744bf5b25fce3cb969f33bebb97"
+        ),
     ),
     "densenet121": Backbone(
         "DenseNet121",
         "torch",
-        _file("densenet", f"{_kernels('densenet121')}_notop.h5", "30ee3e1110167f948a6b9946edeeb738"),
+        _create_remote_file(
+            "densenet", f"{_format_kernels_name('densenet121')}_notop.h5", "30ee3e1110167f948a6b9946edeeb738"
+        ),
     ),
     "mobilenet_v2": Backbone(
-        "MobileNetV2", "unit", _file("mobilenet_v2", f"{_kernels('mobilenet_v2')}_1.0_224_no_top.h5", None)
+        "MobileNetV2",
+        "unit",
+        _create_remote_file("mobilenet_v2", f"{_format_kernels_name('mobilenet_v2')}_1.0_224_no_top.h5", None),
     ),
     "mobilenet_v2_0.35": Backbone(
         "MobileNetV2",
         "unit",
-        _file("mobilenet_v2", f"{_kernels('mobilenet_v2')}_0.35_224_no_top.h5", None),
+        _create_remote_file("mobilenet_v2", f"{_format_kernels_name('mobilenet_v2')}_0.35_224_no_top.h5", None),
         {"alpha": 0.35},
     ),
     "mobilenet_v3_small": Backbone(
         "MobileNetV3Small",
         "unit",
-        _file(
+        _create_remote_file(
             "mobilenet_v3",
             "weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5",
             "d3e8ec802a04aa4fc771ee12a9a9b836",
@@ -274,7 +300,7 @@ BACKBONES: dict[str, Backbone] = {
     "mobilenet_v3_large": Backbone(
         "MobileNetV3Large",
         "unit",
-        _file(
+        _create_remote_file(
             "mobilenet_v3",
             "weights_mobilenet_v3_large_224_1.0_float_no_top_v2.h5",
             "07fb09a5933dd0c8eaafa16978110389",
@@ -284,25 +310,25 @@ BACKBONES: dict[str, Backbone] = {
     "efficientnet_v2_b0": Backbone(
         "EfficientNetV2B0",
         "torch",
-        _file("efficientnet_v2", "efficientnetv2-b0_notop.h5", "893217f2bb855e2983157299931e43ff"),
+        _create_remote_file("efficientnet_v2", "efficientnetv2-b0_notop.h5", "893217f2bb855e2983157299931e43ff"),
         {"include_preprocessing": False},
     ),
     "efficientnet_v2_s": Backbone(
         "EfficientNetV2S",
         "half",
-        _file("efficientnet_v2", "efficientnetv2-s_notop.h5", "af0682fb74e8c54910f2d4393339c070"),
+        _create_remote_file("efficientnet_v2", "efficientnetv2-s_notop.h5", "af0682fb74e8c54910f2d4393339c070"),
         {"include_preprocessing": False},
     ),
     "convnext-tiny": Backbone(
         "ConvNeXtTiny",
         "torch",
-        _file(
+        _create_remote_file(
             "convnext",
             "convnext_tiny_notop.h5",
             "d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1",
         ),
         {"include_preprocessing": False},
-        ours=True,
+        has_own_architecture=True,
     ),
 }
 """Name of a row of ARCHITECTURES → its backbone. Addresses, names and checksums are those in Keras 3.15's source; for

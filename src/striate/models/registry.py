@@ -27,7 +27,7 @@ from striate.models.zoo.mobilenet import MOBILENET
 from striate.models.zoo.resnet import RESNET18, RESNET20, RESNET32, RESNET34, RESNET50, RESNET56, RESNET101
 from striate.models.zoo.vgg import VGG11, VGG13, VGG16, VGG19, VGG_SMALL
 
-_ROWS = (
+_ALL_ARCHITECTURES = (
     *(MLP, LENET, CNN_SMALL, CNN, CNN_FAST),
     *(ALEXNET, VGG11, VGG13, VGG16, VGG19, VGG_SMALL, GOOGLENET, INCEPTION_V3),
     *(RESNET18, RESNET34, RESNET50, RESNET101, RESNET20, RESNET32, RESNET56),
@@ -36,10 +36,10 @@ _ROWS = (
     *(EFFICIENTNET_V2_B0, EFFICIENTNET_V2_S),
 )
 
-ARCHITECTURES: dict[str, Architecture] = {row.name: row for row in sorted(_ROWS, key=lambda row: row.year)}
+ARCHITECTURES: dict[str, Architecture] = {row.name: row for row in sorted(_ALL_ARCHITECTURES, key=lambda row: row.year)}
 """Name → architecture, in the order of their story."""
 
-DEFAULT = CNN.name
+DEFAULT_ARCHITECTURE = CNN.name
 """The network trained when none is named: small enough for a laptop, and sees edges before it sees pixels."""
 
 
@@ -57,8 +57,8 @@ def architecture_named(name: str | Architecture) -> Architecture:
     raise UnknownNameError("architecture", name, ARCHITECTURES)
 
 
-def portable(network: Architecture) -> Architecture | str:
+def to_picklable(architecture: Architecture) -> Architecture | str:
     """Returns what stands for the architecture in another process, for `architecture_named` there: the name of one of
     Striate's, since a copy of a row of the table would be taken for a network of the user's own.
     """
-    return network.name if ARCHITECTURES.get(network.name) is network else network
+    return architecture.name if ARCHITECTURES.get(architecture.name) is architecture else architecture

@@ -18,10 +18,10 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from striate.errors import ClassifierError
-from striate.system.atomic_files import write_text, writing
+from striate.system.atomic_files import write_atomically, write_text
 from striate.system.backend import keras
 
-MODULES = (
+ALLOWED_MODULES = (
     "keras.layers",
     "keras.initializers",
     "keras.regularizers",
@@ -31,30 +31,30 @@ MODULES = (
 )
 """Modules whose classes may appear in a network's description."""
 
-MODELS = ("Functional", "Sequential")
+ALLOWED_MODEL_CLASSES = ("Functional", "Sequential")
 """Model classes that may appear."""
 
-ARITHMETIC = ("keras.src.ops.numpy.Add", "keras.src.ops.numpy.Multiply")
+ALLOWED_OPERATIONS = ("keras.src.ops.numpy.Add", "keras.src.ops.numpy.Multiply")
 """Operations on tensors that may appear: those in MobileNetV3's activation."""
 
-REFUSED = (
+FORBIDDEN_CLASSES = (
     *("Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer", "Layer", "Model"),
     *("StringLookup", "IntegerLookup", "TextVectorization"),
 )
 """Keras classes that run, or wrap, foreign code, and those that open files (their vocabularies) on their own."""
 
 
-TENSORS = 20_000
+MAX_TENSORS = 20_000
 """Arrays of weights; the largest of Keras' networks has under 3,000."""
 
-VAST = 1 << 29
+MAX_OUTPUT_ELEMENTS = 1 << 29
 """Numbers in a layer's output for one picture: 2 GB."""
 
-BUILDING = threading.RLock()
+BUILD_LOCK = threading.RLock()
 """Held while layers are built under a limit, which is one for the whole process."""
 
 
-def save_network(model: Any, description: Path, weights: Path) -> None:
+def save_model(model: Any, config_path: Path, weights_path: Path) -> None:
     """Writes a network as JSON and safetensors.
 
     Raises:
@@ -62,44 +62,44 @@ def save_network(model: Any, description: Path, weights: Path) -> None:
     """
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
     config.pop("compile_config", None)
-    _check(config, "this network")
-    tensors = {name: keras.ops.convert_to_numpy(variable.value) for name, variable in _weights(model).items()}
-    write_text(description, json.dumps(config, indent=1) + "\n")  # all is checked: an older network is lost only now
-    with writing(weights) as temporary:
+    _check_allowed_classes(config, "this network")
+    tensors = {name: keras.ops.convert_to_numpy(variable.value) for name, variable in _name_variables(model).items()}
+    write_text(config_path, json.dumps(config, indent=1) + "\n")  # all is checked: an older network is lost only now
+    with write_atomically(weights_path) as temporary:
         # its own save_file makes files that only their owner can read, and hides what the disk said
         temporary.write_bytes(safetensors.numpy.save(tensors))
 
 
-def load_network(description: Path, weights: Path) -> Any:
+def load_model(config_path: Path, weights_path: Path) -> Any:
     """Returns the keras.Model that `save_network` wrote, not compiled.
 
     Raises:
         ClassifierError: damaged, or it holds something that is not a plain Keras layer.
     """
     try:
-        config = json.loads(description.read_text(encoding="utf-8"))
-        _check(config, str(description))
+        config = json.loads(config_path.read_text(encoding="utf-8"))
+        _check_allowed_classes(config, str(config_path))
     except (OSError, ValueError, RecursionError) as error:
-        raise ClassifierError(f"The network's description cannot be read: {error}", received=description) from None
-    if not isinstance(config, dict) or config.get("class_name") not in MODELS:
-        raise ClassifierError("This does not describe a network", received=description)
+        raise ClassifierError(f"The network's description cannot be read: {error}", received=config_path) from None
+    if not isinstance(config, dict) or config.get("class_name") not in ALLOWED_MODEL_CLASSES:
+        raise ClassifierError("This does not describe a network", received=config_path)
     config.pop("compile_config", None)
-    held = _elements(weights)
+    held = _count_elements(weights_path)
     try:
-        with _at_most(held):
+        with _limit_weight_elements(held):
             model = keras.saving.deserialize_keras_object(config, safe_mode=True)
     except ClassifierError:
         raise
     except Exception as error:  # Keras raises whatever its layers raise on arguments that make no sense
         raise ClassifierError(
-            f"Keras {keras.__version__} cannot rebuild the network: {error}", received=description
+            f"Keras {keras.__version__} cannot rebuild the network: {error}", received=config_path
         ) from error
-    _refuse_vast(model, description)
+    _check_output_sizes(model, config_path)
     try:
-        tensors = safetensors.numpy.load_file(weights)
+        tensors = safetensors.numpy.load_file(weights_path)
     except (OSError, SafetensorError) as error:
-        raise ClassifierError(f"The weights cannot be read: {error}", received=weights) from None
-    variables = _weights(model)
+        raise ClassifierError(f"The weights cannot be read: {error}", received=weights_path) from None
+    variables = _name_variables(model)
     expected = {name: tuple(variable.shape) for name, variable in variables.items()}
     found = {name: tensor.shape for name, tensor in tensors.items()}
     if expected != found:
@@ -114,44 +114,44 @@ def load_network(description: Path, weights: Path) -> Any:
     return model
 
 
-def _elements(weights: Path) -> int:
+def _count_elements(weights_path: Path) -> int:
     """Returns how many numbers the file holds, by its table of contents, which the library has held against its size.
 
     Raises:
         ClassifierError: it is damaged, or holds more tensors than any network.
     """
     try:
-        with safetensors.safe_open(weights, "numpy") as file:
+        with safetensors.safe_open(weights_path, "numpy") as file:
             names = list(file.keys())
-            if len(names) > TENSORS:
+            if len(names) > MAX_TENSORS:
                 raise ClassifierError("The weights hold more tensors than any network", received=f"{len(names):,}")
             return sum(math.prod(file.get_slice(name).get_shape()) for name in names)
     except (OSError, SafetensorError) as error:
-        raise ClassifierError(f"The weights cannot be read: {error}", received=weights) from None
+        raise ClassifierError(f"The weights cannot be read: {error}", received=weights_path) from None
 
 
 @contextlib.contextmanager
-def _at_most(elements: int) -> Iterator[None]:
+def _limit_weight_elements(max_elements: int) -> Iterator[None]:
     """Within the block, layers are given no more weights than that: a description costs a stranger nothing, and what it
     asks for would be memory of ours.
 
     Raises:
         ClassifierError: more is asked for; nothing has been allocated for it.
     """
-    left, make = elements, keras.layers.Layer.add_weight
+    left, make = max_elements, keras.layers.Layer.add_weight
 
-    def add_weight(layer: Any, shape: Any = None, *args: Any, **given: Any) -> Any:
+    def add_weight(layer: Any, shape: Any = None, *args: Any, **options: Any) -> Any:
         nonlocal left
         left -= math.prod(int(side) for side in ([shape] if isinstance(shape, int) else shape or ()))
         if left < 0:
             raise ClassifierError(
                 "The network's description asks for more weights than its file holds",
                 received=f"{layer.name}: {shape}",
-                expected=f"{elements:,} numbers in all layers together",
+                expected=f"{max_elements:,} numbers in all layers together",
             )
-        return make(layer, shape, *args, **given)
+        return make(layer, shape, *args, **options)
 
-    with BUILDING:
+    with BUILD_LOCK:
         keras.layers.Layer.add_weight = add_weight
         try:
             yield
@@ -159,20 +159,20 @@ def _at_most(elements: int) -> Iterator[None]:
             keras.layers.Layer.add_weight = make
 
 
-def _refuse_vast(model: Any, description: Path) -> None:
+def _check_output_sizes(model: Any, config_path: Path) -> None:
     """Raises ClassifierError when what a layer makes of one picture would not fit any memory."""
     for layer in model.layers:
         for tensor in keras.tree.flatten(layer.output):
             size = math.prod(side or 1 for side in tensor.shape[1:])
-            if size > VAST:
+            if size > MAX_OUTPUT_ELEMENTS:
                 raise ClassifierError(
                     "A layer makes more of one picture than any memory holds",
-                    received=f"{layer.name} in {description}: {tuple(tensor.shape)}",
-                    expected=f"at most {VAST:,} numbers",
+                    received=f"{layer.name} in {config_path}: {tuple(tensor.shape)}",
+                    expected=f"at most {MAX_OUTPUT_ELEMENTS:,} numbers",
                 )
 
 
-def _weights(model: Any) -> dict[str, Any]:
+def _name_variables(model: Any) -> dict[str, Any]:
     """Returns name → variable, such as `0002/conv/kernel`.
 
     Variables have paths of their own, but in a network inside a network these depend on what was built first, and
@@ -184,18 +184,25 @@ def _weights(model: Any) -> dict[str, Any]:
     }
 
 
-def _check(node: Any, origin: str) -> None:
+def _check_allowed_classes(node: Any, origin: str) -> None:
     """Raises ClassifierError unless every object described below `node` is on the allow-list."""
     if isinstance(node, list):
         for item in node:
-            _check(item, origin)
+            _check_allowed_classes(item, origin)
     if not isinstance(node, dict):
         return
     if "class_name" in node and node["class_name"] != "__keras_tensor__":
         module, name = str(node.get("module")), str(node["class_name"])
-        is_model = name in MODELS and (module in MODULES or module.startswith("keras.src.models."))
-        is_plain = module in MODULES and name.isidentifier() and not name.startswith("_") and name not in REFUSED
-        is_sum = f"{module}.{name}" in ARITHMETIC
+        is_model = name in ALLOWED_MODEL_CLASSES and (
+            module in ALLOWED_MODULES or module.startswith("keras.src.models.")
+        )
+        is_plain = (
+            module in ALLOWED_MODULES
+            and name.isidentifier()
+            and not name.startswith("_")
+            and name not in FORBIDDEN_CLASSES
+        )
+        is_sum = f"{module}.{name}" in ALLOWED_OPERATIONS
         if not (is_model or is_plain or is_sum) or node.get("registered_name") not in (None, name):
             raise ClassifierError(
                 f"{origin} contains an object that is not a plain Keras layer",
@@ -203,4 +210,4 @@ def _check(node: Any, origin: str) -> None:
                 expected="layers of Keras itself, without Lambda or foreign code",
             )
     for item in node.values():
-        _check(item, origin)
+        _check_allowed_classes(item, origin)

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.reporting.fonts import measure_text
-from striate.reporting.marks import Box, Circle, Mark, Path, Rectangle, Text
+from striate.reporting.marks import Box, Circle, Mark, Polyline, Rectangle, Text
 
-Corner = Literal["best", "upper left", "upper right", "lower left", "lower right"]
+LegendLocation = Literal["best", "upper left", "upper right", "lower left", "lower right"]
 
-HANDLE, GAP, LINE, PAD = 2.0, 0.8, 1.5, 0.9
+HANDLE_LENGTH, HANDLE_GAP, ROW_HEIGHT, LEGEND_PAD = 2.0, 0.8, 1.5, 0.9
 """Sizes of its letters: length of a sample line, room after it, height of a row, distance from the axes."""
 
 
@@ -31,49 +31,53 @@ class LegendEntry(NamedTuple):
 
 
 def lay_out_legend(
-    entries: Sequence[LegendEntry], plot: Box, corner: Corner, size: float, contents: Sequence[Mark]
+    entries: Sequence[LegendEntry], plot: Box, location: LegendLocation, font_size: float, contents: Sequence[Mark]
 ) -> list[Mark]:
     """Returns the marks of a legend.
 
     Args:
         entries: from top to bottom.
         plot: what lies between the axes.
-        corner: where it is; "best" is where it lies over the fewest of `contents`.
-        size: of its letters.
+        location: where it is; "best" is where it lies over the fewest of `contents`.
+        font_size: of its letters.
         contents: what it should not lie over.
     """
-    width = (HANDLE + GAP) * size + max(measure_text(one.label, size) for one in entries)
-    box = _choose_place(plot, width, len(entries) * LINE * size, PAD * size, corner, contents)
+    width = (HANDLE_LENGTH + HANDLE_GAP) * font_size + max(measure_text(one.label, font_size) for one in entries)
+    box = _choose_box(plot, width, len(entries) * ROW_HEIGHT * font_size, LEGEND_PAD * font_size, location, contents)
     marks: list[Mark] = []
     for row, one in enumerate(entries):
-        middle = box.y + (row + 0.5) * LINE * size
+        middle = box.y + (row + 0.5) * ROW_HEIGHT * font_size
         if one.width:
-            ends = np.array([[box.x, middle], [box.x + HANDLE * size, middle]])
-            marks.append(Path(ends, one.color, one.width, one.dash))
+            ends = np.array([[box.x, middle], [box.x + HANDLE_LENGTH * font_size, middle]])
+            marks.append(Polyline(ends, one.color, one.width, one.dash))
         if one.radius:
-            marks.append(Circle(box.x + HANDLE * size / 2, middle, one.radius, one.color, one.is_hollow))
-        marks.append(Text(box.x + (HANDLE + GAP) * size, middle + 0.36 * size, one.label, size))
+            marks.append(Circle(box.x + HANDLE_LENGTH * font_size / 2, middle, one.radius, one.color, one.is_hollow))
+        marks.append(
+            Text(box.x + (HANDLE_LENGTH + HANDLE_GAP) * font_size, middle + 0.36 * font_size, one.label, font_size)
+        )
     return marks
 
 
-def _choose_place(plot: Box, width: float, height: float, pad: float, corner: Corner, contents: Sequence[Mark]) -> Box:
+def _choose_box(
+    plot: Box, width: float, height: float, pad: float, location: LegendLocation, contents: Sequence[Mark]
+) -> Box:
     columns = {"left": plot.x + pad, "center": plot.x + (plot.width - width) / 2, "right": plot.right - pad - width}
     rows = {"upper": plot.y + pad, "center": plot.y + (plot.height - height) / 2, "lower": plot.bottom - pad - height}
-    if corner != "best":
-        row, column = corner.split()
+    if location != "best":
+        row, column = location.split()
         return Box(columns[column], rows[row], width, height)
     order = [(row, column) for row in ("upper", "lower", "center") for column in ("right", "left", "center")]
     boxes = [Box(columns[column], rows[row], width, height) for row, column in order]
-    points = _sample(contents)
+    points = _sample_points(contents)
     return min(boxes, key=lambda box: _count_inside(points, box))  # of equally good ones the first
 
 
-def _sample(contents: Sequence[Mark]) -> NDArray[np.float64]:
+def _sample_points(contents: Sequence[Mark]) -> NDArray[np.float64]:
     """Returns points along everything drawn, four points of 1/72 inch apart."""
     found = [np.empty((0, 2))]
     for mark in contents:
         match mark:
-            case Path():
+            case Polyline():
                 for start, end in zip(mark.points[:-1], mark.points[1:], strict=True):
                     number = int(np.hypot(*(end - start)) // 4) + 2
                     found.append(np.linspace(start, end, number))
@@ -93,7 +97,7 @@ def _count_inside(points: NDArray[np.float64], box: Box) -> int:
     return int(np.sum((x > box.x - 3) & (x < box.right + 3) & (y > box.y - 3) & (y < box.bottom + 3)))
 
 
-MARGIN = 0.05
+LIMIT_MARGIN = 0.05
 """Fraction of the values' range that is left free on both sides."""
 
 
@@ -103,15 +107,15 @@ def choose_limits(values: Iterable[float]) -> tuple[float, float]:
     if not finite:
         return 0.0, 1.0
     low, high = min(finite), max(finite)
-    room = MARGIN * (high - low)
+    room = LIMIT_MARGIN * (high - low)
     if room <= 1e-12 * max(abs(low), abs(high)):
-        room = MARGIN * abs(high) or 0.5
+        room = LIMIT_MARGIN * abs(high) or 0.5
     return low - room, high + room
 
 
-def choose_ticks(low: float, high: float, most: int, *, is_integer: bool = False) -> list[float]:
-    """Returns multiples of 1, 2, 2.5 or 5 times a power of ten within limits, at most `most` + 1 of them."""
-    raw = (high - low) / max(1, most)
+def choose_ticks(low: float, high: float, max_intervals: int, *, is_integer: bool = False) -> list[float]:
+    """Returns multiples of 1, 2, 2.5 or 5 times a power of ten within limits, at most `max_intervals` + 1 of them."""
+    raw = (high - low) / max(1, max_intervals)
     power = 10.0 ** math.floor(math.log10(raw))
     steps = [factor * power for factor in (1, 2, 2.5, 5, 10, 20)]
     if is_integer:
@@ -137,13 +141,13 @@ def label_ticks(ticks: Sequence[float], *, is_percent: bool = False) -> list[str
     return [f"{value:.{digits}f}{end}".replace("-", "−") for value in shown]
 
 
-COLUMN = 0.25
+COLUMN_WIDTH = 0.25
 """Points of 1/72 inch: of what lies closer together along x, the extremes are kept."""
 
-MOST = 2000
+MAX_LINE_POINTS = 2000
 
 
-def thin(points: NDArray[np.float64]) -> NDArray[np.float64]:
+def simplify_line(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Returns a line (n, 2) without points that lie on the way between their neighbors; of a line of more than MOST
     points that goes from left to right, the first, lowest, highest and last of each narrow column.
     """
@@ -151,8 +155,8 @@ def thin(points: NDArray[np.float64]) -> NDArray[np.float64]:
         return points
     points = np.round(points, 2)
     points = points[np.r_[True, (np.diff(points, axis=0) != 0).any(axis=1)]]
-    if len(points) > MOST and (np.diff(points[:, 0]) >= 0).all():
-        points = points[_extremes(points)]
+    if len(points) > MAX_LINE_POINTS and (np.diff(points[:, 0]) >= 0).all():
+        points = points[_select_extremes(points)]
     if len(points) < 3:
         return points
     before, after = points[1:-1] - points[:-2], points[2:] - points[1:-1]
@@ -160,8 +164,8 @@ def thin(points: NDArray[np.float64]) -> NDArray[np.float64]:
     return points[np.r_[True, (np.abs(turn) > 1e-9) | ((before * after).sum(axis=1) < 0), True]]
 
 
-def _extremes(points: NDArray[np.float64]) -> NDArray[np.intp]:
-    columns = (points[:, 0] // COLUMN).astype(np.int64)
+def _select_extremes(points: NDArray[np.float64]) -> NDArray[np.intp]:
+    columns = (points[:, 0] // COLUMN_WIDTH).astype(np.int64)
     starts = np.flatnonzero(np.r_[True, np.diff(columns) != 0])
     order = np.lexsort((points[:, 1], columns))
     last = np.r_[starts[1:], len(points)] - 1

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from striate.reporting.panel import Drawing
-from striate.reporting.style import STYLE
-from striate.system.atomic_files import writing
+from striate.reporting.style import MATPLOTLIB_STYLE
+from striate.system.atomic_files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def save_figure(figure: Figure | Drawing, path: Path) -> None:
     """Writes the figure as PNG (144 dots per inch), or as SVG where the path says so; whole or not at all."""
-    with writing(path) as temporary:
-        render_figure(figure, temporary, dpi=144, form="svg" if path.suffix.lower() == ".svg" else "png")
+    with write_atomically(path) as temporary:
+        render_figure(figure, temporary, dpi=144, image_format="svg" if path.suffix.lower() == ".svg" else "png")
 
 
 def render_figure(
@@ -25,31 +25,31 @@ def render_figure(
     target: Path | BinaryIO,
     *,
     dpi: int,
-    form: Literal["png", "svg"] = "png",
-    paper: str = "white",
+    image_format: Literal["png", "svg"] = "png",
+    background: str = "white",
 ) -> None:
     """Renders the figure into a file or a buffer."""
     if isinstance(figure, Drawing):
-        _render_drawing(figure, target, dpi, form)
+        _render_drawing(figure, target, dpi, image_format)
         return
     import matplotlib as mpl
 
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
+    with mpl.rc_context(MATPLOTLIB_STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # class names may be in any script
-        figure.savefig(target, format=form, dpi=dpi, facecolor=paper)
+        figure.savefig(target, format=image_format, dpi=dpi, facecolor=background)
 
 
-def _render_drawing(drawing: Drawing, target: Path | BinaryIO, dpi: int, form: Literal["png", "svg"]) -> None:
+def _render_drawing(drawing: Drawing, target: Path | BinaryIO, dpi: int, image_format: Literal["png", "svg"]) -> None:
     """Renders a drawing that needs no matplotlib."""
-    if form == "svg":
-        from striate.reporting.svg import render_file
+    if image_format == "svg":
+        from striate.reporting.svg import render_svg_file
 
-        data = render_file(drawing).encode()
+        data = render_svg_file(drawing).encode()
         if isinstance(target, Path):
             target.write_bytes(data)
         else:
             target.write(data)
     else:
-        from striate.reporting.png import render_image
+        from striate.reporting.png import render_png
 
-        render_image(drawing, dpi).save(target, "PNG", dpi=(dpi, dpi))
+        render_png(drawing, dpi).save(target, "PNG", dpi=(dpi, dpi))

@@ -22,8 +22,8 @@ FOLDERS = (
 )
 """Where Linux, macOS and Windows keep fonts."""
 
-MAX_FILES = 2000
-COVERED = 0x0530
+MAX_FONT_FILES = 2000
+DEJAVU_END_CODEPOINT = 0x0530
 """DejaVu Sans has the letters below: Latin, Greek, Cyrillic."""
 
 
@@ -31,21 +31,21 @@ class TextRun(NamedTuple):
     """A part of a text, and the file of a font that has its characters; None for Pillow's own font."""
 
     text: str
-    file: Path | None
+    font_file: Path | None
     is_missing: bool
 
     def measure(self, size: float) -> float:
         """Returns how wide it is, in pixels, in a size in pixels."""
-        return load_font(self.file, size, is_shaped=self._is_shaped).getlength(self.text, **self._options)
+        return load_font(self.font_file, size, is_shaped=self._is_shaped).getlength(self.text, **self._options)
 
-    def draw(self, pen: ImageDraw.ImageDraw, place: tuple[float, float], size: float, color: Any) -> None:
+    def draw(self, pen: ImageDraw.ImageDraw, position: tuple[float, float], size: float, color: Any) -> None:
         """Draws it from a place on its baseline on."""
-        font = load_font(self.file, size, is_shaped=self._is_shaped)
-        pen.text(place, self.text, color, font, anchor="ls", **self._options)
+        font = load_font(self.font_file, size, is_shaped=self._is_shaped)
+        pen.text(position, self.text, color, font, anchor="ls", **self._options)
 
     @property
     def _is_shaped(self) -> bool:
-        return self.file is not None and not _is_plain(self.text) and bool(features.check("raqm"))
+        return self.font_file is not None and not _is_plain(self.text) and bool(features.check("raqm"))
 
     @property
     def _options(self) -> dict[str, Any]:
@@ -53,36 +53,36 @@ class TextRun(NamedTuple):
 
 
 @cache
-def find_bundled(name: str = "DejaVuSans.ttf") -> Path | None:
+def find_bundled(file_name: str = "DejaVuSans.ttf") -> Path | None:
     """Returns a font file that matplotlib brings, found without importing it; None where there is none."""
     spec = importlib.util.find_spec("matplotlib")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
-        file = Path(folder) / "mpl-data" / "fonts" / "ttf" / name
+        file = Path(folder) / "mpl-data" / "fonts" / "ttf" / file_name
         if file.is_file():
             return file
     return None
 
 
 @lru_cache(maxsize=256)
-def load_font(file: Path | None, size: float, *, is_shaped: bool = False) -> Font:
+def load_font(font_file: Path | None, size: float, *, is_shaped: bool = False) -> Font:
     """Returns a font in a size in pixels; None stands for Pillow's own.
 
     Args:
-        file: of the font.
+        font_file: of the font.
         size: in pixels.
         is_shaped: whether letters are joined and ordered as Arabic and other scripts ask for.
     """
-    if file is None:
+    if font_file is None:
         return ImageFont.load_default(size)
     layout = ImageFont.Layout.RAQM if is_shaped else ImageFont.Layout.BASIC
-    return ImageFont.truetype(file, size, layout_engine=layout)
+    return ImageFont.truetype(font_file, size, layout_engine=layout)
 
 
 @lru_cache(maxsize=4096)
 def measure_text(text: str, size: float, *, is_bold: bool = False) -> float:
     """Returns how wide a text is, in points, in a size in points; a page's own font is about as wide."""
     width = 0.0
-    for run in split_runs(text, is_bold=is_bold):
+    for run in split_text_runs(text, is_bold=is_bold):
         if run.is_missing:
             width += sum(size * (1.0 if unicodedata.east_asian_width(char) in "WF" else 0.6) for char in run.text)
         else:
@@ -91,7 +91,7 @@ def measure_text(text: str, size: float, *, is_bold: bool = False) -> float:
 
 
 @lru_cache(maxsize=4096)
-def split_runs(text: str, *, is_bold: bool = False) -> tuple[TextRun, ...]:
+def split_text_runs(text: str, *, is_bold: bool = False) -> tuple[TextRun, ...]:
     """Returns a text as runs, from left to right, each of which one font has; figures after an Arabic word are a run of
     their own, so that they stay behind it.
     """
@@ -109,26 +109,31 @@ def split_runs(text: str, *, is_bold: bool = False) -> tuple[TextRun, ...]:
 
 
 def _is_plain(text: str) -> bool:
-    return all(ord(char) < COVERED for char in text)
+    return all(ord(char) < DEJAVU_END_CODEPOINT for char in text)
 
 
-def _find_font(char: str, own: Path | None) -> tuple[Path | None, bool]:
+def _find_font(char: str, default_font: Path | None) -> tuple[Path | None, bool]:
     """Returns the font for a character, and whether none has it."""
-    if ord(char) < COVERED or char.isspace() or unicodedata.combining(char) or _has_glyph(own, char):
-        return own, False
-    found = _search_system(char)
-    return (own, True) if found is None else (found, False)
+    if (
+        ord(char) < DEJAVU_END_CODEPOINT
+        or char.isspace()
+        or unicodedata.combining(char)
+        or _has_glyph(default_font, char)
+    ):
+        return default_font, False
+    found = _find_system_font(char)
+    return (default_font, True) if found is None else (found, False)
 
 
 @lru_cache(maxsize=4096)
-def _search_system(char: str) -> Path | None:
+def _find_system_font(char: str) -> Path | None:
     return next((file for file in _list_system_fonts() if _has_glyph(file, char)), None)
 
 
 @cache
 def _list_system_fonts() -> tuple[Path, ...]:
     """Returns the system's font files, regular sans-serif ones first; the order is the same on every call."""
-    files = [file for folder in FOLDERS for file in _walk(folder.expanduser())][:MAX_FILES]
+    files = [file for folder in FOLDERS for file in _iter_font_files(folder.expanduser())][:MAX_FONT_FILES]
     styles = ("bold", "italic", "oblique", "light", "thin", "black", "medium", "condensed")
     return tuple(
         sorted(
@@ -142,25 +147,25 @@ def _list_system_fonts() -> tuple[Path, ...]:
     )
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _iter_font_files(folder: Path) -> Iterator[Path]:
     for path, folders, names in os.walk(folder):
         folders.sort()
         yield from (Path(path, name) for name in sorted(names) if name.lower().endswith((".ttf", ".otf", ".ttc")))
 
 
-def _has_glyph(file: Path | None, char: str) -> bool:
+def _has_glyph(font_file: Path | None, char: str) -> bool:
     """Returns whether a font draws a character, rather than what it draws for every character it has not."""
-    pixels = _draw_glyph(file, char)
-    return pixels is not None and pixels != _draw_glyph(file, "\U0010fffe")
+    pixels = _draw_glyph(font_file, char)
+    return pixels is not None and pixels != _draw_glyph(font_file, "\U0010fffe")
 
 
 @lru_cache(maxsize=4096)
-def _draw_glyph(file: Path | None, char: str) -> bytes | None:
+def _draw_glyph(font_file: Path | None, char: str) -> bytes | None:
     try:
         font = (
             ImageFont.load_default(20)
-            if file is None
-            else ImageFont.truetype(file, 20, layout_engine=ImageFont.Layout.BASIC)
+            if font_file is None
+            else ImageFont.truetype(font_file, 20, layout_engine=ImageFont.Layout.BASIC)
         )
         sheet = Image.new("L", (48, 48))
         ImageDraw.Draw(sheet).text((8, 8), char, 255, font)

@@ -10,43 +10,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.reporting.fonts import measure_text
-from striate.reporting.marks import Box, Mark, Path, Raster, Text
+from striate.reporting.marks import Box, Mark, Polyline, Raster, Text
 from striate.reporting.panel import Drawing
-from striate.reporting.style import BLUES, FAINT, INK, ON_DARK, ON_LIGHT, to_rgb
+from striate.reporting.style import COLORMAP_STOPS, MUTED_COLOR, TEXT_COLOR, TEXT_ON_DARK, TEXT_ON_LIGHT, to_rgb
 
-MAX_NUMBERED = 30
+MAX_NUMBERED_ROWS = 30
 """Rows and columns up to which the cells have numbers."""
 
-LARGEST = 1224.0
+MAX_SIDE_POINTS = 1224.0
 """Points: side of a matrix of many rows."""
 
-DARK = 0.45
+LIGHT_TEXT_THRESHOLD = 0.45
 """Fraction from which a cell is dark enough for light text."""
 
 
 def draw_heatmap(
     fractions: NDArray[np.float64],
-    numbers: NDArray[np.int64],
+    counts: NDArray[np.int64],
     names: Sequence[str],
     *,
     title: str,
     x_label: str,
     y_label: str,
-    scale_label: str,
+    colorbar_label: str,
 ) -> Drawing:
     """Returns a square matrix as a drawing.
 
     Args:
         fractions: (n, n), 0..1: the cells' colors.
-        numbers: (n, n): what cells say, where it is not 0 and the matrix is small enough.
+        counts: (n, n): what cells say, where it is not 0 and the matrix is small enough.
         names: of rows and columns.
         title: above it.
         x_label: below it.
         y_label: on its left.
-        scale_label: beside the color scale.
+        colorbar_label: beside the color scale.
     """
     n = len(names)
-    cell = max(1.0, math.floor(2 * min(LARGEST, max(252.0, 39.6 * n + 72)) / n) / 2)
+    cell = max(1.0, math.floor(2 * min(MAX_SIDE_POINTS, max(252.0, 39.6 * n + 72)) / n) / 2)
     size = max(3.0, min(10.0, 0.85 * cell))
     every = math.ceil(1.1 * size / cell) if size > 0.9 * cell else 1
     widths = [measure_text(name, size) for name in names]
@@ -56,7 +56,7 @@ def draw_heatmap(
     grid = Box(left, 20, n * cell, n * cell)
     marks: list[Mark] = [
         Text(grid.x, 13, title, 12, is_bold=True),
-        Raster(grid, color_fractions(fractions)),
+        Raster(grid, apply_colormap(fractions)),
     ]
     for place in range(0, n, every):
         middle = (place + 0.5) * cell
@@ -69,52 +69,58 @@ def draw_heatmap(
     below = grid.bottom + (size if is_level else slanted + size) + 8
     marks.append(Text(grid.x + grid.width / 2, below + 10, x_label, anchor="middle"))
     marks.append(Text(10, grid.y + grid.height / 2, y_label, anchor="middle", angle=90))
-    if n <= MAX_NUMBERED:
-        marks += _write_numbers(grid, cell, fractions, numbers)
-    scale, right = _draw_scale(grid, scale_label)
+    if n <= MAX_NUMBERED_ROWS:
+        marks += _draw_counts(grid, cell, fractions, counts)
+    scale, right = _draw_colorbar(grid, colorbar_label)
     return Drawing(right, below + 16, (*marks, *scale))
 
 
-def color_fractions(fractions: NDArray[np.float64]) -> NDArray[np.uint8]:
+def apply_colormap(fractions: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Returns the color (…, 3) of each fraction of 0..1."""
-    stops = np.linspace(0, 1, len(BLUES))
-    channels = np.array([to_rgb(color) for color in BLUES], float).T
+    stops = np.linspace(0, 1, len(COLORMAP_STOPS))
+    channels = np.array([to_rgb(color) for color in COLORMAP_STOPS], float).T
     return np.stack([np.interp(fractions, stops, channel) for channel in channels], axis=-1).round().astype(np.uint8)
 
 
-def _write_numbers(grid: Box, cell: float, fractions: NDArray[np.float64], numbers: NDArray[np.int64]) -> list[Mark]:
-    widest = max(measure_text(f"{number:,}", 9) for number in np.unique(numbers))
+def _draw_counts(grid: Box, cell: float, fractions: NDArray[np.float64], counts: NDArray[np.int64]) -> list[Mark]:
+    widest = max(measure_text(f"{number:,}", 9) for number in np.unique(counts))
     size = min(9.0, 9 * 0.88 * cell / widest)
     return [
         Text(
             grid.x + (column + 0.5) * cell,
             grid.y + (row + 0.5) * cell + 0.36 * size,
-            f"{numbers[row, column]:,}",
+            f"{counts[row, column]:,}",
             size,
-            ON_DARK if fractions[row, column] > DARK else ON_LIGHT,
+            TEXT_ON_DARK if fractions[row, column] > LIGHT_TEXT_THRESHOLD else TEXT_ON_LIGHT,
             "middle",
         )
-        for row, column in np.argwhere(numbers > 0).tolist()
+        for row, column in np.argwhere(counts > 0).tolist()
     ]
 
 
-def _draw_scale(grid: Box, label: str) -> tuple[list[Mark], float]:
+def _draw_colorbar(grid: Box, label: str) -> tuple[list[Mark], float]:
     """Returns the color scale's marks, and where the drawing ends on the right."""
     height = 0.7 * grid.height
     bar = Box(grid.right + 22, grid.y + 0.15 * grid.height, 17, height)
-    marks: list[Mark] = [Raster(bar, color_fractions(np.linspace(1, 0, 256)[:, None]), is_smooth=True)]
+    marks: list[Mark] = [Raster(bar, apply_colormap(np.linspace(1, 0, 256)[:, None]), is_smooth=True)]
     for tick in range(6):
         y = bar.bottom - tick / 5 * height
-        marks.append(Path(np.array([[bar.right, y], [bar.right + 3.5, y]]), INK, 0.8))
+        marks.append(Polyline(np.array([[bar.right, y], [bar.right + 3.5, y]]), TEXT_COLOR, 0.8))
         marks.append(Text(bar.right + 7, y + 3.6, f"{tick / 5:.1f}"))
     marks.append(Text(bar.right + 38, bar.y + height / 2, label, anchor="middle", angle=90))
     return marks, bar.right + 46
 
 
-WIDTH, SIDE, LINE, HEADER, GAP = 111.6, 106.0, 10.0, 26.0, 14.0
+GALLERY_COLUMN_WIDTH, GALLERY_IMAGE_SIDE, CAPTION_LINE_HEIGHT, GALLERY_HEADER_HEIGHT, GALLERY_ROW_GAP = (
+    111.6,
+    106.0,
+    10.0,
+    26.0,
+    14.0,
+)
 """Points: of a column, an image, a line of its caption, the title, and between rows."""
 
-TINY = 64
+MAX_PIXELATED_SIDE = 64
 """Pixels: images up to this size are enlarged with visible pixels."""
 
 
@@ -122,25 +128,34 @@ class GalleryItem(NamedTuple):
     """An image (h, w, 1 or 3) uint8, the lines above it, and their color."""
 
     pixels: NDArray[np.uint8]
-    lines: tuple[str, ...]
+    caption_lines: tuple[str, ...]
     color: str
 
 
-def draw_gallery(items: Sequence[GalleryItem], title: str, columns: int) -> Drawing:
-    """Returns images in rows of `columns`; without any, a drawing that says "none"."""
-    caption = LINE * max((len(item.lines) for item in items), default=1) + 4
-    rows = max(1, math.ceil(len(items) / columns))
-    height = caption + SIDE + GAP
+def draw_gallery(items: Sequence[GalleryItem], title: str, column_count: int) -> Drawing:
+    """Returns images in rows of `column_count`; without any, a drawing that says "none"."""
+    caption = CAPTION_LINE_HEIGHT * max((len(item.caption_lines) for item in items), default=1) + 4
+    rows = max(1, math.ceil(len(items) / column_count))
+    height = caption + GALLERY_IMAGE_SIDE + GALLERY_ROW_GAP
     marks: list[Mark] = [Text(9, 14, title, 12, is_bold=True)]
     if not items:
-        marks.append(Text(9, HEADER + height / 2, "none", color=FAINT))
+        marks.append(Text(9, GALLERY_HEADER_HEIGHT + height / 2, "none", color=MUTED_COLOR))
     for place, item in enumerate(items):
-        left = place % columns * WIDTH + (WIDTH - SIDE) / 2
-        top = HEADER + place // columns * height + caption
-        for number, line in enumerate(reversed(item.lines)):
-            marks.append(Text(left + SIDE / 2, top - 5 - number * LINE, line, 8, item.color, "middle"))
+        left = place % column_count * GALLERY_COLUMN_WIDTH + (GALLERY_COLUMN_WIDTH - GALLERY_IMAGE_SIDE) / 2
+        top = GALLERY_HEADER_HEIGHT + place // column_count * height + caption
+        for number, line in enumerate(reversed(item.caption_lines)):
+            marks.append(
+                Text(
+                    left + GALLERY_IMAGE_SIDE / 2, top - 5 - number * CAPTION_LINE_HEIGHT, line, 8, item.color, "middle"
+                )
+            )
         tall, wide = item.pixels.shape[:2]
-        scale = SIDE / max(tall, wide)
-        box = Box(left + (SIDE - wide * scale) / 2, top + (SIDE - tall * scale) / 2, wide * scale, tall * scale)
-        marks.append(Raster(box, item.pixels, is_smooth=max(tall, wide) > TINY))
-    return Drawing(columns * WIDTH, HEADER + rows * height, tuple(marks))
+        scale = GALLERY_IMAGE_SIDE / max(tall, wide)
+        box = Box(
+            left + (GALLERY_IMAGE_SIDE - wide * scale) / 2,
+            top + (GALLERY_IMAGE_SIDE - tall * scale) / 2,
+            wide * scale,
+            tall * scale,
+        )
+        marks.append(Raster(box, item.pixels, is_smooth=max(tall, wide) > MAX_PIXELATED_SIDE))
+    return Drawing(column_count * GALLERY_COLUMN_WIDTH, GALLERY_HEADER_HEIGHT + rows * height, tuple(marks))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.errors import printable
-from striate.reporting.style import INK
+from striate.errors import to_printable
+from striate.reporting.style import TEXT_COLOR
 
 if TYPE_CHECKING:
     pass
@@ -37,7 +37,7 @@ class Box(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Path:
+class Polyline:
     """A line through points (n, 2); `dash` alternates drawn and empty lengths, `clip` hides what lies outside of it."""
 
     points: NDArray[np.float64]
@@ -77,13 +77,13 @@ class Text:
     y: float
     text: str
     size: float = 10.0
-    color: str = INK
+    color: str = TEXT_COLOR
     anchor: Anchor = "start"
     is_bold: bool = False
     angle: Literal[0, 45, 90] = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "text", printable(self.text.replace("\n", " ")))
+        object.__setattr__(self, "text", to_printable(self.text.replace("\n", " ")))
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,4 +95,4 @@ class Raster:
     is_smooth: bool = False
 
 
-Mark = Path | Rectangle | Circle | Text | Raster
+Mark = Polyline | Rectangle | Circle | Text | Raster

@@ -7,20 +7,20 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw
 
-from striate.reporting.fonts import split_runs
-from striate.reporting.marks import Box, Circle, Mark, Path, Raster, Rectangle, Text
+from striate.reporting.fonts import split_text_runs
+from striate.reporting.marks import Box, Circle, Mark, Polyline, Raster, Rectangle, Text
 from striate.reporting.panel import Drawing
-from striate.reporting.style import FAINT, PAPER, to_rgb
+from striate.reporting.style import BACKGROUND_COLOR, MUTED_COLOR, to_rgb
 
-FINER = 4
+SUPERSAMPLING = 4
 """How many times finer slanted lines are drawn."""
 
-MISSING = "No font on this computer has every character of these names."
+MISSING_FONT_NOTE = "No font on this computer has every character of these names."
 
 
-def render_image(drawing: Drawing, dpi: float = 144, paper: str = PAPER) -> Image.Image:
+def render_png(drawing: Drawing, dpi: float = 144, background: str = BACKGROUND_COLOR) -> Image.Image:
     """Returns a drawing as an image; a line below it says so where a text has characters that no font has."""
-    canvas = _Canvas(drawing.width, drawing.height, dpi / 72, paper)
+    canvas = _Canvas(drawing.width, drawing.height, dpi / 72, background)
     for mark in drawing.marks:
         canvas.draw(mark)
     return canvas.finish()
@@ -33,42 +33,42 @@ class _Canvas:
         width: in points.
         height: in points.
         scale: pixels a point.
-        paper: color of the ground.
+        background: color of the ground.
     """
 
-    def __init__(self, width: float, height: float, scale: float, paper: str) -> None:
-        self.scale, self.paper = scale, paper
-        self.image = Image.new("RGB", (max(1, round(width * scale)), max(1, round(height * scale))), to_rgb(paper))
+    def __init__(self, width: float, height: float, scale: float, background: str) -> None:
+        self.scale, self.background = scale, background
+        self.image = Image.new("RGB", (max(1, round(width * scale)), max(1, round(height * scale))), to_rgb(background))
         self.pen = ImageDraw.Draw(self.image)
-        self.is_missing = False
+        self.has_missing_font = False
 
     def finish(self) -> Image.Image:
         """Returns the image."""
-        if not self.is_missing:
+        if not self.has_missing_font:
             return self.image
-        note = _Canvas(self.image.width / self.scale, self.image.height / self.scale + 16, self.scale, self.paper)
+        note = _Canvas(self.image.width / self.scale, self.image.height / self.scale + 16, self.scale, self.background)
         note.image.paste(self.image, (0, 0))
-        note.draw(Text(6, note.image.height / self.scale - 5, MISSING, 8, FAINT))
+        note.draw(Text(6, note.image.height / self.scale - 5, MISSING_FONT_NOTE, 8, MUTED_COLOR))
         return note.image
 
     def draw(self, mark: Mark) -> None:
         """Draws a mark."""
         match mark:
-            case Path():
-                self._path(mark)
+            case Polyline():
+                self._draw_polyline(mark)
             case Rectangle():
-                self._rectangle(mark)
+                self._draw_rectangle(mark)
             case Circle():
-                self._circle(mark)
+                self._draw_circle(mark)
             case Text():
-                self._text(mark)
+                self._draw_text(mark)
             case Raster():
-                self._raster(mark)
+                self._draw_raster(mark)
 
-    def _rectangle(self, mark: Rectangle) -> None:
-        self._fill(*_edges(mark.box, self.scale), mark.color, mark.opacity)
+    def _draw_rectangle(self, mark: Rectangle) -> None:
+        self._fill_rectangle(*_to_pixel_edges(mark.box, self.scale), mark.color, mark.opacity)
 
-    def _fill(self, left: int, top: int, right: int, bottom: int, color: str, opacity: float = 1.0) -> None:
+    def _fill_rectangle(self, left: int, top: int, right: int, bottom: int, color: str, opacity: float = 1.0) -> None:
         if right <= left or bottom <= top:
             return
         if opacity == 1:
@@ -77,45 +77,45 @@ class _Canvas:
             mask = Image.new("L", (right - left, bottom - top), round(255 * opacity))
             self.image.paste(to_rgb(color), (left, top), mask)
 
-    def _path(self, mark: Path) -> None:
+    def _draw_polyline(self, mark: Polyline) -> None:
         points = mark.points * self.scale
         width = mark.width * self.scale
-        pieces = [points] if mark.dash is None else _dashes(points, [length * self.scale for length in mark.dash])
+        pieces = [points] if mark.dash is None else _split_dashes(points, [length * self.scale for length in mark.dash])
         if all(len(piece) == 2 and (piece[0] == piece[1]).any() for piece in pieces) and mark.clip is None:
             for (x0, y0), (x1, y1) in (np.sort(piece, axis=0).tolist() for piece in pieces):
                 thick = max(1, round(width))
                 if x0 == x1:
                     left = round(x0 - thick / 2)
-                    self._fill(left, round(y0), left + thick, round(y1), mark.color, mark.opacity)
+                    self._fill_rectangle(left, round(y0), left + thick, round(y1), mark.color, mark.opacity)
                 else:
                     top = round(y0 - thick / 2)
-                    self._fill(round(x0), top, round(x1), top + thick, mark.color, mark.opacity)
+                    self._fill_rectangle(round(x0), top, round(x1), top + thick, mark.color, mark.opacity)
             return
         low, high = points.min(axis=0) - width - 1, points.max(axis=0) + width + 1
-        region = _Mask(low[0], low[1], high[0], high[1], self._clip(mark.clip))
+        region = _Mask(low[0], low[1], high[0], high[1], self._resolve_clip(mark.clip))
         for piece in pieces:
-            region.line(piece, width)
+            region.draw_line(piece, width)
         region.paste(self.image, mark.color, mark.opacity)
 
-    def _clip(self, clip: Box | None) -> tuple[int, int, int, int]:
+    def _resolve_clip(self, clip: Box | None) -> tuple[int, int, int, int]:
         width, height = self.image.size
         if clip is None:
             return 0, 0, width, height
-        left, top, right, bottom = _edges(clip, self.scale)
+        left, top, right, bottom = _to_pixel_edges(clip, self.scale)
         return max(0, left), max(0, top), min(width, right), min(height, bottom)
 
-    def _circle(self, mark: Circle) -> None:
+    def _draw_circle(self, mark: Circle) -> None:
         x, y, radius, width = (value * self.scale for value in (mark.x, mark.y, mark.radius, mark.width))
         outer = radius + (width / 2 if mark.is_hollow else 0)
-        region = _Mask(x - outer - 1, y - outer - 1, x + outer + 1, y + outer + 1, self._clip(None))
-        region.disk(x, y, outer, 255)
+        region = _Mask(x - outer - 1, y - outer - 1, x + outer + 1, y + outer + 1, self._resolve_clip(None))
+        region.draw_disk(x, y, outer, 255)
         if mark.is_hollow:
-            region.disk(x, y, outer - width, 0)
+            region.draw_disk(x, y, outer - width, 0)
         region.paste(self.image, mark.color)
 
-    def _text(self, mark: Text) -> None:
-        runs = split_runs(mark.text, is_bold=mark.is_bold)
-        self.is_missing |= any(run.is_missing for run in runs)
+    def _draw_text(self, mark: Text) -> None:
+        runs = split_text_runs(mark.text, is_bold=mark.is_bold)
+        self.has_missing_font |= any(run.is_missing for run in runs)
         finer = 2 if mark.angle == 45 else 1
         size = mark.size * self.scale * finer
         lengths = [run.measure(size) for run in runs]
@@ -138,8 +138,8 @@ class _Canvas:
         place = (round(middle[0] - turned.width / 2), round(middle[1] - turned.height / 2))
         self.image.paste(to_rgb(mark.color), place, turned)
 
-    def _raster(self, mark: Raster) -> None:
-        left, top, right, bottom = _edges(mark.box, self.scale)
+    def _draw_raster(self, mark: Raster) -> None:
+        left, top, right, bottom = _to_pixel_edges(mark.box, self.scale)
         pixels = mark.pixels[:, :, 0] if mark.pixels.shape[2] == 1 else np.ascontiguousarray(mark.pixels)
         how = Image.Resampling.LANCZOS if mark.is_smooth else Image.Resampling.NEAREST
         self.image.paste(Image.fromarray(pixels).resize((max(1, right - left), max(1, bottom - top)), how), (left, top))
@@ -162,36 +162,38 @@ class _Mask:
         self.height = min(math.ceil(bottom), clip[3]) - self.top
         self.is_empty = self.width <= 0 or self.height <= 0
         if not self.is_empty:
-            self.image = Image.new("L", (FINER * self.width, FINER * self.height))
+            self.image = Image.new("L", (SUPERSAMPLING * self.width, SUPERSAMPLING * self.height))
             self.pen = ImageDraw.Draw(self.image)
 
-    def line(self, points: np.ndarray[tuple[int, ...], np.dtype[np.float64]], width: float) -> None:
+    def draw_line(self, points: np.ndarray[tuple[int, ...], np.dtype[np.float64]], width: float) -> None:
         """Draws a line through points."""
         if self.is_empty:
             return
-        fine = ((points - (self.left, self.top)) * FINER).ravel().tolist()
-        self.pen.line(fine, 255, max(1, round(width * FINER)), joint="curve" if len(points) > 2 else None)
+        fine = ((points - (self.left, self.top)) * SUPERSAMPLING).ravel().tolist()
+        self.pen.line(fine, 255, max(1, round(width * SUPERSAMPLING)), joint="curve" if len(points) > 2 else None)
 
-    def disk(self, x: float, y: float, radius: float, value: int) -> None:
+    def draw_disk(self, x: float, y: float, radius: float, value: int) -> None:
         """Draws a disk."""
         if not self.is_empty:
-            self.pen.circle(((x - self.left) * FINER, (y - self.top) * FINER), radius * FINER, fill=value)
+            self.pen.circle(
+                ((x - self.left) * SUPERSAMPLING, (y - self.top) * SUPERSAMPLING), radius * SUPERSAMPLING, fill=value
+            )
 
     def paste(self, image: Image.Image, color: str, opacity: float = 1.0) -> None:
         """Brings a color into the image, where the mask is."""
         if self.is_empty:
             return
-        mask = self.image.reduce(FINER)
+        mask = self.image.reduce(SUPERSAMPLING)
         if opacity != 1:
             mask = mask.point([round(opacity * value) for value in range(256)])
         image.paste(to_rgb(color), (self.left, self.top), mask)
 
 
-def _edges(box: Box, scale: float) -> tuple[int, int, int, int]:
+def _to_pixel_edges(box: Box, scale: float) -> tuple[int, int, int, int]:
     return round(box.x * scale), round(box.y * scale), round(box.right * scale), round(box.bottom * scale)
 
 
-def _dashes(
+def _split_dashes(
     points: np.ndarray[tuple[int, ...], np.dtype[np.float64]], pattern: list[float]
 ) -> list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]]:
     """Returns the drawn pieces of a dashed line."""

@@ -13,14 +13,14 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from striate.errors import BusyError, RunError
+from striate.errors import RunError, RunLockedError
 from striate.system.atomic_files import write_json
 
-NAME, OWNER = "run.lock", "owner.json"
+LOCK_FILE, OWNER_FILE = "run.lock", "owner.json"
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def hold_lock(folder: Path) -> Iterator[None]:
     """Holds the folder's lock around a block.
 
     Raises:
@@ -31,29 +31,29 @@ def locked(folder: Path) -> Iterator[None]:
 
     if not folder.is_dir():  # which the library would make
         raise RunError("The run's folder cannot be locked: there is none", received=folder)
-    lock = FileLock(folder / NAME, timeout=0)
+    lock = FileLock(folder / LOCK_FILE, timeout=0)
     try:
         lock.acquire()
     except Timeout:
-        raise BusyError(
+        raise RunLockedError(
             "Another process is at work in this run",
-            received=f"{folder}, held by {_owner(folder)}",
+            received=f"{folder}, held by {_describe_owner(folder)}",
             hint="wait for it to end, or stop it: what it has learnt is kept",
         ) from None
     except OSError as error:
         raise RunError(f"The run's folder cannot be locked: {error.strerror or error}", received=folder) from None
     try:
-        write_json(folder / OWNER, {"pid": os.getpid(), "host": socket.gethostname()})
+        write_json(folder / OWNER_FILE, {"pid": os.getpid(), "host": socket.gethostname()})
         yield
     finally:
         with contextlib.suppress(OSError):
-            (folder / OWNER).unlink(missing_ok=True)
+            (folder / OWNER_FILE).unlink(missing_ok=True)
         lock.release()
 
 
-def _owner(folder: Path) -> str:
+def _describe_owner(folder: Path) -> str:
     try:
-        owner = json.loads((folder / OWNER).read_text(encoding="utf-8"))
+        owner = json.loads((folder / OWNER_FILE).read_text(encoding="utf-8"))
         return f"process {int(owner['pid'])} on {owner['host']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "a process that has just begun"

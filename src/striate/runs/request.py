@@ -7,16 +7,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from striate.config import config, from_json
+from striate.config import from_json, frozen_config
 from striate.errors import ConfigError, RunError
 from striate.runs.artifacts import ARTIFACTS
 
-NAME = "begun.json"
-FORMAT = 1
+REQUEST_FILE = "begun.json"
+REQUEST_FORMAT = 1
 
 
-@config
-class Begun:
+@frozen_config
+class TrainingRequest:
     """What begun.json holds; what shapes the training itself is the recipe's.
 
     Attributes:
@@ -63,7 +63,7 @@ class Begun:
     threads: dict[str, str]
     artifacts: tuple[str, ...] = tuple(ARTIFACTS)
 
-    def differences(self, other: Begun) -> list[str]:
+    def describe_differences(self, other: TrainingRequest) -> list[str]:
         """Returns what could make another begun training's numbers differ in their last digits, in words."""
         before, now = ({"backend": one.backend, **one.versions, **one.threads} for one in (self, other))
         return [
@@ -73,15 +73,15 @@ class Begun:
         ]
 
 
-def read_begun(folder: Path) -> Begun:
+def load_request(folder: Path) -> TrainingRequest:
     """Returns what the run in a folder was asked to do.
 
     Raises:
         RunError: it kept no such note, or the note is damaged.
     """
-    path = folder / NAME
+    path = folder / REQUEST_FILE
     try:
-        return from_json(Begun, path.read_bytes(), str(path))
+        return from_json(TrainingRequest, path.read_bytes(), str(path))
     except OSError:
         raise RunError(
             "This run cannot be gone on with: it did not keep what it was asked to do",
@@ -89,4 +89,4 @@ def read_begun(folder: Path) -> Begun:
             hint="train again; striate train keeps it",
         ) from None
     except ConfigError as error:
-        raise RunError(f"{NAME} is damaged or from another version of Striate. {error}") from None
+        raise RunError(f"{REQUEST_FILE} is damaged or from another version of Striate. {error}") from None

@@ -29,30 +29,29 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from striate.classifier import Classifier
-from striate.config import config, from_json, plain
+from striate.config import from_json, frozen_config, to_plain
 from striate.data_checks.finding import Finding
 from striate.errors import ConfigError, RunError
-from striate.evaluation.comparison.run_summary import Contender
-from striate.evaluation.prediction_table import Answered, load_answered, load_answers
+from striate.evaluation.comparison.run_summary import RunSummary
+from striate.evaluation.prediction_table import LabeledPredictions, load_labeled_predictions, load_prediction_records
 from striate.evaluation.report import Report
-from striate.evaluation.selective import promised
-from striate.models.classifier_manifest import Manifest as ClassifierManifest
-from striate.models.classifier_manifest import read_manifest, require_seal
-from striate.runs.artifacts import artifacts_in
-from striate.system.atomic_files import refuse_newer
-from striate.system.checksums import checked, is_sealed
-from striate.training.history import Epoch, History, read_history
+from striate.evaluation.selective import compute_risk_threshold
+from striate.models.classifier_manifest import ClassifierManifest, load_classifier_manifest, verify_manifest_checksum
+from striate.runs.artifacts import list_artifacts
+from striate.system.atomic_files import refuse_newer_format
+from striate.system.checksums import has_checksums, verify_file
+from striate.training.history import EpochMetrics, History, read_history
 from striate.training.recipe import Recipe
 
-SEALED = 2  # the format from which on a run has a seal, written last
-FORMAT = 2
+MIN_CHECKSUM_FORMAT = 2  # the format from which on a run has a seal, written last
+RUN_FORMAT = 2
 """Raise it when an older Striate could misread a newer folder, and add a test of the older form. Runs of format 1 have
 no seal: nothing of them is known to be as it was."""
 T = TypeVar("T")
 
 
-@config
-class Manifest:
+@frozen_config
+class RunManifest:
     """What run.json holds.
 
     Attributes:
@@ -138,32 +137,32 @@ class Run:
         if not (self.path / "run.json").is_file():
             return "unfinished"
         manifest = self.manifest
-        return manifest.state if manifest.format < SEALED or is_sealed(self.path) else "unfinished"
+        return manifest.state if manifest.format < MIN_CHECKSUM_FORMAT or has_checksums(self.path) else "unfinished"
 
     @property
-    def manifest(self) -> Manifest:
+    def manifest(self) -> RunManifest:
         """What was done.
 
         Raises:
             RunError: unfinished, damaged, or from a newer Striate.
         """
-        refuse_newer(self.path / "run.json", FORMAT, "run")
-        return self._read(Manifest, "run.json")
+        refuse_newer_format(self.path / "run.json", RUN_FORMAT, "run")
+        return self._load_json(RunManifest, "run.json")
 
     @property
     def recipe(self) -> Recipe:
         """Every number that shaped the training."""
-        return self._read(Recipe, "recipe.json")
+        return self._load_json(Recipe, "recipe.json")
 
     @property
     def report(self) -> Report:
         """The figures on the test pictures."""
-        return self._read(Report, "report.json")
+        return self._load_json(Report, "report.json")
 
     @property
     def validation(self) -> Report:
         """The figures on the validation pictures."""
-        return self._read(Report, "validation.json")
+        return self._load_json(Report, "validation.json")
 
     @property
     def history(self) -> History:
@@ -172,7 +171,7 @@ class Run:
         return History(read_history(self.file("history.csv")), kept)
 
     @property
-    def epochs(self) -> tuple[Epoch, ...]:
+    def epochs(self) -> tuple[EpochMetrics, ...]:
         """Every epoch."""
         return self.history.epochs
 
@@ -191,16 +190,16 @@ class Run:
             ClassifierError: missing or damaged.
         """
         folder = self.path / "classifier"
-        manifest = read_manifest(folder / "classifier.json")
-        require_seal(manifest, folder)
+        manifest = load_classifier_manifest(folder / "classifier.json")
+        verify_manifest_checksum(manifest, folder)
         return manifest
 
     @property
     def artifacts(self) -> tuple[str, ...]:
         """Names of the artifacts that it holds, see ARTIFACTS."""
-        return artifacts_in(self.path)
+        return list_artifacts(self.path)
 
-    def answered(self, split: Literal["validation", "test"]) -> Answered:
+    def answered(self, split: Literal["validation", "test"]) -> LabeledPredictions:
         """Returns what the classifier answered to the validation or the test pictures.
 
         Raises:
@@ -208,7 +207,7 @@ class Run:
         """
         name = {"validation": "validation.csv", "test": "predictions.csv"}[split]
         self.file(Path(name).with_suffix(".npy").name)
-        return load_answered(self.file(name), tuple(row.name for row in self.validation.classes))
+        return load_labeled_predictions(self.file(name), tuple(row.name for row in self.validation.classes))
 
     def threshold(self, target_risk: float) -> float:
         """Returns the confidence from which on at most that share of the answers is wrong: found on the validation
@@ -217,9 +216,9 @@ class Run:
         Raises:
             DataError: no threshold can promise it; the message says what could.
         """
-        return promised(self.answered("validation"), target_risk)
+        return compute_risk_threshold(self.answered("validation"), target_risk)
 
-    def contender(self) -> Contender:
+    def contender(self) -> RunSummary:
         """Returns what comparing needs to know of this run.
 
         Raises:
@@ -232,16 +231,16 @@ class Run:
                 expected="a finished run (striate runs lists them)",
             )
         manifest, recipe = self.manifest, self.recipe
-        settings = {"data": manifest.data.get("name"), **flat_settings(recipe), "backend": manifest.backend}
-        return Contender(
+        settings = {"data": manifest.data.get("name"), **flatten_settings(recipe), "backend": manifest.backend}
+        return RunSummary(
             name=self.name,
             settings=settings,
             report=self.report,
-            answers=load_answers(self.file("predictions.csv")),
+            answers=load_prediction_records(self.file("predictions.csv")),
             epochs=self.epochs,
-            kept=manifest.kept,
+            best_epoch=manifest.kept,
             parameters=manifest.parameters,
-            seconds=manifest.seconds.get("training", 0.0),
+            training_seconds=manifest.seconds.get("training", 0.0),
             fingerprint=str(manifest.data.get("fingerprint") or ""),
             multiply_adds=manifest.multiply_adds,
         )
@@ -252,9 +251,9 @@ class Run:
         Raises:
             RunError: it is not what it was when the run was finished.
         """
-        return checked(self.path, name)
+        return verify_file(self.path, name)
 
-    def _read(self, cls: type[T], name: str) -> T:
+    def _load_json(self, cls: type[T], name: str) -> T:
         path = self.path / name
         try:
             return from_json(cls, self.file(name).read_bytes(), str(path))
@@ -269,9 +268,9 @@ class Run:
             raise RunError(f"{name} is damaged or from another version of Striate. {error}") from None
 
 
-def flat_settings(recipe: Recipe) -> dict[str, Any]:
+def flatten_settings(recipe: Recipe) -> dict[str, Any]:
     """Returns the recipe's name and fields, the augmentation's own ones beside the others."""
-    fields: dict[str, Any] = plain(recipe)
+    fields: dict[str, Any] = to_plain(recipe)
     fields = {"recipe": fields.pop("name"), **fields}
     if isinstance(fields["augment"], dict):
         augment = fields.pop("augment")

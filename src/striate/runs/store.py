@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from striate.errors import RunError, nearest
+from striate.errors import RunError, find_nearest_name
 from striate.runs.run import Run
 
 REPEAT_FILE = "repeated.json"
@@ -78,5 +78,5 @@ class RunStore:
             "There is no such run",
             received=name,
             expected=f"a run's folder, or the name of one in {self.root} (striate runs lists them)",
-            hint=nearest(str(name), [run.name for run in self.list()]),
+            hint=find_nearest_name(str(name), [run.name for run in self.list()]),
         )

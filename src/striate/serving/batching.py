@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 from striate.classifier import Classifier
 
 T = TypeVar("T")
-Row: TypeAlias = NDArray[np.float64]
-Place: TypeAlias = "tuple[NDArray[np.uint8], asyncio.Future[Row]]"
+ProbabilityRow: TypeAlias = NDArray[np.float64]
+BatchItem: TypeAlias = "tuple[NDArray[np.uint8], asyncio.Future[ProbabilityRow]]"
 
 
-async def all_of(coming: Sequence[asyncio.Future[T]]) -> list[T]:
+async def gather_or_cancel(futures: Sequence[asyncio.Future[T]]) -> list[T]:
     """Returns their results, in order. Where the wait ends before (its client has left), none of them is wanted."""
     try:
-        return [await one for one in coming]
+        return [await one for one in futures]
     finally:
-        for one in coming:
+        for one in futures:
             one.cancel()  # does nothing to those that are done
 
 
@@ -36,57 +36,57 @@ class Batcher:
 
     Args:
         classifier: that answers.
-        most: pictures in a batch.
+        max_batch_size: pictures in a batch.
     """
 
-    def __init__(self, classifier: Classifier, most: int) -> None:
-        self.classifier, self.most = classifier, most
-        self.sizes: deque[int] = deque(maxlen=1000)
-        self._waiting: deque[Place] = deque()
-        self._thread = ThreadPoolExecutor(1, "striate-network")
+    def __init__(self, classifier: Classifier, max_batch_size: int) -> None:
+        self.classifier, self.max_batch_size = classifier, max_batch_size
+        self.batch_sizes: deque[int] = deque(maxlen=1000)
+        self._queue: deque[BatchItem] = deque()
+        self._executor = ThreadPoolExecutor(1, "striate-network")
         self._is_busy = False
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def put(self, pixels: NDArray[np.uint8], result: asyncio.Future[Row]) -> None:
+    def put(self, pixels: NDArray[np.uint8], future: asyncio.Future[ProbabilityRow]) -> None:
         """Takes one preprocessed picture, whose (classes,) probabilities will be the result."""
-        self._waiting.append((pixels, result))
+        self._queue.append((pixels, future))
         if not self._is_busy:
             self._is_busy = True
             self._idle.clear()
-            asyncio.get_running_loop().call_soon(self._next)  # with what else is put before this turn ends
+            asyncio.get_running_loop().call_soon(self._start_batch)  # with what else is put before this turn ends
 
-    def _next(self) -> None:
+    def _start_batch(self) -> None:
         """Has the next batch computed."""
-        batch: list[Place] = []
-        while self._waiting and len(batch) < self.most:
-            one = self._waiting.popleft()
+        batch: list[BatchItem] = []
+        while self._queue and len(batch) < self.max_batch_size:
+            one = self._queue.popleft()
             if not one[1].done():  # otherwise its client has left
                 batch.append(one)
         if not batch:
             self._is_busy = False
             self._idle.set()
             return
-        self.sizes.append(len(batch))
-        work = asyncio.get_running_loop().run_in_executor(self._thread, self._computed, batch)
-        work.add_done_callback(lambda done: self._tell(batch, done))
+        self.batch_sizes.append(len(batch))
+        work = asyncio.get_running_loop().run_in_executor(self._executor, self._predict_batch, batch)
+        work.add_done_callback(lambda done: self._deliver_results(batch, done))
 
-    def _computed(self, batch: Sequence[Place]) -> NDArray[np.float64]:
+    def _predict_batch(self, batch: Sequence[BatchItem]) -> NDArray[np.float64]:
         return self.classifier.probabilities(np.stack([pixels for pixels, _ in batch]))
 
-    def _tell(self, batch: Sequence[Place], done: asyncio.Future[NDArray[np.float64]]) -> None:
+    def _deliver_results(self, batch: Sequence[BatchItem], future: asyncio.Future[NDArray[np.float64]]) -> None:
         """Tells a batch its answers; where the network failed, each of its pictures is told so."""
-        self._next()
-        error = done.exception()
+        self._start_batch()
+        error = future.exception()
         for number, (_, result) in enumerate(batch):
             if result.done():
                 continue
             if error is not None:
                 result.set_exception(error)
             else:
-                result.set_result(done.result()[number])
+                result.set_result(future.result()[number])
 
     async def close(self) -> None:
         """Waits for what is being computed."""
         await self._idle.wait()
-        self._thread.shutdown()
+        self._executor.shutdown()

@@ -21,47 +21,47 @@ from striate.config import to_json
 from striate.data.decoding import MAX_PIXELS_VARIABLE
 from striate.data.preprocessing import Preprocessing
 from striate.serving import decode_worker
-from striate.serving.batching import all_of
-from striate.serving.settings import Limits
+from striate.serving.batching import gather_or_cancel
+from striate.serving.settings import ServerLimits
 
-Decoded = NDArray[np.uint8] | str
-Then: TypeAlias = "Callable[[NDArray[np.uint8], asyncio.Future[Any]], None]"
+DecodeResult = NDArray[np.uint8] | str
+DecodeCallback: TypeAlias = "Callable[[NDArray[np.uint8], asyncio.Future[Any]], None]"
 LOG = logging.getLogger("striate.serving")
-TOGETHER = 16  # pictures in one message
-AGAIN = 1.0  # seconds until a process that could not be started is tried again
-CRASHED = "it brought the decoder down"
-TOO_SLOW = "it takes too long to decode"
+MAX_IMAGES_PER_MESSAGE = 16  # pictures in one message
+RESTART_DELAY_SECONDS = 1.0  # seconds until a process that could not be started is tried again
+DECODER_CRASH_REASON = "it brought the decoder down"
+DECODER_TIMEOUT_REASON = "it takes too long to decode"
 
 
 @dataclass(eq=False)
-class _Job:
+class _DecodeJob:
     """One picture that waits for its pixels."""
 
-    form: bytes
+    preprocessing_json: bytes
     shape: tuple[int, int, int]
-    data: bytes
-    result: asyncio.Future[Any]
-    then: Then
+    encoded_image: bytes
+    future: asyncio.Future[Any]
+    callback: DecodeCallback
 
 
-class Decoders:
+class DecodePool:
     """A few decoding processes that share what waits.
 
     Args:
         limits: how many, and what one picture may cost.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ServerLimits) -> None:
         self.limits = limits
-        self.restarts = 0
-        self._waiting: deque[_Job] = deque()
-        self._some = asyncio.Event()
+        self.restart_count = 0
+        self._queue: deque[_DecodeJob] = deque()
+        self._has_jobs = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Starts the processes; returns once each has answered."""
         ready = [asyncio.Event() for _ in range(self.limits.decoders)]
-        self._tasks = [asyncio.create_task(self._work(event)) for event in ready]
+        self._tasks = [asyncio.create_task(self._run_worker(event)) for event in ready]
         for event in ready:
             await event.wait()
 
@@ -71,95 +71,100 @@ class Decoders:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def decode(self, form: Preprocessing, pictures: Sequence[bytes]) -> list[Decoded]:
+    async def decode(self, preprocessing: Preprocessing, images: Sequence[bytes]) -> list[DecodeResult]:
         """Returns each picture's (h, w, c) pixels as the form wants them, or why it has none."""
         loop = asyncio.get_running_loop()
-        results: list[asyncio.Future[Decoded]] = [loop.create_future() for _ in pictures]
-        self.put(form, pictures, results, lambda pixels, result: result.set_result(pixels))
-        return await all_of(results)
+        results: list[asyncio.Future[DecodeResult]] = [loop.create_future() for _ in images]
+        self.put_images(preprocessing, images, results, lambda pixels, result: result.set_result(pixels))
+        return await gather_or_cancel(results)
 
-    def put(
-        self, form: Preprocessing, pictures: Sequence[bytes], results: Sequence[asyncio.Future[Any]], then: Then
+    def put_images(
+        self,
+        preprocessing: Preprocessing,
+        images: Sequence[bytes],
+        futures: Sequence[asyncio.Future[Any]],
+        callback: DecodeCallback,
     ) -> None:
-        """Takes pictures. With each one's pixels and its result `then` is called, as soon as there are any; where there
-        are none, why is the result.
+        """Takes pictures. With each one's pixels and its result `callback` is called, as soon as there are any; where
+        there are none, why is the result.
         """
-        text = _written(form)
-        self._waiting.extend(
-            _Job(text, form.shape, data, result, then) for data, result in zip(pictures, results, strict=True)
+        text = _serialize_preprocessing(preprocessing)
+        self._queue.extend(
+            _DecodeJob(text, preprocessing.shape, data, result, callback)
+            for data, result in zip(images, futures, strict=True)
         )
-        self._some.set()
+        self._has_jobs.set()
 
-    async def _work(self, ready: asyncio.Event) -> None:
-        process = await self._started()
+    async def _run_worker(self, ready: asyncio.Event) -> None:
+        process = await self._start_process()
         try:
             while True:
                 ready.set()
-                jobs = await self._next()
+                jobs = await self._take_jobs()
                 if process.returncode is not None:  # it was ended from outside: no picture's fault
-                    process = await self._another(process)
-                process = await self._settle(process, jobs)
+                    process = await self._replace_process(process)
+                process = await self._process_jobs(process, jobs)
         finally:
-            await _ended(process)
+            await _kill_process(process)
 
-    async def _settle(self, process: Process, jobs: list[_Job]) -> Process:
+    async def _process_jobs(self, process: Process, jobs: list[_DecodeJob]) -> Process:
         """Tells the jobs their answers; returns the process, or the one that took its place. Which of several brought
         it down is found by asking for each alone.
         """
-        answered, problem = await self._asked(process, jobs)
+        answered, problem = await self._decode_jobs(process, jobs)
         if problem is None:
-            _tell(jobs, answered)
+            _deliver_results(jobs, answered)
             return process
-        process = await self._another(process)
+        process = await self._replace_process(process)
         if len(jobs) == 1:
-            _tell(jobs, [problem])
+            _deliver_results(jobs, [problem])
             return process
         for job in jobs:
-            process = await self._settle(process, [job])
+            process = await self._process_jobs(process, [job])
         return process
 
-    async def _another(self, process: Process) -> Process:
-        await _ended(process)
-        self.restarts += 1
-        return await self._started()
+    async def _replace_process(self, process: Process) -> Process:
+        await _kill_process(process)
+        self.restart_count += 1
+        return await self._start_process()
 
-    async def _next(self) -> list[_Job]:
+    async def _take_jobs(self) -> list[_DecodeJob]:
         """Returns the jobs that wait, of one form and at most TOGETHER; those whose client has left are dropped."""
         while True:
-            while not self._waiting:
-                self._some.clear()
-                await self._some.wait()
-            share = max(1, min(TOGETHER, -(-len(self._waiting) // self.limits.decoders)))
-            jobs: list[_Job] = []
-            while self._waiting and len(jobs) < share:
-                if self._waiting[0].result.done():
-                    self._waiting.popleft()
-                elif jobs and self._waiting[0].form != jobs[0].form:
+            while not self._queue:
+                self._has_jobs.clear()
+                await self._has_jobs.wait()
+            share = max(1, min(MAX_IMAGES_PER_MESSAGE, -(-len(self._queue) // self.limits.decoders)))
+            jobs: list[_DecodeJob] = []
+            while self._queue and len(jobs) < share:
+                if self._queue[0].future.done():
+                    self._queue.popleft()
+                elif jobs and self._queue[0].preprocessing_json != jobs[0].preprocessing_json:
                     break
                 else:
-                    jobs.append(self._waiting.popleft())
+                    jobs.append(self._queue.popleft())
             if jobs:
                 return jobs
 
-    async def _started(self) -> Process:
+    async def _start_process(self) -> Process:
         """Returns a process that has answered; what it takes to start is no picture's time. Where the system starts
         none (no memory, too many files), it is asked again: whoever waits here has nobody to tell.
         """
         while True:
             try:
-                process = await self._begun()
+                process = await self._launch_process()
             except OSError as error:
                 LOG.error("no decoding process can be started: %s", error)
-                await asyncio.sleep(AGAIN)
+                await asyncio.sleep(RESTART_DELAY_SECONDS)
             else:
                 break
         assert process.stdin is not None and process.stdout is not None  # noqa: S101
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):  # the first picture will say so
-            process.stdin.write(decode_worker.question(b"", []))
-            await process.stdout.readexactly(decode_worker.NUMBER.size)
+            process.stdin.write(decode_worker.encode_request(b"", []))
+            await process.stdout.readexactly(decode_worker.LENGTH_STRUCT.size)
         return process
 
-    async def _begun(self) -> Process:
+    async def _launch_process(self) -> Process:
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "striate.serving.decode_worker", str(self.limits.decoder_bytes)),
             stdin=asyncio.subprocess.PIPE,
@@ -169,30 +174,34 @@ class Decoders:
             limit=1 << 20,
         )
 
-    async def _asked(self, process: Process, jobs: list[_Job]) -> tuple[list[Decoded], str | None]:
+    async def _decode_jobs(self, process: Process, jobs: list[_DecodeJob]) -> tuple[list[DecodeResult], str | None]:
         """Returns the answers, or none and what went wrong."""
         assert process.stdin is not None and process.stdout is not None  # noqa: S101
         try:
             async with asyncio.timeout(self.limits.decode_seconds * len(jobs)):
-                process.stdin.write(decode_worker.question(jobs[0].form, [job.data for job in jobs]))
+                process.stdin.write(
+                    decode_worker.encode_request(jobs[0].preprocessing_json, [job.encoded_image for job in jobs])
+                )
                 await process.stdin.drain()
-                (length,) = decode_worker.NUMBER.unpack(await process.stdout.readexactly(decode_worker.NUMBER.size))
-                if length > decode_worker.longest(len(jobs), jobs[0].shape):
-                    return [], CRASHED
-                found = decode_worker.read_answer(await process.stdout.readexactly(length), jobs[0].shape)
+                (length,) = decode_worker.LENGTH_STRUCT.unpack(
+                    await process.stdout.readexactly(decode_worker.LENGTH_STRUCT.size)
+                )
+                if length > decode_worker.compute_max_response_size(len(jobs), jobs[0].shape):
+                    return [], DECODER_CRASH_REASON
+                found = decode_worker.parse_response(await process.stdout.readexactly(length), jobs[0].shape)
         except TimeoutError:
-            return [], TOO_SLOW
+            return [], DECODER_TIMEOUT_REASON
         except (
             OSError,
             asyncio.IncompleteReadError,
             ValueError,
-            decode_worker.Error,
+            decode_worker.MessageError,
         ):  # whoever took it over may say anything
-            return [], CRASHED
-        return (found, None) if len(found) == len(jobs) else ([], CRASHED)
+            return [], DECODER_CRASH_REASON
+        return (found, None) if len(found) == len(jobs) else ([], DECODER_CRASH_REASON)
 
 
-async def _ended(process: Process) -> None:
+async def _kill_process(process: Process) -> None:
     """Ends a process, or one that has ended already and was noticed: asyncio then has none to kill."""
     with contextlib.suppress(ProcessLookupError):
         process.kill()
@@ -200,15 +209,15 @@ async def _ended(process: Process) -> None:
 
 
 @cache
-def _written(form: Preprocessing) -> bytes:
-    return to_json(form).encode()
+def _serialize_preprocessing(preprocessing: Preprocessing) -> bytes:
+    return to_json(preprocessing).encode()
 
 
-def _tell(jobs: Sequence[_Job], answers: Sequence[Decoded]) -> None:
-    for job, answer in zip(jobs, answers, strict=True):
-        if job.result.done():
+def _deliver_results(jobs: Sequence[_DecodeJob], results: Sequence[DecodeResult]) -> None:
+    for job, answer in zip(jobs, results, strict=True):
+        if job.future.done():
             continue
         if isinstance(answer, str):
-            job.result.set_result(answer)
+            job.future.set_result(answer)
         else:
-            job.then(answer, job.result)
+            job.callback(answer, job.future)

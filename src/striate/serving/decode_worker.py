@@ -24,7 +24,7 @@ from striate.data.preprocessing import Preprocessing
 
 
 @cache
-def _form(text: bytes) -> Preprocessing:
+def _parse_preprocessing(text: bytes) -> Preprocessing:
     return from_json(Preprocessing, text, "the server's question")
 
 
@@ -39,63 +39,63 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     asked, told = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a decoder prints is no answer
-    while (question := read_question(asked.read)) is not None:
+    while (question := read_request(asked.read)) is not None:
         form, pictures = question
         decoded = []
         for picture in pictures:
             try:
-                decoded.append(decode_or_error(_form(form), picture))
+                decoded.append(decode_or_error(_parse_preprocessing(form), picture))
             except MemoryError:
                 decoded.append("it needs more memory than one picture may have")
-        told.write(answer(decoded))
+        told.write(encode_response(decoded))
         told.flush()
 
 
-NUMBER = struct.Struct("<I")
-Error = struct.error
-REASON = 200  # bytes of a reason, at most
+LENGTH_STRUCT = struct.Struct("<I")
+MessageError = struct.error
+MAX_REASON_BYTES = 200  # bytes of a reason, at most
 
 
-def question(form: bytes, pictures: Sequence[bytes]) -> bytes:
+def encode_request(preprocessing_json: bytes, images: Sequence[bytes]) -> bytes:
     """Returns a message: the JSON of a Preprocessing, and encoded pictures."""
-    parts = [form, *pictures]
-    return b"".join([NUMBER.pack(len(parts)), *(NUMBER.pack(len(part)) for part in parts), *parts])
+    parts = [preprocessing_json, *images]
+    return b"".join([LENGTH_STRUCT.pack(len(parts)), *(LENGTH_STRUCT.pack(len(part)) for part in parts), *parts])
 
 
-def read_question(read: Callable[[int], bytes]) -> tuple[bytes, list[bytes]] | None:
+def read_request(read_exactly: Callable[[int], bytes]) -> tuple[bytes, list[bytes]] | None:
     """Returns the JSON and the pictures, given what reads exactly so many bytes; None at the end."""
-    head = read(NUMBER.size)
-    if len(head) < NUMBER.size:
+    head = read_exactly(LENGTH_STRUCT.size)
+    if len(head) < LENGTH_STRUCT.size:
         return None
-    (count,) = NUMBER.unpack(head)
-    lengths = struct.unpack(f"<{count}I", read(NUMBER.size * count))
-    form, *pictures = (read(length) for length in lengths)
+    (count,) = LENGTH_STRUCT.unpack(head)
+    lengths = struct.unpack(f"<{count}I", read_exactly(LENGTH_STRUCT.size * count))
+    form, *pictures = (read_exactly(length) for length in lengths)
     return form, pictures
 
 
-def answer(decoded: Sequence[NDArray[np.uint8] | str]) -> bytes:
+def encode_response(results: Sequence[NDArray[np.uint8] | str]) -> bytes:
     """Returns the message back: for each picture its pixels, or why it has none."""
     parts = []
-    for one in decoded:
-        data = one.encode()[:REASON] if isinstance(one, str) else one.tobytes()
-        parts.append(bytes([isinstance(one, str)]) + NUMBER.pack(len(data)) + data)
+    for one in results:
+        data = one.encode()[:MAX_REASON_BYTES] if isinstance(one, str) else one.tobytes()
+        parts.append(bytes([isinstance(one, str)]) + LENGTH_STRUCT.pack(len(data)) + data)
     whole = b"".join(parts)
-    return NUMBER.pack(len(whole)) + whole
+    return LENGTH_STRUCT.pack(len(whole)) + whole
 
 
-def longest(pictures: int, shape: tuple[int, int, int]) -> int:
+def compute_max_response_size(image_count: int, shape: tuple[int, int, int]) -> int:
     """Returns the bytes that an answer about so many pictures may have, without its length."""
-    return pictures * (1 + NUMBER.size + max(REASON, math.prod(shape)))
+    return image_count * (1 + LENGTH_STRUCT.size + max(MAX_REASON_BYTES, math.prod(shape)))
 
 
-def read_answer(data: bytes, shape: tuple[int, int, int]) -> list[NDArray[np.uint8] | str]:
+def parse_response(data: bytes, shape: tuple[int, int, int]) -> list[NDArray[np.uint8] | str]:
     """Returns what the message without its length says."""
     found: list[NDArray[np.uint8] | str] = []
     at = 0
     while at < len(data):
         is_reason = bool(data[at])
-        (length,) = NUMBER.unpack_from(data, at + 1)
-        at += 1 + NUMBER.size
+        (length,) = LENGTH_STRUCT.unpack_from(data, at + 1)
+        at += 1 + LENGTH_STRUCT.size
         if is_reason:
             found.append(data[at : at + length].decode(errors="replace"))
         else:

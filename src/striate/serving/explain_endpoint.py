@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.classifier import TINY
-from striate.explain.methods import occlusion, squares_on
-from striate.serving.http_errors import Fault
-from striate.serving.model_registry import House, Served
+from striate.classifier import MIN_PROBABILITY
+from striate.explain.methods import count_occlusions, occlusion
+from striate.serving.http_errors import RequestError
+from striate.serving.model_registry import ModelRegistry, ServedModel
 
 
-async def heat(house: House, served: Served, data: bytes) -> dict[str, Any]:
+async def explain_image(registry: ModelRegistry, served_model: ServedModel, encoded_image: bytes) -> dict[str, Any]:
     """Returns the class answered, the picture as the network is given it and the same with heat over it (as addresses
     that hold PNGs), and their height and width.
 
@@ -23,25 +23,27 @@ async def heat(house: House, served: Served, data: bytes) -> dict[str, Any]:
     Raises:
         Fault: the picture cannot be decoded, or there is more to do than the server takes on.
     """
-    height, width, _ = served.classifier.preprocessing.shape
-    with house.room_for(1 + squares_on(height, width)):
-        (pixels,) = await house.decoders.decode(served.classifier.preprocessing, [data])
+    height, width, _ = served_model.classifier.preprocessing.shape
+    with registry.reserve_capacity(1 + count_occlusions(height, width)):
+        (pixels,) = await registry.decode_pool.decode(served_model.classifier.preprocessing, [encoded_image])
         if isinstance(pixels, str):
-            raise Fault("undecodable", pixels)
-        (row,) = await house.shares(served, [pixels])
+            raise RequestError("undecodable", pixels)
+        (row,) = await registry.predict_probabilities(served_model, [pixels])
         label = int(row.argmax())
         loop = asyncio.get_running_loop()
 
-        def answer(covered: NDArray[np.uint8]) -> NDArray[np.float64]:
-            rows = asyncio.run_coroutine_threadsafe(house.shares(served, list(covered)), loop).result()
-            return np.log(np.maximum(np.stack(rows), TINY))
+        def predict_log_probabilities(occluded_images: NDArray[np.uint8]) -> NDArray[np.float64]:
+            rows = asyncio.run_coroutine_threadsafe(
+                registry.predict_probabilities(served_model, list(occluded_images)), loop
+            ).result()
+            return np.log(np.maximum(np.stack(rows), MIN_PROBABILITY))
 
-        found = await asyncio.to_thread(occlusion, answer, pixels[None], np.array([label]))
-        shown, overlaid = await asyncio.to_thread(_drawn, pixels, found[0])
+        found = await asyncio.to_thread(occlusion, predict_log_probabilities, pixels[None], np.array([label]))
+        shown, overlaid = await asyncio.to_thread(_render_images, pixels, found[0])
     return {
-        "classifier": served.name,
-        "version": served.version,
-        "label": served.classifier.classes[label],
+        "classifier": served_model.name,
+        "version": served_model.version,
+        "label": served_model.classifier.classes[label],
         "height": height,
         "width": width,
         "pixels": shown,
@@ -49,9 +51,9 @@ async def heat(house: House, served: Served, data: bytes) -> dict[str, Any]:
     }
 
 
-def _drawn(pixels: NDArray[np.uint8], found: NDArray[np.float32]) -> tuple[str, str]:
-    from striate.explain.heatmap import overlay  # with matplotlib, which most servers never need
-    from striate.reporting.html import picture
+def _render_images(pixels: NDArray[np.uint8], heatmap: NDArray[np.float32]) -> tuple[str, str]:
+    from striate.explain.heatmap import render_overlay  # with matplotlib, which most servers never need
+    from striate.reporting.html import encode_image_uri
 
     side = max(pixels.shape)
-    return picture(pixels, side), picture(overlay(pixels, found), side)
+    return encode_image_uri(pixels, side), encode_image_uri(render_overlay(pixels, heatmap), side)

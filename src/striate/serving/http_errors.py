@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from starlette.responses import JSONResponse
 
-CODES: dict[str, tuple[int, str]] = {
+ERROR_CODES: dict[str, tuple[int, str]] = {
     "malformed": (400, "The request cannot be read"),
     "host": (400, "This server does not answer for that host"),
     "token": (401, "A token is needed"),
@@ -25,23 +25,23 @@ CODES: dict[str, tuple[int, str]] = {
 """Code → HTTP status and what it means."""
 
 
-class Fault(Exception):  # noqa: N818  (the client's fault, and no error of ours)
+class RequestError(Exception):
     """A request that is refused.
 
     Args:
         code: a key of CODES.
         detail: what exactly, without anything of the request's content.
-        allow: for `method`, those that are taken.
+        allowed_methods: for `method`, those that are taken.
     """
 
-    def __init__(self, code: str, detail: str = "", *, allow: Sequence[str] = ()) -> None:
+    def __init__(self, code: str, detail: str = "", *, allowed_methods: Sequence[str] = ()) -> None:
         super().__init__(code)
-        self.code, self.detail, self.allow = code, detail, allow
+        self.code, self.detail, self.allowed_methods = code, detail, allowed_methods
 
     @property
     def message(self) -> str:
         """What it means, in words."""
-        return CODES[self.code][1] + (f": {self.detail}" if self.detail else "")
+        return ERROR_CODES[self.code][1] + (f": {self.detail}" if self.detail else "")
 
     @property
     def response(self) -> JSONResponse:
@@ -49,6 +49,6 @@ class Fault(Exception):  # noqa: N818  (the client's fault, and no error of ours
         headers = {
             "busy": {"Retry-After": "1"},
             "token": {"WWW-Authenticate": "Bearer"},
-            "method": {"Allow": ", ".join(self.allow)},
+            "method": {"Allow": ", ".join(self.allowed_methods)},
         }.get(self.code)
-        return JSONResponse({"error": self.message, "code": self.code}, CODES[self.code][0], headers)
+        return JSONResponse({"error": self.message, "code": self.code}, ERROR_CODES[self.code][0], headers)

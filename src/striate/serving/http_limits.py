@@ -7,12 +7,12 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from striate.serving.security import MOST
+from striate.serving.security import MAX_HEAD_BYTES
 
-HEAD = b"HTTP/1.1 "  # how a reply begins
+RESPONSE_PREFIX = b"HTTP/1.1 "  # how a reply begins
 
 
-class Joined:
+class CoalescingTransport:
     """A transport around another one, which holds a head back until its body comes, or until the loop's next turn.
 
     Args:
@@ -22,17 +22,17 @@ class Joined:
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport, self._loop = transport, loop
-        self._held = b""
+        self._pending_head = b""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
         """Sends data, with what was held back before it."""
-        if self._held:
-            data, self._held = self._held + data, b""
-        elif data.startswith(HEAD):
-            self._held = data
+        if self._pending_head:
+            data, self._pending_head = self._pending_head + data, b""
+        elif data.startswith(RESPONSE_PREFIX):
+            self._pending_head = data
             self._loop.call_soon(self._flush)
             return
         self._transport.write(data)
@@ -43,61 +43,61 @@ class Joined:
         self._transport.close()
 
     def _flush(self) -> None:
-        if self._held:
+        if self._pending_head:
             self.write(b"")
 
 
 SECONDS = 30.0  # that it may take to arrive; of an idle connection that was used, see uvicorn's keep-alive
 
 
-class BoundedHeads(HttpToolsProtocol):
+class LimitedHeadProtocol(HttpToolsProtocol):
     """Ends a connection whose request's head is larger, or slower, than any honest one's."""
 
-    _bytes = 0
-    _is_open = True  # whether a head is still to be completed
+    _head_bytes = 0
+    _is_reading_head = True  # whether a head is still to be completed
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Begins to wait for a head."""
-        super().connection_made(Joined(transport, self.loop))  # type: ignore[arg-type]
-        self._wait()
+        super().connection_made(CoalescingTransport(transport, self.loop))  # type: ignore[arg-type]
+        self._start_timer()
 
     def on_message_begin(self) -> None:
         """Begins to count a further head."""
         super().on_message_begin()
-        if not self._is_open:
-            self._bytes, self._is_open = 0, True
+        if not self._is_reading_head:
+            self._head_bytes, self._is_reading_head = 0, True
 
     def on_headers_complete(self) -> None:
         """Waits no longer."""
-        self._stop()
+        self._stop_timer()
         super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Waits no longer."""
-        self._stop()
+        self._stop_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Takes what has come, and counts what belongs to a head that is not complete."""
         super().data_received(data)
-        if self._is_open:
-            self._bytes += len(data)
-            if self._bytes > MOST:
-                self._refuse("The request's head is too large.")
+        if self._is_reading_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._reject_head("The request's head is too large.")
             elif self._timer is None:  # most heads come in one piece, and are never waited for
-                self._wait()
+                self._start_timer()
 
-    def _wait(self) -> None:
-        self._timer = self.loop.call_later(SECONDS, self._refuse, "The request's head took too long.")
+    def _start_timer(self) -> None:
+        self._timer = self.loop.call_later(SECONDS, self._reject_head, "The request's head took too long.")
 
-    def _stop(self) -> None:
-        self._is_open = False
+    def _stop_timer(self) -> None:
+        self._is_reading_head = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _refuse(self, why: str) -> None:
-        self._stop()
+    def _reject_head(self, reason: str) -> None:
+        self._stop_timer()
         if not self.transport.is_closing():
-            self.send_400_response(why)
+            self.send_400_response(reason)

@@ -12,11 +12,11 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
-from striate.serving.http_errors import Fault
-from striate.serving.settings import Limits
+from striate.serving.http_errors import RequestError
+from striate.serving.settings import ServerLimits
 
 
-async def pictures_in(request: Request, limits: Limits) -> tuple[list[bytes], bool]:
+async def read_request_images(request: Request, limits: ServerLimits) -> tuple[list[bytes], bool]:
     """Returns encoded pictures, and whether the client speaks of several.
 
     multipart/form-data: every file. application/json: {"pictures": [BASE64, …]} or {"picture": BASE64}. image/* and
@@ -27,21 +27,21 @@ async def pictures_in(request: Request, limits: Limits) -> tuple[list[bytes], bo
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        found, several = await _files(request, limits), True
+        found, several = await _read_form_files(request, limits), True
     elif kind == "application/json":
-        found, several = _listed(await json_body(request))
+        found, several = _parse_json_images(await read_json_body(request))
     elif kind.startswith("image/") or kind in ("application/octet-stream", ""):
         found, several = [await request.body()], False
     else:
-        raise Fault("type", "send multipart/form-data, application/json, image/* or application/octet-stream")
+        raise RequestError("type", "send multipart/form-data, application/json, image/* or application/octet-stream")
     if not found:
-        raise Fault("malformed", "there is no picture in it")
+        raise RequestError("malformed", "there is no picture in it")
     if len(found) > limits.pictures:
-        raise Fault("large", f"more than {limits.pictures} pictures")
+        raise RequestError("large", f"more than {limits.pictures} pictures")
     return found, several and len(found) > 1
 
 
-async def json_body(request: Request) -> Any:
+async def read_json_body(request: Request) -> Any:
     """Returns the body read as JSON.
 
     Raises:
@@ -50,10 +50,10 @@ async def json_body(request: Request) -> Any:
     try:
         return json.loads(await request.body())
     except (ValueError, RecursionError):
-        raise Fault("malformed", "no JSON") from None
+        raise RequestError("malformed", "no JSON") from None
 
 
-def decoded_base64(text: Any) -> bytes:
+def decode_base64(text: Any) -> bytes:
     """Returns the bytes that a base64 text stands for.
 
     Raises:
@@ -64,20 +64,20 @@ def decoded_base64(text: Any) -> bytes:
             return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         pass
-    raise Fault("malformed", "a picture in JSON is text in base64")
+    raise RequestError("malformed", "a picture in JSON is text in base64")
 
 
-def _listed(value: Any) -> tuple[list[bytes], bool]:
+def _parse_json_images(value: Any) -> tuple[list[bytes], bool]:
     if isinstance(value, dict) and value.keys() == {"picture"}:
-        return [decoded_base64(value["picture"])], False
+        return [decode_base64(value["picture"])], False
     if isinstance(value, dict) and value.keys() == {"pictures"} and isinstance(value["pictures"], list):
-        return [decoded_base64(one) for one in value["pictures"]], True
-    raise Fault("malformed", 'expected {"pictures": [BASE64, …]} or {"picture": BASE64}')
+        return [decode_base64(one) for one in value["pictures"]], True
+    raise RequestError("malformed", 'expected {"pictures": [BASE64, …]} or {"picture": BASE64}')
 
 
-async def _files(request: Request, limits: Limits) -> list[bytes]:
+async def _read_form_files(request: Request, limits: ServerLimits) -> list[bytes]:
     try:
         async with request.form(max_files=limits.pictures + 1, max_fields=8, max_part_size=1 << 16) as form:
             return [await part.read() for _, part in form.multi_items() if isinstance(part, UploadFile)]
     except (MultiPartException, HTTPException, ValueError):
-        raise Fault("malformed", "no multipart/form-data, or of too many parts") from None
+        raise RequestError("malformed", "no multipart/form-data, or of too many parts") from None

@@ -15,15 +15,15 @@ from typing import Any
 import uvicorn
 
 from striate.errors import ConfigError
-from striate.serving.app import application
-from striate.serving.http_errors import Fault
-from striate.serving.http_limits import BoundedHeads
-from striate.serving.model_registry import House, Served
-from striate.serving.security import LOOPBACK
-from striate.serving.settings import Limits
+from striate.serving.app import create_app
+from striate.serving.http_errors import RequestError
+from striate.serving.http_limits import LimitedHeadProtocol
+from striate.serving.model_registry import ModelRegistry, ServedModel
+from striate.serving.security import LOOPBACK_HOSTS
+from striate.serving.settings import ServerLimits
 
-TURN = 0.0005  # seconds
-LAST = 0.3  # seconds for requests that were on their way when the last connection was taken
+SWITCH_INTERVAL_SECONDS = 0.0005  # seconds
+LATE_REQUEST_SECONDS = 0.3  # seconds for requests that were on their way when the last connection was taken
 
 
 def require_token(host: str, token: str | None) -> None:
@@ -39,37 +39,37 @@ def require_token(host: str, token: str | None) -> None:
 
 
 def serve(
-    served: Sequence[Served],
+    served_models: Sequence[ServedModel],
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
-    limits: Limits | None = None,
-    hosts: Sequence[str] = (),
+    limits: ServerLimits | None = None,
+    allowed_hosts: Sequence[str] = (),
     token: str | None = None,
-    started: Callable[[str], None] = lambda address: None,
-    loaded: Callable[[str], None] = lambda what: None,
+    on_start: Callable[[str], None] = lambda address: None,
+    on_reload: Callable[[str], None] = lambda what: None,
 ) -> None:
     """Answers until SIGTERM or Ctrl-C; then takes no new request and finishes those it has (see Limits.leave_seconds).
     On SIGHUP the versions that lie on the disk take over.
 
     Args:
-        served: classifiers, each with another name.
+        served_models: classifiers, each with another name.
         host: address to listen at.
         port: 0 for a free one.
         limits: the bounds.
-        hosts: further names that requests may be addressed to.
+        allowed_hosts: further names that requests may be addressed to.
         token: that requests must bear; None for none, on loopback alone.
-        started: told the address once requests are answered.
-        loaded: told what came of SIGHUP, classifier by classifier.
+        on_start: told the address once requests are answered.
+        on_reload: told what came of SIGHUP, classifier by classifier.
 
     Raises:
         ConfigError: no token where one is needed, or the address cannot be had.
     """
     require_token(host, token)
-    bounds = limits or Limits()
-    house = House(served, bounds)
-    app = application(house, hosts=(*LOOPBACK, host, *hosts), token=token)
-    listening = _bound(host, port)
+    bounds = limits or ServerLimits()
+    house = ModelRegistry(served_models, bounds)
+    app = create_app(house, allowed_hosts=(*LOOPBACK_HOSTS, host, *allowed_hosts), token=token)
+    listening = _bind_socket(host, port)
     address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/"
     config = uvicorn.Config(
         app,
@@ -79,42 +79,47 @@ def serve(
         proxy_headers=False,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=int(bounds.drain_seconds),
-        http=BoundedHeads,
+        http=LimitedHeadProtocol,
         ws="none",
     )
-    server = _Server(config, house, listening, lambda: started(address), loaded)
-    with listening, _taking_turns():
+    server = _UvicornServer(config, house, listening, lambda: on_start(address), on_reload)
+    with listening, _set_switch_interval():
         server.run(sockets=[listening.dup()])
 
 
 @contextlib.contextmanager
-def _taking_turns() -> Iterator[None]:
+def _set_switch_interval() -> Iterator[None]:
     """Lets the network's thread begin its next batch while requests are being read: by default a thread that waits for
     Python's lock waits for 5 ms, which is longer than most networks take.
     """
     before = sys.getswitchinterval()
-    sys.setswitchinterval(TURN)
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     try:
         yield
     finally:
         sys.setswitchinterval(before)
 
 
-class _Server(uvicorn.Server):
+class _UvicornServer(uvicorn.Server):
     """uvicorn's, which tells when it has started, and hears SIGHUP."""
 
     def __init__(
         self,
         config: uvicorn.Config,
-        house: House,
-        listening: socket.socket,
-        told: Callable[[], None],
-        loaded: Callable[[str], None],
+        registry: ModelRegistry,
+        listen_socket: socket.socket,
+        on_start: Callable[[], None],
+        on_reload: Callable[[str], None],
     ) -> None:
         super().__init__(config)
-        self._house, self._listening, self._told, self._loaded = house, listening, told, loaded
-        self._loading: asyncio.Task[None] | None = None
-        self._leaves = False
+        self._registry, self._listen_socket, self._on_start, self._on_reload = (
+            registry,
+            listen_socket,
+            on_start,
+            on_reload,
+        )
+        self._reload_task: asyncio.Task[None] | None = None
+        self._is_sigterm = False
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -127,58 +132,58 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             if hasattr(signal, "SIGHUP"):  # not on Windows
-                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._load)
-            self._told()
+                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._schedule_reload)
+            self._on_start()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Ends the server; whoever presses Ctrl-C waits for nothing but what was asked."""
-        self._leaves = sig == signal.SIGTERM
+        self._is_sigterm = sig == signal.SIGTERM
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends, on SIGTERM after its clients were told, and with nobody left before the door."""
-        if self._leaves:
-            await self._house.leave()
+        if self._is_sigterm:
+            await self._registry.announce_shutdown()
         for server in self.servers:
             server.close()
-        await self._admit_the_last()
-        if self._leaves:
-            await asyncio.sleep(LAST)
+        await self._accept_last_connections()
+        if self._is_sigterm:
+            await asyncio.sleep(LATE_REQUEST_SECONDS)
         await super().shutdown(sockets)
 
-    async def _admit_the_last(self) -> None:
+    async def _accept_last_connections(self) -> None:
         """Takes the connections that the system has accepted and uvicorn has not, and listens no more: to close the
         socket over them would break them off, with the requests that were sent on them.
         """
-        self._listening.setblocking(False)
+        self._listen_socket.setblocking(False)
         late = []
         with contextlib.suppress(BlockingIOError):
             while True:
-                late.append(self._listening.accept()[0])
-        self._listening.close()
+                late.append(self._listen_socket.accept()[0])
+        self._listen_socket.close()
         for connection in late:
             connection.setblocking(False)
-            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+            await asyncio.get_running_loop().connect_accepted_socket(self._create_protocol, connection)
 
-    def _protocol(self) -> asyncio.Protocol:
+    def _create_protocol(self) -> asyncio.Protocol:
         make: Any = self.config.http_protocol_class
         made: asyncio.Protocol = make(
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state, _loop=None
         )
         return made
 
-    def _load(self) -> None:
-        self._loading = asyncio.create_task(self._load_all())
+    def _schedule_reload(self) -> None:
+        self._reload_task = asyncio.create_task(self._reload_all())
 
-    async def _load_all(self) -> None:
-        for name in self._house.served:
+    async def _reload_all(self) -> None:
+        for name in self._registry.served_models:
             try:
-                self._loaded(f"{name}: version {await self._house.load(name)}")
-            except Fault as fault:
-                self._loaded(f"{name}: {fault.message}")
+                self._on_reload(f"{name}: version {await self._registry.reload_model(name)}")
+            except RequestError as fault:
+                self._on_reload(f"{name}: {fault.message}")
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bind_socket(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     found = socket.socket(family, socket.SOCK_STREAM)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -7,14 +7,14 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from striate.config import config
+from striate.config import frozen_config
 
-Count = Annotated[int, Meta(ge=1)]
+PositiveInt = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
 
 
-@config
-class Limits:
+@frozen_config
+class ServerLimits:
     """The bounds of a server.
 
     Attributes:
@@ -33,14 +33,14 @@ class Limits:
         drain_seconds: after that until open requests are let go.
     """
 
-    body: Count = 32 << 20
-    pictures: Count = 64
-    pixels: Count = 50_000_000
-    waiting: Count = 256
+    body: PositiveInt = 32 << 20
+    pictures: PositiveInt = 64
+    pixels: PositiveInt = 50_000_000
+    waiting: PositiveInt = 256
     wait_seconds: Seconds = 1.0
-    batch: Count = 64
-    decoders: Count = max(1, (os.cpu_count() or 1) // 2)
+    batch: PositiveInt = 64
+    decoders: PositiveInt = max(1, (os.cpu_count() or 1) // 2)
     decode_seconds: Seconds = 10.0
-    decoder_bytes: Count = 2 << 30
+    decoder_bytes: PositiveInt = 2 << 30
     leave_seconds: Seconds = 1.0
     drain_seconds: Seconds = 25.0

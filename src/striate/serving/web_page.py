@@ -5,37 +5,37 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
-SCRIPTS = ("el.js", "api.js", "answer.js", "draw.js", "camera.js", "main.js")
+PAGE_SCRIPTS = ("el.js", "api.js", "answer.js", "draw.js", "camera.js", "main.js")
 """In the order in which they need each other."""
 
-SOURCES = "default-src 'none'; img-src data: blob:; connect-src 'self'"
+CSP_SOURCES = "default-src 'none'; img-src data: blob:; connect-src 'self'"
 """What the page may load: nothing but pictures that it holds already, and answers from where it came from."""
 
 
-class Page(NamedTuple):
+class WebPage(NamedTuple):
     """A page, and the headers it is sent with."""
 
-    text: str
+    html: str
     headers: dict[str, str]
 
 
 @cache
-def page() -> Page:
+def render_web_page() -> WebPage:
     """Returns the page. It holds nothing of a classifier, and asks for all of it, so that it can be seen without a
     token.
     """
     from striate.reporting import html
 
-    script = html.script("striate.serving", *SCRIPTS)
-    text = html.page("striate.serving", "serve.html.j2", script=script, sources=SOURCES)
+    script = html.load_script("striate.serving", *PAGE_SCRIPTS)
+    text = html.render_page("striate.serving", "serve.html.j2", script=script, sources=CSP_SOURCES)
     policy = (
-        f"{SOURCES}; style-src 'unsafe-inline'; script-src '{script.digest}'; "
+        f"{CSP_SOURCES}; style-src 'unsafe-inline'; script-src '{script.digest}'; "
         "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     )
-    return Page(text, {"Content-Security-Policy": policy, "Permissions-Policy": "camera=(self), microphone=()"})
+    return WebPage(text, {"Content-Security-Policy": policy, "Permissions-Policy": "camera=(self), microphone=()"})
 
 
-APART = {
+SANDBOX_HEADERS = {
     "Content-Security-Policy": (
         "sandbox allow-scripts allow-popups; default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
         "script-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from striate.progress import Progress
-from striate.reporting.style import percent
+from striate.reporting.style import format_percent
 from striate.runs.run import Run
 from striate.studies.trial import Trial, given_up, train_trial
-from striate.system.signals import hearing_signals
-from striate.training.history import Epoch
+from striate.system.signals import listen_for_signals
+from striate.training.history import EpochMetrics
 from striate.workflows.prepare_data import Prepared
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Source(Protocol):
     def number(self, trial: Trial) -> int:
         """Returns which of all the trial is, from 1."""
 
-    def on_epoch(self, trial: Trial, row: Epoch) -> bool:
+    def on_epoch(self, trial: Trial, row: EpochMetrics) -> bool:
         """Hears of an epoch that has ended; returns whether the training is to end with it."""
 
     def on_finished(self, trial: Trial, run: Run) -> None:
@@ -91,7 +91,7 @@ class Here:
             number = f"{source.number(trial)}/{source.total}"
             shown = Labelled(source.progress, f"{number} {trial.label or trial.name}")
             try:
-                with hearing_signals(stop), explained(trial.recipe):
+                with listen_for_signals(stop), explained(trial.recipe):
                     source.progress.say(f"{number}  {trial.name}" + (f", {trial.about}" if trial.about else ""))
                     own = pictures(trial)
                     enough = partial(source.on_epoch, trial)
@@ -209,7 +209,7 @@ class Trials:
         """Returns its place in the list, from 1."""
         return self.trials.index(trial) + 1
 
-    def on_epoch(self, trial: Trial, row: Epoch) -> bool:
+    def on_epoch(self, trial: Trial, row: EpochMetrics) -> bool:
         """Lets every training go its way."""
         return False
 
@@ -221,7 +221,7 @@ class Trials:
     def on_finished(self, trial: Trial, run: Run) -> None:
         """Says what it reached."""
         report = run.report
-        line = f"{run.name}: {percent(report.accuracy, 2)} of {report.n:,} {report.split} pictures"
+        line = f"{run.name}: {format_percent(report.accuracy, 2)} of {report.n:,} {report.split} pictures"
         if self._waiting and (left := self._guess(self._waiting)):
             line += f"; roughly {max(1, round(left / 60))} min left"
         self.progress.say(line)

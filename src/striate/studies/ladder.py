@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from striate.classifier import Classifier
-from striate.config import replace
+from striate.config import replace_config
 from striate.data.loaders.folder import NestedMode
 from striate.data.loaders.load import DataSource
 from striate.data.splits import Splits
 from striate.errors import ConfigError
-from striate.evaluation.evaluate import milliseconds_per_picture
-from striate.models.architecture import Architecture, Shape, outline
+from striate.evaluation.evaluate import measure_ms_per_image
+from striate.models.architecture import Architecture, Shape, build_without_weights
 from striate.models.registry import ARCHITECTURES, architecture_named
-from striate.progress import SILENT, Progress
-from striate.runs.artifacts import artifact_names
+from striate.progress import NO_PROGRESS, Progress
+from striate.runs.artifacts import parse_artifact_names
 from striate.runs.run import Run
 from striate.runs.store import RunStore
 from striate.studies.executor import Trials
@@ -25,7 +25,7 @@ from striate.studies.ladder_result import FORMAT, Document, Ladder, Plan, earlie
 from striate.studies.study import engine_on, folder_for
 from striate.studies.trial import Trial
 from striate.system.atomic_files import write_json
-from striate.system.backend_choice import backend_choice
+from striate.system.backend_choice import resolve_backend
 from striate.training.auto_config import plan, preprocessing_of
 from striate.training.presets import recipe_named
 from striate.training.recipe import Recipe
@@ -54,7 +54,7 @@ def climb(
     trials = [
         Trial(
             name=f"{network.name}-seed{seed}",
-            recipe=replace(recipe, seed=seed),
+            recipe=replace_config(recipe, seed=seed),
             architecture=network,
             label=network.name,
             about=str(network.year),
@@ -117,7 +117,7 @@ def ladder(
     nested: NestedMode = "top",
     corrections: str | Path | None = None,
     allow_leaks: bool = False,
-    progress: Progress = SILENT,
+    progress: Progress = NO_PROGRESS,
     command: str = "",
     **changes: Any,
 ) -> Ladder:
@@ -151,13 +151,13 @@ def ladder(
         StriateError: bad data, names or settings, or a ladder of that name with another plan, before anything is
             written. A network that cannot be trained does not end the ladder; its row says why.
     """
-    wanted = artifact_names(artifacts)
+    wanted = parse_artifact_names(artifacts)
     engine = engine_on(on)
     networks = None if rungs is None else _networks(rungs)
     if seeds < 1:
         raise ConfigError("The number of seeds cannot be used", received=seeds, expected="1 or more")
     scratch = {"architecture": None, "pretrained": "none", "fine_tune": 0}
-    chosen = replace(recipe_named(recipe), "the recipe", **{**one_budget(changes), **scratch})
+    chosen = replace_config(recipe_named(recipe), "the recipe", **{**one_budget(changes), **scratch})
     given = Conditions(data_dir, validation, test, max_broken, nested, corrections, allow_leaks)
     found = gather(data, given, seed=chosen.seed, progress=progress)
     planned = plan(chosen, found.splits.train)
@@ -174,8 +174,8 @@ def ladder(
         },
         rungs=tuple(network.name for network in networks),
         seeds=seeds,
-        recipe=replace(chosen, height=form.height, width=form.width, channels=form.channels),
-        backend=backend_choice().name,
+        recipe=replace_config(chosen, height=form.height, width=form.width, channels=form.channels),
+        backend=resolve_backend().name,
     )
     name = name or folder_for("ladder", found.whole.name)
     folder = Path(runs) / name
@@ -186,7 +186,7 @@ def ladder(
         folder, intended.recipe, {one.name: one for one in (*earlier_ones, *networks)}.values(), seeds, progress
     )
     networks = _with_earlier(networks, before, known)
-    intended = replace(intended, rungs=tuple(network.name for network in networks))
+    intended = replace_config(intended, rungs=tuple(network.name for network in networks))
     if before is not None and before.state == "finished" and before.plan == intended and not trials.missing():
         progress.say(f"All {len(trials.trials)} runs are there already.")
         return Ladder(folder, before)
@@ -217,7 +217,7 @@ def ladder(
             for network in networks
         ),
     )
-    reached = Ladder(folder, replace(document, steps=steps(document.rungs, lambda name: Run(folder / name))))
+    reached = Ladder(folder, replace_config(document, steps=steps(document.rungs, lambda name: Run(folder / name))))
     reached.save()
     return reached
 
@@ -251,10 +251,10 @@ def _with_earlier(
 
 def _work(network: Architecture, shape: Shape, classes: int) -> int | None:
     """Returns the network's multiply-adds for one picture; None where it cannot be built, as its training will tell."""
-    from striate.models.cost import cost
+    from striate.models.cost import compute_cost
 
     try:
-        return cost(outline(network, shape, classes)).multiply_adds
+        return compute_cost(build_without_weights(network, shape, classes)).multiply_adds
     except Exception:  # of someone else's network, anything
         return None
 
@@ -266,6 +266,6 @@ def _times(networks: Sequence[Architecture], known: Trials, pictures: Prepared, 
     times = {}
     with progress.task("timing predictions", len(trained), "networks") as task:
         for name, run in trained.items():
-            times[name] = milliseconds_per_picture(Classifier.load(run.path), pixels)
+            times[name] = measure_ms_per_image(Classifier.load(run.path), pixels)
             task.advance()
     return times

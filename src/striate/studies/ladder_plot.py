@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from striate.errors import printable
-from striate.reporting.style import FAINT, INK, STYLE, VALIDATION
+from striate.errors import to_printable
+from striate.reporting.style import MATPLOTLIB_STYLE, MUTED_COLOR, TEXT_COLOR, VALIDATION_COLOR
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,11 +44,13 @@ def ladder(points: Sequence[Point], *, title: str, note: str) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter
 
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(MATPLOTLIB_STYLE):
         figure = Figure(figsize=(11, 4.8), layout="constrained")
         FigureCanvasAgg(figure)
-        figure.suptitle(printable(title), x=0.01, ha="left", fontweight="bold", fontsize=13)
-        figure.supxlabel(note if points else "No network has been trained.", x=0.01, ha="left", fontsize=9, color=FAINT)
+        figure.suptitle(to_printable(title), x=0.01, ha="left", fontweight="bold", fontsize=13)
+        figure.supxlabel(
+            note if points else "No network has been trained.", x=0.01, ha="left", fontsize=9, color=MUTED_COLOR
+        )
         panels = figure.subplots(1, 2, sharey=True)
         panels[0].set(xlabel="training, seconds", ylabel="accuracy")
         panels[1].set(xlabel="multiply-adds per picture")
@@ -60,11 +62,18 @@ def ladder(points: Sequence[Point], *, title: str, note: str) -> Figure:
             heights = [point.accuracy for point in points]
             axes.set_xscale("log")
             _widen(axes, costs)
-            axes.plot(costs, heights, color=FAINT, linewidth=1, alpha=0.5, zorder=1)
+            axes.plot(costs, heights, color=MUTED_COLOR, linewidth=1, alpha=0.5, zorder=1)
             below = [point.accuracy - point.bar[0] for point in points]
             above = [point.bar[1] - point.accuracy for point in points]
             axes.errorbar(
-                costs, heights, yerr=[below, above], fmt="o", color=VALIDATION, ecolor="#7FB8D8", capsize=3, zorder=2
+                costs,
+                heights,
+                yerr=[below, above],
+                fmt="o",
+                color=VALIDATION_COLOR,
+                ecolor="#7FB8D8",
+                capsize=3,
+                zorder=2,
             )
         low, high = min(p.bar[0] for p in points), max(p.bar[1] for p in points)
         room = max(0.12 * (high - low), 0.002)
@@ -85,24 +94,24 @@ def accuracy_and_loss(points: Sequence[Point], *, title: str, note: str) -> Figu
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    with mpl.rc_context({**STYLE, "axes.grid.axis": "x"}):
+    with mpl.rc_context({**MATPLOTLIB_STYLE, "axes.grid.axis": "x"}):
         figure = Figure(figsize=(10, 1.8 + 0.45 * len(points)), layout="constrained")
-        figure.suptitle(printable(title), x=0.01, ha="left", fontweight="bold", fontsize=13)
-        figure.supxlabel(note, x=0.01, ha="left", fontsize=9, color=FAINT)
+        figure.suptitle(to_printable(title), x=0.01, ha="left", fontweight="bold", fontsize=13)
+        figure.supxlabel(note, x=0.01, ha="left", fontsize=9, color=MUTED_COLOR)
         left, right = figure.subplots(1, 2, sharey=True)
         rows = range(len(points))
         heights = [point.accuracy for point in points]
         below = [point.accuracy - point.bar[0] for point in points]
         above = [point.bar[1] - point.accuracy for point in points]
-        left.errorbar(heights, rows, xerr=[below, above], fmt="o", color=VALIDATION, ecolor="#7FB8D8", capsize=3)
+        left.errorbar(heights, rows, xerr=[below, above], fmt="o", color=VALIDATION_COLOR, ecolor="#7FB8D8", capsize=3)
         left.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g} %"))
         for axes in (left, right):
             axes.xaxis.set_major_locator(MaxNLocator(5))
-        right.barh(rows, [point.loss for point in points], height=0.5, color=VALIDATION)
+        right.barh(rows, [point.loss for point in points], height=0.5, color=VALIDATION_COLOR)
         for row, point in zip(rows, points, strict=True):
             left.annotate(f"{100 * point.accuracy:.2f}", (point.accuracy, row), (0, 7), **_OFFSET, ha="center")
             right.annotate(f"{point.loss:.4f}", (point.loss, row), (4, 0), **_OFFSET, va="center")
-        left.set_yticks(rows, [f"{printable(point.name)}, {point.year}" for point in points])
+        left.set_yticks(rows, [f"{to_printable(point.name)}, {point.year}" for point in points])
         left.set_ylim(len(points) - 0.5, -0.6)
         left.set_title("Accuracy")
         right.set_title("Loss")
@@ -112,7 +121,7 @@ def accuracy_and_loss(points: Sequence[Point], *, title: str, note: str) -> Figu
     return figure
 
 
-_OFFSET: Any = {"textcoords": "offset points", "fontsize": 9, "color": INK}
+_OFFSET: Any = {"textcoords": "offset points", "fontsize": 9, "color": TEXT_COLOR}
 
 
 def _widen(axes: Any, costs: Sequence[float]) -> None:
@@ -155,7 +164,7 @@ def _label(axes: Any, points: Sequence[Point], costs: Sequence[float]) -> None:
         taken.append(Bbox.from_extents(x - 4 * pixel, min(low, y - 4 * pixel), x + 4 * pixel, max(high, y + 4 * pixel)))
     for point, cost in zip(points, costs, strict=True):
         text = axes.annotate(
-            f"{printable(point.name)} {point.year}",
+            f"{to_printable(point.name)} {point.year}",
             (cost, point.accuracy),
             (0, 0),
             **_OFFSET,
@@ -178,7 +187,7 @@ def _label(axes: Any, points: Sequence[Point], costs: Sequence[float]) -> None:
                 (cost, point.accuracy),
                 place[:2],
                 textcoords="offset points",
-                arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 5},
+                arrowprops={"arrowstyle": "-", "color": MUTED_COLOR, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 5},
             )
         taken.append(text.get_window_extent(renderer).padded(pixel))
 

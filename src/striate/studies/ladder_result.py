@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from striate.config import config, plain
+from striate.config import frozen_config, to_plain
 from striate.evaluation.comparison.compare import compare
 from striate.models.architecture import Architecture
 from striate.reporting.figures import save_figure
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 State = Literal["finished", "failed", "missing"]
 
 
-@config
+@frozen_config
 class Rung:
     """One network's row. Figures are means over its finished runs, and None while there is no such run.
 
@@ -77,7 +77,7 @@ class Rung:
         return self.accuracy - self.deviation, self.accuracy + self.deviation
 
 
-@config
+@frozen_config
 class Step:
     """From one network to the next in the ladder, on the same test pictures.
 
@@ -172,7 +172,7 @@ def steps(rungs: Sequence[Rung], run: Callable[[str], Run]) -> tuple[Step, ...]:
 FORMAT = 1
 
 
-@config
+@frozen_config
 class Plan:
     """What is compared. Of two commands with one name, only rungs and the number of seeds may differ.
 
@@ -191,7 +191,7 @@ class Plan:
     backend: str
 
 
-@config
+@frozen_config
 class Document:
     """What ladder.json holds.
 
@@ -269,7 +269,7 @@ class Ladder:
 
     def summary(self) -> dict[str, Any]:
         """Returns the ladder as plain JSON values."""
-        document = plain(self.document)
+        document = to_plain(self.document)
         for step, row in zip(self.steps, document["steps"], strict=True):
             row |= {"difference": step.difference, "verdict": step.verdict}
         return {"ladder": str(self.path), **document, "plot": str(self.path / "ladder.png")}

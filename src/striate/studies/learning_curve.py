@@ -12,18 +12,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.config import config, plain, replace
+from striate.config import frozen_config, replace_config, to_plain
 from striate.data.decoded_cache import DecodedSet
 from striate.data.loaders.load import DataSource
 from striate.data.splits import Splits
 from striate.errors import ConfigError, DataError
 from striate.evaluation.intervals import wilson
-from striate.evaluation.power_law import LEAST, PowerLaw, fit_power_law
+from striate.evaluation.power_law import MIN_SIZES, PowerLaw, fit_power_law
 from striate.models.architecture import Architecture
-from striate.progress import SILENT, Progress
+from striate.progress import NO_PROGRESS, Progress
 from striate.reporting.figures import save_figure
-from striate.reporting.style import percent
-from striate.runs.artifacts import artifact_names
+from striate.reporting.style import format_percent
+from striate.runs.artifacts import parse_artifact_names
 from striate.runs.run import Run
 from striate.runs.store import RunStore
 from striate.studies.executor import Trials
@@ -31,7 +31,7 @@ from striate.studies.plots import plot_learning_curve
 from striate.studies.study import engine_on, fixed, folder_for, pictures_of, read_earlier, refuse_other_plan
 from striate.studies.trial import Trial
 from striate.system.atomic_files import write_csv, write_json
-from striate.system.backend_choice import backend_choice
+from striate.system.backend_choice import resolve_backend
 from striate.training.recipe import Recipe
 from striate.workflows.options import choose, parted
 from striate.workflows.prepare_data import Prepared, prepare
@@ -42,7 +42,7 @@ HARDLY = 0.002  # what twice as many pictures would buy: below, not worth the la
 State = Literal["unfinished", "interrupted", "failed", "finished"]
 
 
-@config
+@frozen_config
 class Plan:
     """What is trained. Of two commands with one name, only sizes and the number of seeds may differ.
 
@@ -61,7 +61,7 @@ class Plan:
     backend: str
 
 
-@config
+@frozen_config
 class Size:
     """What so many training pictures reach, the mean of its trainings.
 
@@ -82,7 +82,7 @@ class Size:
     recalls: tuple[float, ...]
 
 
-@config
+@frozen_config
 class Document:
     """What learning_curve.json holds.
 
@@ -125,8 +125,8 @@ class Growth:
         now, twice = law.forecasts[0], law.forecasts[1]
         low, high = twice.interval
         said = (
-            f"Twice the training pictures ({twice.size:,}) are expected to give {percent(twice.accuracy)} "
-            f"({percent(low)} to {percent(high)}) instead of {percent(now.accuracy)}"
+            f"Twice the training pictures ({twice.size:,}) are expected to give {format_percent(twice.accuracy)} "
+            f"({format_percent(low)} to {format_percent(high)}) instead of {format_percent(now.accuracy)}"
         )
         return f"{said}: more pictures will hardly help." if twice.accuracy - now.accuracy < HARDLY else f"{said}."
 
@@ -143,7 +143,7 @@ class Growth:
     def summary(self) -> dict[str, Any]:
         """Returns it as plain JSON values."""
         said = {"verdict": self.verdict(), "plot": str(self.path / "learning_curve.png")}
-        return {"learning_curve": str(self.path), **plain(self.document), **said}
+        return {"learning_curve": str(self.path), **to_plain(self.document), **said}
 
     def save(self) -> None:
         """Writes table, figure and, last, the manifest."""
@@ -177,7 +177,7 @@ def grown(folder: Path, state: State, plan: Plan, runs: Sequence[Run], failed: M
     report = runs[0].report
     points = [(one.size, 1 - accuracy) for one in sizes for accuracy in one.accuracies]
     law = None
-    if len(sizes) >= LEAST:
+    if len(sizes) >= MIN_SIZES:
         law = fit_power_law([size for size, _ in points], [error for _, error in points], report.n)
     return Growth(
         folder,
@@ -230,7 +230,7 @@ def learning_curve(
     runs: str | Path = "runs",
     on: str | None = None,
     artifacts: str | Iterable[str] = "none",
-    progress: Progress = SILENT,
+    progress: Progress = NO_PROGRESS,
     command: str = "",
     **settings: Any,
 ) -> Growth:
@@ -265,7 +265,7 @@ def learning_curve(
     """
     if seeds < 1:
         raise ConfigError("The number of seeds cannot be used", received=seeds, expected="1 or more")
-    wanted = artifact_names(artifacts)
+    wanted = parse_artifact_names(artifacts)
     engine = engine_on(on)
     given, changes = parted(settings)
     chosen, network = choose(recipe, architecture, changes, progress)
@@ -281,7 +281,7 @@ def learning_curve(
     trials = [
         Trial(
             name=trial,
-            recipe=replace(chosen, seed=seed, epochs=max(1, round(epochs * math.sqrt(len(train) / size)))),
+            recipe=replace_config(chosen, seed=seed, epochs=max(1, round(epochs * math.sqrt(len(train) / size)))),
             architecture=network,
             effort=math.sqrt(size),
             artifacts=wanted,
@@ -293,7 +293,7 @@ def learning_curve(
         seeds=seeds,
         data=pictures_of(prepared),
         recipe=chosen,
-        backend=backend_choice().name,
+        backend=resolve_backend().name,
     )
     name = name or folder_for("learning-curve", train.name)
     before = earlier(RunStore(runs), name, intended)
@@ -321,11 +321,11 @@ def _halvings(n: int, classes: int) -> tuple[int, ...]:
     """Returns n and its halvings, ascending, as far down as they hold enough of every class."""
     sizes = [round(n / 2**step) for step in range(STEPS)]
     sizes = [size for size in sizes if size >= FEWEST * classes]
-    if len(sizes) < LEAST:
+    if len(sizes) < MIN_SIZES:
         raise DataError(
             "There are too few training pictures for a learning curve",
             received=f"{n:,} of {classes} classes",
-            expected=f"{FEWEST * classes * 2 ** (LEAST - 1):,} or more",
+            expected=f"{FEWEST * classes * 2 ** (MIN_SIZES - 1):,} or more",
             hint="--sizes with smaller numbers, if you must",
         )
     return tuple(sorted(sizes))
@@ -334,11 +334,11 @@ def _halvings(n: int, classes: int) -> tuple[int, ...]:
 def _checked(sizes: Sequence[int], n: int) -> tuple[int, ...]:
     """Returns the sizes, ascending."""
     different = tuple(sorted(set(sizes)))
-    if len(different) < LEAST or different[0] < 2 or different[-1] > n:
+    if len(different) < MIN_SIZES or different[0] < 2 or different[-1] > n:
         raise ConfigError(
             "These sizes make no learning curve",
             received=", ".join(map(str, sizes)),
-            expected=f"{LEAST} different numbers or more, from 2 to the {n:,} training pictures",
+            expected=f"{MIN_SIZES} different numbers or more, from 2 to the {n:,} training pictures",
         )
     return different
 

@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from striate.errors import printable
+from striate.errors import to_printable
 from striate.evaluation.power_law import PowerLaw
-from striate.evaluation.seed_variance import Spread
-from striate.reporting.style import FAINT, INK, STYLE, VALIDATION, WRONG, percent
+from striate.evaluation.seed_variance import ScoreStatistics
+from striate.reporting.style import (
+    INCORRECT_COLOR,
+    MATPLOTLIB_STYLE,
+    MUTED_COLOR,
+    TEXT_COLOR,
+    VALIDATION_COLOR,
+    format_percent,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +47,7 @@ def plot_learning_curve(
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(MATPLOTLIB_STYLE):
         figure = Figure(figsize=(7.6, 4.4), layout="constrained")
         axes = figure.subplots()
         means = np.array([np.mean(values) for values in accuracies])
@@ -50,7 +57,7 @@ def plot_learning_curve(
             100 * means,
             yerr=[100 * np.maximum(0, means - low), 100 * np.maximum(0, high - means)],
             fmt="o",
-            color=VALIDATION,
+            color=VALIDATION_COLOR,
             ecolor="#9CC3DE",
             elinewidth=2,
             markersize=6,
@@ -58,11 +65,13 @@ def plot_learning_curve(
         )
         if any(len(values) > 1 for values in accuracies):
             points = [(size, 100 * value) for size, values in zip(sizes, accuracies, strict=True) for value in values]
-            axes.plot(*zip(*points, strict=True), ".", color=VALIDATION, alpha=0.45, markersize=5)
+            axes.plot(*zip(*points, strict=True), ".", color=VALIDATION_COLOR, alpha=0.45, markersize=5)
         ticks = list(sizes)
         if law is not None:
             line = np.geomspace(min(sizes), law.forecasts[-1].size, 200)
-            axes.plot(line, [100 * (1 - law.error(size)) for size in line], color=FAINT, linewidth=1.2, zorder=0)
+            axes.plot(
+                line, [100 * (1 - law.predict_error(size)) for size in line], color=MUTED_COLOR, linewidth=1.2, zorder=0
+            )
             further = law.forecasts[1:]
             expected = np.array([one.accuracy for one in further])
             ends = np.array([one.interval for one in further]).T
@@ -71,7 +80,7 @@ def plot_learning_curve(
                 100 * expected,
                 yerr=100 * np.maximum(0, np.stack([expected - ends[0], ends[1] - expected])),
                 fmt="o",
-                color=WRONG,
+                color=INCORRECT_COLOR,
                 markerfacecolor="white",
                 elinewidth=2,
                 markersize=6,
@@ -79,7 +88,7 @@ def plot_learning_curve(
             )
             for one in further:
                 axes.annotate(
-                    percent(one.accuracy),
+                    format_percent(one.accuracy),
                     (one.size, 100 * one.accuracy),
                     xytext=(-7, 5),
                     textcoords="offset points",
@@ -92,7 +101,7 @@ def plot_learning_curve(
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.tick_params(axis="x", labelrotation=30 if len(ticks) > 6 else 0)
-        axes.set(title=printable(title), xlabel="training pictures", ylabel="accuracy, %")
+        axes.set(title=to_printable(title), xlabel="training pictures", ylabel="accuracy, %")
         axes.legend(loc="lower right", fontsize=9)
     return figure
 
@@ -131,7 +140,7 @@ def search_plot(points: Sequence[Point], logs: Mapping[str, bool], *, title: str
     panels = 1 + len(logs)
     columns = 2 if panels == 4 else min(COLUMNS, panels)
     rows = math.ceil(panels / columns)
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(MATPLOTLIB_STYLE):
         figure = Figure(figsize=(3.6 * columns + 0.4, 2.9 * rows + 0.9), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
         whole = [point for point in points if not point.is_ended]
@@ -145,12 +154,12 @@ def search_plot(points: Sequence[Point], logs: Mapping[str, bool], *, title: str
             axes.set_ylabel("accuracy, %")
         top = max(100 * point.accuracy for point in points)
         grid[0].set_ylim(least - 0.05 * (top - least) - 0.1, top + 0.08 * (top - least) + 0.1)
-        figure.suptitle(printable(title), x=0.01, ha="left", fontsize=12, fontweight="bold")
+        figure.suptitle(to_printable(title), x=0.01, ha="left", fontsize=12, fontweight="bold")
         note = "On the validation pictures, which chose. Hollow: ended early."
         hidden = sum(100 * point.accuracy < least for point in points)
         if hidden:
             note += f" {hidden} that reached less than {least:.0f} % lie below."
-        figure.supxlabel(note, x=0.01, ha="left", fontsize=9, color=FAINT)
+        figure.supxlabel(note, x=0.01, ha="left", fontsize=9, color=MUTED_COLOR)
     return figure
 
 
@@ -171,7 +180,11 @@ def _course(axes: Any, points: Sequence[Point]) -> None:
         best = list(accumulate((100 * point.accuracy for point in whole), max))
         last = ordered[-1].number + 1
         axes.step(
-            [*(point.number + 1 for point in whole), last], [*best, best[-1]], where="post", color=INK, linewidth=1
+            [*(point.number + 1 for point in whole), last],
+            [*best, best[-1]],
+            where="post",
+            color=TEXT_COLOR,
+            linewidth=1,
         )
     axes.set_xlabel("configuration")
     axes.xaxis.get_major_locator().set_params(integer=True)
@@ -183,7 +196,7 @@ def _setting(axes: Any, points: Sequence[Point], name: str, *, is_log: bool) -> 
 
     shown = [point for point in points if name in point.values]
     values = [point.values[name] for point in shown]
-    axes.set_xlabel(printable(name.replace("_", " ")))
+    axes.set_xlabel(to_printable(name.replace("_", " ")))
     if all(isinstance(value, int | float) for value in values) and len(set(values)) > 1 and _spreads(values):
         _scatter(axes, values, shown)
         if is_log:
@@ -195,7 +208,7 @@ def _setting(axes: Any, points: Sequence[Point], name: str, *, is_log: bool) -> 
     rng = np.random.default_rng(0)  # apart from each other, so that all can be seen
     places = [words.index(str(value)) + rng.uniform(-0.15, 0.15) for value in values]
     _scatter(axes, places, shown)
-    axes.set_xticks(range(len(words)), [printable(word if len(word) < 14 else f"{word[:12]}…") for word in words])
+    axes.set_xticks(range(len(words)), [to_printable(word if len(word) < 14 else f"{word[:12]}…") for word in words])
     axes.set_xlim(-0.5, len(words) - 0.5)
     axes.grid(axis="x", visible=False)
 
@@ -207,8 +220,8 @@ def _spreads(values: Sequence[Any]) -> bool:
 
 def _scatter(axes: Any, places: Sequence[Any], points: Sequence[Point]) -> None:
     heights = [100 * point.accuracy for point in points]
-    faces = ["none" if point.is_ended else VALIDATION for point in points]
-    edges = [FAINT if point.is_ended else VALIDATION for point in points]
+    faces = ["none" if point.is_ended else VALIDATION_COLOR for point in points]
+    edges = [MUTED_COLOR if point.is_ended else VALIDATION_COLOR for point in points]
     axes.scatter(places, heights, s=30, facecolors=faces, edgecolors=edges, linewidths=1.2, zorder=3)
 
 
@@ -216,7 +229,7 @@ def spread_plot(
     names: Sequence[str],
     values: Sequence[float],
     intervals: Sequence[tuple[float, float]],
-    found: Spread,
+    found: ScoreStatistics,
     *,
     title: str,
     note: str,
@@ -234,7 +247,7 @@ def spread_plot(
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(MATPLOTLIB_STYLE):
         figure = Figure(figsize=(7.2, 1.7 + 0.36 * len(names)), layout="constrained")
         axes = figure.subplots()
         places = list(range(len(names)))
@@ -246,26 +259,28 @@ def spread_plot(
             places,
             xerr=[low, high],
             fmt="o",
-            color=VALIDATION,
+            color=VALIDATION_COLOR,
             ecolor="#9CC3DE",
             elinewidth=2.5,
             markersize=6,
         )
-        axes.axvline(100 * found.mean, color=INK, linewidth=1)
+        axes.axvline(100 * found.mean, color=TEXT_COLOR, linewidth=1)
         if found.interval is not None:
-            axes.axvspan(100 * found.interval[0], 100 * found.interval[1], color=VALIDATION, alpha=0.1, linewidth=0)
-        axes.set_yticks(places, [printable(name) for name in names])
+            axes.axvspan(
+                100 * found.interval[0], 100 * found.interval[1], color=VALIDATION_COLOR, alpha=0.1, linewidth=0
+            )
+        axes.set_yticks(places, [to_printable(name) for name in names])
         axes.invert_yaxis()
         axes.margins(y=0.12)
         axes.grid(axis="y", visible=False)
-        axes.set(title=printable(title), xlabel="accuracy, %")
+        axes.set(title=to_printable(title), xlabel="accuracy, %")
         axes.annotate(
-            f"mean {percent(found.mean, 2)}",
+            f"mean {format_percent(found.mean, 2)}",
             (100 * found.mean, 1),
             xycoords=("data", "axes fraction"),
             xytext=(4, -11),
             textcoords="offset points",
             fontsize=9,
         )
-        figure.supxlabel(note, x=0.01, ha="left", fontsize=9, color=FAINT)
+        figure.supxlabel(note, x=0.01, ha="left", fontsize=9, color=MUTED_COLOR)
     return figure

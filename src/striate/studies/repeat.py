@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from striate.config import config, plain, replace
+from striate.config import frozen_config, replace_config, to_plain
 from striate.data.loaders.load import DataSource
 from striate.data.splits import Splits
 from striate.errors import ConfigError
 from striate.evaluation.intervals import wilson
-from striate.evaluation.report import Share
-from striate.evaluation.seed_variance import Spread, spread
+from striate.evaluation.report import AccuracyEstimate
+from striate.evaluation.seed_variance import ScoreStatistics, summarize_scores
 from striate.models.architecture import Architecture
-from striate.progress import SILENT, Progress
+from striate.progress import NO_PROGRESS, Progress
 from striate.reporting.figures import save_figure
-from striate.runs.artifacts import artifact_names
+from striate.runs.artifacts import parse_artifact_names
 from striate.runs.run import Run
 from striate.runs.store import REPEAT_FILE, RunStore
 from striate.studies.cross_validation import pooled
@@ -25,7 +25,7 @@ from striate.studies.executor import Engine, Trials
 from striate.studies.study import engine_on, fixed, folder_for, pictures_of, read_earlier, refuse_other_plan
 from striate.studies.trial import Trial, number_of
 from striate.system.atomic_files import write_csv, write_json
-from striate.system.backend_choice import backend_choice
+from striate.system.backend_choice import resolve_backend
 from striate.training.recipe import Recipe
 from striate.workflows.options import choose, parted
 from striate.workflows.prepare_data import Prepared, prepare
@@ -36,7 +36,7 @@ Kind = Literal["seeds", "folds"]
 State = Literal["unfinished", "interrupted", "failed", "finished"]
 
 
-@config
+@frozen_config
 class Plan:
     """What is repeated. Of two commands with one name, only the number of seeds may differ.
 
@@ -55,7 +55,7 @@ class Plan:
     backend: str
 
 
-@config
+@frozen_config
 class Attempt:
     """One of the trainings, measured on its test pictures, or on the fold that it was trained without.
 
@@ -80,7 +80,7 @@ class Attempt:
     seconds: float
 
 
-@config
+@frozen_config
 class Document:
     """What repeated.json holds.
 
@@ -104,9 +104,9 @@ class Document:
     classes: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     failed: dict[str, str] | None = None
-    accuracy: Spread | None = None
-    recalls: tuple[Spread, ...] = ()
-    pooled: Share | None = None
+    accuracy: ScoreStatistics | None = None
+    recalls: tuple[ScoreStatistics, ...] = ()
+    pooled: AccuracyEstimate | None = None
     seconds: float = 0.0
 
 
@@ -126,7 +126,7 @@ class Repeated:
 
     def summary(self) -> dict[str, Any]:
         """Returns it as plain JSON values."""
-        return {"repeated": str(self.path), **plain(self.document), "plot": str(self.path / "repeated.png")}
+        return {"repeated": str(self.path), **to_plain(self.document), "plot": str(self.path / "repeated.png")}
 
     def save(self) -> None:
         """Writes table, figure and, last, the manifest."""
@@ -186,9 +186,12 @@ def repeated(
         classes=tuple(row.name for row in Run(folder / attempts[0].run).report.classes),
         attempts=tuple(attempts),
         failed=dict(failed),
-        accuracy=spread([one.accuracy for one in attempts], folds=folds),
-        recalls=tuple(spread(values, folds=folds) for values in zip(*(one.recalls for one in attempts), strict=True)),
-        pooled=Share(n, right / n, (low, high)) if folds else None,
+        accuracy=summarize_scores([one.accuracy for one in attempts], is_cross_validation=folds),
+        recalls=tuple(
+            summarize_scores(values, is_cross_validation=folds)
+            for values in zip(*(one.recalls for one in attempts), strict=True)
+        ),
+        pooled=AccuracyEstimate(n, right / n, (low, high)) if folds else None,
         seconds=sum(one.seconds for one in attempts),
     )
     return Repeated(folder, document)
@@ -231,7 +234,7 @@ def repeat(
     runs: str | Path = "runs",
     on: str | None = None,
     artifacts: str | Iterable[str] = "none",
-    progress: Progress = SILENT,
+    progress: Progress = NO_PROGRESS,
     command: str = "",
     **settings: Any,
 ) -> Repeated:
@@ -259,13 +262,13 @@ def repeat(
     """
     if seeds < 2:
         raise ConfigError("The number of seeds cannot be used", received=seeds, expected="2 or more")
-    wanted = artifact_names(artifacts)
+    wanted = parse_artifact_names(artifacts)
     engine = engine_on(on)
     given, changes = parted(settings)
     chosen, network = choose(recipe, architecture, changes, progress)
     prepared = prepare(data, chosen, given, network=network, progress=progress)
     trials = [
-        Trial(f"seed-{seed}", replace(chosen, seed=seed), network, artifacts=wanted)
+        Trial(f"seed-{seed}", replace_config(chosen, seed=seed), network, artifacts=wanted)
         for seed in range(chosen.seed, chosen.seed + seeds)
     ]
     work = _Work("seeds", trials, lambda trial: prepared, prepared)
@@ -282,7 +285,7 @@ def cross_validate(
     runs: str | Path = "runs",
     on: str | None = None,
     artifacts: str | Iterable[str] = "none",
-    progress: Progress = SILENT,
+    progress: Progress = NO_PROGRESS,
     command: str = "",
     **settings: Any,
 ) -> Repeated:
@@ -312,7 +315,7 @@ def cross_validate(
     """
     if not 2 <= folds <= 100:
         raise ConfigError("The number of folds cannot be used", received=folds, expected="2 to 100")
-    wanted = artifact_names(artifacts)
+    wanted = parse_artifact_names(artifacts)
     engine = engine_on(on)
     given, changes = parted(settings)
     chosen, network = choose(recipe, architecture, changes, progress)
@@ -332,7 +335,7 @@ def _done(
         count=len(work.trials),
         data=pictures_of(work.prepared),
         recipe=chosen,
-        backend=backend_choice().name,
+        backend=resolve_backend().name,
     )
     before = earlier(RunStore(runs), name, intended)
     folder = Path(runs) / name

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from striate.config import from_json
 from striate.errors import ConfigError, RunError
-from striate.runs.run import flat_settings
+from striate.runs.run import flatten_settings
 from striate.runs.store import RunStore
 from striate.studies.executor import Engine, Here
 from striate.training.recipe import Recipe
@@ -47,7 +47,7 @@ def fixed(data: Mapping[str, Any], recipe: Recipe, backend: str) -> dict[str, An
         "pictures": data["fingerprint"],
         "validation": data["validation"],
         "test": data["test"],
-        **flat_settings(recipe),
+        **flatten_settings(recipe),
         "backend": backend,
     }
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from striate.errors import BusyError, DataError, RunError, StriateError
+from striate.errors import DataError, RunError, RunLockedError, StriateError
 from striate.models.architecture import Architecture
 from striate.progress import Progress
-from striate.runs.request import NAME
+from striate.runs.request import REQUEST_FILE
 from striate.runs.run import Run
 from striate.training.recipe import Recipe
 from striate.workflows.prepare_data import Prepared
@@ -79,10 +79,10 @@ def train_trial(
         StriateError: it cannot be trained.
     """
     run = Run(folder / trial.name)
-    if run.state == "unfinished" and (run.path / NAME).is_file():
+    if run.state == "unfinished" and (run.path / REQUEST_FILE).is_file():
         try:
             return resume(run, data=pictures, architecture=trial.architecture, enough=enough, progress=progress)
-        except BusyError:
+        except RunLockedError:
             raise
         except (RunError, DataError) as error:
             progress.say(f"{run.name} is begun anew: {error}")
@@ -103,7 +103,7 @@ def train_trial(
 
 def given_up(run: Run, error: BaseException) -> str:
     """Returns why a trial could not be trained, in one line; of its run only what has a manifest stays."""
-    if run.path.exists() and run.state == "unfinished" and not isinstance(error, BusyError):
+    if run.path.exists() and run.state == "unfinished" and not isinstance(error, RunLockedError):
         shutil.rmtree(run.path)
     first = [*str(error).splitlines(), ""][0]
     return str(error) if isinstance(error, StriateError) else f"{type(error).__name__}: {first}"

@@ -15,12 +15,12 @@ from typing import Any
 from striate.config import to_json
 from striate.errors import RunError
 
-LEFT = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+PARTIAL_NAME = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 """The names of files that are being written."""
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[Path]:
+def write_atomically(path: Path) -> Iterator[Path]:
     """Gives a temporary path beside `path`; what is written there takes its place only if all went well.
 
     The file is fsynced before the rename and the folder after it, so a power cut leaves the old file or the
@@ -39,12 +39,12 @@ def writing(path: Path) -> Iterator[Path]:
     _sync_folder(path.parent)
 
 
-def sweep(folder: Path) -> list[Path]:
+def remove_partial_files(folder: Path) -> list[Path]:
     """Removes what `writing` left behind in a folder and those below when the power failed, and returns it.
 
     To be called by the only process at work in the folder.
     """
-    found = [path for path in folder.rglob(".*.tmp") if LEFT.fullmatch(path.name) and path.is_file()]
+    found = [path for path in folder.rglob(".*.tmp") if PARTIAL_NAME.fullmatch(path.name) and path.is_file()]
     for path in found:
         path.unlink(missing_ok=True)
     return found
@@ -52,13 +52,13 @@ def sweep(folder: Path) -> list[Path]:
 
 def write_text(path: Path, text: str) -> None:
     """Writes `text` as UTF-8, whole or not at all."""
-    with writing(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Writes a table as UTF-8 CSV, whole or not at all."""
-    with writing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with write_atomically(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(header)
         table.writerows(rows)
@@ -69,7 +69,7 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, to_json(value))
 
 
-def refuse_newer(path: Path, known: int, what: str) -> None:
+def refuse_newer_format(path: Path, max_format: int, description: str) -> None:
     """Raises RunError when a JSON document says that its format is newer than the one known; all else is for its reader
     to find.
     """
@@ -77,33 +77,33 @@ def refuse_newer(path: Path, known: int, what: str) -> None:
         number = json.loads(path.read_bytes())["format"]
     except (OSError, ValueError, RecursionError, KeyError, TypeError):
         return
-    if isinstance(number, int) and number > known:
+    if isinstance(number, int) and number > max_format:
         raise RunError(
-            f"This {what} was made by a newer Striate",
+            f"This {description} was made by a newer Striate",
             received=f"{path}: format {number}",
-            expected=f"format {known} or older",
+            expected=f"format {max_format} or older",
             hint="pip install --upgrade striate",
         )
 
 
-def read_json(path: Path, what: str) -> dict[str, Any]:
+def read_json(path: Path, description: str) -> dict[str, Any]:
     """Returns the JSON object in `path`.
 
     Raises:
-        RunError: the file is missing or is not one JSON object; `what` names it in the message.
+        RunError: the file is missing or is not one JSON object; `description` names it in the message.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise RunError(f"{what} is missing", received=path) from None
+        raise RunError(f"{description} is missing", received=path) from None
     except (OSError, ValueError) as error:
-        raise RunError(f"{what} cannot be read: {error}", received=path) from None
+        raise RunError(f"{description} cannot be read: {error}", received=path) from None
     if not isinstance(value, dict):
-        raise RunError(f"{what} is damaged", received=path, expected="a JSON object")
+        raise RunError(f"{description} is damaged", received=path, expected="a JSON object")
     return value
 
 
-def sha256(path: Path) -> str:
+def compute_sha256(path: Path) -> str:
     """Returns the file's SHA-256 as 64 hexadecimal digits."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

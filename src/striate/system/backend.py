@@ -21,18 +21,18 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from striate.system.backend_choice import require_backend
-from striate.system.native_output import native_quiet
+from striate.system.native_output import suppress_native_output
 
-CHOICE = require_backend()
+ACTIVE_BACKEND = require_backend()
 
-if CHOICE.name == "tensorflow" and platform.machine().lower() in ("x86_64", "amd64"):
+if ACTIVE_BACKEND.name == "tensorflow" and platform.machine().lower() in ("x86_64", "amd64"):
     # TensorFlow leaves oneDNN's kernels off on processors without AVX-512, where they are 1.7 to 4 times as fast too
     # (2 cores with AVX2, images per second, median of two: lenet 2,600 → 9,300, cnn 590 → 1,430, mlp 11,300 → 17,300).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 @contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
+def _pause_garbage_collection() -> Iterator[None]:
     """Holds the garbage collector back, which otherwise goes through all that an import makes again and again: half a
     second of TensorFlow's two and a half.
     """
@@ -45,7 +45,7 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-HELD_BACK = {
+DEFERRED_MODULES = {
     "matplotlib": ("matplotlib.pyplot", "matplotlib.patches"),
     "keras.wrappers": (),
 }
@@ -53,62 +53,62 @@ HELD_BACK = {
 Keras' networks estimators of scikit-learn, which brings most of scikit-learn and SciPy's statistics."""
 
 
-class _Later(types.ModuleType):
+class _LazyModule(types.ModuleType):
     """Stands for a module of HELD_BACK, which is imported when one of its names is first used."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name != "__version__":  # what Python itself looks for in any module
             raise AttributeError(name)
-        _remove_stand_ins()
+        _remove_lazy_modules()
         return getattr(importlib.import_module(self.__name__), name)
 
 
-def _remove_stand_ins() -> None:
-    for package, modules in HELD_BACK.items():
+def _remove_lazy_modules() -> None:
+    for package, modules in DEFERRED_MODULES.items():
         for name in (package, *modules):
-            if isinstance(sys.modules.get(name), _Later):
+            if isinstance(sys.modules.get(name), _LazyModule):
                 del sys.modules[name]
 
 
 @contextlib.contextmanager
-def _holding_back() -> Iterator[None]:
+def _defer_imports() -> Iterator[None]:
     """Has the packages of HELD_BACK imported when they are used, not when Keras is imported: they are a quarter of the
     processor time of that.
     """
-    for name, modules in HELD_BACK.items():
+    for name, modules in DEFERRED_MODULES.items():
         if name not in sys.modules:
-            _put_stand_ins(name, modules)
+            _install_lazy_modules(name, modules)
     try:
         yield
     finally:
-        _remove_stand_ins()
+        _remove_lazy_modules()
 
 
-def _put_stand_ins(name: str, modules: Sequence[str]) -> None:
-    package = _Later(name)
+def _install_lazy_modules(name: str, modules: Sequence[str]) -> None:
+    package = _LazyModule(name)
     if "." not in name:  # looking for a part of Keras would import Keras
         if (found := importlib.util.find_spec(name)) is None:
             return
         package.__path__ = list(found.submodule_search_locations or ())  # its other modules can be imported meanwhile
     sys.modules[name] = package
     for module in modules:
-        sys.modules[module] = package.__dict__[module.rpartition(".")[2]] = _Later(module)
+        sys.modules[module] = package.__dict__[module.rpartition(".")[2]] = _LazyModule(module)
 
 
-_importing = threading.RLock()
+_import_lock = threading.RLock()
 
 
 def _import_keras() -> Any:
     """Returns Keras, imported and ready; in whichever thread asks first, while the others wait."""
     if (ready := keras.__dict__.get("_module")) is not None:
         return ready
-    with _importing:
+    with _import_lock:
         if (ready := keras.__dict__.get("_module")) is not None:  # another thread's work
             return ready
-        with _uncollected(), native_quiet(), _holding_back():
+        with _pause_garbage_collection(), suppress_native_output(), _defer_imports():
             import keras as module
 
-            if CHOICE.name == "tensorflow":
+            if ACTIVE_BACKEND.name == "tensorflow":
                 import tensorflow
 
                 module.ops.zeros(1)  # the first operation looks for devices, the first generator sets malloc up: both
@@ -120,7 +120,7 @@ def _import_keras() -> Any:
         return module
 
 
-class _Keras(types.ModuleType):
+class _LazyKeras(types.ModuleType):
     """Stands for the package keras, which is imported when one of its names is first used."""
 
     def __getattr__(self, name: str) -> Any:
@@ -135,7 +135,7 @@ class _Keras(types.ModuleType):
         delattr(_import_keras(), name)
 
 
-keras: Any = _Keras("keras")
+keras: Any = _LazyKeras("keras")
 
 
 def is_imported() -> bool:
@@ -162,7 +162,7 @@ def set_seed(seed: int) -> None:
     keras.utils.set_random_seed(seed)
 
 
-def be_deterministic() -> None:
+def enable_determinism() -> None:
     """Has the backend compute every sum in one order, as far as it can be told to.
 
     On a processor all three do so anyway, with the same number of threads. On a GPU, TensorFlow and PyTorch choose
@@ -171,17 +171,17 @@ def be_deterministic() -> None:
     Raises:
         BackendError: JAX on a GPU, without that flag.
     """
-    if CHOICE.name == "tensorflow":
+    if ACTIVE_BACKEND.name == "tensorflow":
         keras.config  # noqa: B018  (imports TensorFlow in the way that keeps it quiet)
         import tensorflow
 
         tensorflow.config.experimental.enable_op_determinism()
-    elif CHOICE.name == "torch":
+    elif ACTIVE_BACKEND.name == "torch":
         import torch
 
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS' condition, read when a GPU is first used
         torch.use_deterministic_algorithms(True)
-    elif devices() != ["cpu"] and "xla_gpu_deterministic_ops=true" not in os.environ.get("XLA_FLAGS", ""):
+    elif list_devices() != ["cpu"] and "xla_gpu_deterministic_ops=true" not in os.environ.get("XLA_FLAGS", ""):
         from striate.errors import BackendError
 
         raise BackendError(
@@ -191,9 +191,9 @@ def be_deterministic() -> None:
         )
 
 
-def devices() -> list[str]:
+def list_devices() -> list[str]:
     """Returns the accelerators that the backend sees, or ["cpu"]."""
-    if CHOICE.name == "torch":  # for which Keras keeps no list
+    if ACTIVE_BACKEND.name == "torch":  # for which Keras keeps no list
         import torch
 
         gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
@@ -213,9 +213,9 @@ def require_device(device: str | None) -> None:
     """
     from striate.errors import BackendError
 
-    if device is not None and device.startswith("gpu") and devices() == ["cpu"]:
+    if device is not None and device.startswith("gpu") and list_devices() == ["cpu"]:
         raise BackendError(
-            f"The backend {CHOICE.name} sees no GPU",
+            f"The backend {ACTIVE_BACKEND.name} sees no GPU",
             received=f"device {device}, CUDA_VISIBLE_DEVICES={os.environ.get('CUDA_VISIBLE_DEVICES', 'unset')}",
             hint="device cpu, or install the backend's GPU build",
         )

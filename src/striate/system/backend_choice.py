@@ -16,7 +16,7 @@ from striate.errors import BackendError, UnknownNameError
 BACKENDS = ("tensorflow", "jax", "torch")
 """Keras' backends that Striate supports, in the order it prefers them on a processor without accelerator."""
 
-SHADOWABLE = (
+SHADOWABLE_PACKAGES = (
     "keras",
     "tensorflow",
     "jax",
@@ -31,7 +31,7 @@ SHADOWABLE = (
 )
 """Packages that a user's own file of the same name would hide."""
 
-INSTALLED = frozenset({"site-packages", "dist-packages"})
+INSTALL_FOLDERS = frozenset({"site-packages", "dist-packages"})
 """Folders that installers put packages into (the second one is Debian's)."""
 
 
@@ -43,13 +43,13 @@ class BackendChoice:
     chosen_by: str
 
 
-def keras_json() -> Path:
+def get_keras_config_path() -> Path:
     """Returns the path where Keras looks for its configuration file."""
     home = os.environ.get("KERAS_HOME")
     return (Path(home) if home else Path.home() / ".keras") / "keras.json"
 
 
-def backend_choice() -> BackendChoice:
+def resolve_backend() -> BackendChoice:
     """Returns the backend that Keras will use: environment variable, then keras.json, then what is installed.
 
     Raises:
@@ -57,8 +57,8 @@ def backend_choice() -> BackendChoice:
         UnknownNameError: the configured name is not a backend.
     """
     if name := os.environ.get("KERAS_BACKEND"):
-        return BackendChoice(_known(name), "the environment variable KERAS_BACKEND")
-    path = keras_json()
+        return BackendChoice(_check_backend_name(name), "the environment variable KERAS_BACKEND")
+    path = get_keras_config_path()
     if path.is_file():
         try:
             name = json.loads(path.read_text(encoding="utf-8")).get("backend")
@@ -74,20 +74,20 @@ def backend_choice() -> BackendChoice:
                 received=json.dumps(name),
                 expected="one of " + ", ".join(BACKENDS),
             )
-        if name and _is_installed(_known(name)):
+        if name and _is_installed(_check_backend_name(name)):
             return BackendChoice(name, f"{path}")
-    found = installed_backends()
+    found = list_installed_backends()
     if name and found:
         return BackendChoice(found[0], f"Striate: {path} names {name}, which is not installed")
     return BackendChoice(found[0] if found else "tensorflow", "Striate's default")
 
 
-def installed_backends() -> list[str]:
+def list_installed_backends() -> list[str]:
     """Returns the installed backends' names, preferred ones first."""
     return [name for name in BACKENDS if _is_installed(name)]
 
 
-def shadows(folders: list[Path] | None = None) -> dict[str, Path]:
+def find_shadowing_files(folders: list[Path] | None = None) -> dict[str, Path]:
     """Returns package name → the user's own file or folder that hides it from Python. What an installer put there, as
     `pip install --target` does, is not the user's own.
 
@@ -95,24 +95,24 @@ def shadows(folders: list[Path] | None = None) -> dict[str, Path]:
         folders: where to look; by default the folders before site-packages on Python's search path.
     """
     if folders is None:
-        before = itertools.takewhile(lambda entry: INSTALLED.isdisjoint(Path(entry).parts), sys.path)
+        before = itertools.takewhile(lambda entry: INSTALL_FOLDERS.isdisjoint(Path(entry).parts), sys.path)
         folders = [Path(entry or ".").resolve() for entry in before]
     found: dict[str, Path] = {}
     for folder in folders:
-        for name in SHADOWABLE:
+        for name in SHADOWABLE_PACKAGES:
             for candidate in (folder / f"{name}.py", folder / name / "__init__.py"):
-                if candidate.is_file() and not _is_pips(folder, name):
+                if candidate.is_file() and not _is_pip_installed(folder, name):
                     found.setdefault(name, candidate)
     return found
 
 
-DISTRIBUTIONS = {"sklearn": "scikit_learn", "PIL": "pillow", "cv2": "opencv_python_headless"}
+DISTRIBUTION_NAMES = {"sklearn": "scikit_learn", "PIL": "pillow", "cv2": "opencv_python_headless"}
 """Of packages that are not named as what is installed: its name in a .dist-info folder."""
 
 
-def _is_pips(folder: Path, name: str) -> bool:
+def _is_pip_installed(folder: Path, name: str) -> bool:
     """Whether an installer's record of the package lies beside it."""
-    return any(folder.glob(f"{DISTRIBUTIONS.get(name, name)}-*.dist-info/RECORD"))
+    return any(folder.glob(f"{DISTRIBUTION_NAMES.get(name, name)}-*.dist-info/RECORD"))
 
 
 def refuse_shadows() -> None:
@@ -121,7 +121,7 @@ def refuse_shadows() -> None:
     Raises:
         BackendError: one does.
     """
-    if hidden := shadows():
+    if hidden := find_shadowing_files():
         name, path = next(iter(hidden.items()))
         raise BackendError(
             f"Your own file {path.name if path.stem == name else name + '/'} hides the package {name}, "
@@ -138,11 +138,11 @@ def require_backend() -> BackendChoice:
         BackendError: a file shadows a package, or the chosen backend is not installed.
     """
     refuse_shadows()
-    choice = backend_choice()
+    choice = resolve_backend()
     if not _is_installed(choice.name):
         raise BackendError(
             f"The Keras backend {choice.name} is not installed (chosen by {choice.chosen_by})",
-            received="installed: " + (", ".join(installed_backends()) or "none"),
+            received="installed: " + (", ".join(list_installed_backends()) or "none"),
             expected="one of " + ", ".join(BACKENDS),
             hint=f"pip install 'striate[{choice.name}]'",
         )
@@ -159,7 +159,7 @@ def choose_backend(name: str | None) -> None:
     """
     if name is None:
         return
-    _known(name)
+    _check_backend_name(name)
     if "keras" in sys.modules and os.environ.get("KERAS_BACKEND") != name:
         raise BackendError("Keras is already running on another backend", received=name, hint="a new Python process")
     os.environ["KERAS_BACKEND"] = name
@@ -187,7 +187,7 @@ def choose_device(device: str | None) -> None:
 
 
 @functools.cache
-def version_of(package: str) -> str | None:
+def get_package_version(package: str) -> str | None:
     """Returns the installed version of a distribution, or None."""
     import importlib.metadata
 
@@ -197,7 +197,7 @@ def version_of(package: str) -> str | None:
         return None
 
 
-def _known(name: str) -> str:
+def _check_backend_name(name: str) -> str:
     if name not in BACKENDS:
         raise UnknownNameError("Keras backend", name, BACKENDS)
     return name

@@ -14,39 +14,39 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from striate.errors import RunError
-from striate.system.atomic_files import LEFT, sha256, write_text
+from striate.system.atomic_files import PARTIAL_NAME, compute_sha256, write_text
 
-NAME = "SHA256SUMS"
-LINE = re.compile(r"([0-9a-f]{64})  (.+)")
-LIMIT = 32 << 20  # bytes; a longer list is not read
+CHECKSUM_FILE = "SHA256SUMS"
+LINE_PATTERN = re.compile(r"([0-9a-f]{64})  (.+)")
+MAX_LIST_BYTES = 32 << 20  # bytes; a longer list is not read
 
 
-class Damage(NamedTuple):
+class DamagedFile(NamedTuple):
     """A file that is not what it was."""
 
     name: str
     state: Literal["changed", "missing"]
 
 
-def seal(folder: Path, names: Iterable[str] | None = None, *, beside: frozenset[str] = frozenset()) -> None:
+def write_checksums(folder: Path, names: Iterable[str] | None = None, *, exclude: frozenset[str] = frozenset()) -> None:
     """Writes the checksums of a folder's files.
 
     Args:
         folder: what is whole now.
         names: the files; by default all, those in folders below too.
-        beside: names, of files or of folders right in it, that are left out of all.
+        exclude: names, of files or of folders right in it, that are left out of all.
     """
     if names is None:
-        names = (name for name in _names(folder) if name.split("/")[0] not in beside)
-    _save(folder, {name: sha256(folder / name) for name in names})
+        names = (name for name in _iter_file_names(folder) if name.split("/")[0] not in exclude)
+    _write_list(folder, {name: compute_sha256(folder / name) for name in names})
 
 
-def is_sealed(folder: Path) -> bool:
+def has_checksums(folder: Path) -> bool:
     """Returns whether the folder has a seal."""
-    return (folder / NAME).is_file()
+    return (folder / CHECKSUM_FILE).is_file()
 
 
-def checked(folder: Path, name: str) -> Path:
+def verify_file(folder: Path, name: str) -> Path:
     """Returns the path of a file of the folder that may be read: as it was when it was sealed, or never sealed. A file
     that is gone is for its reader to miss.
 
@@ -54,67 +54,69 @@ def checked(folder: Path, name: str) -> Path:
         RunError: it has changed since, or the seal itself has.
     """
     path = folder / name
-    before = _read(folder).get(name) if is_sealed(folder) and path.is_file() else None
-    if before is not None and sha256(path) != before:
+    before = _read_list(folder).get(name) if has_checksums(folder) and path.is_file() else None
+    if before is not None and compute_sha256(path) != before:
         raise RunError(
-            f"{name} is damaged: its checksum is not the one in {NAME}", received=path, hint="another copy of the file"
+            f"{name} is damaged: its checksum is not the one in {CHECKSUM_FILE}",
+            received=path,
+            hint="another copy of the file",
         )
     return path
 
 
-def damages(folder: Path) -> list[Damage]:
+def find_damaged_files(folder: Path) -> list[DamagedFile]:
     """Returns every file of a sealed folder that has changed or gone.
 
     Raises:
         RunError: there is no seal, or it is damaged itself.
     """
-    if not is_sealed(folder):
-        raise RunError("This folder has no seal", received=folder, expected=NAME)
+    if not has_checksums(folder):
+        raise RunError("This folder has no seal", received=folder, expected=CHECKSUM_FILE)
     found = []
-    for name, before in _read(folder).items():
+    for name, before in _read_list(folder).items():
         path = folder / name
         if not path.is_file() or path.is_symlink():
-            found.append(Damage(name, "missing"))
-        elif sha256(path) != before:
-            found.append(Damage(name, "changed"))
+            found.append(DamagedFile(name, "missing"))
+        elif compute_sha256(path) != before:
+            found.append(DamagedFile(name, "changed"))
     return found
 
 
 @contextlib.contextmanager
-def changing(folder: Path, *names: str) -> Iterator[None]:
+def rewrite_files(folder: Path, *names: str) -> Iterator[None]:
     """Lets files of a folder, sealed or not, be written anew in the block.
 
     They leave the seal before and enter it after, so that at no moment a file that is whole looks damaged.
     """
-    sealed = is_sealed(folder)
+    sealed = has_checksums(folder)
     if sealed:
-        _save(folder, {name: one for name, one in _read(folder).items() if name not in names})
+        _write_list(folder, {name: one for name, one in _read_list(folder).items() if name not in names})
     yield
     if sealed:
-        there = {name: sha256(folder / name) for name in names if (folder / name).is_file()}
-        _save(folder, {**_read(folder), **there})
+        there = {name: compute_sha256(folder / name) for name in names if (folder / name).is_file()}
+        _write_list(folder, {**_read_list(folder), **there})
 
 
-def _names(folder: Path) -> Iterator[str]:
+def _iter_file_names(folder: Path) -> Iterator[str]:
     for path in folder.rglob("*"):
-        is_own = path.name in (NAME, f"{NAME}.sig") or LEFT.fullmatch(path.name)
+        is_own = path.name in (CHECKSUM_FILE, f"{CHECKSUM_FILE}.sig") or PARTIAL_NAME.fullmatch(path.name)
         if path.is_file() and not path.is_symlink() and not is_own:
             yield path.relative_to(folder).as_posix()
 
 
-def _save(folder: Path, sums: dict[str, str]) -> None:
+def _write_list(folder: Path, sums: dict[str, str]) -> None:
     lines = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
-    write_text(folder / NAME, f"{lines}#{hashlib.sha256(lines.encode()).hexdigest()}\n")
+    write_text(folder / CHECKSUM_FILE, f"{lines}#{hashlib.sha256(lines.encode()).hexdigest()}\n")
 
 
-def _read(folder: Path) -> dict[str, str]:
-    path = folder / NAME
+def _read_list(folder: Path) -> dict[str, str]:
+    path = folder / CHECKSUM_FILE
     try:
-        if path.stat().st_size > LIMIT:
+        if path.stat().st_size > MAX_LIST_BYTES:
             raise ValueError("too long")
         text = path.read_bytes().decode("utf-8")
         lines, mark, own = text.rpartition("#")
-        found = [LINE.fullmatch(line) for line in lines.split("\n")[:-1]]
+        found = [LINE_PATTERN.fullmatch(line) for line in lines.split("\n")[:-1]]
         if not mark or own != f"{hashlib.sha256(lines.encode()).hexdigest()}\n" or None in found:
             raise ValueError("it has changed since it was written")
     except (OSError, ValueError) as error:

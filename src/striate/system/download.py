@@ -14,12 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from striate.errors import DownloadError
-from striate.progress import SILENT, Progress
+from striate.progress import NO_PROGRESS, Progress
 
-BLOCK = 1 << 18  # bytes read at a time
-ATTEMPTS = 3  # per mirror; each goes on where the last one stopped
-TIMEOUT = 20.0  # seconds without a byte
-OURS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)  # failures of the folder, not the network
+BLOCK_BYTES = 1 << 18  # bytes read at a time
+MAX_ATTEMPTS = 3  # per mirror; each goes on where the last one stopped
+TIMEOUT_SECONDS = 20.0  # seconds without a byte
+LOCAL_ERROR_CODES = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+)  # failures of the folder, not the network
 
 
 @dataclass(frozen=True)
@@ -39,14 +45,14 @@ class RemoteFile:
     mirrors: tuple[str, ...]
 
 
-def fetch(
+def download_file(
     file: RemoteFile,
     folder: Path,
     *,
-    progress: Progress = SILENT,
-    pause: float = 1.0,
-    elsewhere: str = "--data-dir DIR or STRIATE_DATA_DIR=DIR",
-    instead: str | None = None,
+    progress: Progress = NO_PROGRESS,
+    retry_delay: float = 1.0,
+    folder_hint: str = "--data-dir DIR or STRIATE_DATA_DIR=DIR",
+    alternative_hint: str | None = None,
 ) -> Path:
     """Returns the path of `file` in `folder`, whole and with the right checksum, downloading it if need be.
 
@@ -54,20 +60,20 @@ def fetch(
         file: what to fetch.
         folder: where it lies or is put; made if missing.
         progress: told the bytes received.
-        pause: seconds before the second attempt at a mirror, doubled before each further one.
-        elsewhere: how users choose another folder.
-        instead: what users can do without the file.
+        retry_delay: seconds before the second attempt at a mirror, doubled before each further one.
+        folder_hint: how users choose another folder.
+        alternative_hint: what users can do without the file.
 
     Raises:
         DownloadError: a file of that name is there with other content, or no mirror gave the right bytes.
     """
     path = folder / file.name
     if os.path.isfile(path):  # noqa: PTH113  (unlike Path.is_file, it takes a folder that may not be entered)
-        if _is_right(path, file):
+        if _is_checksum_valid(path, file):
             return path
         raise DownloadError(
             f"{path} is not the published file (its checksum differs)",
-            received=f"{_digest(path, file)}, {path.stat().st_size:,} bytes",
+            received=f"{_compute_checksum(path, file)}, {path.stat().st_size:,} bytes",
             expected=f"{file.checksum}" + (f", {file.size:,} bytes" if file.size else ""),
             hint="delete it and run again; it will be downloaded anew",
         )
@@ -76,20 +82,20 @@ def fetch(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for mirror in file.mirrors:
-            for attempt in range(ATTEMPTS):
+            for attempt in range(MAX_ATTEMPTS):
                 alone = not partial.exists()
                 try:
-                    _receive(mirror + file.name, partial, file, progress)
+                    _download_remainder(mirror + file.name, partial, file, progress)
                 except (OSError, http.client.HTTPException) as error:
-                    if getattr(error, "errno", None) in OURS:
+                    if getattr(error, "errno", None) in LOCAL_ERROR_CODES:
                         raise
                     reasons.append(f"{mirror.split('/')[2]}: {getattr(error, 'reason', None) or error}")
                     if isinstance(error, urllib.error.HTTPError) and error.code < 500:
                         break  # the mirror answered and said no
-                    if attempt + 1 < ATTEMPTS:
-                        time.sleep(pause * 2**attempt)
+                    if attempt + 1 < MAX_ATTEMPTS:
+                        time.sleep(retry_delay * 2**attempt)
                     continue
-                if _is_right(partial, file):
+                if _is_checksum_valid(partial, file):
                     partial.replace(path)
                     return path
                 reasons.append(f"{mirror.split('/')[2]}: wrong checksum")
@@ -100,27 +106,27 @@ def fetch(
         raise DownloadError(
             f"{file.name} is not in {folder}, and cannot be put there",
             received=error.strerror,
-            hint=f"another folder: {elsewhere}",
+            hint=f"another folder: {folder_hint}",
         ) from None
     raise DownloadError(
         f"{file.name} could not be downloaded",
         received="; ".join(dict.fromkeys(reasons)),
-        hint=f"fetch {file.mirrors[0]}{file.name}{_facts(file)} on a machine with a network and put it into {folder}"
-        + (f", or {instead}" if instead else ""),
+        hint=f"fetch {file.mirrors[0]}{file.name}{_describe_file(file)} on a machine with a network "
+        f"and put it into {folder}" + (f", or {alternative_hint}" if alternative_hint else ""),
     )
 
 
-def _receive(address: str, partial: Path, file: RemoteFile, progress: Progress) -> None:
+def _download_remainder(url: str, partial: Path, file: RemoteFile, progress: Progress) -> None:
     """Appends what is missing of `file` to `partial`."""
     have = partial.stat().st_size if partial.exists() else 0
     if file.size is not None and have >= file.size:
         partial.unlink(missing_ok=True)
         have = 0
-    request = urllib.request.Request(address, headers={"User-Agent": "striate"})  # noqa: S310  (our own table)
+    request = urllib.request.Request(url, headers={"User-Agent": "striate"})  # noqa: S310  (our own table)
     if have:
         request.add_header("Range", f"bytes={have}-")
     opener = urllib.request.build_opener()  # urlopen would keep the proxies of the first call of this process
-    with contextlib.closing(opener.open(request, timeout=TIMEOUT)) as answer:
+    with contextlib.closing(opener.open(request, timeout=TIMEOUT_SECONDS)) as answer:
         resumed = answer.status == http.client.PARTIAL_CONTENT
         received = have if resumed else 0
         size = file.size or received + int(answer.headers.get("Content-Length") or 0)
@@ -131,7 +137,7 @@ def _receive(address: str, partial: Path, file: RemoteFile, progress: Progress) 
             progress.task(f"downloading {file.name}", size, "bytes") as task,
         ):
             task.advance(received)
-            while block := answer.read(BLOCK):
+            while block := answer.read(BLOCK_BYTES):
                 received += len(block)
                 if received > size:
                     raise OSError(f"more than the published {size:,} bytes")
@@ -141,18 +147,18 @@ def _receive(address: str, partial: Path, file: RemoteFile, progress: Progress) 
         raise ConnectionError(f"the connection closed after {received:,} of {size:,} bytes")
 
 
-def _is_right(path: Path, file: RemoteFile) -> bool:
-    return file.checksum is None or _digest(path, file) == file.checksum
+def _is_checksum_valid(path: Path, file: RemoteFile) -> bool:
+    return file.checksum is None or _compute_checksum(path, file) == file.checksum
 
 
-def _digest(path: Path, file: RemoteFile) -> str:
+def _compute_checksum(path: Path, file: RemoteFile) -> str:
     """Returns the file's checksum, of the kind that its publisher states."""
     kind = hashlib.sha256 if file.checksum and len(file.checksum) == 64 else hashlib.md5
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, lambda: kind(usedforsecurity=False)).hexdigest()
 
 
-def _facts(file: RemoteFile) -> str:
+def _describe_file(file: RemoteFile) -> str:
     size = f"{file.size / 1e6:.1f} MB" if file.size else None
     kind = "SHA-256" if file.checksum and len(file.checksum) == 64 else "MD5"
     known = [fact for fact in (size, f"{kind} {file.checksum}" if file.checksum else None) if fact]

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from striate.system.backend_choice import version_of
+from striate.system.backend_choice import get_package_version
 
-PACKAGES = (
+RECORDED_PACKAGES = (
     "striate",
     "keras",
     "tensorflow",
@@ -23,7 +23,13 @@ PACKAGES = (
 )
 """Distributions whose versions a run records."""
 
-LIMITS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "MKL_NUM_THREADS", "XLA_FLAGS")
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "MKL_NUM_THREADS",
+    "XLA_FLAGS",
+)
 """Variables of the environment that change in how many parts, and so in which order, a backend adds up."""
 
 LIMIT = Path("/sys/fs/cgroup/memory.max")
@@ -33,12 +39,12 @@ CPUINFO = Path("/proc/cpuinfo")
 """Where Linux describes the processors."""
 
 
-def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
+def get_package_versions(packages: Sequence[str] = RECORDED_PACKAGES) -> dict[str, str]:
     """Returns package → version for those of `packages` that are installed."""
-    return {package: version for package in packages if (version := version_of(package))}
+    return {package: version for package in packages if (version := get_package_version(package))}
 
 
-def memory() -> int:
+def measure_memory() -> int:
     """Returns the memory in bytes that this process may use, the machine's or its container's; 0 where the system does
     not say.
     """
@@ -52,19 +58,19 @@ def memory() -> int:
         return whole
 
 
-def threads() -> dict[str, str]:
+def describe_threads() -> dict[str, str]:
     """Returns what decides how many threads a backend computes with: cores, and variables of the environment."""
-    limits = {name: os.environ[name] for name in LIMITS if name in os.environ}
-    return {"cores": str(machine()["cores"]), **limits}
+    limits = {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ}
+    return {"cores": str(describe_machine()["cores"]), **limits}
 
 
-def machine() -> dict[str, Any]:
+def describe_machine() -> dict[str, Any]:
     """Returns what the computer is: system, processor, cores, memory in GiB, Python."""
     return {
         "system": platform.system(),
-        "processor": _processor(),
+        "processor": _get_cpu_name(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_gib": round(memory() / 2**30, 1),
+        "memory_gib": round(measure_memory() / 2**30, 1),
         "python": platform.python_version(),
     }
 
@@ -73,18 +79,18 @@ def processor_features() -> frozenset[str] | None:
     """Returns the processor's instruction sets by Linux's names, such as `avx512f` or, on ARM, `bf16`; None where the
     system does not list them.
     """
-    words = _processor_line("flags", "Features")
+    words = _read_cpuinfo("flags", "Features")
     return None if words is None else frozenset(words.split())
 
 
-def _processor() -> str:
-    return _processor_line("model name") or platform.processor() or platform.machine()
+def _get_cpu_name() -> str:
+    return _read_cpuinfo("model name") or platform.processor() or platform.machine()
 
 
-def _processor_line(*names: str) -> str | None:
+def _read_cpuinfo(*keys: str) -> str | None:
     """Returns what Linux says of the first processor under the first of the names that it uses; None without that."""
     try:
         with CPUINFO.open(encoding="utf-8") as file:
-            return next(line.partition(":")[2].strip() for line in file if line.startswith(names))
+            return next(line.partition(":")[2].strip() for line in file if line.startswith(keys))
     except (OSError, StopIteration):
         return None

@@ -13,7 +13,7 @@ from typing import Any
 
 
 @contextlib.contextmanager
-def native_quiet() -> Iterator[None]:
+def suppress_native_output() -> Iterator[None]:
     """Holds back warnings, and what native code prints on standard error; shows it after all if the block fails.
 
     TensorFlow 2.21 greets every process with half a dozen lines about oneDNN and absent CUDA drivers, and heeds
@@ -30,8 +30,8 @@ def native_quiet() -> Iterator[None]:
     is_main = threading.current_thread() is threading.main_thread()
     with tempfile.TemporaryFile() as held, contextlib.ExitStack() as context:
         sys.stderr.flush()
-        if not is_main and _is_descriptor(sys.stderr, 2):
-            context.enter_context(_stderr_shown())
+        if not is_main and _has_descriptor(sys.stderr, 2):
+            context.enter_context(_preserve_stderr())
         os.dup2(held.fileno(), 2)
         try:
             with warnings.catch_warnings() if is_main else contextlib.nullcontext():
@@ -48,7 +48,7 @@ def native_quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _stderr_shown() -> Iterator[None]:
+def _preserve_stderr() -> Iterator[None]:
     """Has `sys.stderr` write where it writes now, whatever becomes of its file descriptor in the block.
 
     Another thread may put a stream of its own there meanwhile, as a progress bar does, and put back later what it
@@ -65,9 +65,9 @@ def _stderr_shown() -> Iterator[None]:
             sys.stderr = before
 
 
-def _is_descriptor(stream: Any, number: int) -> bool:
+def _has_descriptor(stream: Any, descriptor: int) -> bool:
     """Returns whether a stream writes to this file descriptor."""
     try:
-        return bool(stream.fileno() == number)
+        return bool(stream.fileno() == descriptor)
     except (OSError, ValueError, AttributeError):  # a stream in memory, or closed
         return False

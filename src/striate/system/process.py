@@ -11,6 +11,6 @@ def claim_process() -> None:
     _is_claimed = True
 
 
-def is_claimed() -> bool:
+def is_process_claimed() -> bool:
     """Returns whether this process makes one training and then ends."""
     return _is_claimed

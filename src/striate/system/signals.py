@@ -8,24 +8,24 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-_listening: list[Callable[[], None]] = []
-_acts: list[Callable[[], None]] = []
+_listeners: list[Callable[[], None]] = []
+_callbacks: list[Callable[[], None]] = []
 
 
 @contextlib.contextmanager
-def hearing_signals(act: Callable[[], None]) -> Iterator[None]:
-    """Calls `act` too when a block of `on_first_signal` within this one takes a signal, so that work that consists of
-    several such pieces ends with the one at hand. Between them a signal ends the work as ever.
+def listen_for_signals(callback: Callable[[], None]) -> Iterator[None]:
+    """Calls `callback` too when a block of `on_first_signal` within this one takes a signal, so that work that
+    consists of several such pieces ends with the one at hand. Between them a signal ends the work as ever.
     """
-    _listening.append(act)
+    _listeners.append(callback)
     try:
         yield
     finally:
-        _listening.remove(act)
+        _listeners.remove(callback)
 
 
 @contextlib.contextmanager
-def ended_alike() -> Iterator[None]:
+def treat_sigterm_as_interrupt() -> Iterator[None]:
     """Lets SIGTERM end the block as Ctrl-C does, by KeyboardInterrupt, so that what Ctrl-C tidies up and tells is so
     too when a system shuts down. Work within the block may take both signals over.
     """
@@ -33,10 +33,10 @@ def ended_alike() -> Iterator[None]:
         yield
         return
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
+    def raise_interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = signal.signal(signal.SIGTERM, raise_interrupt)
     try:
         yield
     finally:
@@ -44,46 +44,46 @@ def ended_alike() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def on_first_signal(act: Callable[[], None]) -> Iterator[None]:
-    """Calls `act` on the first Ctrl-C or SIGTERM within the block instead of ending it; the second one ends it.
+def on_first_signal(callback: Callable[[], None]) -> Iterator[None]:
+    """Calls `callback` on the first Ctrl-C or SIGTERM within the block instead of ending it; the second one ends it.
 
     Only a program's main thread can take signals over; elsewhere the block hears of `ask` alone.
     """
-    _acts.append(act)
+    _callbacks.append(callback)
     try:
-        with _taking_over(act):
+        with _handle_first_signal(callback):
             yield
     finally:
-        _acts.remove(act)
+        _callbacks.remove(callback)
 
 
-def ask() -> None:
+def request_stop() -> None:
     """Does what a first signal would do, for who was told to stop in another way."""
-    for act in (*_acts[-1:], *_listening):
+    for act in (*_callbacks[-1:], *_listeners):
         act()
 
 
 @contextlib.contextmanager
-def _taking_over(act: Callable[[], None]) -> Iterator[None]:
-    """Calls `act` on the first signal within the block; the second one ends it."""
+def _handle_first_signal(callback: Callable[[], None]) -> Iterator[None]:
+    """Calls `callback` on the first signal within the block; the second one ends it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def restore() -> None:
+    def restore_handlers() -> None:
         for number, handler in before.items():
             signal.signal(number, handler)
 
-    def received(number: int, frame: FrameType | None) -> None:
-        restore()
-        act()
-        for listener in _listening:
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        restore_handlers()
+        callback()
+        for listener in _listeners:
             listener()
 
     for number in before:
-        signal.signal(number, received)
+        signal.signal(number, on_signal)
     try:
         yield
     finally:
-        restore()
+        restore_handlers()

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from striate.config import replace
+from striate.config import replace_config
 from striate.data.augment import NO_AUGMENT, resolve_augment
 from striate.data.image_set import ImageSet
 from striate.data.preprocessing import Preprocessing, open_image
-from striate.errors import ConfigError, PictureError
-from striate.models.pretrained import identify
-from striate.models.pretrained_weights import BACKBONES, at_hand
-from striate.models.registry import ARCHITECTURES, DEFAULT
-from striate.models.zoo.small_image_stem import NATIVE_FROM
+from striate.errors import ConfigError, ImageDecodeError
+from striate.models.pretrained import identify_weights
+from striate.models.pretrained_weights import BACKBONES, find_cached_backbone
+from striate.models.registry import ARCHITECTURES, DEFAULT_ARCHITECTURE
+from striate.models.zoo.small_image_stem import MIN_NATIVE_SIDE
 from striate.training.recipe import Recipe
 
 PREFERRED = ("mobilenet_v2", "efficientnet_v2_b0", "mobilenet_v3_large", "resnet50_v2", "resnet50", "densenet121")
@@ -50,9 +50,9 @@ def choose_network(recipe: Recipe, train: ImageSet, short_side: float) -> tuple[
         return network_of(weights), weights
     smallest = min(short_side, recipe.height or short_side, recipe.width or short_side)
     is_photos = train.kind == "photos" and smallest >= LEAST_SIDE and len(train) <= MOST
-    if weights is None and is_photos and recipe.channels != 1 and (name := at_hand(PREFERRED)):
+    if weights is None and is_photos and recipe.channels != 1 and (name := find_cached_backbone(PREFERRED)):
         return name, "imagenet"
-    return DEFAULT, "none"
+    return DEFAULT_ARCHITECTURE, "none"
 
 
 def network_of(weights: str) -> str:
@@ -63,8 +63,8 @@ def network_of(weights: str) -> str:
         WeightsError: not a file of weights, or of a network that is not known.
     """
     if weights == "imagenet":
-        return at_hand(PREFERRED) or PREFERRED[0]
-    return identify(Path(weights).expanduser())
+        return find_cached_backbone(PREFERRED) or PREFERRED[0]
+    return identify_weights(Path(weights).expanduser())
 
 
 def own_dropout(name: str) -> float:
@@ -112,7 +112,7 @@ def plan(recipe: Recipe, train: ImageSet) -> Recipe:
         raise ConfigError("There is nothing to fine-tune without pretrained weights", hint="--pretrained imagenet")
     changes: dict[str, Any] = {"architecture": name, "pretrained": _lasting(weights)}
     if recipe.height is None or recipe.width is None:
-        least = NATIVE_FROM if is_pretrained and name in BACKBONES and BACKBONES[name].ours else 1
+        least = MIN_NATIVE_SIDE if is_pretrained and name in BACKBONES and BACKBONES[name].has_own_architecture else 1
         height, width = form(sizes, is_pretrained=is_pretrained, least=least)
         changes["height"] = recipe.height or recipe.width or height
         changes["width"] = recipe.width or recipe.height or width
@@ -130,7 +130,7 @@ def plan(recipe: Recipe, train: ImageSet) -> Recipe:
     augment = changes["augment"] = NO_AUGMENT if resting else resolve_augment(recipe.augment, train.kind)
     if recipe.tta == "auto":
         changes["tta"] = "mirror" if augment.flip else "none"
-    planned = replace(recipe, **changes)
+    planned = replace_config(recipe, **changes)
     refuse_grey(planned)
     return planned
 
@@ -168,7 +168,7 @@ def look(images: ImageSet) -> tuple[Sizes, bool]:
         except Exception as error:  # foreign bytes; training reports each broken file with its reason
             reason = str(error)
     if not sizes:
-        raise PictureError(f"none of {len(chosen)} pictures looked at can be read: {reason}")
+        raise ImageDecodeError(f"none of {len(chosen)} pictures looked at can be read: {reason}")
     return np.array(sizes), any(colours)
 
 

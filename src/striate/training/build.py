@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from striate.config import replace
-from striate.models.architecture import Architecture, build
-from striate.models.pretrained import build_pretrained
-from striate.models.pretrained_weights import find_weights
+from striate.config import replace_config
+from striate.models.architecture import Architecture, build_model
+from striate.models.pretrained import build_pretrained_model
+from striate.models.pretrained_weights import fetch_weights
 from striate.progress import Progress
 from striate.system.backend import keras, set_seed
 from striate.training.performance.precision import count_operations, fastest
@@ -40,7 +40,7 @@ def networks(
     if recipe.precision == "auto":
         operations = count_operations(plain, recipe, images)
         precision = fastest(plain, progress, is_resting=is_resting, operations=operations)
-        recipe = replace(recipe, precision=precision)
+        recipe = replace_config(recipe, precision=precision)
         set_seed(recipe.seed)  # measuring drew random numbers
     if recipe.precision == "float32" or is_resting:
         return plain, plain, recipe
@@ -61,10 +61,10 @@ def begun(
     set_seed(recipe.seed)
     try:
         if recipe.weights is None:
-            return build(network, shape, classes, dropout=recipe.dropout, seed=recipe.seed)
-        weights = find_weights(recipe.weights, network.name, progress=progress)
+            return build_model(network, shape, classes, dropout=recipe.dropout, seed=recipe.seed)
+        weights = fetch_weights(recipe.weights, network.name, progress=progress)
         rate = network.dropout if recipe.dropout is None else recipe.dropout
-        model = build_pretrained(network, shape, classes, weights, dropout=rate, seed=recipe.seed)
+        model = build_pretrained_model(network, shape, classes, weights, dropout=rate, seed=recipe.seed)
         rest(model)
         return model
     finally:

@@ -10,11 +10,11 @@ from typing import Any
 from striate.progress import Progress
 from striate.system.backend import keras
 from striate.training.data_loader import Feed
-from striate.training.history import Epoch
+from striate.training.history import EpochMetrics
 
 Callback: Any = keras.callbacks.Callback
 
-Enough = Callable[[Epoch], bool]
+Enough = Callable[[EpochMetrics], bool]
 """Is told of an epoch that has just ended, and returns whether the training is to end with it."""
 
 MUCH_WAITING = 0.2  # share of an epoch's time
@@ -36,7 +36,7 @@ class EpochClock(Callback):  # type: ignore[misc]
     """
 
     def __init__(
-        self, feed: Feed, epochs: int, progress: Progress, record: Callable[[Epoch], None], spent: float = 0.0
+        self, feed: Feed, epochs: int, progress: Progress, record: Callable[[EpochMetrics], None], spent: float = 0.0
     ) -> None:
         super().__init__()
         self.feed, self.batches, self.spent = feed, feed.batches, spent
@@ -60,7 +60,7 @@ class EpochClock(Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Records the epoch."""
         seconds = self.ended - self.began
-        row = Epoch(
+        row = EpochMetrics(
             epoch=epoch + 1,
             loss=float(logs["loss"]),
             accuracy=float(logs["accuracy"]),
@@ -73,7 +73,7 @@ class EpochClock(Callback):  # type: ignore[misc]
             waiting=min(1.0, self.feed.waited / seconds),
         )
         self.record(row)
-        self.progress.say(row.line(self.epochs))
+        self.progress.say(row.format_line(self.epochs))
         if row.waiting > MUCH_WAITING and seconds > 1 and not self.has_warned:
             self.has_warned = True
             self.progress.say(WAITING.format(row.waiting))
@@ -140,7 +140,7 @@ class StopWhenEnough(Callback):  # type: ignore[misc]
         rows: the epochs so far, the last one just recorded.
     """
 
-    def __init__(self, enough: Enough | None, rows: list[Epoch]) -> None:
+    def __init__(self, enough: Enough | None, rows: list[EpochMetrics]) -> None:
         super().__init__()
         self.enough, self.rows = enough, rows
         self.is_enough = False

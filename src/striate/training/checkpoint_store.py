@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from striate.errors import RunError
-from striate.system.atomic_files import sha256, writing
+from striate.system.atomic_files import compute_sha256, write_atomically
 
 FORMAT = 1
 KEPT = 2
@@ -77,7 +77,9 @@ class Checkpoints:
         self.folder.mkdir(parents=True, exist_ok=True)
         before = self._files()
         number = 1 + (_number(before[-1]) if before else 0)
-        with writing(self.folder / f"{number:06}-{hashlib.sha256(content).hexdigest()}.safetensors") as temporary:
+        with write_atomically(
+            self.folder / f"{number:06}-{hashlib.sha256(content).hexdigest()}.safetensors"
+        ) as temporary:
             temporary.write_bytes(content)
         for old in before[: -(KEPT - 1)]:
             old.unlink(missing_ok=True)
@@ -166,7 +168,7 @@ def _number(path: Path) -> int:
 def _read(path: Path) -> Checkpoint | None:
     """Returns what a file holds; None if it is not what its name says."""
     try:
-        if sha256(path) != path.name[7:71]:
+        if compute_sha256(path) != path.name[7:71]:
             return None
         with safetensors.safe_open(path, "numpy") as file:
             about = json.loads(file.metadata()["striate"])

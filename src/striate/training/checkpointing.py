@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from striate.config import from_json
 from striate.errors import RunError
-from striate.progress import SILENT, Progress
-from striate.system.backend import CHOICE, keras
+from striate.progress import NO_PROGRESS, Progress
+from striate.system.backend import ACTIVE_BACKEND, keras
 from striate.training.checkpoint_store import Checkpoint, Checkpoints, Elsewhere
-from striate.training.history import Epoch
+from striate.training.history import EpochMetrics
 from striate.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Keeper:
         checkpoints: Checkpoints | Elsewhere,
         *,
         every: float | None = None,
-        progress: Progress = SILENT,
+        progress: Progress = NO_PROGRESS,
         others: Callable[[], Arrays] = dict,
         put_back: Callable[[Arrays], None] = lambda arrays: None,
         writes: bool = True,
@@ -126,9 +126,9 @@ class Keeper:
             recipe if self.found is None else from_json(Recipe, self.found.about["recipe"], "the checkpoint's recipe")
         )
 
-    def rows(self) -> tuple[Epoch, ...]:
+    def rows(self) -> tuple[EpochMetrics, ...]:
         """Returns the epochs that are done."""
-        return () if self.found is None else tuple(Epoch(**row) for row in self.found.about["rows"])
+        return () if self.found is None else tuple(EpochMetrics(**row) for row in self.found.about["rows"])
 
     def is_due(self, *, after_epoch: bool) -> bool:
         """Returns whether it is time for another checkpoint."""
@@ -181,7 +181,7 @@ class Keeper:
             _assign(variable, self.found.arrays.get(name), name)
 
     def _checkpoint(self, state: TrainingState, model: Any, place: Place) -> Checkpoint:
-        if CHOICE.name == "jax":  # whose trainer keeps the variables' values to itself within an epoch
+        if ACTIVE_BACKEND.name == "jax":  # whose trainer keeps the variables' values to itself within an epoch
             model.jax_state_sync()
         named = [*_variables(model), *_sums(model)]
         arrays: Arrays = {name: np.array(keras.ops.convert_to_numpy(variable.value)) for name, variable in named}

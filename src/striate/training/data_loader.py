@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator
 
 from striate.data.batches import Batch, Batches
 from striate.data.prefetch import map_in_order, open_worker_pool
-from striate.system.backend import devices, keras
+from striate.system.backend import keras, list_devices
 
 AHEAD = 2  # groups of batches that are made or being made while the network learns
 MAKERS = 6  # threads that make them, where the network does not need the processor itself
@@ -71,4 +71,4 @@ class Feed(keras.utils.PyDataset):  # type: ignore[misc]
 
 def _makers() -> int:
     """Returns how many threads make batches: one beside a network that computes on the processor."""
-    return 1 if devices() == ["cpu"] else max(1, min(MAKERS, (os.cpu_count() or 1) - 1))
+    return 1 if list_devices() == ["cpu"] else max(1, min(MAKERS, (os.cpu_count() or 1) - 1))

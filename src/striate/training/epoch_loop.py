@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from striate.data.batches import Batch, Batches
-from striate.system.backend import CHOICE, keras
+from striate.system.backend import ACTIVE_BACKEND, keras
 from striate.training.data_loader import Feed
 
 MAX_STEPS = 10  # in a call, which costs about a millisecond
@@ -35,7 +35,7 @@ class Epochs:
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        self._is_ours = CHOICE.name == "tensorflow"
+        self._is_ours = ACTIVE_BACKEND.name == "tensorflow"
         self._train: Callable[..., Any] | None = None
         self._test: Callable[..., Any] | None = None
         self._held: tuple[Batches, list[tuple[Any, Any]]] | None = None
@@ -145,7 +145,7 @@ class Epochs:
 
 def steps_per_call(batches: Batches) -> int:
     """Returns how many steps one call makes: several on TensorFlow, unless their images are large."""
-    if CHOICE.name != "tensorflow":
+    if ACTIVE_BACKEND.name != "tensorflow":
         return 1
     one = batches.batch_size * int(np.prod(batches.pixels.shape[1:])) * batches.pixels.itemsize
     return max(1, min(MAX_STEPS, len(batches), MAX_BYTES // max(1, one)))

@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from striate.classifier import Classifier
-from striate.config import replace
+from striate.config import replace_config
 from striate.data.augment import Augment
 from striate.data.batches import Batches
 from striate.data.decoded_cache import DecodedSet
 from striate.errors import TrainingError
 from striate.models.architecture import Architecture
 from striate.models.registry import architecture_named
-from striate.progress import SILENT, Progress
+from striate.progress import NO_PROGRESS, Progress
 from striate.system.signals import on_first_signal
 from striate.training.auto_config import preprocessing_of
 from striate.training.build import networks
 from striate.training.callbacks import Enough
 from striate.training.checkpointing import Keeper, Paused
 from striate.training.distributed.strategy import Parallel
-from striate.training.history import Epoch, History
+from striate.training.history import EpochMetrics, History
 from striate.training.loop import Loop, Watch
 from striate.training.loss_monitor import LossTrace
 from striate.training.optimizers import make_optimizer
@@ -85,8 +85,8 @@ def fit(
     recipe: Recipe,
     *,
     architecture: Architecture | None = None,
-    progress: Progress = SILENT,
-    record: Callable[[Epoch], None] = lambda epoch: None,
+    progress: Progress = NO_PROGRESS,
+    record: Callable[[EpochMetrics], None] = lambda epoch: None,
     trace: LossTrace | None = None,
     watch: Watch | None = None,
     keeper: Keeper | None = None,
@@ -122,7 +122,7 @@ def fit(
     if keeper is not None and keeper.found is not None:
         recipe, stage = keeper.recipe(recipe), keeper.place.stage
     if finish:  # the last weights may be those of an epoch that was never measured
-        recipe = replace(recipe, keep="best")
+        recipe = replace_config(recipe, keep="best")
     assert recipe.architecture  # noqa: S101  (plan() did)
     classes = train.images.classes
     network = architecture or architecture_named(recipe.architecture)
@@ -199,7 +199,7 @@ def _transferred(
         learn_head(model, *seen, recipe, loop)
     if recipe.minutes is not None:
         spent = time.perf_counter() - began + (0.0 if loop.keeper is None else loop.keeper.seconds)
-        left, recipe = 60 * recipe.minutes - spent, replace(recipe, minutes=None)
+        left, recipe = 60 * recipe.minutes - spent, replace_config(recipe, minutes=None)
         if recipe.fine_tune and not (loop.stop.asked or loop.end.is_enough):
             thaw(groups_of(model), GROUPS)
             recipe = fine_tuning_within(left, model, batches, held_out, recipe, loop.progress)

@@ -15,7 +15,7 @@ from striate.system.atomic_files import write_csv
 
 
 @dataclass(frozen=True)
-class Epoch:
+class EpochMetrics:
     """One epoch's figures.
 
     Attributes:
@@ -43,11 +43,11 @@ class Epoch:
     ms_per_step: float
     waiting: float = math.nan
 
-    def line(self, epochs: int) -> str:
+    def format_line(self, epoch_count: int) -> str:
         """Returns the epoch as one line of text."""
         step = f"{self.ms_per_step:.3g}" if self.ms_per_step < 1000 else f"{self.ms_per_step:,.0f}"
         return (
-            f"Epoch {self.epoch:>{len(str(epochs))}}/{epochs}"
+            f"Epoch {self.epoch:>{len(str(epoch_count))}}/{epoch_count}"
             f"  loss {self.loss:.4f}  accuracy {self.accuracy:.4f}"
             f"  val_loss {self.val_loss:.4f}  val_accuracy {self.val_accuracy:.4f}"
             f"  {self.seconds:.1f} s  {step} ms/step  {self.images_per_second:,.0f} images/s"
@@ -58,31 +58,31 @@ class Epoch:
 class History(NamedTuple):
     """A training's epochs, and the number (from 1) of the one whose weights were kept; 0 when there is none."""
 
-    epochs: tuple[Epoch, ...]
+    epochs: tuple[EpochMetrics, ...]
     kept: int
 
 
-def read_history(path: Path) -> tuple[Epoch, ...]:
+def read_history(path: Path) -> tuple[EpochMetrics, ...]:
     """Returns the rows of a history.csv; a last row that was cut off is left out.
 
     Raises:
         RunError: the file is missing, damaged or has other columns.
     """
-    names = [field.name for field in fields(Epoch)]
+    names = [field.name for field in fields(EpochMetrics)]
     try:
         with path.open(newline="", encoding="utf-8") as file:
             lines = [line for line in file if line.endswith("\n")]
         header, *rows = csv.reader(lines) if lines else [[]]
         if header not in (names, names[:-1]):  # older runs end before `waiting`
             raise RunError("Not a history", received=path, expected=",".join(names))
-        return tuple(Epoch(int(number), *map(float, rest)) for number, *rest in rows)
+        return tuple(EpochMetrics(int(number), *map(float, rest)) for number, *rest in rows)
     except OSError as error:
         raise RunError(f"The history cannot be read: {error.strerror}", received=path) from None
     except (ValueError, TypeError) as error:
         raise RunError(f"The history is damaged: {error}", received=path) from None
 
 
-class HistoryFile:
+class HistoryWriter:
     """Appends epochs to a CSV file, each flushed before the next begins.
 
     Args:
@@ -90,17 +90,17 @@ class HistoryFile:
         rows: what it begins with.
     """
 
-    def __init__(self, path: Path, rows: Iterable[Epoch] = ()) -> None:
+    def __init__(self, path: Path, rows: Iterable[EpochMetrics] = ()) -> None:
         self.path = path
-        write_csv(path, [field.name for field in fields(Epoch)], map(_cells, rows))
+        write_csv(path, [field.name for field in fields(EpochMetrics)], map(_format_row, rows))
 
-    def append(self, epoch: Epoch) -> None:
+    def append(self, epoch: EpochMetrics) -> None:
         """Adds one row, on the disk when this returns."""
         with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow(_cells(epoch))
+            csv.writer(file).writerow(_format_row(epoch))
             file.flush()
             os.fsync(file.fileno())
 
 
-def _cells(epoch: Epoch) -> list[object]:
+def _format_row(epoch: EpochMetrics) -> list[object]:
     return [format(value, ".6g") if isinstance(value, float) else value for value in asdict(epoch).values()]

@@ -20,12 +20,12 @@ from striate.training.checkpointing import Keeper, Place, SaveState
 from striate.training.data_loader import Feed
 from striate.training.distributed.strategy import Parallel
 from striate.training.epoch_loop import Epochs
-from striate.training.history import Epoch, History
+from striate.training.history import EpochMetrics, History
 from striate.training.loss_monitor import LossTrace, WatchLoss
 from striate.training.performance.batch_norm import fused_batch_norm
 from striate.training.recipe import Recipe
 
-Watch = Callable[[Any, Epoch], None]
+Watch = Callable[[Any, EpochMetrics], None]
 """Looks at a model after an epoch."""
 
 WILL_FINISH = "Stopping after this step; what has been learnt so far is kept."
@@ -59,7 +59,7 @@ class Loop:
         epochs: int,
         *,
         progress: Progress,
-        record: Callable[[Epoch], None],
+        record: Callable[[EpochMetrics], None],
         trace: LossTrace | None = None,
         watch: Watch | None = None,
         keeper: Keeper | None = None,
@@ -71,7 +71,7 @@ class Loop:
         self.trace = trace or LossTrace()
         self.watch = watch
         self.whole: Callable[[], Any] = lambda: None
-        self.rows: list[Epoch] = []
+        self.rows: list[EpochMetrics] = []
         self.first = 0  # epochs before the stage at work
         self.best = KeepBest(recipe.patience)
         self.stop = StopWhenAsked(progress, WILL_FINISH if keeper is None else WILL_LEAVE)
@@ -186,7 +186,7 @@ class Loop:
     def load_state_dict(self, values: dict[str, Any], weights: Sequence[NDArray[Any]], model: Any) -> None:
         """Restores what `state_dict` returned; `model` holds the checkpoint's variables already."""
         self.best.load_state_dict(values["best"], list(weights), model)
-        self.rows[:] = [Epoch(**row) for row in values["rows"]]
+        self.rows[:] = [EpochMetrics(**row) for row in values["rows"]]
         self.trace.load_state_dict(values["trace"])
 
     def history(self) -> History:
@@ -206,7 +206,7 @@ class Loop:
         last = self.recipe.keep == "last" and is_finite
         return History(tuple(self.rows), len(self.rows) if last else self.best.best_epoch)
 
-    def _keep(self, row: Epoch) -> None:
+    def _keep(self, row: EpochMetrics) -> None:
         self.rows.append(row)
         self.record(row)
         if self.watch is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.system.backend import CHOICE, keras
+from striate.system.backend import ACTIVE_BACKEND, keras
 from striate.training.data_loader import Feed
 
 Callback: Any = keras.callbacks.Callback
@@ -106,7 +106,7 @@ class WatchLoss(Callback):  # type: ignore[misc]
 
     def _look(self, epoch: int) -> None:
         """Ends the training when the weights are lost."""
-        if CHOICE.name == "jax":  # whose trainer keeps the variables' values to itself within an epoch
+        if ACTIVE_BACKEND.name == "jax":  # whose trainer keeps the variables' values to itself within an epoch
             self.model.jax_state_sync()
         variables = self.model.trainable_variables
         if not all(np.isfinite(keras.ops.convert_to_numpy(variable.value)).all() for variable in variables):

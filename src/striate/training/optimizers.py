@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from striate.system.backend import CHOICE, keras
+from striate.system.backend import ACTIVE_BACKEND, keras
 from striate.training.recipe import Recipe
 
 
@@ -32,7 +32,7 @@ def make_optimizer(recipe: Recipe, peak: float, *, steps: int, factors: dict[str
         options = {"momentum": 0.9, "nesterov": True, "weight_decay": recipe.weight_decay or None}
     if factors:
         kind = _discriminative(kind, factors)
-    if CHOICE.name == "tensorflow":
+    if ACTIVE_BACKEND.name == "tensorflow":
         kind = _fused(kind)
     return kind(rate, **options)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from striate.config import from_json, replace
+from striate.config import from_json, replace_config
 from striate.errors import ConfigError, UnknownNameError
 from striate.training.recipe import Recipe
 
@@ -77,7 +77,7 @@ batch-norm that forgets fast. MNIST's test pictures, mean and deviation of five 
 AVX-512, bfloat16): 160 steps 98.91 ± 0.09 % in 2.7 s, compiling included; 14 epochs 99.56 ± 0.03 % in 30 s, where
 the tutorial's ten epochs reach 98.94 ± 0.10 % in 41 s."""
 
-FAST_CLOTHES = replace(FAST_DIGITS, name="fast-clothes", epochs=10, augment="flip", tta="auto")
+FAST_CLOTHES = replace_config(FAST_DIGITS, name="fast-clothes", epochs=10, augment="flip", tta="auto")
 """Clothes in seconds: the same with pictures mirrored, in training and in answers. Fashion-MNIST's test pictures, mean
 and deviation of five seeds on the same machine: 93.17 ± 0.17 % in 26 s, where the tutorial's twenty epochs reach
 92.10 ± 0.08 % (two seeds) in 320 s."""

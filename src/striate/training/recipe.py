@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from striate.config import config
+from striate.config import frozen_config
 from striate.data.augment import Augment
 from striate.data.preprocessing import FitMode, SideLength
 
@@ -14,7 +14,7 @@ Count = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
-@config
+@frozen_config
 class Recipe:
     """How a network is trained. None means: chosen from the data (see plan.py); a run's recipe.json has no None
     left except where None is itself an answer (`patience`, `minutes`, `steps_per_epoch`, and `fine_tune_rate` where

@@ -9,14 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from striate.errors import RunError
-from striate.models.architecture import Architecture, build, outline, starved, too_small
-from striate.models.cost import figures
-from striate.models.pretrained import pretrained_row
-from striate.models.registry import ARCHITECTURES, DEFAULT
-from striate.system.backend import devices, keras
+from striate.models.architecture import (
+    Architecture,
+    build_model,
+    build_size_error,
+    build_without_weights,
+    find_collapsed_layer,
+)
+from striate.models.cost import load_cost_table
+from striate.models.pretrained import resolve_pretrained_architecture
+from striate.models.registry import ARCHITECTURES, DEFAULT_ARCHITECTURE
+from striate.system.backend import keras, list_devices
 from striate.system.backend_choice import require_backend
-from striate.system.hardware import memory
-from striate.system.process import is_claimed
+from striate.system.hardware import measure_memory
+from striate.system.process import is_process_claimed
 from striate.training.auto_config import preprocessing_of
 from striate.training.checkpoint_store import KEPT
 from striate.training.recipe import Recipe
@@ -41,29 +47,29 @@ def refuse_unfit(network: Architecture, classes: int, recipe: Recipe) -> None:
     if ARCHITECTURES.get(network.name) is not network:
         return
     shape = preprocessing_of(recipe).shape
-    least = figures()[network.name]["smallest_side"]
+    least = load_cost_table()[network.name]["smallest_side"]
     if recipe.weights is None and min(shape[:2]) < least:
-        raise too_small(network, shape, least)
+        raise build_size_error(network, shape, least)
     if recipe.weights is None and is_surely_fit(network.name, shape, classes, recipe):
         return
-    row = pretrained_row(network, shape) if recipe.weights is not None else network
+    row = resolve_pretrained_architecture(network, shape) if recipe.weights is not None else network
     try:
-        model = outline(row, shape, classes)
-        is_small = starved(model) is not None
+        model = build_without_weights(row, shape, classes)
+        is_small = find_collapsed_layer(model) is not None
     except ValueError:
         is_small = True
     if is_small:
-        build(row, shape, classes)  # which has the words
-    if is_small or devices() != ["cpu"] or not memory():
+        build_model(row, shape, classes)  # which has the words
+    if is_small or list_devices() != ["cpu"] or not measure_memory():
         return
     needed = footprint(model, recipe)
-    if needed > memory():
+    if needed > measure_memory():
         from striate.training.loop import out_of_memory
 
         raise out_of_memory(
             recipe,
             f"{network.name}, {shape[0]}×{shape[1]} pixels, batches of {recipe.batch}: "
-            f"at least {needed / 2**30:,.0f} GiB, where the machine has {memory() / 2**30:,.0f}",
+            f"at least {needed / 2**30:,.0f} GiB, where the machine has {measure_memory() / 2**30:,.0f}",
         )
 
 
@@ -86,11 +92,11 @@ def is_surely_fit(name: str, shape: tuple[int, int, int], classes: int, recipe: 
         classes: how many.
         recipe: planned.
     """
-    known, row = figures()[name], ARCHITECTURES[name]
+    known, row = load_cost_table()[name], ARCHITECTURES[name]
     growth = max(1.0, prod(shape[:2]) / prod(row.native[:2])) * max(1.0, classes / row.native_classes)
     maps = 2 * STEM * known["multiply_adds"] / LEAST_WORK  # twice: behind a layer, and behind the join that follows it
     needed = growth * (4 * 4 * known["parameters"] + 4 * maps * (recipe.batch or 1))
-    return bool(needed < memory())
+    return bool(needed < measure_memory())
 
 
 def footprint(model: Any, recipe: Recipe) -> int:
@@ -126,8 +132,8 @@ def refuse_full(folder: Path, network: Architecture, classes: int, recipe: Recip
     if ARCHITECTURES.get(network.name) is not network:
         return
     shape = preprocessing_of(recipe).shape
-    row = pretrained_row(network, shape) if recipe.weights is not None else network
-    weights = sum(prod(variable.shape) for variable in outline(row, shape, classes).weights)
+    row = resolve_pretrained_architecture(network, shape) if recipe.weights is not None else network
+    weights = sum(prod(variable.shape) for variable in build_without_weights(row, shape, classes).weights)
     there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     needed, free = room_needed(weights, recipe), shutil.disk_usage(there).free
     if free < needed:
@@ -154,7 +160,11 @@ def limit_threads(recipe: Recipe) -> None:
     Args:
         recipe: planned.
     """
-    if not is_claimed() or require_backend().name != "tensorflow" or any(name in os.environ for name in VARIABLES):
+    if (
+        not is_process_claimed()
+        or require_backend().name != "tensorflow"
+        or any(name in os.environ for name in VARIABLES)
+    ):
         return
     if (work := batch_work(recipe)) is not None and work <= SMALL:
         os.environ.update(dict.fromkeys(VARIABLES, "1"))
@@ -166,8 +176,8 @@ def batch_work(recipe: Recipe) -> float | None:
     Args:
         recipe: planned.
     """
-    name = recipe.architecture or DEFAULT
+    name = recipe.architecture or DEFAULT_ARCHITECTURE
     if name not in ARCHITECTURES or recipe.height is None or recipe.width is None:
         return None
     growth = recipe.height * recipe.width / prod(ARCHITECTURES[name].native[:2])
-    return float(figures()[name]["multiply_adds"] * growth * (recipe.batch or 1))
+    return float(load_cost_table()[name]["multiply_adds"] * growth * (recipe.batch or 1))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from striate.config import replace
+from striate.config import replace_config
 from striate.data.batches import Batches
 from striate.progress import Progress
 from striate.system.backend import keras
@@ -85,7 +85,7 @@ def within(
     epoch = found.step * len(batches) + found.between
     epochs = int(left / epoch)
     steps = None if epochs else min(len(batches), max(1, int((left - found.between) / found.step)))
-    planned = replace(recipe, minutes=None, epochs=max(1, epochs), steps_per_epoch=steps)
+    planned = replace_config(recipe, minutes=None, epochs=max(1, epochs), steps_per_epoch=steps)
     length = f"1 epoch of {steps:,} of {len(batches):,} steps" if steps else f"{epochs} epochs of {epoch:.1f} s each"
     progress.say(f"{minutes:g} minutes are planned as {length}.")
     return planned
@@ -105,7 +105,7 @@ def fine_tuning_within(
         epochs = int(left / (found.step * len(batches) + found.between))
     if epochs < recipe.fine_tune:
         progress.say(f"{epochs} of {recipe.fine_tune} epochs of fine-tuning fit the time.")
-    return replace(recipe, minutes=None, fine_tune=min(recipe.fine_tune, epochs))
+    return replace_config(recipe, minutes=None, fine_tune=min(recipe.fine_tune, epochs))
 
 
 def pace(

@@ -27,17 +27,17 @@ from numpy.typing import NDArray
 
 from striate.data.batches import Batches
 from striate.data.decoded_cache import DecodedSet
-from striate.models.predictor import forward, hash_weights
-from striate.models.pretrained import backbone_layers
+from striate.models.predictor import compile_predict_function, hash_weights
+from striate.models.pretrained import list_backbone_layers
 from striate.progress import Progress
-from striate.system.array_cache import Shelf
-from striate.system.backend import CHOICE, keras
+from striate.system.array_cache import ArrayCache
+from striate.system.backend import ACTIVE_BACKEND, keras
 from striate.training.loop import Loop, explained
 from striate.training.optimizers import make_optimizer
 from striate.training.recipe import Recipe
 
 BATCH = 128  # pictures per forward pass
-SHELF = Shelf("features", limit=2 << 30)
+SHELF = ArrayCache("features", max_bytes=2 << 30)
 """Where features are kept between trainings."""
 
 
@@ -52,19 +52,19 @@ def embeddings(
     """
     extractor = keras.Model(model.input, model.get_layer("embedding").output)
     key, shape = _key(extractor, pixels, policy), (len(pixels), extractor.output_shape[1])
-    known = SHELF.find(key)
+    known = SHELF.get(key)
     if known is not None and known[0].shape == shape and known[0].dtype == np.float32:
         progress.say(f"What the network sees of {len(pixels):,} pictures is known from an earlier training.")
         return known[0]
     found = np.empty(shape, np.float32)
-    see = forward(extractor, policy)
+    see = compile_predict_function(extractor, policy)
     with progress.task("looking at pictures", len(pixels), "pictures") as task:
         for start in range(0, len(pixels), BATCH):
             part = pixels[start : start + BATCH]
             filled = part if len(part) == BATCH else np.resize(part, (BATCH, *part.shape[1:]))
             found[start : start + BATCH] = see(filled)[: len(part)]
             task.advance(len(part))
-    SHELF.keep(key, found)
+    SHELF.put(key, found)
     return found
 
 
@@ -72,7 +72,7 @@ def _key(extractor: Any, pixels: NDArray[np.uint8], policy: str) -> str:
     """Returns 64 hexadecimal digits made of everything that the embeddings depend on."""
     layers = [(type(layer).__name__, {**layer.get_config(), "name": None}) for layer in extractor.layers]
     described = json.dumps(layers, default=str, sort_keys=True)
-    digest = hashlib.sha256(f"{keras.__version__} {CHOICE.name} {policy} {pixels.shape} {described}".encode())
+    digest = hashlib.sha256(f"{keras.__version__} {ACTIVE_BACKEND.name} {policy} {pixels.shape} {described}".encode())
     hash_weights(extractor, digest)
     for start in range(0, len(pixels), 1024):
         digest.update(np.ascontiguousarray(pixels[start : start + 1024]).data)
@@ -154,7 +154,7 @@ def groups_of(model: Any) -> list[list[Any]]:
     """Returns the backbone's layers that have weights, batch-norm left out, in GROUPS parts from the top down."""
     layers = [
         layer
-        for layer in backbone_layers(model)
+        for layer in list_backbone_layers(model)
         if layer.weights and not isinstance(layer, keras.layers.BatchNormalization)
     ]
     bounds = [round(len(layers) * part / GROUPS) for part in range(GROUPS + 1)]
@@ -173,7 +173,7 @@ def thaw(groups: list[list[Any]], number: int) -> dict[str, float]:
 
 def rest(model: Any) -> None:
     """Freezes the backbone: none of its weights learns, and batch-norm keeps its statistics."""
-    for layer in backbone_layers(model):
+    for layer in list_backbone_layers(model):
         layer.trainable = False
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from striate.errors import DataError, RunError
 from striate.evaluation.comparison import comparison_page
 from striate.evaluation.comparison.compare import Comparison, compare
-from striate.evaluation.evaluate import milliseconds_per_picture
-from striate.progress import SILENT, Progress
+from striate.evaluation.evaluate import measure_ms_per_image
+from striate.progress import NO_PROGRESS, Progress
 from striate.runs.run import Run
 from striate.runs.store import REPEAT_FILE, RunStore
 from striate.workflows.run_data import own_pictures, refuse_other_contents
@@ -20,7 +20,7 @@ from striate.workflows.run_data import own_pictures, refuse_other_contents
 TIMED = 256  # test pictures that answers are timed on
 
 
-def compare_runs(runs: Sequence[Run], *, is_timed: bool = False, progress: Progress = SILENT) -> Comparison:
+def compare_runs(runs: Sequence[Run], *, is_timed: bool = False, progress: Progress = NO_PROGRESS) -> Comparison:
     """Returns the runs compared, see `compare`; where the sets they come from differ, the test pictures' contents are
     compared too.
 
@@ -64,7 +64,7 @@ def _name(run: Run) -> str:
     return f"{parent.name}-{run.name}" if (parent / REPEAT_FILE).is_file() else run.name
 
 
-def answer_times(runs: Sequence[Run], keys: Sequence[str], *, progress: Progress = SILENT) -> list[float]:
+def answer_times(runs: Sequence[Run], keys: Sequence[str], *, progress: Progress = NO_PROGRESS) -> list[float]:
     """Returns how long each run takes for an answer, ms, in batches of the first TIMED pictures; decoding left out.
 
     Raises:
@@ -75,21 +75,21 @@ def answer_times(runs: Sequence[Run], keys: Sequence[str], *, progress: Progress
     with progress.task("timing answers", len(runs), "runs") as task:
         for run in runs:
             pixels = np.stack([run.classifier.preprocessing(picture) for picture in pictures])
-            times.append(milliseconds_per_picture(run.classifier, pixels))
+            times.append(measure_ms_per_image(run.classifier, pixels))
             task.advance()
     return times
 
 
 def save_comparison_page(
-    path: Path, found: Comparison, runs: Sequence[Run], *, command: str = "", progress: Progress = SILENT
+    path: Path, found: Comparison, runs: Sequence[Run], *, command: str = "", progress: Progress = NO_PROGRESS
 ) -> str:
     """Writes the page, with the pictures where they are still to be had, and returns why they are not ("" if so)."""
-    keys = comparison_page.wanted(found)
+    keys = comparison_page.list_image_keys(found)
     missing = ""
     pictures = {}
     try:
         pictures = own_pictures(runs[0], keys, progress=progress) if keys else {}
     except DataError as error:
         missing = f"{error.problem.removesuffix('.')}."
-    comparison_page.save_page(path, found, pictures, missing=missing, command=command)
+    comparison_page.save_comparison_html(path, found, pictures, missing_reason=missing, command=command)
     return missing

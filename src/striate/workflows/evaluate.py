@@ -18,24 +18,24 @@ from striate.data.loaders.folder import NestedMode
 from striate.data.loaders.load import DataSource, load_images
 from striate.data.splits import load_splits
 from striate.diagnosis import diagnose, training_signals
-from striate.diagnosis.diagnose import load_diagnoses
-from striate.diagnosis.evidence import gather
-from striate.diagnosis.training_signals import Parts, symptoms_of
+from striate.diagnosis.diagnose import load_diagnosis_report
+from striate.diagnosis.evidence import collect_evidence
+from striate.diagnosis.training_signals import DecodedSplits, collect_training_signals
 from striate.errors import DataError
 from striate.evaluation import plots
 from striate.evaluation.calibration import fit_temperature
-from striate.evaluation.evaluate import Measured, measure, predict_rows, report_on
-from striate.evaluation.plots import corruption_sheet, coverage_curve, robustness_plot
-from striate.evaluation.prediction_table import Answered, save_answered
-from striate.evaluation.report_page import Advice, Facts, save_markdown, save_page
-from striate.evaluation.robustness import SAMPLE, Robustness, robustness
-from striate.evaluation.selective import Refusal, promised, refusal
-from striate.evaluation.test_access import note_opening, openings
-from striate.progress import SILENT, Progress
+from striate.evaluation.evaluate import Evaluation, build_evaluation, evaluate_classifier, predict_log_probabilities
+from striate.evaluation.plots import coverage_curve, draw_corruption_sheet, draw_robustness
+from striate.evaluation.prediction_table import LabeledPredictions, save_labeled_predictions
+from striate.evaluation.report_page import Advice, RunFacts, save_markdown, save_report_html
+from striate.evaluation.robustness import ROBUSTNESS_SAMPLE_SIZE, Robustness, compute_robustness
+from striate.evaluation.selective import OperatingPoint, compute_operating_point, compute_risk_threshold
+from striate.evaluation.test_access import load_access_records, log_test_access
+from striate.progress import NO_PROGRESS, Progress
 from striate.reporting.figures import save_figure
-from striate.runs.run import Manifest, Run, flat_settings
+from striate.runs.run import Run, RunManifest, flatten_settings
 from striate.system.atomic_files import write_csv, write_json
-from striate.system.checksums import changing
+from striate.system.checksums import rewrite_files
 from striate.training.history import History
 from striate.training.recipe import Recipe
 from striate.workflows.explain import INSIDE
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 
 def calibrate(
-    classifier: Classifier, validation: Answered, target_risk: float | None, progress: Progress
+    classifier: Classifier, validation: LabeledPredictions, target_risk: float | None, progress: Progress
 ) -> NDArray[np.float64]:
     """Sets the classifier's temperature, and its `reject_below` where a risk is targeted; returns the logarithms of the
     probabilities on the validation pictures with that temperature. No answer changes but by being withheld.
@@ -73,14 +73,14 @@ def calibrate(
         )
     if target_risk is not None:
         try:
-            classifier.reject_below = promised(replace(validation, log_probabilities=rows), target_risk)
+            classifier.reject_below = compute_risk_threshold(replace(validation, log_probabilities=rows), target_risk)
             progress.say(f"It answers from a confidence of {classifier.reject_below:.4f} on, else it is unsure.")
         except DataError as error:
             progress.say(f"It answers everything. {error}")
     return rows
 
 
-def _loss(validation: Answered, rows: NDArray[np.float64]) -> float:
+def _loss(validation: LabeledPredictions, rows: NDArray[np.float64]) -> float:
     return float(-rows[np.arange(len(rows)), validation.labels].mean())
 
 
@@ -96,78 +96,82 @@ def save_results(
     *,
     leaked: Collection[str] = (),
     target_risk: float | None = None,
-) -> Measured:
+) -> Evaluation:
     """Calibrates and writes the classifier, measures it on validation and test, writes figures and lists, and returns
     what its artifacts show.
     """
     if leaked:
         write_csv(run.path / LEAKED, ("key",), ([key] for key in sorted(leaked)))
-    rows = predict_rows(trained.classifier, parts[1], split="validation", progress=progress)
+    rows = predict_log_probabilities(trained.classifier, parts[1], split="validation", progress=progress)
     chosen_by = parts[1].images
-    answered = Answered(chosen_by.classes, chosen_by.keys, chosen_by.labels, rows)
-    validation = report_on(parts[1], calibrate(trained.classifier, answered, target_risk, progress), "validation")
+    answered = LabeledPredictions(chosen_by.classes, chosen_by.keys, chosen_by.labels, rows)
+    validation = build_evaluation(
+        parts[1], calibrate(trained.classifier, answered, target_risk, progress), "validation"
+    )
     trained.classifier.save(run.path / "classifier")
-    measured = measure(trained.classifier, parts[2], split="test", leaked=leaked, progress=progress)
-    note_opening(run.path, "train")
+    measured = evaluate_classifier(trained.classifier, parts[2], split="test", leaked_keys=leaked, progress=progress)
+    log_test_access(run.path, "train")
     write_json(run.path / "validation.json", validation.report)
     write_json(run.path / "report.json", measured.report)
-    save_answered(validation.answered, run.path / "validation.csv")
-    save_answered(measured.answered, run.path / "predictions.csv")
+    save_labeled_predictions(validation.predictions, run.path / "validation.csv")
+    save_labeled_predictions(measured.predictions, run.path / "predictions.csv")
     return measured
 
 
-def save_plots(run: Run, history: History, measured: Measured) -> None:
+def save_plots(run: Run, history: History, measured: Evaluation) -> None:
     """Writes the plots of a run."""
     folder = run.path / "plots"
     folder.mkdir(exist_ok=True)
-    right, wrong = plots.right_and_wrong(measured)
+    right, wrong = plots.select_examples(measured)
     refused = _refused(run.classifier_manifest.reject_below, measured)
-    save_figure(plots.curves(history), folder / "curves.png")
+    save_figure(plots.draw_training_curves(history), folder / "curves.png")
     save_figure(plots.confusion(measured.report), folder / "confusion.png")
-    save_figure(coverage_curve(measured.answered, refused), folder / "coverage.png")
-    save_figure(plots.gallery(measured, right, "Answered rightly"), folder / "right.png")
-    save_figure(plots.gallery(measured, wrong, "Answered wrongly, most confident first"), folder / "wrong.png")
+    save_figure(coverage_curve(measured.predictions, refused), folder / "coverage.png")
+    save_figure(plots.draw_prediction_gallery(measured, right, "Answered rightly"), folder / "right.png")
+    save_figure(
+        plots.draw_prediction_gallery(measured, wrong, "Answered wrongly, most confident first"), folder / "wrong.png"
+    )
 
 
-def save_report_page(run: Run, manifest: Manifest, recipe: Recipe, history: History, measured: Measured) -> None:
+def save_report_page(run: Run, manifest: RunManifest, recipe: Recipe, history: History, measured: Evaluation) -> None:
     """Writes the report of a run, as a page and as Markdown."""
     facts = _facts(run, manifest, recipe, measured)
-    save_page(run.path / "report.html", _with_inside(facts, run, run.path), history, measured)
+    save_report_html(run.path / "report.html", _with_inside(facts, run, run.path), history, measured)
     save_markdown(run.path / "report.md", facts, history, measured)
 
 
-def save_report_again(run: Run, measured: Measured, html: Path | None, markdown: Path | None) -> None:
+def save_report_again(run: Run, measured: Evaluation, html: Path | None, markdown: Path | None) -> None:
     """Writes the report of a run measured again, on its own test pictures or on others, to where it is asked for."""
     is_own = measured.report.split == "test" and measured.report.data == run.report.data
     facts = _facts(run, run.manifest, run.recipe, measured, is_own=is_own)
     history = run.history if is_own else None
-    for path, save in ((html, save_page), (markdown, save_markdown)):
+    for path, save in ((html, save_report_html), (markdown, save_markdown)):
         if path is not None:
-            with changing(run.path, *([path.name] if path.parent.resolve() == run.path.resolve() else [])):
+            with rewrite_files(run.path, *([path.name] if path.parent.resolve() == run.path.resolve() else [])):
                 save(path, _with_inside(facts, run, path.parent) if is_own else facts, history, measured)
 
 
-def _with_inside(facts: Facts, run: Run, folder: Path) -> Facts:
+def _with_inside(facts: RunFacts, run: Run, folder: Path) -> RunFacts:
     """Returns the facts with the run's explainer, for a report that lies beside it."""
     is_beside = folder.resolve() == run.path.resolve() and (run.path / INSIDE).is_file()
     return replace(facts, inside=INSIDE) if is_beside else facts
 
 
-def _facts(run: Run, manifest: Manifest, recipe: Recipe, measured: Measured, *, is_own: bool = True) -> Facts:
+def _facts(run: Run, manifest: RunManifest, recipe: Recipe, measured: Evaluation, *, is_own: bool = True) -> RunFacts:
     classifier = run.classifier_manifest
-    return Facts(
+    return RunFacts(
         name=run.name,
         network=manifest.architecture,
         parameters=manifest.parameters,
         seconds=manifest.seconds["training"],
         state=manifest.state,
         findings=manifest.findings if is_own else (),
-        settings=flat_settings(recipe),
+        settings=flatten_settings(recipe),
         versions=manifest.versions,
         machine={**manifest.machine, "backend": manifest.backend, "device": manifest.device},
         command=manifest.command,
         validation=run.validation,
-        opened=openings(run.path) if is_own else (),
+        access_records=load_access_records(run.path) if is_own else (),
         temperature=classifier.temperature,
         refused=_refused(classifier.reject_below, measured),
         advice=_advice(run) if is_own else (),
@@ -175,12 +179,12 @@ def _facts(run: Run, manifest: Manifest, recipe: Recipe, measured: Measured, *, 
 
 
 def _advice(run: Run) -> tuple[Advice, ...]:
-    said = load_diagnoses(run.path)
+    said = load_diagnosis_report(run.path)
     return tuple(Advice(one.severity, one.verdict, one.evidence, one.try_) for one in said.found) if said else ()
 
 
-def _refused(limit: float, measured: Measured) -> Refusal | None:
-    return refusal(measured.answered, limit) if limit else None
+def _refused(limit: float, measured: Evaluation) -> OperatingPoint | None:
+    return compute_operating_point(measured.predictions, limit) if limit else None
 
 
 def measure_again(
@@ -190,8 +194,8 @@ def measure_again(
     data_dir: str | Path | None = None,
     nested: NestedMode | None = None,
     corrections: str | Path | None = None,
-    progress: Progress = SILENT,
-) -> Measured:
+    progress: Progress = NO_PROGRESS,
+) -> Evaluation:
     """Returns a run's classifier measured on its own test pictures, or on other data.
 
     Args:
@@ -224,15 +228,17 @@ def measure_again(
         if data is not None:
             progress.say("The run was trained on this data; only the pictures it set aside for testing are measured.")
         test = load_splits(images, run.file("split.csv")).test
-        measured = measure(run.classifier, test, split="test", leaked=_leaked(run), progress=progress)
+        measured = evaluate_classifier(run.classifier, test, split="test", leaked_keys=_leaked(run), progress=progress)
         try:
-            note_opening(run.path, "evaluate")
+            log_test_access(run.path, "evaluate")
         except OSError as error:
             progress.say(f"This look at the test pictures cannot be noted in {run.path}: {error.strerror}.")
         return measured
     if "test" in images.given:
-        return measure(run.classifier, images.subset(images.given == "test"), split="test", progress=progress)
-    return measure(run.classifier, images, split="all", progress=progress)
+        return evaluate_classifier(
+            run.classifier, images.subset(images.given == "test"), split="test", progress=progress
+        )
+    return evaluate_classifier(run.classifier, images, split="all", progress=progress)
 
 
 def _leaked(run: Run) -> frozenset[str]:
@@ -245,7 +251,9 @@ def _leaked(run: Run) -> frozenset[str]:
 NAME, PLOT, SHEET = "robustness.json", "robustness.png", "corruptions.png"
 
 
-def hold(run: Run, measured: Measured, *, pictures: int = SAMPLE, progress: Progress = SILENT) -> Robustness:
+def hold(
+    run: Run, measured: Evaluation, *, pictures: int = ROBUSTNESS_SAMPLE_SIZE, progress: Progress = NO_PROGRESS
+) -> Robustness:
     """Returns how the run's classifier holds under nine corruptions at five severities each; writes robustness.json,
     plots/robustness.png and plots/corruptions.png (what each severity looks like) into the run.
 
@@ -255,18 +263,18 @@ def hold(run: Run, measured: Measured, *, pictures: int = SAMPLE, progress: Prog
         pictures: of how many, drawn at random.
         progress: shows what happens.
     """
-    found = robustness(run.classifier, measured.decoded, sample=pictures, progress=progress)
+    found = compute_robustness(run.classifier, measured.decoded, sample_size=pictures, progress=progress)
     folder = run.path / "plots"
     folder.mkdir(exist_ok=True)
-    right = np.flatnonzero(measured.answered.is_right)
-    with changing(run.path, NAME, f"plots/{PLOT}", f"plots/{SHEET}"):
-        save_figure(robustness_plot(found), folder / PLOT)
-        save_figure(corruption_sheet(measured.decoded.pixels[right[0] if len(right) else 0]), folder / SHEET)
+    right = np.flatnonzero(measured.predictions.is_correct)
+    with rewrite_files(run.path, NAME, f"plots/{PLOT}", f"plots/{SHEET}"):
+        save_figure(draw_robustness(found), folder / PLOT)
+        save_figure(draw_corruption_sheet(measured.decoded.pixels[right[0] if len(right) else 0]), folder / SHEET)
         write_json(run.path / NAME, found)
     return found
 
 
-def some_measured(run: Run, most: int = 2000, *, seed: int = 0, progress: Progress = SILENT) -> Measured:
+def some_measured(run: Run, most: int = 2000, *, seed: int = 0, progress: Progress = NO_PROGRESS) -> Evaluation:
     """Returns the run's report with some of the test pictures that it stands on, and the answers to them.
 
     Args:
@@ -290,11 +298,16 @@ def some_measured(run: Run, most: int = 2000, *, seed: int = 0, progress: Progre
     if decoded.decode_errors:
         kept = set(decoded.images.keys.tolist())
         rows = rows[[at for at, (_, index) in enumerate(there) if str(images.keys[index]) in kept]]
-    return Measured(run.report, decoded, np.asarray(rows, np.float64))
+    return Evaluation(run.report, decoded, np.asarray(rows, np.float64))
 
 
 def diagnosed(
-    run: Run, manifest: Manifest, parts: Parts, classifier: Classifier | None, trace: LossTrace, progress: Progress
+    run: Run,
+    manifest: RunManifest,
+    parts: DecodedSplits,
+    classifier: Classifier | None,
+    trace: LossTrace,
+    progress: Progress,
 ) -> None:
     """Writes symptoms.json and diagnosis.json. Whatever goes wrong here is told and costs no training.
 
@@ -307,7 +320,7 @@ def diagnosed(
         progress: told of what cannot be looked at.
     """
     try:
-        write_json(run.path / training_signals.NAME, symptoms_of(parts, classifier, trace))
-        write_json(run.path / diagnose.NAME, diagnose.diagnose(gather(run, manifest)))
+        write_json(run.path / training_signals.SIGNALS_FILE, collect_training_signals(parts, classifier, trace))
+        write_json(run.path / diagnose.DIAGNOSIS_FILE, diagnose.diagnose(collect_evidence(run, manifest)))
     except Exception as error:  # a network of the user's own may refuse to be looked into
         progress.say(f"The training could not be diagnosed ({type(error).__name__}: {error}).")

@@ -13,16 +13,16 @@ from striate.classifier import Classifier
 from striate.data.image_set import ImageSet
 from striate.data.splits import load_splits
 from striate.errors import DataError, StriateError
-from striate.evaluation.evaluate import Measured
-from striate.evaluation.plots import right_and_wrong
-from striate.explain.attribution import Attributor, fitting_method
-from striate.explain.embedding_map import Pictures, save_map
-from striate.explain.embeddings import Resemblance, embeddings, resembling
-from striate.explain.explainer.html import PICTURES, save_explainer
-from striate.explain.explainer.payload import Shown
-from striate.explain.heatmap import scaled
-from striate.explain.projection import Projection, project
-from striate.progress import SILENT, Progress
+from striate.evaluation.evaluate import Evaluation
+from striate.evaluation.plots import select_examples
+from striate.explain.attribution import Attributor, resolve_method
+from striate.explain.embedding_map import LabeledImages, save_embedding_map
+from striate.explain.embeddings import Neighbors, compute_embeddings, find_neighbors
+from striate.explain.explainer.html import MAX_EXPLAINER_IMAGES, save_explainer
+from striate.explain.explainer.payload import ExplainerImage
+from striate.explain.heatmap import normalize_heatmap
+from striate.explain.projection import Projection, project_embeddings
+from striate.progress import NO_PROGRESS, Progress
 from striate.runs.run import Run
 from striate.training.history import History
 from striate.workflows.run_data import own_set, some_decoded
@@ -32,11 +32,11 @@ MOST = 6 * 2**20  # bytes of weights in a page that nobody asked for
 
 
 def save_inside(
-    run: Run, classifier: Classifier, history: History, measured: Measured, progress: Progress = SILENT
+    run: Run, classifier: Classifier, history: History, measured: Evaluation, progress: Progress = NO_PROGRESS
 ) -> None:
     """Writes the page, unless the network cannot be explained; that is said, and costs the run nothing."""
-    right, wrong = right_and_wrong(measured, PICTURES)
-    shown = np.concatenate([wrong[: PICTURES // 2], right])[:PICTURES]
+    right, wrong = select_examples(measured, MAX_EXPLAINER_IMAGES)
+    shown = np.concatenate([wrong[: MAX_EXPLAINER_IMAGES // 2], right])[:MAX_EXPLAINER_IMAGES]
     if not len(shown):
         return
     try:
@@ -45,23 +45,23 @@ def save_inside(
         progress.say(f"No page of what is inside the network was made: {error}")
 
 
-def _save(run: Run, classifier: Classifier, history: History, measured: Measured, shown: NDArray[np.intp]) -> None:
+def _save(run: Run, classifier: Classifier, history: History, measured: Evaluation, shown: NDArray[np.intp]) -> None:
     images, pixels = measured.decoded.images, np.stack([measured.decoded.pixels[int(index)] for index in shown])
-    method = fitting_method(classifier.model)
-    heat = Attributor(classifier, method)(pixels, measured.predicted[shown].astype(np.intp)).heat
+    method = resolve_method(classifier.model)
+    heat = Attributor(classifier, method)(pixels, measured.predicted_labels[shown].astype(np.intp)).heatmaps
     pictures = [
-        Shown(str(images.keys[index]), one, images.classes[images.labels[index]], scaled(warm))
+        ExplainerImage(str(images.keys[index]), one, images.classes[images.labels[index]], normalize_heatmap(warm))
         for index, one, warm in zip(shown.tolist(), pixels, heat, strict=True)
     ]
     save_explainer(
         run.path / INSIDE,
         classifier,
         pictures,
-        name=run.name,
+        run_name=run.name,
         method=method,
         epochs=history.epochs,
-        kept=history.kept,
-        most=MOST,
+        best_epoch=history.kept,
+        max_weight_bytes=MOST,
     )
 
 
@@ -74,15 +74,15 @@ class Mapped:
 
     run: Run
     split: str
-    shown: Pictures
+    shown: LabeledImages
     probabilities: NDArray[np.float64]
     projection: Projection
-    known: Pictures
-    resemblance: Resemblance
+    known: LabeledImages
+    resemblance: Neighbors
 
     def save(self, path: Path) -> None:
         """Writes the page."""
-        save_map(
+        save_embedding_map(
             path,
             self.run.name,
             self.split,
@@ -103,7 +103,7 @@ class Mapped:
     @cached_property
     def neighbours_accuracy(self) -> float:
         """Share for which the class of most of the nearest training pictures is right, 0..1."""
-        return float(np.mean(self.resemblance.vote(self.known.labels) == self.shown.labels))
+        return float(np.mean(self.resemblance.vote_labels(self.known.labels) == self.shown.labels))
 
 
 def mapped(
@@ -114,7 +114,7 @@ def mapped(
     most: int = SHOWN,
     neighbours: int = 5,
     seed: int = 0,
-    progress: Progress = SILENT,
+    progress: Progress = NO_PROGRESS,
 ) -> Mapped:
     """Returns the map of a run's test or validation pictures.
 
@@ -135,19 +135,21 @@ def mapped(
     splits = load_splits(own_set(run, progress=progress), run.file("split.csv"))
     shown = _decoded(run, splits.test if split == "test" else splits.validation, most, seed, progress)
     known = _decoded(run, splits.train, KNOWN, seed, progress)
-    vectors, others = (embeddings(classifier.model, one.pixels, progress=progress) for one in (shown, known))
+    vectors, others = (compute_embeddings(classifier.model, one.pixels, progress=progress) for one in (shown, known))
     return Mapped(
         run,
         split,
         shown,
         classifier.probabilities(shown.pixels),
-        project(vectors, method, seed),
+        project_embeddings(vectors, method, seed),
         known,
-        resembling(others, vectors, neighbours),
+        find_neighbors(others, vectors, neighbours),
     )
 
 
-def known_pictures(run: Run, *, seed: int = 0, progress: Progress = SILENT) -> tuple[Pictures, NDArray[np.float32]]:
+def known_pictures(
+    run: Run, *, seed: int = 0, progress: Progress = NO_PROGRESS
+) -> tuple[LabeledImages, NDArray[np.float32]]:
     """Returns (at most KNOWN of) the pictures that a run learnt from, and their embeddings.
 
     Raises:
@@ -156,11 +158,11 @@ def known_pictures(run: Run, *, seed: int = 0, progress: Progress = SILENT) -> t
     known = _decoded(
         run, load_splits(own_set(run, progress=progress), run.file("split.csv")).train, KNOWN, seed, progress
     )
-    return known, embeddings(run.classifier.model, known.pixels, progress=progress)
+    return known, compute_embeddings(run.classifier.model, known.pixels, progress=progress)
 
 
-def _decoded(run: Run, images: ImageSet, most: int, seed: int, progress: Progress) -> Pictures:
+def _decoded(run: Run, images: ImageSet, most: int, seed: int, progress: Progress) -> LabeledImages:
     decoded = some_decoded(images, run.classifier.preprocessing, most, seed=seed, progress=progress)
     if not len(decoded.images):
         raise DataError("None of these pictures can be read any more", received=images.name)
-    return Pictures(decoded.images.keys.tolist(), decoded.images.labels, np.asarray(decoded.pixels))
+    return LabeledImages(decoded.images.keys.tolist(), decoded.images.labels, np.asarray(decoded.pixels))

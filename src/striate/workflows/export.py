@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.classifier import Classifier
-from striate.config import config
+from striate.config import frozen_config
 from striate.data.image_set import ImageSet
 from striate.data.loaders.load import DataSource, load_images
 from striate.data.splits import load_splits
 from striate.errors import DataError
-from striate.evaluation.intervals import Interval, paired_difference, wilson
-from striate.exporters.formats import EXPORT_FORMATS, Format
-from striate.exporters.verification import Parity, export_checked, size_of
-from striate.progress import SILENT, Progress
+from striate.evaluation.intervals import Interval, compute_paired_difference, wilson
+from striate.exporters.formats import EXPORT_FORMATS, ExportFormat
+from striate.exporters.verification import Parity, compute_total_bytes, export_and_verify
+from striate.progress import NO_PROGRESS, Progress
 from striate.runs.run import Run
 from striate.workflows.run_data import own_set, some_decoded
 
@@ -24,7 +24,7 @@ COMPARED, MEASURED, CALIBRATED = 200, 2000, 200
 """Pictures: on which a float32 file is compared; on which an int8 one is measured; that set the scales of int8."""
 
 
-@config
+@frozen_config
 class Share:
     """An accuracy, 0..1, and its 95 % interval."""
 
@@ -32,7 +32,7 @@ class Share:
     interval: Interval
 
 
-@config
+@frozen_config
 class Quantised:
     """What int8 costs.
 
@@ -53,7 +53,7 @@ class Quantised:
     interval: Interval
 
 
-@config
+@frozen_config
 class Exported:
     """What was written.
 
@@ -83,7 +83,7 @@ def export(
     batch: int | None = None,
     int8: bool = False,
     seed: int = 0,
-    progress: Progress = SILENT,
+    progress: Progress = NO_PROGRESS,
 ) -> Exported:
     """Returns what was written: the classifier of a run, its class names and preprocessing contract inside, in a file
     that was read again and answers as the classifier does.
@@ -104,7 +104,7 @@ def export(
         BackendError, ConfigError: see shipping.checked.
     """
     kind = EXPORT_FORMATS[format]
-    kind.require()
+    kind.require_modules()
     classifier = what.classifier if isinstance(what, Run) else what
     classifier.require_network()
     measured_on, calibrated_on = _sets(what, data, progress)
@@ -112,11 +112,13 @@ def export(
     calibration = _drawn(classifier, calibrated_on, CALIBRATED, seed, progress)[0] if int8 else None
     target = _target(what, kind, path, int8=int8)
     progress.say(f"Writing {kind.name}, and comparing its answers for {len(pixels):,} pictures.")
-    differs, found = export_checked(classifier, kind, target, pixels, batch=batch, calibration=calibration)
+    differs, found = export_and_verify(
+        classifier, kind, target, pixels, batch_size=batch, calibration_images=calibration
+    )
     cost = None
     if calibration is not None:
         cost = _cost(len(calibration), labels, classifier.probabilities(pixels), found)
-    return Exported(str(target), kind.name, size_of(target), batch, differs, cost)
+    return Exported(str(target), kind.name, compute_total_bytes(target), batch, differs, cost)
 
 
 def _sets(what: Run | Classifier, data: DataSource | None, progress: Progress) -> tuple[ImageSet, ImageSet]:
@@ -143,7 +145,7 @@ def _drawn(
     return np.asarray(decoded.pixels), own[decoded.images.labels]
 
 
-def _target(what: Run | Classifier, kind: Format, path: Path | str | None, *, int8: bool) -> Path:
+def _target(what: Run | Classifier, kind: ExportFormat, path: Path | str | None, *, int8: bool) -> Path:
     if path is not None:
         return Path(path)
     folder = what.path / "exported" if isinstance(what, Run) else Path()
@@ -156,5 +158,5 @@ def _cost(
 ) -> Quantised:
     right = [found.argmax(axis=1) == labels for found in (before, after)]
     shares = [Share(float(one.mean()), wilson(int(one.sum()), len(one))) for one in right]
-    paired = paired_difference(right[0], right[1])
+    paired = compute_paired_difference(right[0], right[1])
     return Quantised(calibrated_on, len(labels), shares[0], shares[1], paired.difference, paired.interval)

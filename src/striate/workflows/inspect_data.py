@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.config import replace
+from striate.config import replace_config
 from striate.data.corrections import Correction, apply_corrections, load_corrections
 from striate.data.decoded_cache import DecodedSet, decode_all
 from striate.data.image_set import ImageSet
@@ -19,8 +19,8 @@ from striate.data_checks.finding import Finding
 from striate.data_checks.label_issues import LabelIssues, build_label_issue_findings, rank_label_issues
 from striate.data_checks.report_page import save_data_page
 from striate.data_checks.summary import DatasetStatistics, compute_statistics
-from striate.models.registry import DEFAULT, architecture_named
-from striate.progress import SILENT, Progress
+from striate.models.registry import DEFAULT_ARCHITECTURE, architecture_named
+from striate.progress import NO_PROGRESS, Progress
 from striate.training.auto_config import plan, preprocessing_of
 from striate.training.presets import recipe_named
 from striate.training.recipe import Recipe
@@ -36,7 +36,7 @@ def find_suspects(
     groups: NDArray[np.int64] | None = None,
     folds: int = FOLDS,
     seed: int = 0,
-    progress: Progress = SILENT,
+    progress: Progress = NO_PROGRESS,
 ) -> LabelIssues:
     """Returns the pictures whose labels are in doubt, of all splits.
 
@@ -51,7 +51,7 @@ def find_suspects(
     Raises:
         StriateError: what training raises.
     """
-    planned = plan(replace(recipe_named(recipe), seed=seed), images)
+    planned = plan(replace_config(recipe_named(recipe), seed=seed), images)
     decoded = decode_all(images, preprocessing_of(planned), progress=progress, use_cache=True)
     usable = decoded.images
     if groups is not None and len(usable) < len(images):
@@ -78,14 +78,14 @@ def out_of_fold(
     found = np.zeros((total, len(images.classes)))
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     division = kind(folds, shuffle=True, random_state=seed).split(np.zeros(total), images.labels, groups)
-    network = architecture_named(planned.architecture or DEFAULT)
+    network = architecture_named(planned.architecture or DEFAULT_ARCHITECTURE)
     for number, (learnt, judged) in enumerate(division, 1):
         progress.say(f"Judge {number} of {folds}: {len(learnt):,} pictures to learn from, {len(judged):,} to judge")
         chosen_by = np.random.default_rng((seed, number)).permutation(judged)[:HELD_OUT]
         trained = fit(
             DecodedSet(images.subset(learnt), decoded.pixels[learnt], {}),
             DecodedSet(images.subset(chosen_by), decoded.pixels[chosen_by], {}),
-            replace(planned, seed=seed + number, keep="last", patience=None),
+            replace_config(planned, seed=seed + number, keep="last", patience=None),
             architecture=network,
             progress=progress,
         )
@@ -138,7 +138,7 @@ def examine(
     nested: NestedMode = "top",
     corrections: str | Path | None = None,
     data_dir: str | Path | None = None,
-    progress: Progress = SILENT,
+    progress: Progress = NO_PROGRESS,
 ) -> Examined:
     """Returns what is remarkable about a data set; every picture is decoded, unless that was done before.
 

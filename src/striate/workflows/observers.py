@@ -9,13 +9,13 @@ from typing import Any
 from striate.classifier import Classifier
 from striate.data.decoded_cache import DecodedSet
 from striate.errors import StriateError
-from striate.evaluation.evaluate import Measured
-from striate.explain.training_replay import NAME, Array, Recorder, save_replay
+from striate.evaluation.evaluate import Evaluation
+from striate.explain.training_replay import REPLAY_FILE, Array, ReplayRecorder, save_replay
 from striate.progress import Progress
 from striate.runs.run import Run
-from striate.tensorboard.board import Board, save_measured
-from striate.tensorboard.events import is_wanted
-from striate.training.history import Epoch
+from striate.tensorboard.board import TensorBoardLogger, write_evaluation
+from striate.tensorboard.events import is_enabled
+from striate.training.history import EpochMetrics
 
 
 class Watching:
@@ -30,27 +30,27 @@ class Watching:
 
     def __init__(self, run: Run, progress: Progress, replayed: DecodedSet | None = None, seed: int = 0) -> None:
         self.run, self.progress = run, progress
-        self.board: Board | None = None
-        self.recorder = None if replayed is None else Recorder(replayed, seed)
+        self.board: TensorBoardLogger | None = None
+        self.recorder = None if replayed is None else ReplayRecorder(replayed, seed)
 
     def begin(self, epochs: int) -> None:
         """Begins to write, after so many epochs that are written down already."""
-        if is_wanted():
+        if is_enabled():
             self._safely(self._begin, epochs)
 
     def state(self) -> dict[str, Array]:
         """Returns what a checkpoint is to hold: the recording so far."""
-        return {} if self.recorder is None else self.recorder.state()
+        return {} if self.recorder is None else self.recorder.get_state()
 
     def put_back(self, arrays: dict[str, Array]) -> None:
         """Goes on with what `state` returned."""
         if self.recorder is not None:
-            self.recorder.put_back(arrays)
+            self.recorder.restore_state(arrays)
 
-    def __call__(self, model: Any, row: Epoch) -> None:
+    def __call__(self, model: Any, row: EpochMetrics) -> None:
         """Writes down what the network is after an epoch."""
         if self.board is not None:
-            self._safely(self.board.epoch, model, row)
+            self._safely(self.board.log_epoch, model, row)
         if self.recorder is not None:
             try:
                 self.recorder(model, row)
@@ -58,13 +58,13 @@ class Watching:
                 self.recorder = None
                 self.progress.say(f"This training cannot be recorded: {error}")
 
-    def measured(self, classifier: Classifier, found: Measured, kept: int) -> None:
+    def measured(self, classifier: Classifier, found: Evaluation, kept: int) -> None:
         """Writes down the network that was kept, what it makes of the test pictures, and the recording."""
         if self.board is not None:
-            self._safely(save_measured, self.run.path, classifier, found, kept)
+            self._safely(write_evaluation, self.run.path, classifier, found, kept)
         if self.recorder is not None:
             try:
-                save_replay(self.recorder.replay(), self.run.path / NAME)
+                save_replay(self.recorder.build_replay(), self.run.path / REPLAY_FILE)
             except (StriateError, OSError) as error:
                 self.progress.say(f"The recording is not kept: {error}")
 
@@ -75,7 +75,7 @@ class Watching:
                 self.board.close()
 
     def _begin(self, epochs: int) -> None:
-        self.board = Board(self.run.path, epochs)
+        self.board = TensorBoardLogger(self.run.path, epochs)
 
     def _safely(self, act: Callable[..., None], *given: Any) -> None:
         try:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from striate.classifier import Classifier
-from striate.config import replace
+from striate.config import replace_config
 from striate.data.loaders.folder import NestedMode
 from striate.errors import ConfigError
-from striate.models.architecture import Architecture, build
-from striate.models.pretrained import refuse_foreign
-from striate.models.pretrained_weights import find_weights
+from striate.models.architecture import Architecture, build_model
+from striate.models.pretrained import check_weights_match
+from striate.models.pretrained_weights import fetch_weights
 from striate.models.registry import ARCHITECTURES, architecture_named
 from striate.progress import Progress
 from striate.training.auto_config import network_of, preprocessing_of, refuse_grey
@@ -83,14 +83,14 @@ def choose(
     if named := architecture or chosen.architecture:
         network = architecture_named(named)
         changes = {**changes, "architecture": network.name}
-    chosen = replace(chosen, "the recipe", **one_budget(changes))
+    chosen = replace_config(chosen, "the recipe", **one_budget(changes))
     if chosen.weights is not None:
         refuse_grey(chosen)
         network = network or architecture_named(network_of(chosen.weights))
-        refuse_foreign(network, find_weights(chosen.weights, network.name, progress=progress))
-        chosen = replace(chosen, architecture=network.name)
+        check_weights_match(network, fetch_weights(chosen.weights, network.name, progress=progress))
+        chosen = replace_config(chosen, architecture=network.name)
     if network is not None and chosen.dropout is None:
-        chosen = replace(chosen, dropout=network.dropout)
+        chosen = replace_config(chosen, dropout=network.dropout)
     return chosen, network
 
 
@@ -99,6 +99,6 @@ def try_out(network: Architecture, recipe: Recipe, classes: tuple[str, ...]) -> 
     if ARCHITECTURES.get(network.name) is network:
         return
     preprocessing = preprocessing_of(recipe)
-    model = build(network, preprocessing.shape, len(classes), dropout=recipe.dropout)
+    model = build_model(network, preprocessing.shape, len(classes), dropout=recipe.dropout)
     with tempfile.TemporaryDirectory(prefix="striate-") as folder:
         Classifier(model, classes, preprocessing).save(Path(folder))

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from striate.classifier import Classifier
-from striate.cluster.connection import connected, require
+from striate.cluster.connection import connect_cluster, require_ray
 from striate.data.prefetch import decode_or_error
-from striate.errors import DataError, PictureError
+from striate.errors import DataError, ImageDecodeError
 from striate.inference.batch.job import PLAN_FILE, BatchJob, BatchSummary, load_summary
 from striate.inference.batch.readers import read_images
 from striate.inference.batch.work_items import WorkItem, list_work_items
-from striate.progress import SILENT, Progress
+from striate.progress import NO_PROGRESS, Progress
 from striate.runs import lock
 from striate.system.signals import on_first_signal
 
@@ -39,7 +39,7 @@ def predict_all(
     on: str | None = None,
     reject_below: float | None = None,
     resume: bool = False,
-    progress: Progress = SILENT,
+    progress: Progress = NO_PROGRESS,
 ) -> BatchSummary | None:
     """Returns what the folder `out` holds now: one answer for each picture, in order; None when a signal ended the
     work, which then can be gone on with. Its files are described in answering.bulk.job, the table's columns in
@@ -63,7 +63,7 @@ def predict_all(
     """
     folder = Path(out)
     if on is not None:
-        require(on)
+        require_ray(on)
     _require_pyarrow()
     if not resume and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         is_begun = (folder / PLAN_FILE).is_file()
@@ -81,7 +81,7 @@ def predict_all(
         with progress.task("listing pictures", 0, "pictures"):
             pieces = list_work_items(sources)
         folder.mkdir(parents=True, exist_ok=True)
-    with lock.locked(folder):
+    with lock.hold_lock(folder):
         if resume:
             job.resume(about)
         else:
@@ -90,7 +90,7 @@ def predict_all(
         if not _answer(job, on, reject_below, progress):
             return None
         job.finish()
-    (folder / lock.NAME).unlink(missing_ok=True)
+    (folder / lock.LOCK_FILE).unlink(missing_ok=True)
     return load_summary(folder)
 
 
@@ -123,7 +123,7 @@ def _answers(
 
         yield from predict_locally(job.classifier_path, reject_below, left, is_stopped)
         return
-    with connected(on) as cluster:
+    with connect_cluster(on) as cluster:
         from striate.cluster.batch_inference import predict_on_ray
 
         progress.say(f"{cluster}.")
@@ -153,10 +153,10 @@ def _place(classifier: str | Path | Classifier, target: Path, pieces: list[WorkI
         shutil.copyfile(classifier, target)
         return
     from striate.exporters.formats import EXPORT_FORMATS
-    from striate.exporters.verification import export_checked
+    from striate.exporters.verification import export_and_verify
 
     classifier.require_network()
-    export_checked(classifier, EXPORT_FORMATS["onnx"], target, _some(classifier, pieces))
+    export_and_verify(classifier, EXPORT_FORMATS["onnx"], target, _some(classifier, pieces))
 
 
 def _some(classifier: Classifier, pieces: list[WorkItem]) -> Any:
@@ -165,7 +165,7 @@ def _some(classifier: Classifier, pieces: list[WorkItem]) -> Any:
     for piece in pieces[:FIRST]:
         for chunk in read_images(piece):
             for one in chunk:
-                if isinstance(one.image, PictureError):
+                if isinstance(one.image, ImageDecodeError):
                     continue
                 pixels = decode_or_error(classifier.preprocessing, one.image)
                 if not isinstance(pixels, str):

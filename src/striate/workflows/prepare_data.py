@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from striate.config import replace
+from striate.config import replace_config
 from striate.data.augment import NO_AUGMENT
 from striate.data.corrections import apply_corrections, load_corrections
 from striate.data.decoded_cache import DecodedSet, decode_all
@@ -31,12 +31,12 @@ from striate.data_checks.finding import Finding
 from striate.data_checks.split import split_with_duplicates
 from striate.errors import DataError
 from striate.models.architecture import Architecture
-from striate.models.pretrained import refuse_foreign
-from striate.models.pretrained_weights import find_weights
-from striate.models.registry import DEFAULT, architecture_named
+from striate.models.pretrained import check_weights_match
+from striate.models.pretrained_weights import fetch_weights
+from striate.models.registry import DEFAULT_ARCHITECTURE, architecture_named
 from striate.progress import Progress
 from striate.system.atomic_files import write_csv
-from striate.system.object_store import is_bucket
+from striate.system.object_store import is_object_store_url
 from striate.training.auto_config import plan, preprocessing_of
 from striate.training.recipe import Recipe
 from striate.training.resources import limit_threads
@@ -88,7 +88,7 @@ class Prepared:
             TrainingError: the network, at this size, does not fit the machine's memory.
         """
         form = preprocessing_of(self.recipe)
-        filled = replace(
+        filled = replace_config(
             recipe,
             height=recipe.height or form.height,
             width=recipe.width or form.width,
@@ -187,8 +187,8 @@ def prepare(
     planned = plan(recipe, found.splits.train)
     _check_network(planned, found.splits.train, network)
     if recipe.pretrained is None and planned.pretrained == "imagenet":  # else the caller has looked
-        chosen = architecture_named(planned.architecture or DEFAULT)
-        refuse_foreign(chosen, find_weights("imagenet", chosen.name, progress=progress))
+        chosen = architecture_named(planned.architecture or DEFAULT_ARCHITECTURE)
+        check_weights_match(chosen, fetch_weights("imagenet", chosen.name, progress=progress))
     weights = "" if planned.weights is None else ", with pretrained weights,"
     further = f" and {planned.fine_tune} of fine-tuning" if planned.fine_tune else ""
     length = f"at most {planned.epochs} epochs{further}" if planned.minutes is None else f"{planned.minutes:g} minutes"
@@ -239,7 +239,9 @@ def decode(found: Gathered, planned: Recipe, given: Conditions, *, progress: Pro
 def _check_network(planned: Recipe, train: ImageSet, network: Architecture | None) -> None:
     from striate.training.resources import refuse_unfit
 
-    refuse_unfit(network or architecture_named(planned.architecture or DEFAULT), len(train.classes), planned)
+    refuse_unfit(
+        network or architecture_named(planned.architecture or DEFAULT_ARCHITECTURE), len(train.classes), planned
+    )
 
 
 def save_broken(broken: dict[str, str], path: Path) -> None:
@@ -270,7 +272,7 @@ def lasting(data: DataSource) -> str | None:
     """Returns how the data can be found again from any working folder; None when it was handed over in Python."""
     if not isinstance(data, str | Path):
         return None
-    is_name = isinstance(data, str) and (data in DATASETS or data.startswith(HUB_PREFIX) or is_bucket(data))
+    is_name = isinstance(data, str) and (data in DATASETS or data.startswith(HUB_PREFIX) or is_object_store_url(data))
     return str(data) if is_name else str(Path(data).resolve())
 
 

@@ -14,14 +14,14 @@ from striate.data.image_set import ImageSet
 from striate.data.loaders.folder import NestedMode
 from striate.data.loaders.load import DataSource, load_images
 from striate.data.splits import Splits
-from striate.errors import ConfigError, DataError, RunError, printable
-from striate.evaluation.evaluate import Measured
-from striate.progress import SILENT, Progress
-from striate.runs.artifacts import ARTIFACTS, artifact_names
-from striate.runs.lock import locked
-from striate.runs.run import Manifest, Run
+from striate.errors import ConfigError, DataError, RunError, to_printable
+from striate.evaluation.evaluate import Evaluation
+from striate.progress import NO_PROGRESS, Progress
+from striate.runs.artifacts import ARTIFACTS, parse_artifact_names
+from striate.runs.lock import hold_lock
+from striate.runs.run import Run, RunManifest
 from striate.runs.store import RunStore
-from striate.system.checksums import changing
+from striate.system.checksums import rewrite_files
 from striate.training.history import History, read_history
 
 
@@ -33,7 +33,7 @@ def write_report(
     runs: str | Path = "runs",
     data_dir: str | Path | None = None,
     nested: NestedMode | None = None,
-    progress: Progress = SILENT,
+    progress: Progress = NO_PROGRESS,
 ) -> tuple[Path, ...]:
     """Makes the pages and plots of a finished run from its predictions and its test images, and returns the paths of
     their files: the same bytes that its training would have written. Nothing is predicted anew, so this is no further
@@ -54,18 +54,18 @@ def write_report(
             are there then.
         DataError: the images are gone, or are not those that the run was measured on.
     """
-    names = artifact_names(artifacts)
+    names = parse_artifact_names(artifacts)
     if not names:
         raise ConfigError("No artifact is to be made", received="none", expected=f"all, or {', '.join(ARTIFACTS)}")
     found = run if isinstance(run, Run) else _find(run, RunStore(runs))
     refuse_unmeasured(found)
     if "inside" in names and (found.path / "report.html").is_file():  # which is to link to it
-        names = artifact_names((*names, "report"))
+        names = parse_artifact_names((*names, "report"))
 
-    with locked(found.path):
+    with hold_lock(found.path):
         decoded = _test_images(found, data, data_dir, nested, progress)
         files = [file for name in names for file in ARTIFACTS[name]]
-        with changing(found.path, *files):
+        with rewrite_files(found.path, *files):
             failed = make_artifacts(found, found.manifest, decoded, names, progress)
     if failed:
         raise RunError(
@@ -189,7 +189,7 @@ def _refuse(run: Run, images: ImageSet, keys: Sequence[str], total: int, what: s
 
 
 def make_artifacts(
-    run: Run, manifest: Manifest, decoded: DecodedSet, names: tuple[str, ...], progress: Progress
+    run: Run, manifest: RunManifest, decoded: DecodedSet, names: tuple[str, ...], progress: Progress
 ) -> dict[str, str]:
     """Makes artifacts of a run and returns those that could not be made: name → reason. One that fails leaves nothing
     half done, costs the others nothing, and is said with the command that makes it.
@@ -204,7 +204,7 @@ def make_artifacts(
     if not names:
         return {}
     failed = {}
-    material: tuple[History, Measured] | None = None
+    material: tuple[History, Evaluation] | None = None
 
     def make(name: str) -> None:
         from striate.workflows.evaluate import save_plots, save_report_page
@@ -212,7 +212,7 @@ def make_artifacts(
 
         nonlocal material
         material = material or _material(run, manifest, decoded)
-        makers: dict[str, Callable[[History, Measured], None]] = {
+        makers: dict[str, Callable[[History, Evaluation], None]] = {
             "plots": lambda history, measured: save_plots(run, history, measured),
             "inside": lambda history, measured: save_inside(run, run.classifier, history, measured, progress),
             "report": lambda history, measured: save_report_page(run, manifest, run.recipe, history, measured),
@@ -238,14 +238,14 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
     first = [*str(error).splitlines(), ""][0]
-    return printable(f"{type(error).__name__}: {first}" if first else type(error).__name__).removesuffix(".")
+    return to_printable(f"{type(error).__name__}: {first}" if first else type(error).__name__).removesuffix(".")
 
 
-def _material(run: Run, manifest: Manifest, decoded: DecodedSet) -> tuple[History, Measured]:
+def _material(run: Run, manifest: RunManifest, decoded: DecodedSet) -> tuple[History, Evaluation]:
     """Returns the history and the measurement as the folder holds them: in its precision, whenever they are drawn."""
     history = History(read_history(run.file("history.csv")), manifest.kept)
     rows = run.answered("test").log_probabilities
-    return history, Measured(run.report, decoded, np.asarray(rows, np.float64))
+    return history, Evaluation(run.report, decoded, np.asarray(rows, np.float64))
 
 
 def _remove(folder: Path, files: set[str]) -> None:

@@ -14,12 +14,12 @@ from striate.data.image_set import ImageSet
 from striate.data.loaders.load import load_images
 from striate.data.prefetch import run_in_parallel
 from striate.data.preprocessing import Preprocessing
-from striate.errors import DataError, PictureError, RunError
-from striate.progress import SILENT, Progress
+from striate.errors import DataError, ImageDecodeError, RunError
+from striate.progress import NO_PROGRESS, Progress
 from striate.runs.run import Run
 
 
-def own_set(run: Run, *, progress: Progress = SILENT) -> ImageSet:
+def own_set(run: Run, *, progress: Progress = NO_PROGRESS) -> ImageSet:
     """Returns the whole image set that a run was trained from, as it is now.
 
     Raises:
@@ -33,7 +33,7 @@ def own_set(run: Run, *, progress: Progress = SILENT) -> ImageSet:
     )
 
 
-def own_pictures(run: Run, keys: Collection[str], *, progress: Progress = SILENT) -> dict[str, NDArray[np.uint8]]:
+def own_pictures(run: Run, keys: Collection[str], *, progress: Progress = NO_PROGRESS) -> dict[str, NDArray[np.uint8]]:
     """Returns key → the picture at its own size, (h, w, 1 or 3) uint8, for those that can still be read.
 
     Raises:
@@ -46,7 +46,7 @@ def own_pictures(run: Run, keys: Collection[str], *, progress: Progress = SILENT
         if key in asked:
             try:
                 found[key] = images.read(index)
-            except PictureError:
+            except ImageDecodeError:
                 continue
     if asked and not found:
         raise DataError(f"none of these pictures is in {images.name} any more")
@@ -54,7 +54,7 @@ def own_pictures(run: Run, keys: Collection[str], *, progress: Progress = SILENT
 
 
 def some_decoded(
-    images: ImageSet, form: Preprocessing, most: int, *, seed: int = 0, progress: Progress = SILENT
+    images: ImageSet, form: Preprocessing, most: int, *, seed: int = 0, progress: Progress = NO_PROGRESS
 ) -> DecodedSet:
     """Returns at most so many pictures, drawn at random and in the set's order, as a network sees them; those that
     cannot be read are left out.
@@ -63,7 +63,7 @@ def some_decoded(
     return decode_all(images.subset(chosen), form, progress=progress)
 
 
-def refuse_other_contents(runs: Sequence[Run], keys: Collection[str], *, progress: Progress = SILENT) -> bool:
+def refuse_other_contents(runs: Sequence[Run], keys: Collection[str], *, progress: Progress = NO_PROGRESS) -> bool:
     """Returns whether the test pictures of runs from different sources were found to be equal, pixel by pixel; False
     where they lie in one place, or are gone, and so cannot be compared.
 
@@ -96,7 +96,7 @@ def _contents(run: Run, keys: Collection[str], progress: Progress) -> dict[str, 
     found = [""] * len(own)
 
     def job(index: int) -> None:
-        with contextlib.suppress(PictureError):
+        with contextlib.suppress(ImageDecodeError):
             pixels = own.read(index)
             found[index] = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
 

@@ -15,17 +15,17 @@ from striate.data.loaders.load import DataSource
 from striate.data.splits import Splits, save_splits
 from striate.errors import DataError, RunError
 from striate.models.architecture import Architecture
-from striate.models.registry import DEFAULT, architecture_named
-from striate.progress import SILENT, Progress
+from striate.models.registry import DEFAULT_ARCHITECTURE, architecture_named
+from striate.progress import NO_PROGRESS, Progress
 from striate.runs import request as begun_
-from striate.runs.artifacts import artifact_names
-from striate.runs.lock import locked
-from striate.runs.request import Begun, read_begun
+from striate.runs.artifacts import parse_artifact_names
+from striate.runs.lock import hold_lock
+from striate.runs.request import TrainingRequest, load_request
 from striate.runs.run import Run
 from striate.runs.store import RunStore
 from striate.system import checksums
-from striate.system.atomic_files import sweep, write_json
-from striate.system.hardware import threads, versions
+from striate.system.atomic_files import remove_partial_files, write_json
+from striate.system.hardware import describe_threads, get_package_versions
 from striate.training.recipe import Recipe
 from striate.workflows.options import MAX_BROKEN, Conditions, choose, try_out
 from striate.workflows.prepare_data import Prepared, prepare, save_broken
@@ -56,7 +56,7 @@ def train(
     enough: Enough | None = None,
     on: str | None = None,
     workers: int | None = None,
-    progress: Progress = SILENT,
+    progress: Progress = NO_PROGRESS,
     command: str = "",
     **changes: Any,
 ) -> Run:
@@ -101,13 +101,13 @@ def train(
     """
     began = time.perf_counter()
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    wanted = artifact_names(artifacts)
+    wanted = parse_artifact_names(artifacts)
     store = RunStore(runs)
     store.check_free(name)
     if target_risk is not None:
-        from striate.evaluation.selective import require_risk
+        from striate.evaluation.selective import require_valid_risk
 
-        require_risk(target_risk)
+        require_valid_risk(target_risk)
     given = Conditions(data_dir, validation, test, max_broken, nested, corrections, allow_leaks)
     measures_batch = changes.get("batch") == "auto"
     if measures_batch:
@@ -118,18 +118,18 @@ def train(
     else:
         pictures = prepare(data, chosen, given, network=network, progress=progress)
     chosen = pictures.recipe
-    network = network or architecture_named(chosen.architecture or DEFAULT)
+    network = network or architecture_named(chosen.architecture or DEFAULT_ARCHITECTURE)
     read = time.perf_counter()
 
     from striate.cluster.distributed_training import learn_together, require_together
-    from striate.system.backend import CHOICE, be_deterministic
+    from striate.system.backend import ACTIVE_BACKEND, enable_determinism
     from striate.training.resources import refuse_full
     from striate.workflows.training_job import Work, carry_out
 
     if on is not None:
         require_together(on, chosen, workers, watched=replay or enough is not None)
     if deterministic:
-        be_deterministic()
+        enable_determinism()
     try_out(network, chosen, pictures.splits.train.classes)
     if measures_batch:
         from striate.training.performance.batch_size import with_fastest_batch
@@ -139,9 +139,9 @@ def train(
         pictures = pictures.under(chosen, network)
     refuse_full(store.root, network, len(pictures.splits.train.classes), chosen)
     run = store.create(name, f"{pictures.splits.train.name}-{network.name}")
-    with locked(run.path):
-        begun = Begun(
-            format=begun_.FORMAT,
+    with hold_lock(run.path):
+        begun = TrainingRequest(
+            format=begun_.REQUEST_FORMAT,
             command=command,
             started=started,
             source=pictures.source,
@@ -157,9 +157,9 @@ def train(
             replay=replay,
             deterministic=deterministic,
             save_every=save_every,
-            backend=CHOICE.name,
-            versions=versions(),
-            threads=threads(),
+            backend=ACTIVE_BACKEND.name,
+            versions=get_package_versions(),
+            threads=describe_threads(),
             artifacts=wanted,
         )
         save_splits(pictures.splits, run.path / "split.csv")
@@ -167,7 +167,7 @@ def train(
             save_corrections(load_corrections(Path(given.corrections)), run.path / CORRECTIONS_FILE)
         if pictures.broken:
             save_broken(pictures.broken, run.path / "broken.csv")
-        write_json(run.path / begun_.NAME, begun)
+        write_json(run.path / begun_.REQUEST_FILE, begun)
         write_json(run.path / "recipe.json", chosen)
         work = Work(run, begun, pictures, network, began, read)
         if on is not None and learn_together(work, on, workers, progress):
@@ -185,7 +185,7 @@ def resume(
     finish: bool = False,
     on: str | None = None,
     workers: int | None = None,
-    progress: Progress = SILENT,
+    progress: Progress = NO_PROGRESS,
 ) -> Run:
     """Returns the run, gone on with from its last checkpoint as if it had never stopped; one that is finished already
     is returned as it is.
@@ -211,20 +211,20 @@ def resume(
     """
     began = time.perf_counter()
     found = run if isinstance(run, Run) else RunStore(runs).find(run)
-    with locked(found.path):
+    with hold_lock(found.path):
         if (state := found.state) in ("finished", "interrupted"):
             progress.say(f"{found.name} is {state}; there is nothing to go on with.")
             return found
         if state == "failed":
             _reopen(found, progress)
-        before = read_begun(found.path)
+        before = load_request(found.path)
 
         from striate.cluster.distributed_training import learn_together, require_together
-        from striate.system.backend import CHOICE, be_deterministic
+        from striate.system.backend import ACTIVE_BACKEND, enable_determinism
         from striate.workflows.training_job import Work, carry_out
 
         recipe, network = found.recipe, architecture or architecture_named(before.architecture)
-        for leftover in sweep(found.path):
+        for leftover in remove_partial_files(found.path):
             progress.say(f"{leftover.name}, half written, is removed.")
         if isinstance(data, Prepared):
             pictures = data.under(recipe, network)
@@ -233,9 +233,9 @@ def resume(
                 _data(before, data), recipe, _conditions(found, before), network=network, progress=progress
             )
         if before.deterministic:
-            be_deterministic()
-        now = replace(before, backend=CHOICE.name, versions=versions(), threads=threads())
-        if differences := before.differences(now):
+            enable_determinism()
+        now = replace(before, backend=ACTIVE_BACKEND.name, versions=get_package_versions(), threads=describe_threads())
+        if differences := before.describe_differences(now):
             progress.say(
                 f"The last digits may differ from those of a training without a stop: {'; '.join(differences)}."
             )
@@ -267,11 +267,11 @@ def _reopen(run: Run, progress: Progress) -> None:
     if Checkpoints(run.path / "checkpoints").newest().checkpoint is None:
         raise RunError("This training failed, and would fail again", received=reason, hint=run.manifest.command or None)
     progress.say(f"It had failed: {reason}")
-    for name in (checksums.NAME, "run.json"):  # in this order, it is unfinished from the first on
+    for name in (checksums.CHECKSUM_FILE, "run.json"):  # in this order, it is unfinished from the first on
         (run.path / name).unlink(missing_ok=True)
 
 
-def _data(begun: Begun, data: DataSource | Splits | None) -> DataSource | Splits:
+def _data(begun: TrainingRequest, data: DataSource | Splits | None) -> DataSource | Splits:
     if data is not None:
         return data
     if begun.source is None:
@@ -281,7 +281,7 @@ def _data(begun: Begun, data: DataSource | Splits | None) -> DataSource | Splits
     return begun.source
 
 
-def _conditions(run: Run, begun: Begun) -> Conditions:
+def _conditions(run: Run, begun: TrainingRequest) -> Conditions:
     corrections = run.path / CORRECTIONS_FILE
     return Conditions(
         begun.data_dir,

@@ -13,15 +13,15 @@ from striate.data.image_set import SPLIT_NAMES
 from striate.errors import RunError, StriateError
 from striate.evaluation import test_access
 from striate.models.architecture import Architecture
-from striate.models.cost import layer_costs
+from striate.models.cost import compute_layer_costs
 from striate.progress import Progress
 from striate.runs import lock
-from striate.runs.request import Begun
-from striate.runs.run import FORMAT, Manifest, Run
+from striate.runs.request import TrainingRequest
+from striate.runs.run import RUN_FORMAT, Run, RunManifest
 from striate.system.atomic_files import write_json
-from striate.system.checksums import seal
-from striate.system.hardware import machine, versions
-from striate.training.history import Epoch, HistoryFile
+from striate.system.checksums import write_checksums
+from striate.system.hardware import describe_machine, get_package_versions
+from striate.training.history import EpochMetrics, HistoryWriter
 from striate.workflows.evaluate import diagnosed, save_results
 from striate.workflows.observers import Watching
 from striate.workflows.prepare_data import Prepared
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from striate.training.fit import Trained
     from striate.training.loss_monitor import LossTrace
 
-CHANGING = frozenset(("checkpoints", "tensorboard", lock.NAME, lock.OWNER))
+CHANGING = frozenset(("checkpoints", "tensorboard", lock.LOCK_FILE, lock.OWNER_FILE))
 """What is in a run's folder but not in its seal: what goes, and what other programs write and check themselves."""
 
 
@@ -51,7 +51,7 @@ class Work:
     """
 
     run: Run
-    begun: Begun
+    begun: TrainingRequest
     pictures: Prepared
     network: Architecture
     began: float
@@ -145,10 +145,10 @@ class Record:
         progress: told when a row cannot be written.
     """
 
-    def __init__(self, path: Path, rows: Sequence[Epoch], progress: Progress) -> None:
-        self.file, self.progress, self.has_failed = HistoryFile(path, rows), progress, False
+    def __init__(self, path: Path, rows: Sequence[EpochMetrics], progress: Progress) -> None:
+        self.file, self.progress, self.has_failed = HistoryWriter(path, rows), progress, False
 
-    def __call__(self, row: Epoch) -> None:
+    def __call__(self, row: EpochMetrics) -> None:
         """Adds an epoch."""
         try:
             self.file.append(row)
@@ -164,9 +164,9 @@ def _finished(
     """Returns the run with its results, sealed."""
     run, begun, pictures = work.run, work.begun, work.pictures
     learnt = time.perf_counter()
-    HistoryFile(run.path / "history.csv", trained.history.epochs)
+    HistoryWriter(run.path / "history.csv", trained.history.epochs)
     write_json(run.path / "recipe.json", trained.recipe)
-    (run.path / test_access.NAME).unlink(missing_ok=True)  # an attempt that was cut off while measuring
+    (run.path / test_access.TEST_ACCESS_FILE).unlink(missing_ok=True)  # an attempt that was cut off while measuring
     measured = save_results(
         run, trained, pictures.parts, progress, leaked=pictures.leaked, target_risk=begun.target_risk
     )
@@ -186,10 +186,10 @@ def _finished(
     return Run(run.path, trained.classifier, tuple(missing))
 
 
-def _close(manifest: Manifest, run: Run) -> None:
+def _close(manifest: RunManifest, run: Run) -> None:
     """Writes what is written last: the manifest, and the seal over all."""
     write_json(run.path / "run.json", manifest)
-    seal(run.path, beside=CHANGING)
+    write_checksums(run.path, exclude=CHANGING)
 
 
 def _manifest(
@@ -201,8 +201,8 @@ def _manifest(
     learnt: float | None = None,
     kept: int = 0,
     reason: str | None = None,
-) -> Manifest:
-    from striate.system.backend import CHOICE, devices
+) -> RunManifest:
+    from striate.system.backend import ACTIVE_BACKEND, list_devices
 
     run, begun, pictures = work.run, work.begun, work.pictures
     splits, now, earlier = pictures.splits, time.perf_counter(), keeper.seconds
@@ -210,8 +210,8 @@ def _manifest(
     if learnt is not None:
         parts = {"reading": work.read - work.began, "training": learnt - work.read + earlier, "measuring": now - learnt}
         seconds = {**parts, **seconds}
-    return Manifest(
-        format=FORMAT,
+    return RunManifest(
+        format=RUN_FORMAT,
         name=run.name,
         state=state,
         reason=reason,
@@ -228,10 +228,10 @@ def _manifest(
         architecture=work.network.name,
         parameters=0 if classifier is None else int(classifier.model.count_params()),
         seed=pictures.recipe.seed,
-        backend=CHOICE.name,
-        device=", ".join(devices()),
-        versions=versions(),
-        machine=machine(),
+        backend=ACTIVE_BACKEND.name,
+        device=", ".join(list_devices()),
+        versions=get_package_versions(),
+        machine=describe_machine(),
         started=begun.started,
         seconds=seconds,
         epochs=len(run.epochs),
@@ -244,6 +244,6 @@ def _manifest(
 def _multiply_adds(classifier: Classifier) -> int | None:
     """Returns the network's multiply-adds for one picture; None of a network that is not made of known layers."""
     try:
-        return sum(row.multiply_adds for row in layer_costs(classifier.model))
+        return sum(row.multiply_adds for row in compute_layer_costs(classifier.model))
     except Exception:  # of someone else's network, anything
         return None

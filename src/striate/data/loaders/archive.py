@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
 from striate.errors import DataError
-from striate.progress import SILENT, Progress
+from striate.progress import NO_PROGRESS, Progress
 
 if TYPE_CHECKING:
     import tarfile
@@ -51,7 +51,7 @@ def strip_archive_suffix(path: Path) -> str:
     return path.name[: -len(ending)]
 
 
-def unpack_archive(archive: Path, *, progress: Progress = SILENT) -> Path:
+def unpack_archive(archive: Path, *, progress: Progress = NO_PROGRESS) -> Path:
     """Returns the folder that holds the archive's files; unpacks it unless that was done before. If all lies in a
     single folder, as most programs pack it, it is that one.
 

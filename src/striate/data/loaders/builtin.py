@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from striate.data.image_set import ImageKind, ImageSet
 from striate.data.loaders.arrays import from_arrays
 from striate.errors import DataError
-from striate.progress import SILENT, Progress
-from striate.system.download import RemoteFile, fetch
+from striate.progress import NO_PROGRESS, Progress
+from striate.system.download import RemoteFile, download_file
 
 LabeledArrays = tuple[NDArray[np.uint8], NDArray[np.integer]]
 """Pixels (n, h, w) or (n, h, w, 3) and label numbers (n,)."""
@@ -46,7 +46,7 @@ class BuiltinDataset:
     read_files: Callable[[Sequence[Path]], tuple[LabeledArrays, LabeledArrays | None]]
 
 
-def load_builtin(name: str, data_dir: Path | None = None, *, progress: Progress = SILENT) -> ImageSet:
+def load_builtin(name: str, data_dir: Path | None = None, *, progress: Progress = NO_PROGRESS) -> ImageSet:
     """Returns the named data set, downloading it on first use.
 
     Args:
@@ -59,7 +59,7 @@ def load_builtin(name: str, data_dir: Path | None = None, *, progress: Progress 
     """
     row = DATASETS[name]
     folder = resolve_data_folder(data_dir) / row.name
-    paths = [fetch(file, folder, progress=progress) for file in row.files]
+    paths = [download_file(file, folder, progress=progress) for file in row.files]
     (pixels, labels), test = row.read_files(paths)
     images = from_arrays(pixels, labels, classes=row.classes, name=row.name, test=test)
     return replace(images, kind=row.kind)

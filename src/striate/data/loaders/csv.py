@@ -12,7 +12,7 @@ import numpy as np
 
 from striate.data.image_set import ImageSet
 from striate.data.loaders.folder import SPLIT_ALIASES
-from striate.errors import DataError, nearest
+from striate.errors import DataError, find_nearest_name
 
 
 def load_csv(table: Path) -> ImageSet:
@@ -92,7 +92,7 @@ def _read_rows(table: Path) -> list[tuple[int, dict[str, str]]]:
                 f"{table} has no column {needed!r}",
                 received=", ".join(columns) or "an empty file",
                 expected="path,label[,split]",
-                hint=f"rename the column {near!r}" if (near := nearest(needed, columns)) else None,
+                hint=f"rename the column {near!r}" if (near := find_nearest_name(needed, columns)) else None,
             )
     if not lines:
         raise DataError(f"{table} has a header and no rows", expected="one row per picture")

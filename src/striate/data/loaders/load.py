@@ -20,16 +20,20 @@ from striate.data.loaders.object_store import download_shards
 from striate.data.loaders.parquet import load_parquet
 from striate.data.loaders.webdataset import is_webdataset_shard, load_webdataset
 from striate.data.shards import apply_manifest, find_shards, load_shard_manifest, require_listed_shards
-from striate.errors import DataError, nearest
-from striate.progress import SILENT, Progress
-from striate.system.object_store import ADDRESS, is_bucket
+from striate.errors import DataError, find_nearest_name
+from striate.progress import NO_PROGRESS, Progress
+from striate.system.object_store import URL_PATTERN, is_object_store_url
 
 DataSource = str | Path | ImageSet | tuple[Any, Any]
 """What `load_images` takes."""
 
 
 def load_images(
-    data: DataSource, *, data_dir: str | Path | None = None, nested: NestedMode = "top", progress: Progress = SILENT
+    data: DataSource,
+    *,
+    data_dir: str | Path | None = None,
+    nested: NestedMode = "top",
+    progress: Progress = NO_PROGRESS,
 ) -> ImageSet:
     """Returns the labelled pictures that `data` names.
 
@@ -57,7 +61,7 @@ def load_images(
         return load_builtin(data, None if data_dir is None else Path(data_dir), progress=progress)
     if isinstance(data, str) and data.startswith(HUB_PREFIX):
         return load_from_hub(data)
-    if isinstance(data, str) and is_bucket(data):
+    if isinstance(data, str) and is_object_store_url(data):
         return _load_shard_folder(download_shards(data, progress=progress), _parse_set_name(data))
     path = Path(data)
     if path.is_dir():
@@ -78,7 +82,7 @@ def load_images(
             received=path,
             expected="a folder, a .csv or .parquet table, or one of " + ", ".join(ARCHIVE_SUFFIXES),
         )
-    near = nearest(str(data), DATASETS)
+    near = find_nearest_name(str(data), DATASETS)
     raise DataError(
         "There is no such folder, table or named data set",
         received=str(data),
@@ -105,7 +109,7 @@ def _load_shard_folder(folder: Path, name: str | None = None) -> ImageSet:
 
 def _parse_set_name(address: str) -> str:
     """Returns how the set at an address is called: its last word that is no pattern."""
-    found = ADDRESS.fullmatch(address)
+    found = URL_PATTERN.fullmatch(address)
     words = [word for word in (found[2] if found else address).split("/") if word and "*" not in word]
     return words[-1].partition(".")[0] or "bucket"
 

@@ -16,16 +16,16 @@ import platformdirs
 
 from striate.data.shards import MANIFEST_NAME, ShardManifest, parse_shard_manifest
 from striate.errors import DataError
-from striate.progress import SILENT, Progress
-from striate.system.atomic_files import sha256, writing
-from striate.system.object_store import explained, listed, opened
+from striate.progress import NO_PROGRESS, Progress
+from striate.system.atomic_files import compute_sha256, write_atomically
+from striate.system.object_store import list_objects, open_file_system, translate_store_errors
 
 SHARD_SUFFIXES = (".parquet", ".tar")
 BLOCK_BYTES = 8 << 20
 MAX_PARALLEL_DOWNLOADS = 4  # shards on their way
 
 
-def download_shards(address: str, *, progress: Progress = SILENT) -> Path:
+def download_shards(address: str, *, progress: Progress = NO_PROGRESS) -> Path:
     """Returns the folder that holds copies of all shards at an address (a prefix, a glob or one shard).
 
     A copy is known by address, size and the store's own mark of the object's content (ETag), and by its checksum where
@@ -34,7 +34,7 @@ def download_shards(address: str, *, progress: Progress = SILENT) -> Path:
     Raises:
         DataError: no shards there, the store cannot be used, or a shard is not the one that the manifest lists.
     """
-    names = listed(address)
+    names = list_objects(address)
     shards = [name for name in names if PurePosixPath(name).suffix.lower() in SHARD_SUFFIXES]
     if not shards:
         raise DataError(
@@ -43,11 +43,11 @@ def download_shards(address: str, *, progress: Progress = SILENT) -> Path:
             expected="Parquet tables or WebDataset shards",
             hint="striate data FOLDER --shard OUT writes them from a folder of pictures",
         )
-    store, _ = opened(shards[0])
+    store, _ = open_file_system(shards[0])
     base = _find_common_prefix(shards)
     manifest = _fetch_manifest(store, f"{base}/{MANIFEST_NAME}")
     folder = platformdirs.user_cache_path("striate") / "shards" / hashlib.sha256(address.encode()).hexdigest()[:16]
-    with explained(address):
+    with translate_store_errors(address):
         about = {name: store.info(name.partition("://")[2]) for name in shards}
     sums = {} if manifest is None else {shard.file: shard.sha256 for shard in manifest.shards}
     expected = {name: sums.get(PurePosixPath(name).name, "") for name in shards}
@@ -69,7 +69,7 @@ def download_shards(address: str, *, progress: Progress = SILENT) -> Path:
     for stale in set(_list_shard_files(folder)) - set(places.values()):  # shards that are no longer in the store
         stale.unlink()
     if manifest is not None and not {shard.file for shard in manifest.shards} - {path.name for path in places.values()}:
-        with writing(folder / MANIFEST_NAME) as temporary:
+        with write_atomically(folder / MANIFEST_NAME) as temporary:
             temporary.write_bytes(store.cat_file(f"{base}/{MANIFEST_NAME}".partition("://")[2]))
     else:
         (folder / MANIFEST_NAME).unlink(missing_ok=True)
@@ -100,7 +100,7 @@ def _fetch_manifest(store: Any, address: str) -> ShardManifest | None:
     except FileNotFoundError:
         return None
     except Exception:
-        with explained(address):
+        with translate_store_errors(address):
             raise
     return parse_shard_manifest(text, address)
 
@@ -127,7 +127,7 @@ def _build_version_tag(info: dict[str, Any], checksum: str) -> str:
 def _download_shard(store: Any, address: str, path: Path, info: dict[str, Any], checksum: str, task: Progress) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     _get_etag_path(path).unlink(missing_ok=True)
-    with explained(address), writing(path) as temporary:
+    with translate_store_errors(address), write_atomically(path) as temporary:
         with (
             store.open(address.partition("://")[2], "rb", block_size=BLOCK_BYTES) as source,
             temporary.open("wb") as out,
@@ -137,7 +137,7 @@ def _download_shard(store: Any, address: str, path: Path, info: dict[str, Any], 
                 task.advance(len(block))
         if temporary.stat().st_size != int(info["size"]):
             raise DataError("A shard arrived in part", received=address)
-        if checksum and sha256(temporary) != checksum:
+        if checksum and compute_sha256(temporary) != checksum:
             raise DataError(
                 "A shard is not the one that its manifest lists: its checksum is another",
                 received=address,

@@ -18,8 +18,8 @@ from striate.data.image_set import EncodedImages, ImageSet, concatenate_encoded
 from striate.data.loaders.csv import check_files
 from striate.data.loaders.folder import SPLIT_ALIASES
 from striate.data.shards import build_shard_key, get_set_name, infer_split, require_numbered_shards
-from striate.errors import DataError, nearest
-from striate.system.hardware import memory
+from striate.errors import DataError, find_nearest_name
+from striate.system.hardware import measure_memory
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -110,7 +110,7 @@ def _read_table(table: Path, split: str) -> _ParquetTable:
 
 def _read_column(file: pq.ParquetFile, name: str) -> Any:
     """Returns a column, in memory; mapped from a file that has no name any more where that would take too much."""
-    if _measure_column_bytes(file, name) <= (memory() or 8 << 30) // COLUMN_MEMORY_DIVISOR:
+    if _measure_column_bytes(file, name) <= (measure_memory() or 8 << 30) // COLUMN_MEMORY_DIVISOR:
         return file.read(columns=[name]).column(0)
     import pyarrow as pa
 
@@ -165,7 +165,7 @@ def _build_column_error(table: Path, file: pq.ParquetFile, column_name: str, des
     addresses = [name for name in there if "url" in name.lower()]
     if column_name == "image" and addresses:
         return build_url_error(table, addresses[0])
-    near = nearest(column_name, there)
+    near = find_nearest_name(column_name, there)
     return DataError(
         f"{table} has no column {column_name!r}",
         received=", ".join(there)[:300] or "no columns",

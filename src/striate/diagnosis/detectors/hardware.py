@@ -6,33 +6,33 @@ import math
 
 import numpy as np
 
-from striate.diagnosis.diagnosis import Diagnosis, train_with
+from striate.diagnosis.diagnosis import Diagnosis, build_train_command
 from striate.diagnosis.evidence import Evidence
 
-WAITING = 0.3
+MIN_WAIT_FRACTION = 0.3
 """Share of the epochs' time, the median over the epochs but the first, whose first batch waits for everything."""
 
-LONG_ENOUGH = 0.2  # seconds an epoch takes; in less, a single late thread is a large share
+MIN_EPOCH_SECONDS = 0.2  # seconds an epoch takes; in less, a single late thread is a large share
 
 
-def input_bound(e: Evidence) -> Diagnosis | None:
+def detect_input_bottleneck(e: Evidence) -> Diagnosis | None:
     """The network waits for pictures for a good part of the time."""
     rows = [row for row in (e.epochs[1:] or e.epochs) if math.isfinite(row.waiting)]
     if not rows:
         return None
     share, seconds = float(np.median([row.waiting for row in rows])), float(np.median([row.seconds for row in rows]))
-    if share < WAITING or seconds < LONG_ENOUGH:
+    if share < MIN_WAIT_FRACTION or seconds < MIN_EPOCH_SECONDS:
         return None
     evidence = (
         f"the network waited {share:.0%} of the time for pictures; epochs of {seconds:.1f} s, "
         f"{np.median([row.images_per_second for row in rows]):,.0f} pictures a second"
     )
-    cure = train_with(e, "--augment", "none" if _is_plain(e) else "flip")
+    cure = build_train_command(e, "--augment", "none" if _has_cheap_augment(e) else "flip")
     verdict = "The network waits for its pictures: they are read or changed more slowly than it learns"
     return Diagnosis("input_bound", "warning", verdict, evidence, cure)
 
 
-def gpu_unused(e: Evidence) -> Diagnosis | None:
+def detect_unused_gpu(e: Evidence) -> Diagnosis | None:
     """The machine has an accelerator, and the training ran on the processor."""
     if e.symptoms is None or not e.symptoms.accelerators or e.symptoms.devices != ("cpu",):
         return None
@@ -40,20 +40,20 @@ def gpu_unused(e: Evidence) -> Diagnosis | None:
     verdict = "The graphics processor is not used"
     if "--device" in e.command and "cpu" in e.command:
         return None
-    return Diagnosis("gpu_unused", "warning", verdict, evidence, train_with(e, "--device", "gpu"))
+    return Diagnosis("gpu_unused", "warning", verdict, evidence, build_train_command(e, "--device", "gpu"))
 
 
-def out_of_memory(e: Evidence) -> Diagnosis | None:
+def detect_out_of_memory(e: Evidence) -> Diagnosis | None:
     """The training failed for want of memory."""
     if not e.is_failed or not e.reason or "memory" not in e.reason:
         return None
-    cure = train_with(e, "--batch", max(1, (e.recipe.batch or 32) // 2))
+    cure = build_train_command(e, "--batch", max(1, (e.recipe.batch or 32) // 2))
     return Diagnosis(
         "out_of_memory", "error", "The machine's memory did not suffice", e.reason.partition("\n")[0], cure
     )
 
 
-def _is_plain(e: Evidence) -> bool:
+def _has_cheap_augment(e: Evidence) -> bool:
     return isinstance(e.recipe.augment, str) or not any(
         (e.recipe.augment.rotate, e.recipe.augment.shear, e.recipe.augment.zoom, e.recipe.augment.cutout)
     )

@@ -5,127 +5,150 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.diagnosis.diagnosis import Diagnosis, look_at_data
-from striate.diagnosis.evidence import EXPLODED, Evidence
-from striate.diagnosis.outcome_counts import SUPPORT, Tally, loss_rise, never_answered
+from striate.diagnosis.diagnosis import Diagnosis, build_data_command
+from striate.diagnosis.evidence import EXPLODING_LOSS_RATIO, Evidence
+from striate.diagnosis.outcome_counts import (
+    MIN_CLASS_SUPPORT,
+    OutcomeCounts,
+    compute_min_loss_rise,
+    find_unpredicted_classes,
+)
 from striate.evaluation.intervals import wilson
-from striate.reporting.style import percent
+from striate.reporting.style import format_percent
 
-NOISE = 0.05
+MIN_CONFIDENT_ERROR_RATE = 0.05
 """Share of wrong answers among the most confident fifth, for certain, from which on wrong labels are suspected: a
 network that has learnt anything is seldom wrong where it is surest."""
 
-EVEN = 0.4
+MIN_ERROR_EVENNESS = 0.4
 """That share by the share among all answers: wrong labels strike the easiest pictures like all others (1 would be
 perfectly even), difficult pictures do not."""
 
-LEARNT_BY_HEART = 0.2
+MIN_MEMORIZATION_GAP = 0.2
 """Accuracy on training pictures above guessing, where other pictures are guessed: only labels that mean nothing can be
 learnt and not used."""
 
-RATIO = 10  # largest class to smallest, as in inspection.classes
-HARM = 0.1
+MIN_IMBALANCE_RATIO = 10  # largest class to smallest, as in inspection.classes
+MIN_RECALL_GAP = 0.1
 """Recall of the small classes below that of the others, for certain."""
 
 
-ENOUGH = 20
+MIN_CONFIDENT_PREDICTIONS = 20
 """Answers among the most confident fifth, below which their mistakes say nothing of the labels."""
 
 
-def label_noise(e: Evidence) -> Diagnosis | None:
+def detect_label_noise(e: Evidence) -> Diagnosis | None:
     """Labels that do not belong to their pictures."""
     if e.validation is None:
         return None
-    seen = None if e.is_outdone else _strikes_evenly(e.validation) or _fits_others_better(e)
+    seen = None if e.is_worse_than_knn else _find_even_errors(e.validation) or _find_better_validation(e)
     if seen is None:
-        seen = _means_nothing(e)
+        seen = _find_random_labels(e)
     if seen is None:
         return None
     number = seen[1]
-    cure = look_at_data(e, "--suspects")
-    return Diagnosis("label_noise", "error" if e.is_useless else "warning", number, seen[0], cure)
+    cure = build_data_command(e, "--suspects")
+    return Diagnosis("label_noise", "error" if e.is_unusable else "warning", number, seen[0], cure)
 
 
-def _strikes_evenly(answers: Tally) -> tuple[str, str] | None:
-    if answers.is_no_better_than_guessing or answers.surest < ENOUGH or answers.n == answers.right:
+def _find_even_errors(outcomes: OutcomeCounts) -> tuple[str, str] | None:
+    if (
+        outcomes.is_at_chance_level
+        or outcomes.surest < MIN_CONFIDENT_PREDICTIONS
+        or outcomes.n == outcomes.correct_count
+    ):
         return None
-    wrong, share = 1 - answers.accuracy, answers.surest_wrong / answers.surest
-    if wilson(answers.surest_wrong, answers.surest).low < NOISE or share < EVEN * wrong:
+    wrong, share = 1 - outcomes.accuracy, outcomes.surest_wrong / outcomes.surest
+    if (
+        wilson(outcomes.surest_wrong, outcomes.surest).low < MIN_CONFIDENT_ERROR_RATE
+        or share < MIN_ERROR_EVENNESS * wrong
+    ):
         return None
     evidence = (
-        f"{percent(share)} of the most confident fifth of the answers on validation pictures are wrong, "
-        f"{percent(wrong)} of all: the mistakes strike easy pictures like difficult ones"
+        f"{format_percent(share)} of the most confident fifth of the answers on validation pictures are wrong, "
+        f"{format_percent(wrong)} of all: the mistakes strike easy pictures like difficult ones"
     )
-    return evidence, f"About {percent(share, 0)} of the labels seem to be wrong"
+    return evidence, f"About {format_percent(share, 0)} of the labels seem to be wrong"
 
 
-def _fits_others_better(e: Evidence) -> tuple[str, str] | None:
+def _find_better_validation(e: Evidence) -> tuple[str, str] | None:
     """A network answers the pictures that it learnt from better than others of their kind, unless their labels are
     wrong: unchanged and without dropout, as they are tallied here.
     """
-    seen, other = e.learnt, e.validation
-    if seen is None or other is None or other.accuracy <= seen.accuracy or other.is_no_better_than_guessing:
+    seen, other = e.train_outcomes, e.validation
+    if seen is None or other is None or other.accuracy <= seen.accuracy or other.is_at_chance_level:
         return None
-    rise = loss_rise(other, seen)
+    rise = compute_min_loss_rise(other, seen)
     if rise is None or rise <= 0:
         return None
     evidence = (
-        f"{percent(seen.accuracy)} of {seen.n:,} training pictures right, yet {percent(other.accuracy)} of {other.n:,} "
+        f"{format_percent(seen.accuracy)} of {seen.n:,} training pictures right, yet "
+        f"{format_percent(other.accuracy)} of {other.n:,} "
         f"validation pictures, which it never learnt from; losses {seen.loss:.3g} and {other.loss:.3g}"
     )
     return evidence, "Labels of the training pictures seem to be wrong"
 
 
-def _means_nothing(e: Evidence) -> tuple[str, str] | None:
+def _find_random_labels(e: Evidence) -> tuple[str, str] | None:
     assert e.validation is not None  # noqa: S101  (label_noise looked)
-    if not e.validation.is_no_better_than_guessing or e.validation.n < SUPPORT * len(e.classes):
+    if not e.validation.is_at_chance_level or e.validation.n < MIN_CLASS_SUPPORT * len(e.classes):
         return None
     by_heart = max([row.accuracy for row in e.epochs if np.isfinite(row.accuracy)], default=0.0)
-    if e.learnt is not None:
-        by_heart = max(by_heart, e.learnt.accuracy)
-    exploded = any(loss > EXPLODED * e.ignorance for loss in e.losses)
+    if e.train_outcomes is not None:
+        by_heart = max(by_heart, e.train_outcomes.accuracy)
+    exploded = any(loss > EXPLODING_LOSS_RATIO * e.chance_loss for loss in e.finite_losses)
     is_hopeless = (
-        len(e.classes) > 2 and e.neighbours is not None and e.neighbours.is_no_better_than_guessing and not exploded
+        len(e.classes) > 2
+        and e.neighbor_outcomes is not None
+        and e.neighbor_outcomes.is_at_chance_level
+        and not exploded
     )
-    if by_heart < e.validation.baseline + LEARNT_BY_HEART and not is_hopeless:
+    if by_heart < e.validation.baseline + MIN_MEMORIZATION_GAP and not is_hopeless:
         return None
-    evidence = f"{percent(e.validation.accuracy)} of the validation pictures right, as by guessing"
-    if by_heart >= e.validation.baseline + LEARNT_BY_HEART:
-        evidence += f", where {percent(by_heart)} of the training pictures are known by heart"
-    if e.neighbours is not None:
-        evidence += f"; the most similar training pictures answer {percent(e.neighbours.accuracy)} rightly"
+    evidence = f"{format_percent(e.validation.accuracy)} of the validation pictures right, as by guessing"
+    if by_heart >= e.validation.baseline + MIN_MEMORIZATION_GAP:
+        evidence += f", where {format_percent(by_heart)} of the training pictures are known by heart"
+    if e.neighbor_outcomes is not None:
+        evidence += (
+            f"; the most similar training pictures answer {format_percent(e.neighbor_outcomes.accuracy)} rightly"
+        )
     return evidence, "The labels seem to have nothing to do with the pictures"
 
 
-def imbalance(e: Evidence) -> Diagnosis | None:
+def detect_class_imbalance(e: Evidence) -> Diagnosis | None:
     """Classes with few pictures, which are answered worse for it."""
     counts = np.array(e.counts.get("train", ()))
-    if len(counts) < 2 or counts.max() <= RATIO * max(1, counts.min()) or (matrix := _both(e)) is None:
+    if (
+        len(counts) < 2
+        or counts.max() <= MIN_IMBALANCE_RATIO * max(1, counts.min())
+        or (matrix := _sum_confusions(e)) is None
+    ):
         return None
-    is_small = counts * RATIO < counts.max()
+    is_small = counts * MIN_IMBALANCE_RATIO < counts.max()
     right, n = np.diag(matrix), matrix.sum(axis=1)
     few, many = int(n[is_small].sum()), int(n[~is_small].sum())
     if not few or not many:
         return None
     small, large = wilson(int(right[is_small].sum()), few), right[~is_small].sum() / many
-    if small.high > large - HARM:
+    if small.high > large - MIN_RECALL_GAP:
         return None
     names = ", ".join(e.classes[index] for index in np.flatnonzero(is_small)[:3])
     evidence = (
         f"{int(counts.min()):,} to {int(counts.max()):,} training pictures a class; of the small classes ({names}"
-        f"{' …' if is_small.sum() > 3 else ''}) {percent(right[is_small].sum() / few)} are recognised, of the others "
-        f"{percent(large)}"
+        f"{' …' if is_small.sum() > 3 else ''}) {format_percent(right[is_small].sum() / few)} are recognised, of the "
+        "others "
+        f"{format_percent(large)}"
     )
     verdict = "The classes are imbalanced: the rare ones are sacrificed"
-    return Diagnosis("imbalance", "warning", verdict, evidence, look_at_data(e))
+    return Diagnosis("imbalance", "warning", verdict, evidence, build_data_command(e))
 
 
-def class_collapse(e: Evidence) -> Diagnosis | None:
+def detect_class_collapse(e: Evidence) -> Diagnosis | None:
     """Some classes are never answered, though the others are."""
     answers = e.test or e.validation
-    if answers is None or not (never := never_answered(answers)):
+    if answers is None or not (never := find_unpredicted_classes(answers)):
         return None
-    matrix = answers.matrix
+    matrix = answers.confusion_matrix
     n, right = matrix.sum(axis=1), np.diag(matrix)
     others = [i for i in range(len(n)) if i not in never]
     taken = matrix[never].sum(axis=0)
@@ -133,7 +156,7 @@ def class_collapse(e: Evidence) -> Diagnosis | None:
     names = ", ".join(e.classes[i] for i in never)
     evidence = (
         f"of {int(n[never].sum()):,} pictures of {names}, {int(right[never].sum()):,} are recognised; most are "
-        f"answered {instead}; of the other classes {percent(sum(right[others]) / max(1, sum(n[others])))} are"
+        f"answered {instead}; of the other classes {format_percent(sum(right[others]) / max(1, sum(n[others])))} are"
     )
     counts = np.array(e.counts.get("train", ()))
     if len(counts):
@@ -141,10 +164,10 @@ def class_collapse(e: Evidence) -> Diagnosis | None:
             f"; {', '.join(f'{counts[i]:,}' for i in never)} of {int(counts.sum()):,} training pictures are {names}"
         )
     verdict = f"{names} {'is' if len(never) == 1 else 'are'} never answered"
-    return Diagnosis("class_collapse", "warning", verdict, evidence, look_at_data(e, "--suspects"))
+    return Diagnosis("class_collapse", "warning", verdict, evidence, build_data_command(e, "--suspects"))
 
 
-def _both(e: Evidence) -> NDArray[np.int64] | None:
+def _sum_confusions(e: Evidence) -> NDArray[np.int64] | None:
     """Returns the confusions on validation and test pictures together: rare classes have too few in one of them."""
-    found = [one.matrix for one in (e.validation, e.test) if one is not None]
+    found = [one.confusion_matrix for one in (e.validation, e.test) if one is not None]
     return sum(found[1:], found[0]) if found else None

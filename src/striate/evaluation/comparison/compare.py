@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from striate.errors import RunError
-from striate.evaluation.comparison.paired_test import Pair, pairs_of
-from striate.evaluation.comparison.run_summary import Comparable, Contender, Group, grouped
+from striate.evaluation.comparison.paired_test import PairwiseResult, compare_groups
+from striate.evaluation.comparison.run_summary import Comparable, RunGroup, RunSummary, group_by_settings
 
 
-def refuse_others(contenders: Sequence[Contender]) -> None:
+def require_same_test_set(summaries: Sequence[RunSummary]) -> None:
     """Raises RunError unless all have the same classes and were measured on pictures of the same names and labels."""
-    first, *others = contenders
-    for one in contenders:
+    first, *others = summaries
+    for one in summaries:
         if not one.answers:
             raise RunError(f"{one.name} has no list of predictions", hint="the runs as they were written")
     for other in others:
@@ -24,10 +24,10 @@ def refuse_others(contenders: Sequence[Contender]) -> None:
         if known != theirs:
             raise RunError(
                 f"{first.name} and {other.name} tell different classes apart, so they cannot be compared",
-                received=f"{_some(theirs)} in {other.name}",
-                expected=f"{_some(known)} as in {first.name}",
+                received=f"{_format_names(theirs)} in {other.name}",
+                expected=f"{_format_names(known)} as in {first.name}",
             )
-    told = [words for other in others if (words := _difference(first, other))]
+    told = [words for other in others if (words := _describe_difference(first, other))]
     if told:
         raise RunError(
             "Runs measured on different test pictures cannot be compared",
@@ -37,17 +37,17 @@ def refuse_others(contenders: Sequence[Contender]) -> None:
         )
 
 
-def is_certain(contenders: Sequence[Contender]) -> bool:
+def has_common_fingerprint(summaries: Sequence[RunSummary]) -> bool:
     """Returns whether the contents of the pictures are known to agree too: the sets' fingerprints do."""
-    prints = {one.fingerprint for one in contenders}
+    prints = {one.fingerprint for one in summaries}
     return len(prints) == 1 and "" not in prints
 
 
-def _difference(first: Contender, other: Contender) -> str:
+def _describe_difference(first: RunSummary, other: RunSummary) -> str:
     """Returns in words how the other's pictures differ; "" where they do not."""
     mine, theirs = first.answers, other.answers
     missing, further = len(mine.keys() - theirs.keys()), len(theirs.keys() - mine.keys())
-    relabelled = sum(mine[key].label != theirs[key].label for key in mine.keys() & theirs.keys())
+    relabelled = sum(mine[key].true_class != theirs[key].true_class for key in mine.keys() & theirs.keys())
     parts = [
         *([f"lacks {missing:,} of them"] if missing else []),
         *([f"has {further:,} others"] if further else []),
@@ -56,7 +56,7 @@ def _difference(first: Contender, other: Contender) -> str:
     return f"{other.name} " + " and ".join(parts) if parts else ""
 
 
-def _some(names: Sequence[str]) -> str:
+def _format_names(names: Sequence[str]) -> str:
     return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
 
 
@@ -72,10 +72,10 @@ class Comparison:
         is_certain: whether the contents of the test pictures are known to be the same, beside names and labels.
     """
 
-    contenders: tuple[Contender, ...]
-    groups: tuple[Group, ...]
+    contenders: tuple[RunSummary, ...]
+    groups: tuple[RunGroup, ...]
     differing: dict[str, tuple[Any, ...]]
-    pairs: tuple[Pair, ...]
+    pairs: tuple[PairwiseResult, ...]
     is_certain: bool
 
     @property
@@ -136,24 +136,24 @@ class Comparison:
                     "accuracy": one.report.accuracy,
                     "interval": list(one.report.interval),
                     "loss": one.report.loss,
-                    "gap": one.gap if math.isfinite(one.gap) else None,
+                    "gap": one.generalization_gap if math.isfinite(one.generalization_gap) else None,
                     "epochs": len(one.epochs),
-                    "kept": one.kept,
+                    "kept": one.best_epoch,
                     "parameters": one.parameters,
                     "multiply_adds": one.multiply_adds,
-                    "seconds": one.seconds,
+                    "seconds": one.training_seconds,
                     "milliseconds": one.milliseconds,
                 }
                 for one in self.contenders
             ],
-            "groups": [group.summary() for group in self.groups],
+            "groups": [group.to_dict() for group in self.groups],
             "differing": {name: list(values) for name, values in self.differing.items()},
-            "pairs": [pair.summary() for pair in self.pairs],
+            "pairs": [pair.to_dict() for pair in self.pairs],
             "notes": list(self.notes),
         }
 
 
-def compare(runs: Sequence[Contender | Comparable]) -> Comparison:
+def compare(runs: Sequence[RunSummary | Comparable]) -> Comparison:
     """Returns the runs side by side: what differs in their settings, and every pair tested on the same pictures. Runs
     that differ in nothing but the seed are one group, compared with its spread.
 
@@ -163,27 +163,27 @@ def compare(runs: Sequence[Contender | Comparable]) -> Comparison:
     Raises:
         RunError: fewer than two, one that is not whole, or runs that were not measured on the same test pictures.
     """
-    contenders = tuple(one if isinstance(one, Contender) else one.contender() for one in runs)
+    contenders = tuple(one if isinstance(one, RunSummary) else one.contender() for one in runs)
     if len(contenders) < 2:
         raise RunError("Two runs or more are needed to compare", received=len(contenders))
-    contenders = _named_apart(contenders)
-    refuse_others(contenders)
+    contenders = _make_names_unique(contenders)
+    require_same_test_set(contenders)
     names = list(dict.fromkeys(name for one in contenders for name in one.settings))
     table = {name: tuple(one.settings.get(name) for one in contenders) for name in names}
-    groups = grouped(contenders)
+    groups = group_by_settings(contenders)
     return Comparison(
         contenders=contenders,
         groups=groups,
         differing={name: values for name, values in table.items() if any(value != values[0] for value in values)},
-        pairs=pairs_of(list(itertools.combinations(groups, 2)), list(contenders[0].answers)),
-        is_certain=is_certain(contenders),
+        pairs=compare_groups(list(itertools.combinations(groups, 2)), list(contenders[0].answers)),
+        is_certain=has_common_fingerprint(contenders),
     )
 
 
-def _named_apart(contenders: tuple[Contender, ...]) -> tuple[Contender, ...]:
+def _make_names_unique(summaries: tuple[RunSummary, ...]) -> tuple[RunSummary, ...]:
     """Returns the contenders, numbered where runs of several folders have one name."""
-    names = [one.name for one in contenders]
+    names = [one.name for one in summaries]
     return tuple(
         replace(one, name=f"{one.name} ({names[: place + 1].count(one.name)})") if names.count(one.name) > 1 else one
-        for place, one in enumerate(contenders)
+        for place, one in enumerate(summaries)
     )

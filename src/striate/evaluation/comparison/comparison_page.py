@@ -9,154 +9,167 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.errors import printable
+from striate.errors import to_printable
 from striate.evaluation.comparison.compare import Comparison
-from striate.evaluation.comparison.paired_test import Pair, points, signed
-from striate.evaluation.comparison.run_summary import Group
+from striate.evaluation.comparison.paired_test import PairwiseResult, format_points, format_signed
+from striate.evaluation.comparison.run_summary import RunGroup
 from striate.reporting import html
-from striate.reporting.html import svg
-from striate.reporting.style import INK, SERIES, STYLE, percent
+from striate.reporting.html import render_inline_svg
+from striate.reporting.style import MATPLOTLIB_STYLE, SERIES_COLORS, TEXT_COLOR, format_percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-GALLERY = 21  # pictures a side
-PAIRS = 6  # pairs whose pictures are shown, those with the surest difference first
-TINY = 64  # pixels: smaller pictures are shown with their pixels
+MAX_IMAGES_PER_SIDE = 21  # pictures a side
+MAX_PAIRS_SHOWN = 6  # pairs whose pictures are shown, those with the surest difference first
+MAX_PIXELATED_SIDE = 64  # pixels: smaller pictures are shown with their pixels
 
 
-def wanted(found: Comparison) -> list[str]:
+def list_image_keys(comparison: Comparison) -> list[str]:
     """Returns the keys of the pictures that the page shows."""
-    keys = (key for pair in _shown_pairs(found) for side in (pair.gained, pair.lost) for key in side[:GALLERY])
+    keys = (
+        key
+        for pair in _select_pairs(comparison)
+        for side in (pair.only_second_keys, pair.only_first_keys)
+        for key in side[:MAX_IMAGES_PER_SIDE]
+    )
     return list(dict.fromkeys(keys))
 
 
-def save_page(
-    path: Path, found: Comparison, pictures: Mapping[str, NDArray[np.uint8]], *, missing: str = "", command: str = ""
+def save_comparison_html(
+    path: Path,
+    comparison: Comparison,
+    images: Mapping[str, NDArray[np.uint8]],
+    *,
+    missing_reason: str = "",
+    command: str = "",
 ) -> None:
     """Writes the page.
 
     Args:
         path: of the file.
-        found: what to show.
-        pictures: key → (h, w, 1 or 3) uint8, of those `wanted`.
-        missing: why there are none, if so.
+        comparison: what to show.
+        images: key → (h, w, 1 or 3) uint8, of those `wanted`.
+        missing_reason: why there are none, if so.
         command: the command line that repeats it.
     """
-    has_epochs = any(one.epochs for one in found.contenders)
-    reach = min(1.0, 1.1 * max((abs(end) for pair in found.pairs for end in pair.paired.interval), default=1.0))
+    has_epochs = any(one.epochs for one in comparison.contenders)
+    reach = min(1.0, 1.1 * max((abs(end) for pair in comparison.pairs for end in pair.paired.interval), default=1.0))
     html.save_page(
         path,
         "striate.evaluation.comparison",
         "compare.html.j2",
-        found=found,
-        lead=lead(found),
+        found=comparison,
+        lead=format_lead(comparison),
         reach=reach,
         place=lambda difference: 50 + 50 * difference / reach,
         curves={
-            name: svg(
-                curves(found, name),
+            name: render_inline_svg(
+                draw_metric_curves(comparison, name),
                 f"{name.capitalize()} of all runs over their epochs, training and validation",
             )
             for name in ("accuracy", "loss")
         }
         if has_epochs
         else {},
-        rows=table(found),
-        signed=signed,
-        unbroken=_unbroken,
-        galleries=[_gallery(pair, pictures) for pair in _shown_pairs(found)],
-        real_classes=[(pair, real) for pair in found.pairs if (real := [row for row in pair.classes if row.is_real])],
-        missing=missing,
+        rows=build_comparison_table(comparison),
+        signed=format_signed,
+        unbroken=_format_unbroken,
+        galleries=[_build_gallery(pair, images) for pair in _select_pairs(comparison)],
+        real_classes=[
+            (pair, real) for pair in comparison.pairs if (real := [row for row in pair.classes if row.is_real])
+        ],
+        missing=missing_reason,
         command=command,
-        n=len(found.contenders[0].answers),
+        n=len(comparison.contenders[0].answers),
     )
 
 
-def lead(found: Comparison) -> str:
+def format_lead(comparison: Comparison) -> str:
     """Returns the result in one sentence or two."""
-    if not found.pairs:
-        (group,) = found.groups
+    if not comparison.pairs:
+        (group,) = comparison.groups
         return (
-            f"These {len(group.contenders)} runs differ in nothing but the seed: {percent(group.accuracy, 2)} on "
-            f"average, with a standard deviation of {100 * (group.deviation or 0):.2f} points."
+            f"These {len(group.contenders)} runs differ in nothing but the seed: {format_percent(group.accuracy, 2)} "
+            "on "
+            f"average, with a standard deviation of {100 * (group.std or 0):.2f} points."
         )
-    if len(found.pairs) == 1:
-        return found.pairs[0].sentence
-    best = max(found.groups, key=lambda group: group.accuracy)
-    own = [pair for pair in found.pairs if best.name in (pair.a, pair.b)]
+    if len(comparison.pairs) == 1:
+        return comparison.pairs[0].sentence
+    best = max(comparison.groups, key=lambda group: group.accuracy)
+    own = [pair for pair in comparison.pairs if best.name in (pair.a, pair.b)]
     equals = [pair.b if pair.a == best.name else pair.a for pair in own if not pair.is_real]
     if not equals:
-        return f"{best.name} is the best: better than each of the {len(found.groups) - 1} others, beyond chance."
-    if len(equals) == len(found.groups) - 1:
-        share = percent(best.accuracy, 2)
+        return f"{best.name} is the best: better than each of the {len(comparison.groups) - 1} others, beyond chance."
+    if len(equals) == len(comparison.groups) - 1:
+        share = format_percent(best.accuracy, 2)
         return f"{best.name} has the highest accuracy, {share}, yet none of the others is surely worse."
     return (
-        f"{best.name} has the highest accuracy, {percent(best.accuracy, 2)}; it cannot be told apart from "
+        f"{best.name} has the highest accuracy, {format_percent(best.accuracy, 2)}; it cannot be told apart from "
         f"{' and '.join(equals[:4])}{' and others' if len(equals) > 4 else ''}, and is better than the rest."
     )
 
 
-def table(found: Comparison) -> dict[str, list[str]]:
+def build_comparison_table(comparison: Comparison) -> dict[str, list[str]]:
     """Returns row's title → one cell a group: accuracy and what it costs. Figures that no group knows are left out."""
-    groups = found.groups
-    rows: dict[str, list[str]] = {"test accuracy": [percent(group.accuracy, 2) for group in groups]}
+    groups = comparison.groups
+    rows: dict[str, list[str]] = {"test accuracy": [format_percent(group.accuracy, 2) for group in groups]}
     if any(len(group.contenders) > 1 for group in groups):
-        rows["± over seeds"] = [_spread(group) for group in groups]
+        rows["± over seeds"] = [_format_std(group) for group in groups]
         rows["seeds"] = [str(len(group.contenders)) for group in groups]
     if any(len(group.contenders) == 1 for group in groups):
-        rows["95 % interval"] = [_interval(group) for group in groups]
+        rows["95 % interval"] = [_format_interval(group) for group in groups]
     rows["test pictures"] = [f"{group.contenders[0].report.n:,}" for group in groups]
-    rows["loss"] = [_mean(group, lambda one: one.report.loss, "{:.4f}") for group in groups]
-    rows["training − validation"] = [_mean(group, lambda one: one.gap, points) for group in groups]
-    rows["epochs"] = [_mean(group, lambda one: len(one.epochs), "{:.3g}") for group in groups]
+    rows["loss"] = [_format_mean(group, lambda one: one.report.loss, "{:.4f}") for group in groups]
+    rows["training − validation"] = [_format_mean(group, lambda one: one.gap, format_points) for group in groups]
+    rows["epochs"] = [_format_mean(group, lambda one: len(one.epochs), "{:.3g}") for group in groups]
     rows["weights"] = [f"{group.contenders[0].parameters:,}" for group in groups]
-    adds = [group.mean("multiply_adds") for group in groups]
+    adds = [group.compute_mean("multiply_adds") for group in groups]
     if any(adds):
         rows["multiply-adds"] = ["not known" if value is None else f"{value:,.0f}" for value in adds]
-    rows["training time"] = [_mean(group, lambda one: one.seconds, "{:,.0f} s") for group in groups]
-    times = [group.mean("milliseconds") for group in groups]
+    rows["training time"] = [_format_mean(group, lambda one: one.seconds, "{:,.0f} s") for group in groups]
+    times = [group.compute_mean("milliseconds") for group in groups]
     if any(times):
         rows["one answer"] = ["not known" if value is None else f"{value:.3g} ms" for value in times]
     return rows
 
 
-def _unbroken(text: str) -> str:
+def _format_unbroken(text: str) -> str:
     """Returns a sentence in which no line break divides a figure from its unit."""
-    return html.unbroken(printable(text)).replace(" points", "\N{NO-BREAK SPACE}points")
+    return html.insert_nonbreaking_spaces(to_printable(text)).replace(" points", "\N{NO-BREAK SPACE}points")
 
 
-def _mean(group: Group, figure: Any, form: Any) -> str:
-    value = float(np.mean([figure(one) for one in group.contenders]))
+def _format_mean(group: RunGroup, get_value: Any, number_format: Any) -> str:
+    value = float(np.mean([get_value(one) for one in group.contenders]))
     if np.isnan(value):
         return "not known"
-    return str(form(value)) if callable(form) else str(form.format(value))
+    return str(number_format(value)) if callable(number_format) else str(number_format.format(value))
 
 
-def _spread(group: Group) -> str:
-    return "one seed" if group.deviation is None else f"{100 * group.deviation:.2f} points"
+def _format_std(group: RunGroup) -> str:
+    return "one seed" if group.std is None else f"{100 * group.std:.2f} points"
 
 
-def _interval(group: Group) -> str:
+def _format_interval(group: RunGroup) -> str:
     if len(group.contenders) > 1:
         return ""
     low, high = group.contenders[0].report.interval
-    return f"{percent(low).removesuffix(' %')} … {percent(high)}"
+    return f"{format_percent(low).removesuffix(' %')} … {format_percent(high)}"
 
 
-def _shown_pairs(found: Comparison) -> list[Pair]:
-    return sorted(found.pairs, key=lambda pair: pair.p_adjusted)[:PAIRS]
+def _select_pairs(comparison: Comparison) -> list[PairwiseResult]:
+    return sorted(comparison.pairs, key=lambda pair: pair.p_adjusted)[:MAX_PAIRS_SHOWN]
 
 
-def _gallery(pair: Pair, pictures: Mapping[str, NDArray[np.uint8]]) -> dict[str, Any]:
-    sides = ((pair.a, pair.b, pair.lost), (pair.b, pair.a, pair.gained))
+def _build_gallery(pair: PairwiseResult, images: Mapping[str, NDArray[np.uint8]]) -> dict[str, Any]:
+    sides = ((pair.a, pair.b, pair.only_first_keys), (pair.b, pair.a, pair.only_second_keys))
     return {
         "pair": pair,
         "sides": [
             {
                 "title": f"{winner} gets right and {loser} does not",
                 "count": len(keys),
-                "pictures": [_shown(pair, key, pictures.get(key)) for key in keys[:GALLERY]],
+                "pictures": [_build_gallery_item(pair, key, images.get(key)) for key in keys[:MAX_IMAGES_PER_SIDE]],
                 "seeds": pair.is_seeded,
             }
             for winner, loser, keys in sides
@@ -164,58 +177,64 @@ def _gallery(pair: Pair, pictures: Mapping[str, NDArray[np.uint8]]) -> dict[str,
     }
 
 
-def _shown(pair: Pair, key: str, pixels: NDArray[np.uint8] | None) -> dict[str, Any]:
+def _build_gallery_item(pair: PairwiseResult, key: str, pixels: NDArray[np.uint8] | None) -> dict[str, Any]:
     said = [
         (
-            printable(group.name),
-            printable(answer.predicted),
-            float(np.mean([one.answers[key].confidence for one in _agreeing(group, key, answer.predicted)])),
-            answer.predicted == answer.label,
+            to_printable(group.name),
+            to_printable(answer.predicted_class),
+            float(
+                np.mean(
+                    [one.answers[key].confidence for one in _list_agreeing_runs(group, key, answer.predicted_class)]
+                )
+            ),
+            answer.predicted_class == answer.true_class,
         )
-        for group in (pair.one, pair.two)
+        for group in (pair.first_group, pair.second_group)
         for answer in (group.contenders[0].answers[key],)
     ]
     return {
-        "key": printable(key),
-        "true": printable(pair.one.contenders[0].answers[key].label),
+        "key": to_printable(key),
+        "true": to_printable(pair.first_group.contenders[0].answers[key].true_class),
         "said": said,
-        "image": None if pixels is None else html.picture(pixels, form="WEBP" if max(pixels.shape) > TINY else "PNG"),
-        "tiny": pixels is not None and max(pixels.shape) <= TINY,
+        "image": None
+        if pixels is None
+        else html.encode_image_uri(pixels, image_format="WEBP" if max(pixels.shape) > MAX_PIXELATED_SIDE else "PNG"),
+        "tiny": pixels is not None and max(pixels.shape) <= MAX_PIXELATED_SIDE,
     }
 
 
-def _agreeing(group: Group, key: str, predicted: str) -> list[Any]:
-    return [one for one in group.contenders if one.answers[key].predicted == predicted]
+def _list_agreeing_runs(group: RunGroup, key: str, predicted_class: str) -> list[Any]:
+    return [one for one in group.contenders if one.answers[key].predicted_class == predicted_class]
 
 
-def curves(found: Comparison, name: str) -> Figure:
+def draw_metric_curves(comparison: Comparison, metric_name: str) -> Figure:
     """Returns accuracy or loss of every run over its epochs: one colour a group, validation solid, training dashed."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(MATPLOTLIB_STYLE):
         figure = Figure(figsize=(5.4, 4.1), layout="constrained")
-        _draw_curves(figure.subplots(), found.groups, name, with_legend=name == "accuracy")
+        _draw_curves(figure.subplots(), comparison.groups, metric_name, has_legend=metric_name == "accuracy")
     return figure
 
 
-def both_curves(found: Comparison) -> Figure:
+def draw_comparison_curves(comparison: Comparison) -> Figure:
     """Returns accuracy and loss side by side."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(MATPLOTLIB_STYLE):
         figure = Figure(figsize=(10.4, 4.3), layout="constrained")
         for axes, name in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
-            _draw_curves(axes, found.groups, name, with_legend=name == "accuracy")
+            _draw_curves(axes, comparison.groups, name, has_legend=name == "accuracy")
     return figure
 
 
-def _draw_curves(axes: Any, groups: Sequence[Group], name: str, *, with_legend: bool) -> None:
+def _draw_curves(axes: Any, groups: Sequence[RunGroup], metric_name: str, *, has_legend: bool) -> None:
     handles, labels = [], []
     numbers: list[int] = []
     for index, group in enumerate(groups):
-        colour = SERIES[index % len(SERIES)]
+        colour = SERIES_COLORS[index % len(SERIES_COLORS)]
         several = len(group.contenders) > 1
         for place, one in enumerate(group.contenders):
             epochs = [row.epoch for row in one.epochs]
@@ -224,11 +243,11 @@ def _draw_curves(axes: Any, groups: Sequence[Group], name: str, *, with_legend: 
             dot = "o" if len(epochs) == 1 else None
             width = 1.2 if several else 1.8
             (line,) = axes.plot(
-                epochs, [getattr(row, f"val_{name}") for row in one.epochs], linewidth=width, marker=dot, **thin
+                epochs, [getattr(row, f"val_{metric_name}") for row in one.epochs], linewidth=width, marker=dot, **thin
             )
             axes.plot(
                 epochs,
-                [getattr(row, name) for row in one.epochs],
+                [getattr(row, metric_name) for row in one.epochs],
                 linewidth=1,
                 linestyle=(0, (4, 2)),
                 marker=dot,
@@ -236,11 +255,13 @@ def _draw_curves(axes: Any, groups: Sequence[Group], name: str, *, with_legend: 
             )
             if not place:
                 handles.append(line)
-                labels.append(printable(group.name) + (f" ({len(group.contenders)} seeds)" if several else ""))
-    axes.set(title=name.capitalize(), xlabel="epoch")
+                labels.append(to_printable(group.name) + (f" ({len(group.contenders)} seeds)" if several else ""))
+    axes.set(title=metric_name.capitalize(), xlabel="epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)
     if len(set(numbers)) == 1:
         axes.set_xlim(numbers[0] - 1, numbers[0] + 1)
-    if with_legend:  # handed over, since matplotlib hides labels that begin with "_"
-        handles += axes.plot([], [], color=INK) + axes.plot([], [], color=INK, linewidth=1, linestyle=(0, (4, 2)))
+    if has_legend:  # handed over, since matplotlib hides labels that begin with "_"
+        handles += axes.plot([], [], color=TEXT_COLOR) + axes.plot(
+            [], [], color=TEXT_COLOR, linewidth=1, linestyle=(0, (4, 2))
+        )
         axes.legend(handles, [*labels, "validation", "training"], loc="best", fontsize=9)

@@ -9,10 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.evaluation.comparison.run_summary import Group
-from striate.evaluation.intervals import Interval, PairedDifference, paired_difference
-from striate.evaluation.significance import ALPHA, detectable, holm, seeded_difference
-from striate.reporting.style import percent
+from striate.evaluation.comparison.run_summary import RunGroup
+from striate.evaluation.intervals import Interval, PairedDifference, compute_paired_difference
+from striate.evaluation.significance import (
+    ALPHA,
+    adjust_p_values,
+    compute_detectable_difference,
+    compute_seeded_difference,
+)
+from striate.reporting.style import format_percent
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class ClassDifference:
         """Whether chance hardly explains it."""
         return self.p_value < ALPHA
 
-    def summary(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Returns it as plain JSON values."""
         return {
             "class": self.name,
@@ -58,45 +63,45 @@ class ClassDifference:
 
 
 @dataclass(frozen=True)
-class Pair:
+class PairwiseResult:
     """Two groups on the same test pictures.
 
     Attributes:
-        one: the first.
-        two: the second.
+        first_group: the first.
+        second_group: the second.
         paired: how they differ, the second minus the first.
         p_adjusted: its p-value, adjusted for the number of pairs that are compared (Holm).
-        smallest: the smallest difference that would have been found in four cases of five; None where the pictures are
-            too few for any.
+        detectable_difference: the smallest difference that would have been found in four cases of five; None where
+            the pictures are too few for any.
         classes: class by class.
-        lost: keys of the pictures that every run of the first gets right and none of the second, the latter's most
-            confident errors first.
-        gained: the reverse.
+        only_first_keys: keys of the images that every run of the first gets right and none of the second, the latter's
+            most confident errors first.
+        only_second_keys: the reverse.
     """
 
-    one: Group
-    two: Group
+    first_group: RunGroup
+    second_group: RunGroup
     paired: PairedDifference
     p_adjusted: float
-    smallest: float | None
+    detectable_difference: float | None
     classes: tuple[ClassDifference, ...]
-    lost: tuple[str, ...]
-    gained: tuple[str, ...]
+    only_first_keys: tuple[str, ...]
+    only_second_keys: tuple[str, ...]
 
     @property
     def a(self) -> str:
         """The first's name."""
-        return self.one.name
+        return self.first_group.name
 
     @property
     def b(self) -> str:
         """The second's name."""
-        return self.two.name
+        return self.second_group.name
 
     @property
     def is_seeded(self) -> bool:
         """Whether seeds were counted as chance too."""
-        return len(self.one.contenders) + len(self.two.contenders) > 2
+        return len(self.first_group.contenders) + len(self.second_group.contenders) > 2
 
     @property
     def is_real(self) -> bool:
@@ -127,20 +132,21 @@ class Pair:
     def sentence(self) -> str:
         """Returns the verdict in full."""
         low, high = self.paired.interval
-        effect = f"{points(self.paired.difference)}, 95 % interval {signed(low)} to {signed(high)}"
+        effect = f"{format_points(self.paired.difference)}, 95 % interval {format_signed(low)} to {format_signed(high)}"
         if self.is_real:
             better, worse = (self.b, self.a) if self.paired.difference > 0 else (self.a, self.b)
             if better == self.a:
-                effect = f"{points(-self.paired.difference)}, 95 % interval {signed(-high)} to {signed(-low)}"
+                interval = f"{format_signed(-high)} to {format_signed(-low)}"
+                effect = f"{format_points(-self.paired.difference)}, 95 % interval {interval}"
             return f"{better} is better than {worse}: {effect}."
-        if self.smallest is None:
+        if self.detectable_difference is None:
             return f"{self.a} and {self.b} cannot be told apart: {effect}. So few pictures could show no difference."
         return (
             f"{self.a} and {self.b} cannot be told apart: {effect}. So many pictures would have shown a difference of "
-            f"{100 * self.smallest:.2g} points or more in four cases of five."
+            f"{100 * self.detectable_difference:.2g} points or more in four cases of five."
         )
 
-    def summary(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Returns the pair as plain JSON values."""
         return {
             "a": self.a,
@@ -152,77 +158,85 @@ class Pair:
             "test": self.test,
             "only_a": self.paired.only_first,
             "only_b": self.paired.only_second,
-            "smallest_detectable": self.smallest,
+            "smallest_detectable": self.detectable_difference,
             "verdict": self.verdict,
             "sentence": self.sentence,
-            "classes": [row.summary() for row in self.classes],
-            "lost": list(self.lost),
-            "gained": list(self.gained),
+            "classes": [row.to_dict() for row in self.classes],
+            "lost": list(self.only_first_keys),
+            "gained": list(self.only_second_keys),
         }
 
 
-def pairs_of(groups: Sequence[tuple[Group, Group]], keys: Sequence[str]) -> tuple[Pair, ...]:
+def compare_groups(group_pairs: Sequence[tuple[RunGroup, RunGroup]], keys: Sequence[str]) -> tuple[PairwiseResult, ...]:
     """Returns every two of the groups tested on the pictures of those keys."""
-    right = {group.name: group.is_right(keys) for pair in groups for group in pair}
-    tested = [_tested(right[one.name], right[two.name], len(groups)) for one, two in groups]
-    adjusted = holm([paired.p_value for paired, _ in tested])
-    labels = np.array([groups[0][0].contenders[0].answers[key].label for key in keys] if groups else [], np.str_)
+    right = {group.name: group.is_correct(keys) for pair in group_pairs for group in pair}
+    tested = [_run_test(right[one.name], right[two.name], len(group_pairs)) for one, two in group_pairs]
+    adjusted = adjust_p_values([paired.p_value for paired, _ in tested])
+    labels = np.array(
+        [group_pairs[0][0].contenders[0].answers[key].true_class for key in keys] if group_pairs else [], np.str_
+    )
     return tuple(
-        Pair(
-            one=one,
-            two=two,
+        PairwiseResult(
+            first_group=one,
+            second_group=two,
             paired=paired,
             p_adjusted=p,
-            smallest=smallest,
-            classes=_classes(one, right[one.name], right[two.name], labels),
-            lost=_only(right[one.name], right[two.name], two, keys),
-            gained=_only(right[two.name], right[one.name], one, keys),
+            detectable_difference=smallest,
+            classes=_compare_classes(one, right[one.name], right[two.name], labels),
+            only_first_keys=_list_only_correct(right[one.name], right[two.name], two, keys),
+            only_second_keys=_list_only_correct(right[two.name], right[one.name], one, keys),
         )
-        for (one, two), (paired, smallest), p in zip(groups, tested, adjusted, strict=True)
+        for (one, two), (paired, smallest), p in zip(group_pairs, tested, adjusted, strict=True)
     )
 
 
-def points(difference: float) -> str:
+def format_points(difference: float) -> str:
     """Returns a difference of two shares in percentage points, with its sign."""
-    return f"{signed(difference)} points"
+    return f"{format_signed(difference)} points"
 
 
-def signed(difference: float) -> str:
+def format_signed(difference: float) -> str:
     """Returns the same without the unit."""
     return f"{100 * difference:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
-def recalls(row: ClassDifference) -> str:
+def format_recalls(row: ClassDifference) -> str:
     """Returns the two recalls as people write them."""
-    return f"{percent(row.recalls[0])} → {percent(row.recalls[1])}"
+    return f"{format_percent(row.recalls[0])} → {format_percent(row.recalls[1])}"
 
 
-def _tested(
-    first: NDArray[np.bool_], second: NDArray[np.bool_], tests: int = 1
+def _run_test(
+    first_correct: NDArray[np.bool_], second_correct: NDArray[np.bool_], test_count: int = 1
 ) -> tuple[PairedDifference, float | None]:
-    if len(first) + len(second) > 2 and first.shape[1] > 1:
-        return seeded_difference(first, second, tests)
-    paired = paired_difference(first[0], second[0])
-    return paired, detectable(first.shape[1], paired.only_first + paired.only_second, tests)
+    if len(first_correct) + len(second_correct) > 2 and first_correct.shape[1] > 1:
+        return compute_seeded_difference(first_correct, second_correct, test_count)
+    paired = compute_paired_difference(first_correct[0], second_correct[0])
+    return paired, compute_detectable_difference(
+        first_correct.shape[1], paired.only_first + paired.only_second, test_count
+    )
 
 
-def _classes(
-    group: Group, first: NDArray[np.bool_], second: NDArray[np.bool_], labels: NDArray[np.str_]
+def _compare_classes(
+    group: RunGroup, first_correct: NDArray[np.bool_], second_correct: NDArray[np.bool_], labels: NDArray[np.str_]
 ) -> tuple[ClassDifference, ...]:
     found = []
     for row in group.contenders[0].report.classes:
         own = labels == row.name
         if own.any():
-            paired, _ = _tested(first[:, own], second[:, own])
-            found.append((row.name, int(own.sum()), first[:, own].mean(), second[:, own].mean(), paired))
-    adjusted = holm([paired.p_value for *_, paired in found])
+            paired, _ = _run_test(first_correct[:, own], second_correct[:, own])
+            found.append(
+                (row.name, int(own.sum()), first_correct[:, own].mean(), second_correct[:, own].mean(), paired)
+            )
+    adjusted = adjust_p_values([paired.p_value for *_, paired in found])
     return tuple(
         ClassDifference(name, n, (float(one), float(two)), paired.interval, p)
         for (name, n, one, two, paired), p in zip(found, adjusted, strict=True)
     )
 
 
-def _only(right: NDArray[np.bool_], wrong: NDArray[np.bool_], loser: Group, keys: Sequence[str]) -> tuple[str, ...]:
-    chosen = [keys[index] for index in np.flatnonzero(right.all(axis=0) & ~wrong.any(axis=0)).tolist()]
-    answers = loser.contenders[0].answers
+def _list_only_correct(
+    winner_correct: NDArray[np.bool_], loser_correct: NDArray[np.bool_], losing_group: RunGroup, keys: Sequence[str]
+) -> tuple[str, ...]:
+    chosen = [keys[index] for index in np.flatnonzero(winner_correct.all(axis=0) & ~loser_correct.any(axis=0)).tolist()]
+    answers = losing_group.contenders[0].answers
     return tuple(sorted(chosen, key=lambda key: -answers[key].confidence))

@@ -12,13 +12,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.evaluation.prediction_table import Answer
+from striate.evaluation.prediction_table import PredictionRecord
 from striate.evaluation.report import Report
-from striate.training.history import Epoch
+from striate.training.history import EpochMetrics
 
 
 @dataclass(frozen=True)
-class Contender:
+class RunSummary:
     """What comparing needs to know of a run.
 
     Attributes:
@@ -27,9 +27,9 @@ class Contender:
         report: on its test pictures.
         answers: picture's key → its class, what was answered and with which probability.
         epochs: its training.
-        kept: number of the epoch whose weights it has.
+        best_epoch: number of the epoch whose weights it has.
         parameters: weights in its network.
-        seconds: its training took.
+        training_seconds: its training took.
         fingerprint: of the whole set of pictures; "" where it is not known.
         multiply_adds: for one picture; None where it is not known.
         milliseconds: an answer takes; None where it was not measured.
@@ -38,37 +38,37 @@ class Contender:
     name: str
     settings: dict[str, Any]
     report: Report
-    answers: dict[str, Answer]
-    epochs: tuple[Epoch, ...]
-    kept: int
+    answers: dict[str, PredictionRecord]
+    epochs: tuple[EpochMetrics, ...]
+    best_epoch: int
     parameters: int
-    seconds: float
+    training_seconds: float
     fingerprint: str = ""
     multiply_adds: int | None = None
     milliseconds: float | None = None
 
     @property
-    def gap(self) -> float:
+    def generalization_gap(self) -> float:
         """Accuracy on the training pictures minus accuracy on the validation pictures, last epoch: overfitting's
         plainest sign.
         """
         return self.epochs[-1].accuracy - self.epochs[-1].val_accuracy if self.epochs else float("nan")
 
-    def is_right(self, keys: Iterable[str]) -> NDArray[np.bool_]:
+    def is_correct(self, keys: Iterable[str]) -> NDArray[np.bool_]:
         """Returns (n,) whether each of the pictures was answered rightly."""
-        return np.array([self.answers[key].label == self.answers[key].predicted for key in keys], bool)
+        return np.array([self.answers[key].true_class == self.answers[key].predicted_class for key in keys], bool)
 
 
 class Comparable(Protocol):
     """What can say how it did, as a Run can."""
 
-    def contender(self) -> Contender:
+    def contender(self) -> RunSummary:
         """Returns what comparing needs to know of it."""
         ...
 
 
 @dataclass(frozen=True)
-class Group:
+class RunGroup:
     """One setting: a run, or several that differ in nothing but the seed.
 
     Attributes:
@@ -77,7 +77,7 @@ class Group:
     """
 
     name: str
-    contenders: tuple[Contender, ...]
+    contenders: tuple[RunSummary, ...]
 
     @property
     def accuracies(self) -> tuple[float, ...]:
@@ -90,57 +90,63 @@ class Group:
         return statistics.fmean(self.accuracies)
 
     @property
-    def deviation(self) -> float | None:
+    def std(self) -> float | None:
         """Their standard deviation; None of one seed."""
         return statistics.stdev(self.accuracies) if len(self.contenders) > 1 else None
 
-    def is_right(self, keys: Sequence[str]) -> NDArray[np.bool_]:
+    def is_correct(self, keys: Sequence[str]) -> NDArray[np.bool_]:
         """Returns (seeds, n) whether each of the pictures was answered rightly."""
-        return np.stack([one.is_right(keys) for one in self.contenders])
+        return np.stack([one.is_correct(keys) for one in self.contenders])
 
-    def mean(self, figure: str) -> float | None:
+    def compute_mean(self, field_name: str) -> float | None:
         """Returns the mean of a figure of the contenders; None where one does not know it."""
-        values = [getattr(one, figure) for one in self.contenders]
+        values = [getattr(one, field_name) for one in self.contenders]
         return None if None in values else statistics.fmean(values)
 
-    def summary(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Returns the group as plain JSON values."""
         return {
             "name": self.name,
             "runs": [one.name for one in self.contenders],
             "seeds": [one.settings.get("seed") for one in self.contenders],
             "accuracy": self.accuracy,
-            "deviation": self.deviation,
+            "deviation": self.std,
             "range": [min(self.accuracies), max(self.accuracies)],
         }
 
 
-def grouped(contenders: Sequence[Contender]) -> tuple[Group, ...]:
+def group_by_settings(summaries: Sequence[RunSummary]) -> tuple[RunGroup, ...]:
     """Returns the contenders put together where pictures and settings agree and the seeds do not, in their order."""
-    found: list[list[Contender]] = []
-    for one in contenders:
+    found: list[list[RunSummary]] = []
+    for one in summaries:
         for group in found:
-            if _setting(group[0]) == _setting(one) and one.settings.get("seed") not in _seeds(group):
+            if _get_settings_key(group[0]) == _get_settings_key(one) and one.settings.get("seed") not in _list_seeds(
+                group
+            ):
                 group.append(one)
                 break
         else:
             found.append([one])
-    names = [_name(group) for group in found]
+    names = [_build_group_name(group) for group in found]
     return tuple(
-        Group(name if names.count(name) == 1 else group[0].name, tuple(group))
+        RunGroup(name if names.count(name) == 1 else group[0].name, tuple(group))
         for name, group in zip(names, found, strict=True)
     )
 
 
-def _setting(one: Contender) -> tuple[str, int, dict[str, Any]]:
-    return one.fingerprint, one.parameters, {name: value for name, value in one.settings.items() if name != "seed"}
+def _get_settings_key(summary: RunSummary) -> tuple[str, int, dict[str, Any]]:
+    return (
+        summary.fingerprint,
+        summary.parameters,
+        {name: value for name, value in summary.settings.items() if name != "seed"},
+    )
 
 
-def _seeds(group: Sequence[Contender]) -> list[Any]:
+def _list_seeds(group: Sequence[RunSummary]) -> list[Any]:
     return [one.settings.get("seed") for one in group]
 
 
-def _name(group: Sequence[Contender]) -> str:
+def _build_group_name(group: Sequence[RunSummary]) -> str:
     if len(group) == 1:
         return group[0].name
     same = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*(one.name for one in group), strict=False))

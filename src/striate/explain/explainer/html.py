@@ -7,72 +7,94 @@ from pathlib import Path
 from typing import Any
 
 from striate.classifier import Classifier
-from striate.errors import printable
-from striate.explain.explainer.payload import MOST, Shown, document
+from striate.errors import to_printable
+from striate.explain.explainer.payload import MOST, ExplainerImage, build_payload
 from striate.reporting import html
-from striate.training.history import Epoch
+from striate.training.history import EpochMetrics
 
-SCRIPTS = ("activations", "engine", "how", "canvas", "overview", "windows", "vectors", "points", "lessons", "main")
+EXPLAINER_SCRIPTS = (
+    "activations",
+    "engine",
+    "how",
+    "canvas",
+    "overview",
+    "windows",
+    "vectors",
+    "points",
+    "lessons",
+    "main",
+)
 """In the order in which they need each other; what stands at the beginning of a script needs those before it."""
 
-PICTURES = 12  # in a page
-TINY = 64  # pixels: smaller pictures are shown with hard edges
+MAX_EXPLAINER_IMAGES = 12  # in a page
+MAX_PIXELATED_SIDE = 64  # pixels: smaller pictures are shown with hard edges
 
 
 def save_explainer(
     path: Path,
     classifier: Classifier,
-    pictures: Sequence[Shown],
+    images: Sequence[ExplainerImage],
     *,
-    name: str,
+    run_name: str,
     method: str = "",
-    epochs: Sequence[Epoch] = (),
-    kept: int = 0,
-    layers: Collection[str] = (),
-    most: int = MOST,
+    epochs: Sequence[EpochMetrics] = (),
+    best_epoch: int = 0,
+    include_layers: Collection[str] = (),
+    max_weight_bytes: int = MOST,
 ) -> bool:
     """Returns whether the page holds the whole network; it is written whole or not at all.
 
     Args:
         path: of the page.
         classifier: whose network.
-        pictures: at least one; the first PICTURES are shown.
-        name: the run's.
+        images: at least one; the first PICTURES are shown.
+        run_name: the run's.
         method: how the pictures' heat was found.
         epochs: of its training.
-        kept: number of the epoch whose weights these are.
-        layers: whose weights the page must hold, where the network is too large for it.
-        most: bytes of weights in the page.
+        best_epoch: number of the epoch whose weights these are.
+        include_layers: whose weights the page must hold, where the network is too large for it.
+        max_weight_bytes: bytes of weights in the page.
 
     Raises:
         ConfigError: the network is no graph of layers, or has no such layer, or one too large.
     """
-    shown = list(pictures[:PICTURES])
-    content, numbers, has = document(classifier, shown, epochs=epochs, kept=kept, layers=layers, most=most)
+    shown = list(images[:MAX_EXPLAINER_IMAGES])
+    content, numbers, has = build_payload(
+        classifier,
+        shown,
+        epochs=epochs,
+        best_epoch=best_epoch,
+        include_layers=include_layers,
+        max_weight_bytes=max_weight_bytes,
+    )
     content["method"] = method
     html.save_page(
         path,
         "striate.explain",
         "explainer.html.j2",
-        name=printable(name),
-        lead=_lead(classifier, content, has.is_whole),
+        name=to_printable(run_name),
+        lead=_format_lead(classifier, content, has.is_whole),
         pictures=[
-            {"name": row["name"], "src": html.picture(one.pixels, TINY), "tiny": max(one.pixels.shape) <= TINY}
+            {
+                "name": row["name"],
+                "src": html.encode_image_uri(one.pixels, MAX_PIXELATED_SIDE),
+                "tiny": max(one.pixels.shape) <= MAX_PIXELATED_SIDE,
+            }
             for row, one in zip(content["pictures"], shown, strict=False)  # fewer of large values
         ],
-        network=html.data(content),
-        numbers=numbers.text(),
+        network=html.to_inline_json(content),
+        numbers=numbers.to_base64(),
         footer="All numbers are computed in this page, from the network's own weights; it asks for nothing.",
-        script=html.script("striate.explain", "el.js", *(f"explainer/{one}.js" for one in SCRIPTS)),
+        script=html.load_script("striate.explain", "el.js", *(f"explainer/{one}.js" for one in EXPLAINER_SCRIPTS)),
     )
     return has.is_whole
 
 
-def _lead(classifier: Classifier, content: dict[str, Any], is_whole: bool) -> str:
+def _format_lead(classifier: Classifier, content: dict[str, Any], is_complete: bool) -> str:
     weights = sum(row["parameters"] for row in content["steps"])
     layers = len(content["steps"]) - 1
     what = f"{classifier.architecture}: {layers} steps and {weights:,} weights between a picture and its answer"
-    if is_whole:
+    if is_complete:
         return f"{what}, all of them in this page."
     held = sum(row["state"] == "computed" for row in content["steps"]) - 1
     return f"{what}. The network is too large for one page: {held} of the steps can be computed in it."

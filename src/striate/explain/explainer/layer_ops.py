@@ -25,18 +25,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.models.cost import padding_before
+from striate.models.cost import compute_padding_before
 from striate.system.backend import keras
 
 Array = NDArray[np.float32]
 
-FUNCTIONS = (
+ACTIVATION_FUNCTIONS = (
     *("linear", "relu", "relu6", "leaky_relu", "tanh", "sigmoid", "hard_sigmoid", "silu", "hard_silu", "gelu", "elu"),
     *("selu", "softplus", "softsign", "exponential"),
 )
 """Activations that the page knows, by Keras' names."""
 
-MERGES = {
+MERGE_KINDS = {
     "Add": "add",
     "Multiply": "multiply",
     "Subtract": "subtract",
@@ -45,19 +45,19 @@ MERGES = {
     "Minimum": "minimum",
 }
 
-AT_REST = (
+TRAINING_ONLY_LAYERS = (
     *("Dropout", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "AlphaDropout", "Identity"),
     *("ActivityRegularization",),
 )
 """Layers that do nothing once a network has learnt."""
 
 
-ONE_BY_ONE = {"window": [1, 1], "strides": [1, 1], "dilation": [1, 1], "before": [0, 0], "groups": 1}
+POINTWISE_SETTINGS = {"window": [1, 1], "strides": [1, 1], "dilation": [1, 1], "before": [0, 0], "groups": 1}
 """A convolution that looks at one place."""
 
 
 @dataclass(frozen=True, eq=False)
-class Arithmetic:
+class LayerOp:
     """What is computed: see the module's table. `shape` is given where it is not that of the layer's output."""
 
     kind: str
@@ -66,210 +66,210 @@ class Arithmetic:
     shape: tuple[int, ...] = ()
 
 
-OTHER = Arithmetic("other")
+UNSUPPORTED_OP = LayerOp("other")
 
 
-def arithmetic(node: Any) -> list[Arithmetic]:
+def extract_layer_ops(node: Any) -> list[LayerOp]:
     """Returns what a node of Keras computes, in one part or several; `other` where the page cannot follow."""
     layer = node.operation
     name = type(layer).__name__
     if getattr(layer, "data_format", "channels_last") != "channels_last" and name not in ("ZeroPadding2D", "Flatten"):
-        return [OTHER]
-    if name in MERGES:
-        return [_merge(node, MERGES[name])]
-    if name in AT_REST:
-        return [Arithmetic("identity", {"rate": float(getattr(layer, "rate", 0))})]
-    known = KNOWN.get(name)
-    return known(layer, node.input_tensors[0].shape[1:]) if known else [OTHER]
+        return [UNSUPPORTED_OP]
+    if name in MERGE_KINDS:
+        return [_convert_merge(node, MERGE_KINDS[name])]
+    if name in TRAINING_ONLY_LAYERS:
+        return [LayerOp("identity", {"rate": float(getattr(layer, "rate", 0))})]
+    known = LAYER_CONVERTERS.get(name)
+    return known(layer, node.input_tensors[0].shape[1:]) if known else [UNSUPPORTED_OP]
 
 
 def _values(variable: Any) -> Array:
     return np.asarray(keras.ops.convert_to_numpy(variable), np.float32)
 
 
-def _activation(layer: Any) -> dict[str, Any] | None:
+def _get_activation_settings(layer: Any) -> dict[str, Any] | None:
     """Returns the settings of its activation; None for one that the page does not know."""
     function = layer.activation
     name = getattr(function, "__name__", None)
-    if name not in FUNCTIONS:
+    if name not in ACTIVATION_FUNCTIONS:
         return None
     return {"activation": name, "approximate": False} if name == "gelu" else {"activation": name}
 
 
-def _sliding(layer: Any, shape: tuple[int, ...], window: tuple[int, int]) -> dict[str, Any]:
+def _get_window_settings(layer: Any, shape: tuple[int, ...], window: tuple[int, int]) -> dict[str, Any]:
     """Returns window, strides and dilation as (down, right), and the zeros before the first row and column."""
     dilation = tuple(getattr(layer, "dilation_rate", (1, 1)))
     wide = [(size - 1) * step + 1 for size, step in zip(window, dilation, strict=True)]
     before = [
-        padding_before(side, size, stride) if layer.padding == "same" else 0
+        compute_padding_before(side, size, stride) if layer.padding == "same" else 0
         for side, size, stride in zip(shape, wide, layer.strides, strict=False)
     ]
     return {"window": list(window), "strides": list(layer.strides), "dilation": list(dilation), "before": before}
 
 
-def _convolution(layer: Any, shape: tuple[int, ...]) -> list[Arithmetic]:
-    activation = _activation(layer)
+def _convert_conv(layer: Any, shape: tuple[int, ...]) -> list[LayerOp]:
+    activation = _get_activation_settings(layer)
     if activation is None or layer.padding not in ("same", "valid"):
-        return [OTHER]
-    settings = {**_sliding(layer, shape, layer.kernel_size), **activation, "groups": int(layer.groups)}
-    return [Arithmetic("conv", settings, _kernel(layer.kernel, layer))]
+        return [UNSUPPORTED_OP]
+    settings = {**_get_window_settings(layer, shape, layer.kernel_size), **activation, "groups": int(layer.groups)}
+    return [LayerOp("conv", settings, _get_kernel_weights(layer.kernel, layer))]
 
 
-def _depthwise(layer: Any, shape: tuple[int, ...]) -> list[Arithmetic]:
-    activation = _activation(layer)
+def _convert_depthwise_conv(layer: Any, shape: tuple[int, ...]) -> list[LayerOp]:
+    activation = _get_activation_settings(layer)
     if activation is None:
-        return [OTHER]
-    settings = {**_sliding(layer, shape, layer.kernel_size), **activation}
-    return [Arithmetic("depthwise", settings, _kernel(layer.kernel, layer))]
+        return [UNSUPPORTED_OP]
+    settings = {**_get_window_settings(layer, shape, layer.kernel_size), **activation}
+    return [LayerOp("depthwise", settings, _get_kernel_weights(layer.kernel, layer))]
 
 
-def _separable(layer: Any, shape: tuple[int, ...]) -> list[Arithmetic]:
+def _convert_separable_conv(layer: Any, shape: tuple[int, ...]) -> list[LayerOp]:
     """A separable convolution is two steps."""
-    activation = _activation(layer)
+    activation = _get_activation_settings(layer)
     if activation is None:
-        return [OTHER]
+        return [UNSUPPORTED_OP]
     depthwise, pointwise = _values(layer.depthwise_kernel), _values(layer.pointwise_kernel)
     between = (*layer.compute_output_shape((None, *shape))[1:3], pointwise.shape[2])
-    slid = {**_sliding(layer, shape, layer.kernel_size), "activation": "linear"}
+    slid = {**_get_window_settings(layer, shape, layer.kernel_size), "activation": "linear"}
     weights = {"kernel": pointwise, **({"bias": _values(layer.bias)} if layer.use_bias else {})}
     return [
-        Arithmetic("depthwise", slid, {"kernel": depthwise}, between),
-        Arithmetic("conv", {**ONE_BY_ONE, **activation}, weights),
+        LayerOp("depthwise", slid, {"kernel": depthwise}, between),
+        LayerOp("conv", {**POINTWISE_SETTINGS, **activation}, weights),
     ]
 
 
-def _dense(layer: Any, shape: tuple[int, ...]) -> list[Arithmetic]:
-    activation = _activation(layer)
+def _convert_dense(layer: Any, shape: tuple[int, ...]) -> list[LayerOp]:
+    activation = _get_activation_settings(layer)
     if activation is None or len(shape) not in (1, 3):
-        return [OTHER]
-    weights = _kernel(layer.kernel, layer)
+        return [UNSUPPORTED_OP]
+    weights = _get_kernel_weights(layer.kernel, layer)
     if len(shape) == 1:
-        return [Arithmetic("dense", activation, weights)]
-    return [Arithmetic("conv", {**ONE_BY_ONE, **activation}, {**weights, "kernel": weights["kernel"][None, None]})]
+        return [LayerOp("dense", activation, weights)]
+    return [LayerOp("conv", {**POINTWISE_SETTINGS, **activation}, {**weights, "kernel": weights["kernel"][None, None]})]
 
 
-def _kernel(kernel: Any, layer: Any) -> dict[str, Array]:
+def _get_kernel_weights(kernel: Any, layer: Any) -> dict[str, Array]:
     return {"kernel": _values(kernel), **({"bias": _values(layer.bias)} if layer.use_bias else {})}
 
 
-def _batch_norm(layer: Any, shape: tuple[int, ...]) -> list[Arithmetic]:
+def _convert_batch_norm(layer: Any, shape: tuple[int, ...]) -> list[LayerOp]:
     if layer.axis not in (-1, len(shape)):
-        return [OTHER]
+        return [UNSUPPORTED_OP]
     weights = {"mean": _values(layer.moving_mean), "variance": _values(layer.moving_variance)}
     weights |= {"gamma": _values(layer.gamma)} if layer.scale else {}
     weights |= {"beta": _values(layer.beta)} if layer.center else {}
-    return [Arithmetic("norm", {"epsilon": float(layer.epsilon)}, weights)]
+    return [LayerOp("norm", {"epsilon": float(layer.epsilon)}, weights)]
 
 
-def _layer_norm(layer: Any, shape: tuple[int, ...]) -> list[Arithmetic]:
+def _convert_layer_norm(layer: Any, shape: tuple[int, ...]) -> list[LayerOp]:
     axis = layer.axis if isinstance(layer.axis, int) else next(iter(layer.axis)) if len(layer.axis) == 1 else None
     if axis not in (-1, len(shape)):
-        return [OTHER]
+        return [UNSUPPORTED_OP]
     weights = {"gamma": _values(layer.gamma)} if layer.scale else {}
     weights |= {"beta": _values(layer.beta)} if layer.center else {}
-    return [Arithmetic("layernorm", {"epsilon": float(layer.epsilon)}, weights)]
+    return [LayerOp("layernorm", {"epsilon": float(layer.epsilon)}, weights)]
 
 
-def _normalization(layer: Any, shape: tuple[int, ...]) -> list[Arithmetic]:
+def _convert_normalization(layer: Any, shape: tuple[int, ...]) -> list[LayerOp]:
     """Input normalisation by means and variances that were measured or given."""
     channels = shape[-1]
     mean, variance = (_values(getattr(layer, name)).ravel() for name in ("mean", "variance"))
     if mean.size not in (1, channels) or layer.invert:
-        return [OTHER]
+        return [UNSUPPORTED_OP]
     deviation = np.maximum(np.sqrt(variance), 1e-7) * np.ones(channels)  # Keras' own guard against a variance of zero
     return [
-        Arithmetic(
+        LayerOp(
             "scale", {}, {"scale": (1 / deviation).astype(np.float32), "shift": (-mean / deviation).astype(np.float32)}
         )
     ]
 
 
-def _rescaling(layer: Any, shape: tuple[int, ...]) -> list[Arithmetic]:
+def _convert_rescaling(layer: Any, shape: tuple[int, ...]) -> list[LayerOp]:
     ones = np.ones(shape[-1], np.float32)
     scale, shift = (np.asarray(one, np.float32).ravel() for one in (layer.scale, layer.offset))
     if not {scale.size, shift.size} <= {1, shape[-1]}:
-        return [OTHER]
-    return [Arithmetic("scale", {}, {"scale": scale * ones, "shift": shift * ones})]
+        return [UNSUPPORTED_OP]
+    return [LayerOp("scale", {}, {"scale": scale * ones, "shift": shift * ones})]
 
 
-def _relu(layer: Any, _: tuple[int, ...]) -> list[Arithmetic]:
+def _convert_relu(layer: Any, _: tuple[int, ...]) -> list[LayerOp]:
     most, slope = layer.max_value, float(layer.negative_slope or 0)
     if layer.threshold or most not in (None, 6) or (most is not None and slope):
-        return [OTHER]
+        return [UNSUPPORTED_OP]
     if slope:
-        return [Arithmetic("activation", {"activation": "leaky_relu", "slope": slope})]
-    return [Arithmetic("activation", {"activation": "relu" if most is None else "relu6"})]
+        return [LayerOp("activation", {"activation": "leaky_relu", "slope": slope})]
+    return [LayerOp("activation", {"activation": "relu" if most is None else "relu6"})]
 
 
-def _leaky(layer: Any, _: tuple[int, ...]) -> list[Arithmetic]:
-    return [Arithmetic("activation", {"activation": "leaky_relu", "slope": float(layer.negative_slope)})]
+def _convert_leaky_relu(layer: Any, _: tuple[int, ...]) -> list[LayerOp]:
+    return [LayerOp("activation", {"activation": "leaky_relu", "slope": float(layer.negative_slope)})]
 
 
-def _activating(layer: Any, _: tuple[int, ...]) -> list[Arithmetic]:
-    settings = _activation(layer)
-    return [OTHER if settings is None else Arithmetic("activation", settings)]
+def _convert_activation(layer: Any, _: tuple[int, ...]) -> list[LayerOp]:
+    settings = _get_activation_settings(layer)
+    return [UNSUPPORTED_OP if settings is None else LayerOp("activation", settings)]
 
 
-def _pooling(kind: str) -> Callable[[Any, tuple[int, ...]], list[Arithmetic]]:
-    def described(layer: Any, shape: tuple[int, ...]) -> list[Arithmetic]:
-        settings = _sliding(layer, shape, layer.pool_size)
-        return [Arithmetic(kind, settings)]
+def _make_pooling_converter(kind: str) -> Callable[[Any, tuple[int, ...]], list[LayerOp]]:
+    def convert_pooling(layer: Any, shape: tuple[int, ...]) -> list[LayerOp]:
+        settings = _get_window_settings(layer, shape, layer.pool_size)
+        return [LayerOp(kind, settings)]
 
-    return described
-
-
-def _as(kind: str) -> Callable[[Any, tuple[int, ...]], list[Arithmetic]]:
-    return lambda layer, shape: [Arithmetic(kind)]
+    return convert_pooling
 
 
-def _padding(layer: Any, shape: tuple[int, ...]) -> list[Arithmetic]:
+def _make_converter(kind: str) -> Callable[[Any, tuple[int, ...]], list[LayerOp]]:
+    return lambda layer, shape: [LayerOp(kind)]
+
+
+def _convert_padding(layer: Any, shape: tuple[int, ...]) -> list[LayerOp]:
     """Rows, columns and channels of zeros; what Keras pads "channels first" are our columns and channels."""
     two = [list(map(int, pair)) for pair in getattr(layer, "padding", None) or layer.cropping]
     pads = [*two, [0, 0]] if layer.data_format == "channels_last" else [[0, 0], *two]
-    return [Arithmetic("pad" if hasattr(layer, "padding") else "crop", {"pads": pads})]
+    return [LayerOp("pad" if hasattr(layer, "padding") else "crop", {"pads": pads})]
 
 
-def _flatten(layer: Any, shape: tuple[int, ...]) -> list[Arithmetic]:
-    return [OTHER if layer.data_format != "channels_last" and len(shape) > 1 else Arithmetic("reshape")]
+def _convert_flatten(layer: Any, shape: tuple[int, ...]) -> list[LayerOp]:
+    return [UNSUPPORTED_OP if layer.data_format != "channels_last" and len(shape) > 1 else LayerOp("reshape")]
 
 
-def _concatenation(layer: Any, shape: tuple[int, ...]) -> list[Arithmetic]:
-    return [Arithmetic("concatenate") if layer.axis in (-1, len(shape)) else OTHER]
+def _convert_concatenation(layer: Any, shape: tuple[int, ...]) -> list[LayerOp]:
+    return [LayerOp("concatenate") if layer.axis in (-1, len(shape)) else UNSUPPORTED_OP]
 
 
-def _merge(node: Any, kind: str) -> Arithmetic:
+def _convert_merge(node: Any, kind: str) -> LayerOp:
     """Returns what joins several values; with a number in place of one, as MobileNetV3 has it, a scale or a shift."""
     inputs = node.input_tensors
     if len(inputs) > 1:
-        return Arithmetic(kind)
+        return LayerOp(kind)
     numbers = [value for value in node.arguments.args if isinstance(value, int | float)]
     if len(inputs) == 1 and len(numbers) == 1 and kind in ("add", "multiply"):
         ones = np.ones(inputs[0].shape[-1], np.float32)
         scale, shift = (1.0, numbers[0]) if kind == "add" else (numbers[0], 0.0)
-        return Arithmetic("scale", {}, {"scale": ones * np.float32(scale), "shift": ones * np.float32(shift)})
-    return OTHER
+        return LayerOp("scale", {}, {"scale": ones * np.float32(scale), "shift": ones * np.float32(shift)})
+    return UNSUPPORTED_OP
 
 
-KNOWN: dict[str, Callable[[Any, tuple[int, ...]], list[Arithmetic]]] = {
-    "Conv2D": _convolution,
-    "DepthwiseConv2D": _depthwise,
-    "SeparableConv2D": _separable,
-    "Dense": _dense,
-    "BatchNormalization": _batch_norm,
-    "LayerNormalization": _layer_norm,
-    "Normalization": _normalization,
-    "Rescaling": _rescaling,
-    "ReLU": _relu,
-    "LeakyReLU": _leaky,
-    "Activation": _activating,
-    "MaxPooling2D": _pooling("maxpool"),
-    "AveragePooling2D": _pooling("avgpool"),
-    "GlobalAveragePooling2D": _as("globalavg"),
-    "GlobalMaxPooling2D": _as("globalmax"),
-    "Flatten": _flatten,
-    "Reshape": _as("reshape"),
-    "ZeroPadding2D": _padding,
-    "Cropping2D": _padding,
-    "Concatenate": _concatenation,
+LAYER_CONVERTERS: dict[str, Callable[[Any, tuple[int, ...]], list[LayerOp]]] = {
+    "Conv2D": _convert_conv,
+    "DepthwiseConv2D": _convert_depthwise_conv,
+    "SeparableConv2D": _convert_separable_conv,
+    "Dense": _convert_dense,
+    "BatchNormalization": _convert_batch_norm,
+    "LayerNormalization": _convert_layer_norm,
+    "Normalization": _convert_normalization,
+    "Rescaling": _convert_rescaling,
+    "ReLU": _convert_relu,
+    "LeakyReLU": _convert_leaky_relu,
+    "Activation": _convert_activation,
+    "MaxPooling2D": _make_pooling_converter("maxpool"),
+    "AveragePooling2D": _make_pooling_converter("avgpool"),
+    "GlobalAveragePooling2D": _make_converter("globalavg"),
+    "GlobalMaxPooling2D": _make_converter("globalmax"),
+    "Flatten": _convert_flatten,
+    "Reshape": _make_converter("reshape"),
+    "ZeroPadding2D": _convert_padding,
+    "Cropping2D": _convert_padding,
+    "Concatenate": _convert_concatenation,
 }
 """Class of a layer in Keras → what it computes on values of a shape."""

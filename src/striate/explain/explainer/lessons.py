@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-RUMELHART = "Rumelhart, Hinton and Williams 1986, Learning representations by back-propagating errors, Nature 323"
-LECUN = "LeCun, Bottou, Bengio and Haffner 1998, Gradient-based learning applied to document recognition, Proc. IEEE 86"
-GOODFELLOW = "Goodfellow, Bengio and Courville 2016, Deep Learning, MIT Press"
-DUMOULIN = "Dumoulin and Visin 2016, A guide to convolution arithmetic for deep learning, arXiv:1603.07285"
-HE = "He, Zhang, Ren and Sun 2015, Deep residual learning for image recognition, arXiv:1512.03385"
+RUMELHART_1986 = "Rumelhart, Hinton and Williams 1986, Learning representations by back-propagating errors, Nature 323"
+LECUN_1998 = (
+    "LeCun, Bottou, Bengio and Haffner 1998, Gradient-based learning applied to document recognition, Proc. IEEE 86"
+)
+GOODFELLOW_2016 = "Goodfellow, Bengio and Courville 2016, Deep Learning, MIT Press"
+DUMOULIN_2016 = "Dumoulin and Visin 2016, A guide to convolution arithmetic for deep learning, arXiv:1603.07285"
+HE_2015 = "He, Zhang, Ren and Sun 2015, Deep residual learning for image recognition, arXiv:1512.03385"
 
 
 @dataclass(frozen=True)
@@ -21,16 +23,16 @@ class Lesson:
     Attributes:
         name: for links.
         title: what people call it.
-        text: paragraphs.
-        sources: where it was first said, or said best.
-        kinds: the steps of a network that it belongs to (see arithmetic.py).
+        paragraphs: paragraphs.
+        references: where it was first said, or said best.
+        step_kinds: the steps of a network that it belongs to (see arithmetic.py).
     """
 
     name: str
     title: str
-    text: tuple[str, ...]
-    sources: tuple[str, ...]
-    kinds: tuple[str, ...] = ()
+    paragraphs: tuple[str, ...]
+    references: tuple[str, ...]
+    step_kinds: tuple[str, ...] = ()
 
 
 LESSONS = (
@@ -43,7 +45,7 @@ LESSONS = (
             "Networks learn best from small numbers around zero, so the first layer multiplies and shifts them. "
             "Nothing is lost by that, and everything after it gets numbers of a known size.",
         ),
-        (f"{GOODFELLOW}, section 12.2", "LeCun, Bottou, Orr and Müller 1998, Efficient BackProp, section 4.3"),
+        (f"{GOODFELLOW_2016}, section 12.2", "LeCun, Bottou, Orr and Müller 1998, Efficient BackProp, section 4.3"),
         ("input", "scale"),
     ),
     Lesson(
@@ -61,7 +63,7 @@ LESSONS = (
             "cross-correlation; their convolution turns the kernel around first, which changes nothing where the "
             "kernel is learnt.",
         ),
-        (f"{GOODFELLOW}, section 9.1 and 9.2", f"{LECUN}, section II.A"),
+        (f"{GOODFELLOW_2016}, section 9.1 and 9.2", f"{LECUN_1998}, section II.A"),
         ("conv", "depthwise"),
     ),
     Lesson(
@@ -74,7 +76,10 @@ LESSONS = (
             "The zeros are not innocent: near the edge a network sees a frame that no picture has, and can tell from "
             "it where the edge is.",
         ),
-        (f"{DUMOULIN}, section 2", "Islam, Jia and Bruce 2020, How much position information do CNNs encode, ICLR"),
+        (
+            f"{DUMOULIN_2016}, section 2",
+            "Islam, Jia and Bruce 2020, How much position information do CNNs encode, ICLR",
+        ),
         ("pad",),
     ),
     Lesson(
@@ -85,7 +90,7 @@ LESSONS = (
             "map has half as many of each: a quarter of the numbers, for a quarter of the work.",
             "The output has ⌊(rows + padding − kernel) / stride⌋ + 1 rows.",
         ),
-        (f"{DUMOULIN}, section 2.4, relationship 6",),
+        (f"{DUMOULIN_2016}, section 2.4, relationship 6",),
     ),
     Lesson(
         "pooling",
@@ -97,7 +102,7 @@ LESSONS = (
             "picture that is shifted by a pixel gives nearly the same maps. Pooling over the whole map leaves one "
             "number for each channel.",
         ),
-        (f"{GOODFELLOW}, section 9.3", f"{LECUN}, section II.A (subsampling)"),
+        (f"{GOODFELLOW_2016}, section 9.3", f"{LECUN_1998}, section II.A (subsampling)"),
         ("maxpool", "avgpool", "globalavg", "globalmax"),
     ),
     Lesson(
@@ -111,7 +116,10 @@ LESSONS = (
             "negative for every picture gives zero always and learns no more: it is called dead. Tanh, which LeNet "
             "used, squeezes every number between −1 and 1.",
         ),
-        ("Nair and Hinton 2010, Rectified linear units improve restricted Boltzmann machines", f"{GOODFELLOW}, 6.3"),
+        (
+            "Nair and Hinton 2010, Rectified linear units improve restricted Boltzmann machines",
+            f"{GOODFELLOW_2016}, 6.3",
+        ),
         ("activation",),
     ),
     Lesson(
@@ -136,7 +144,7 @@ LESSONS = (
             "Branches look at the same maps with kernels of several sizes, and their maps are laid behind one another: "
             "the next layer chooses.",
         ),
-        (f"{HE}, section 3.1", "Szegedy and colleagues 2014, Going deeper with convolutions, arXiv:1409.4842"),
+        (f"{HE_2015}, section 3.1", "Szegedy and colleagues 2014, Going deeper with convolutions, arXiv:1409.4842"),
         ("add", "multiply", "subtract", "average", "maximum", "minimum", "concatenate"),
     ),
     Lesson(
@@ -147,7 +155,7 @@ LESSONS = (
             "reads the block row by row, and at each place channel by channel. No number changes; what is lost is that "
             "neighbours were neighbours.",
         ),
-        (f"{GOODFELLOW}, section 9.1",),
+        (f"{GOODFELLOW_2016}, section 9.1",),
         ("reshape", "crop"),
     ),
     Lesson(
@@ -160,7 +168,7 @@ LESSONS = (
             "A contribution is a number times its weight. The largest ones say what the sum is made of; they do not "
             "say what would happen if the picture were another.",
         ),
-        (f"{GOODFELLOW}, section 6.1",),
+        (f"{GOODFELLOW_2016}, section 6.1",),
         ("dense",),
     ),
     Lesson(
@@ -174,7 +182,7 @@ LESSONS = (
             "too sure. Dividing the logits by a temperature above one makes all answers less sure without changing "
             "which is first; it is chosen so that, on validation pictures, answers of 80 % are right in 80 of 100.",
         ),
-        (f"{GOODFELLOW}, section 6.2.2.3", "Guo and colleagues 2017, On calibration of modern neural networks"),
+        (f"{GOODFELLOW_2016}, section 6.2.2.3", "Guo and colleagues 2017, On calibration of modern neural networks"),
         ("softmax",),
     ),
     Lesson(
@@ -186,7 +194,7 @@ LESSONS = (
             "one half, and 4.6 at one in a hundred.",
             "It is a better guide than accuracy, which does not change at all when an answer gets a little less wrong.",
         ),
-        (f"{GOODFELLOW}, section 3.13 and 6.2",),
+        (f"{GOODFELLOW_2016}, section 3.13 and 6.2",),
     ),
     Lesson(
         "back-propagation",
@@ -199,7 +207,7 @@ LESSONS = (
             "A step then moves every weight a little against its slope. The page takes such a step, in the last layer "
             "only and with this picture only, computes the loss anew, and forgets it again.",
         ),
-        (RUMELHART, f"{GOODFELLOW}, section 6.5"),
+        (RUMELHART_1986, f"{GOODFELLOW_2016}, section 6.5"),
     ),
     Lesson(
         "overfitting",
@@ -211,7 +219,7 @@ LESSONS = (
             "What helps, in this order: more pictures, pictures changed at random (augmentation), a smaller network or "
             "one that was trained on other pictures before, dropout and weight decay, and stopping in time.",
         ),
-        (f"{GOODFELLOW}, sections 5.2 and 7.8",),
+        (f"{GOODFELLOW_2016}, sections 5.2 and 7.8",),
     ),
     Lesson(
         "dropout",
@@ -229,6 +237,6 @@ LESSONS = (
 )
 
 
-def lesson_of(kind: str) -> str:
+def find_lesson_name(kind: str) -> str:
     """Returns the name of the lesson for a step of this kind; the first where there is none of its own."""
-    return next((lesson.name for lesson in LESSONS if kind in lesson.kinds), LESSONS[0].name)
+    return next((lesson.name for lesson in LESSONS if kind in lesson.step_kinds), LESSONS[0].name)

@@ -13,98 +13,104 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.classifier import Classifier
-from striate.errors import ConfigError, printable
-from striate.explain.explainer.lessons import LESSONS, lesson_of
-from striate.explain.explainer.step_text import arithmetic_of_size, sentence
-from striate.explain.explainer.steps import Step, steps, values
-from striate.training.history import Epoch
+from striate.errors import ConfigError, to_printable
+from striate.explain.explainer.lessons import LESSONS, find_lesson_name
+from striate.explain.explainer.step_text import describe_step, describe_step_sizes
+from striate.explain.explainer.steps import Step, compute_step_values, extract_steps
+from striate.training.history import EpochMetrics
 
 MOST = 12 * 2**20  # bytes of weights in a page
 ASKED_MOST = 64 * 2**20  # bytes of weights that somebody asked for by name
 LARGE = 4 * 2**20  # bytes of one step's value for one picture that a page does not hold
-GIVEN = 12 * 2**20  # bytes of Keras' own numbers; fewer pictures are shown if these need more
+MAX_REFERENCE_BYTES = 12 * 2**20  # bytes of Keras' own numbers; fewer pictures are shown if these need more
 
 
 @dataclass(frozen=True)
-class Shown:
+class ExplainerImage:
     """A picture for the page.
 
     Attributes:
         name: for people.
         pixels: (h, w, c) uint8, preprocessed.
         label: its class, where it is known.
-        heat: (h, w) float, 0..1, where the classifier looked; None if nobody asked.
+        heatmap: (h, w) float, 0..1, where the classifier looked; None if nobody asked.
     """
 
     name: str
     pixels: NDArray[np.uint8]
     label: str | None = None
-    heat: NDArray[Any] | None = None
+    heatmap: NDArray[Any] | None = None
 
 
 @dataclass
-class Numbers:
+class ArrayPacker:
     """Arrays laid one after the other, each at a multiple of four bytes."""
 
-    parts: list[bytes] = field(default_factory=list)
-    length: int = 0
+    chunks: list[bytes] = field(default_factory=list)
+    byte_count: int = 0
 
-    def add(self, array: NDArray[Any]) -> list[int]:
+    def add_array(self, array: NDArray[Any]) -> list[int]:
         """Returns where the array begins, in bytes, and how many elements it has; float32 and uint8 can be kept."""
         kept = np.ascontiguousarray(array, array.dtype if array.dtype == np.uint8 else "<f4")
-        place = [self.length, int(kept.size)]
+        place = [self.byte_count, int(kept.size)]
         content = kept.tobytes()
         content += b"\0" * (-len(content) % 4)
-        self.parts.append(content)
-        self.length += len(content)
+        self.chunks.append(content)
+        self.byte_count += len(content)
         return place
 
-    def text(self) -> str:
+    def to_base64(self) -> str:
         """Returns all as base64."""
-        return base64.b64encode(b"".join(self.parts)).decode()
+        return base64.b64encode(b"".join(self.chunks)).decode()
 
 
-def document(
+def build_payload(
     classifier: Classifier,
-    pictures: Sequence[Shown],
+    images: Sequence[ExplainerImage],
     *,
-    epochs: Sequence[Epoch] = (),
-    kept: int = 0,
-    layers: Collection[str] = (),
-    most: int = MOST,
-) -> tuple[dict[str, Any], Numbers, Held]:
+    epochs: Sequence[EpochMetrics] = (),
+    best_epoch: int = 0,
+    include_layers: Collection[str] = (),
+    max_weight_bytes: int = MOST,
+) -> tuple[dict[str, Any], ArrayPacker, Held]:
     """Returns the document, the numbers that it points to, and what of the network is held.
 
     Args:
         classifier: whose network.
-        pictures: at least one.
+        images: at least one.
         epochs: of its training, for the lesson on overfitting.
-        kept: number of the epoch whose weights these are.
-        layers: names of layers whose weights the page must hold.
-        most: bytes of weights in the page.
+        best_epoch: number of the epoch whose weights these are.
+        include_layers: names of layers whose weights the page must hold.
+        max_weight_bytes: bytes of weights in the page.
 
     Raises:
         ConfigError: the network is no graph of layers, or has no such layer, or one too large.
     """
-    found, numbers = steps(classifier.model), Numbers()
-    has = held(found, layers, most)
-    rows = [_row(step, found, has, position, numbers) for position, step in enumerate(found)]
+    found, numbers = extract_steps(classifier.model), ArrayPacker()
+    has = held(found, include_layers, max_weight_bytes)
+    rows = [_build_step_row(step, found, has, position, numbers) for position, step in enumerate(found)]
     given = [position for position, state in enumerate(has.states) if state == "given"]
-    pictures = pictures[: max(1, GIVEN // max(1, sum(4 * prod(found[position].shape) for position in given)))]
-    shares = classifier.probabilities(np.stack([one.pixels for one in pictures]))
-    shown = [_picture(one, answer, numbers) for one, answer in zip(pictures, shares, strict=True)]
+    images = images[: max(1, MAX_REFERENCE_BYTES // max(1, sum(4 * prod(found[position].shape) for position in given)))]
+    shares = classifier.probabilities(np.stack([one.pixels for one in images]))
+    shown = [_build_image_row(one, answer, numbers) for one, answer in zip(images, shares, strict=True)]
     if given:
-        for row, one in zip(shown, pictures, strict=True):
-            each = values(classifier.model, found, one.pixels)
-            row["given"] = {str(at): numbers.add(value) for at in given if (value := each[at]) is not None}
+        for row, one in zip(shown, images, strict=True):
+            each = compute_step_values(classifier.model, found, one.pixels)
+            row["given"] = {str(at): numbers.add_array(value) for at in given if (value := each[at]) is not None}
     lessons = [
-        {"name": one.name, "title": one.title, "text": one.text, "sources": one.sources, "kinds": one.kinds}
+        {
+            "name": one.name,
+            "title": one.title,
+            "text": one.paragraphs,
+            "sources": one.references,
+            "kinds": one.step_kinds,
+        }
         for one in LESSONS
     ]
     return (
         {
             "architecture": classifier.architecture,
-            "classes": [printable(name) for name in classifier.classes],
+            "classes": [to_printable(name) for name in classifier.classes],
             "temperature": classifier.temperature,
             "views": classifier.tta,
             "steps": rows,
@@ -116,18 +122,22 @@ def document(
                 for one in epochs
                 if np.isfinite([one.loss, one.val_loss]).all()
             ],
-            "kept": kept,
+            "kept": best_epoch,
         },
         numbers,
         has,
     )
 
 
-def _row(step: Step, found: Sequence[Step], has: Held, position: int, numbers: Numbers) -> dict[str, Any]:
-    weights = {name: numbers.add(array) for name, array in step.weights.items()} if has.weights[position] else {}
+def _build_step_row(
+    step: Step, steps: Sequence[Step], coverage: Held, position: int, arrays: ArrayPacker
+) -> dict[str, Any]:
+    weights = (
+        {name: arrays.add_array(array) for name, array in step.weights.items()} if coverage.weights[position] else {}
+    )
     return {
-        "name": printable(step.name),
-        "layer": step.layer,
+        "name": to_printable(step.name),
+        "layer": step.layer_class,
         "kind": step.kind,
         "inputs": step.inputs,
         "shape": step.shape,
@@ -135,21 +145,25 @@ def _row(step: Step, found: Sequence[Step], has: Held, position: int, numbers: N
         "weights": weights,
         "parameters": step.parameters,
         "bytes": sum(array.nbytes for array in step.weights.values()),
-        "state": has.states[position],
-        "says": printable(sentence(step, found)),
-        "sizes": arithmetic_of_size(step, found),
-        "lesson": lesson_of(step.kind),
+        "state": coverage.states[position],
+        "says": to_printable(describe_step(step, steps)),
+        "sizes": describe_step_sizes(step, steps),
+        "lesson": find_lesson_name(step.kind),
     }
 
 
-def _picture(one: Shown, shares: NDArray[np.float64], numbers: Numbers) -> dict[str, Any]:
-    heat = None if one.heat is None else numbers.add((np.clip(one.heat, 0, 1) * 255).round().astype(np.uint8))
+def _build_image_row(image: ExplainerImage, probabilities: NDArray[np.float64], arrays: ArrayPacker) -> dict[str, Any]:
+    heat = (
+        None
+        if image.heatmap is None
+        else arrays.add_array((np.clip(image.heatmap, 0, 1) * 255).round().astype(np.uint8))
+    )
     return {
-        "name": printable(Path(one.name).name),
-        "label": None if one.label is None else printable(one.label),
-        "pixels": numbers.add(one.pixels),
+        "name": to_printable(Path(image.name).name),
+        "label": None if image.label is None else to_printable(image.label),
+        "pixels": arrays.add_array(image.pixels),
         "heat": heat,
-        "answer": [round(float(share), 9) for share in shares],
+        "answer": [round(float(share), 9) for share in probabilities],
     }
 
 

@@ -20,28 +20,28 @@ ACTIVATION_NAMES = {
 """Activation → what people call it, where not by Keras' name."""
 
 
-def size(shape: Sequence[int]) -> str:
+def format_shape(shape: Sequence[int]) -> str:
     """Returns a shape as people write it: `28 × 28 × 6`, or `84` for a vector."""
     return " × ".join(f"{side:,}" for side in shape)
 
 
-def sentence(step: Step, found: Sequence[Step]) -> str:
+def describe_step(step: Step, steps: Sequence[Step]) -> str:
     """Returns what the step does to what it is given."""
-    return TOLD[step.kind](step, found)
+    return STEP_DESCRIBERS[step.kind](step, steps)
 
 
-def arithmetic_of_size(step: Step, found: Sequence[Step]) -> list[str]:
+def describe_step_sizes(step: Step, steps: Sequence[Step]) -> list[str]:
     """Returns how the number of its weights and the size of its output come about; nothing where there is neither."""
     lines = []
     if step.kind in ("conv", "depthwise", "maxpool", "avgpool") and step.inputs:
-        lines.append(_side_line(step, found[step.inputs[0]].shape))
+        lines.append(_format_rows_formula(step, steps[step.inputs[0]].shape))
     if "kernel" in step.weights:
-        lines.append(_weights_line(step))
+        lines.append(_format_parameter_formula(step))
     return lines
 
 
-def _side_line(step: Step, given: Sequence[int]) -> str:
-    rows, window, stride = given[0], step.settings["window"][0], step.settings["strides"][0]
+def _format_rows_formula(step: Step, input_shape: Sequence[int]) -> str:
+    rows, window, stride = input_shape[0], step.settings["window"][0], step.settings["strides"][0]
     wide = (window - 1) * step.settings.get("dilation", [1, 1])[0] + 1
     padding = max((step.shape[0] - 1) * stride + wide - rows, 0) if _is_padded(step, rows, wide, stride) else 0
     inside = f"{rows} + {padding} − {wide}" if padding else f"{rows} − {wide}"
@@ -49,11 +49,11 @@ def _side_line(step: Step, given: Sequence[int]) -> str:
     return f"Rows of the output: {formula} = {step.shape[0]}."
 
 
-def _is_padded(step: Step, rows: int, wide: int, stride: int) -> bool:
-    return step.shape[0] != (rows - wide) // stride + 1
+def _is_padded(step: Step, rows: int, window_extent: int, stride: int) -> bool:
+    return step.shape[0] != (rows - window_extent) // stride + 1
 
 
-def _weights_line(step: Step) -> str:
+def _format_parameter_formula(step: Step) -> str:
     kernel, bias = step.weights["kernel"], step.weights.get("bias")
     if step.kind == "dense":
         inside, outside = kernel.shape
@@ -68,89 +68,101 @@ def _weights_line(step: Step) -> str:
     return f"Weights: {outside:,} {what} · {each} = {total:,}."
 
 
-def _name(step: Step) -> str:
+def _get_activation_name(step: Step) -> str:
     name = str(step.settings["activation"])
     return ACTIVATION_NAMES.get(name, name)
 
 
-def _then(step: Step) -> str:
-    return "" if step.settings["activation"] == "linear" else f", then {_name(step)}"
+def _format_activation_suffix(step: Step) -> str:
+    return "" if step.settings["activation"] == "linear" else f", then {_get_activation_name(step)}"
 
 
-def _window(step: Step) -> str:
+def _format_window(step: Step) -> str:
     return "×".join(map(str, step.settings["window"]))
 
 
-def _steps(step: Step) -> str:
+def _format_strides(step: Step) -> str:
     down, right = step.settings["strides"]
     if down == right == 1:
         return "in steps of one"
     return f"in steps of {down}" if down == right else f"in steps of {down} down and {right} to the right"
 
 
-def _conv(step: Step, found: Sequence[Step]) -> str:
-    given = found[step.inputs[0]].shape
-    kernels = f"{step.shape[-1]:,} kernels of {_window(step)} over {given[-1] // step.settings['groups']:,} channels"
+def _describe_conv(step: Step, steps: Sequence[Step]) -> str:
+    given = steps[step.inputs[0]].shape
+    kernels = (
+        f"{step.shape[-1]:,} kernels of {_format_window(step)} over {given[-1] // step.settings['groups']:,} channels"
+    )
     kernels = kernels.replace("over 1 channels", "over 1 channel")
     if step.settings["window"] == [1, 1]:
-        return f"At every place, {step.shape[-1]:,} weighted sums of its {given[-1]:,} channels{_then(step)}."
-    return f"Slides {kernels} across, {_steps(step)}, and sums products{_then(step)}."
+        sums = f"{step.shape[-1]:,} weighted sums of its {given[-1]:,} channels"
+        return f"At every position, {sums}{_format_activation_suffix(step)}."
+    return f"Slides {kernels} across, {_format_strides(step)}, and sums products{_format_activation_suffix(step)}."
 
 
-def _dense(step: Step, found: Sequence[Step]) -> str:
-    given = found[step.inputs[0]].shape[0]
-    return f"{step.shape[0]:,} weighted sums of all {given:,} numbers{_then(step)}."
+def _describe_dense(step: Step, steps: Sequence[Step]) -> str:
+    given = steps[step.inputs[0]].shape[0]
+    return f"{step.shape[0]:,} weighted sums of all {given:,} numbers{_format_activation_suffix(step)}."
 
 
-def _merge(word: str) -> Callable[[Step, Sequence[Step]], str]:
-    def told(step: Step, found: Sequence[Step]) -> str:
-        names = " and ".join(found[source].name for source in step.inputs)
-        return f"{word} {names}, place by place."
+def _make_merge_describer(verb: str) -> Callable[[Step, Sequence[Step]], str]:
+    def describe_merge(step: Step, steps: Sequence[Step]) -> str:
+        names = " and ".join(steps[source].name for source in step.inputs)
+        return f"{verb} {names}, place by place."
 
-    return told
+    return describe_merge
 
 
-def _plain(text: str) -> Callable[[Step, Sequence[Step]], str]:
+def _make_text_describer(text: str) -> Callable[[Step, Sequence[Step]], str]:
     return lambda step, found: text
 
 
-def _dropout(step: Step, found: Sequence[Step]) -> str:
+def _describe_identity(step: Step, steps: Sequence[Step]) -> str:
     rate = step.settings.get("rate")
     if not rate:
         return "Passes on what it is given."
     return f"In training, drops {rate:.0%} of the numbers at random; when the network answers, it passes all on."
 
 
-TOLD: dict[str, Callable[[Step, Sequence[Step]], str]] = {
-    "input": lambda step, found: f"The picture as the network gets it: {size(step.shape)} numbers from 0 to 255.",
-    "scale": _plain("Multiplies and shifts every number, so that learning begins from numbers of a good size."),
-    "conv": _conv,
-    "depthwise": lambda step, found: (
-        f"Slides one {_window(step)} kernel across each channel by itself, {_steps(step)}{_then(step)}."
+STEP_DESCRIBERS: dict[str, Callable[[Step, Sequence[Step]], str]] = {
+    "input": lambda step, found: (
+        f"The picture as the network gets it: {format_shape(step.shape)} numbers from 0 to 255."
     ),
-    "dense": _dense,
-    "norm": _plain("Brings each channel to the mean and spread that training found best."),
-    "layernorm": _plain("Brings the channels of each place to a common mean and spread."),
-    "activation": lambda step, found: f"Bends every number by itself: {_name(step)}.",
-    "maxpool": lambda step, found: f"Keeps the largest number of every {_window(step)} window, {_steps(step)}.",
-    "avgpool": lambda step, found: f"Keeps the mean of every {_window(step)} window, {_steps(step)}.",
-    "globalavg": _plain(
+    "scale": _make_text_describer(
+        "Multiplies and shifts every number, so that learning begins from numbers of a good size."
+    ),
+    "conv": _describe_conv,
+    "depthwise": lambda step, found: (
+        f"Slides one {_format_window(step)} kernel across each channel by itself, "
+        f"{_format_strides(step)}{_format_activation_suffix(step)}."
+    ),
+    "dense": _describe_dense,
+    "norm": _make_text_describer("Brings each channel to the mean and spread that training found best."),
+    "layernorm": _make_text_describer("Brings the channels of each place to a common mean and spread."),
+    "activation": lambda step, found: f"Bends every number by itself: {_get_activation_name(step)}.",
+    "maxpool": lambda step, found: (
+        f"Keeps the largest number of every {_format_window(step)} window, {_format_strides(step)}."
+    ),
+    "avgpool": lambda step, found: f"Keeps the mean of every {_format_window(step)} window, {_format_strides(step)}.",
+    "globalavg": _make_text_describer(
         "Makes one number of every map: its mean. Where something lies is forgotten, how much is kept."
     ),
-    "globalmax": _plain("Makes one number of every map: its largest."),
-    "identity": _dropout,
-    "reshape": lambda step, found: f"Lays the same numbers out as {size(step.shape)}; nothing is computed.",
-    "pad": _plain("Puts zeros around."),
-    "crop": _plain("Cuts the edges off."),
-    "add": _merge("Adds"),
-    "multiply": _merge("Multiplies"),
-    "subtract": _merge("Subtracts"),
-    "average": _merge("Averages"),
-    "maximum": _merge("Takes the larger of"),
-    "minimum": _merge("Takes the smaller of"),
+    "globalmax": _make_text_describer("Makes one number of every map: its largest."),
+    "identity": _describe_identity,
+    "reshape": lambda step, found: f"Lays the same numbers out as {format_shape(step.shape)}; nothing is computed.",
+    "pad": _make_text_describer("Puts zeros around."),
+    "crop": _make_text_describer("Cuts the edges off."),
+    "add": _make_merge_describer("Adds"),
+    "multiply": _make_merge_describer("Multiplies"),
+    "subtract": _make_merge_describer("Subtracts"),
+    "average": _make_merge_describer("Averages"),
+    "maximum": _make_merge_describer("Takes the larger of"),
+    "minimum": _make_merge_describer("Takes the smaller of"),
     "concatenate": lambda step, found: (
         f"Lays the channels of {len(step.inputs)} branches behind one another: {step.shape[-1]:,} in all."
     ),
-    "other": lambda step, found: f"A layer that this page cannot compute ({step.layer}); Keras' values are shown.",
+    "other": lambda step, found: (
+        f"A layer that this page cannot compute ({step.layer_class}); Keras' values are shown."
+    ),
 }
 """Kind of a step → what it does."""

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.errors import ConfigError
-from striate.explain.explainer.layer_ops import Arithmetic, arithmetic
-from striate.explain.gradients import catching
-from striate.models.layer_graph import calls, unique
-from striate.models.predictor import at_rest
+from striate.explain.explainer.layer_ops import LayerOp, extract_layer_ops
+from striate.explain.gradients import capture_outputs
+from striate.models.layer_graph import iter_nodes, make_unique_name
+from striate.models.predictor import get_inference_arguments
 
 Array = NDArray[np.float32]
-MODELS = ("Functional", "Sequential")
+GRAPH_MODEL_CLASSES = ("Functional", "Sequential")
 """Classes of Keras that are graphs of layers."""
 
 
@@ -26,7 +26,7 @@ class Step:
 
     Attributes:
         name: the layer's, after the names of the networks it is nested in; unique.
-        layer: its class in Keras.
+        layer_class: its class in Keras.
         kind: what it computes (see arithmetic.py); `input` for the picture, `other` for what the page cannot compute.
         inputs: the steps whose values it takes, as positions in the list.
         shape: of its value for one picture.
@@ -37,7 +37,7 @@ class Step:
     """
 
     name: str
-    layer: str
+    layer_class: str
     kind: str
     inputs: tuple[int, ...]
     shape: tuple[int, ...]
@@ -47,7 +47,7 @@ class Step:
     operation: Any = None
 
 
-def steps(model: Any) -> list[Step]:
+def extract_steps(model: Any) -> list[Step]:
     """Returns the steps, the picture first and the logits last, each after those it takes its values from.
 
     Args:
@@ -56,13 +56,13 @@ def steps(model: Any) -> list[Step]:
     Raises:
         ConfigError: it is no graph of layers from one picture to one vector.
     """
-    if type(model).__name__ not in MODELS or not getattr(model, "inputs", None):
+    if type(model).__name__ not in GRAPH_MODEL_CLASSES or not getattr(model, "inputs", None):
         raise ConfigError("This network is no graph of layers", received=type(model).__name__)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ConfigError("A network with one input and one output can be explained", received=model.name)
     found = [Step("picture", "InputLayer", "input", (), tuple(model.inputs[0].shape[1:]))]
     seen, counted = {id(model.inputs[0]): 0}, set()
-    for name, node in calls(model, seen):
+    for name, node in iter_nodes(model, seen):
         (output,) = node.output_tensors
         operation = node.operation
         parameters = (
@@ -70,46 +70,53 @@ def steps(model: Any) -> list[Step]:
         )
         counted.add(id(operation))
         inputs = tuple(seen[id(tensor)] for tensor in node.input_tensors)
-        parts = arithmetic(node)
+        parts = extract_layer_ops(node)
         for part in parts[:-1]:
-            first = _step(f"{name}/{part.kind}", operation, part, inputs, part.shape, found)
+            first = _create_step(f"{name}/{part.kind}", operation, part, inputs, part.shape, found)
             found.append(replace(first, operation=None))
             inputs = (len(found) - 1,)
-        last = _step(name, operation, parts[-1], inputs, tuple(output.shape[1:]), found)
+        last = _create_step(name, operation, parts[-1], inputs, tuple(output.shape[1:]), found)
         found.append(replace(last, parameters=parameters))
         seen[id(output)] = len(found) - 1
     return found
 
 
-def _step(
-    name: str, operation: Any, part: Arithmetic, inputs: tuple[int, ...], shape: tuple[int, ...], found: list[Step]
+def _create_step(
+    name: str,
+    keras_layer: Any,
+    layer_op: LayerOp,
+    inputs: tuple[int, ...],
+    shape: tuple[int, ...],
+    earlier_steps: list[Step],
 ) -> Step:
     return Step(
-        unique(name, {step.name for step in found}),
-        type(operation).__name__,
-        part.kind,
+        make_unique_name(name, {step.name for step in earlier_steps}),
+        type(keras_layer).__name__,
+        layer_op.kind,
         inputs,
         shape,
-        part.settings,
-        part.weights,
-        operation=operation,
+        layer_op.settings,
+        layer_op.weights,
+        operation=keras_layer,
     )
 
 
-def values(model: Any, found: Sequence[Step], picture: NDArray[np.uint8]) -> list[Array | None]:
+def compute_step_values(model: Any, steps: Sequence[Step], image: NDArray[np.uint8]) -> list[Array | None]:
     """Returns one array per step, of its shape; None for a step within a layer, which Keras does not show.
 
     Args:
         model: whose steps these are.
-        found: see steps().
-        picture: (h, w, c) uint8, preprocessed.
+        steps: see steps().
+        image: (h, w, c) uint8, preprocessed.
     """
-    with catching({id(one.operation): one.operation for one in found if one.operation is not None}.values()) as caught:
-        model(np.asarray(picture[None], np.float32), **at_rest(model))
+    with capture_outputs(
+        {id(one.operation): one.operation for one in steps if one.operation is not None}.values()
+    ) as caught:
+        model(np.asarray(image[None], np.float32), **get_inference_arguments(model))
     left = {key: iter(arrays) for key, arrays in caught.items()}
-    return [picture.astype(np.float32), *(_next(step, left) for step in found[1:])]
+    return [image.astype(np.float32), *(_pop_step_value(step, left) for step in steps[1:])]
 
 
-def _next(step: Step, left: dict[int, Iterator[Array]]) -> Array | None:
+def _pop_step_value(step: Step, remaining_outputs: dict[int, Iterator[Array]]) -> Array | None:
     """Returns what the step's layer gave at this use of it."""
-    return None if step.operation is None else next(left[id(step.operation)])[0]
+    return None if step.operation is None else next(remaining_outputs[id(step.operation)])[0]

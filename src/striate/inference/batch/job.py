@@ -21,7 +21,7 @@ import numpy as np
 
 from striate.errors import DataError, StriateError
 from striate.inference.batch.work_items import WorkItem
-from striate.system.atomic_files import read_json, sha256, sweep, write_json, writing
+from striate.system.atomic_files import compute_sha256, read_json, remove_partial_files, write_atomically, write_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,7 +76,7 @@ class BatchJob:
             **settings,
             "format": JOB_FORMAT,
             "per_part": self.items_per_part,
-            "classifier": sha256(self.classifier_path),
+            "classifier": compute_sha256(self.classifier_path),
         }
         _save_plan(self.folder / PLAN_FILE, items, whole)
 
@@ -90,10 +90,10 @@ class BatchJob:
             raise DataError("These answers are finished already, nothing is left to resume", received=self.folder)
         if not (self.folder / PLAN_FILE).is_file():
             raise DataError("There is nothing to go on with", received=self.folder, expected="unfinished answers")
-        sweep(self.folder)
+        remove_partial_files(self.folder)
         self.items, before = _load_plan(self.folder / PLAN_FILE)
         self.items_per_part = int(before["per_part"])
-        if not self.classifier_path.is_file() or sha256(self.classifier_path) != before["classifier"]:
+        if not self.classifier_path.is_file() or compute_sha256(self.classifier_path) != before["classifier"]:
             raise DataError("The classifier of these answers is damaged or gone", received=self.classifier_path)
         for name, value in settings.items():
             if before.get(name) != value:
@@ -151,7 +151,7 @@ class BatchJob:
             broken += table.num_rows - table.column("error").null_count
         found = BatchSummary(rows, rows - unsure - broken, unsure, broken, self.part_count)
         names = [CLASSIFIER_FILE, *(self._get_part_path(number).name for number in range(self.part_count))]
-        sums = {name: sha256(self.folder / name) for name in names}
+        sums = {name: compute_sha256(self.folder / name) for name in names}
         write_json(self.folder / SUMMARY_FILE, {"format": JOB_FORMAT, **vars(found), "sha256": sums})
         (self.folder / PLAN_FILE).unlink()
         return found
@@ -170,7 +170,7 @@ def load_summary(folder: Path) -> BatchSummary:
 def _write_parquet(path: Path, table: pa.Table) -> None:
     import pyarrow.parquet as pq
 
-    with writing(path) as temporary:
+    with write_atomically(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 
 

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from striate.data.decoding import ImageSource
 from striate.data.loaders.webdataset import iter_shard_images
-from striate.errors import DataError, PictureError
+from striate.errors import DataError, ImageDecodeError
 from striate.inference.batch.work_items import WorkItem, open_shard
-from striate.system.object_store import explained, is_bucket, opened, unusable
+from striate.system.object_store import build_store_error, is_object_store_url, open_file_system, translate_store_errors
 
 IMAGES_PER_CHUNK = 64  # pictures read together
 
@@ -28,7 +28,7 @@ class ImageRecord(NamedTuple):
 
     source: str
     key: str | None
-    image: ImageSource | PictureError
+    image: ImageSource | ImageDecodeError
 
 
 def read_images(item: WorkItem) -> Iterator[list[ImageRecord]]:
@@ -38,7 +38,7 @@ def read_images(item: WorkItem) -> Iterator[list[ImageRecord]]:
         DataError: the store cannot be used at all, so that another attempt may succeed.
     """
     if item.kind == "broken":
-        yield [ImageRecord(item.places[0], None, PictureError(item.places[1]))]
+        yield [ImageRecord(item.places[0], None, ImageDecodeError(item.places[1]))]
         return
     kinds = {"files": _read_files, "table": _read_rows, "tar": _read_samples}
     found = kinds[item.kind](item)
@@ -50,32 +50,32 @@ def _read_files(item: WorkItem) -> Iterator[ImageRecord]:
     places = item.places[item.start : item.stop]
     for start in range(0, len(places), IMAGES_PER_CHUNK):
         some = places[start : start + IMAGES_PER_CHUNK]
-        far = _fetch_objects([place for place in some if is_bucket(place)])
+        far = _fetch_objects([place for place in some if is_object_store_url(place)])
         for place in some:
             yield ImageRecord(place, None, far[place] if place in far else Path(place))
 
 
-def _fetch_objects(addresses: list[str]) -> dict[str, bytes | PictureError]:
+def _fetch_objects(addresses: list[str]) -> dict[str, bytes | ImageDecodeError]:
     """Returns address → the object's bytes, all of them fetched at once; or why it has none."""
     if not addresses:
         return {}
-    store, _ = opened(addresses[0])
+    store, _ = open_file_system(addresses[0])
     paths = {address: address.partition("://")[2] for address in addresses}
-    with explained(addresses[0]):
+    with translate_store_errors(addresses[0]):
         found: Any = store.cat(list(paths.values()), on_error="return")
         if len(paths) == 1 and not isinstance(found, dict):
             found = dict.fromkeys(paths.values(), found)
         return {address: _resolve_object(address, found[path]) for address, path in paths.items()}
 
 
-def _resolve_object(address: str, result: Any) -> bytes | PictureError:
+def _resolve_object(address: str, result: Any) -> bytes | ImageDecodeError:
     if isinstance(result, bytes):
         return result
     if isinstance(result, FileNotFoundError):
-        return PictureError(os.strerror(2).lower())
+        return ImageDecodeError(os.strerror(2).lower())
     if isinstance(result, PermissionError):
-        return PictureError(os.strerror(13).lower())
-    raise unusable(address, result)  # the network, or the store itself: not the picture's fault
+        return ImageDecodeError(os.strerror(13).lower())
+    raise build_store_error(address, result)  # the network, or the store itself: not the picture's fault
 
 
 def _read_rows(item: WorkItem) -> Iterator[ImageRecord]:
@@ -93,7 +93,7 @@ def _read_rows(item: WorkItem) -> Iterator[ImageRecord]:
             rows = table.read_row_group(item.group, columns=[name]).column(0).to_pylist()[item.start : item.stop]
     except Exception as error:  # foreign bytes: Arrow's whole range; the rows are there, the pictures are not
         reason = f"the table cannot be read: {(str(error).splitlines() or [''])[0]}"
-        rows = [PictureError(reason)] * (item.image_count or 0)
+        rows = [ImageDecodeError(reason)] * (item.image_count or 0)
     for at, row in enumerate(rows, item.row + item.start):
         yield _build_record(place, at, row)
 
@@ -105,12 +105,14 @@ def _build_record(location: str, index: int, row: Any) -> ImageRecord:
     if isinstance(row, str):
         near = Path(location).parent / row
         return ImageRecord(
-            source, row, near if not is_bucket(location) else PictureError("a path, beside no table on a disk")
+            source,
+            row,
+            near if not is_object_store_url(location) else ImageDecodeError("a path, beside no table on a disk"),
         )
     if row is None:
-        row = PictureError("no picture in this row (null)")
+        row = ImageDecodeError("no picture in this row (null)")
     return ImageRecord(
-        source, key, row if isinstance(row, bytes | PictureError) else PictureError("no picture's bytes")
+        source, key, row if isinstance(row, bytes | ImageDecodeError) else ImageDecodeError("no picture's bytes")
     )
 
 
@@ -123,4 +125,4 @@ def _read_samples(item: WorkItem) -> Iterator[ImageRecord]:
                 if at >= item.start:
                     yield ImageRecord(f"{place}#{key}", key, data)
     except DataError as error:  # what came before is whole; what would come is not known
-        yield ImageRecord(place, None, PictureError(f"{error.problem}, after {at + 1:,} pictures"))
+        yield ImageRecord(place, None, ImageDecodeError(f"{error.problem}, after {at + 1:,} pictures"))

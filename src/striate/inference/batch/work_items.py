@@ -19,7 +19,7 @@ from striate.data.loaders.folder import is_non_image_name, is_video_name
 from striate.data.loaders.webdataset import is_webdataset_shard, iter_shard_images
 from striate.data.shards import find_shards
 from striate.errors import DataError
-from striate.system.object_store import explained, is_bucket, listed, opened
+from striate.system.object_store import is_object_store_url, list_objects, open_file_system, translate_store_errors
 
 IMAGES_PER_ITEM = 256  # pictures of a piece of files
 MEAN_IMAGE_BYTES = 8 << 10  # bytes of a picture in a tar file, where nobody has counted them
@@ -106,8 +106,8 @@ def list_work_items(sources: Iterable[str | Path]) -> list[WorkItem]:
 def _iter_locations(sources: Iterable[str | Path]) -> Iterator[str]:
     """Yields addresses and paths of pictures and shards."""
     for source in sources:
-        if is_bucket(source):
-            names = listed(str(source))
+        if is_object_store_url(source):
+            names = list_objects(str(source))
             alone = len(names) == 1
             yield from (name for name in names if alone or _is_supported(name))
             continue
@@ -133,7 +133,9 @@ def _split_shard(location: str) -> list[WorkItem] | None:
     ending = path.suffix.lower()
     if ending == ".parquet":
         return _list_row_groups(location)
-    if ending == ".tar" and (is_bucket(location) or is_webdataset_shard(Path(location)) or _has_images(Path(location))):
+    if ending == ".tar" and (
+        is_object_store_url(location) or is_webdataset_shard(Path(location)) or _has_images(Path(location))
+    ):
         return [_build_tar_item(location)]
     if is_archive(path) or is_video_name(path) or ending in (".npy", ".npz"):
         raise DataError(
@@ -178,16 +180,16 @@ def _list_row_groups(location: str) -> list[WorkItem]:
 
 
 def _build_tar_item(location: str) -> WorkItem:
-    if is_bucket(location):
-        store, path = opened(location)
-        with explained(location):
+    if is_object_store_url(location):
+        store, path = open_file_system(location)
+        with translate_store_errors(location):
             return WorkItem(0, "tar", (location,), weight=max(1, store.size(path) // MEAN_IMAGE_BYTES))
     return WorkItem(0, "tar", (location,), weight=max(1, Path(location).stat().st_size // MEAN_IMAGE_BYTES))
 
 
 def open_shard(location: str) -> Any:
     """Returns the shard as an open binary file, wherever it lies; only what is read of it is fetched."""
-    if not is_bucket(location):
+    if not is_object_store_url(location):
         return Path(location).open("rb")
-    store, path = opened(location)
+    store, path = open_file_system(location)
     return store.open(path, "rb", block_size=4 << 20, cache_type="readahead")

@@ -14,7 +14,7 @@ import numpy as np
 from striate.classifier import Classifier
 from striate.data.prefetch import DecodeResult, decode_or_error, map_in_order
 from striate.data.preprocessing import Preprocessing
-from striate.errors import PictureError, printable
+from striate.errors import ImageDecodeError, to_printable
 from striate.inference.batch.readers import ImageRecord, read_images
 from striate.inference.batch.work_items import WorkItem
 
@@ -85,8 +85,8 @@ class BatchPredictor:
         is_unsure = ~is_broken & (confidence < self.threshold)
         flat = pa.array(shares.reshape(-1), pa.float32())
         columns: dict[str, Any] = {
-            SOURCE: [printable(one.source) for one, _ in images],
-            KEY: [None if one.key is None else printable(one.key) for one, _ in images],
+            SOURCE: [to_printable(one.source) for one, _ in images],
+            KEY: [None if one.key is None else to_printable(one.key) for one, _ in images],
             LABEL: pa.array(classes[shares.argmax(axis=1)], pa.string(), mask=is_broken | is_unsure),
             CONFIDENCE: pa.array(confidence, pa.float32(), mask=is_broken),
             UNSURE: is_unsure,
@@ -101,12 +101,12 @@ def build_failure_table(item: WorkItem, reason: str, table_schema: pa.Schema) ->
     import pyarrow as pa
 
     place = item.places[item.start] if item.kind == "files" else f"{item.places[0]}#{item.row + item.start}"
-    row: dict[str, Any] = {**dict.fromkeys(COLUMNS), SOURCE: printable(place), UNSURE: False, ERROR: reason}
+    row: dict[str, Any] = {**dict.fromkeys(COLUMNS), SOURCE: to_printable(place), UNSURE: False, ERROR: reason}
     return pa.Table.from_pylist([row], schema=table_schema)
 
 
 def _decode_record(preprocessing: Preprocessing, record: ImageRecord) -> DecodeResult:
-    if isinstance(record.image, PictureError):
+    if isinstance(record.image, ImageDecodeError):
         return record.image.problem
     return decode_or_error(preprocessing, record.image)
 

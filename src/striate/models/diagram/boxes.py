@@ -11,103 +11,107 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from striate.errors import printable
-from striate.models.diagram.pieces import Kind, Piece
-from striate.reporting.style import INK, SERIES
+from striate.errors import to_printable
+from striate.models.diagram.pieces import LayerNode, NodeKind
+from striate.reporting.style import SERIES_COLORS, TEXT_COLOR
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-COLOURS: dict[Kind, str] = {
+KIND_COLORS: dict[NodeKind, str] = {
     "input": "#5B6470",
-    "convolution": SERIES[0],
-    "depthwise": SERIES[3],
-    "pooling": SERIES[1],
-    "dense": SERIES[2],
-    "gate": SERIES[5],
+    "convolution": SERIES_COLORS[0],
+    "depthwise": SERIES_COLORS[3],
+    "pooling": SERIES_COLORS[1],
+    "dense": SERIES_COLORS[2],
+    "gate": SERIES_COLORS[5],
     "merge": "#5B6470",
-    "other": SERIES[6],
+    "other": SERIES_COLORS[6],
 }
-LINE, TAG = "#5B6470", "#A8480A"
-POINTS = 8.5
+LINE_COLOR, TAG_COLOR = "#5B6470", "#A8480A"
+FONT_POINTS = 8.5
 """Size of text, points."""
 
-BOX, PAD, GAP, JOINT = 0.27, 0.1, 0.18, 0.08
+BOX_HEIGHT, TEXT_PADDING, BOX_GAP, JOINT_OFFSET = 0.27, 0.1, 0.18, 0.08
 """Inches: a box's height, its text's margin, the gap below it, and where lines turn in that."""
 
-NAMED = 0.2
+LABEL_HEIGHT = 0.2
 """The gap below a box that carries a name."""
 
 
 @dataclass(frozen=True)
-class Sketch:
+class Drawable:
     """Something to be drawn.
 
     Attributes:
-        left: the room it needs to the left of its line.
-        right: to the right.
+        left_width: the room it needs to the left of its line.
+        right_width: to the right.
         height: downwards.
-        paint: draws it on axes, below (x, y).
-        box: half the width of the box that it begins with, or 0 where it begins otherwise.
-        tail: how much of its height is below what it draws on its line, beside which something is written.
+        draw: draws it on axes, below (x, y).
+        half_box_width: half the width of the box that it begins with, or 0 where it begins otherwise.
+        tail_height: how much of its height is below what it draws on its line, beside which something is written.
     """
 
-    left: float
-    right: float
+    left_width: float
+    right_width: float
     height: float
-    paint: Callable[[Axes, float, float], None]
-    box: float = 0.0
-    tail: float = 0.0
+    draw: Callable[[Axes, float, float], None]
+    half_box_width: float = 0.0
+    tail_height: float = 0.0
 
 
 @functools.cache
-def text_width(text: str, points: float = POINTS, weight: str = "normal") -> float:
+def measure_text_width(text: str, font_size: float = FONT_POINTS, weight: str = "normal") -> float:
     """Returns inches."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextToPath
 
-    font = FontProperties(family="sans-serif", size=points, weight=weight)
+    font = FontProperties(family="sans-serif", size=font_size, weight=weight)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # names may be in any script
         return float(TextToPath().get_text_width_height_descent(text, font, ismath=False)[0]) / 72
 
 
-def shortened(text: str, width: float, points: float, weight: str = "normal") -> str:
-    """Returns the text, with an ellipsis where it would be wider than `width` inches."""
-    if text_width(text, points, weight) <= width:
+def truncate_text(text: str, max_width: float, font_size: float, weight: str = "normal") -> str:
+    """Returns the text, with an ellipsis where it would be wider than `max_width` inches."""
+    if measure_text_width(text, font_size, weight) <= max_width:
         return text
-    while text and text_width(text + "…", points, weight) > width:
+    while text and measure_text_width(text + "…", font_size, weight) > max_width:
         text = text[:-1]
     return text + "…"
 
 
-def wording(piece: Piece) -> str:
+def format_box_text(node: LayerNode) -> str:
     """Returns what stands in the box."""
-    if piece.label == "concat":
-        return f"concat {sizes(piece.shape[-1:])}"
-    if piece.kind == "input":
-        return f"input {sizes(piece.shape)}"
-    return shortened(printable(piece.label), 2.2, POINTS)
+    if node.label == "concat":
+        return f"concat {format_shape(node.shape[-1:])}"
+    if node.kind == "input":
+        return f"input {format_shape(node.shape)}"
+    return truncate_text(to_printable(node.label), 2.2, FONT_POINTS)
 
 
-def sizes(shape: Sequence[int | None]) -> str:
+def format_shape(shape: Sequence[int | None]) -> str:
     """Returns `28×28×64`, with ? for what is not known."""
     return "×".join("?" if side is None else str(side) for side in shape)
 
 
-def box(piece: Piece, width: float = 0.0) -> Sketch:
-    """Returns a layer's box, at least `width` wide, or the sign in which branches meet."""
+def create_box(node: LayerNode, min_width: float = 0.0) -> Drawable:
+    """Returns a layer's box, at least `min_width` wide, or the sign in which branches meet."""
     from matplotlib.patches import Circle, FancyBboxPatch
 
-    text = wording(piece)
-    colour = COLOURS[piece.kind]
-    merge = piece.kind == "merge"
-    tall = 0.2 if merge else BOX
-    half = 0.1 if merge and len(text) == 1 else max(text_width(text) / 2 + PAD, 0 if merge else width / 2)
+    text = format_box_text(node)
+    colour = KIND_COLORS[node.kind]
+    merge = node.kind == "merge"
+    tall = 0.2 if merge else BOX_HEIGHT
+    half = (
+        0.1
+        if merge and len(text) == 1
+        else max(measure_text_width(text) / 2 + TEXT_PADDING, 0 if merge else min_width / 2)
+    )
 
-    def paint(axes: Axes, x: float, y: float) -> None:
-        look: Any = {"facecolor": "white" if merge else tint(colour), "edgecolor": colour, "lw": 1, "zorder": 2}
+    def draw(axes: Axes, x: float, y: float) -> None:
+        look: Any = {"facecolor": "white" if merge else compute_tint(colour), "edgecolor": colour, "lw": 1, "zorder": 2}
         rounding = f"round,pad=0,rounding_size={0.1 if merge else 0.05}"
         sign = merge and len(text) == 1
         axes.add_patch(
@@ -115,56 +119,61 @@ def box(piece: Piece, width: float = 0.0) -> Sketch:
             if sign
             else FancyBboxPatch((x - half, y), 2 * half, tall, rounding, **look)
         )
-        write(axes, x, y + tall / 2, text, ha="center")
+        draw_text(axes, x, y + tall / 2, text, ha="center")
 
-    return Sketch(half, half, tall, paint, 0.0 if merge else half)
+    return Drawable(half, half, tall, draw, 0.0 if merge else half)
 
 
-def stack(parts: Sequence[Sketch], notes: Sequence[str], colour: str = TAG) -> Sketch:
+def create_stack(drawables: Sequence[Drawable], labels: Sequence[str], color: str = TAG_COLOR) -> Drawable:
     """Returns drawings one below the other, joined by arrows; a note, or "", stands below each."""
-    named = [(0.07 + text_width(note, weight="bold"), NAMED) if note else (0.0, 0.0) for note in notes]
-    tall = sum(part.height for part in parts) + sum(room for _, room in named) + GAP * max(len(parts) - 1, 0)
+    named = [(0.07 + measure_text_width(note, weight="bold"), LABEL_HEIGHT) if note else (0.0, 0.0) for note in labels]
+    tall = (
+        sum(part.height for part in drawables) + sum(room for _, room in named) + BOX_GAP * max(len(drawables) - 1, 0)
+    )
 
-    def paint(axes: Axes, x: float, y: float) -> None:
-        for number, (part, note) in enumerate(zip(parts, notes, strict=True)):
+    def draw(axes: Axes, x: float, y: float) -> None:
+        for number, (part, note) in enumerate(zip(drawables, labels, strict=True)):
             if number:
-                line(axes, (x, y - GAP - named[number - 1][1]), (x, y - 0.03))
-                arrow(axes, x, y)
-            part.paint(axes, x, y)
+                draw_line(axes, (x, y - BOX_GAP - named[number - 1][1]), (x, y - 0.03))
+                draw_arrow(axes, x, y)
+            part.draw(axes, x, y)
             y += part.height
             if note:
-                write(axes, x + 0.07, y + NAMED / 2 + 0.01, note, weight="bold", color=colour)
-            y += named[number][1] + GAP
+                draw_text(axes, x + 0.07, y + LABEL_HEIGHT / 2 + 0.01, note, weight="bold", color=color)
+            y += named[number][1] + BOX_GAP
 
-    left = max([part.left for part in parts], default=0.0)
-    right = max([*(part.right for part in parts), *(width for width, _ in named)], default=0.0)
-    return Sketch(left, right, tall, paint, *((parts[0].box, named[-1][1]) if parts else ()))
+    left = max([part.left_width for part in drawables], default=0.0)
+    right = max([*(part.right_width for part in drawables), *(width for width, _ in named)], default=0.0)
+    return Drawable(left, right, tall, draw, *((drawables[0].half_box_width, named[-1][1]) if drawables else ()))
 
 
-def tint(colour: str) -> tuple[float, float, float]:
+def compute_tint(color: str) -> tuple[float, float, float]:
     """Returns the colour, pale enough for dark text."""
     from matplotlib.colors import to_rgb
 
-    red, green, blue = to_rgb(colour)
+    red, green, blue = to_rgb(color)
     return (1 - 0.28 * (1 - red), 1 - 0.28 * (1 - green), 1 - 0.28 * (1 - blue))
 
 
-def line(axes: Axes, *points: tuple[float, float]) -> None:
+def draw_line(axes: Axes, *points: tuple[float, float]) -> None:
     """Draws a line through points."""
-    axes.plot(*zip(*points, strict=True), color=LINE, lw=1, solid_joinstyle="round", zorder=1)
+    axes.plot(*zip(*points, strict=True), color=LINE_COLOR, lw=1, solid_joinstyle="round", zorder=1)
 
 
-def arrow(axes: Axes, x: float, y: float, *, across: bool = False) -> None:
+def draw_arrow(axes: Axes, x: float, y: float, *, is_horizontal: bool = False) -> None:
     """Draws an arrow's head with its tip at (x, y), downwards or to the right."""
     from matplotlib.patches import Polygon
 
     head = [(-0.035, -0.07), (0.035, -0.07), (0.0, 0.0)]
-    axes.add_patch(Polygon([(x + v, y + u) if across else (x + u, y + v) for u, v in head], color=LINE, lw=0))
+    axes.add_patch(
+        Polygon([(x + v, y + u) if is_horizontal else (x + u, y + v) for u, v in head], color=LINE_COLOR, lw=0)
+    )
 
 
-def write(
-    axes: Axes, x: float, y: float, text: str, *, points: float = POINTS, weight: str = "normal", ha: str = "left",
-    color: str = INK,
+def draw_text(
+    axes: Axes, x: float, y: float, text: str, *, font_size: float = FONT_POINTS, weight: str = "normal",
+    ha: str = "left",
+    color: str = TEXT_COLOR,
 ) -> None:  # fmt: skip
     """Writes a line of text, centred vertically on y."""
-    axes.text(x, y, text, fontsize=points, weight=weight, ha=ha, va="center_baseline", color=color, zorder=3)
+    axes.text(x, y, text, fontsize=font_size, weight=weight, ha=ha, va="center_baseline", color=color, zorder=3)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from striate.errors import ConfigError
-from striate.models.architecture import keras_layers
+from striate.models.architecture import import_keras
 
-Kind = Literal["input", "convolution", "depthwise", "pooling", "dense", "gate", "merge", "other"]
+NodeKind = Literal["input", "convolution", "depthwise", "pooling", "dense", "gate", "merge", "other"]
 
 
 @dataclass
-class Piece:
+class LayerNode:
     """A layer worth drawing.
 
     Attributes:
@@ -25,16 +25,16 @@ class Piece:
             it is one without such a name.
     """
 
-    kind: Kind
+    kind: NodeKind
     label: str
     shape: tuple[int | None, ...]
     parents: tuple[int, ...] = ()
     tags: tuple[str, ...] = ()
 
 
-TAGS = ("features", "embedding", "logits")
+KEY_LAYERS = ("features", "embedding", "logits")
 
-MERGES = {
+MERGE_LABELS = {
     "Add": "+",
     "Multiply": "×",
     "Subtract": "−",
@@ -46,14 +46,14 @@ MERGES = {
 }
 """Class of a layer or an operation → how it is shown where it joins several pieces."""
 
-SILENT = (
+UNDRAWN_CLASS_PREFIXES = (
     *("Cast", "Cropping", "Dropout", "Flatten", "Gaussian", "GetItem", "Identity", "LayerScale", "Permute", "Random"),
     *("Rescaling", "Reshape", "SpatialDropout", "Squeeze", "StochasticDepth", "Transpose", "ZeroPadding", "Pad"),
     *("ExpandDims", "Normalization"),
 )
 """How the names of classes begin that are part of the piece before them and not mentioned."""
 
-MENTIONED = {
+CLASS_NOTES = {
     "BatchNormalization": "batch normalisation",
     "LayerNormalization": "layer normalisation",
     "GroupNormalization": "group normalisation",
@@ -77,7 +77,7 @@ MENTIONED = {
 }
 """Class of a layer that is part of the piece before it → what the figure's foot calls it ("" for nothing)."""
 
-ACTIVATIONS = {
+ACTIVATION_NOTES = {
     "relu": "ReLU",
     "gelu": "GELU",
     "relu6": "ReLU6",
@@ -89,7 +89,7 @@ ACTIVATIONS = {
 """Activation → what the foot calls it, where not by its own name."""
 
 
-def pieces(model: Any) -> tuple[list[Piece], list[str]]:
+def extract_nodes(model: Any) -> tuple[list[LayerNode], list[str]]:
     """Returns the pieces, parents before children, and what else lies between them, for the figure's foot.
 
     Normalisation, activations, dropout, padding and changes of form are part of the piece before them. Networks
@@ -98,14 +98,14 @@ def pieces(model: Any) -> tuple[list[Piece], list[str]]:
     Raises:
         ConfigError: the model has no graph: a subclass of keras.Model, or a Sequential one without an input shape.
     """
-    found = _Walk([], {}, {})
-    for position in found.walk(_graph(model), None):
-        if not found.pieces[position].tags:
-            found.pieces[position].tags = ("output",)
-    return _with_gates(found.pieces), list(found.notes)
+    found = _GraphWalker([], {}, {})
+    for position in found.walk(_get_layer_graph(model), None):
+        if not found.nodes[position].tags:
+            found.nodes[position].tags = ("output",)
+    return _merge_gates(found.nodes), list(found.notes)
 
 
-def _graph(model: Any) -> Any:
+def _get_layer_graph(model: Any) -> Any:
     function = model if hasattr(model, "_nodes_by_depth") else getattr(model, "_functional", None)
     if function is None:
         raise ConfigError(
@@ -117,133 +117,142 @@ def _graph(model: Any) -> Any:
 
 
 @dataclass
-class _Walk:
-    pieces: list[Piece]
-    where: dict[int, int]  # id of a tensor → position of the piece that it comes out of
+class _GraphWalker:
+    nodes: list[LayerNode]
+    position_by_tensor: dict[int, int]  # id of a tensor → position of the piece that it comes out of
     notes: dict[str, None]
 
-    def walk(self, function: Any, given: Sequence[int] | None) -> list[int]:
-        """Returns the positions of the outputs; `given`, those of the inputs where the network lies in another."""
-        for number, tensor in enumerate(function.inputs):
-            if given is None:
-                self.where[id(tensor)] = self._append(Piece("input", "input", tuple(tensor.shape[1:])))
+    def walk(self, graph: Any, input_positions: Sequence[int] | None) -> list[int]:
+        """Returns the positions of the outputs; `input_positions`, those of the inputs where the model lies in
+        another.
+        """
+        for number, tensor in enumerate(graph.inputs):
+            if input_positions is None:
+                self.position_by_tensor[id(tensor)] = self._append_node(
+                    LayerNode("input", "input", tuple(tensor.shape[1:]))
+                )
             else:
-                self.where[id(tensor)] = given[number]
-        for depth in sorted(function._nodes_by_depth, reverse=True):
-            for node in function._nodes_by_depth[depth]:
-                if all(id(tensor) in self.where for tensor in node.outputs) and not node.input_tensors:
+                self.position_by_tensor[id(tensor)] = input_positions[number]
+        for depth in sorted(graph._nodes_by_depth, reverse=True):
+            for node in graph._nodes_by_depth[depth]:
+                if all(id(tensor) in self.position_by_tensor for tensor in node.outputs) and not node.input_tensors:
                     continue
-                before = [self.where[id(tensor)] for tensor in node.input_tensors]
-                inner = _inner(node.operation)
-                after = self.walk(inner, before) if inner is not None else [self._place(node, before)]
+                before = [self.position_by_tensor[id(tensor)] for tensor in node.input_tensors]
+                inner = _get_inner_graph(node.operation)
+                after = self.walk(inner, before) if inner is not None else [self._add_operation(node, before)]
                 for number, tensor in enumerate(node.outputs):
-                    self.where[id(tensor)] = after[min(number, len(after) - 1)]
+                    self.position_by_tensor[id(tensor)] = after[min(number, len(after) - 1)]
                 if inner is not None:
-                    self._tag(after[0], node.operation.name)
-        return [self.where[id(tensor)] for tensor in function.outputs]
+                    self._add_tag(after[0], node.operation.name)
+        return [self.position_by_tensor[id(tensor)] for tensor in graph.outputs]
 
-    def _append(self, piece: Piece) -> int:
-        self.pieces.append(piece)
-        return len(self.pieces) - 1
+    def _append_node(self, node: LayerNode) -> int:
+        self.nodes.append(node)
+        return len(self.nodes) - 1
 
-    def _place(self, node: Any, before: list[int]) -> int:
-        operation, parents = node.operation, tuple(dict.fromkeys(before))
+    def _add_operation(self, node: Any, input_positions: list[int]) -> int:
+        operation, parents = node.operation, tuple(dict.fromkeys(input_positions))
         kind = type(operation).__name__
-        self._note(kind, operation)
-        silent = kind in MERGES or kind in MENTIONED or kind.startswith(SILENT) or _scales(operation, kind)
+        self._add_notes(kind, operation)
+        silent = (
+            kind in MERGE_LABELS
+            or kind in CLASS_NOTES
+            or kind.startswith(UNDRAWN_CLASS_PREFIXES)
+            or _is_channel_scale(operation, kind)
+        )
         if len(parents) == 1 and silent:
             place = parents[0]
         else:
-            place = self._append(_piece(operation, kind, tuple(node.outputs[0].shape[1:]), parents))
-        self._tag(place, operation.name)
+            place = self._append_node(_build_node(operation, kind, tuple(node.outputs[0].shape[1:]), parents))
+        self._add_tag(place, operation.name)
         return place
 
-    def _tag(self, place: int, name: str) -> None:
-        if name in TAGS and name not in self.pieces[place].tags:
-            self.pieces[place].tags += (name,)
+    def _add_tag(self, position: int, name: str) -> None:
+        if name in KEY_LAYERS and name not in self.nodes[position].tags:
+            self.nodes[position].tags += (name,)
 
-    def _note(self, kind: str, operation: Any) -> None:
+    def _add_notes(self, class_name: str, operation: Any) -> None:
         activation = getattr(operation, "activation", None)
         name = str(getattr(activation, "__name__", "") if activation is not None else "")
-        for note in (MENTIONED.get(kind, ""), ACTIVATIONS.get(name, name.replace("_", " "))):
+        for note in (CLASS_NOTES.get(class_name, ""), ACTIVATION_NOTES.get(name, name.replace("_", " "))):
             if note:
                 self.notes[note] = None
 
 
-def _scales(operation: Any, kind: str) -> bool:
+def _is_channel_scale(operation: Any, class_name: str) -> bool:
     """Returns whether it is a factor for each channel, written as a convolution."""
-    return kind == "DepthwiseConv2D" and set(operation.kernel_size) | set(operation.strides) == {1}
+    return class_name == "DepthwiseConv2D" and set(operation.kernel_size) | set(operation.strides) == {1}
 
 
-def _inner(operation: Any) -> Any:
+def _get_inner_graph(operation: Any) -> Any:
     return operation if hasattr(operation, "_nodes_by_depth") else getattr(operation, "_functional", None)
 
 
-def _piece(operation: Any, kind: str, shape: tuple[int | None, ...], parents: tuple[int, ...]) -> Piece:
+def _build_node(operation: Any, class_name: str, shape: tuple[int | None, ...], parents: tuple[int, ...]) -> LayerNode:
     """Returns what is drawn for one layer."""
-    layers = keras_layers()[1]
+    layers = import_keras()[1]
     channels = shape[-1] if shape else 1
-    if kind in MERGES and len(parents) > 1:
-        return Piece("merge", MERGES[kind], shape, parents)
+    if class_name in MERGE_LABELS and len(parents) > 1:
+        return LayerNode("merge", MERGE_LABELS[class_name], shape, parents)
     if isinstance(operation, layers.Dense):
         form = f"dense {channels}" if len(shape) == 1 else f"1×1 dense {channels}"
-        return Piece("dense" if len(shape) == 1 else "convolution", form, shape, parents)
-    if kind.startswith("Global"):
-        return Piece("pooling", f"global {'max' if 'Max' in kind else 'average'} pool", shape, parents)
+        return LayerNode("dense" if len(shape) == 1 else "convolution", form, shape, parents)
+    if class_name.startswith("Global"):
+        return LayerNode("pooling", f"global {'max' if 'Max' in class_name else 'average'} pool", shape, parents)
     window = tuple(getattr(operation, "kernel_size", None) or getattr(operation, "pool_size", None) or ())
     if not window:
-        return Piece("other", kind, shape, parents)
-    size, stride = "×".join(map(str, window)), _stride(operation)
-    if "Pooling" in kind:
+        return LayerNode("other", class_name, shape, parents)
+    size, stride = "×".join(map(str, window)), _format_stride(operation)
+    if "Pooling" in class_name:
         plain = getattr(operation, "strides", window) == window
-        form = f"{'max' if 'Max' in kind else 'average'} pool {size}" if max(window) > 1 else "subsample"
-        return Piece("pooling", form if plain else form + stride, shape, parents)
-    if "Depthwise" in kind:
-        return Piece("depthwise", f"{size} depthwise{stride}", shape, parents)
-    if "Separable" in kind:
-        return Piece("depthwise", f"{size} separable {channels}{stride}", shape, parents)
-    name = "transposed conv" if "Transpose" in kind else "conv"
+        form = f"{'max' if 'Max' in class_name else 'average'} pool {size}" if max(window) > 1 else "subsample"
+        return LayerNode("pooling", form if plain else form + stride, shape, parents)
+    if "Depthwise" in class_name:
+        return LayerNode("depthwise", f"{size} depthwise{stride}", shape, parents)
+    if "Separable" in class_name:
+        return LayerNode("depthwise", f"{size} separable {channels}{stride}", shape, parents)
+    name = "transposed conv" if "Transpose" in class_name else "conv"
     groups = getattr(operation, "groups", 1)
     if groups > 1 and groups == operation.kernel.shape[-2] * groups == channels:  # one filter a channel
-        return Piece("depthwise", f"{size} depthwise{stride}", shape, parents)
+        return LayerNode("depthwise", f"{size} depthwise{stride}", shape, parents)
     wide = "".join(f", dilated {rate}" for rate in {max(operation.dilation_rate)} - {1})
     split = f", {groups} groups" if groups > 1 else ""
-    return Piece("convolution", f"{size} {name} {channels}{stride}{split}{wide}", shape, parents)
+    return LayerNode("convolution", f"{size} {name} {channels}{stride}{split}{wide}", shape, parents)
 
 
-def _stride(operation: Any) -> str:
+def _format_stride(operation: Any) -> str:
     strides = tuple(getattr(operation, "strides", ()))
     if len(set(strides)) > 1:
         return " /" + "×".join(map(str, strides))
     return f" /{strides[0]}" if strides and strides[0] > 1 else ""
 
 
-def _with_gates(pieces: list[Piece]) -> list[Piece]:
+def _merge_gates(nodes: list[LayerNode]) -> list[LayerNode]:
     """Returns the pieces with squeeze-and-excitation (Hu, Shen and Sun 2018, figure 2) as one of them each: pooling,
     one or two layers and a product, where the pooling takes what the product multiplies.
     """
-    children = [0] * len(pieces)
-    for piece in pieces:
+    children = [0] * len(nodes)
+    for piece in nodes:
         for parent in piece.parents:
             children[parent] += 1
     gone: set[int] = set()
-    for piece in pieces:
-        if piece.label != MERGES["Multiply"] or len(piece.parents) != 2:
+    for piece in nodes:
+        if piece.label != MERGE_LABELS["Multiply"] or len(piece.parents) != 2:
             continue
         for data, end in (piece.parents, piece.parents[::-1]):
             path = [end]
-            while not pieces[path[-1]].label.startswith("global") and _is_passage(pieces, children, path[-1]):
-                path.append(pieces[path[-1]].parents[0])
-            if len(path) > 1 and _is_passage(pieces, children, path[-1]) and pieces[path[-1]].parents == (data,):
+            while not nodes[path[-1]].label.startswith("global") and _is_pass_through(nodes, children, path[-1]):
+                path.append(nodes[path[-1]].parents[0])
+            if len(path) > 1 and _is_pass_through(nodes, children, path[-1]) and nodes[path[-1]].parents == (data,):
                 gone.update(path)
-                piece.kind, piece.parents, piece.label = "gate", (data,), f"squeeze–excite {pieces[path[-2]].shape[-1]}"
+                piece.kind, piece.parents, piece.label = "gate", (data,), f"squeeze–excite {nodes[path[-2]].shape[-1]}"
                 break
-    kept = [position for position in range(len(pieces)) if position not in gone]
+    kept = [position for position in range(len(nodes)) if position not in gone]
     new = {old: number for number, old in enumerate(kept)}
     for old in kept:
-        pieces[old].parents = tuple(new[parent] for parent in pieces[old].parents)
-    return [pieces[old] for old in kept]
+        nodes[old].parents = tuple(new[parent] for parent in nodes[old].parents)
+    return [nodes[old] for old in kept]
 
 
-def _is_passage(pieces: list[Piece], children: list[int], position: int) -> bool:
-    return children[position] == 1 and len(pieces[position].parents) == 1 and not pieces[position].tags
+def _is_pass_through(nodes: list[LayerNode], child_counts: list[int], position: int) -> bool:
+    return child_counts[position] == 1 and len(nodes[position].parents) == 1 and not nodes[position].tags

@@ -9,14 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.models.architecture import Architecture, Shape, keras_layers
+from striate.models.architecture import Architecture, Shape, import_keras
 
-WIDTHS = (64, 256, 256)
-HALF = (64, 128, 256)
+BLOCK_WIDTHS = (64, 256, 256)
+HALF_BLOCK_WIDTHS = (64, 128, 256)
 
 
 def build_airbench(
-    shape: Shape, classes: int, dropout: float, seed: int, *, widths: tuple[int, ...] = WIDTHS, name: str = "airbench"
+    shape: Shape,
+    classes: int,
+    dropout: float,
+    seed: int,
+    *,
+    widths: tuple[int, ...] = BLOCK_WIDTHS,
+    name: str = "airbench",
 ) -> Any:
     """Returns a whitening convolution, three blocks of two 3×3 convolutions and a linear last layer.
 
@@ -29,7 +35,7 @@ def build_airbench(
     side (2×2; 4×4 above 80), of which the whitened directions leave nothing out. Below 24 pixels the last blocks do
     not pool.
     """
-    keras, layers = keras_layers()
+    keras, layers = import_keras()
     side = min(shape[:2])
     patch, stride = (2, 1) if side <= 40 else (2, 2) if side <= 80 else (4, 4)
     pictures = keras.Input(shape, name="pictures")
@@ -38,11 +44,13 @@ def build_airbench(
     x = layers.Conv2D(filters, patch, stride, padding="valid" if side >= 8 else "same", name="whiten")(x)
     x = layers.ReLU(name="whiten_relu")(x)
     for block, width in enumerate(widths, 1):
-        x = _convolution(x, width, f"block{block}_conv1")
+        x = _apply_dirac_conv(x, width, f"block{block}_conv1")
         if min(x.shape[1:3]) >= 6 or (block == 1 and min(x.shape[1:3]) >= 2):
             x = layers.MaxPooling2D(2, name=f"block{block}_pool")(x)
-        x = _activation(x, f"block{block}_1")
-        x = _activation(_convolution(x, width, f"block{block}_conv2"), f"block{block}_2", last=block == len(widths))
+        x = _apply_norm_relu(x, f"block{block}_1")
+        x = _apply_norm_relu(
+            _apply_dirac_conv(x, width, f"block{block}_conv2"), f"block{block}_2", is_features=block == len(widths)
+        )
     x = layers.GlobalMaxPooling2D(name="embedding")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
     x = layers.Rescaling(1 / 9, name="temper")(x)
@@ -51,18 +59,18 @@ def build_airbench(
 
 def build_airbench_half(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     """Returns the same with 128 filters in its second block, which nearly halves the work."""
-    return build_airbench(shape, classes, dropout, seed, widths=HALF, name="airbench-half")
+    return build_airbench(shape, classes, dropout, seed, widths=HALF_BLOCK_WIDTHS, name="airbench-half")
 
 
-def _convolution(x: Any, filters: int, name: str) -> Any:
-    keras, layers = keras_layers()
+def _apply_dirac_conv(x: Any, filters: int, name: str) -> Any:
+    keras, layers = import_keras()
     layer = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=name)
     x = layer(x)
-    layer.kernel.assign(_passing_on(np.array(keras.ops.convert_to_numpy(layer.kernel))))
+    layer.kernel.assign(_initialize_dirac(np.array(keras.ops.convert_to_numpy(layer.kernel))))
     return x
 
 
-def _passing_on(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+def _initialize_dirac(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
     """Returns the (height, width, in, out) kernel with its first filters changed so that each hands one of its input
     maps on as it is; the rest stay random (section 3.3).
     """
@@ -73,10 +81,10 @@ def _passing_on(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
     return kernel
 
 
-def _activation(x: Any, name: str, *, last: bool = False) -> Any:
-    _, layers = keras_layers()
+def _apply_norm_relu(x: Any, name: str, *, is_features: bool = False) -> Any:
+    _, layers = import_keras()
     x = layers.BatchNormalization(momentum=0.8, scale=False, name=f"{name}_norm")(x)
-    return layers.ReLU(name="features" if last else f"{name}_relu")(x)
+    return layers.ReLU(name="features" if is_features else f"{name}_relu")(x)
 
 
 AIRBENCH = Architecture(

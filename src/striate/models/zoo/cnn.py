@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from striate.models.architecture import Architecture, Shape, keras_layers
+from striate.models.architecture import Architecture, Shape, import_keras
 
 
 def build_cnn(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
@@ -14,13 +14,13 @@ def build_cnn(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     follows each (the cats-and-dogs tutorial), which costs a quarter of the work. `dropout` is applied before the
     128 units at half its rate and after them.
     """
-    keras, layers = keras_layers()
+    keras, layers = import_keras()
     pictures = keras.Input(shape, name="pictures")
     x = layers.Rescaling(1 / 255, name="rescale")(pictures)
-    x = _convolution(x, 32, 3, "conv1")
+    x = _apply_conv(x, 32, 3, "conv1")
     if max(shape[:2]) > 32:
-        x = _pooling(x, "pool1")
-    x = _pooling(_convolution(x, 64, 3, "conv2"), "features")
+        x = _apply_max_pooling(x, "pool1")
+    x = _apply_max_pooling(_apply_conv(x, 64, 3, "conv2"), "features")
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dropout(dropout / 2, seed=seed, name="dropout1")(x) if dropout else x
     x = layers.Dense(128, activation="relu", name="embedding")(x)
@@ -34,10 +34,10 @@ def build_cnn_small(shape: Shape, classes: int, dropout: float, seed: int) -> An
     Of the dropout rates 0.2, 0.3 and 0.4 none was better on validation pictures than the noise of three seeds
     (0.9861, 0.9862 and 0.9862 on MNIST); the table has the middle one.
     """
-    keras, layers = keras_layers()
+    keras, layers = import_keras()
     pictures = keras.Input(shape, name="pictures")
     x = layers.Rescaling(1 / 255, name="rescale")(pictures)
-    x = _pooling(_convolution(x, 32, 5, "conv"), "features")
+    x = _apply_max_pooling(_apply_conv(x, 32, 5, "conv"), "features")
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
     x = layers.Dense(128, activation="relu", name="embedding")(x)
@@ -51,7 +51,7 @@ def build_cnn_fast(shape: Shape, classes: int, dropout: float, seed: int) -> Any
     A stride does for a quarter of the work what a convolution and a pooling do; batch-norm forgets fast (momentum 0.8),
     so that one epoch is enough for its statistics. `dropout` is applied before the 128 units.
     """
-    keras, layers = keras_layers()
+    keras, layers = import_keras()
     pictures = keras.Input(shape, name="pictures")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(pictures)
     for number, (filters, side) in enumerate(((32, 5), (64, 3)), 1):
@@ -65,14 +65,14 @@ def build_cnn_fast(shape: Shape, classes: int, dropout: float, seed: int) -> Any
     return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name="cnn-fast")
 
 
-def _convolution(x: Any, filters: int, side: int, name: str) -> Any:
+def _apply_conv(x: Any, filters: int, kernel_size: int, name: str) -> Any:
     """Unpadded, as the tutorials do it, where the maps are large enough to lose a border; padded otherwise."""
-    padding = "valid" if min(x.shape[1:3]) >= side + 3 else "same"
-    return keras_layers()[1].Conv2D(filters, side, padding=padding, activation="relu", name=name)(x)
+    padding = "valid" if min(x.shape[1:3]) >= kernel_size + 3 else "same"
+    return import_keras()[1].Conv2D(filters, kernel_size, padding=padding, activation="relu", name=name)(x)
 
 
-def _pooling(x: Any, name: str) -> Any:
-    return keras_layers()[1].MaxPooling2D(2, name=name)(x)
+def _apply_max_pooling(x: Any, name: str) -> Any:
+    return import_keras()[1].MaxPooling2D(2, name=name)(x)
 
 
 CNN = Architecture(

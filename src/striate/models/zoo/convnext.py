@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from striate.models.architecture import Architecture, Shape, keras_layers
-from striate.models.zoo.small_image_stem import is_small
+from striate.models.architecture import Architecture, Shape, import_keras
+from striate.models.zoo.small_image_stem import is_small_image
 
 STAGES = ((96, 3), (192, 3), (384, 9), (768, 3))
 """(maps, blocks) of ConvNeXt-T (table 9)."""
@@ -18,56 +18,62 @@ def build_convnext_tiny(shape: Shape, classes: int, dropout: float, seed: int) -
     the rate of stochastic depth in the last block: rates rise linearly from 0 in the first (Huang et al.,
     arXiv:1603.09382, eq. 4).
     """
-    keras, layers = keras_layers()
+    keras, layers = import_keras()
     pictures = keras.Input(shape, name="pictures")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(pictures)
-    stem = _convolution(3, STAGES[0][0], "stem_conv", strides=2) if is_small(shape) else None
-    x = (stem or _convolution(4, STAGES[0][0], "stem_conv", strides=4))(x)
-    x = _layer_norm(x, "stem_norm")
+    stem = _create_conv(3, STAGES[0][0], "stem_conv", strides=2) if is_small_image(shape) else None
+    x = (stem or _create_conv(4, STAGES[0][0], "stem_conv", strides=4))(x)
+    x = _apply_layer_norm(x, "stem_norm")
     total, done = sum(depth for _, depth in STAGES), 0
     for stage, (maps, depth) in enumerate(STAGES, 1):
         if stage > 1:
-            x = _layer_norm(x, f"stage{stage}_downsample_norm")
-            x = _convolution(2, maps, f"stage{stage}_downsample", strides=2)(x)
+            x = _apply_layer_norm(x, f"stage{stage}_downsample_norm")
+            x = _create_conv(2, maps, f"stage{stage}_downsample", strides=2)(x)
         for number in range(1, depth + 1):
             last = "features" if done == total - 1 else f"stage{stage}_block{number}_add"
-            x = _block(x, f"stage{stage}_block{number}", last, dropout * (done / (total - 1)), seed + done)
+            x = _apply_convnext_block(
+                x, f"stage{stage}_block{number}", last, dropout * (done / (total - 1)), seed + done
+            )
             done += 1
     x = layers.GlobalAveragePooling2D(name="pool")(x)
-    x = _layer_norm(x, "embedding")
-    logits = layers.Dense(classes, kernel_initializer=_initial(), dtype="float32", name="logits")
+    x = _apply_layer_norm(x, "embedding")
+    logits = layers.Dense(classes, kernel_initializer=_create_initializer(), dtype="float32", name="logits")
     return keras.Model(pictures, logits(x), name="convnext-tiny")
 
 
-def _block(x: Any, prefix: str, last: str, dropped: float, seed: int) -> Any:
-    """Returns the maps plus what was found in them: nothing in a share `dropped` of the pictures, while training."""
-    keras, layers = keras_layers()
+def _apply_convnext_block(x: Any, prefix: str, output_name: str, drop_rate: float, seed: int) -> Any:
+    """Returns the maps plus what was found in them: nothing in a share `drop_rate` of the pictures, while training."""
+    keras, layers = import_keras()
     maps = x.shape[-1]
-    depthwise = layers.DepthwiseConv2D(7, padding="same", depthwise_initializer=_initial(), name=f"{prefix}_depthwise")
-    y = _layer_norm(depthwise(x), f"{prefix}_norm")
-    y = _convolution(1, 4 * maps, f"{prefix}_expand")(y)
+    depthwise = layers.DepthwiseConv2D(
+        7, padding="same", depthwise_initializer=_create_initializer(), name=f"{prefix}_depthwise"
+    )
+    y = _apply_layer_norm(depthwise(x), f"{prefix}_norm")
+    y = _create_conv(1, 4 * maps, f"{prefix}_expand")(y)
     y = layers.Activation("gelu", name=f"{prefix}_gelu")(y)
-    y = _convolution(1, maps, f"{prefix}_reduce")(y)
+    y = _create_conv(1, maps, f"{prefix}_reduce")(y)
     scale = layers.DepthwiseConv2D(
         1, use_bias=False, depthwise_initializer=keras.initializers.Constant(1e-6), name=f"{prefix}_scale"
     )
     y = scale(y)
-    if dropped:
-        y = layers.Dropout(dropped, noise_shape=(None, 1, 1, 1), seed=seed, name=f"{prefix}_drop")(y)
-    return layers.Add(name=last)([x, y])
+    if drop_rate:
+        y = layers.Dropout(drop_rate, noise_shape=(None, 1, 1, 1), seed=seed, name=f"{prefix}_drop")(y)
+    return layers.Add(name=output_name)([x, y])
 
 
-def _convolution(side: int, filters: int, name: str, strides: int = 1) -> Any:
-    _, layers = keras_layers()
-    return layers.Conv2D(filters, side, strides, padding="same", kernel_initializer=_initial(), name=name)
+def _create_conv(kernel_size: int, filters: int, name: str, strides: int = 1) -> Any:
+    _, layers = import_keras()
+    return layers.Conv2D(
+        filters, kernel_size, strides, padding="same", kernel_initializer=_create_initializer(), name=name
+    )
 
 
-def _layer_norm(x: Any, name: str) -> Any:
-    return keras_layers()[1].LayerNormalization(epsilon=1e-6, name=name)(x)
+def _apply_layer_norm(x: Any, name: str) -> Any:
+    return import_keras()[1].LayerNormalization(epsilon=1e-6, name=name)(x)
 
 
-def _initial() -> Any:
-    return keras_layers()[0].initializers.TruncatedNormal(stddev=0.02)
+def _create_initializer() -> Any:
+    return import_keras()[0].initializers.TruncatedNormal(stddev=0.02)
 
 
 CONVNEXT_TINY = Architecture(

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from striate.models.architecture import Architecture, Shape, keras_layers
-from striate.models.zoo.resnet import batch_norm, convolution, photograph_stem
-from striate.models.zoo.small_image_stem import is_small
+from striate.models.architecture import Architecture, Shape, import_keras
+from striate.models.zoo.resnet import apply_batch_norm, apply_conv, apply_stem
+from striate.models.zoo.small_image_stem import is_small_image
 
-GROWTH = 32
+GROWTH_RATE = 32
 """Maps that each layer adds to those it was given (k in section 3)."""
 
-DEPTHS = (6, 12, 24, 16)
+BLOCK_DEPTHS = (6, 12, 24, 16)
 """Layers of the four dense blocks (table 1, DenseNet-121)."""
 
 
@@ -23,34 +23,36 @@ def build_densenet121(shape: Shape, classes: int, dropout: float, seed: int) -> 
     Pictures under 112 pixels get the stem of stem.py. `dropout` is applied to the embedding; the paper has 0.2 after
     every convolution, but only where nothing is augmented (section 4.2).
     """
-    keras, layers = keras_layers()
+    keras, layers = import_keras()
     pictures = keras.Input(shape, name="pictures")
-    x = photograph_stem(layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(pictures), small=is_small(shape))
-    for stage, depth in enumerate(DEPTHS, 1):
+    x = apply_stem(
+        layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(pictures), has_small_stem=is_small_image(shape)
+    )
+    for stage, depth in enumerate(BLOCK_DEPTHS, 1):
         for number in range(1, depth + 1):
-            x = _dense_layer(x, f"stage{stage}_block{number}")
-        if stage < len(DEPTHS):
-            x = _transition(x, f"stage{stage}_transition")
-    x = layers.ReLU(name="features")(batch_norm(x, "features_bn"))
+            x = _apply_dense_layer(x, f"stage{stage}_block{number}")
+        if stage < len(BLOCK_DEPTHS):
+            x = _apply_transition_block(x, f"stage{stage}_transition")
+    x = layers.ReLU(name="features")(apply_batch_norm(x, "features_bn"))
     x = layers.GlobalAveragePooling2D(name="embedding")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
     return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name="densenet121")
 
 
-def _dense_layer(x: Any, prefix: str) -> Any:
+def _apply_dense_layer(x: Any, prefix: str) -> Any:
     """Returns the maps given, followed by GROWTH new ones made of all of them by 1×1 and 3×3 filters (eq. 2)."""
-    _, layers = keras_layers()
-    y = layers.ReLU(name=f"{prefix}_relu1")(batch_norm(x, f"{prefix}_bn1"))
-    y = convolution(y, 4 * GROWTH, 1, f"{prefix}_conv1")
-    y = layers.ReLU(name=f"{prefix}_relu2")(batch_norm(y, f"{prefix}_bn2"))
-    y = convolution(y, GROWTH, 3, f"{prefix}_conv2")
+    _, layers = import_keras()
+    y = layers.ReLU(name=f"{prefix}_relu1")(apply_batch_norm(x, f"{prefix}_bn1"))
+    y = apply_conv(y, 4 * GROWTH_RATE, 1, f"{prefix}_conv1")
+    y = layers.ReLU(name=f"{prefix}_relu2")(apply_batch_norm(y, f"{prefix}_bn2"))
+    y = apply_conv(y, GROWTH_RATE, 3, f"{prefix}_conv2")
     return layers.Concatenate(name=f"{prefix}_concat")([x, y])
 
 
-def _transition(x: Any, prefix: str) -> Any:
-    _, layers = keras_layers()
-    x = layers.ReLU(name=f"{prefix}_relu")(batch_norm(x, f"{prefix}_bn"))
-    x = convolution(x, x.shape[-1] // 2, 1, f"{prefix}_conv")
+def _apply_transition_block(x: Any, prefix: str) -> Any:
+    _, layers = import_keras()
+    x = layers.ReLU(name=f"{prefix}_relu")(apply_batch_norm(x, f"{prefix}_bn"))
+    x = apply_conv(x, x.shape[-1] // 2, 1, f"{prefix}_conv")
     return layers.AveragePooling2D(2, padding="same", name=f"{prefix}_pool")(x)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from striate.models.architecture import Architecture, Shape, keras_layers
-from striate.models.zoo.small_image_stem import is_small
+from striate.models.architecture import Architecture, Shape, import_keras
+from striate.models.zoo.small_image_stem import is_small_image
 
-MODULES = {
+MODULE_FILTERS = {
     "3a": (64, 96, 128, 16, 32, 32),
     "3b": (128, 128, 192, 32, 96, 64),
     "4a": (192, 96, 208, 16, 48, 64),
@@ -31,45 +31,51 @@ def build_googlenet(shape: Shape, classes: int, dropout: float, seed: int) -> An
     classes. Decay 0.9, epsilon 0.001. Below 112 pixels (models/stem.py) conv1 is 3×3 instead of 7×7, and the pooling
     after conv2 is left out.
     """
-    keras, layers = keras_layers()
-    small = is_small(shape)
+    keras, layers = import_keras()
+    small = is_small_image(shape)
     pictures = keras.Input(shape, name="pictures")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(pictures)
-    x = _pooling(_convolution(x, 64, 3 if small else 7, "conv1", strides=2), "pool1")
-    x = _convolution(_convolution(x, 64, 1, "conv2_reduce"), 192, 3, "conv2")
-    x = x if small else _pooling(x, "pool2")
-    for module, filters in MODULES.items():
+    x = _apply_max_pooling(_apply_conv_bn_relu(x, 64, 3 if small else 7, "conv1", strides=2), "pool1")
+    x = _apply_conv_bn_relu(_apply_conv_bn_relu(x, 64, 1, "conv2_reduce"), 192, 3, "conv2")
+    x = x if small else _apply_max_pooling(x, "pool2")
+    for module, filters in MODULE_FILTERS.items():
         if module in ("4a", "5a"):
-            x = _pooling(x, f"pool{int(module[0]) - 1}")
-        x = _inception(x, filters, f"inception{module}", "features" if module == "5b" else f"inception{module}")
+            x = _apply_max_pooling(x, f"pool{int(module[0]) - 1}")
+        x = _apply_inception_module(
+            x, filters, f"inception{module}", "features" if module == "5b" else f"inception{module}"
+        )
     x = layers.GlobalAveragePooling2D(name="embedding")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
     return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name="googlenet")
 
 
-def _inception(x: Any, filters: tuple[int, ...], prefix: str, name: str) -> Any:
+def _apply_inception_module(x: Any, filters: tuple[int, ...], prefix: str, name: str) -> Any:
     """Returns four views of the same maps side by side (figure 2b): 1×1, 3×3, 5×5 and pooled."""
-    _, layers = keras_layers()
+    _, layers = import_keras()
     one, three_reduce, three, five_reduce, five, pooled = filters
     return layers.Concatenate(name=name)(
         [
-            _convolution(x, one, 1, f"{prefix}_1x1"),
-            _convolution(_convolution(x, three_reduce, 1, f"{prefix}_3x3_reduce"), three, 3, f"{prefix}_3x3"),
-            _convolution(_convolution(x, five_reduce, 1, f"{prefix}_5x5_reduce"), five, 5, f"{prefix}_5x5"),
-            _convolution(_pooling(x, f"{prefix}_pool", strides=1), pooled, 1, f"{prefix}_pool_1x1"),
+            _apply_conv_bn_relu(x, one, 1, f"{prefix}_1x1"),
+            _apply_conv_bn_relu(
+                _apply_conv_bn_relu(x, three_reduce, 1, f"{prefix}_3x3_reduce"), three, 3, f"{prefix}_3x3"
+            ),
+            _apply_conv_bn_relu(
+                _apply_conv_bn_relu(x, five_reduce, 1, f"{prefix}_5x5_reduce"), five, 5, f"{prefix}_5x5"
+            ),
+            _apply_conv_bn_relu(_apply_max_pooling(x, f"{prefix}_pool", strides=1), pooled, 1, f"{prefix}_pool_1x1"),
         ]
     )
 
 
-def _convolution(x: Any, filters: int, side: int, name: str, strides: int = 1) -> Any:
-    _, layers = keras_layers()
-    x = layers.Conv2D(filters, side, strides=strides, padding="same", use_bias=False, name=name)(x)
+def _apply_conv_bn_relu(x: Any, filters: int, kernel_size: int, name: str, strides: int = 1) -> Any:
+    _, layers = import_keras()
+    x = layers.Conv2D(filters, kernel_size, strides=strides, padding="same", use_bias=False, name=name)(x)
     x = layers.BatchNormalization(scale=False, momentum=0.9, epsilon=1e-3, name=f"{name}_norm")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def _pooling(x: Any, name: str, strides: int = 2) -> Any:
-    return keras_layers()[1].MaxPooling2D(3, strides=strides, padding="same", name=name)(x)
+def _apply_max_pooling(x: Any, name: str, strides: int = 2) -> Any:
+    return import_keras()[1].MaxPooling2D(3, strides=strides, padding="same", name=name)(x)
 
 
 GOOGLENET = Architecture(

@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from striate.models.architecture import Architecture, Shape, keras_layers
-from striate.models.zoo.small_image_stem import is_small
+from striate.models.architecture import Architecture, Shape, import_keras
+from striate.models.zoo.small_image_stem import is_small_image
 
-Step = tuple[int, tuple[int, int]]
+ConvSpec = tuple[int, tuple[int, int]]
 """(filters, (height, width)) of one convolution."""
 
-FAN = ((1, 3), (3, 1))
+FAN_KERNEL_SIZES = ((1, 3), (3, 1))
 """(height, width) of the filters that lie side by side on the coarsest grid (figure 7)."""
 
 
@@ -25,102 +25,104 @@ def build_inception_v3(shape: Shape, classes: int, dropout: float, seed: int) ->
     stem's 80 filters are 1×1, and a pooling, not a stride, follows its 192. 23,817,352 trainable weights at 299×299×3
     and 1000 classes. Below 112 pixels (models/stem.py) everything is padded and that pooling is left out.
     """
-    keras, layers = keras_layers()
-    small = is_small(shape)
+    keras, layers = import_keras()
+    small = is_small_image(shape)
     padding = "same" if small else "valid"
     pictures = keras.Input(shape, name="pictures")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(pictures)
-    x = _convolution(x, 32, (3, 3), "stem_conv1", strides=2, padding=padding)
-    x = _convolution(x, 32, (3, 3), "stem_conv2", padding=padding)
-    x = _convolution(x, 64, (3, 3), "stem_conv3")
+    x = _apply_conv_bn_relu(x, 32, (3, 3), "stem_conv1", strides=2, padding=padding)
+    x = _apply_conv_bn_relu(x, 32, (3, 3), "stem_conv2", padding=padding)
+    x = _apply_conv_bn_relu(x, 64, (3, 3), "stem_conv3")
     x = layers.MaxPooling2D(3, strides=2, padding=padding, name="stem_pool1")(x)
-    x = _convolution(x, 80, (1, 1), "stem_conv4")
-    x = _convolution(x, 192, (3, 3), "stem_conv5", padding=padding)
+    x = _apply_conv_bn_relu(x, 80, (1, 1), "stem_conv4")
+    x = _apply_conv_bn_relu(x, 192, (3, 3), "stem_conv5", padding=padding)
     x = x if small else layers.MaxPooling2D(3, strides=2, name="stem_pool2")(x)
 
     for block, pooled in enumerate((32, 64, 64), start=1):
-        x = _square_block(x, pooled, f"stage1_block{block}")
-    x = _reduction(x, "reduction1", padding, [[(384, (3, 3))], [(64, (1, 1)), (96, (3, 3)), (96, (3, 3))]])
+        x = _apply_inception_module(x, pooled, f"stage1_block{block}")
+    x = _apply_reduction_module(x, "reduction1", padding, [[(384, (3, 3))], [(64, (1, 1)), (96, (3, 3)), (96, (3, 3))]])
     for block, filters in enumerate((128, 160, 160, 192), start=1):
-        x = _line_block(x, filters, f"stage2_block{block}")
+        x = _apply_factorized_module(x, filters, f"stage2_block{block}")
     lines = [(192, (1, 1)), (192, (1, 7)), (192, (7, 1)), (192, (3, 3))]
-    x = _reduction(x, "reduction2", padding, [[(192, (1, 1)), (320, (3, 3))], lines])
-    x = _fan_block(x, "stage3_block1", "stage3_block1")
-    x = _fan_block(x, "stage3_block2", "features")
+    x = _apply_reduction_module(x, "reduction2", padding, [[(192, (1, 1)), (320, (3, 3))], lines])
+    x = _apply_expanded_module(x, "stage3_block1", "stage3_block1")
+    x = _apply_expanded_module(x, "stage3_block2", "features")
 
     x = layers.GlobalAveragePooling2D(name="embedding")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
     return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name="inception_v3")
 
 
-def _square_block(x: Any, pooled: int, name: str) -> Any:
+def _apply_inception_module(x: Any, pool_filters: int, name: str) -> Any:
     """Figure 5, with the 5×5 of figure 4 in one branch and two 3×3 that see as far in another."""
-    return _concatenate(
+    return _merge_branches(
         [
-            _chain(x, [(64, (1, 1))], f"{name}_a"),
-            _chain(x, [(48, (1, 1)), (64, (5, 5))], f"{name}_b"),
-            _chain(x, [(64, (1, 1)), (96, (3, 3)), (96, (3, 3))], f"{name}_c"),
-            _pooled(x, pooled, f"{name}_d"),
+            _apply_conv_chain(x, [(64, (1, 1))], f"{name}_a"),
+            _apply_conv_chain(x, [(48, (1, 1)), (64, (5, 5))], f"{name}_b"),
+            _apply_conv_chain(x, [(64, (1, 1)), (96, (3, 3)), (96, (3, 3))], f"{name}_c"),
+            _apply_pool_branch(x, pool_filters, f"{name}_d"),
         ],
         name,
     )
 
 
-def _line_block(x: Any, filters: int, name: str) -> Any:
+def _apply_factorized_module(x: Any, filters: int, name: str) -> Any:
     """Figure 6 with n = 7: a 7×7 convolution as 1×7 and 7×1, once and twice."""
     across, upright = (filters, (1, 7)), (filters, (7, 1))
-    return _concatenate(
+    return _merge_branches(
         [
-            _chain(x, [(192, (1, 1))], f"{name}_a"),
-            _chain(x, [(filters, (1, 1)), across, (192, (7, 1))], f"{name}_b"),
-            _chain(x, [(filters, (1, 1)), upright, across, upright, (192, (1, 7))], f"{name}_c"),
-            _pooled(x, 192, f"{name}_d"),
+            _apply_conv_chain(x, [(192, (1, 1))], f"{name}_a"),
+            _apply_conv_chain(x, [(filters, (1, 1)), across, (192, (7, 1))], f"{name}_b"),
+            _apply_conv_chain(x, [(filters, (1, 1)), upright, across, upright, (192, (1, 7))], f"{name}_c"),
+            _apply_pool_branch(x, 192, f"{name}_d"),
         ],
         name,
     )
 
 
-def _fan_block(x: Any, prefix: str, name: str) -> Any:
+def _apply_expanded_module(x: Any, prefix: str, name: str) -> Any:
     """Figure 7: 1×3 and 3×1 side by side instead of in a row, for many maps on the coarsest grid."""
-    branches = [_chain(x, [(320, (1, 1))], f"{prefix}_a")]
+    branches = [_apply_conv_chain(x, [(320, (1, 1))], f"{prefix}_a")]
     for branch, steps in (("b", [(384, (1, 1))]), ("c", [(448, (1, 1)), (384, (3, 3))])):
-        stalk = _chain(x, steps, f"{prefix}_{branch}")
-        branches += [_convolution(stalk, 384, side, f"{prefix}_{branch}_{side[0]}x{side[1]}") for side in FAN]
-    return _concatenate([*branches, _pooled(x, 192, f"{prefix}_d")], name)
+        stalk = _apply_conv_chain(x, steps, f"{prefix}_{branch}")
+        branches += [
+            _apply_conv_bn_relu(stalk, 384, side, f"{prefix}_{branch}_{side[0]}x{side[1]}") for side in FAN_KERNEL_SIZES
+        ]
+    return _merge_branches([*branches, _apply_pool_branch(x, 192, f"{prefix}_d")], name)
 
 
-def _reduction(x: Any, name: str, padding: str, branches: Sequence[Sequence[Step]]) -> Any:
+def _apply_reduction_module(x: Any, name: str, padding: str, branches: Sequence[Sequence[ConvSpec]]) -> Any:
     """Figure 10: half the side and more maps, by strided convolutions beside a pooling."""
     ends = []
     for letter, steps in zip("ab", branches, strict=True):
-        stalk = _chain(x, steps[:-1], f"{name}_{letter}")
+        stalk = _apply_conv_chain(x, steps[:-1], f"{name}_{letter}")
         filters, side = steps[-1]
         last = f"{name}_{letter}_conv{len(steps)}"
-        ends.append(_convolution(stalk, filters, side, last, strides=2, padding=padding))
-    pooling = keras_layers()[1].MaxPooling2D(3, strides=2, padding=padding, name=f"{name}_pool")
-    return _concatenate([*ends, pooling(x)], name)
+        ends.append(_apply_conv_bn_relu(stalk, filters, side, last, strides=2, padding=padding))
+    pooling = import_keras()[1].MaxPooling2D(3, strides=2, padding=padding, name=f"{name}_pool")
+    return _merge_branches([*ends, pooling(x)], name)
 
 
-def _chain(x: Any, steps: Sequence[Step], prefix: str) -> Any:
+def _apply_conv_chain(x: Any, steps: Sequence[ConvSpec], prefix: str) -> Any:
     for number, (filters, side) in enumerate(steps, start=1):
-        x = _convolution(x, filters, side, f"{prefix}_conv{number}")
+        x = _apply_conv_bn_relu(x, filters, side, f"{prefix}_conv{number}")
     return x
 
 
-def _pooled(x: Any, filters: int, prefix: str) -> Any:
-    x = keras_layers()[1].AveragePooling2D(3, strides=1, padding="same", name=f"{prefix}_pool")(x)
-    return _convolution(x, filters, (1, 1), f"{prefix}_conv1")
+def _apply_pool_branch(x: Any, filters: int, prefix: str) -> Any:
+    x = import_keras()[1].AveragePooling2D(3, strides=1, padding="same", name=f"{prefix}_pool")(x)
+    return _apply_conv_bn_relu(x, filters, (1, 1), f"{prefix}_conv1")
 
 
-def _concatenate(branches: list[Any], name: str) -> Any:
-    return keras_layers()[1].Concatenate(name=name)(branches)
+def _merge_branches(branches: list[Any], name: str) -> Any:
+    return import_keras()[1].Concatenate(name=name)(branches)
 
 
-def _convolution(
-    x: Any, filters: int, side: tuple[int, int], name: str, strides: int = 1, padding: str = "same"
+def _apply_conv_bn_relu(
+    x: Any, filters: int, kernel_size: tuple[int, int], name: str, strides: int = 1, padding: str = "same"
 ) -> Any:
-    _, layers = keras_layers()
-    x = layers.Conv2D(filters, side, strides=strides, padding=padding, use_bias=False, name=name)(x)
+    _, layers = import_keras()
+    x = layers.Conv2D(filters, kernel_size, strides=strides, padding=padding, use_bias=False, name=name)(x)
     x = layers.BatchNormalization(scale=False, momentum=0.9, epsilon=1e-3, name=f"{name}_norm")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 

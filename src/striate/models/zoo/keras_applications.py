@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from striate.models.architecture import Architecture, Shape, keras_layers
+from striate.models.architecture import Architecture, Shape, import_keras
 from striate.models.pretrained_weights import BACKBONES
 
 
@@ -18,7 +18,7 @@ def build_application(shape: Shape, classes: int, dropout: float, seed: int, *, 
 
     Its own dropout (stochastic depth, in EfficientNetV2) is off: only the last layer's, `dropout`, is on.
     """
-    keras, layers = keras_layers()
+    keras, layers = import_keras()
     backbone = BACKBONES[name]
     pictures = keras.Input(shape, name="pictures")
     x = layers.Rescaling(1 / 127.5, offset=-1.0, name="rescale")(pictures)
@@ -33,7 +33,9 @@ def build_application(shape: Shape, classes: int, dropout: float, seed: int, *, 
     return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name=name)
 
 
-def _row(name: str, title: str, authors: str, year: int, source: str, story: str, side: int = 224) -> Architecture:
+def _define_application(
+    name: str, title: str, authors: str, year: int, source: str, description: str, side: int = 224
+) -> Architecture:
     return Architecture(
         name=name,
         build=partial(build_application, name=name),
@@ -41,12 +43,12 @@ def _row(name: str, title: str, authors: str, year: int, source: str, story: str
         authors=authors,
         year=year,
         source=source,
-        story=story,
+        story=description,
         native=(side, side, 3),
     )
 
 
-RESNET50_V2 = _row(
+RESNET50_V2 = _define_application(
     "resnet50_v2",
     "ResNet-50, pre-activated",
     "He, Zhang, Ren and Sun",
@@ -55,7 +57,7 @@ RESNET50_V2 = _row(
     "Nothing is left on the shortcut but the sum, so a thousand layers can be trained.",
 )
 
-XCEPTION = _row(
+XCEPTION = _define_application(
     "xception",
     "Xception",
     "Chollet",
@@ -65,7 +67,7 @@ XCEPTION = _row(
     299,
 )
 
-MOBILENET_V2 = _row(
+MOBILENET_V2 = _define_application(
     "mobilenet_v2",
     "MobileNetV2",
     "Sandler, Howard, Zhu, Zhmoginov and Chen",
@@ -74,7 +76,7 @@ MOBILENET_V2 = _row(
     "Shortcuts between thin layers, wide ones only in between: photographs recognised on a telephone.",
 )
 
-MOBILENET_V2_035 = _row(
+MOBILENET_V2_035 = _define_application(
     "mobilenet_v2_0.35",
     "MobileNetV2, 0.35 as wide",
     "Sandler, Howard, Zhu, Zhmoginov and Chen",
@@ -83,7 +85,7 @@ MOBILENET_V2_035 = _row(
     "The same network at a third of the width, for a fifth of the work.",
 )
 
-MOBILENET_V3_SMALL = _row(
+MOBILENET_V3_SMALL = _define_application(
     "mobilenet_v3_small",
     "MobileNetV3-Small",
     "Howard and colleagues",
@@ -92,7 +94,7 @@ MOBILENET_V3_SMALL = _row(
     "A search found the layers, and people thinned out its ends: the smallest network worth starting from.",
 )
 
-MOBILENET_V3_LARGE = _row(
+MOBILENET_V3_LARGE = _define_application(
     "mobilenet_v3_large",
     "MobileNetV3-Large",
     "Howard and colleagues",
@@ -101,7 +103,7 @@ MOBILENET_V3_LARGE = _row(
     "Each map is weighed by what the whole picture shows, at hardly any cost.",
 )
 
-EFFICIENTNET_V2_B0 = _row(
+EFFICIENTNET_V2_B0 = _define_application(
     "efficientnet_v2_b0",
     "EfficientNetV2-B0",
     "Tan and Le",
@@ -110,7 +112,7 @@ EFFICIENTNET_V2_B0 = _row(
     "Depth, width and picture size grown together, and measured in training time instead of operations.",
 )
 
-EFFICIENTNET_V2_S = _row(
+EFFICIENTNET_V2_S = _define_application(
     "efficientnet_v2_s",
     "EfficientNetV2-S",
     "Tan and Le",

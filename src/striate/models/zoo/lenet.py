@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from striate.models.architecture import Architecture, Shape, keras_layers
+from striate.models.architecture import Architecture, Shape, import_keras
 
 
 def build_lenet(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
@@ -17,26 +17,28 @@ def build_lenet(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     pixels are padded to the paper's 32 by the first convolution; from 32 pixels on it is unpadded. Pixels are
     scaled so that 0 becomes -0.1 and 255 becomes 1.175 (section II.B). 61,706 weights at 32×32×1 and ten classes.
     """
-    keras, layers = keras_layers()
+    keras, layers = import_keras()
     pictures = keras.Input(shape, name="pictures")
     x = layers.Rescaling(1.275 / 255, offset=-0.1, name="rescale")(pictures)
-    x = _convolution(x, 6, "c1", padded=min(shape[:2]) < 32)
-    x = _subsampling(x, "s2")
-    x = _convolution(x, 16, "c3", padded=min(x.shape[1:3]) < 6)
-    x = _subsampling(x, "s4")
-    x = _convolution(x, 120, "features", padded=min(x.shape[1:3]) < 5)
+    x = _apply_conv(x, 6, "c1", is_padded=min(shape[:2]) < 32)
+    x = _apply_subsampling(x, "s2")
+    x = _apply_conv(x, 16, "c3", is_padded=min(x.shape[1:3]) < 6)
+    x = _apply_subsampling(x, "s4")
+    x = _apply_conv(x, 120, "features", is_padded=min(x.shape[1:3]) < 5)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
     x = layers.Dense(84, activation="tanh", name="embedding")(x)
     return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name="lenet")
 
 
-def _convolution(x: Any, filters: int, name: str, *, padded: bool) -> Any:
-    return keras_layers()[1].Conv2D(filters, 5, padding="same" if padded else "valid", activation="tanh", name=name)(x)
+def _apply_conv(x: Any, filters: int, name: str, *, is_padded: bool) -> Any:
+    return import_keras()[1].Conv2D(filters, 5, padding="same" if is_padded else "valid", activation="tanh", name=name)(
+        x
+    )
 
 
-def _subsampling(x: Any, name: str) -> Any:
-    return keras_layers()[1].AveragePooling2D(2, name=name)(x)
+def _apply_subsampling(x: Any, name: str) -> Any:
+    return import_keras()[1].AveragePooling2D(2, name=name)(x)
 
 
 LENET = Architecture(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from striate.models.architecture import Architecture, Shape, keras_layers
+from striate.models.architecture import Architecture, Shape, import_keras
 
 
 def build_mlp(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     """Returns 512 and 256 rectified units and a linear last layer, with dropout after each hidden layer."""
-    keras, layers = keras_layers()
+    keras, layers = import_keras()
     pictures = keras.Input(shape, name="pictures")
     x = layers.Rescaling(1 / 255, name="rescale")(pictures)
     x = layers.Flatten(name="flatten")(x)

@@ -6,24 +6,26 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from striate.models.architecture import Architecture, Shape, keras_layers
-from striate.models.zoo.small_image_stem import is_small
+from striate.models.architecture import Architecture, Shape, import_keras
+from striate.models.zoo.small_image_stem import is_small_image
 
-Block = Callable[[Any, int, int, str, str], Any]
+ResidualBlock = Callable[[Any, int, int, str, str], Any]
 """(maps, filters, stride, prefix of the layers' names, name of the last one) → maps."""
 
 
 def build_resnet(
-    shape: Shape, classes: int, dropout: float, seed: int, *, name: str, block: Block, depths: Sequence[int]
+    shape: Shape, classes: int, dropout: float, seed: int, *, name: str, block: ResidualBlock, depths: Sequence[int]
 ) -> Any:
     """Returns four stages of residual blocks, `depths` of them each, on 64, 128, 256 and 512 filters (table 1).
 
     The shortcut is the identity, and a 1×1 projection where the shape changes (option B of section 3.3). Pictures
     under 112 pixels get the stem of stem.py. `dropout` is applied to the embedding; the paper has none.
     """
-    keras, layers = keras_layers()
+    keras, layers = import_keras()
     pictures = keras.Input(shape, name="pictures")
-    x = photograph_stem(layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(pictures), small=is_small(shape))
+    x = apply_stem(
+        layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(pictures), has_small_stem=is_small_image(shape)
+    )
     for stage, depth in enumerate(depths, 1):
         for number in range(1, depth + 1):
             prefix = f"stage{stage}_block{number}"
@@ -34,106 +36,106 @@ def build_resnet(
     return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name=name)
 
 
-def photograph_stem(x: Any, *, small: bool) -> Any:
+def apply_stem(x: Any, *, has_small_stem: bool) -> Any:
     """Returns a quarter of the sides: 64 7×7 filters of stride 2 and a pooling (conv1 and the pooling of table 1).
 
     For small pictures half of them: 64 3×3 filters of stride 2, no pooling.
     """
-    _, layers = keras_layers()
-    x = convolution(x, 64, 3 if small else 7, "stem_conv", strides=2)
-    x = layers.ReLU(name="stem_relu")(batch_norm(x, "stem_bn"))
-    return x if small else layers.MaxPooling2D(3, 2, padding="same", name="stem_pool")(x)
+    _, layers = import_keras()
+    x = apply_conv(x, 64, 3 if has_small_stem else 7, "stem_conv", strides=2)
+    x = layers.ReLU(name="stem_relu")(apply_batch_norm(x, "stem_bn"))
+    return x if has_small_stem else layers.MaxPooling2D(3, 2, padding="same", name="stem_pool")(x)
 
 
-def basic(x: Any, filters: int, stride: int, prefix: str, last: str) -> Any:
+def apply_basic_block(x: Any, filters: int, stride: int, prefix: str, output_name: str) -> Any:
     """Returns two 3×3 convolutions added to the shortcut (figure 5, left)."""
-    _, layers = keras_layers()
-    y = batch_norm(convolution(x, filters, 3, f"{prefix}_conv1", strides=stride), f"{prefix}_bn1")
+    _, layers = import_keras()
+    y = apply_batch_norm(apply_conv(x, filters, 3, f"{prefix}_conv1", strides=stride), f"{prefix}_bn1")
     y = layers.ReLU(name=f"{prefix}_relu1")(y)
-    y = batch_norm(convolution(y, filters, 3, f"{prefix}_conv2"), f"{prefix}_bn2")
+    y = apply_batch_norm(apply_conv(y, filters, 3, f"{prefix}_conv2"), f"{prefix}_bn2")
     y = layers.Add(name=f"{prefix}_add")([y, _build_projection(x, filters, stride, prefix)])
-    return layers.ReLU(name=last)(y)
+    return layers.ReLU(name=output_name)(y)
 
 
-def bottleneck(x: Any, filters: int, stride: int, prefix: str, last: str) -> Any:
+def apply_bottleneck_block(x: Any, filters: int, stride: int, prefix: str, output_name: str) -> Any:
     """Returns 1×1, 3×3 and four times as many 1×1 convolutions added to the shortcut (figure 5, right).
 
     The stride is that of the 3×3, not of the first 1×1 as in the paper, which never looked at three of four places:
     what everyone has done since, known as v1.5.
     """
-    _, layers = keras_layers()
-    y = batch_norm(convolution(x, filters, 1, f"{prefix}_conv1"), f"{prefix}_bn1")
+    _, layers = import_keras()
+    y = apply_batch_norm(apply_conv(x, filters, 1, f"{prefix}_conv1"), f"{prefix}_bn1")
     y = layers.ReLU(name=f"{prefix}_relu1")(y)
-    y = batch_norm(convolution(y, filters, 3, f"{prefix}_conv2", strides=stride), f"{prefix}_bn2")
+    y = apply_batch_norm(apply_conv(y, filters, 3, f"{prefix}_conv2", strides=stride), f"{prefix}_bn2")
     y = layers.ReLU(name=f"{prefix}_relu2")(y)
-    y = batch_norm(convolution(y, 4 * filters, 1, f"{prefix}_conv3"), f"{prefix}_bn3")
+    y = apply_batch_norm(apply_conv(y, 4 * filters, 1, f"{prefix}_conv3"), f"{prefix}_bn3")
     y = layers.Add(name=f"{prefix}_add")([y, _build_projection(x, 4 * filters, stride, prefix)])
-    return layers.ReLU(name=last)(y)
+    return layers.ReLU(name=output_name)(y)
 
 
 def _build_projection(x: Any, filters: int, stride: int, prefix: str) -> Any:
     if stride == 1 and x.shape[-1] == filters:
         return x
-    x = convolution(x, filters, 1, f"{prefix}_shortcut", strides=stride)
-    return batch_norm(x, f"{prefix}_shortcut_bn")
+    x = apply_conv(x, filters, 1, f"{prefix}_shortcut", strides=stride)
+    return apply_batch_norm(x, f"{prefix}_shortcut_bn")
 
 
-def convolution(x: Any, filters: int, side: int, name: str, strides: int = 1) -> Any:
+def apply_conv(x: Any, filters: int, kernel_size: int, name: str, strides: int = 1) -> Any:
     """Returns the maps of a padded convolution without bias, which the normalisation after it would take away.
 
     Initial weights: normal, variance 2 / fan-in (He et al., arXiv:1502.01852, eq. 10), cited in section 3.4.
     """
-    _, layers = keras_layers()
+    _, layers = import_keras()
     return layers.Conv2D(
-        filters, side, strides, padding="same", use_bias=False, kernel_initializer="he_normal", name=name
+        filters, kernel_size, strides, padding="same", use_bias=False, kernel_initializer="he_normal", name=name
     )(x)
 
 
-def batch_norm(x: Any, name: str) -> Any:
+def apply_batch_norm(x: Any, name: str) -> Any:
     """Returns normalised maps.
 
     The running averages keep 0.9 a step: at Keras' 0.99 they lag behind what a run of a few epochs has learnt.
     """
-    return keras_layers()[1].BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)(x)
+    return import_keras()[1].BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)(x)
 
 
-def _resnet(number: int, block: Block, depths: Sequence[int], story: str) -> Architecture:
-    name = f"resnet{number}"
+def _define_resnet(layer_count: int, block: ResidualBlock, depths: Sequence[int], description: str) -> Architecture:
+    name = f"resnet{layer_count}"
     return Architecture(
         name=name,
         build=partial(build_resnet, name=name, block=block, depths=depths),
-        title=f"ResNet-{number}",
+        title=f"ResNet-{layer_count}",
         authors="He, Zhang, Ren and Sun",
         year=2015,
         source="Deep residual learning for image recognition, arXiv:1512.03385, table 1",
-        story=story,
+        story=description,
     )
 
 
-RESNET18 = _resnet(
+RESNET18 = _define_resnet(
     18,
-    basic,
+    apply_basic_block,
     (2, 2, 2, 2),
     "A block that only has to learn what to add to its input can be stacked almost without end: the shortcut that "
     "nearly every network since has kept.",
 )
-RESNET34 = _resnet(
+RESNET34 = _define_resnet(
     34,
-    basic,
+    apply_basic_block,
     (3, 4, 6, 3),
     "Without shortcuts its 34 layers fit their own training pictures worse than 18 did, with them better: depth had "
     "been a problem of optimisation, not of overfitting.",
 )
-RESNET50 = _resnet(
+RESNET50 = _define_resnet(
     50,
-    bottleneck,
+    apply_bottleneck_block,
     (3, 4, 6, 3),
     "Narrow 3×3 convolutions between two 1×1 made depth affordable, and gave the field the yardstick that new networks "
     "and new hardware are measured against.",
 )
-RESNET101 = _resnet(
+RESNET101 = _define_resnet(
     101,
-    bottleneck,
+    apply_bottleneck_block,
     (3, 4, 23, 3),
     "Put in VGG's place it found objects in COCO's photographs 28 % better, by its features alone: depth was worth it "
     "beyond ImageNet.",
@@ -146,33 +148,33 @@ def build_resnet_cifar(shape: Shape, classes: int, dropout: float, seed: int, *,
     Shortcuts have no weights (option A). Larger pictures get no gentler or harsher beginning: the maps stay as large
     as the picture throughout the first stage. `dropout` is applied to the embedding; the paper has none.
     """
-    keras, layers = keras_layers()
+    keras, layers = import_keras()
     pictures = keras.Input(shape, name="pictures")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(pictures)
-    x = batch_norm(convolution(x, 16, 3, "stem_conv"), "stem_bn")
+    x = apply_batch_norm(apply_conv(x, 16, 3, "stem_conv"), "stem_bn")
     x = layers.ReLU(name="stem_relu")(x)
     for stage, filters in enumerate((16, 32, 64), 1):
         for number in range(1, depth + 1):
             prefix = f"stage{stage}_block{number}"
             last = "features" if (stage, number) == (3, depth) else f"{prefix}_relu"
-            x = _block(x, filters, 2 if stage > 1 and number == 1 else 1, prefix, last)
+            x = _apply_cifar_block(x, filters, 2 if stage > 1 and number == 1 else 1, prefix, last)
     x = layers.GlobalAveragePooling2D(name="embedding")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
     return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name=name)
 
 
-def _block(x: Any, filters: int, stride: int, prefix: str, last: str) -> Any:
-    _, layers = keras_layers()
-    y = batch_norm(convolution(x, filters, 3, f"{prefix}_conv1", strides=stride), f"{prefix}_bn1")
+def _apply_cifar_block(x: Any, filters: int, stride: int, prefix: str, output_name: str) -> Any:
+    _, layers = import_keras()
+    y = apply_batch_norm(apply_conv(x, filters, 3, f"{prefix}_conv1", strides=stride), f"{prefix}_bn1")
     y = layers.ReLU(name=f"{prefix}_relu1")(y)
-    y = batch_norm(convolution(y, filters, 3, f"{prefix}_conv2"), f"{prefix}_bn2")
+    y = apply_batch_norm(apply_conv(y, filters, 3, f"{prefix}_conv2"), f"{prefix}_bn2")
     y = layers.Add(name=f"{prefix}_add")([y, _build_padded_shortcut(x, filters, stride, prefix)])
-    return layers.ReLU(name=last)(y)
+    return layers.ReLU(name=output_name)(y)
 
 
 def _build_padded_shortcut(x: Any, filters: int, stride: int, prefix: str) -> Any:
     """Returns every `stride`-th place of the maps, followed by as many maps of zeros as are missing (option A)."""
-    _, layers = keras_layers()
+    _, layers = import_keras()
     if stride > 1:
         x = layers.AveragePooling2D(1, stride, name=f"{prefix}_subsample")(x)
     if missing := filters - x.shape[-1]:
@@ -182,7 +184,7 @@ def _build_padded_shortcut(x: Any, filters: int, stride: int, prefix: str) -> An
     return x
 
 
-def _resnet_cifar(depth: int, story: str) -> Architecture:
+def _define_cifar_resnet(depth: int, description: str) -> Architecture:
     number = 6 * depth + 2
     name = f"resnet{number}"
     return Architecture(
@@ -192,19 +194,19 @@ def _resnet_cifar(depth: int, story: str) -> Architecture:
         authors="He, Zhang, Ren and Sun",
         year=2015,
         source="Deep residual learning for image recognition, arXiv:1512.03385, section 4.2 and table 6",
-        story=story,
+        story=description,
         native=(32, 32, 3),
         native_classes=10,
     )
 
 
-RESNET20 = _resnet_cifar(
+RESNET20 = _define_cifar_resnet(
     3, "Sixteen to sixty-four filters and a quarter of a million weights tell CIFAR-10's ten classes apart at 91 %."
 )
-RESNET32 = _resnet_cifar(
+RESNET32 = _define_cifar_resnet(
     5, "Twelve layers more than ResNet-20 and better by one per cent, where networks without shortcuts got worse."
 )
-RESNET56 = _resnet_cifar(
+RESNET56 = _define_cifar_resnet(
     9,
     "Fifty-six layers at which a network without shortcuts cannot even fit its training pictures: here they get 93 %.",
 )

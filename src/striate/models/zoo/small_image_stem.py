@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from striate.models.architecture import Shape
 
-NATIVE_FROM = 112
+MIN_NATIVE_SIDE = 112
 """The smaller side, pixels, from which on a network begins as its paper says."""
 
 
-def is_small(shape: Shape) -> bool:
+def is_small_image(shape: Shape) -> bool:
     """Returns whether pictures of this (height, width, channels) need the gentler stem."""
-    return min(shape[:2]) < NATIVE_FROM
+    return min(shape[:2]) < MIN_NATIVE_SIDE

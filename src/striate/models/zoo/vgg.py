@@ -7,13 +7,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from striate.models.architecture import Architecture, Shape, keras_layers
-from striate.models.zoo.small_image_stem import is_small
+from striate.models.architecture import Architecture, Shape, import_keras
+from striate.models.zoo.small_image_stem import is_small_image
 
-FILTERS = (64, 128, 256, 512, 512)
+BLOCK_FILTERS = (64, 128, 256, 512, 512)
 """Of the five blocks (table 1)."""
 
-CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+CONVS_BY_DEPTH = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 """Layers with weights → convolutions in each block: configurations A, B, D and E of table 1."""
 
 
@@ -27,14 +27,14 @@ def build_vgg(depth: int, shape: Shape, classes: int, dropout: float, seed: int)
     classification using small training sample size, ACPR 2015): batch normalisation after every convolution and one
     hidden layer of 512 units instead of two of 4096. There pooling rounds odd sides up.
     """
-    keras, layers = keras_layers()
-    small = is_small(shape)
+    keras, layers = import_keras()
+    small = is_small_image(shape)
     pictures = keras.Input(shape, name="pictures")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(pictures)
-    for block, (filters, count) in enumerate(zip(FILTERS, CONVOLUTIONS[depth], strict=True), start=1):
+    for block, (filters, count) in enumerate(zip(BLOCK_FILTERS, CONVS_BY_DEPTH[depth], strict=True), start=1):
         for number in range(1, count + 1):
-            last = (block, number) == (len(FILTERS), count)
-            x = _convolution(x, filters, f"block{block}_conv{number}", normalised=small, features=last)
+            last = (block, number) == (len(BLOCK_FILTERS), count)
+            x = _apply_conv_relu(x, filters, f"block{block}_conv{number}", has_batch_norm=small, is_features=last)
         x = layers.MaxPooling2D(2, padding="same" if small else "valid", name=f"block{block}_pool")(x)
     x = layers.Flatten(name="flatten")(x)
     units = (512,) if small else (4096, 4096)
@@ -51,13 +51,13 @@ def build_vgg_small(shape: Shape, classes: int, dropout: float, seed: int) -> An
     Of the blocks with 64, 128 and 256 filters, pictures whose smaller side is under 32 pixels get the first two, which
     halves the work on 28×28 digits; from 32 pixels on there are three.
     """
-    keras, layers = keras_layers()
+    keras, layers = import_keras()
     pictures = keras.Input(shape, name="pictures")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(pictures)
-    blocks = FILTERS[:2] if min(shape[:2]) < 32 else FILTERS[:3]
+    blocks = BLOCK_FILTERS[:2] if min(shape[:2]) < 32 else BLOCK_FILTERS[:3]
     for block, filters in enumerate(blocks, start=1):
-        x = _convolution(x, filters, f"block{block}_conv1", normalised=True)
-        x = _convolution(x, filters, f"block{block}_conv2", normalised=True, features=block == len(blocks))
+        x = _apply_conv_relu(x, filters, f"block{block}_conv1", has_batch_norm=True)
+        x = _apply_conv_relu(x, filters, f"block{block}_conv2", has_batch_norm=True, is_features=block == len(blocks))
         x = layers.MaxPooling2D(2, name=f"block{block}_pool")(x)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(128, activation="relu", kernel_initializer="he_uniform", name="embedding")(x)
@@ -65,18 +65,18 @@ def build_vgg_small(shape: Shape, classes: int, dropout: float, seed: int) -> An
     return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name="vgg-small")
 
 
-def _convolution(x: Any, filters: int, name: str, *, normalised: bool, features: bool = False) -> Any:
-    """Padded 3×3, normalised (decay 0.9, epsilon 0.001) or not, and rectified; the last activation is `features`."""
-    _, layers = keras_layers()
+def _apply_conv_relu(x: Any, filters: int, name: str, *, has_batch_norm: bool, is_features: bool = False) -> Any:
+    """Padded 3×3, normalised (decay 0.9, epsilon 0.001) or not, and rectified; the last activation is `is_features`."""
+    _, layers = import_keras()
     convolution = partial(layers.Conv2D, filters, 3, padding="same", kernel_initializer="he_uniform")
-    if not normalised:
-        return convolution(activation="relu", name="features" if features else name)(x)
+    if not has_batch_norm:
+        return convolution(activation="relu", name="features" if is_features else name)(x)
     x = convolution(use_bias=False, name=name)(x)
     x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
-    return layers.ReLU(name="features" if features else f"{name}_relu")(x)
+    return layers.ReLU(name="features" if is_features else f"{name}_relu")(x)
 
 
-def _row(depth: int, configuration: str, story: str) -> Architecture:
+def _define_vgg(depth: int, configuration: str, description: str) -> Architecture:
     return Architecture(
         name=f"vgg{depth}",
         build=partial(build_vgg, depth),
@@ -85,15 +85,17 @@ def _row(depth: int, configuration: str, story: str) -> Architecture:
         year=2014,
         source="Very deep convolutional networks for large-scale image recognition, arXiv 1409.1556, table 1, "
         f"configuration {configuration}; small pictures: Liu and Deng, ACPR 2015",
-        story=story,
+        story=description,
         dropout=0.5,
     )
 
 
-VGG11 = _row(11, "A", "Shallow enough to learn from random weights, it lent its layers to its deeper sisters.")
-VGG13 = _row(13, "B", "Two 3×3 convolutions see as far as one 5×5, with fewer weights and one more bend in between.")
-VGG16 = _row(16, "D", "Nothing but 3×3 convolutions, sixteen layers deep: the backbone a generation borrowed.")
-VGG19 = _row(
+VGG11 = _define_vgg(11, "A", "Shallow enough to learn from random weights, it lent its layers to its deeper sisters.")
+VGG13 = _define_vgg(
+    13, "B", "Two 3×3 convolutions see as far as one 5×5, with fewer weights and one more bend in between."
+)
+VGG16 = _define_vgg(16, "D", "Nothing but 3×3 convolutions, sixteen layers deep: the backbone a generation borrowed.")
+VGG19 = _define_vgg(
     19, "E", "As deep as plain stacking went before it stopped paying, which is where residual networks began."
 )
 

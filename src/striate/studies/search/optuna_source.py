@@ -18,11 +18,11 @@ from typing import Any
 
 from striate.errors import ConfigError
 from striate.progress import Progress
-from striate.reporting.style import percent
+from striate.reporting.style import format_percent
 from striate.runs.run import Run
 from striate.studies.search.space import Space, Value
 from striate.studies.trial import Trial
-from striate.training.history import Epoch
+from striate.training.history import EpochMetrics
 
 ETA = 3
 """Of so many trainings that reach a rung, one goes on; and each rung lies at so many times the epochs of the last."""
@@ -142,7 +142,7 @@ class Search:
         configuration, repetition = self.of[trial.name]
         return configuration.number * self.repetitions + repetition + 1
 
-    def on_epoch(self, trial: Trial, row: Epoch) -> bool:
+    def on_epoch(self, trial: Trial, row: EpochMetrics) -> bool:
         """Returns whether the training has fallen so far behind that it ends. Only a configuration's first is judged:
         its figures are then compared with other configurations' firsts.
         """
@@ -164,7 +164,7 @@ class Search:
         accuracy = configuration.accuracies[repetition] = run.validation.accuracy
         epochs = len(run.epochs)
         end = f", ended after {epochs} epoch{'s' * (epochs > 1)}" if configuration.is_pruned else ""
-        self.progress.say(f"{run.name}: {percent(accuracy, 2)} of the validation pictures{end}")
+        self.progress.say(f"{run.name}: {format_percent(accuracy, 2)} of the validation pictures{end}")
         if not repetition and not configuration.is_pruned:
             configuration.waiting.extend(range(1, self.repetitions))
         self._settle(configuration)
@@ -189,7 +189,7 @@ class Search:
         return [(number, *found[number]) for number in sorted(found)]
 
     @staticmethod
-    def _report(configuration: Configuration, row: Epoch) -> None:
+    def _report(configuration: Configuration, row: EpochMetrics) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an epoch told twice, of a training that was gone on with
             configuration.handle.report(row.val_accuracy, row.epoch)

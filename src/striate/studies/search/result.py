@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from striate.config import config, plain
+from striate.config import frozen_config, to_plain
 from striate.evaluation.intervals import wilson
-from striate.evaluation.report import Share
-from striate.evaluation.seed_variance import Spread, spread
+from striate.evaluation.report import AccuracyEstimate
+from striate.evaluation.seed_variance import ScoreStatistics, summarize_scores
 from striate.reporting.figures import save_figure
 from striate.runs.run import Run
 from striate.runs.store import RunStore
@@ -34,7 +34,7 @@ Outcome = Literal["finished", "ended early", "failed", "unfinished"]
 Kind = Literal["seeds", "folds"]
 
 
-@config
+@frozen_config
 class Plan:
     """What is searched. Of two commands with one name, only the number of trials may differ.
 
@@ -59,7 +59,7 @@ class Plan:
     backend: str
 
 
-@config
+@frozen_config
 class Row:
     """One configuration.
 
@@ -78,13 +78,13 @@ class Row:
     state: Outcome
     values: dict[str, Value]
     runs: tuple[str, ...] = ()
-    accuracy: Spread | None = None
+    accuracy: ScoreStatistics | None = None
     epochs: int = 0
     seconds: float = 0.0
     reason: str | None = None
 
 
-@config
+@frozen_config
 class Best:
     """The configuration with the highest accuracy on the validation pictures.
 
@@ -100,12 +100,12 @@ class Best:
     number: int
     run: str
     recipe: str
-    validation: Share
-    test: Share
+    validation: AccuracyEstimate
+    test: AccuracyEstimate
     rivals: int
 
 
-@config
+@frozen_config
 class Document:
     """What tune.json holds.
 
@@ -148,7 +148,7 @@ class Tuned:
 
     def summary(self) -> dict[str, Any]:
         """Returns it as plain JSON values."""
-        return {"tune": str(self.path), **plain(self.document), "plot": str(self.path / "tune.png")}
+        return {"tune": str(self.path), **to_plain(self.document), "plot": str(self.path / "tune.png")}
 
     def save(self) -> None:
         """Writes table, figure and, last, the manifest."""
@@ -223,7 +223,9 @@ def _row(
         state=outcome,
         values=values,
         runs=tuple(run.name for run in runs),
-        accuracy=spread([run.validation.accuracy for run in runs], folds=folds) if runs else None,
+        accuracy=summarize_scores([run.validation.accuracy for run in runs], is_cross_validation=folds)
+        if runs
+        else None,
         epochs=len(runs[0].epochs) if runs else 0,
         seconds=sum(run.manifest.seconds["total"] for run in runs),
         reason=reasons[0] if reasons else None,
@@ -246,8 +248,8 @@ def _best(folder: Path, rows: tuple[Row, ...]) -> Best | None:
         number=row.number,
         run=run.name,
         recipe=str(run.path / "recipe.json"),
-        validation=Share(chosen_by.n, chosen_by.accuracy, (low, high)),
-        test=Share(measured_on.n, measured_on.accuracy, measured_on.interval),
+        validation=AccuracyEstimate(chosen_by.n, chosen_by.accuracy, (low, high)),
+        test=AccuracyEstimate(measured_on.n, measured_on.accuracy, measured_on.interval),
         rivals=len(near),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from striate.config import config, replace
+from striate.config import frozen_config, replace_config
 from striate.errors import ConfigError, UnknownNameError
 from striate.models.registry import architecture_named
 from striate.training.recipe import Recipe
@@ -37,7 +37,7 @@ class Suggests(Protocol):
         """Returns a whole number of the range."""
 
 
-@config
+@frozen_config
 class Dimension:
     """One setting and where it may lie: one of several values, or a range.
 
@@ -79,7 +79,7 @@ class Dimension:
         return trial.suggest_float(self.name, self.low, self.high, log=self.log)
 
 
-@config
+@frozen_config
 class Space:
     """What is searched."""
 
@@ -148,11 +148,11 @@ def _dimension(name: str, values: Any, recipe: Recipe) -> Dimension:
     found = _parsed(name, values) if isinstance(values, str) else _given(name, values)
     if not found.choices:
         kind = float if _takes(recipe, name, 0.5) else partial(_whole, name)
-        found = replace(found, low=kind(found.low or 0), high=kind(found.high or 0))
+        found = replace_config(found, low=kind(found.low or 0), high=kind(found.high or 0))
     for value in found.ends:
         if name == "architecture":
             architecture_named(str(value))
-        replace(recipe, "the search", **{name: value})
+        replace_config(recipe, "the search", **{name: value})
     return found
 
 
@@ -215,7 +215,7 @@ def _is_number(value: Any) -> bool:
 
 def _takes(recipe: Recipe, name: str, value: Value) -> bool:
     try:
-        replace(recipe, "the search", **{name: value})
+        replace_config(recipe, "the search", **{name: value})
     except ConfigError:
         return False
     return True

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from striate.config import replace
+from striate.config import replace_config
 from striate.data.loaders.load import DataSource
 from striate.data.splits import Splits
 from striate.errors import ConfigError
 from striate.models.architecture import Architecture
 from striate.models.registry import architecture_named
-from striate.progress import SILENT, Progress
-from striate.runs.artifacts import artifact_names
+from striate.progress import NO_PROGRESS, Progress
+from striate.runs.artifacts import parse_artifact_names
 from striate.runs.store import RunStore
 from striate.studies.cross_validation import pooled
 from striate.studies.search.optuna_source import ETA, Search, require
@@ -22,7 +22,7 @@ from striate.studies.search.space import Value, space_of
 from striate.studies.study import engine_on, folder_for, pictures_of
 from striate.studies.trial import Trial, number_of
 from striate.system.atomic_files import write_json
-from striate.system.backend_choice import backend_choice
+from striate.system.backend_choice import resolve_backend
 from striate.training.recipe import Recipe
 from striate.workflows.options import choose, parted
 from striate.workflows.prepare_data import Prepared, prepare
@@ -42,7 +42,7 @@ def tune(
     runs: str | Path = "runs",
     on: str | None = None,
     artifacts: str | Iterable[str] = "none",
-    progress: Progress = SILENT,
+    progress: Progress = NO_PROGRESS,
     command: str = "",
     **settings: Any,
 ) -> Tuned:
@@ -86,7 +86,7 @@ def tune(
     if eta is not None and eta < 2:
         raise ConfigError("The share that goes on cannot be used", received=eta, expected="2 or more, or None")
     require()
-    wanted = artifact_names(artifacts)
+    wanted = parse_artifact_names(artifacts)
     engine = engine_on(on)
     given, changes = parted(settings)
     chosen, network = choose(recipe, architecture, changes, progress)
@@ -112,7 +112,7 @@ def tune(
         eta=eta,
         data=pictures_of(prepared),
         recipe=chosen,
-        backend=backend_choice().name,
+        backend=resolve_backend().name,
     )
     name = name or folder_for("tune", prepared.splits.train.name)
     folder = Path(runs) / name
@@ -142,7 +142,7 @@ def tune(
     state: State = "interrupted" if interrupted else "finished"
     done = tuned(folder, state, intended, work, names)
     if done.document.best is None and state == "finished":
-        done = Tuned(folder, replace(done.document, state="failed"))
+        done = Tuned(folder, replace_config(done.document, state="failed"))
     done.save()
     return done
 
@@ -156,14 +156,14 @@ class _Maker:
         self.recipe, self.network, self.plan, self.artifacts = recipe, network, plan, artifacts
 
     def __call__(self, number: int, values: dict[str, Value], repetition: int) -> Trial:
-        recipe = replace(self.recipe, "the search", **values)
+        recipe = replace_config(self.recipe, "the search", **values)
         name, kind = f"trial-{number:03}", self.plan.kind
         if kind == "folds":
             name += f"-fold-{repetition + 1}"
         elif self.plan.repetitions > 1:
             name += f"-seed-{recipe.seed + repetition}"
         if kind == "seeds":
-            recipe = replace(recipe, seed=recipe.seed + repetition)
+            recipe = replace_config(recipe, seed=recipe.seed + repetition)
         searched = values.get("architecture")
         network = self.network if searched is None else architecture_named(str(searched))
         about = ", ".join(

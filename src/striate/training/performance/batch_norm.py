@@ -11,13 +11,15 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from striate.system.backend import CHOICE, keras
+from striate.system.backend import ACTIVE_BACKEND, keras
 
 
 @contextlib.contextmanager
 def fused_batch_norm(model: Any) -> Iterator[None]:
     """Within the block, what is traced of the model uses the fused kernel; nothing changes on other backends."""
-    layers = [] if CHOICE.name != "tensorflow" else [layer for layer in flat_layers(model) if _is_fusible(layer)]
+    layers = (
+        [] if ACTIVE_BACKEND.name != "tensorflow" else [layer for layer in flat_layers(model) if _is_fusible(layer)]
+    )
     for layer in layers:
         layer.call = _fused(layer)
     try:

@@ -7,15 +7,15 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from striate.config import replace
+from striate.config import replace_config
 from striate.data.augment import Augment
 from striate.data.batches import Batches
 from striate.data.decoded_cache import DecodedSet
 from striate.errors import ConfigError, TrainingError
 from striate.models.architecture import Architecture
 from striate.progress import Progress
-from striate.system.backend import devices
-from striate.system.hardware import memory
+from striate.system.backend import list_devices
+from striate.system.hardware import measure_memory
 from striate.training.build import networks
 from striate.training.data_loader import Feed
 from striate.training.epoch_loop import Epochs
@@ -65,7 +65,7 @@ def with_fastest_batch(
     with progress.task("measuring batches", int(math.log2(most / SMALLEST)) + 1, "sizes") as task:
         while batch <= most:
             try:
-                timed.append(Timed(batch, _pace(replace(recipe, batch=batch), train, network, progress)))
+                timed.append(Timed(batch, _pace(replace_config(recipe, batch=batch), train, network, progress)))
             except TrainingError:  # the memory does not suffice
                 if not timed:
                     raise
@@ -80,7 +80,7 @@ def with_fastest_batch(
     rate = recipe.learning_rate * (1 if keeps_rate else ratio if recipe.optimizer == "sgd" else math.sqrt(ratio))
     told = "; ".join(f"{one.batch}: {one.pace:,.0f}" for one in timed)
     progress.say(f"Batches of {best.batch}, learning rate {rate:.3g}. Images a second with {told}.")
-    return replace(recipe, batch=best.batch, learning_rate=float(f"{rate:.3g}"))
+    return replace_config(recipe, batch=best.batch, learning_rate=float(f"{rate:.3g}"))
 
 
 def _pace(recipe: Recipe, train: DecodedSet, network: Architecture, progress: Progress) -> float:
@@ -93,7 +93,7 @@ def _pace(recipe: Recipe, train: DecodedSet, network: Architecture, progress: Pr
     quiet, classes = Progress(), len(train.images.classes)
     with explained(recipe):
         _, model, recipe = networks(network, train.pixels.shape[1:], classes, recipe, quiet, images=len(train.images))
-        if devices() == ["cpu"] and memory() and footprint(model, recipe) > memory():
+        if list_devices() == ["cpu"] and measure_memory() and footprint(model, recipe) > measure_memory():
             raise MemoryError  # a processor's system would kill the process, without a word
         return _timed(model, recipe, train, classes)
 

@@ -22,11 +22,11 @@ import numpy as np
 import platformdirs
 
 from striate.data.batches import Batches
-from striate.models.cost import layer_costs
+from striate.models.cost import compute_layer_costs
 from striate.progress import Progress
 from striate.system.atomic_files import write_text
-from striate.system.backend import CHOICE, devices, keras
-from striate.system.hardware import machine, processor_features, versions
+from striate.system.backend import ACTIVE_BACKEND, keras, list_devices
+from striate.system.hardware import describe_machine, get_package_versions, processor_features
 from striate.training.data_loader import Feed
 from striate.training.epoch_loop import Epochs
 from striate.training.performance.batch_norm import flat_layers, fused_batch_norm
@@ -75,9 +75,9 @@ def fastest(model: Any, progress: Progress, *, is_resting: bool = False, operati
 
 def can_gain() -> bool:
     """Returns whether bfloat16 may be faster here at all; True where only measuring tells."""
-    if devices() != ["cpu"]:
+    if list_devices() != ["cpu"]:
         return True
-    if CHOICE.name == "jax":  # XLA only imitates bfloat16 on a processor
+    if ACTIVE_BACKEND.name == "jax":  # XLA only imitates bfloat16 on a processor
         return False
     name, features = platform.machine().lower(), processor_features()
     family = "x86" if name in ("x86_64", "amd64", "i686") else "arm" if name in ("aarch64", "arm64") else None
@@ -96,7 +96,7 @@ def count_operations(model: Any, recipe: Recipe, images: int) -> float:
     if recipe.minutes is not None or recipe.epochs is None:
         return math.inf
     try:
-        once = 2.0 * sum(layer.multiply_adds for layer in layer_costs(model))
+        once = 2.0 * sum(layer.multiply_adds for layer in compute_layer_costs(model))
     except Exception:  # of a network of the user's own, anything
         return math.inf
     if recipe.steps_per_epoch is not None and recipe.batch is not None:
@@ -141,14 +141,20 @@ def cache_folder() -> Path:
 
 def _path(kind: Kind) -> Path:
     """Returns the file's place, its name made of all that the speed depends on."""
-    about = (kind, CHOICE.name, devices(), versions(("keras", CHOICE.name)), machine())
+    about = (
+        kind,
+        ACTIVE_BACKEND.name,
+        list_devices(),
+        get_package_versions(("keras", ACTIVE_BACKEND.name)),
+        describe_machine(),
+    )
     return cache_folder() / f"{hashlib.sha256(repr(about).encode()).hexdigest()[:32]}.json"
 
 
 def _measured(kind: Kind) -> float:
     """Times both in turns, so that a noisy machine disturbs both alike; the best round of each counts."""
     rng = np.random.default_rng(0)
-    batch = BATCH if devices() == ["cpu"] else GPU_BATCH
+    batch = BATCH if list_devices() == ["cpu"] else GPU_BATCH
     pixels = rng.integers(0, 256, (batch * STEPS, SIDE, SIDE, 3), np.uint8)
     batches = Batches(pixels, rng.integers(0, 10, len(pixels)).astype(np.int32), 10, batch, shuffle_seed=0)
     runs = {policy: Epochs(_probe(kind, policy)) for policy in ("float32", HALF)}
@@ -197,7 +203,7 @@ def _probe(kind: Kind, policy: str) -> Any:
     model.compile(
         optimizer=keras.optimizers.SGD(1e-3),
         loss=keras.losses.CategoricalCrossentropy(from_logits=True),
-        jit_compile="auto" if CHOICE.name == "jax" else False,
+        jit_compile="auto" if ACTIVE_BACKEND.name == "jax" else False,
     )
     model.optimizer.build(model.trainable_variables)
     return model
