@@ -1,13 +1,13 @@
-"""Prediction: one picture beside the bare network and Keras' `predict`; a folder beside what its two parts allow.
+"""Prediction: one image beside the bare model and Keras' `predict`; a folder beside what its two parts allow.
 
     python benchmarks/answers.py DATA [--rounds N]
 
-DATA holds cats_dogs/test_set. One picture is an array of the network's own size, answered from Python; its peers are
-the network as a traced TensorFlow function, handed the same array, and Keras' `model.predict`. Of a folder, three
-speeds are taken in turns: decoding all its pictures without a network; the network alone, all its pictures decoded; and
-`classifier.predict` from files to answers. `reached` is its share of the smaller of the two. They share the machine's
+DATA holds cats_dogs/test_set. One image is an array of the model's own size, answered from Python; its peers are
+the model as a traced TensorFlow function, handed the same array, and Keras' `model.predict`. Of a folder, three
+speeds are taken in turns: decoding all its images without a model; the model alone, all its images decoded; and
+`classifier.predict` from files to answers. `reached` is its fraction of the smaller of the two. They share the machine's
 cores, though: where each alone fills them, both together leave 1/(1/decoding + 1/network), and `of_both` is the share
-of that. Networks have random weights; speed does not depend on them.
+of that. Models have random weights; speed does not depend on them.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from striate.models.registry import ARCHITECTURES
 from striate.system.backend import set_seed
 
 ONE = {"cnn-small": (28, 28, 1), "cnn": (28, 28, 1), "resnet20": (32, 32, 3)}
-"""Network → shape of the one picture."""
+"""Model → shape of the one image."""
 
 FOLDER = {"cnn-small": (64, 64, 3), "resnet20": (64, 64, 3), "mobilenet_v2": (128, 128, 3)}
-"""Network → shape to which a folder's pictures are decoded."""
+"""Model → shape to which a folder's images are decoded."""
 
 CALLS = {"striate": 100, "bare": 100, "keras": 10}
-"""Whose answers → how many make a round."""
+"""Whose predictions → how many make a round."""
 
 
 def made(name: str, shape: tuple[int, int, int]) -> Classifier:
-    """Returns an untrained classifier of two classes, or ten for grey pictures."""
+    """Returns an untrained classifier of two classes, or ten for grayscale images."""
     set_seed(0)
     classes = ("cats", "dogs") if shape[2] == 3 else tuple("0123456789")
     model = build_model(ARCHITECTURES[name], shape, len(classes))
@@ -65,7 +65,7 @@ def in_turns(ways: dict[str, Callable[[], Any]], calls: dict[str, int], rounds: 
 
 
 def one_picture(name: str, shape: tuple[int, int, int], rounds: int) -> dict[str, Any]:
-    """Returns milliseconds an answer."""
+    """Returns milliseconds a prediction."""
     classifier = made(name, shape)
     picture = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     network = tf.function(lambda pictures: classifier.model(pictures, training=False))
@@ -83,7 +83,7 @@ def one_picture(name: str, shape: tuple[int, int, int], rounds: int) -> dict[str
 
 
 def folder(name: str, shape: tuple[int, int, int], path: Path, rounds: int) -> dict[str, Any]:
-    """Returns pictures a second."""
+    """Returns images a second."""
     classifier, images = made(name, shape), load_images(path)
     files = [images.source(index) for index in range(len(images))]
     pixels = decode_all(images, classifier.preprocessing).pixels

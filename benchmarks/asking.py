@@ -161,7 +161,7 @@ class Client:
 async def closed_loop(
     port: int, requests: Sequence[bytes], clients: int, take: Callable[[int, Reply], None] = lambda *_: None
 ) -> float:
-    """Returns the seconds until all requests are answered, each client asking its next when it has its answer."""
+    """Returns the seconds until all requests are answered, each client asking its next when it has its prediction."""
     numbers = iter(range(len(requests)))
 
     async def client() -> None:

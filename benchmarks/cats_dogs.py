@@ -1,4 +1,4 @@
-"""Photographs of cats and dogs: a pretrained network beside the tutorial's own, from the shell to the report.
+"""Photographs of cats and dogs: a pretrained model beside the tutorial's own, from the shell to the report.
 
     python benchmarks/cats_dogs.py FOLDER WEIGHTS [--rounds N]
 
@@ -65,7 +65,7 @@ def main() -> None:
     ratios = [one["seconds"] / other["seconds"] for one, other in zip(ours, theirs, strict=True)]
     publish(
         {
-            "what": "cats and dogs, shell to report: striate train --pretrained WEIGHTS beside the tutorial's network",
+            "what": "cats and dogs, shell to report: striate train --pretrained WEIGHTS beside the tutorial's model",
             "rounds": options.rounds,
             "striate": {"weights": options.weights.name, **summary(ours)},
             "tutorial": {"network": "64x64, two convolutions, ImageDataGenerator, 10 epochs", **summary(theirs)},

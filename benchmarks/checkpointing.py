@@ -2,7 +2,7 @@
 
     python benchmarks/checkpointing.py DATA [--rounds N] [--pictures N]
 
-The network `cnn` learns MNIST, of which DATA holds the folder, for two epochs a round in float32, the pictures decoded
+The model `cnn` learns MNIST, of which DATA holds the folder, for two epochs a round in float32, the images decoded
 before. Checkpoints: rounds without and with one after each epoch, whatever it costs, in turns in one process, after one
 that compiles. Determinism: the same in processes of their own, since a backend that was told once stays so, in turns.
 """
@@ -53,7 +53,7 @@ class EveryEpoch(Keeper):
 
 
 def drawn(data: Path, count: int) -> tuple[DecodedSet, DecodedSet]:
-    """Returns pictures to learn from and to validate on, decoded."""
+    """Returns images to learn from and to validate on, decoded."""
     images = load_images("mnist", data_dir=data)
     chosen = np.random.default_rng(0).permutation(len(images))[: count + HELD_OUT]
     form = Preprocessing(28, 28, 1)

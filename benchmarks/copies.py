@@ -2,10 +2,10 @@
 
     python benchmarks/copies.py DATA [--pictures N] [--copies N]
 
-DATA holds cats_dogs, fashion_mnist and mnist. Of each, N pictures are taken, and of some of them a changed copy is
-added: re-encoded as JPEG, halved, mirrored, brightened, darkened, cropped, or several of these. Recall is the share of
-the planted pairs that are found. `real` are pairs of originals that are found at the strictest thresholds already, up
-to 0.1: the sets hold copies of their own. False are further pairs of originals. `ratio` is the threshold
+DATA holds cats_dogs, fashion_mnist and mnist. Of each, N images are taken, and of some of them a changed copy is
+added: re-encoded as JPEG, halved, mirrored, brightened, darkened, cropped, or several of these. Recall is the
+fraction of the planted pairs that are found. `real` are pairs of originals that are found at the strictest thresholds
+already, up to 0.1: the sets hold copies of their own. False are further pairs of originals. `ratio` is the threshold
 (likeness.RATIO). At last the copies that the sets hold as they are published, at the same thresholds.
 """
 
@@ -32,14 +32,14 @@ SETS = ("cats_dogs", "fashion_mnist", "mnist")
 
 
 def jpeg(image: Image.Image, quality: int) -> Image.Image:
-    """Returns the picture after JPEG compression."""
+    """Returns the image after JPEG compression."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return Image.open(buffer)
 
 
 def halved(image: Image.Image) -> Image.Image:
-    """Returns the picture at half its size."""
+    """Returns the image at half its size."""
     return image.resize((max(1, image.width // 2), max(1, image.height // 2)), Image.Resampling.LANCZOS)
 
 
@@ -58,7 +58,7 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Returns what a survey keeps of the picture."""
+    """Returns what a survey keeps of the image."""
     one = ImageSet("", ("",), np.zeros(1, np.int32), np.array(["0"]), pixels[None], np.array([""]))
     found: NDArray[np.uint8] = scan_image(one, 0)["thumbnail"]
     return found
@@ -110,8 +110,8 @@ def measured(name: str, data: Path, total: int, copies: int) -> dict[str, Any]:
 
 
 def published(name: str, data: Path) -> dict[str, Any]:
-    """Returns how many copies a set holds as it is published, by threshold: motifs that are there more than once, those
-    of them within training or test pictures, and across.
+    """Returns how many copies a set holds as it is published, by threshold: duplicate groups that are there more than
+    once, those of them within training or test images, and across.
     """
     images = load_images(data / name) if name == "cats_dogs" else load_images(name, data_dir=data)
     facts = scan_images(images).records

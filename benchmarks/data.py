@@ -3,8 +3,8 @@
     python benchmarks/data.py DATA [--rounds N] [--flips SHARE] [--large N]
 
 DATA holds cats_dogs (10,000 photographs) and fashion_mnist. Checking: `striate data` as a whole command, with a cache
-that knows nothing and with one that knows all. Label suspects: a share of Fashion-MNIST's training labels is flipped to
-another class, and the share of the flipped ones among the most doubtful so many is their precision. Memory: N pictures
+that knows nothing and with one that knows all. Label suspects: a fraction of Fashion-MNIST's training labels is flipped to
+another class, and the fraction of the flipped ones among the most doubtful so many is their precision. Memory: N images
 of 64×64 are written as JPEG, a tenth of them first; both are trained on for an epoch, and what the process holds at
 most is compared, its own memory and that of mapped files, which the system may take back.
 """
@@ -104,7 +104,7 @@ print(json.dumps({"own": most[0], "with mapped files": most[1], "pictures": sum(
 
 
 def memory(total: int) -> dict[str, Any]:
-    """Returns the most MiB that a training on a tenth of the pictures, and on all, holds in memory, on a machine that
+    """Returns the most MiB that a training on a tenth of the images, and on all, holds in memory, on a machine that
     is said to have 2 GiB: pixels may take a quarter of that.
     """
     found = {}
@@ -120,7 +120,7 @@ def memory(total: int) -> dict[str, Any]:
 
 
 def _write(root: Path, start: int, stop: int) -> None:
-    """Writes JPEG pictures of noise in two classes."""
+    """Writes JPEG images of noise in two classes."""
     for number in range(start, stop):
         folder = root / "ab"[number % 2] / f"{number // 2000}"
         folder.mkdir(parents=True, exist_ok=True)

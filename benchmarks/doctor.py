@@ -3,7 +3,7 @@
     python benchmarks/doctor.py DATA [--seeds 10,11,12,13,14] [--only NAME,…] [--show]
 
 DATA holds mnist, fashion_mnist, cats_dogs and weights. Every fault of plants.py, and every training without one, is
-trained with each seed on other pictures; report pages and plots are left out. The thresholds were chosen with seeds 100
+trained with each seed on other images; report pages and plots are left out. The thresholds were chosen with seeds 100
 to 102 and 0 to 9: those that are scored are others.
 """
 
@@ -35,7 +35,7 @@ from striate.evaluation.intervals import wilson
 
 WEIGHTS = "weights/mobilenet_v2_0.35_224_no_top.h5"
 SIDES = {"cats_dogs": 64, "cats_dogs_96": 96}
-MOST = 8000  # pictures that are drawn from
+MOST = 8000  # images that are drawn from
 
 
 @cache
@@ -52,7 +52,7 @@ def pool(name: str, data: Path) -> tuple[Any, np.ndarray, np.ndarray, tuple[str,
 
 
 def drawn(name: str, plant: Plant, seed: int, data: Path) -> Pictures:
-    """Returns the seed's own pictures, divided."""
+    """Returns the seed's own images, divided."""
     kind, pixels, labels, classes = pool(name, data)
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(labels))

@@ -2,11 +2,11 @@
 
     python benchmarks/explainer.py DATA [--rounds N] [--pictures N]
 
-DATA holds mnist, cifar10_jpeg and cats_dogs, of which pictures are drawn at random. Each network, untrained and with
-normalisations that hold its pictures' statistics, is written as a page and opened in Chromium from a file. Opening:
+DATA holds mnist, cifar10_jpeg and cats_dogs, of which images are drawn at random. Each model, untrained and with
+normalisations that hold its images' statistics, is written as a page and opened in Chromium from a file. Opening:
 from the start of the navigation until the first layer is shown with its numbers. Hovering: the pointer is moved over a
 convolution's map; from the event until the next frame is ready. Difference: the largest between a number in the page
-and Keras', over every step of the network and every picture; beside it the largest number there was, the difference
+and Keras', over every step of the model and every image; beside it the largest number there was, the difference
 from Keras computing in float64, and how far Keras in float32 is from that.
 """
 
@@ -41,8 +41,8 @@ NETWORKS: dict[str, tuple[str, int, Literal[1, 3]]] = {
     "mobilenet_v2": ("cats_dogs", 96, 3),
     "googlenet": ("cifar10_jpeg", 32, 3),
 }
-"""Network → whose pictures, their side and channels."""
-WHOLE = 2**30  # bytes: every network is held whole
+"""Model → whose images, their side and channels."""
+WHOLE = 2**30  # bytes: every model is held whole
 DIFFERENCE = """
 const bytes = Uint8Array.from(atob(arguments[0]), (letter) => letter.charCodeAt(0));
 const numbers = new Float32Array(bytes.buffer);
@@ -86,7 +86,7 @@ def browser() -> Any:
 
 
 def drawn(data: Path, name: str, form: Preprocessing, count: int) -> NDArray[np.uint8]:
-    """Returns (count, h, w, c) pictures of a set, drawn at random."""
+    """Returns (count, h, w, c) images of a set, drawn at random."""
     where: dict[str, Any] = {"data_dir": data} if name in DATASETS else {}
     images = load_images(name if where else str(data / name), **where)
     chosen = np.random.default_rng(1).choice(len(images), count, replace=False)
@@ -94,7 +94,7 @@ def drawn(data: Path, name: str, form: Preprocessing, count: int) -> NDArray[np.
 
 
 def made(name: str, form: Preprocessing, pixels: NDArray[np.uint8]) -> Classifier:
-    """Returns an untrained classifier whose normalisations hold the statistics of these pictures."""
+    """Returns an untrained classifier whose normalisations hold the statistics of these images."""
     set_seed(0)
     model = build_model(ARCHITECTURES[name], form.shape, 10)
     rng = np.random.default_rng(0)
@@ -109,7 +109,7 @@ def made(name: str, form: Preprocessing, pixels: NDArray[np.uint8]) -> Classifie
 
 
 def in_double(name: str, classifier: Classifier) -> Any:
-    """Returns the same network computing in float64: what rounding in float32 costs Keras itself is told by it."""
+    """Returns the same model computing in float64: what rounding in float32 costs Keras itself is told by it."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float64")
     try:
@@ -121,7 +121,7 @@ def in_double(name: str, classifier: Classifier) -> Any:
 
 
 def measured(driver: Any, data: Path, name: str, rounds: int, count: int, folder: Path) -> dict[str, Any]:
-    """Returns one network's figures."""
+    """Returns one model's figures."""
     source, side, channels = NETWORKS[name]
     form, path = Preprocessing(side, side, channels), folder / f"{name}.html"
     pixels = drawn(data, source, form, count)

@@ -1,10 +1,10 @@
-"""What a small pretrained network reaches on cats and dogs: resting and fine-tuned.
+"""What a small pretrained model reaches on cats and dogs: resting and fine-tuned.
 
     python benchmarks/fine_tuning.py FOLDER WEIGHTS [--seeds N] [--size N]
 
 WEIGHTS is an HDF5 file of MobileNetV2's ImageNet weights at width 0.35, with ordinary batch-norm. Every variant is a
-`striate train` of its own, in turns over the seeds; all share one division of the pictures per seed, and are compared
-picture by picture with the resting network of the same seed (McNemar's exact test).
+`striate train` of its own, in turns over the seeds; all share one division of the images per seed, and are compared
+image by image with the resting model of the same seed (McNemar's exact test).
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ RESULT = Path(__file__).parent / "results" / "fixed_costs.json"
 
 PHASES = {
     "reading and planning": ("striate.workflows.train:prepare",),
-    "building the network": ("striate.training.fit:networks",),
+    "building the model": ("striate.training.fit:networks",),
     "checkpoints": ("striate.training.checkpointing:Keeper.save",),
     "TensorBoard's files": (
         "striate.workflows.observers:Watching.begin",

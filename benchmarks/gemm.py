@@ -34,7 +34,7 @@ def peak(precision: str, rounds: int = 5) -> float:
 
 
 def multiply_adds(model: Any) -> int:
-    """Returns those of a training step for one picture: once for the answer, once for the slope by each layer's
+    """Returns those of a training step for one image: once for the prediction, once for the slope by each layer's
     weights, and once for the slope by its input, where something below it learns.
     """
     total, below = 0, False

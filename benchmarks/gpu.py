@@ -5,7 +5,7 @@
 DATA holds mnist (the four published files) and cifar10_jpeg (a lossy copy, JPEG quality 75, whose accuracies are not
 comparable with published ones; on the originals airbench94 reaches 94 % in 9.9 epochs and 3.29 s of an A100, Jordan
 2024, arXiv:2404.00498, table 1). `speed` is benchmarks/pytorch.py with whole MNIST, at a usual batch and at one that
-fills the card. `cifar10` is a `striate train` of airbench94's network in as many epochs: the first epoch holds the
+fills the card. `cifar10` is a `striate train` of airbench94's model in as many epochs: the first epoch holds the
 compilation, the others are steady.
 """
 

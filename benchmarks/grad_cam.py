@@ -2,12 +2,12 @@
 
     python benchmarks/grad_cam.py FOLDER WEIGHTS [--rounds N]
 
-FOLDER is cats_dogs; WEIGHTS an HDF5 file of MobileNetV2's ImageNet weights. Cost: 100 pictures answered by the network
+FOLDER is cats_dogs; WEIGHTS an HDF5 file of MobileNetV2's ImageNet weights. Cost: 100 images answered by the model
 as `predict` does it, and explained, in turns, after one round of each that compiles; random pixels will do. Heat: a
-last layer is trained on a resting MobileNetV2, and of 400 test pictures the share of the heat in the half of the
-picture around its centre is taken, where photographers put their animals; even heat has 0.5. The control is the same
-network with weights drawn anew, asked about the same classes. Covering: a quarter of each picture's area, where there
-is most heat or where there is least, is painted over with the picture's mean colour, and the classifier is asked again
+last layer is trained on a resting MobileNetV2, and of 400 test images the fraction of the heat in the half of the
+image around its centre is taken, where photographers put their animals; even heat has 0.5. The control is the same
+model with weights drawn anew, asked about the same classes. Covering: a quarter of each image's area, where there
+is most heat or where there is least, is painted over with the image's mean color, and the classifier is asked again
 (after Petsiuk, Das and Saenko 2018, RISE, arXiv:1806.07421, section 3.2: deletion); with the heat of the control, too.
 """
 
@@ -41,7 +41,7 @@ NETWORKS: dict[str, tuple[int, Literal[1, 3]]] = {
     "resnet20": (32, 3),
     "mobilenet_v2": (128, 3),
 }
-"""Network → the pictures' side and channels."""
+"""Model → the images' side and channels."""
 
 
 def cost(name: str, rounds: int) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def cost(name: str, rounds: int) -> dict[str, Any]:
 
 
 def heat(folder: Path, weights: Path) -> dict[str, Any]:
-    """Returns the central share for the trained network and for one that has learnt nothing."""
+    """Returns the central share for the trained model and for one that has learned nothing."""
     with tempfile.TemporaryDirectory() as scratch:
         run = train(
             str(folder),
@@ -113,8 +113,8 @@ def heat(folder: Path, weights: Path) -> dict[str, Any]:
 
 
 def covering(classifier: Classifier, pixels: np.ndarray, found: Attribution) -> dict[str, float]:
-    """Returns the mean probability of the class asked about, and the share of other answers, once a quarter of each
-    picture is covered: the hottest, or the coldest.
+    """Returns the mean probability of the class asked about, and the fraction of other predictions, once a quarter of
+    each image is covered: the hottest, or the coldest.
     """
     rows, said = np.arange(len(pixels)), found.target_classes
     heat = gaussian_filter(found.heatmaps, (0, SMOOTH, SMOOTH)).reshape(len(pixels), -1)

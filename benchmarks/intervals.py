@@ -3,7 +3,7 @@
     python benchmarks/intervals.py [--rounds N] [--pictures N]
 
 A world of four classes and a classifier that answers them with a known probability: its true figures come from two
-million pictures. In every round a test set is drawn from that world, and each interval is asked whether it holds the
+million images. In every round a test set is drawn from that world, and each interval is asked whether it holds the
 true figure. What is counted is exact up to the rounds' own chance, ±0.4 points at 10,000 rounds.
 """
 
@@ -22,7 +22,7 @@ from striate.evaluation.report import Report, make_report
 
 CLASSES = ("a", "b", "c", "d")
 SHARES = np.array([0.4, 0.3, 0.2, 0.1])
-TRUTH = 2_000_000  # pictures
+TRUTH = 2_000_000  # images
 PART = 200_000  # at a time
 
 

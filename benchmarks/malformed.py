@@ -21,7 +21,7 @@ INFER = "/v2/models/main/infer"
 
 
 def png(width: int, height: int, rows: bytes, *, wrong: int = 0) -> bytes:
-    """Returns a PNG whose head says (height, width), of 8-bit grey, and whose rows are these bytes."""
+    """Returns a PNG whose head says (height, width), of 8-bit grayscale, and whose rows are these bytes."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         check = zlib.crc32(kind + data) ^ wrong
@@ -53,7 +53,7 @@ def tensor(**changes: Any) -> Kind:
 
 
 def flipped(rng: Rng, good: bytes) -> bytes:
-    """Returns the picture with a byte changed within its first 24: signature, or the head's kind or size."""
+    """Returns the image with a byte changed within its first 24: signature, or the head's kind or size."""
     found = bytearray(good)
     found[int(rng.integers(0, 16))] ^= 1 << int(rng.integers(0, 8))
     return bytes(found)
@@ -66,7 +66,7 @@ def raw(text: bytes) -> Kind:
 
 HOST = "\r\nHost: localhost\r\n"
 KINDS: dict[str, Kind] = {
-    # bodies that are no pictures
+    # bodies that are no images
     "nothing": picture(lambda rng, good: b""),
     "noise": picture(lambda rng, good: words(rng)),
     "text": picture(lambda rng, good: b"a picture of a cat"),
@@ -98,8 +98,8 @@ KINDS: dict[str, Kind] = {
     "no base64": document(lambda rng, good: {"picture": "?" * int(rng.integers(1, 99))}),
     "noise in base64": document(lambda rng, good: {"picture": base64.b64encode(words(rng)).decode()}),
     "numbers": document(lambda rng, good: {"pictures": [1, 2, 3]}),
-    "no pictures": document(lambda rng, good: {"pictures": []}),
-    "too many pictures": document(lambda rng, good: {"pictures": ["AAAA"] * 65}),
+    "no images": document(lambda rng, good: {"pictures": []}),
+    "too many images": document(lambda rng, good: {"pictures": ["AAAA"] * 65}),
     "a form without a boundary": picture(lambda rng, good: good, "Content-Type: multipart/form-data\r\n"),
     "a form of noise": picture(lambda rng, good: words(rng), AS_FORM),
     "a form without a file": picture(
@@ -120,7 +120,7 @@ KINDS: dict[str, Kind] = {
     # tensors
     "no tensors": document(lambda rng, good: {}, INFER),
     "a tensor of another shape": tensor(shape=[1, 29, 28, 1]),
-    "a tensor of 2⁶⁰ pictures": tensor(shape=[1 << 60, 28, 28, 1]),
+    "a tensor of 2⁶⁰ images": tensor(shape=[1 << 60, 28, 28, 1]),
     "a tensor of halves": tensor(data=[0.5] * 784),
     "a tensor too short": tensor(data=[0]),
     "a ragged tensor": tensor(data=[[0], [0, 1]]),

@@ -1,10 +1,10 @@
-"""Pictures from a folder to batches, without a network: Striate, Keras' and torchvision's own ways.
+"""Images from a folder to batches, without a model: Striate, Keras' and torchvision's own ways.
 
     python benchmarks/pipeline.py DATA [--rounds N]
 
 DATA holds cats_dogs/training_set, photographs as JPEG. Every side brings them to 64×64, mirrors every second one at
-random and shuffles. Counted are pictures a second of the first pass, from listing the folder on, and of the second:
-Striate decodes once, the others on every pass; its first pass hands pictures on only when all are decoded. Each
+random and shuffles. Counted are images a second of the first pass, from listing the folder on, and of the second:
+Striate decodes once, the others on every pass; its first pass hands images on only when all are decoded. Each
 measurement is a process of its own, in turns. The files are in the system's cache for all: one pass
 over them is made before. torchvision is left out where it is not installed (it is none of Striate's dependencies).
 """

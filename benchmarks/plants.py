@@ -1,4 +1,4 @@
-"""Faults, planted through the pictures or the settings of a training, and trainings without one."""
+"""Faults, planted through the images or the settings of a training, and trainings without one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Pixels = NDArray[np.uint8]
 
 @dataclass
 class Pictures:
-    """Pictures and labels by split, to be tampered with.
+    """Images and labels by split, to be tampered with.
 
     Attributes:
         classes: names in label order.
@@ -52,7 +52,7 @@ class Pictures:
         )
 
     def keep(self, part: str, chosen: NDArray[Any]) -> None:
-        """Keeps some pictures of a split."""
+        """Keeps some images of a split."""
         self.pixels[part], self.labels[part] = self.pixels[part][chosen], self.labels[part][chosen]
 
 
@@ -64,8 +64,8 @@ class Plant:
         accepted: the kinds that name it; empty for a healthy training.
         what: how it is planted, for people.
         sets: data sets to plant it in, in turns over the seeds.
-        sizes: pictures to train on, to choose by, to measure on.
-        tamper: changes the pictures.
+        sizes: images to train on, to choose by, to measure on.
+        tamper: changes the images.
         settings: of the training.
     """
 
@@ -78,7 +78,7 @@ class Plant:
 
 
 def shuffled(share: float, *parts: str) -> Callable[[Pictures], None]:
-    """Gives a share of the pictures the labels of each other."""
+    """Gives a fraction of the images the labels of each other."""
 
     def tamper(pictures: Pictures) -> None:
         for part in parts or SPLIT_NAMES:
@@ -90,7 +90,7 @@ def shuffled(share: float, *parts: str) -> Callable[[Pictures], None]:
 
 
 def dark(*parts: str) -> Callable[[Pictures], None]:
-    """Turns 0..255 into 0..1, as when pictures that were divided already are made uint8."""
+    """Turns 0..255 into 0..1, as when images that were divided already are made uint8."""
 
     def tamper(pictures: Pictures) -> None:
         for part in parts:
@@ -100,25 +100,25 @@ def dark(*parts: str) -> Callable[[Pictures], None]:
 
 
 def inverted(pictures: Pictures) -> None:
-    """Makes the test pictures negatives."""
+    """Makes the test images negatives."""
     pictures.pixels["test"] = 255 - pictures.pixels["test"]
 
 
 def noisy(pictures: Pictures) -> None:
-    """Takes the test pictures with a bad sensor."""
+    """Takes the test images with a bad sensor."""
     found = pictures.pixels["test"]
     pictures.pixels["test"] = np.clip(found + pictures.rng.normal(0, 90, found.shape), 0, 255).astype(np.uint8)
 
 
 def leaking(pictures: Pictures) -> None:
-    """Copies 40 % of the test pictures into training."""
+    """Copies 40 % of the test images into training."""
     chosen = pictures.rng.permutation(len(pictures.labels["test"]))[: int(0.4 * len(pictures.labels["test"]))]
     for held in (pictures.pixels, pictures.labels):
         held["train"] = np.concatenate([held["train"], held["test"][chosen]])
 
 
 def skewed(pictures: Pictures) -> None:
-    """Leaves half of the classes a hundredth of their pictures, in every split."""
+    """Leaves half of the classes a hundredth of their images, in every split."""
     for part in SPLIT_NAMES:
         keep = np.ones(len(pictures.labels[part]), bool)
         for label in range(len(pictures.classes) // 2):
@@ -128,7 +128,7 @@ def skewed(pictures: Pictures) -> None:
 
 
 def few(number: int, part: str) -> Callable[[Pictures], None]:
-    """Leaves a split so many pictures, each class one at least in training."""
+    """Leaves a split so many images, each class one at least in training."""
 
     def tamper(pictures: Pictures) -> None:
         labels = pictures.labels[part]
@@ -166,7 +166,7 @@ def _hidden(activation: str = "relu", **options: Any) -> Callable[..., Any]:
 
 
 def _unscaled(shape: Any, classes: int, dropout: float, seed: int) -> Any:
-    """The network forgets to divide by 255."""
+    """The model forgets to divide by 255."""
     keras, layers = import_keras()
     pictures = keras.Input(shape)
     x = layers.Flatten()(layers.Rescaling(1.0)(pictures))
@@ -217,9 +217,9 @@ PLAIN = {"architecture": "cnn-small", "augment": "none", "precision": "float32"}
 SHORT = {**PLAIN, "epochs": 12}
 
 PLANTS: dict[str, Plant] = {
-    "200 pictures, 50 epochs": Plant(
+    "200 images, 50 epochs": Plant(
         ("overfitting",),
-        "200 training pictures, recipe classic (no dropout, nothing changed about them), 50 epochs",
+        "200 training images, recipe classic (no dropout, nothing changed about them), 50 epochs",
         ("mnist", "fashion_mnist"),
         tamper=few(200, "train"),
         settings={"architecture": "cnn", "recipe": "classic", "epochs": 50, "augment": "none"},
@@ -241,32 +241,32 @@ PLANTS: dict[str, Plant] = {
         settings=SHORT,
     ),
     "all labels shuffled": Plant(("label_noise",), "all labels exchanged", tamper=shuffled(1.0), settings=SHORT),
-    "test not normalised alike": Plant(
-        ("wrong_normalisation",), "test pictures in 0..1 instead of 0..255", tamper=dark("test"), settings=SHORT
+    "test not normalize alike": Plant(
+        ("wrong_normalisation",), "test images in 0..1 instead of 0..255", tamper=dark("test"), settings=SHORT
     ),
     "all in 0..1": Plant(
         ("wrong_normalisation",),
-        "all pictures in 0..1 instead of 0..255",
+        "all images in 0..1 instead of 0..255",
         ("mnist", "fashion_mnist"),
         tamper=dark(*SPLIT_NAMES),
         settings=SHORT,
     ),
     "not divided by 255": Plant(
         ("wrong_normalisation",),
-        "a network of one's own that is given 0..255",
+        "a model of one's own that is given 0..255",
         settings={**SHORT, "architecture": UNSCALED},
     ),
-    "test inverted": Plant(("mismatch",), "test pictures are negatives", tamper=inverted, settings=SHORT),
-    "test noisy": Plant(("mismatch",), "test pictures with noise of deviation 90", tamper=noisy, settings=SHORT),
+    "test inverted": Plant(("mismatch",), "test images are negatives", tamper=inverted, settings=SHORT),
+    "test noisy": Plant(("mismatch",), "test images with noise of deviation 90", tamper=noisy, settings=SHORT),
     "leak": Plant(
         ("leak",),
-        "40 % of the test pictures are among those of training, --allow-leaks",
+        "40 % of the test images are among those of training, --allow-leaks",
         tamper=leaking,
         settings={**SHORT, "allow_leaks": True},
     ),
     "imbalance 100:1": Plant(
         ("imbalance",),
-        "half of the classes have a hundredth of the pictures",
+        "half of the classes have a hundredth of the images",
         ("mnist", "fashion_mnist"),
         sizes=(2000, 600, 600),
         tamper=skewed,
@@ -274,7 +274,7 @@ PLANTS: dict[str, Plant] = {
     ),
     "a class without a say": Plant(
         ("class_collapse",),
-        "a network of one's own whose last layer gives one class the mean of the other classes' logits",
+        "a model of one's own whose last layer gives one class the mean of the other classes' logits",
         ("mnist", "fashion_mnist"),
         settings={**SHORT, "architecture": MUTE},
     ),
@@ -286,7 +286,7 @@ PLANTS: dict[str, Plant] = {
     ),
     "two filters": Plant(
         ("underfitting",),
-        "a network of two filters and their means",
+        "a model of two filters and their means",
         settings={**SHORT, "epochs": 25, "architecture": TINY, "learning_rate": 1e-2},
     ),
     "overflow": Plant(
@@ -298,15 +298,15 @@ PLANTS: dict[str, Plant] = {
     ),
     "10 to choose by": Plant(
         ("small_validation",),
-        "10 validation pictures, recipe default",
+        "10 validation images, recipe default",
         ("mnist",),
         sizes=(3000, 500, 500),
         tamper=few(10, "validation"),
         settings={"epochs": 8},
     ),
-    "slow pictures": Plant(
+    "slow images": Plant(
         ("input_bound",),
-        "a network of hardly any arithmetic on pictures of 128×128 that are rotated, sheared, zoomed and cut out",
+        "a model of hardly any arithmetic on images of 128×128 that are rotated, sheared, zoomed and cut out",
         ("mnist",),
         sizes=(5000, 500, 500),
         settings={

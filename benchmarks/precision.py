@@ -3,7 +3,7 @@
     python benchmarks/precision.py DATA [--seeds N]
 
 DATA holds mnist, fashion_mnist and cats_dogs. Each pair has one seed, so one division, one order and one beginning, and
-is judged on the same test pictures; the two run in turns. `difference` is bfloat16's accuracy less float32's, with a
+is judged on the same test images; the two run in turns. `difference` is bfloat16's accuracy less float32's, with a
 95 % interval of its mean over the seeds (Student's t).
 """
 
@@ -28,7 +28,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "clothes": ("fashion_mnist", "--data-dir", "DATA", "--recipe", "fast-clothes", "--epochs", "4"),
     "cats and dogs": ("DATA/cats_dogs", "--allow-leaks", "--recipe", "fast", "--epochs", "6"),
 }
-"""Pictures → the arguments of `striate train`."""
+"""Images → the arguments of `striate train`."""
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 

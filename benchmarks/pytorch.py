@@ -1,4 +1,4 @@
-"""Images per second of the same networks in Striate and in a hand-written PyTorch loop, each in its best precision.
+"""Images per second of the same models in Striate and in a hand-written PyTorch loop, each in its best precision.
 
     python benchmarks/pytorch.py [--data-dir DIR] [--pictures N] [--rounds N] [--batch N]
 
@@ -24,7 +24,7 @@ from evidence import publish, spread
 from striate.data.loaders.load import load_images
 
 BATCHES = {"cnn-small": 128, "cnn": 128, "lenet": 128, "resnet20": 128}
-"""Network → pictures per step."""
+"""Model → images per step."""
 
 
 def ours(name: str, pixels: Any, labels: Any, batch: int) -> dict[str, float]:
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--pictures", type=int, default=12_800)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--batch", type=int, help="pictures per step, if not those of BATCHES")
+    parser.add_argument("--batch", type=int, help="images per step, if not those of BATCHES")
     parser.add_argument("--networks", default=",".join(BATCHES))
     parser.add_argument("--one", nargs=2, metavar=("SIDE", "NETWORK"), help="one measurement, as JSON (used inside)")
     options = parser.parse_args()

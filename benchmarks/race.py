@@ -7,7 +7,7 @@ test_set), and cifar10_jpeg (train.parquet and test.parquet; a lossy copy, JPEG 
 comparable with published ones). Both sides are whole commands in processes of their own, in turns, so that a noisy
 machine disturbs both alike; the peer runs in the first `--rounds` of the `--seeds` rounds. A peer's time to the goal is
 its training alone, up to the end of the first epoch whose test accuracy reaches it; Striate's is everything between
-reading the pictures and measuring: building, compiling, training, and validation after each epoch.
+reading the images and measuring: building, compiling, training, and validation after each epoch.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PEERS = Path(__file__).parent / "peers"
 
 @dataclass(frozen=True)
 class Race:
-    """One kind of pictures and who runs.
+    """One kind of images and who runs.
 
     Attributes:
         what: for people.
@@ -68,7 +68,7 @@ RACES = {
         what="Clothes (Fashion-MNIST)",
         pictures=("fashion_mnist", "--data-dir", "DATA"),
         peer=("tutorial_clothes.py", "DATA/fashion_mnist"),
-        title="the clothes tutorial's network with dropout, 20 epochs",
+        title="the clothes tutorial's model with dropout, 20 epochs",
         goal=0.9205,
         entries={
             "short": ("--recipe", "fast-clothes"),
@@ -79,7 +79,7 @@ RACES = {
         what="Cats and dogs, without pretrained weights",
         pictures=("DATA/cats_dogs", "--allow-leaks"),
         peer=("tutorial_cats_dogs.py", "DATA/cats_dogs"),
-        title="the cats-and-dogs tutorial's network, 64×64, 10 epochs",
+        title="the cats-and-dogs tutorial's model, 64×64, 10 epochs",
         goal=0.85,
         entries={
             "short": ("--recipe", "fast", "--minutes", "1"),
@@ -108,7 +108,7 @@ def shown(race: Race, entry: str) -> str:
 
 
 def striate(race: Race, entry: str, data: Path, seed: int, scratch: Path) -> dict[str, float]:
-    """Returns what `striate train` takes and reaches; of the pictures it knows nothing from earlier rounds."""
+    """Returns what `striate train` takes and reaches; of the images it knows nothing from earlier rounds."""
     shutil.rmtree(scratch / "striate" / "decoded", ignore_errors=True)
     words = filled((*race.pictures, *race.entries[entry], "--seed", str(seed)), data)
     seconds, said = trained(words, scratch)

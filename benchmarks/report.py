@@ -1,10 +1,10 @@
-"""How long the report of 10,000 test pictures takes to make, and how large the page is.
+"""How long the report of 10,000 test images takes to make, and how large the page is.
 
     python benchmarks/report.py DATA [--rounds N]
 
-DATA holds fashion_mnist and cats_dogs. The pictures are real: the 10,000 test pictures of Fashion-MNIST (28×28), and
-10,000 photographs of cats and dogs at 128×128. The answers are drawn, one of ten wrong with every class, so that no
-cell of the confusion matrix is empty. Measured is everything after the answers: figures, intervals, plots, pages.
+DATA holds fashion_mnist and cats_dogs. The images are real: the 10,000 test images of Fashion-MNIST (28×28), and
+10,000 photographs of cats and dogs at 128×128. The predictions are drawn, one of ten wrong with every class, so that no
+cell of the confusion matrix is empty. Measured is everything after the predictions: figures, intervals, plots, pages.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ WRONG = 0.1
 
 
 def pictures(name: str, data: Path) -> DecodedSet:
-    """Returns 10,000 decoded pictures."""
+    """Returns 10,000 decoded images."""
     if name == "cats_dogs":
         return decode_all(load_images(data / "cats_dogs"), Preprocessing(128, 128, 3))
     images = load_images(name, data_dir=data)

@@ -76,7 +76,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "answers": ("answers.py", "DATA", "--rounds", "1"),
     "race_digits": ("race.py", "digits", "DATA", "--only", "short", "--seeds", "1", "--rounds", "0"),
 }
-"""The same where it is only asked whether something has become slow: one round, small networks, a race without its
+"""The same where it is only asked whether something has become slow: one round, small models, a race without its
 peer's minutes."""
 
 

@@ -3,8 +3,8 @@ costs to have one.
 
     python benchmarks/scale.py DATA [--rows bulk,…]
 
-DATA is a folder that holds cats_dogs. Two computers are two network namespaces with a cable between them, where the
-system allows that. Networks are untrained or little trained: what is asked is whether answers, losses and weights are
+DATA is a folder that holds cats_dogs. Two computers are two model namespaces with a cable between them, where the
+system allows that. Models are untrained or little trained: what is asked is whether answers, losses and weights are
 the same. Exits with 1 where a goal is missed.
 """
 

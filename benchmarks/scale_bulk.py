@@ -22,7 +22,7 @@ from striate.inference.batch.worker import BatchPredictor
 from striate.progress import NO_PROGRESS, Progress
 from striate.workflows.predict import predict_all
 
-LOST = 5000  # pictures of the row that loses a computer
+LOST = 5000  # images of the row that loses a computer
 ROUNDS = 5
 FILL = """
 import time, fsspec
@@ -35,7 +35,7 @@ for attempt in range(60):
         time.sleep(0.5)
 store.put({!r} + "/", "bucket/pictures/", recursive=True)
 """
-"""Puts a folder's pictures into the bucket."""
+"""Puts a folder's images into the bucket."""
 
 GOAL = 0.9  # of one process' rate
 
@@ -83,7 +83,7 @@ def bulk(stand: Stand) -> dict[str, Any]:
 
 
 def throughput(stand: Stand) -> dict[str, Any]:
-    """Returns pictures a second once warm, of one process with all processors, of two actors, and of a bare pool of two
+    """Returns images a second once warm, of one process with all processors, of two actors, and of a bare pool of two
     processes, in turn; and what the start of a cluster costs.
     """
     stand.hosts.end()  # their nodes would share the processors
@@ -147,12 +147,12 @@ class _Clock(Progress):
 
     @property
     def first(self) -> float:
-        """Seconds until the first answers."""
+        """Seconds until the first predictions."""
         return self.marks[0][0] - self.began
 
     @property
     def rate(self) -> float:
-        """Pictures a second between the first answers and the last."""
+        """Images a second between the first predictions and the last."""
         return sum(count for _, count in self.marks[1:]) / (self.marks[-1][0] - self.marks[0][0])
 
 
@@ -178,8 +178,8 @@ def _answer(piece: WorkItem) -> int:
 
 
 def _pool(exported: Path, pictures: Path) -> tuple[float, float]:
-    """Returns the rate of two bare processes at the same work, once warm, and the seconds to their first answers. They
-    keep nothing, and a killed one would have them wait for ever.
+    """Returns the rate of two bare processes at the same work, once warm, and the seconds to their first predictions.
+    They keep nothing, and a killed one would have them wait for ever.
     """
     began = time.perf_counter()
     with multiprocessing.get_context("spawn").Pool(2, _begin, (exported,)) as pool:

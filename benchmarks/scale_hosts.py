@@ -1,4 +1,4 @@
-"""Two computers on one: network namespaces with a cable between them, a Ray node in each; or, where the system does not
+"""Two computers on one: model namespaces with a cable between them, a Ray node in each; or, where the system does not
 allow namespaces, two Ray nodes side by side.
 """
 
@@ -46,7 +46,7 @@ class Hosts:
         self.environment |= dict(zip(CREDENTIALS, ("somebody", "something", "us-east-1"), strict=True))
         self.temporary = scratch / "ray"
         self.is_apart = _separated()
-        self.kind = "network namespaces" if self.is_apart else "nodes side by side"
+        self.kind = "model namespaces" if self.is_apart else "nodes side by side"
         self.addresses = ADDRESSES if self.is_apart else ("127.0.0.1", "127.0.0.1")
         self.address = f"{self.addresses[0]}:{PORT}"
         self.environment["AWS_ENDPOINT_URL"] = f"http://{self.addresses[0]}:{STORE}"

@@ -1,10 +1,10 @@
-"""On paper: bulk prediction with up to 1,000 workers and 10⁹ pictures, and one training by up to 1,000 processes, by
+"""On paper: bulk prediction with up to 1,000 workers and 10⁹ images, and one training by up to 1,000 processes, by
 simulation from what was measured on two processors.
 
     python benchmarks/scale_plan.py [RESULTS]
 
-RESULTS is benchmarks/results/scale.json. What is measured there: pictures a second of an actor, pieces a second that
-Ray Data and the driver get through, bytes of an answer, seconds of a start. What is assumed here stands in ASSUMED.
+RESULTS is benchmarks/results/scale.json. What is measured there: images a second of an actor, pieces a second that
+Ray Data and the driver get through, bytes of a prediction, seconds of a start. What is assumed here stands in ASSUMED.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from typing import Any, NamedTuple
 from evidence import publish
 
 HERE = Path(__file__).parent
-PIECES = (256, 4096)  # pictures of a piece: as it is, and as it would have to be for more workers
+PIECES = (256, 4096)  # images of a piece: as it is, and as it would have to be for more workers
 
 ASSUMED = {
     "object_requests_a_second": 5500.0,  # what S3 states for GET requests of one prefix
-    "prefixes": 16.0,  # that the pictures are spread over
+    "prefixes": 16.0,  # that the images are spread over
     "keys_listed_a_second": 10_000.0,  # ten pages of a thousand keys a second
     "object_seconds": 0.03,  # until an object's first byte; 64 of a piece are asked for at once
     "shard_bytes_a_second": 50e6,  # of one stream from the store
     "store_bytes_a_second": 10e9,  # of all of them
     "picture_bytes": 8e3,
-    "answer_bytes": 200.0,  # of ten classes, with the picture's name
+    "answer_bytes": 200.0,  # of ten classes, with the image's name
     "driver_bytes_a_second": 500e6,
     "hours_between_failures_of_a_worker": 720.0,
     "spread_of_a_piece": 0.2,  # of the logarithm of its time
@@ -42,7 +42,7 @@ ASSUMED = {
 
 
 ASKED = ((10**6, 10), (10**7, 100), (10**8, 100), (10**8, 1000), (10**9, 1000))
-"""Pictures and workers."""
+"""Images and workers."""
 
 
 class Measured(NamedTuple):
@@ -54,7 +54,7 @@ class Measured(NamedTuple):
 
 
 class Store(NamedTuple):
-    """How pictures lie there, in pieces of so many: requests of a piece, seconds that it takes to fetch one, and that
+    """How images lie there, in pieces of so many: requests of a piece, seconds that it takes to fetch one, and that
     the store is taken up by it.
     """
 
@@ -66,7 +66,7 @@ class Store(NamedTuple):
 
 
 def stores(piece: int) -> list[Store]:
-    """Returns pictures as objects of their own, and in Parquet shards with row groups of a piece."""
+    """Returns images as objects of their own, and in Parquet shards with row groups of a piece."""
     a = ASSUMED
     size = piece * a["picture_bytes"]
     through = size / a["store_bytes_a_second"]
@@ -143,7 +143,7 @@ def simulate(pictures: int, workers: int, store: Store, measured: Measured, seed
 
 
 def step(processes: int, batch: int, seconds_a_picture: float, parameters: float) -> dict[str, Any]:
-    """Returns what a step of data parallelism takes: each process its share of the batch, and a ring's all-reduce of
+    """Returns what a step of data parallelism takes: each process its fraction of the batch, and a ring's all-reduce of
     the gradients (Patarasuk and Yuan 2009: 2 (n − 1) / n of them over each link), which hides behind half of the
     arithmetic at most.
     """
@@ -178,7 +178,7 @@ def main() -> None:
         for pictures, workers in asked
     ]
     trainings = [
-        step(processes, batch, 1 / 400, 25.6e6)  # a ResNet-50 on a GPU of 400 pictures a second
+        step(processes, batch, 1 / 400, 25.6e6)  # a ResNet-50 on a GPU of 400 images a second
         for batch in (256, 4096)
         for processes in (1, 8, 64, 256)
     ]

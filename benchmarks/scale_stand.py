@@ -1,4 +1,4 @@
-"""What the rows of scale.py share: the computers, the pictures, a classifier, and Striate's own command."""
+"""What the rows of scale.py share: the computers, the images, a classifier, and Striate's own command."""
 
 from __future__ import annotations
 

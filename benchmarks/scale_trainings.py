@@ -16,7 +16,7 @@ from scale_hosts import memory
 from scale_stand import STRIATE, Stand, history, wait_for
 
 SAME = re.compile(r"The 2 processes hold the same weights \(SHA-256 (\w+)…\)")
-TOLERANCE = 0.001  # of the losses, relative: sums are made in another order, and a network's training amplifies that
+TOLERANCE = 0.001  # of the losses, relative: sums are made in another order, and a model's training amplifies that
 TRIALS = 24
 
 

@@ -44,14 +44,14 @@ ROWS: dict[str, Callable[[Stand], dict[str, Any]]] = {
 
 
 def encoded(pixels: NDArray[np.uint8]) -> bytes:
-    """Returns grey pixels as a PNG."""
+    """Returns grayscale pixels as a PNG."""
     held = io.BytesIO()
     Image.fromarray(pixels).save(held, "PNG")
     return held.getvalue()
 
 
 def pictures_of(data: str, count: int) -> list[bytes]:
-    """Returns so many distinct PNGs: MNIST's own test pictures, or digits with noise."""
+    """Returns so many distinct PNGs: MNIST's own test images, or digits with noise."""
     rng = np.random.default_rng(0)
     if data == "digits":
         images = load_images("digits")

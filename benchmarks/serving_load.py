@@ -28,7 +28,7 @@ GROWTH_MB = 16  # over the soak, of the fitted line
 
 
 def throughput(stand: Stand) -> dict[str, Any]:
-    """Two networks, small and large, against the same work in this process; and then with clients that leave."""
+    """Two models, small and large, against the same work in this process; and then with clients that leave."""
     networks = {"cnn": _against_process(stand, stand.versions[0], 1.0)}
     if not stand.is_quick:
         networks["mobilenet_v2"] = _against_process(stand, stand.mobilenet(128), 0.1)
@@ -47,7 +47,7 @@ def throughput(stand: Stand) -> dict[str, Any]:
 
 
 def _against_process(stand: Stand, file: Path, share: float) -> dict[str, Any]:
-    """Returns pictures a second, in turns: decoded and answered one after the other in this process, as a request would
+    """Returns images a second, in turns: decoded and answered one after the other in this process, as a request would
     be; all of them at once, decoding ahead and in batches; and asked of a server.
     """
     own, rows = Classifier.load(file), []
@@ -97,7 +97,7 @@ async def _all_right(stand: Stand) -> tuple[int, int]:
 
 
 async def _with_leavers(port: int, stand: Stand, take: Any) -> int:
-    """Has every picture answered while a fifth of the clients leave before their answer; returns how often they did."""
+    """Has every image answered while a fifth of the clients leave before their answer; returns how often they did."""
     left, is_over = 0, False
 
     async def leaver(seed: int) -> None:

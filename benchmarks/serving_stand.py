@@ -26,7 +26,7 @@ NEAR = 1e-5  # how far an answer in a batch may lie from the one alone
 
 @dataclass
 class Stand:
-    """Files and pictures.
+    """Files and images.
 
     Attributes:
         folder: for what else is written.
@@ -57,12 +57,12 @@ class Stand:
 
     @cached_property
     def requests(self) -> list[bytes]:
-        """The pictures as requests."""
+        """The images as requests."""
         return [request(one) for one in self.pictures]
 
     @cached_property
     def alone(self) -> list[NDArray[np.float64]]:
-        """For each version the (n, classes) probabilities of the pictures, each asked for alone."""
+        """For each version the (n, classes) probabilities of the images, each asked for alone."""
         found = []
         for path in self.versions:
             one = Classifier.load(path)
@@ -70,7 +70,7 @@ class Stand:
         return found
 
     def is_right(self, number: int, reply: Reply, version: int = 0) -> bool:
-        """Returns whether a reply says of picture `number` what it was said of alone."""
+        """Returns whether a reply says of image `number` what it was said of alone."""
         if reply.status != 200:
             return False
         given = reply.value["probabilities"]

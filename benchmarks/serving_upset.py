@@ -45,7 +45,7 @@ def malformed(stand: Stand) -> dict[str, Any]:
                 if number % 10 == 0:
                     async with Client(server.port) as client:
                         if not stand.is_right(0, await client.ask(stand.requests[0])):
-                            wrong.append(f"the picture after {name}")
+                            wrong.append(f"the image after {name}")
 
         asyncio.run(_warm(server.port, stand))
         before = server.memory()

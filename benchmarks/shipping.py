@@ -1,11 +1,11 @@
-"""What one answer takes from Python: exported and in Keras, against bare ONNX Runtime.
+"""What one prediction takes from Python: exported and in Keras, against bare ONNX Runtime.
 
     python benchmarks/shipping.py [--rounds N]
 
-`cnn` on 28×28 grey pictures and MobileNetV2 at 128×128, untrained: weights do not change the time. One picture at a
+`cnn` on 28×28 grayscale images and MobileNetV2 at 128×128, untrained: weights do not change the time. One image at a
 time, in turns: ONNX Runtime's own `run`; an exported classifier's `probabilities`, and its `predict`, which decodes,
 ranks and names besides; Keras' `predict`; and a classifier's `predict` with Keras below. Ratios are within a round.
-Start-up: a process that imports, loads the file and answers one PNG, from its start to its end.
+Start-up: a process that imports, loads the file and predictions one PNG, from its start to its end.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ NETWORKS = {"cnn": Preprocessing(28, 28, 1), "mobilenet_v2": Preprocessing(128, 
 GOALS = {"cnn": {"over_bare": 1.3, "times_faster_than_keras": 10}, "mobilenet_v2": {"over_bare": 1.3}}
 START_UP = 1.5  # seconds
 CALLS, SLOW_CALLS = 30, 1  # in a round; of Keras' predict, which takes long
-REST = 0.1  # seconds between two ways: the threads of ONNX Runtime and of TensorFlow go on spinning after an answer
+REST = 0.1  # seconds between two ways: the threads of ONNX Runtime and of TensorFlow go on spinning after a prediction
 STARTS = 9
 
 
@@ -50,7 +50,7 @@ def milliseconds(call: Callable[[], Any], calls: int) -> float:
 
 
 def measured(name: str, form: Preprocessing, folder: Path, rounds: int) -> dict[str, Any]:
-    """Returns one network's times and ratios."""
+    """Returns one model's times and ratios."""
     set_seed(0)
     classifier = Classifier(build_model(ARCHITECTURES[name], form.shape, 10), [str(digit) for digit in range(10)], form)
     pixels = np.random.default_rng(0).integers(0, 256, (20, *form.shape), np.uint8)
@@ -86,7 +86,7 @@ def measured(name: str, form: Preprocessing, folder: Path, rounds: int) -> dict[
 
 
 def start_up(path: Path) -> dict[str, float]:
-    """Returns the seconds of whole processes that answer one picture."""
+    """Returns the seconds of whole processes that answer one image."""
     picture = path.with_suffix(".png")
     held = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)).save(held, "PNG")

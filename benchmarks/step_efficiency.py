@@ -1,13 +1,13 @@
-"""What Striate's training reaches of a hand-written loop: the same network, optimizer and pictures, images per second.
+"""What Striate's training reaches of a hand-written loop: the same model, optimizer and images, images per second.
 
     python benchmarks/step_efficiency.py [--data-dir DIR] [--pictures N] [--rounds N] [--networks NAME,…]
 
-The peer is the fastest loop that TensorFlow lets one write: pictures and labels are tensors, and a whole epoch, the
+The peer is the fastest loop that TensorFlow lets one write: images and labels are tensors, and a whole epoch, the
 gathering of its batches included, is one graph. It keeps no history, shows no progress, counts no accuracy and cannot
 be stopped. The same loop with accuracy and mean loss counted, as a training needs them, tells how much of a difference
 is that. All run in one process, in turns (A B C A B C …), so that a noisy machine disturbs them alike. A round is two
 epochs; the first, which compiles, is not counted. Validation is not counted either. Beside it: the step's
-multiply-adds a second as a share of those of a large matrix product in the same arithmetic.
+multiply-adds a second as a fraction of those of a large matrix product in the same arithmetic.
 """
 
 from __future__ import annotations
@@ -38,13 +38,15 @@ from striate.training.presets import CLASSIC
 from striate.training.recipe import Recipe
 
 CASES = {"cnn-small": (200, 48_000), "cnn": (128, 24_000), "resnet20": (128, 12_000)}
-"""Network → pictures per step, and how many there are: an epoch takes seconds, as those of MNIST do."""
+"""Model → images per step, and how many there are: an epoch takes seconds, as those of MNIST do."""
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 
 
 def handwritten(train: DecodedSet, recipe: Recipe, *, counts: bool = False) -> float:
-    """Returns images per second of a whole epoch as one TensorFlow graph, which may count right answers and losses."""
+    """Returns images per second of a whole epoch as one TensorFlow graph, which may count right predictions and
+    losses.
+    """
     import tensorflow as tf
 
     assert recipe.batch and recipe.architecture  # noqa: S101  (main() set them)
@@ -114,7 +116,7 @@ def main() -> None:
     """Prints one JSON document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--pictures", type=int, help="instead of each network's number")
+    parser.add_argument("--pictures", type=int, help="instead of each model's number")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--networks", default=",".join(CASES))
     options = parser.parse_args()

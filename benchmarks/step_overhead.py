@@ -2,7 +2,7 @@
 
     python benchmarks/step_overhead.py [--data-dir DIR] [--pictures N] [--rounds N]
 
-Both sides train the same network with the same optimizer, loss and batch on the same MNIST pictures, in one process,
+Both sides train the same model with the same optimizer, loss and batch on the same MNIST images, in one process,
 in turns (A B A B …), so that a noisy machine disturbs both alike. A round is two epochs; the first, which compiles,
 is not counted. What is timed is the training part of the second epoch, without validation, by the same clock.
 """
@@ -101,7 +101,7 @@ def main() -> None:
     publish(
         {
             "benchmark": "step_overhead",
-            "meaning": "cost_ratio: time per picture with Striate / with bare fit; below 1 Striate is faster",
+            "meaning": "cost_ratio: time per image with Striate / with bare fit; below 1 Striate is faster",
             "rounds": options.rounds,
             "pictures": options.pictures,
             "results": results,

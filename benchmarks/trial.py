@@ -2,7 +2,7 @@
 
     python benchmarks/trial.py [--rounds N]
 
-The network mlp learns 90 JPEG images of 32×32 pixels for one epoch. After a few trainings that are not counted, which
+The model mlp learns 90 JPEG images of 32×32 pixels for one epoch. After a few trainings that are not counted, which
 import and compile what every later one uses, trainings with all artifacts and with none take turns in one process. CPU
 seconds are the process' own, of all its threads: what else the machine does hardly matters. The last figure is what
 making the artifacts of such a run later takes (`striate report`).

@@ -42,7 +42,7 @@ from striate.training.presets import RECIPES
 STEPS = 160
 CALLS = 20  # of each part of a step in a round
 CASES = {"fast-digits": (28, 28, 1), "fast": (32, 32, 3)}
-"""Recipe → shape of its pictures."""
+"""Recipe → shape of its images."""
 
 
 class Marks(keras.callbacks.Callback):  # type: ignore[misc]

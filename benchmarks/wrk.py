@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 SCRIPT = """
-local pictures, number = {}, 0
+local images, number = {}, 0
 function init(args)
   local file = io.open(args[1], "rb")
   for size in string.gmatch(args[2], "%d+") do pictures[#pictures + 1] = file:read(tonumber(size)) end
@@ -31,10 +31,10 @@ def is_installed() -> bool:
 
 
 def rate(port: int, pictures: Sequence[bytes], clients: int, seconds: int, folder: Path) -> float:
-    """Returns requests a second, each client sending its next picture when it has its answer.
+    """Returns requests a second, each client sending its next image when it has its prediction.
 
     Raises:
-        RuntimeError: a reply was no answer.
+        RuntimeError: a reply was no prediction.
     """
     script, held = folder / "pictures.lua", folder / "pictures.bin"
     script.write_text(SCRIPT)

@@ -11,7 +11,7 @@ def copies_section(found: dict[str, Any]) -> list[str]:
     """Returns recall by kind of copy and false alarms by threshold."""
     parts: list[str | list[str]] = [
         [
-            "A changed copy of some pictures is planted among the others; recall is the share of them that is found.",
+            "A changed copy of some images is planted among the others; recall is the fraction of them that is found.",
             "`ratio` is the threshold: how far apart two thumbnails may be, of the distance to what else there is; the",
             f"default is {found['default']}. False are further pairs of originals that come out as copies.",
         ]
@@ -23,11 +23,12 @@ def copies_section(found: dict[str, Any]) -> list[str]:
         rows.append(("pairs found", *(f"{row['pairs']:,}" for row in one["curve"])))
         rows.append(("of them false", *(f"{row['false']:,}" for row in one["curve"])))
         parts += [
-            f"{name}, {one['pictures']:,} pictures and {one['copies of each kind']} copies of each kind:",
+            f"{name}, {one['pictures']:,} images and {one['copies of each kind']} copies of each kind:",
             table(("ratio", *map(str, ratios)), rows),
         ]
     parts.append(
-        "Copies that the sets hold as they are published: motifs across training and test / within one of them:"
+        "Copies that the sets hold as they are published: duplicate groups across training and test / within one of "
+        "them:"
     )
     ratios = [row["ratio"] for row in next(iter(found["published"].values()))["thresholds"]]
     rows = [

@@ -23,7 +23,7 @@ def digits_section(found: dict[str, Any]) -> list[str]:
         "Scikit-learn's digits, from the shell to the report",
         "digits.py",
         (
-            f"Thirty epochs of the same network with the same batches, {found['rounds']} rounds in turns, importing",
+            f"Thirty epochs of the same model with the same batches, {found['rounds']} rounds in turns, importing",
             "included; the script ends with `evaluate`. Seconds of all processors, and of the wall clock:",
         ),
         table(("", "processors, s", "wall clock, s", "test accuracy"), rows),

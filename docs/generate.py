@@ -35,7 +35,7 @@ def reference() -> str:
 
 
 def all_figures() -> str:
-    """Returns the figures of every network as JSON, one line each."""
+    """Returns the figures of every model as JSON, one line each."""
     before = load_cost_table() if COST_TABLE_FILE.is_file() else {}
     lines = []
     for name, row in ARCHITECTURES.items():

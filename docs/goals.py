@@ -33,7 +33,7 @@ def goals(results: Results) -> list[str]:
 
 
 def _budgets(results: Results) -> Iterator[Row]:
-    """Yields how well `--minutes` was kept, and how long the networks waited for pictures, in all the races."""
+    """Yields how well `--minutes` was kept, and how long the models waited for images, in all the races."""
     races = [found for name, found in results.items() if name.startswith("race_")]
     asked = [
         (float(command.split("--minutes ")[1].split()[0]) * 60, found["sides"][name]["seconds"]["training"]["range"])
@@ -48,7 +48,7 @@ def _budgets(results: Results) -> Iterator[Row]:
     waits = [one["waiting"] for found in races for row in found["rounds"] for one in row.values() if "waiting" in one]
     if waits:
         figures = f"at most {max(waits):.1%} of an epoch"
-        yield ("Waiting for pictures, from the second epoch on", "under 3 %", figures, max(waits) < 0.03)
+        yield ("Waiting for images, from the second epoch on", "under 3 %", figures, max(waits) < 0.03)
 
 
 def _digits(found: dict[str, Any]) -> Iterator[Row]:
@@ -108,7 +108,7 @@ def _within(work: str, found: dict[str, Any], entry: str, goal: float) -> Row:
 
 
 def _lowest(work: str, figure: str, goal: float, form: str) -> Callable[[dict[str, Any]], Iterator[Row]]:
-    """Returns the row of a ratio that every network is to reach."""
+    """Returns the row of a ratio that every model is to reach."""
 
     def rows(found: dict[str, Any]) -> Iterator[Row]:
         ratios = {name: one[figure]["median"] for name, one in found["results"].items()}
@@ -121,10 +121,10 @@ def _lowest(work: str, figure: str, goal: float, form: str) -> Callable[[dict[st
 def _answers(found: dict[str, Any]) -> Iterator[Row]:
     times = {name: one["times_the_bare_network"]["median"] for name, one in found["one"].items()}
     figures = ", ".join(f"{name} {ratio:.2f}" for name, ratio in times.items())
-    yield ("One picture from Python", "at most 2 times the bare network", figures, max(times.values()) <= 2)
+    yield ("One image from Python", "at most 2 times the bare model", figures, max(times.values()) <= 2)
     shares = {name: one["reached"]["median"] for name, one in found["folder"].items()}
     figures = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
-    yield ("A folder", "90 % of min(decoding, network)", figures, min(shares.values()) >= 0.9)
+    yield ("A folder", "90 % of min(decoding, model)", figures, min(shares.values()) >= 0.9)
 
 
 def _mean(found: dict[str, Any], side: str) -> float:
@@ -154,7 +154,7 @@ GOALS: tuple[tuple[str, Callable[[dict[str, Any]], Iterator[Row]], str], ...] = 
     ),
     (
         "pytorch",
-        _lowest("Pictures a second beside PyTorch, best precision each", "times_as_fast", 1.0, "{:.2f}"),
+        _lowest("Images a second beside PyTorch, best precision each", "times_as_fast", 1.0, "{:.2f}"),
         "python benchmarks/pytorch.py",
     ),
     ("answers", _answers, "python benchmarks/answers.py DATA"),

@@ -1,4 +1,4 @@
-"""docs/lessons.md: the explainer's lessons, with the arithmetic of one network, LeNet on pictures of 28×28."""
+"""docs/lessons.md: the explainer's lessons, with the arithmetic of one model, LeNet on images of 28×28."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from striate.explain.explainer.steps import Step, extract_steps
 from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
 
-INTRODUCTION = """# What a convolutional network does
+INTRODUCTION = """# What a convolutional model does
 
-Fifteen short lessons. Each stands in every run's `inside.html` as well, with the numbers of that run's own network and
-pictures beside it: the window slides over your picture, under your kernels. To make such a page of a picture of yours:
+Fifteen short lessons. Each stands in every run's `inside.html` as well, with the numbers of that run's own model and
+images beside it: the window slides over your image, under your kernels. To make such a page of an image of yours:
 
-    striate explain RUN PICTURE --html page.html
+    striate explain RUN Image --html page.html
 
-Here the numbers are those of LeNet-5 on pictures of 28×28, as `striate train mnist --arch lenet` trains it."""
+Here the numbers are those of LeNet-5 on images of 28×28, as `striate train mnist --arch lenet` trains it."""
 
 
 def lessons() -> str:

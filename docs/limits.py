@@ -29,7 +29,7 @@ def _digits(results: Results) -> str:
     return (
         f"**MNIST, ten times as fast in training alone.** A training of 160 steps takes {parts['whole']:.1f} s, "
         f"{steps:.1f} s of them its steps; building, tracing and validation take the rest, which ten epochs hide. "
-        f"A step of {whole:.1f} ms is {forward:.1f} ms forward and {both - forward:.1f} ms back: in so small a network "
+        f"A step of {whole:.1f} ms is {forward:.1f} ms forward and {both - forward:.1f} ms back: in so small a model "
         f"the arithmetic is mostly idle ({idle:.0%} of a large matrix product's speed). Tried without gain: SGD, "
         "larger batches and fewer steps, 64 units in the dense layer, TensorFlow's graph optimisation off, other "
         "shifts. What gained is in: variables made before a step is traced, the fused batch-norm, groups of batches."
@@ -44,9 +44,9 @@ def _answers(results: Results) -> str:
         decoding, network = one["images_per_second"]["decoding"], one["images_per_second"]["network"]
         shares.append(f"{name} {1 / (1 / decoding + 1 / network) / min(decoding, network):.0%}")
     return (
-        "**A folder, at 90 % of the slower part.** Decoding alone fills all cores, and so does the network alone; one "
+        "**A folder, at 90 % of the slower part.** Decoding alone fills all cores, and so does the model alone; one "
         f"after the other they leave at most {', '.join(shares)} of the slower one's speed. Of that, "
-        f"{min(both):.0%} to {max(both):.0%} are reached. A network on a GPU would leave the cores alone."
+        f"{min(both):.0%} to {max(both):.0%} are reached. A model on a GPU would leave the cores alone."
     )
 
 
@@ -65,7 +65,8 @@ def _step(results: Results) -> str:
         f"**The training step, at 95 % of a loop that does nothing else.** Below it: {short}. How much of that is the "
         "machine: the bare loop with two counters more, which is nearly the same arithmetic, measured "
         f"{min(alike):.0%} to {max(alike):.0%} of itself without them. {again['rounds']} rounds instead of "
-        f"{results['step_efficiency']['rounds']} gave {longer}. Beside the loop that counts right answers and losses, "
+        f"{results['step_efficiency']['rounds']} gave {longer}. Beside the loop that counts right predictions and "
+        "losses, "
         f"as a training must: {beside}. What a training does besides, between groups of steps, is progress, the look "
         "for NaN, and stopping when asked."
     )

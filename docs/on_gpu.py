@@ -9,7 +9,7 @@ from text import section, spread, table
 
 
 def gpu_section(found: dict[str, Any]) -> list[str]:
-    """Returns pictures a second beside PyTorch, and how far CIFAR-10 is from the record and why."""
+    """Returns images a second beside PyTorch, and how far CIFAR-10 is from the record and why."""
     rows = []
     for batch, networks in found["speed"].items():
         for name, one in networks.items():
@@ -27,7 +27,7 @@ def gpu_section(found: dict[str, Any]) -> list[str]:
         f"training, with tracing and compiling, is {spread(race['training'], '{:.0f}')} s: its first epoch takes "
         f"{first:.1f} s, a later one {steady:.2f} s. The record's {record} s ({published['what']}; "
         f"{published['accuracy']:.0%} on the originals) are {steps / record:.1f} times as fast as our steps, "
-        f"{training / record:.0f} times as fast as all of it. Why: pictures are changed on the processor, and the card "
+        f"{training / record:.0f} times as fast as all of it. Why: images are changed on the processor, and the card "
         f"waits {waiting:.0%} of an epoch for them (there they never leave the card); Keras calls it once a step; "
         "and this was float32, since the measurement that chooses the arithmetic gave so large a card too little to do "
         "(mended since, not measured again). The accuracy is not comparable: JPEG took its share, and the recipe was "
@@ -37,7 +37,7 @@ def gpu_section(found: dict[str, Any]) -> list[str]:
     return section(
         f"On a GPU ({found['card']}, Keras on {found['backend'].upper()})",
         "gpu.py DATA",
-        "Pictures a second, one round, each side in its best precision; PyTorch channels last, all data on the card:",
+        "Images a second, one round, each side in its best precision; PyTorch channels last, all data on the card:",
         table(("", "PyTorch", "Striate", "times as fast"), rows),
         about,
         f"    {race['train']}",

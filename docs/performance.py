@@ -46,7 +46,7 @@ def page() -> str:
 def _comparison(
     found: dict[str, Any], *, title: str, about: Sequence[str], peer: tuple[str, str], ratio: tuple[str, str], form: str
 ) -> list[str]:
-    """Returns networks' pictures a second on two sides; `peer` and `ratio` are names in the JSON and for people."""
+    """Returns models' images a second on two sides; `peer` and `ratio` are names in the JSON and for people."""
     rows = []
     for name, one in found["results"].items():
         speeds = one["images_per_second"]
@@ -69,7 +69,7 @@ def _start_up(found: dict[str, Any]) -> list[str]:
 
 def _trial(found: dict[str, Any]) -> list[str]:
     about = (
-        f"CPU seconds in a warm process: the network mlp learns {found['images']} JPEG images of {found['side']}×"
+        f"CPU seconds in a warm process: the model mlp learns {found['images']} JPEG images of {found['side']}×"
         f"{found['side']} pixels for one epoch."
     )
     names = {"none": "without artifacts", "all": "with all artifacts", "report": "`striate report`, later"}
@@ -98,10 +98,10 @@ def _answers(found: dict[str, Any]) -> list[str]:
     return section(
         "Prediction",
         "answers.py DATA",
-        "One picture from Python, milliseconds:",
-        table(("", "Keras' predict", "bare network", "Striate", "times the bare network"), one),
-        "A folder of photographs, pictures a second; decoding and network share the cores:",
-        table(("", "decoding alone", "network alone", "Striate", "of the smaller", "of both in turns"), folder),
+        "One image from Python, milliseconds:",
+        table(("", "Keras' predict", "bare model", "Striate", "times the bare model"), one),
+        "A folder of photographs, images a second; decoding and network share the cores:",
+        table(("", "decoding alone", "model alone", "Striate", "of the smaller", "of both in turns"), folder),
     )
 
 
@@ -114,9 +114,9 @@ def _pipeline(found: dict[str, Any]) -> list[str]:
         for side, speeds in found["images_per_second"].items()
     ]
     return section(
-        "Photographs from a folder, without a network",
+        "Photographs from a folder, without a model",
         "pipeline.py DATA",
-        f"{found['pictures']:,} JPEG files to {found['side']}×{found['side']}, pictures a second:",
+        f"{found['pictures']:,} JPEG files to {found['side']}×{found['side']}, images a second:",
         table(("", "first pass", "second pass"), rows),
     )
 
@@ -160,7 +160,7 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
         _comparison,
         title="A training step beside a hand-written loop",
         about=(
-            "Pictures a second of a whole `fit` (history, progress, metrics, a polite stop), and of a whole epoch as",
+            "Images a second of a whole `fit` (history, progress, metrics, a polite stop), and of a whole epoch as",
             "one TensorFlow graph that has none of that, with Keras' own batch-norm.",
         ),
         peer=("handwritten", "loop"),
@@ -170,15 +170,15 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "step_overhead": partial(
         _comparison,
         title="A training step beside a bare `model.fit`",
-        about=("The same network and pictures by Keras' `fit` on arrays, as a tutorial writes it, in float32.",),
+        about=("The same model and images by Keras' `fit` on arrays, as a tutorial writes it, in float32.",),
         peer=("bare", "bare fit"),
-        ratio=("cost_ratio", "time per picture, of bare fit's"),
+        ratio=("cost_ratio", "time per image, of bare fit's"),
         form="{:.2f}",
     ),
     "pytorch": partial(
         _comparison,
         title="A training step beside PyTorch",
-        about=("Pictures a second, each side in its best precision; PyTorch channels last, a bare loop.",),
+        about=("Images a second, each side in its best precision; PyTorch channels last, a bare loop.",),
         peer=("pytorch", "PyTorch"),
         ratio=("times_as_fast", "times as fast"),
         form="{:.2f}",

@@ -29,12 +29,13 @@ def scale_section(found: dict[str, Any]) -> list[str]:
     more = found["throughput"]["seconds_more_with_a_cluster"]["median"]
     megabytes = found["throughput"]["megabytes_of_an_actor"]["median"]
     one = speeds["one_process"]["median"]
-    pays = [f"{computers} such computers from {_pays(one, more, computers):,.0f} pictures on" for computers in (2, 10)]
+    pays = [f"{computers} such computers from {_pays(one, more, computers):,.0f} images on" for computers in (2, 10)]
     trained = found["together"]["jax"]["seconds"]
     about = (
-        f"A cluster takes {more:.1f} s more until the first answers, an actor holds {megabytes:.0f} MB, a process that "
+        f"A cluster takes {more:.1f} s more until the first predictions, an actor holds {megabytes:.0f} MB, a "
+        "process that "
         f"trains {found['together']['jax']['megabytes_of_a_process']} (JAX) or "
-        f"{found['together']['torch']['megabytes_of_a_process']} MB (PyTorch). At this network's {one:,.0f} pictures a "
+        f"{found['together']['torch']['megabytes_of_a_process']} MB (PyTorch). At this model's {one:,.0f} images a "
         f"second and computer it pays for {' and '.join(pays)}; on one computer it never does. A training of "
         f"{trained['one']:.0f} s in one process took {trained['two']:.0f} s in two on the same two processors: most of "
         "the difference is the start."
@@ -45,13 +46,13 @@ def scale_section(found: dict[str, Any]) -> list[str]:
         f"Two computers with a processor each: {found['hosts']}.",
         table(("test", "found", "goal"), rows),
         "10,000 photographs, decoded and answered by `cnn` on 64×64, two processors, in turns:",
-        table(("", "pictures a second, once warm", "seconds to the first answers"), ways),
+        table(("", "images a second, once warm", "seconds to the first predictions"), ways),
         textwrap.wrap(about, width=WIDTH),
     )
 
 
 def _pays(rate: float, start: float, computers: int) -> float:
-    """Returns from how many pictures on so many computers are done before one is."""
+    """Returns from how many images on so many computers are done before one is."""
     return start * rate * computers / (computers - 1)
 
 
@@ -61,7 +62,7 @@ def _bulk(row: dict[str, Any]) -> list[tuple[str, str, str]]:
         f"probability {row['greatest_difference']:g}; {row['seconds']:.0f} s, "
         f"one process {row['seconds_in_one_process']:.0f}"
     )
-    return [("5,000 pictures, a computer killed in the middle", said, "5,000, 0, 0, equal")]
+    return [("5,000 images, a computer killed in the middle", said, "5,000, 0, 0, equal")]
 
 
 def _together(backend: str, row: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -123,13 +124,13 @@ def plan_section(found: dict[str, Any]) -> list[str]:
     ]
     measured, assumed = found["measured"], found["assumed"]
     about = (
-        f"Measured here: {measured['pictures_a_second']:,.0f} pictures a second and actor, "
+        f"Measured here: {measured['pictures_a_second']:,.0f} images a second and actor, "
         f"{measured['pieces_a_second']:,.0f} pieces a second that the driver, Ray Data and two actors get through, all "
         "of them on two processors, "
         f"{measured['start_seconds']:.1f} s of a start. Assumed: "
         f"{assumed['object_requests_a_second']:,.0f} requests a second for each of {assumed['prefixes']:.0f} prefixes, "
         f"{assumed['keys_listed_a_second']:,.0f} keys listed a second, {assumed['picture_bytes'] / 1000:.0f} kB a "
-        f"picture, a worker fails every {assumed['hours_between_failures_of_a_worker']:.0f} hours, "
+        f"image, a worker fails every {assumed['hours_between_failures_of_a_worker']:.0f} hours, "
         f"{assumed['dollars_a_worker_hour']} $ a worker and hour, {assumed['dollars_a_million_requests']} $ a million "
         "requests."
     )
@@ -139,9 +140,9 @@ def plan_section(found: dict[str, Any]) -> list[str]:
     moves = (
         f"Up to some {useful:,.0f} workers they are what it waits for; from there on the driver is, which hands out a "
         f"piece at a time: with a thousand they are busy for {shards['busy']['workers']:.0%} of the time, and 10⁹ "
-        f"pictures in shards take {shards['hours']:,.1f} hours. As objects of their own they take "
+        f"images in shards take {shards['hours']:,.1f} hours. As objects of their own they take "
         f"{objects['hours']:,.1f}, of which {objects['hours_listing']:,.1f} go into listing them, one after the other. "
-        f"With pieces of 4,096 pictures the shards would take {coarse['hours']:,.1f} hours, and wait for "
+        f"With pieces of 4,096 images the shards would take {coarse['hours']:,.1f} hours, and wait for "
         f"{STAGES[coarse['bottleneck']]}; they are of 256, since what is lost with a worker is a piece."
     )
     return section(
@@ -150,7 +151,7 @@ def plan_section(found: dict[str, Any]) -> list[str]:
         textwrap.wrap(about, width=WIDTH),
         table(header, rows),
         textwrap.wrap(moves, width=WIDTH),
-        "A step of ResNet-50 (25.6 million weights) on GPUs of 400 pictures a second with 10 Gbit/s between them:",
+        "A step of ResNet-50 (25.6 million weights) on GPUs of 400 images a second with 10 Gbit/s between them:",
         table(("batch", "processes", "ms a step", "waiting for sums", "times as fast"), steps),
     )
 

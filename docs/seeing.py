@@ -46,12 +46,12 @@ def _explainer(found: dict[str, Any]) -> list[str]:
     return section(
         "The explainer",
         "explainer.py",
-        f"A page computes the network itself. Its size, the time from asking for it until the first layer's numbers "
+        f"A page computes the model itself. Its size, the time from asking for it until the first layer's numbers "
         f"stand there, the time in which it answers the pointer, and the largest difference between any of its numbers "
-        f"and Keras', over all steps and {pictures} pictures; from Keras computing in float64; and how far Keras' own "
+        f"and Keras', over all steps and {pictures} images; from Keras computing in float64; and how far Keras' own "
         f"float32 is from that. Goals: LeNet below {goal['lenet_megabytes']} MB and "
         f"{goal['lenet_open_ms']:,} ms, a frame of {goal['hover_ms']} ms, a difference of at most "
-        f"{goal['largest_difference']:.0e}. Chromium {found['chromium'].split('.')[0]}, untrained networks.",
+        f"{goal['largest_difference']:.0e}. Chromium {found['chromium'].split('.')[0]}, untrained models.",
         table(
             ("network", "weights", "MB", "opens, ms", "pointer, ms", "from Keras", "from float64", "Keras from it"),
             rows,
@@ -87,14 +87,14 @@ def _grad_cam(found: dict[str, Any]) -> list[str]:
     return section(
         "Grad-CAM",
         "grad_cam.py DATA/cats_dogs WEIGHTS",
-        f"{found['pictures']} pictures answered, and explained, in milliseconds; the goal is {found['goal']['ratio']} "
+        f"{found['pictures']} images answered, and explained, in milliseconds; the goal is {found['goal']['ratio']} "
         "times a forward pass at most.",
         table(("network", "answered", "explained", "ratio"), costs),
         f"Is the heat on the animal? A resting MobileNetV2 at 160 pixels, {heat['accuracy']:.1%} right, and "
         f"{heat['pictures']} test photographs of cats and dogs. Even heat would have 50 % in the central half of a "
-        "picture's area, where photographers put their animals. A second test: a quarter of each picture "
-        "is covered with its mean colour, where there is most heat or least; then the probability of the class asked "
-        f"about, {before:.1%} before, and in brackets the share of pictures that get another answer. On "
+        "image's area, where photographers put their animals. A second test: a quarter of each image "
+        "is covered with its mean color, where there is most heat or least; then the probability of the class asked "
+        f"about, {before:.1%} before, and in brackets the fraction of images that get another answer. On "
         "5×5 maps the control, which knows nothing, does nearly as well on both: much of the heat is in the middle "
         "because padding darkens the border, and the animal is there too.",
         table(("heat of", "in the central half", "hottest quarter covered", "coldest quarter covered"), rows),

@@ -1,4 +1,4 @@
-"""Sections of docs/performance.md about what is shipped: an answer, and a server."""
+"""Sections of docs/performance.md about what is shipped: a prediction, and a server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from text import section, spread, table
 
 
 def shipping_section(found: dict[str, Any]) -> list[str]:
-    """Returns what one answer takes from Python."""
+    """Returns what one prediction takes from Python."""
     rows = []
     for name, one in found["results"].items():
         times = (f"{one['ms'][way]['median']:.2f}" for way in ("onnxruntime", "exported_predict", "keras_predict"))
@@ -19,9 +19,9 @@ def shipping_section(found: dict[str, Any]) -> list[str]:
     return section(
         "An exported classifier",
         "shipping.py",
-        "One picture at a time from Python, milliseconds and ratios; `predict` decodes, ranks and names besides:",
+        "One image at a time from Python, milliseconds and ratios; `predict` decodes, ranks and names besides:",
         table((*header, "times as fast as Keras"), rows),
-        f"A process that loads it and answers a PNG, from start to end: {found['start_up_s']['median']:.2f} s.",
+        f"A process that loads it and predictions a PNG, from start to end: {found['start_up_s']['median']:.2f} s.",
     )
 
 
@@ -36,10 +36,10 @@ def serving_section(found: dict[str, Any]) -> list[str]:
         speeds.append((name, *each, *(spread(one[way], "{:.0%}") for way in ("of_one_by_one", "of_at_once"))))
     header = ("", "one by one", "at once", "served", "served, of one by one", "of at once")
     about = textwrap.wrap(
-        f"Small PNGs a second, for {load['clients']} clients ({load['client']}); and the same pictures decoded and "
+        f"Small PNGs a second, for {load['clients']} clients ({load['client']}); and the same images decoded and "
         "answered in a process without a server: one by one, and at once (decoding ahead, in batches). Server and "
-        "clients share the cores; to take a request costs the same for a small network and a large one. `cnn` is on "
-        f"28×28, MobileNetV2 on 128×128. Of {load['distinct_pictures']:,} distinct pictures {load['wrong_answers']} "
+        "clients share the cores; to take a request costs the same for a small model and a large one. `cnn` is on "
+        f"28×28, MobileNetV2 on 128×128. Of {load['distinct_pictures']:,} distinct images {load['wrong_answers']} "
         f"got another answer than alone, while {load['requests_left']:,} requests were left by their clients.",
         width=120,
     )

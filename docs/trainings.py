@@ -30,12 +30,12 @@ def race_section(found: dict[str, Any], *, name: str) -> list[str]:
         found["what"],
         f"race.py {name} DATA",
         table(("", "test accuracy, mean ± sd (seeds)", "training, s", "whole command, s"), rows),
-        f"n = {found['n']:,} test pictures.",
+        f"n = {found['n']:,} test images.",
     )
 
 
 def cats_dogs_section(found: dict[str, Any]) -> list[str]:
-    """Returns what pretrained weights reach beside the tutorial's network."""
+    """Returns what pretrained weights reach beside the tutorial's model."""
     rows = [
         (
             label,
@@ -44,7 +44,7 @@ def cats_dogs_section(found: dict[str, Any]) -> list[str]:
             f"{found[side]['seconds']['range'][1]:.1f}]",
         )
         for side, label in (
-            ("tutorial", "the tutorial's network"),
+            ("tutorial", "the tutorial's model"),
             ("striate", "train --pretrained, resting MobileNetV2"),
         )
     ]
@@ -56,7 +56,7 @@ def cats_dogs_section(found: dict[str, Any]) -> list[str]:
         table(("", "test accuracy", "whole command, s"), rows),
         (
             f"From shell to report it takes {ratio['median']:.2f} [{least:.2f}, {greatest:.2f}] of",
-            f"the tutorial's time. n = {found['striate']['accuracy']['n']:,} test pictures.",
+            f"the tutorial's time. n = {found['striate']['accuracy']['n']:,} test images.",
         ),
     )
 

@@ -13,21 +13,21 @@ RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 KINDS = {
     "learning_rate_too_high": "the loss rose far above that of guessing and did not come back",
     "learning_rate_too_low": "the loss falls steadily and hardly, under a rate below the usual ones",
-    "not_finite": "the loss became NaN or infinite: epoch, batches and the pictures in them",
-    "dead_relus": "rectified units that answer no picture, in a network that does not work",
-    "one_class": "every picture gets the same answer",
+    "not_finite": "the loss became NaN or infinite: epoch, batches and the images in them",
+    "dead_relus": "rectified units that answer no image, in a model that does not work",
+    "one_class": "every image gets the same prediction",
     "class_collapse": "some classes are never answered, the others are",
     "imbalance": "rare classes that are recognised less than the others",
-    "label_noise": "mistakes strike easy pictures like difficult ones, or pictures learnt from more than others",
+    "label_noise": "mistakes strike easy images like difficult ones, or images learned from more than others",
     "wrong_normalisation": "values far from what initial weights expect, or splits on different scales",
-    "mismatch": "test or validation pictures of another kind than those of training",
-    "leak": "test pictures with copies among those learnt or chosen from",
-    "overfitting": "training pictures known by heart, others not",
-    "underfitting": "even training pictures answered badly, and no longer better",
+    "mismatch": "test or validation images of another kind than those of training",
+    "leak": "test images with copies among those learned or chosen from",
+    "overfitting": "training images known by heart, others not",
+    "underfitting": "even training images answered badly, and no longer better",
     "stopped_too_early": "the last epoch was the best, and the loss was still falling",
     "plateau": "a loss that jumps to and fro, under a rate that does not fall",
-    "small_validation": "too few pictures to tell one epoch or recipe from another",
-    "input_bound": "a network that waits for its pictures",
+    "small_validation": "too few images to tell one epoch or recipe from another",
+    "input_bound": "a model that waits for its images",
     "gpu_unused": "a graphics processor that was not used",
     "out_of_memory": "a memory that did not suffice",
 }
@@ -73,10 +73,10 @@ def _doctor(found: dict[str, Any]) -> list[str]:
         "The doctor's score",
         "doctor.py DATA",
         (
-            f"{len(faults)} faults, each planted in trainings on real pictures with {len(found['seeds'])} seeds: the "
+            f"{len(faults)} faults, each planted in trainings on real images with {len(found['seeds'])} seeds: the "
             f"right one is named first in {_share(named)}. In trainings without a fault something is named in "
             f"{_share(alarms)}. Thresholds were chosen, and detectors repaired, with seeds 100 to 102 and 0 to 9, on "
-            "other pictures of the same sets; these seeds were scored once. A plateau, an unused GPU and a lack of "
+            "other images of the same sets; these seeds were scored once. A plateau, an unused GPU and a lack of "
             "memory are not planted here."
         ),
         table(("planted", "data", "named first", "otherwise said"), faults),
@@ -86,7 +86,7 @@ def _doctor(found: dict[str, Any]) -> list[str]:
 
 
 def report_section(found: dict[str, Any]) -> list[str]:
-    """Returns what the report of 10,000 pictures takes."""
+    """Returns what the report of 10,000 images takes."""
     rows = [
         (
             name.replace("_", " "),
@@ -98,7 +98,7 @@ def report_section(found: dict[str, Any]) -> list[str]:
     ]
     header = ("", "pictures", "figures, s", "page, s", "all, s", "page, MB")
     goal = f"Goals: {found['goal']['seconds']} s and {found['goal']['megabytes']} MB."
-    return section("The report of 10,000 test pictures", "report.py DATA", goal, table(header, rows))
+    return section("The report of 10,000 test images", "report.py DATA", goal, table(header, rows))
 
 
 def _others(one: dict[str, Any]) -> str:
@@ -122,7 +122,7 @@ def _intervals(found: dict[str, Any]) -> list[str]:
         "How often an interval holds the truth",
         "intervals.py",
         (
-            f"{found['rounds']:,} test sets of {found['pictures']:,} pictures drawn from a world whose figures are "
+            f"{found['rounds']:,} test sets of {found['pictures']:,} images drawn from a world whose figures are "
             "known; an interval of 95 % should hold them in 95 of 100. The paired test calls two equally good "
             f"classifiers different in {found['equals_called_different']:.1%} (5 % are allowed)."
         ),

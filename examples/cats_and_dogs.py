@@ -1,4 +1,4 @@
-"""The cats-and-dogs story: a folder of photographs, augmentation, two convolutions, and one new picture.
+"""The cats-and-dogs story: a folder of photographs, augmentation, two convolutions, and one new image.
 
     python examples/cats_and_dogs.py FOLDER [PICTURE]
 
@@ -17,7 +17,7 @@ from striate.progress import LineProgress
 def main(
     folder: Path, picture: Path | None = None, runs: Path = Path("runs"), epochs: int = 10, every: int = 1
 ) -> st.Prediction:
-    """Returns what the trained network says of one new picture; `every` = 20 takes every twentieth for training."""
+    """Returns what the trained model says of one new image; `every` = 20 takes every twentieth for training."""
     images = st.load_images(folder)
     splits = st.split(images.subset(range(0, len(images), every)))
     run = st.train(
@@ -33,7 +33,7 @@ def main(
         progress=LineProgress(),
     )
     low, high = run.report.interval
-    print(f"Accuracy: {run.report.accuracy:.1%} of {run.report.n:,} test pictures, between {low:.1%} and {high:.1%}")
+    print(f"Accuracy: {run.report.accuracy:.1%} of {run.report.n:,} test images, between {low:.1%} and {high:.1%}")
 
     if picture is None:
         source = splits.test.source(0)

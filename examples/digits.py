@@ -1,4 +1,4 @@
-"""The digits story: a small convolutional network on MNIST, a line per epoch, and the final accuracy.
+"""The digits story: a small convolutional model on MNIST, a line per epoch, and the final accuracy.
 
     python examples/digits.py            # downloads MNIST (12 MB) on first use
 
@@ -14,7 +14,7 @@ from striate.progress import LineProgress
 
 
 def main(data_dir: Path | None = None, runs: Path = Path("runs"), epochs: int = 10, every: int = 1) -> st.Run:
-    """Returns the run; `every` = 50 takes every fiftieth picture, for a quick look."""
+    """Returns the run; `every` = 50 takes every fiftieth image, for a quick look."""
     images = st.load_images("mnist", data_dir=data_dir)
     images = images.subset(range(0, len(images), every))
     run = st.train(
@@ -27,7 +27,7 @@ def main(data_dir: Path | None = None, runs: Path = Path("runs"), epochs: int = 
         progress=LineProgress(),
     )
     low, high = run.report.interval
-    print(f"Accuracy: {run.report.accuracy:.2%} of {run.report.n:,} test pictures, between {low:.2%} and {high:.2%}")
+    print(f"Accuracy: {run.report.accuracy:.2%} of {run.report.n:,} test images, between {low:.2%} and {high:.2%}")
     print(f"The report to open: {run.path / 'report.html'}")
     return run
 

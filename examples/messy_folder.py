@@ -18,7 +18,7 @@ from striate.data.corrections import save_corrections
 
 
 def messy(root: Path) -> Path:
-    """Returns a folder of digits with leaks, copies, two labels for one picture, and broken files."""
+    """Returns a folder of digits with leaks, copies, two labels for one image, and broken files."""
     images = st.load_images("digits")
     for index in range(1000):
         name, split = images.classes[images.labels[index]], ("test", "train")[index % 4 > 0]
@@ -26,7 +26,7 @@ def messy(root: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         picture = Image.fromarray(images.read(index)[:, :, 0])
         picture.save(folder / f"{index}.png")
-        if split == "test" and index % 5 == 0:  # someone cropped and brightened "new" training pictures
+        if split == "test" and index % 5 == 0:  # someone cropped and brightened "new" training images
             (root / "train" / name).mkdir(parents=True, exist_ok=True)
             picture.point(lambda level: min(255, int(level * 1.1))).save(root / "train" / name / f"new {index}.png")
     some = sorted((root / "train" / "3").iterdir())
@@ -47,7 +47,7 @@ def main(folder: Path, out: Path = Path("runs"), epochs: int = 10) -> st.Run:
     print(f"Look at {out / 'data.html'}, and through {out / 'corrections.csv'}.")
 
     leaky = st.train(folder, architecture="cnn-small", epochs=epochs, allow_leaks=True, runs=out)
-    print(f"As it is:  {leaky.report.accuracy:.1%} of {leaky.report.n} test pictures", end="")
+    print(f"As it is:  {leaky.report.accuracy:.1%} of {leaky.report.n} test images", end="")
     if leaky.report.without_leaks:
         print(f"; without the leaked ones {leaky.report.without_leaks.accuracy:.1%}", end="")
     run = st.train(folder, architecture="cnn-small", epochs=epochs, corrections=out / "corrections.csv", runs=out)

@@ -1,8 +1,8 @@
-"""The overfitting story: the same network without and with dropout, and whether the difference is real.
+"""The overfitting story: the same model without and with dropout, and whether the difference is real.
 
     python examples/overfitting.py       # downloads Fashion-MNIST (31 MB) on first use
 
-The tutorial this follows goes from 91.38 % to 92.05 % on the test pictures.
+The tutorial this follows goes from 91.38 % to 92.05 % on the test images.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from striate.reporting.figures import save_figure
 
 
 def main(data_dir: Path | None = None, runs: Path = Path("runs"), epochs: int = 10, every: int = 1) -> Comparison:
-    """Returns the comparison; `every` = 50 takes every fiftieth picture, for a quick look."""
+    """Returns the comparison; `every` = 50 takes every fiftieth image, for a quick look."""
     images = st.load_images("fashion_mnist", data_dir=data_dir)
     splits = st.split(images.subset(range(0, len(images), every)), seed=0)
     both = [

@@ -27,7 +27,7 @@ def main(run: st.Run, test: st.ImageSet, out: Path = Path("runs")) -> Evaluation
     probabilities = classifier.predict_proba(pixels)
     named = classifier.classes_[probabilities.argmax(axis=1)]
     true = classifier.classes_[test.labels]
-    print(f"The first picture is a {true[0]}; answered: {classifier.predict(pixels[0])}")
+    print(f"The first image is a {true[0]}; answered: {classifier.predict(pixels[0])}")
     print(classification_report(true, named, zero_division=0))
     print(confusion_matrix(true, named))
 
@@ -42,7 +42,7 @@ def main(run: st.Run, test: st.ImageSet, out: Path = Path("runs")) -> Evaluation
 
 
 def digits(runs: Path = Path("runs")) -> tuple[st.Run, st.ImageSet]:
-    """Returns a run on the built-in digits, and its test pictures."""
+    """Returns a run on the built-in digits, and its test images."""
     splits = st.split(st.load_images("digits"))
     return st.train(splits, architecture="lenet", epochs=10, runs=runs), splits.test
 
@@ -50,6 +50,6 @@ def digits(runs: Path = Path("runs")) -> tuple[st.Run, st.ImageSet]:
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         chosen = st.RunStore().find(sys.argv[1])
-        main(chosen, measure_again(chosen).decoded.images)  # the pictures that the run set aside for testing
+        main(chosen, measure_again(chosen).decoded.images)  # the images that the run set aside for testing
     else:
         main(*digits())

@@ -1,4 +1,4 @@
-"""What tests share: real data where it is at hand, small real pictures everywhere, one trained run."""
+"""What tests share: real data where it is at hand, small real images everywhere, one trained run."""
 
 from __future__ import annotations
 
@@ -245,7 +245,7 @@ def instant_training(instantly: Callable[[], AbstractContextManager[None]]) -> I
 
 @pytest.fixture(scope="module", autouse=True)
 def _nothing_left_over() -> Iterator[None]:
-    """Networks hold themselves by cycles; a file's are gone before the next one's are made. What is left then, half a
+    """Models hold themselves by cycles; a file's are gone before the next one's are made. What is left then, half a
     million objects of imported packages, need not be gone through again: that takes as long as a small training.
     """
     yield

@@ -1,8 +1,8 @@
 """Training without learning, for tests of what is kept about trainings: everything around the steps is real.
 
-Takes the place of what runs a network's epochs, so that networks, the loop, its callbacks, checkpoints, signals and the
+Takes the place of what runs a model's epochs, so that models, the loop, its callbacks, checkpoints, signals and the
 choice of the best epoch are the real ones. Nothing is traced and no gradient is computed: each epoch changes the
-weights a little by a rule, and its figures follow from the epoch's number and the learning rate. What a network has
+weights a little by a rule, and its figures follow from the epoch's number and the learning rate. What a model has
 learned is tested elsewhere, on real trainings.
 """
 

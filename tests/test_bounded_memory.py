@@ -1,4 +1,4 @@
-"""A proof in figures: memory does not grow with the pictures once these are larger than their share of it."""
+"""A proof in figures: memory does not grow with the images once these are larger than their fraction of it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ thread.join()
 print(json.dumps({"mib": most / 1024, "epochs": run.manifest.epochs}))
 """
 
-PIXELS = 64 * 64 * 3  # bytes a picture
+PIXELS = 64 * 64 * 3  # bytes an image
 
 
 def most_memory(folder: Path, runs: Path) -> float:
@@ -52,7 +52,7 @@ def most_memory(folder: Path, runs: Path) -> float:
 
 
 def many(test_data: Path, folder: Path, rows: int) -> Path:
-    """Makes a folder of about `rows` training pictures, hard links to a few hundred files, and some to measure on."""
+    """Makes a folder of about `rows` training images, hard links to a few hundred files, and some to measure on."""
     for name in ("cats", "dogs"):
         files = sorted((test_data / "cats_dogs" / "test_set" / name).iterdir())[:400]
         for number, file in enumerate(files):

@@ -1,4 +1,4 @@
-"""Classifier: any picture in, the same answer out, wherever its folder is moved."""
+"""Classifier: any image in, the same prediction out, wherever its folder is moved."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_folder_or_list_of_one_picture_is_still_several(classifier: Classifier
 def test_a_list_may_mix_every_kind_and_names_follow(classifier: Classifier, files: list[Path]):
     stack = np.stack([FORM(path) for path in files[:3]])
     answers = classifier.predict([files[0], files[1].read_bytes(), stack[2], stack])
-    assert [answer.source for answer in answers] == [str(files[0]), *(f"picture {number}" for number in range(1, 6))]
+    assert [answer.source for answer in answers] == [str(files[0]), *(f"image {number}" for number in range(1, 6))]
     assert [answer.label for answer in answers[:3]] == [answer.label for answer in answers[3:]]
 
 
@@ -115,7 +115,7 @@ def test_nothing_in_is_nothing_out(classifier: Classifier):
     assert classifier.predict_proba([]).shape == (0, 3)
 
 
-# Broken pictures
+# Broken images
 
 
 def test_a_broken_picture_among_several_has_its_error_and_the_others_their_answers(
@@ -126,20 +126,20 @@ def test_a_broken_picture_among_several_has_its_error_and_the_others_their_answe
     answers = classifier.predict([files[0], broken, files[1], gone])
     assert [answer.error for answer in answers] == [
         None,
-        "a web page saved under a picture's name",
+        "a web page saved under an image's name",
         None,
         "no such file or directory",
     ]
     assert (answers[1].label, answers[1].confidence, answers[1].probabilities) == (None, None, {})
     assert [answers[0].label, answers[2].label] == [answer.label for answer in classifier.predict(files[:2])]
     assert np.asarray(answers).tolist() == [answers[0].label, "", answers[2].label, ""]
-    assert repr(answers).splitlines()[1] == f"{broken}: a web page saved under a picture's name"
+    assert repr(answers).splitlines()[1] == f"{broken}: a web page saved under an image's name"
 
 
 def test_only_broken_pictures_are_only_errors(classifier: Classifier):
     assert [answer.error for answer in classifier.predict([b"", b"x"])] == [
         "empty file (0 bytes)",
-        "not a picture in any known format",
+        "not an image in any known format",
     ]
 
 
@@ -182,7 +182,7 @@ def test_score_is_what_scikit_learn_measures_on_the_predictions(classifier: Clas
 @pytest.mark.parametrize("labels", [["across"], ["across"] * 9, [["across"]] * 10, []])
 def test_a_score_needs_one_label_per_picture(classifier: Classifier, files: list[Path], labels: list[Any]):
     assert len(files) == 10
-    with pytest.raises(DataError, match="One label per picture"):
+    with pytest.raises(DataError, match="One label per image"):
         classifier.score(files, labels)
 
 
@@ -463,5 +463,5 @@ def test_a_manifest_whose_preprocessing_does_not_fit_the_network_is_refused(clas
     manifest["preprocessing"]["height"] += 1
     (tmp_path / "classifier.json").write_text(json.dumps(manifest))
     write_checksums(tmp_path, FILES)
-    with pytest.raises(ClassifierError, match="does not fit the network"):
+    with pytest.raises(ClassifierError, match="does not fit the model"):
         Classifier.load(tmp_path)

@@ -1,4 +1,4 @@
-"""Runs in folders compared: groups of seeds, the pictures behind the verdict, and what is refused."""
+"""Runs in folders compared: groups of seeds, the images behind the verdict, and what is refused."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_equal_names_over_other_pictures_are_found_out(tmp_path, photos):
 @pytest.mark.usefixtures("instant_training")
 def test_folds_are_other_pictures_and_refused(runs):
     folds = cross_validate("digits", folds=2, runs=runs, **SETTINGS)
-    with pytest.raises(RunError, match="different test pictures"):
+    with pytest.raises(RunError, match="different test images"):
         compare(folds.runs)
 
 

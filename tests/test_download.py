@@ -70,7 +70,7 @@ def whole(data: bytes = DATA, *, ranges: bool = True) -> Answer:
 
 
 def cut(after: int, then: Answer) -> Answer:
-    """The first answer breaks off after so many bytes."""
+    """The first prediction breaks off after so many bytes."""
     calls = []
 
     def answer(request: BaseHTTPRequestHandler, start: int) -> None:

@@ -23,8 +23,8 @@ pytestmark = pytest.mark.fast
 
 
 def test_a_message_says_problem_received_expected_and_what_to_try_in_that_order():
-    error = StriateError("Wrong size", received="3 px", expected="at least 8 px", hint="a larger picture")
-    assert str(error) == "Wrong size. Received: 3 px. Expected: at least 8 px. Try: a larger picture."
+    error = StriateError("Wrong size", received="3 px", expected="at least 8 px", hint="a larger image")
+    assert str(error) == "Wrong size. Received: 3 px. Expected: at least 8 px. Try: a larger image."
 
 
 def test_a_message_leaves_out_what_was_not_said_and_doubles_no_full_stop():

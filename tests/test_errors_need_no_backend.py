@@ -45,7 +45,7 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "weights that are missing": ("train", "photos", "--pretrained", "missing.h5"),
     "a target risk above 1": ("train", "photos", "--target-risk", "2"),
     "a run of that name exists": ("train", "photos", "--name", "taken"),
-    "a share of unreadable images above 1": ("train", "photos", "--max-broken", "2"),
+    "a fraction of unreadable images above 1": ("train", "photos", "--max-broken", "2"),
     "a validation fraction that is no number": ("train", "photos", "--validation", "half"),
     "a report of a missing run": ("report", "missing"),
     "artifacts of an unknown name": ("train", "photos", "--artifacts", "typo"),

@@ -1,4 +1,4 @@
-"""From pictures to a run's folder: everything in it, nothing before it is certain, and repeatable from it."""
+"""From images to a run's folder: everything in it, nothing before it is certain, and repeatable from it."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def test_measuring_again_tells_that_pictures_are_gone(run, folder, tmp_path):
     text = (moved.path / "run.json").read_text().replace(json.dumps(str(folder)), json.dumps(str(copy)))
     with rewrite_files(moved.path, "run.json"):
         (moved.path / "run.json").write_text(text)
-    with pytest.raises(DataError, match=r"1 of the 87 pictures.*are gone"):
+    with pytest.raises(DataError, match=r"1 of the 87 images.*are gone"):
         measure_again(moved)
 
 
@@ -315,7 +315,7 @@ def test_a_classifier_trained_from_a_run_s_own_recipe_is_the_same(run, folder, t
 
 
 def test_too_many_broken_pictures_end_it_before_a_folder_is_made(folder, tmp_path):
-    with pytest.raises(DataError, match=r"3 of 90 pictures cannot be read, more than the limit of 2%") as caught:
+    with pytest.raises(DataError, match=r"3 of 90 images cannot be read, more than the limit of 2%") as caught:
         train(folder, runs=tmp_path / "runs", max_broken=0.02, **QUICK)
     assert "--max-broken 0.04" in str(caught.value)
     assert not (tmp_path / "runs").exists()
@@ -328,7 +328,7 @@ def test_a_class_without_a_readable_picture_ends_it_before_a_folder_is_made(phot
             path.write_bytes(b"")
         else:
             path.unlink()
-    with pytest.raises(DataError, match="class 'across' has no readable picture"):
+    with pytest.raises(DataError, match="class 'across' has no readable image"):
         train(root, runs=tmp_path / "runs", **QUICK)
     assert not (tmp_path / "runs").exists()
 
@@ -440,10 +440,10 @@ def test_damaged_weights_at_hand_are_told_before_any_folder_is_made(large_photos
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"architecture": "vgg16", "height": 8}, ConfigError, "too small for the network vgg16"),
+        ({"architecture": "vgg16", "height": 8}, ConfigError, "too small for the model vgg16"),
         ({"architecture": "vgg16", "height": 8000, "channels": 3}, TrainingError, "memory does not suffice"),
         ({"pretrained": "absent.h5"}, WeightsError, "cannot be read"),
-        ({"pretrained": "imagenet", "architecture": "lenet"}, ConfigError, "no pretrained weights for this network"),
+        ({"pretrained": "imagenet", "architecture": "lenet"}, ConfigError, "no pretrained weights for this model"),
         ({"pretrained": "imagenet", "channels": 1}, ConfigError, "three channels"),
         ({"fine_tune": 2, "architecture": "cnn"}, ConfigError, "nothing to fine-tune"),
         ({"minutes": 1.0, "epochs": 3}, ConfigError, "--minutes or --epochs"),
@@ -464,7 +464,7 @@ def test_epochs_asked_for_take_the_place_of_a_recipes_minutes(tmp_path):
 
 @pytest.fixture
 def leaky(photos, tmp_path):
-    """Splits of the striped photographs, a test picture of which is among the training pictures too."""
+    """Splits of the striped photographs, a test image of which is among the training images too."""
     root = tmp_path / "leaky"
     for path in sorted(photos.rglob("*.jpg")):
         number = int(path.stem.split()[-1])

@@ -72,5 +72,5 @@ def test_a_newer_one_is_refused_by_name(run: Run):
 def test_one_that_kept_too_little_says_that_it_cannot_be_gone_on_with(run: Run):
     if run.name == "run-1":
         (run.path / "run.json").unlink()
-        with pytest.raises(RunError, match="cannot be gone on with: it did not keep what it was asked to do"):
+        with pytest.raises(RunError, match="cannot be resumed: it did not keep what it was asked to do"):
             resume(run)

@@ -1,4 +1,4 @@
-"""The ladder: equal pictures, equal budget, one table that says what the runs say, and work that is never lost."""
+"""The ladder: equal images, equal budget, one table that says what the runs say, and work that is never lost."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def runs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(runs):
-    """Two networks with two seeds each on the built-in digits."""
+    """Two models with two seeds each on the built-in digits."""
     return ladder("digits", rungs=RUNGS, epochs=1, seeds=2, runs=runs, command="striate ladder digits", **FLOAT)
 
 
@@ -163,7 +163,7 @@ def test_another_plan_under_the_same_name_is_refused(found, runs, changes, setti
 
 
 def test_other_pictures_under_the_same_name_are_refused(found, runs, photos):
-    with pytest.raises(RunError, match=r"another plan\. Received: pictures"):
+    with pytest.raises(RunError, match=r"another plan\. Received: images"):
         ladder(photos, rungs=RUNGS, epochs=1, seeds=2, runs=runs, name=found.path.name, **FLOAT)
 
 

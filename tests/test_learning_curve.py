@@ -109,7 +109,7 @@ def test_what_makes_no_curve_is_told_before_anything_is_written(tmp_path):
     with pytest.raises(ConfigError, match="number of seeds"):
         learning_curve("digits", runs=tmp_path, seeds=0, **QUICK)
     digits = load_images("digits")
-    with pytest.raises(DataError, match=rf"too few training pictures.*Expected: {FEWEST * 10 * 8}"):
+    with pytest.raises(DataError, match=rf"too few training images.*Expected: {FEWEST * 10 * 8}"):
         learning_curve(digits.subset(np.arange(300)), runs=tmp_path, **QUICK)
     assert not list(tmp_path.iterdir())
 
@@ -144,8 +144,8 @@ def _curve(errors, tmp_path):
 
 def test_it_is_said_what_twice_as_many_would_buy(tmp_path):
     falling = _curve([0.2 * 2 ** (-step / 2) for step in range(5)], tmp_path)
-    assert falling.verdict().startswith("Twice the training pictures (32,000) are expected to give 96.5 % (")
+    assert falling.verdict().startswith("Twice the training images (32,000) are expected to give 96.5 % (")
     assert falling.verdict().endswith("instead of 95.0 %.")
     assert falling.gains()[0][0] == "a"
     flat = _curve([0.1, 0.1, 0.1, 0.1, 0.1], tmp_path)
-    assert flat.verdict().endswith("more pictures will hardly help.")
+    assert flat.verdict().endswith("more images will hardly help.")

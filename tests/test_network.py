@@ -1,4 +1,4 @@
-"""Networks on disk: the same after loading, and nothing in a file can make code run."""
+"""Models on disk: the same after loading, and nothing in a file can make code run."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_layer_of_ones_own_is_refused_on_saving(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-# Refused on loading: a canary file that any code in the network would make
+# Refused on loading: a canary file that any code in the model would make
 
 
 CANARY_MODULE = """
@@ -200,7 +200,7 @@ ATTACKS: dict[str, Callable[[dict[str, Any]], Any]] = {
     ),
     "a foreign model class": lambda config: config.update(module="canary_module"),
     "an unknown model class": lambda config: config.update(module="keras", class_name="Model"),
-    "a layer instead of a network": lambda config: (config.clear(), config.update(
+    "a layer instead of a model": lambda config: (config.clear(), config.update(
         module="keras.layers", class_name="Dense", config={"units": 2}, registered_name=None
     )),
 }  # fmt: skip
@@ -211,7 +211,7 @@ def test_a_description_that_names_more_than_plain_layers_is_refused_and_runs_not
     saved: tuple[Path, Path], canary: Path, attack: str
 ):
     edit(saved[0], ATTACKS[attack])
-    with pytest.raises(ClassifierError, match=r"not a plain Keras layer|does not describe a network"):
+    with pytest.raises(ClassifierError, match=r"not a plain Keras layer|does not describe a model"):
         load_model(*saved)
     assert not canary.exists()
     assert "canary_module" not in sys.modules
@@ -263,7 +263,7 @@ def test_a_description_that_is_not_text_or_not_there_is_refused(saved: tuple[Pat
 @pytest.mark.parametrize("change", [{"units": -1}, {"units": "many"}, {"unknown": 1}, {"activation": "nonsense"}])
 def test_layers_with_senseless_arguments_are_refused(saved: tuple[Path, Path], change: dict[str, Any]):
     edit(saved[0], lambda config: layer(config, "logits")["config"].update(change))
-    with pytest.raises(ClassifierError, match="cannot rebuild the network"):
+    with pytest.raises(ClassifierError, match="cannot rebuild the model"):
         load_model(*saved)
 
 
@@ -300,5 +300,5 @@ def changed_weights(path: Path, change: Callable[[dict[str, np.ndarray]], Any]) 
 )
 def test_weights_of_another_network_are_refused(saved: tuple[Path, Path], change):
     changed_weights(saved[1], change)
-    with pytest.raises(ClassifierError, match=r"do not belong to the network|more weights than its file holds"):
+    with pytest.raises(ClassifierError, match=r"do not belong to the model|more weights than its file holds"):
         load_model(*saved)

@@ -1,4 +1,4 @@
-"""A folder of unusual and broken pictures, through the whole flow."""
+"""A folder of unusual and broken images, through the whole flow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from striate.workflows.train import train
 
 @pytest.fixture(scope="module")
 def mixed(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every valid picture of the collection in two classes, every broken one among them."""
+    """Every valid image of the collection in two classes, every broken one among them."""
     root = tmp_path_factory.mktemp("odd") / "mixed"
     for number, kind in enumerate(("valid", "bad")):
         for index, path in enumerate(sorted((test_data / "odd_images" / kind).rglob("*"))):
@@ -63,6 +63,6 @@ def test_broken_pictures_alone_are_refused_before_a_run_is_made(test_data: Path,
         folder.mkdir(parents=True, exist_ok=True)
         if path.is_file():
             (folder / f"{index}-{path.name}").write_bytes(path.read_bytes())
-    with pytest.raises(DataError, match=r"pictures cannot be read, more than the limit|can be decoded"):
+    with pytest.raises(DataError, match=r"images cannot be read, more than the limit|can be decoded"):
         train(tmp_path / "bad", height=32, width=32, runs=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()

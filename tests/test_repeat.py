@@ -169,7 +169,7 @@ def test_counts_that_make_no_sense_are_told(few, tmp_path):
     with pytest.raises(ConfigError, match="number of folds"):
         cross_validate(few, folds=1, runs=tmp_path, **QUICK)
     rare = few.subset(np.flatnonzero((few.labels != 3) | (np.cumsum(few.labels == 3) <= 4)))
-    with pytest.raises(DataError, match=r"The class '3' has too few different pictures.*--folds"):
+    with pytest.raises(DataError, match=r"The class '3' has too few different images.*--folds"):
         cross_validate(rare, folds=5, runs=tmp_path, **QUICK)
     assert not list(tmp_path.iterdir())
 

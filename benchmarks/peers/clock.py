@@ -10,7 +10,7 @@ from keras import callbacks
 
 class Clock(callbacks.Callback):  # type: ignore[misc]
     """Adds up the seconds of training, without what is looked at between the epochs, and notes the accuracy on the
-    pictures looked at (0 where there are none).
+    images looked at (0 where there are none).
 
     Args:
         limit: seconds after which the training ends.

@@ -2,7 +2,7 @@
 
     python benchmarks/peers/keras_digits.py [--epochs N]
 
-The network, the batch, the optimizer and the sizes of training, validation, and test set are those that
+The model, the batch, the optimizer and the sizes of training, validation, and test set are those that
 `striate train digits` chooses; there are no random changes to the images, no report, and no files. It ends with
 `evaluate` on the test set.
 """

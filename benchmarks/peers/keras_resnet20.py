@@ -1,10 +1,10 @@
-"""Keras' own CIFAR-10 example: ResNet-20, Adam in batches of 32, pictures shifted and mirrored, for 200 epochs.
+"""Keras' own CIFAR-10 example: ResNet-20, Adam in batches of 32, images shifted and mirrored, for 200 epochs.
 
     python benchmarks/peers/keras_resnet20.py FOLDER [--minutes N]
 
-Written after the example's description: kernels decay with 1e-4 in the loss, the mean picture is taken off, the rate is
-1e-3 until epoch 80. FOLDER holds train.parquet and test.parquet with encoded pictures. After `--minutes` of training it
-ends; `seconds` is what the training had taken after an epoch, without looking at the test pictures.
+Written after the example's description: kernels decay with 1e-4 in the loss, the mean image is taken off, the rate is
+1e-3 until epoch 80. FOLDER holds train.parquet and test.parquet with encoded images. After `--minutes` of training it
+ends; `seconds` is what the training had taken after an epoch, without looking at the test images.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BATCH, EPOCHS = 32, 200
 
 
 def pictures(path: Path) -> tuple[Any, Any]:
-    """Returns float32 pictures (n, 32, 32, 3) in 0..1 and one-hot labels."""
+    """Returns float32 images (n, 32, 32, 3) in 0..1 and one-hot labels."""
     table = pq.read_table(path)
     decoded = [np.asarray(Image.open(io.BytesIO(row["bytes"])).convert("RGB")) for row in table["image"].to_pylist()]
     return np.stack(decoded).astype("float32") / 255, utils.to_categorical(table["label"].to_numpy())

@@ -1,5 +1,5 @@
-"""Four of the networks written as a PyTorch user would, and a training loop around them: channels last, no data loader
-(all pictures are one tensor), in float32 or under bfloat16 autocast, whichever turns out faster.
+"""Four of the models written as a PyTorch user would, and a training loop around them: channels last, no data loader
+(all images are one tensor), in float32 or under bfloat16 autocast, whichever turns out faster.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import nn
 
 
 def cnn_small() -> nn.Module:
-    """Returns the digits tutorial's network, for 28×28 grey pictures and ten classes."""
+    """Returns the digits tutorial's model, for 28×28 grayscale images and ten classes."""
     return nn.Sequential(
         *(nn.Conv2d(1, 32, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.3)),
         *(nn.Linear(12 * 12 * 32, 128), nn.ReLU(), nn.Linear(128, 10)),
@@ -55,7 +55,7 @@ class Block(nn.Module):  # type: ignore[misc]
 
 
 def resnet20() -> nn.Module:
-    """Returns the CIFAR ResNet with option A, for grey pictures."""
+    """Returns the CIFAR ResNet with option A, for grayscale images."""
     widths = [16] * 3 + [32] * 3 + [64] * 3
     blocks = [Block(before, filters) for before, filters in zip([16, *widths], widths, strict=False)]
     stem = (nn.Conv2d(1, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU())
@@ -66,8 +66,8 @@ NETWORKS = {"cnn-small": cnn_small, "cnn": cnn, "lenet": lenet, "resnet20": resn
 
 
 def images_per_second(name: str, pixels: Any, labels: Any, batch: int, *, half: bool) -> float:
-    """Returns the speed of the second of two epochs over (n, 28, 28, 1) uint8 pictures and their (n,) labels. Where
-    there is a GPU, all is done there, the pictures lie there from the beginning, and float32 is TF32.
+    """Returns the speed of the second of two epochs over (n, 28, 28, 1) uint8 images and their (n,) labels. Where
+    there is a GPU, all is done there, the images lie there from the beginning, and float32 is TF32.
     """
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -2,7 +2,7 @@
 
     python benchmarks/peers/tutorial_cats_dogs.py FOLDER
 
-Written after the tutorial's description. It is spared what would only slow it down: it looks at the test pictures once
+Written after the tutorial's description. It is spared what would only slow it down: it looks at the test images once
 at its end, not after every epoch.
 `seconds` is what the training had taken after an epoch.
 """

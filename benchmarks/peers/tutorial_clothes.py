@@ -1,10 +1,10 @@
 """The clothes tutorial's own way: three convolutions, each pooled and followed by dropout, 128 units; 20 epochs of Adam
-on four fifths of the training pictures, the rest looked at after every epoch.
+on four fifths of the training images, the rest looked at after every epoch.
 
     python benchmarks/peers/tutorial_clothes.py FOLDER [--epochs N]
 
 Written after the tutorial's description. FOLDER holds the four Fashion-MNIST files as they were published. `seconds` is
-what the training had taken after an epoch, `accuracy` what the test pictures say then: the tutorial looks at them once,
+what the training had taken after an epoch, `accuracy` what the test images say then: the tutorial looks at them once,
 at its end; here it is looked at after every epoch, untimed, so that one can see when an accuracy is reached.
 """
 

@@ -2,7 +2,7 @@
 
     python benchmarks/peers/tutorial_digits.py FOLDER [--epochs N]
 
-Written after the tutorial's description. FOLDER holds the four MNIST files as they were published. The test pictures
+Written after the tutorial's description. FOLDER holds the four MNIST files as they were published. The test images
 are looked at after every epoch, as the tutorial does; `seconds` is what the training had taken by then, without that.
 """
 

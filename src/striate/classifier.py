@@ -3,7 +3,7 @@
 On disk it is a folder that can be moved anywhere on its own:
 
     classifier.json       the manifest, written after these two: format, classes, preprocessing, temperature, checksums
-    network.json          the network's layers (see network.py)
+    network.json          the model's layers (see network.py)
     weights.safetensors   its weights
     SHA256SUMS            the checksums of these three
 """
@@ -43,24 +43,24 @@ from striate.system.checksums import write_checksums
 if TYPE_CHECKING:
     from striate.models.predictor import CompiledPredictor, PredictFunction
 
-BATCH_SIZE = 256  # pictures per forward pass
+BATCH_SIZE = 256  # images per forward pass
 MIN_PROBABILITY = float(np.finfo(np.float32).tiny)  # the least probability that a logarithm is taken of
 MODEL_FILE, WEIGHTS_FILE = "network.json", "weights.safetensors"
 
 
 class Classifier:
-    """A network with its class names and its preprocessing.
+    """A model with its class names and its preprocessing.
 
     Args:
-        model: (b, h, w, c) pictures in 0..255 → (b, classes) logits; or an exported graph, which answers with
+        model: (b, h, w, c) images in 0..255 → (b, classes) logits; or an exported graph, which answers with
             probabilities itself (see portable.OnnxNetwork).
         classes: class names in the order of the logits.
-        preprocessing: how any picture becomes the model's input.
+        preprocessing: how any image becomes the model's input.
         temperature: what logits are divided by before the softmax.
-        architecture: the network's name, for people.
-        tta: test-time augmentation: `mirror` answers with the mean of the logits for a picture and for its mirror
+        architecture: the model's name, for people.
+        tta: test-time augmentation: `mirror` answers with the mean of the logits for an image and for its mirror
             image, in twice the time; `multicrop` over six views of it (see inference.VIEWS).
-        reject_below: confidence below which `predict` answers that it is unsure; 0 answers always.
+        reject_below: confidence below which `predict` answers that it is unsure; 0 predictions always.
     """
 
     def __init__(
@@ -99,17 +99,17 @@ class Classifier:
     def predict(
         self, pictures: Any, *, reject_below: float | None = None, progress: Progress = NO_PROGRESS
     ) -> Prediction | Predictions:
-        """Returns what the pictures show: a Prediction for one, Predictions for several.
+        """Returns what the images show: a Prediction for one, Predictions for several.
 
         Args:
-            pictures: one picture (path, encoded bytes, an open file, a Pillow image, or an array (h, w), (h, w, 1 or 3)
+            pictures: one image (path, encoded bytes, an open file, a Pillow image, or an array (h, w), (h, w, 1 or 3)
                 uint8); or several: a folder, a glob, a list of any of these, or an array (n, h, w, 1 or 3). An array
-                (h, w, 3) is one picture.
-            reject_below: confidence below which the answer is that it is unsure, 0..1; by default the classifier's own.
-            progress: told the number of pictures done.
+                (h, w, 3) is one image.
+            reject_below: confidence below which the prediction is that it is unsure, 0..1; by default the classifier's own.
+            progress: told the number of images done.
 
         Raises:
-            PictureError: the one picture cannot be decoded. Among several, such a picture has `error` set instead.
+            PictureError: the one image cannot be decoded. Among several, such an image has `error` set instead.
             DataError: a folder or glob without a file, or an array of another shape or type.
         """
         names, sources, several = normalize_inputs(pictures)
@@ -130,7 +130,7 @@ class Classifier:
         reject_below: float | None = None,
         progress: Progress = NO_PROGRESS,
     ) -> Iterator[Prediction]:
-        """Yields one Prediction per source, in order, decoding the next pictures while the network works."""
+        """Yields one Prediction per source, in order, decoding the next images while the model works."""
         given, limit = iter(names), self._resolve_threshold(reject_below)
         with progress.task("predicting", len(sources), "pictures") as task:
             for batch, rows in self._iter_batches(sources):
@@ -146,7 +146,7 @@ class Classifier:
         """Returns (n, classes) probabilities in the order of `classes_`; takes what `predict` takes.
 
         Raises:
-            PictureError: a picture cannot be decoded (there is no row that could stand for it).
+            PictureError: an image cannot be decoded (there is no row that could stand for it).
         """
         names, sources, _ = normalize_inputs(pictures)
         given, found = iter(names), [np.empty((0, len(self.classes)))]
@@ -158,28 +158,28 @@ class Classifier:
         return np.concatenate(found)
 
     def score(self, pictures: Any, labels: ArrayLike) -> float:
-        """Returns the share of pictures whose predicted class equals its label (names, as in `classes`), 0..1.
+        """Returns the fraction of images whose predicted class equals its label (names, as in `classes`), 0..1.
 
         Raises:
-            PictureError: a picture cannot be decoded.
-            DataError: not one label per picture, or no picture.
+            PictureError: an image cannot be decoded.
+            DataError: not one label per image, or no image.
         """
         predicted = self.predict_proba(pictures).argmax(axis=1)
         names = np.asarray(labels).astype(np.str_)
         if names.shape != predicted.shape or not len(names):
-            raise DataError("One label per picture is needed", received=names.shape, expected=f"({len(predicted)},)")
+            raise DataError("One label per image is needed", received=names.shape, expected=f"({len(predicted)},)")
         return float(np.mean(self.classes_[predicted] == names))
 
     def probabilities(
         self, pixels: NDArray[np.uint8], *, advance: Callable[[int], None] | None = None
     ) -> NDArray[np.float64]:
-        """Returns (n, classes) probabilities for pictures that are already preprocessed: (n, h, w, c) uint8."""
+        """Returns (n, classes) probabilities for images that are already preprocessed: (n, h, w, c) uint8."""
         return self._predict_in_batches(self._compute_probabilities, pixels, advance)
 
     def log_probabilities(
         self, pixels: NDArray[np.uint8], *, advance: Callable[[int], None] | None = None
     ) -> NDArray[np.float64]:
-        """Returns (n, classes) logarithms of the probabilities; `advance` is told the pictures done, batch by batch."""
+        """Returns (n, classes) logarithms of the probabilities; `advance` is told the images done, batch by batch."""
         return self._predict_in_batches(self._compute_log_probabilities, pixels, advance)
 
     def _predict_in_batches(
@@ -216,7 +216,7 @@ class Classifier:
         return self.reject_below if reject_below is None else reject_below
 
     def _get_predict_function(self, image_count: int) -> PredictFunction:
-        """Returns what answers for batches of so many pictures together."""
+        """Returns what answers for batches of so many images together."""
         if isinstance(self.model, OnnxModel):
             return self.model
         if self._predictor is None or self._predictor.model is not self.model or self._predictor.tta != self.tta:
@@ -255,7 +255,7 @@ class Classifier:
         taken for a whole. A classifier that lies there already stays if this one is refused.
 
         Raises:
-            ClassifierError: the network holds layers that are not plain Keras, or is an exported graph.
+            ClassifierError: the model holds layers that are not plain Keras, or is an exported graph.
         """
         from striate.models.serialization import save_model
 

@@ -1,4 +1,4 @@
-"""What a classifier says about pictures."""
+"""What a classifier says about images."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from striate.errors import to_printable
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the classifier says about one picture.
+    """What the classifier says about one image.
 
     Attributes:
-        source: where the picture came from.
-        label: the most probable class; None when the picture could not be decoded, and when the answer is unsure.
+        source: where the image came from.
+        label: the most probable class; None when the image could not be decoded, and when the prediction is unsure.
         confidence: the most probable class's probability, 0..1.
         probabilities: class name → probability, most probable first.
-        error: why the picture could not be decoded.
+        error: why the image could not be decoded.
         unsure: whether the confidence is below what was asked for, so that no class is answered.
-        frame: which one of a film, from 0; None for a picture.
-        seconds: when it is shown, from the film's beginning.
+        frame: which one of a video, from 0; None for an image.
+        seconds: when it is shown, from the video's beginning.
     """
 
     source: str
@@ -38,11 +38,11 @@ class Prediction:
 
     @property
     def guess(self) -> str | None:
-        """The most probable class, whether sure or not; None when the picture could not be decoded."""
+        """The most probable class, whether sure or not; None when the image could not be decoded."""
         return next(iter(self.probabilities), None)
 
     def said(self, top: int = 4) -> str:
-        """Returns the answer in words, with the `top` most probable classes."""
+        """Returns the prediction in words, with the `top` most probable classes."""
         if self.error is not None:
             return self.error
         shares = [f"{name} {share:.1%}" for name, share in list(self.probabilities.items())[:top]]
@@ -57,7 +57,7 @@ class Prediction:
 def build_prediction(
     source: str, classes: Sequence[str], probabilities: NDArray[np.float64], reject_below: float
 ) -> Prediction:
-    """Returns the prediction that a picture's (classes,) probabilities make; unsure below that confidence."""
+    """Returns the prediction that an image's (classes,) probabilities make; unsure below that confidence."""
     values: list[float] = probabilities.tolist()
     order = sorted(range(len(values)), key=values.__getitem__, reverse=True)  # stable; faster than NumPy on so few
     confidence = values[order[0]]
@@ -67,7 +67,7 @@ def build_prediction(
 
 
 class Predictions(Sequence[Prediction]):
-    """Predictions in the order of the pictures; as an array, the labels (so scikit-learn's metrics take it)."""
+    """Predictions in the order of the images; as an array, the labels (so scikit-learn's metrics take it)."""
 
     def __init__(self, items: Iterable[Prediction]) -> None:
         self._items = list(items)

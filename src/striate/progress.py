@@ -11,7 +11,7 @@ class Progress:
     """Receives progress and shows none of it; `Lines` prints and the command line's screen draws."""
 
     def begin(self, task: str, total: int, unit: str) -> None:
-        """A task of `total` `unit`s (pictures, steps, bytes) begins."""
+        """A task of `total` `unit`s (images, steps, bytes) begins."""
 
     def advance(self, count: int = 1, note: str | None = None) -> None:
         """`count` more units are done; `note` is a short live figure to show beside the task."""

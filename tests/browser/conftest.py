@@ -13,7 +13,7 @@ import pytest
 
 DRIVER = "/usr/bin/chromedriver"
 CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-"""A camera that shows a test picture, and no question whether a page may see it."""
+"""A camera that shows a test image, and no question whether a page may see it."""
 
 
 LOOKS = [
@@ -22,7 +22,7 @@ LOOKS = [
     pytest.param(390, "dark", marks=pytest.mark.slow),
     pytest.param(1280, "light", marks=pytest.mark.slow),
 ]
-"""Width (pixels) and colour scheme in which a page is looked at."""
+"""Width (pixels) and color scheme in which a page is looked at."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -32,7 +32,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 class Browser:
-    """Chromium, told to log whatever a page asks of the network and complains about.
+    """Chromium, told to log whatever a page asks of the model and complains about.
 
     Args:
         driver: selenium's.

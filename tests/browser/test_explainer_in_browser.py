@@ -1,4 +1,4 @@
-"""The page in which a picture flows through a network, driven in a browser and held against Keras."""
+"""The page in which an image flows through a model, driven in a browser and held against Keras."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CLASSES = ("<b>cat</b>", "dog", "猫", "</script>", "e", "f", "g", "h", "i", "j"
 
 
 def classifier(name: str, seed: int = 0) -> Classifier:
-    """Returns an untrained classifier whose normalisations hold the statistics of pictures, as training leaves them."""
+    """Returns an untrained classifier whose normalisations hold the statistics of images, as training leaves them."""
     set_seed(seed)
     shape = NETWORKS[name]
     model = build_model(ARCHITECTURES[name], shape, len(CLASSES))
@@ -46,7 +46,7 @@ def classifier(name: str, seed: int = 0) -> Classifier:
 
 
 def pictures(name: str, count: int) -> list[ExplainerImage]:
-    """Returns pictures of noise and slopes, which excite more than noise alone."""
+    """Returns images of noise and slopes, which excite more than noise alone."""
     rng = np.random.default_rng(3)
     height, width, channels = NETWORKS[name]
     slope = np.linspace(0, 127, height * width * channels).reshape(height, width, channels)
@@ -55,7 +55,7 @@ def pictures(name: str, count: int) -> list[ExplainerImage]:
 
 
 def differences(chromium: Any, made: Classifier, shown: list[ExplainerImage]) -> float:
-    """Returns by how much a number in the page differs from Keras' at most, over all steps of all pictures."""
+    """Returns by how much a number in the page differs from Keras' at most, over all steps of all images."""
     found, most = extract_steps(made.model), 0.0
     for at, one in enumerate(shown):
         chromium.run("explorer.engine.runNow(arguments[0], octets(DATA.pictures[arguments[0]].pixels))", at)

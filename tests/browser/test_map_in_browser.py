@@ -18,7 +18,7 @@ CLASSES = ("cat", EVIL, "猫")
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A map of sixty pictures, a few of them answered wrongly."""
+    """A map of sixty images, a few of them answered wrongly."""
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 3
     vectors = (6 * np.eye(3, 8)[labels] + rng.normal(0, 1, (60, 8))).astype(np.float32)
@@ -66,7 +66,7 @@ def test_the_surest_mistake_is_shown_first_with_what_it_resembles(chromium, page
     near = chromium.run("return document.querySelectorAll('.near figure').length")
     first = chromium.run("return document.querySelector('.near figcaption').textContent")
     assert near == 4
-    assert first.endswith("1.00")  # the picture itself is among the known ones here
+    assert first.endswith("1.00")  # the image itself is among the known ones here
 
 
 def test_pointing_shows_the_picture_and_clicking_keeps_it(chromium, page: Path):
@@ -77,7 +77,7 @@ def test_pointing_shows_the_picture_and_clicking_keeps_it(chromium, page: Path):
     box = chromium.driver.find_element("id", "map")
     size = box.size
     shown = False
-    for x in range(-300, 301, 12):  # somewhere on this line there is a picture
+    for x in range(-300, 301, 12):  # somewhere on this line there is an image
         ActionChains(chromium.driver, duration=0).move_to_element_with_offset(box, x, 0).perform()
         if not chromium.run("return document.getElementById('tip').hidden"):
             shown = True

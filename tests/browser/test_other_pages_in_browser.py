@@ -20,7 +20,7 @@ CLASSES = ("<b>cat</b>", "dog", "猫")
 
 
 def contender(name: str, seed: int, sharpness: float) -> RunSummary:
-    """Returns a run's answers to 300 pictures."""
+    """Returns a run's answers to 300 images."""
     rng = np.random.default_rng(seed)
     labels = (np.arange(300) % 3).astype(np.int32)
     rows = rng.normal(0, 1, (300, 3)) + sharpness * (labels[:, None] == np.arange(3))

@@ -15,7 +15,7 @@ EVIL = '</script><img src=x onerror="document.title=1">'
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five epochs, in which the answers grow surer."""
+    """Five epochs, in which the predictions grow surer."""
     rng = np.random.default_rng(0)
     answers = np.full((5, 4, 3), 0.0, np.float32)
     for at in range(5):

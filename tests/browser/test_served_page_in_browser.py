@@ -1,4 +1,4 @@
-"""The page of `striate serve`: a picture from a file, the clipboard, the pad and the camera, and what is said of it."""
+"""The page of `striate serve`: an image from a file, the clipboard, the pad and the camera, and what is said of it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TOKEN = "a-token-of-the-tests"
 
 @pytest.fixture(scope="module")
 def server(serve, digits_run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Serves the digits' run, and a classifier of colour pictures with strange class names."""
+    """Serves the digits' run, and a classifier of color images with strange class names."""
     folder = tmp_path_factory.mktemp("strange")
     form = digits_run.classifier.preprocessing.__class__(24, 24, 3)
     Classifier(build_model(ARCHITECTURES["lenet"], form.shape, 3), STRANGE, form).save(folder / "strange")
@@ -42,7 +42,7 @@ def page(chromium, server) -> Iterator[Any]:
     chromium.open(server.said["address"])
     chromium.wait("return document.title !== 'Striate'")
     yield chromium
-    assert [said for said in chromium.complaints() if "status of 422" not in said] == []  # a broken picture's answer
+    assert [said for said in chromium.complaints() if "status of 422" not in said] == []  # a broken image's answer
     asked = [url for url in chromium.requests() if not url.startswith(("blob:", server.said["address"]))]
     assert asked == []
 
@@ -80,7 +80,7 @@ def guess(page) -> str:
 
 
 def draw(page, strokes: list[list[tuple[float, float]]]) -> None:
-    """Draws lines on the pad with a mouse; places are shares of its side."""
+    """Draws lines on the pad with a mouse; places are fractions of its side."""
     from selenium.webdriver.common.action_chains import ActionChains
 
     pad = page.driver.find_element("id", "pad")
@@ -105,7 +105,7 @@ def test_a_chosen_picture_is_answered_as_python_answers_it(page, digits_run, tmp
     assert [name for name, _ in shown(page)] == [name for name, _ in best]
     told = float(re.sub(r"[^0-9.]", "", shown(page)[0][1]))
     assert told == pytest.approx(100 * best[0][1], abs=0.11)
-    assert "test pictures (95\N{NO-BREAK SPACE}% interval" in page.run(
+    assert "test images (95\N{NO-BREAK SPACE}% interval" in page.run(
         "return document.getElementById('about').textContent"
     )
 

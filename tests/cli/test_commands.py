@@ -96,7 +96,7 @@ def test_predict_answers_in_order_and_reports_broken_inputs_in_their_place(home:
     assert found[0]["confidence"] == max(found[0]["probabilities"].values())
     assert sum(found[0]["probabilities"].values()) == pytest.approx(1)
     assert found[0]["probabilities"] == pytest.approx(found[3]["probabilities"])
-    assert found[1]["label"] is None and "not a picture" in found[1]["error"]
+    assert found[1]["label"] is None and "not an image" in found[1]["error"]
     assert found[2]["label"] is None and "no such file" in found[2]["error"]
 
 
@@ -134,7 +134,7 @@ def test_predict_may_be_unsure_and_says_of_how_many(home: Path, photos: Path) ->
 def test_a_target_risk_that_few_pictures_cannot_promise_is_told(home: Path, photos: Path) -> None:
     done = striate("predict", "stripes", photos / "across", "--target-risk", "0.0001", folder=home)
     assert done.returncode == 2
-    assert "validation pictures cannot promise so low a risk" in done.stderr
+    assert "validation images cannot promise so low a risk" in done.stderr
     both = striate("evaluate", "stripes", "--target-risk", "0.1", "--reject-below", "0.5", folder=home)
     assert both.returncode == 2
     assert "both set the confidence" in both.stderr
@@ -143,7 +143,7 @@ def test_a_target_risk_that_few_pictures_cannot_promise_is_told(home: Path, phot
 def test_evaluate_tells_the_price_of_being_sure(home: Path) -> None:
     done = striate("evaluate", "stripes", "--reject-below", "0.34", folder=home)
     assert done.returncode == 0
-    assert "of the pictures, those with a confidence of 34.0 % or more" in done.stdout
+    assert "of the images, those with a confidence of 34.0 % or more" in done.stdout
     found = json.loads(striate("evaluate", "stripes", "--reject-below", "0.6", "--json", folder=home).stdout)
     assert found["refusal"]["n"] == found["test"]["n"] == 18
     assert found["refusal"]["answered"] <= 18
@@ -194,7 +194,7 @@ def test_evaluate_tells_how_the_classifier_holds(home: Path) -> None:
     words = ("evaluate", "stripes", "--robustness-pictures", "10")
     done = striate(*words, folder=home)
     assert done.returncode == 0
-    assert "another angle" in done.stdout and "On 10 of the pictures" in done.stdout
+    assert "another angle" in done.stdout and "On 10 of the images" in done.stdout
     kept = json.loads((home / "runs" / "stripes" / "robustness.json").read_text())
     assert kept == json.loads(striate(*words, "--json", folder=home).stdout)["robustness"]
     assert {path.name for path in (home / "runs" / "stripes" / "plots").glob("*r*s*.png")} >= {
@@ -228,7 +228,7 @@ def test_evaluate_on_the_very_data_of_the_training_measures_only_the_test_pictur
     own = json.loads((home / "train.json").read_text())["test"]
     done = striate("evaluate", "stripes", photos, "--json", folder=home)
     assert json.loads(done.stdout)["test"] == own
-    assert "only the pictures it set aside" in done.stderr
+    assert "only the images it set aside" in done.stderr
     shutil.copytree(photos, home / "copy")
     assert json.loads(striate("evaluate", "stripes", "copy", "--json", folder=home).stdout)["test"] == own
 
@@ -239,7 +239,7 @@ def test_data_exits_with_1_for_what_training_would_refuse(photos: Path, tmp_path
     shutil.copy(photos / "across" / "across 1.jpg", tmp_path / "few" / "single")
     done = striate("data", "few", folder=tmp_path)
     assert done.returncode == 1
-    assert "'single'" in done.stdout and "too few pictures to divide" in done.stdout
+    assert "'single'" in done.stdout and "too few images to divide" in done.stdout
 
 
 def test_evaluate_on_other_data_matches_classes_by_name(home: Path, photos: Path, tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_compare_tells_what_differs_and_draws_the_curves(home: Path, photos: Pat
     with Image.open(home / said["plot"]) as plot:
         assert plot.size[0] > 1000
     page = (home / said["page"]).read_text(encoding="utf-8")
-    assert "picture by picture" in page and said["pictures_missing"] is None
+    assert "image by image" in page and said["pictures_missing"] is None
     assert {"difference", "interval", "p_value", "p_adjusted", "verdict", "lost", "gained"} <= said["pairs"][0].keys()
     shown = striate("compare", "stripes", "dense", folder=home).stdout
     assert "McNemar" in shown
@@ -302,7 +302,7 @@ def test_data_counts_checks_and_writes_a_page(photos: Path, tmp_path: Path) -> N
     assert kinds["ignored"]["files"] == ["across/Thumbs.db"]
     assert "across/broken.png" in (tmp_path / said["page"]).read_text(encoding="utf-8")
     assert said["statistics"]["formats"] == {"JPEG": 90} and said["statistics"]["bytes"]["least"] > 500
-    assert {one["feature"] for one in said["shortcuts"]} >= {"file size", "mean colour"}
+    assert {one["feature"] for one in said["shortcuts"]} >= {"file size", "mean color"}
     assert said["corrections"] is None
     shown = striate("data", folder, "--png", "sheet.png", "--html", "here.html", folder=tmp_path).stdout
     assert "across" in shown and "here.html" in shown

@@ -1,4 +1,4 @@
-"""striate explain: pictures in, heat out, and nothing that could be mistaken for it when it goes wrong."""
+"""striate explain: images in, heat out, and nothing that could be mistaken for it when it goes wrong."""
 
 from __future__ import annotations
 

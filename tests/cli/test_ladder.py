@@ -1,4 +1,4 @@
-"""striate ladder as users type it: stopped, killed, and gone on with. In processes of its own where that matters."""
+"""striate ladder as users type it: stopped, killed, and resumed. In processes of its own where that matters."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_the_table_fits_a_terminal_and_says_what_its_figures_are(home: Path) -> 
         word in done.stdout
         for word in ("network", "year", "95 % interval", "s/epoch", "weights", "mult-adds", "ms/picture")
     )
-    assert "359 test pictures" in done.stdout
+    assert "359 test images" in done.stdout
     accuracy = json.loads((home / "ladder.json").read_text())["rungs"][0]["accuracy"]
     assert f"{100 * accuracy:.2f} %" in done.stdout
     assert "Real (McNemar" in done.stdout or "Cannot be told apart" in done.stdout
@@ -147,7 +147,7 @@ def test_a_network_that_the_pictures_are_too_small_for_fails_alone(home: Path) -
     words = (*WORDS, "--size", "1", "--name", "dots")
     done = striate(*words, folder=home)
     assert done.returncode == 1, done.stderr
-    assert "cnn-small failed: The pictures are too small" in done.stdout
+    assert "cnn-small failed: The images are too small" in done.stdout
     assert "Traceback" not in done.stderr
     assert list(trained(home / "runs" / "dots")) == ["mlp-seed0"]
 

@@ -1,4 +1,4 @@
-"""`striate models`: the list, its filters, and the story of one network."""
+"""`striate models`: the list, its filters, and the story of one model."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_word_lists_the_names_that_hold_it(capsys: pytest.CaptureFixture[str])
 
 def test_a_filter_that_nothing_passes_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "--year", "1066"]) == 0
-    assert "No network is like that" in capsys.readouterr().out
+    assert "No model is like that" in capsys.readouterr().out
 
 
 def test_one_network_tells_its_story_and_every_layer(capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,10 +125,10 @@ def test_a_network_is_drawn_where_asked(
         (["vgg16", "--size", "big"], "Expected: 64 or 48x64"),
         (["vgg16", "--size", "0"], "Expected: 64 or 48x64"),
         (["vgg16", "--classes", "1"], "--classes"),
-        (["vgg16", "--side", "28"], "vgg16 is one network"),
-        (["vgg", "--size", "28"], "--size needs the name of one network"),
-        (["--draw", "x.png"], "--draw needs the name of one network"),
-        (["--grey"], "--grey needs the name of one network"),
+        (["vgg16", "--side", "28"], "vgg16 is one model"),
+        (["vgg", "--size", "28"], "--size needs the name of one model"),
+        (["--draw", "x.png"], "--draw needs the name of one model"),
+        (["--grey"], "--grey needs the name of one model"),
         (["--max-weights", "many"], "Expected: 5M or 300k"),
         (["--year", "long ago"], "Expected: 2014 or 2012-2015"),
     ],

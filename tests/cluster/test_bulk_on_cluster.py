@@ -1,4 +1,4 @@
-"""Bulk prediction on a cluster: one answer a picture and the same ones as here, whoever dies."""
+"""Bulk prediction on a cluster: one prediction an image and the same ones as here, whoever dies."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def open(file, *words, **named):
     return real(file, *words, **named)
 PIL.Image.open = open
 """
-"""Makes a picture that no process survives, as a fault in a decoder would; run by Python as it starts."""
+"""Makes an image that no process survives, as a fault in a decoder would; run by Python as it starts."""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def exported(photos, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def many(photos, tmp_path_factory) -> Path:
-    """5,000 pictures, one of them broken and one deadly."""
+    """5,000 images, one of them broken and one deadly."""
     folder = tmp_path_factory.mktemp("many")
     sources = sorted(photos.rglob("*.jpg"))
     for number in range(5000):

@@ -161,5 +161,5 @@ def test_ctrl_c_leaves_a_search_that_can_be_gone_on_with(tmp_path):
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=120)
     assert process.returncode == 130, output
-    assert "can be gone on with" in output
+    assert "can be resumed" in output
     assert json.loads((folder / "tune.json").read_text())["state"] == "interrupted"

@@ -1,4 +1,4 @@
-"""Mutated pictures and tables through the doors that they come in by: python tests/data/fuzz.py SEED PICTURES TABLES
+"""Mutated images and tables through the doors that they come in by: python tests/data/fuzz.py SEED Images TABLES
 FOLDER. Each is decoded or refused with a reason, within SECONDS and within the memory that this process may have. The
 seconds are those of the processor, of which a busy machine gives no more; sleeping for long ends the process as well.
 Prints one JSON document; whatever else happens ends it with a traceback, or by a signal.
@@ -35,7 +35,7 @@ from striate.errors import ImageDecodeError, StriateError
 
 SECONDS, ASLEEP = 20, 300
 MEMORY = 4 << 30
-LARGEST = 300_000  # bytes of a picture that is mutated
+LARGEST = 300_000  # bytes of an image that is mutated
 FORM = Preprocessing(32, 32, 3)
 KINDS = (0.2, 0.3, 0.08, 0.08, 0.08, 0.08, 0.06, 0.12)  # how often each kind of change
 
@@ -85,7 +85,7 @@ def summed(data: bytes) -> bytes:
 
 
 def seeds(folder: Path) -> list[list[bytes]]:
-    """Returns valid pictures, those of a folder and generated ones of every format that can be written, by format."""
+    """Returns valid images, those of a folder and generated ones of every format that can be written, by format."""
     found = [path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()] if folder.is_dir() else []
     y, x = np.mgrid[:24, :32]
     image = Image.fromarray(np.stack([x * 8, y * 10, x * y % 256], axis=-1).astype(np.uint8))
@@ -101,7 +101,7 @@ def seeds(folder: Path) -> list[list[bytes]]:
 
 
 def tables(folder: Path) -> dict[str, bytes]:
-    """Returns name → bytes of valid tables and archives of twelve pictures in two classes."""
+    """Returns name → bytes of valid tables and archives of twelve images in two classes."""
     rng = np.random.default_rng(0)
     pictures, labels = [], ["cat", "dog"] * 6
     for number, label in enumerate(labels):
@@ -153,7 +153,7 @@ def timed(job: Callable[[], str]) -> tuple[str, float]:
 
 
 def picture_jobs(folder: Path, count: int, rng: Rng) -> Iterator[tuple[bytes, Callable[[], str]]]:
-    """Yields mutated pictures, and what is done with each."""
+    """Yields mutated images, and what is done with each."""
     valid = seeds(folder)
 
     def job(data: bytes) -> str:

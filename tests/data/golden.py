@@ -12,7 +12,7 @@ from striate.errors import ImageDecodeError
 
 
 def outcome(path: Path) -> dict[str, object]:
-    """Returns a picture's decoded shape and the BLAKE2 of its pixels, or why it is refused."""
+    """Returns an image's decoded shape and the BLAKE2 of its pixels, or why it is refused."""
     try:
         pixels = decode_image(path)
     except ImageDecodeError as error:

@@ -1,4 +1,4 @@
-"""Pictures decoded ahead of the network."""
+"""Images decoded ahead of the model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_batches_come_whole_and_in_order_and_reasons_lie_among_them(batch: int):
     found = list(iter_decoded(FORM, sources, batch))
     assert [len(one) for one in found[:-1]] == [batch] * (len(found) - 1)
     flat = [value for one in found for value in values(one)]
-    assert flat[40] == "not a picture in any known format"
+    assert flat[40] == "not an image in any known format"
     assert flat[:40] + flat[41:] == [*range(40), *range(41, 100)]
 
 

@@ -1,4 +1,4 @@
-"""Archives of pictures: unpacked once, and only what belongs in the folder."""
+"""Archives of images: unpacked once, and only what belongs in the folder."""
 
 from __future__ import annotations
 
@@ -207,4 +207,4 @@ def test_an_archive_with_bytes_changed_is_read_or_refused_and_never_worse(tmp_pa
             unpack_archive(path)
         except DataError:
             refused += 1
-    assert refused > 10  # tar has no checksum over its members' bytes; a changed picture shows when it is decoded
+    assert refused > 10  # tar has no checksum over its members' bytes; a changed image shows when it is decoded

@@ -1,4 +1,4 @@
-"""Random changes to pictures: the matrices mean what their names say, and a seed fixes all of it."""
+"""Random changes to images: the matrices mean what their names say, and a seed fixes all of it."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_shift_uses_its_whole_range_both_ways_along_each_side_on_its_own():
 
 
 def test_a_whole_pixel_of_shift_moves_pixels_by_one():
-    """Drawn until one shift is close to (1, 0): the matrix maps places in the new picture to the old one."""
+    """Drawn until one shift is close to (1, 0): the matrix maps places in the new image to the old one."""
     augment, pixels = Augment(shift=0.2, zoom=1e-9), rng(1).integers(0, 256, (1, HEIGHT, WIDTH, 1), dtype=np.uint8)
     for seed in range(5000):
         dx, dy = augment.sample_affine_matrices(np.zeros(1, bool), HEIGHT, WIDTH, rng(seed))[0, :, 2]

@@ -17,7 +17,7 @@ SHIFT = Augment(shift=0.3, flip=True, brightness=0.2)
 
 
 def numbered(count: int, batch: int, seed: int | None = 0, **options) -> Batches:
-    """Batches of 4×4 pictures whose first pixel is their number; the label is the number modulo 3."""
+    """Batches of 4×4 images whose first pixel is their number; the label is the number modulo 3."""
     pixels = np.arange(count, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8)
     return Batches(pixels, np.arange(count, dtype=np.int32) % 3, 3, batch, shuffle_seed=seed, **options)
 

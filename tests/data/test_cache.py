@@ -82,7 +82,7 @@ def test_a_set_without_one_readable_picture_is_an_error_that_shows_the_first(tmp
     for name in ("cat/1.png", "dog/1.png"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()
-    with pytest.raises(DataError, match=r"None of the 2 pictures .*Received: cat/1\.png: empty file \(0 bytes\)"):
+    with pytest.raises(DataError, match=r"None of the 2 images .*Received: cat/1\.png: empty file \(0 bytes\)"):
         decode_all(load_folder(tmp_path), FORM)
 
 
@@ -214,7 +214,7 @@ def test_pixels_that_find_no_room_are_an_error_that_says_how_much_is_needed(phot
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("striate.data.decoded_cache.os.posix_fallocate", full)
-    with pytest.raises(DataError, match=r"no room for the decoded pictures: no space left .*GiB\. Try: .*TMPDIR"):
+    with pytest.raises(DataError, match=r"no room for the decoded images: no space left .*GiB\. Try: .*TMPDIR"):
         decode_all(load_folder(photos), FORM, memory_limit=0)
 
 

@@ -28,7 +28,7 @@ COLOURS = np.array([(230, 20, 20), (20, 230, 20), (20, 20, 230)], np.uint8)
 
 
 def coloured(side: int = 100):
-    """Six pictures of each of three classes, each class in its own colour."""
+    """Six images of each of three classes, each class in its own color."""
     labels = np.arange(18) % 3
     pixels = np.broadcast_to(COLOURS[labels][:, None, None], (18, side, side, 3)).copy()
     return from_arrays(pixels, labels, classes=["red", "green", "blue"])

@@ -56,7 +56,7 @@ def test_what_is_gone_already_is_left_out_already(images: ImageSet):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (Correction("gone", "relabel", "dog"), "A picture to relabel is not in"),
+        (Correction("gone", "relabel", "dog"), "An image to relabel is not in"),
         (Correction("KEY", "relabel", "dgo"), "a label that .* does not have.* Try: dog"),
     ],
 )

@@ -13,7 +13,7 @@ import pytest
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and limits memory")
 
 SCRIPT = Path(__file__).with_name("fuzz.py")
-MIB = 2500  # at most; a picture of as many pixels as are allowed takes ten bytes for each while it is converted
+MIB = 2500  # at most; an image of as many pixels as are allowed takes ten bytes for each while it is converted
 
 
 def fuzzed(seed: int, pictures: int, tables: int, cache: Path) -> dict[str, float]:
@@ -33,7 +33,7 @@ def fuzzed(seed: int, pictures: int, tables: int, cache: Path) -> dict[str, floa
 
 def test_a_few_hundred_mutated_pictures_and_tables(tmp_path: Path):
     found = fuzzed(1, 400, 100, tmp_path)
-    assert found["picture decoded"] > 100 and found["picture refused"] > 100
+    assert found["image decoded"] > 100 and found["image refused"] > 100
     assert found["table refused"] > 30
     assert found["peak_mib"] < MIB
 

@@ -94,7 +94,7 @@ def test_a_file_that_is_not_idx_is_refused(tmp_path: Path, monkeypatch: pytest.M
 
 
 def cifar_records(label_bytes: int, labels: list[int]) -> tuple[bytes, np.ndarray]:
-    """Records as the archive has them (planes of red, green and blue), and the same pictures as arrays."""
+    """Records as the archive has them (planes of red, green and blue), and the same images as arrays."""
     pixels = np.random.default_rng(labels).integers(0, 256, (len(labels), 32, 32, 3), dtype=np.uint8)
     coarse = [b"\x13"] * (label_bytes - 1)  # CIFAR-100 puts one of 20 superclasses first
     rows = (

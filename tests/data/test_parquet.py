@@ -31,7 +31,7 @@ NAMES = ("bright", "dark")
 
 
 def drawn(count: int, *, seed: int = 0, kind: str = "PNG", side: int = 12) -> tuple[list[bytes], list[int]]:
-    """Returns encoded pictures, bright and dark ones in turn, and their labels."""
+    """Returns encoded images, bright and dark ones in turn, and their labels."""
     rng = np.random.default_rng(seed)
     found = []
     for number in range(count):
@@ -100,7 +100,7 @@ def test_a_table_may_name_files_beside_it(tmp_path: Path):
         assert images.sources == [tmp_path / path for path in paths]
         assert images.read(2).shape == (12, 12, 3)
     (tmp_path / "files/1.png").unlink()
-    assert "1 of the 4 pictures" in message(tmp_path / "t.parquet")
+    assert "1 of the 4 images" in message(tmp_path / "t.parquet")
     assert "more than once" in message(write(tmp_path / "t.parquet", label=labels, path=[paths[0], *paths[:3]]))
 
 
@@ -197,10 +197,10 @@ def test_a_null_picture_is_broken_and_the_others_are_not(tmp_path: Path):
     cells[7], cells[11] = None, {"bytes": None}
     cells[13] = {"bytes": b""}
     images = load_images(write(tmp_path / "t.parquet", image=cells, label=labels))
-    broken = {"t/7": "no picture in this row (null)", "t/11": "no picture in this row (null)"}
+    broken = {"t/7": "no image in this row (null)", "t/11": "no image in this row (null)"}
     broken["t/13"] = "empty file (0 bytes)"
     assert scan_images(images).decode_errors == broken
-    with pytest.raises(ImageDecodeError, match="no picture in this row"):
+    with pytest.raises(ImageDecodeError, match="no image in this row"):
         images.source(7)
     decoded = decode_all(images, Preprocessing(12, 12, 3))
     assert decoded.decode_errors == broken
@@ -238,12 +238,12 @@ def test_a_truncated_or_damaged_table_is_told_apart(tmp_path: Path):
         ({"image": [b"x"], "lable": [0]}, "no column 'label'. Received: image, lable. Expected: label"),
         ({"image": [b"x"], "lable": [0]}, "Try: rename the column 'lable'"),
         ({"pixels": [b"x"], "label": [0]}, "no column 'image'. Received: pixels, label"),
-        ({"image_url": ["https://a.org/b.jpg"], "label": [0]}, "holds addresses of pictures, not the pictures"),
+        ({"image_url": ["https://a.org/b.jpg"], "label": [0]}, "holds addresses of images, not the images"),
         ({"image": ["https://a.org/b.jpg"], "label": [0]}, "Received: https://a.org/b.jpg"),
-        ({"image": structs([None], ["http://a.org/b.jpg"]), "label": [0]}, "holds addresses of pictures"),
-        ({"image": structs([None]), "label": [0]}, "row 0: there is no picture and no path"),
-        ({"image": [[[0, 255]]], "label": [0]}, "does not hold encoded pictures. Received: list<"),
-        ({"image": [{"height": 3}], "label": [0]}, "does not hold encoded pictures. Received: struct<height"),
+        ({"image": structs([None], ["http://a.org/b.jpg"]), "label": [0]}, "holds addresses of images"),
+        ({"image": structs([None]), "label": [0]}, "row 0: there is no image and no path"),
+        ({"image": [[[0, 255]]], "label": [0]}, "does not hold encoded images. Received: list<"),
+        ({"image": [{"height": 3}], "label": [0]}, "does not hold encoded images. Received: struct<height"),
         ({"image": [b"x"] * 3, "label": [0, None, None]}, "2 of 3 labels are missing (null). Received: row 1"),
         ({"image": [b"x"] * 3, "label": [0, 1, -1]}, "1 of 3 labels are negative"),
         ({"image": [b"x"] * 3, "label": [0, 1, 2]}, "labels that have no name. Received: 2 in row 2"),
@@ -264,7 +264,7 @@ def test_tables_that_do_not_go_together_are_refused(tmp_path: Path):
     assert "name their classes differently. Received: bright, dark. Expected: dark, bright" in message(tmp_path)
     (tmp_path / "1.png").write_bytes(pictures[0])
     write(tmp_path / "test.parquet", path=["1.png"], label=[0])
-    assert "hold pictures, and others name files" in message(tmp_path)
+    assert "hold images, and others name files" in message(tmp_path)
 
 
 def test_without_pyarrow_the_line_that_installs_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -298,7 +298,7 @@ def test_a_table_is_trained_on_and_measured_again(
     assert (said["classes"], said["test"]["n"]) == (["bright", "dark"], 20)
     assert [finding["kind"] for finding in said["findings"]] == ["broken", "lossy"]
     run = tmp_path / "runs" / "lamps"
-    assert "train/3,no picture in this row (null)" in (run / "broken.csv").read_text()
+    assert "train/3,no image in this row (null)" in (run / "broken.csv").read_text()
     assert "12×12 JPEG copies of quality about 60" in (run / "report.html").read_text()
     assert "test/0" in (run / "predictions.csv").read_text()
     assert main(["evaluate", "lamps", "--json"]) == 0

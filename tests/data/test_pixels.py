@@ -35,9 +35,9 @@ HEIC_GREY = (
     "bWEAAAAAAAAAAQABBYECAwWEAAAAQm1kYXQAAAA2KAGvCchdGLAkFRt/7x7/4vdOnaKNOAvlJhL+shu4nh9p4oDzMy3s7jgg6SCoKB5K"
     "43hnN5tg"
 )
-"""A HEIC file of 24×16 pixels: dark grey on the left, light grey on the right."""
+"""A HEIC file of 24×16 pixels: dark grayscale on the left, light grayscale on the right."""
 
-TURNS = {  # EXIF orientation → what a camera held that way stores of an upright picture
+TURNS = {  # EXIF orientation → what a camera held that way stores of an upright image
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -50,7 +50,7 @@ TURNS = {  # EXIF orientation → what a camera held that way stores of an uprig
 
 
 def scene(width: int = 48, height: int = 32) -> Image.Image:
-    """A picture that is another one however it is turned or mirrored: red grows right, green down, a blue corner."""
+    """An image that is another one however it is turned or mirrored: red grows right, green down, a blue corner."""
     y, x = np.mgrid[:height, :width]
     blue = np.where((x < width // 4) & (y < height // 4), 255, 0)
     pixels = np.stack([x * 255 // (width - 1), y * 255 // (height - 1), blue], axis=-1)
@@ -74,7 +74,7 @@ def difference(one, two) -> float:
     return float(np.abs(np.asarray(one, float) - np.asarray(two, float)).mean())
 
 
-# What a picture becomes
+# What an image becomes
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
@@ -137,7 +137,7 @@ def test_floating_point_pixels_in_0_to_1_are_stretched_and_others_refused(tmp_pa
     Image.fromarray(np.array([[0, 0.5, 1]], np.float32)).save(tmp_path / "unit.tif")
     assert decode_image(tmp_path / "unit.tif").ravel().tolist() == [0, 128, 255]
     Image.fromarray(np.array([[0, 0.5, 700]], np.float32)).save(tmp_path / "height.tif")
-    with pytest.raises(ImageDecodeError, match="no agreed grey scale"):
+    with pytest.raises(ImageDecodeError, match="no agreed grayscale scale"):
         decode_image(tmp_path / "height.tif")
 
 
@@ -203,18 +203,16 @@ def test_each_promised_format_is_read(kind: str):
     if kind.lower() not in {name.lower() for name in Image.SAVE}:
         pytest.skip(f"this Pillow cannot write {kind}")
     picture = scene(32, 32)  # an icon's size
-    assert (
-        difference(decode_image(encoded(picture, kind)), picture) < 20
-    )  # GIF has 256 colours, JPEG and AVIF lose some
+    assert difference(decode_image(encoded(picture, kind)), picture) < 20  # GIF has 256 colors, JPEG and AVIF lose some
 
 
 def test_formats_that_start_other_programs_are_not_known():
     script = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
-    with pytest.raises(ImageDecodeError, match="not a picture in any known format"):
+    with pytest.raises(ImageDecodeError, match="not an image in any known format"):
         decode_image(script)
 
 
-# One picture, three ways in
+# One image, three ways in
 
 
 @given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=3, max_dims=3, min_side=3, max_side=3) | st.just((5, 7, 3))))
@@ -254,7 +252,7 @@ def test_arrays_that_are_not_8_bit_are_refused_with_the_cure(dtype):
 
 @pytest.mark.parametrize("shape", [(8,), (8, 8, 2), (8, 8, 5), (2, 8, 8, 3), (0, 8), (8, 0, 3), ()])
 def test_arrays_of_no_picture_shape_are_refused(shape):
-    with pytest.raises(DataError, match="Not the shape of one picture"):
+    with pytest.raises(DataError, match="Not the shape of one image"):
         Preprocessing(8, 8, 3)(np.zeros(shape, np.uint8))
 
 
@@ -358,7 +356,7 @@ def test_a_jpeg_reduced_while_decoding_is_close_to_one_reduced_afterwards(fit: s
 @given(st.integers(1, 700), st.integers(1, 700), st.integers(1, 80), st.integers(1, 80), st.sampled_from((1, 3, 6, 8)))
 @settings(deadline=None, max_examples=60)
 def test_a_jpeg_is_never_reduced_below_the_size_that_is_needed(width, height, to_width, to_height, orientation):
-    """Seen from outside: a picture with detail at the needed size keeps its contrast."""
+    """Seen from outside: an image with detail at the needed size keeps its contrast."""
     from striate.data.preprocessing import _load_image
 
     data = oriented(Image.new("RGB", (width, height)), orientation, "JPEG")
@@ -395,11 +393,11 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\
 
 BAD = {
     "empty": (b"", "empty file (0 bytes)"),
-    "web page": (b"\n<!DOCTYPE html><html><body>404</body></html>", "a web page saved under a picture's name"),
-    "bare web page": (b"<html><body>404</body></html>", "a web page saved under a picture's name"),
-    "lfs": (LFS, "a Git LFS pointer, not the picture itself (git lfs pull fetches it)"),
+    "web page": (b"\n<!DOCTYPE html><html><body>404</body></html>", "a web page saved under an image's name"),
+    "bare web page": (b"<html><body>404</body></html>", "a web page saved under an image's name"),
+    "lfs": (LFS, "a Git LFS pointer, not the image itself (git lfs pull fetches it)"),
     "zeros": (bytes(16384), "nothing but zero bytes"),
-    "text": (b"hello, world", "not a picture in any known format"),
+    "text": (b"hello, world", "not an image in any known format"),
     "half a jpeg": (encoded(photograph(64, 64), "JPEG")[:-300], "broken: image file is truncated"),
     "half a png": (encoded(photograph(64, 64), "PNG")[:-300], "broken: "),
     "checksum": (png_with_a_wrong_checksum(), "broken: broken PNG file (bad header checksum in b'IDAT')"),
@@ -574,8 +572,8 @@ def test_every_odd_picture_is_accepted_or_refused_as_in_the_golden_list(test_dat
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_another_decoder_sees_the_same_pixels(test_data: Path):
-    """OpenCV has decoders of its own for BMP, PNG, TIFF and WebP, and another colour conversion for JPEG. Where both
-    read a plain RGB or grey picture, they agree: to the bit where nothing is lossy, within 4 levels elsewhere.
+    """OpenCV has decoders of its own for BMP, PNG, TIFF and WebP, and another color conversion for JPEG. Where both
+    read a plain RGB or grayscale image, they agree: to the bit where nothing is lossy, within 4 levels elsewhere.
     """
     compared = 0
     for name, said in manifest().items():

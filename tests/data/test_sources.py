@@ -1,4 +1,4 @@
-"""Where labelled pictures come from: folders, tables, arrays, and the one door to all of them."""
+"""Where labeled images come from: folders, tables, arrays, and the one door to all of them."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ def test_an_empty_class_folder_is_named(tmp_path: Path):
     (root / "emu").mkdir()
     (root / "fox").mkdir()
     (root / "fox" / "Thumbs.db").touch()
-    with pytest.raises(DataError, match=r"without a picture\. Received: emu, fox\."):
+    with pytest.raises(DataError, match=r"without an image\. Received: emu, fox\."):
         load_folder(root)
 
 
@@ -304,7 +304,7 @@ def test_every_word_for_a_split_is_understood(two: Path, word: str):
         ("", "no column 'path'. Received: an empty file"),
         ("a.png,x\n", "no column 'path'"),
         ("path,label\n", "a header and no rows"),
-        ("path,label\na.png,x\nc.png,x\nd.png,y\n", r"2 of the 3 pictures .* are not there\. Received: c\.png, d\.png"),
+        ("path,label\na.png,x\nc.png,x\nd.png,y\n", r"2 of the 3 images .* are not there\. Received: c\.png, d\.png"),
         ("path,label\na.png,\n", "line 2: the cell label is empty"),
         ("path,label\na.png,x\n\n,y\n", "line 4: the cell path is empty"),
         ("path,label\na.png,x\nsub/b.png\n", "line 3: the cell label is empty"),
@@ -378,13 +378,13 @@ def test_a_test_split_is_given_and_the_rest_is_for_training():
         (stack(2, 5), [0, 1], {}, "Not the shape of a stack"),
         (stack(2, 5, 6, 2), [0, 1], {}, "Not the shape of a stack"),
         (stack(0, 5, 6), [], {}, "Not the shape of a stack"),
-        (stack(2), [0, 1, 2], {}, r"As many labels as pictures are needed\. Received: \(3,\)\. Expected: \(2,\)"),
-        (stack(2), [[0], [1]], {}, "As many labels as pictures"),
+        (stack(2), [0, 1, 2], {}, r"As many labels as images are needed\. Received: \(3,\)\. Expected: \(2,\)"),
+        (stack(2), [[0], [1]], {}, "As many labels as images"),
         (stack(2), [0, 2], {"classes": ["a", "b"]}, r"outside the classes\. Received: 0\.\.2\. Expected: 0\.\.1"),
         (stack(2), [0, -1], {"classes": ["a", "b"]}, "outside the classes"),
         (stack(2), ["a", "emu"], {"classes": ["a", "b"]}, r"not classes\. Received: emu\. Expected: a, b"),
-        (stack(2), [0, 1], {"test": (stack(2, 9, 9), [0, 1])}, "Test pictures have another shape"),
-        (stack(2), [0, 1], {"test": (stack(2), [0])}, "As many labels as pictures"),
+        (stack(2), [0, 1], {"test": (stack(2, 9, 9), [0, 1])}, "Test images have another shape"),
+        (stack(2), [0, 1], {"test": (stack(2), [0])}, "As many labels as images"),
     ],
 )
 def test_faulty_arrays_are_refused_with_what_was_expected(pixels, labels, options, part):
@@ -459,7 +459,7 @@ def test_a_dash_reads_paths_from_standard_input(monkeypatch: pytest.MonkeyPatch)
 
 def test_an_empty_folder_and_a_glob_without_a_match_are_errors(tmp_path: Path):
     for source in (tmp_path, f"{tmp_path}/*.png"):
-        with pytest.raises(DataError, match="No picture there"):
+        with pytest.raises(DataError, match="No image there"):
             expand_paths([source])
 
 

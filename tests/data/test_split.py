@@ -21,7 +21,7 @@ CASES = settings(deadline=None, max_examples=50)
 
 
 def images_of(sizes: list[int], tested: list[int] | None = None) -> ImageSet:
-    """Classes of these sizes, their pictures mixed; with `tested`, a given test split of those sizes beside them."""
+    """Classes of these sizes, their images mixed; with `tested`, a given test split of those sizes beside them."""
     rng = np.random.default_rng(sum(sizes))
 
     def part(numbers: list[int]):
@@ -142,7 +142,7 @@ def test_one_class_is_refused():
 
 @pytest.mark.parametrize("size", [1, 2])
 def test_a_class_too_small_to_divide_is_named_with_what_is_needed(size: int):
-    with pytest.raises(DataError, match=rf"'c1' .* too few pictures to divide\. Received: {size} .*at least 3"):
+    with pytest.raises(DataError, match=rf"'c1' .* too few images to divide\. Received: {size} .*at least 3"):
         split_stratified(images_of([9, size]))
 
 
@@ -152,7 +152,7 @@ def test_with_a_given_test_split_two_pictures_of_a_class_are_enough():
 
 
 def test_a_class_that_only_the_test_split_has_is_refused():
-    with pytest.raises(DataError, match="'c1' of arrays has no picture to train on"):
+    with pytest.raises(DataError, match="'c1' of arrays has no image to train on"):
         split_stratified(images_of([9, 0], [1, 1]))
 
 
@@ -185,7 +185,7 @@ def test_names_with_commas_quotes_and_line_breaks_survive_saving(tmp_path: Path)
 def test_pictures_that_are_gone_are_counted_and_named(tmp_path: Path):
     images = images_of([5, 5])
     save_splits(split_stratified(images), tmp_path / "split.csv")
-    with pytest.raises(DataError, match=r"4 of the 10 pictures this run was made with are gone.*picture/\d"):
+    with pytest.raises(DataError, match=r"4 of the 10 images this run was made with are gone.*picture/\d"):
         load_splits(images.subset(range(6)), tmp_path / "split.csv")
 
 

@@ -1,4 +1,4 @@
-"""WebDataset shards: pictures and labels side by side in tar files."""
+"""WebDataset shards: images and labels side by side in tar files."""
 
 from __future__ import annotations
 
@@ -89,14 +89,14 @@ def test_a_sample_without_a_picture_is_left_out_and_a_broken_one_found_when_it_i
     path = make(tmp_path / "s.tar", [("x.cls", b"1"), *samples(range(4)), ("y.png", b"no picture"), ("y.cls", b"9")])
     images = load_images(path)
     assert len(images) == 5
-    assert decode_all(images, FORM).decode_errors == {"s/y": "not a picture in any known format"}
+    assert decode_all(images, FORM).decode_errors == {"s/y": "not an image in any known format"}
 
 
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ([("b.png", png(0))], r"the picture b has no label\. Expected: a member b\.cls or \.json"),
-        ([("b.png", png(0)), ("b.json", b"{}")], "the picture b has no label"),
+        ([("b.png", png(0))], r"the image b has no label\. Expected: a member b\.cls or \.json"),
+        ([("b.png", png(0)), ("b.json", b"{}")], "the image b has no label"),
         ([("b.png", png(0)), ("b.json", b"{")], r"the member b\.json cannot be read"),
         ([("b.png", png(0)), ("b.cls", b"\xff\xfe")], r"the member b\.cls cannot be read"),
         ([("0000.png", png(0)), ("0000.cls", b"1")], r"a sample more than once\. Received: s/0000"),

@@ -27,7 +27,7 @@ def images_of() -> Callable[..., ImageSet]:
 
 @pytest.fixture(scope="session")
 def scene() -> Callable[..., Image.Image]:
-    """Makes a picture of coloured blobs, unlike that of any other seed."""
+    """Makes an image of colored blobs, unlike that of any other seed."""
 
     def make(seed: int, side: int = 96) -> Image.Image:
         small = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
@@ -38,7 +38,7 @@ def scene() -> Callable[..., Image.Image]:
 
 @pytest.fixture
 def scenes(tmp_path: Path) -> Callable[[dict[str, Image.Image]], ImageSet]:
-    """Writes pictures under their names as PNG (or as JPEG where the name says so) and loads the folder."""
+    """Writes images under their names as PNG (or as JPEG where the name says so) and loads the folder."""
 
     def make(pictures: dict[str, Image.Image]) -> ImageSet:
         root = tmp_path / "scenes"

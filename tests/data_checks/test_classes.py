@@ -29,7 +29,7 @@ def test_classes_below_twenty_pictures_are_named(images_of, size: int, remarked:
     findings = found(detect_class_problems(images_of(large=30, small=size)))
     assert ("tiny_class" in findings) is remarked
     if remarked:
-        assert "1 of 2 classes have fewer than 20 pictures: small (19)" in findings["tiny_class"].message
+        assert "1 of 2 classes have fewer than 20 images: small (19)" in findings["tiny_class"].message
 
 
 @pytest.mark.parametrize(("large", "remarked"), [(200, False), (201, True)])
@@ -37,7 +37,7 @@ def test_more_than_ten_to_one_is_an_imbalance(images_of, large: int, remarked: b
     findings = found(detect_class_problems(images_of(cat=large, dog=20)))
     assert ("imbalance" in findings) is remarked
     if remarked:
-        assert findings["imbalance"].message == "cat has 201 pictures, dog only 20"
+        assert findings["imbalance"].message == "cat has 201 images, dog only 20"
 
 
 def test_a_class_without_a_picture_is_remarked_on_and_divides_nothing_by_zero(images_of):
@@ -57,7 +57,7 @@ def test_names_that_differ_only_in_case_blanks_or_unicode_form_are_remarked_on_t
 def test_what_cannot_be_divided_is_an_error(images_of):
     (finding,) = detect_split_problems(images_of(a=30, b=2))
     assert (finding.kind, finding.severity) == ("indivisible", "error")
-    assert "too few pictures" in finding.message
+    assert "too few images" in finding.message
 
 
 def test_ignored_files_are_a_note(photos: Path, tmp_path: Path):

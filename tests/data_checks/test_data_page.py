@@ -52,7 +52,7 @@ def test_every_finding_is_on_the_page_with_its_pictures(faulty, tmp_path: Path):
     for finding in inspection.findings:
         assert finding.message[1:] in page and finding.advice in page
     assert 'title="test/a/leak.jpg"' in page and 'title="train/a/0.png"' in page
-    assert "train/a/broken.jpg: a web page saved under a picture's name" in page
+    assert "train/a/broken.jpg: a web page saved under an image's name" in page
     assert summarize_findings(inspection.findings).startswith("Not ready to be trusted: 1 error and")
     assert "striate data faulty" in page
 

@@ -60,5 +60,5 @@ def test_groups_of_any_size_stay_together_and_no_picture_is_lost(pictures, seed)
 
 def test_one_group_alone_cannot_be_divided():
     images = from_arrays(np.zeros((20, 1, 1), np.uint8), np.arange(20) % 2)
-    with pytest.raises(DataError, match="too few pictures to divide"):
+    with pytest.raises(DataError, match="too few images to divide"):
         split(images, groups=np.zeros(20, np.int64))

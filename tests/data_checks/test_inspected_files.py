@@ -1,4 +1,4 @@
-"""What the pictures' files say: broken, moving, lossy."""
+"""What the images' files say: broken, moving, lossy."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_broken_files_are_counted_and_listed_with_their_reasons(photos: Path, tm
     assert "2 of 92 files cannot be read" in finding.message
     assert finding.files == (
         "across/x.jpg: empty file (0 bytes)",
-        "upright/y.jpg: a web page saved under a picture's name",
+        "upright/y.jpg: a web page saved under an image's name",
     )
 
 

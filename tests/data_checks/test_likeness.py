@@ -1,4 +1,4 @@
-"""Which pictures show the same: found whatever was done to them, and nothing else."""
+"""Which images show the same: found whatever was done to them, and nothing else."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_changed_copy_is_found_and_nothing_else(scene, change: str):
 
 
 def test_a_set_that_holds_many_variants_of_each_picture_has_a_group_for_each(scene):
-    """As where pictures were augmented before they were divided."""
+    """As where images were augmented before they were divided."""
     variants = [ImageEnhance.Brightness(scene(seed)).enhance(0.5 + 0.1 * n) for seed in range(6) for n in range(8)]
     pairs = find_near_duplicates(thumbnails(*variants))
     groups = find_connected_groups(48, pairs.first, pairs.second)

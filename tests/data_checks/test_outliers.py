@@ -1,4 +1,4 @@
-"""Pictures unlike the rest."""
+"""Images unlike the rest."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def test_each_way_of_standing_out_is_found_and_named(scene, scenes):
     pictures["b/thumbnail.png"] = noisy(scene, 103).resize((24, 18))
     pictures["b/banner.png"] = noisy(scene, 104).resize((600, 96))
     found = {one.message: one.files for one in detect_outliers(scan_images(scenes(pictures)))}
-    assert found["One picture is of one colour"] == ("a/flat.png",)
+    assert found["One image is of one color"] == ("a/flat.png",)
     assert "a/blurred.png" in found[next(message for message in found if "blurrier" in message)]
-    assert "a/dark.png" in found["One picture is nearly black"]
-    assert "b/white.png" in found["One picture is nearly white"]
-    assert found["One picture is much smaller than the rest"] == ("b/thumbnail.png",)
-    assert found["One picture is of an extreme shape"] == ("b/banner.png",)
+    assert "a/dark.png" in found["One image is nearly black"]
+    assert "b/white.png" in found["One image is nearly white"]
+    assert found["One image is much smaller than the rest"] == ("b/thumbnail.png",)
+    assert found["One image is of an extreme shape"] == ("b/banner.png",)
 
 
 def test_ordinary_pictures_do_not_stand_out(photos: Path):

@@ -1,4 +1,4 @@
-"""What could be left out: always one of each motif stays, and the test split keeps its own."""
+"""What could be left out: always one of each duplicate group stays, and the test split keeps its own."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.fast
 
 
 def written(root: Path, save) -> ImageSet:
-    """Two classes of 60 pictures of noise; `save(image, path without ending, label)` makes the difference."""
+    """Two classes of 60 images of noise; `save(image, path without ending, label)` makes the difference."""
     rng = np.random.default_rng(0)
     for number in range(120):
         folder = root / "ab"[number % 2]
@@ -66,10 +66,10 @@ def by_nothing(image: Image.Image, path: Path, label: int) -> None:
 CASES = {
     "format": by_format,
     "file size": by_quality,
-    "picture size": by_size,
+    "image size": by_size,
     "camera": by_camera,
     "border": by_border,
-    "mean colour": by_colour,
+    "mean color": by_colour,
 }
 
 
@@ -88,13 +88,13 @@ def test_a_planted_shortcut_is_found(tmp_path: Path, feature: str):
 def test_where_nothing_tells_the_label_nothing_is_said(tmp_path: Path):
     seen = scan_images(written(tmp_path, by_nothing))
     found = measure_shortcuts(seen, find_duplicates(seen).group_ids)
-    assert {one.feature for one in found} >= {"file size", "picture size", "border", "mean colour"}
+    assert {one.feature for one in found} >= {"file size", "image size", "border", "mean color"}
     assert all(one.gain < 0.35 for one in found) and build_shortcut_findings(found) == []
 
 
 def test_copies_do_not_make_a_shortcut(tmp_path: Path):
     rng = np.random.default_rng(1)
-    for number in range(30):  # each picture five times: a tree could learn them by heart
+    for number in range(30):  # each image five times: a tree could learn them by heart
         buffer = io.BytesIO()
         side = 60 + number
         Image.fromarray(rng.integers(0, 256, (side, side, 3), np.uint8)).save(buffer, "PNG")

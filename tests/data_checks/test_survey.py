@@ -1,4 +1,4 @@
-"""The facts about each picture, and that they are found once."""
+"""The facts about each image, and that they are found once."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_size_format_mode_camera_and_colour_are_those_of_the_file(mixed: ImageSe
 
 
 def test_what_is_broken_has_its_reason_and_no_facts(mixed: ImageSet):
-    assert scan_images(mixed).decode_errors == {"b/broken.jpg": "not a picture in any known format"}
+    assert scan_images(mixed).decode_errors == {"b/broken.jpg": "not an image in any known format"}
     assert fact(mixed, "b/broken.jpg")["digest"] == b""
 
 

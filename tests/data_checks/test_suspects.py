@@ -41,7 +41,7 @@ def test_the_most_contradicted_label_comes_first_and_agreement_is_no_suspicion()
 
 
 def test_a_class_that_is_never_certain_is_held_to_its_own_threshold():
-    """The confident joint's point: a probability of 0.5 is much for a class whose own pictures get 0.4."""
+    """The confident joint's point: a probability of 0.5 is much for a class whose own images get 0.4."""
     images = labelled([0] * 50 + [1] * 50 + [2] * 2)
     rows = np.tile([0.4, 0.35, 0.25], (102, 1))
     rows[50:100] = [0.02, 0.96, 0.02]

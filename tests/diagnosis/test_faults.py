@@ -34,7 +34,7 @@ def test_a_healthy_training_has_none(evidence):
     said = diagnose(evidence())
     assert said.found == ()
     assert said.summary == (
-        "Nothing is wrong with this training: 97.2 % of the training pictures and 95.0 % of the validation pictures "
+        "Nothing is wrong with this training: 97.2 % of the training images and 95.0 % of the validation images "
         "are answered rightly, after 8 epochs."
     )
     assert kinds(evidence(symptoms=None)) == []
@@ -48,7 +48,7 @@ def test_overfitting(evidence):
     (found,) = diagnose(bad).found
     assert found.kind == "overfitting"
     assert "only 160" in found.verdict
-    assert "100.0 % of 1,000 training pictures right, 75.0 % of 400 validation pictures" in found.evidence
+    assert "100.0 % of 1,000 training images right, 75.0 % of 400 validation images" in found.evidence
     assert found.try_ == "striate train photos --epochs 8 --augment auto"
     assert kinds(evidence(symptoms={"learnt": tally_of(0.97, 1000)}, validation=tally_of(0.93))) == []
 
@@ -59,7 +59,7 @@ def test_overfitting_is_told_by_the_test_pictures_where_those_to_choose_by_are_t
     bad = evidence(symptoms=known, validation=tally_of(0, matrix=lucky, loss=0.2), test=tally_of(0.8, 600, loss=1.0))
     found = diagnose(bad).found
     assert found[0].kind == "overfitting"
-    assert "80.6 % of 619 validation and test pictures" in found[0].evidence
+    assert "80.6 % of 619 validation and test images" in found[0].evidence
 
 
 def test_overfitting_without_symptoms_is_seen_in_the_history(evidence):
@@ -108,7 +108,7 @@ def test_a_loss_that_is_no_number_is_told_with_its_pictures(evidence):
     )
     (found,) = diagnose(bad).found
     assert found.kind == "not_finite"
-    assert "in epoch 2, batches 5 to 8, with 128 pictures: p0.jpg, p1.jpg, p2.jpg …; epoch 1 was kept" in found.evidence
+    assert "in epoch 2, batches 5 to 8, with 128 images: p0.jpg, p1.jpg, p2.jpg …; epoch 1 was kept" in found.evidence
     assert found.files == broken.files
     half = evidence(
         symptoms={"broken": broken}, recipe=Recipe(epochs=2, batch=32, precision="mixed_float16"), is_failed=True
@@ -123,7 +123,7 @@ def test_dead_units(evidence):
     )
     assert kinds(bad)[0] == "dead_relus"
     assert "128 of the 128 units of layer dense" in diagnose(bad).found[0].evidence
-    assert kinds(evidence(symptoms={"units": dead["units"]})) == []  # a network that works
+    assert kinds(evidence(symptoms={"units": dead["units"]})) == []  # a model that works
 
 
 def test_one_class(evidence):
@@ -149,14 +149,14 @@ def test_label_noise(evidence):
     few = tally_of(0.8, 40, loss=1.2, surest_wrong=2)
     assert "label_noise" not in kinds(evidence(symptoms=alike, validation=few, test=tally_of(0.8, loss=1.2)))
     useless = evidence(symptoms={"neighbours": tally_of(0.9)}, validation=evenly, test=evenly)
-    assert "label_noise" not in kinds(useless)  # a network worse than its neighbours says nothing about labels
+    assert "label_noise" not in kinds(useless)  # a model worse than its neighbors says nothing about labels
 
 
 def test_training_labels_that_are_worse_than_others(evidence):
     noisy = {"learnt": tally_of(0.65, 1000, loss=1.3)}
     found = diagnose(evidence(symptoms=noisy)).found[0]
     assert (found.kind, found.try_) == ("label_noise", "striate data photos --suspects")
-    assert "64.8 % of 1,000 training pictures right, yet 95.0 % of 400" in found.evidence
+    assert "64.8 % of 1,000 training images right, yet 95.0 % of 400" in found.evidence
     chance = {"learnt": tally_of(0.948, 1000, loss=0.16)}
     assert kinds(evidence(symptoms=chance)) == []
 
@@ -175,7 +175,7 @@ def test_imbalance(evidence):
     bad = evidence(counts=counts, validation=tally_of(0, matrix=matrix), test=tally_of(0, matrix=matrix))
     (found,) = diagnose(bad).found
     assert found.kind == "imbalance"
-    assert "30 to 1,000 training pictures a class; of the small classes (d) 50.0 % are recognised" in found.evidence
+    assert "30 to 1,000 training images a class; of the small classes (d) 50.0 % are recognised" in found.evidence
     fine = np.diag([100, 100, 100, 8])
     assert kinds(evidence(counts=counts, validation=tally_of(0, matrix=fine), test=tally_of(0, matrix=fine))) == []
 
@@ -203,7 +203,7 @@ def test_pictures_normalised_otherwise(evidence):
     dark = SplitStatistics("test", 400, 0.4, 0.3, 1.0, 0.0)
     found = diagnose(evidence(symptoms={"looks": looks(test=dark)}, test=tally_of(0.25))).found[0]
     assert found.kind == "wrong_normalisation"
-    assert found.verdict == "The test pictures are normalised otherwise than those of training"
+    assert found.verdict == "The test images are normalize otherwise than those of training"
     assert kinds(evidence(symptoms={"scale": InputScale("conv", 100.0, 60.0)})) == ["wrong_normalisation"]
     assert kinds(evidence(symptoms={"scale": InputScale("conv", 0.0, 1.0)})) == []
 
@@ -213,7 +213,7 @@ def test_a_leak(evidence):
     bad = evidence(findings=(leak,), leaked=40, without_leaks=AccuracyEstimate(360, 0.9, (0.86, 0.93)))
     (found,) = diagnose(bad).found
     assert (found.kind, found.try_) == ("leak", "striate data photos --fix")
-    assert "40 of 400 test pictures" in found.evidence
+    assert "40 of 400 test images" in found.evidence
     assert kinds(evidence(findings=(leak,), leaked=2, without_leaks=AccuracyEstimate(398, 0.95, (0.9, 0.97)))) == []
 
 
@@ -240,7 +240,7 @@ def test_underfitting(evidence):
     )
     (found,) = diagnose(bad).found
     assert found.kind == "underfitting"
-    assert "the nearest training pictures alone give 70.0 %" in found.evidence
+    assert "the nearest training images alone give 70.0 %" in found.evidence
 
 
 def test_plateau(evidence):

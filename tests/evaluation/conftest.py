@@ -1,4 +1,4 @@
-"""Measured pictures made up to order."""
+"""Measured images made up to order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from striate.training.history import EpochMetrics, History
 
 @pytest.fixture
 def forge() -> Callable[..., Evaluation]:
-    """Returns a maker of measured pictures: class names, how many of each, whether errors are among them."""
+    """Returns a maker of measured images: class names, how many of each, whether errors are among them."""
 
     def make(
         classes: Sequence[str], each: int = 3, *, size: int = 8, channels: int = 1, errors: bool = True

@@ -89,7 +89,7 @@ def test_certain_and_right_or_wrong_everywhere_still_gives_a_finite_temperature(
     labels, logits = np.array([0, 1, 2]), 50 * np.eye(3)
     assert np.isfinite(fit_temperature(labels, logits))
     assert np.isfinite(fit_temperature((labels + 1) % 3, logits))
-    with pytest.raises(DataError, match="no pictures"):
+    with pytest.raises(DataError, match="no images"):
         fit_temperature(np.zeros(0, int), np.zeros((0, 3)))
 
 
@@ -122,5 +122,5 @@ def test_a_threshold_keeps_its_promise_on_new_pictures():
 
 def test_no_threshold_is_promised_where_none_holds():
     assert find_risk_threshold(np.linspace(0, 1, 50), np.zeros(50, bool), 0.1) is None
-    assert find_risk_threshold(np.linspace(0, 1, 5), np.ones(5, bool), 0.01) is None  # five pictures prove little
+    assert find_risk_threshold(np.linspace(0, 1, 5), np.ones(5, bool), 0.01) is None  # five images prove little
     assert find_risk_threshold(np.linspace(0.5, 1, 5000), np.ones(5000, bool), 0.01) == 0.5

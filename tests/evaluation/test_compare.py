@@ -89,7 +89,7 @@ def test_pictures_are_paired_by_key_and_not_by_place():
         (_contender("other", GOOD, labels=[0] * 50 + [1] * 50, classes=("dog", "bird")), "bird, dog in other"),
         (_contender("other", GOOD, labels=[0] * 10 + [1] * 90), "another label for 50"),
     ],
-    ids=["other keys", "fewer pictures", "other classes", "one class in common", "other pictures of the same names"],
+    ids=["other keys", "fewer images", "other classes", "one class in common", "other images of the same names"],
 )
 def test_runs_on_other_test_pictures_are_refused_with_their_number(other, message):
     with pytest.raises(RunError, match=message):

@@ -1,4 +1,4 @@
-"""The ladder's figures: every network named, and no name on top of another, of a dot or of a bar."""
+"""The ladder's figures: every model named, and no name on top of another, of a dot or of a bar."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_both_panels_show_every_networks_accuracy_and_bar():
 def test_a_ladder_without_a_trained_network_says_so(tmp_path):
     figure = ladder([], title="nothing", note="")
     save_figure(figure, tmp_path / "empty.png")
-    assert "No network has been trained." in [text.get_text() for text in figure.texts]
+    assert "No model has been trained." in [text.get_text() for text in figure.texts]
 
 
 def test_accuracy_stands_beside_loss_in_the_order_given():

@@ -77,7 +77,7 @@ def test_equal_classes_leave_the_pictures_as_they_are(test_digits):
 
 
 def test_nothing_to_measure_is_an_error(digits_run, test_digits):
-    with pytest.raises(DataError, match="no pictures to measure on"):
+    with pytest.raises(DataError, match="no images to measure on"):
         evaluate_classifier(digits_run.classifier, test_digits.subset(np.array([], int)))
 
 

@@ -1,4 +1,4 @@
-"""Every look at the test pictures is noted, and read back."""
+"""Every look at the test images is noted, and read back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_looks_are_noted_in_their_order(tmp_path: Path):
     found = load_access_records(tmp_path)
     assert [one.operation for one in found] == ["train", "evaluate"]
     assert describe_test_access(found, "test").startswith(
-        f"The test pictures were opened 2 times, first on {found[0].time[:10]}"
+        f"The test images were opened 2 times, first on {found[0].time[:10]}"
     )
 
 

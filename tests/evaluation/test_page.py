@@ -198,9 +198,9 @@ def test_a_page_without_errors_says_none(forge, tmp_path):
 
 def test_a_page_without_a_history_has_no_curves(forge, training, tmp_path):
     measured = forge(["a", "b"])
-    assert "How it learnt" not in _page(tmp_path, measured)
-    assert "How it learnt" not in _page(tmp_path, measured, training())
-    assert "How it learnt" in _page(tmp_path, measured, training((1.0, 1.0)))
+    assert "How it learned" not in _page(tmp_path, measured)
+    assert "How it learned" not in _page(tmp_path, measured, training())
+    assert "How it learned" in _page(tmp_path, measured, training((1.0, 1.0)))
 
 
 @pytest.mark.parametrize(
@@ -264,5 +264,5 @@ def test_what_the_confidence_is_worth_is_said_in_words(forge):
     assert describe_calibration(0.1, 0.9, 0.8).startswith("It is surer than it is right")
     assert describe_calibration(0.1, 0.7, 0.8).startswith("It is less sure than it could be")
     said = format_insight(forge(["a", "b", "c"], each=6).report)
-    assert said.startswith("Its commonest mistake: “a” taken for “b”, 2 of 6 pictures.")
+    assert said.startswith("Its commonest mistake: “a” taken for “b”, 2 of 6 images.")
     assert "mistake" not in format_insight(forge(["a", "b"], errors=False).report)

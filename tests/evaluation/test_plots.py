@@ -93,7 +93,7 @@ def test_a_confusion_matrix_of_any_class_names_renders(forge, tmp_path):
     for name in ("$x$", "猫", "<script>alert(1)</scr…", "a" * 21 + "…", "_hidden", "red\\x1b[31m", "100 %"):
         assert shown.count(name) == 2, "once for its row, once for its column"
     assert "\x1b" not in "".join(shown)
-    assert {"predicted", "true", "share of the true class", "Confusion matrix, 30 pictures"} <= set(shown)
+    assert {"predicted", "true", "fraction of the true class", "Confusion matrix, 30 images"} <= set(shown)
     counts = np.array(measured.report.confusion)
     written = [mark.text for mark in figure.marks if isinstance(mark, Text) and mark.text.isdecimal()]
     assert written == [str(count) for count in counts[counts > 0]]

@@ -1,4 +1,4 @@
-"""How error falls with the number of pictures, and how sure one can be of what comes."""
+"""How error falls with the number of images, and how sure one can be of what comes."""
 
 from __future__ import annotations
 

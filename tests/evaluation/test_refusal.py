@@ -35,7 +35,8 @@ def test_coverage_and_risk_are_counted_above_the_threshold():
     assert (found.coverage, found.risk, found.risk_of_all) == (0.75, pytest.approx(1 / 3), 0.25)
     assert found.interval == tuple(wilson(1, 3))
     assert found.line().startswith(
-        "Answers 75.0 % of the pictures, those with a confidence of 65.0 % or more; of those answers 33.33 % are wrong"
+        "Answers 75.0 % of the images, those with a confidence of 65.0 % or more; of those predictions 33.33 % are "
+        "wrong"
     )
     assert found.line().endswith("instead of 25.00 % of all.")
 
@@ -43,7 +44,7 @@ def test_coverage_and_risk_are_counted_above_the_threshold():
 def test_a_threshold_above_all_answers_nothing_and_says_so():
     found = compute_operating_point(answered([0.9, 0.8], [True, False]), 0.95)
     assert (found.answered, found.coverage, found.risk, found.interval) == (0, 0.0, None, None)
-    assert "not one of 2 pictures" in found.line()
+    assert "not one of 2 images" in found.line()
 
 
 @pytest.mark.heavy
@@ -59,7 +60,7 @@ def test_what_is_promised_on_some_pictures_holds_on_others():
 
 def test_a_promise_that_cannot_be_made_says_which_could():
     few = drawn(0, 60)
-    with pytest.raises(DataError, match=r"60 validation pictures cannot promise.*Try: a target risk of 0\.\d+") as told:
+    with pytest.raises(DataError, match=r"60 validation images cannot promise.*Try: a target risk of 0\.\d+") as told:
         compute_risk_threshold(few, 0.001)
     possible = float(str(told.value).rsplit("of ", 1)[1].rstrip("."))
     assert 0 < compute_risk_threshold(few, possible) < 1

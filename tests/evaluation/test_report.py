@@ -1,4 +1,4 @@
-"""Every figure of a report is scikit-learn's figure for the same pictures."""
+"""Every figure of a report is scikit-learn's figure for the same images."""
 
 from __future__ import annotations
 
@@ -158,5 +158,5 @@ def test_a_class_without_a_picture_counts_as_zero_and_not_as_an_error():
 
 
 def test_no_pictures_at_all_is_an_error():
-    with pytest.raises(DataError, match="no pictures to measure on in pictures, split test"):
+    with pytest.raises(DataError, match="no images to measure on in images, split test"):
         _report([], np.empty((0, 3)), 3)

@@ -1,4 +1,4 @@
-"""Pictures made worse: each corruption does what its name says, more with every severity, and the same every time."""
+"""Images made worse: each corruption does what its name says, more with every severity, and the same every time."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_same_seed_makes_the_same_pictures():
     pixels = np.stack([scene(3)] * 3)
     one, two = (corrupt_images(pixels, CORRUPTIONS["noise"], 3, seed=4) for _ in range(2))
     np.testing.assert_array_equal(one, two)
-    assert np.abs(one[0].astype(int) - one[1]).max() > 0  # each picture in its own way
+    assert np.abs(one[0].astype(int) - one[1]).max() > 0  # each image in its own way
 
 
 @pytest.mark.heavy
@@ -78,7 +78,7 @@ def test_the_weakest_point_is_told_with_what_may_help():
     found = Robustness(100, 0.98, (0.93, 0.99), tuple(curves))
     assert found.describe_weakest_point() == (
         "Weakest under noise: 50.0 % on average over the severities, instead of 98.0 %. "
-        "Try: training pictures of that kind."
+        "Try: training images of that kind."
     )
     turned = Robustness(100, 0.98, (0.93, 0.99), (CorruptionCurve("another angle", (0.5,) * MAX_SEVERITY, wide, 0.51),))
     assert turned.describe_weakest_point().endswith("Try: rotate=30 in --augment.")

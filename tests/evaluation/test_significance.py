@@ -44,7 +44,7 @@ def test_more_pictures_show_smaller_differences_and_three_show_none():
 
 
 def _trained(rng, n, seeds, *, seed_spread, shift=0.0):
-    """Returns (seeds, n): pictures differ in how hard they are, trainings in how good they came out."""
+    """Returns (seeds, n): images differ in how hard they are, trainings in how good they came out."""
     hard = rng.normal(1.5, 1.5, n)
 
     def group(shift):

@@ -23,7 +23,7 @@ def story(name: str) -> ModuleType:
 
 
 def is_drawn(path: Path) -> bool:
-    """Whether a PNG holds more than one colour."""
+    """Whether a PNG holds more than one color."""
     with Image.open(path) as picture:
         return bool(np.asarray(picture.convert("L")).std() > 5)
 

@@ -1,4 +1,4 @@
-"""Where a network looked: held against closed forms, against axioms, and against networks that have learnt nothing."""
+"""Where a model looked: held against closed forms, against axioms, and against models that have learned nothing."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def resnet() -> Classifier:
 
 
 def nested(classes: int = 3) -> Classifier:
-    """A network whose convolutions are a network of their own, within a Sequential, as tutorials build it."""
+    """A model whose convolutions are a model of their own, within a Sequential, as tutorials build it."""
     set_seed(2)
     pixels = keras.Input((32, 32, 3))
     x = keras.layers.Conv2D(8, 3, padding="same", activation="relu", name="early")(pixels)
@@ -166,7 +166,7 @@ def test_behind_global_pooling_grad_cam_pp_has_a_closed_form_too():
 @pytest.mark.parametrize("method", ATTRIBUTION_METHODS)
 def test_a_network_that_forgot_what_it_learnt_looks_elsewhere(digits_run, method: str):
     """Adebayo et al., Sanity checks for saliency maps, arXiv:1810.03292: a map that stays when the weights are drawn
-    anew shows the picture's edges and nothing of the network.
+    anew shows the image's edges and nothing of the model.
     """
     classifier = digits_run.classifier
     given = _digits(classifier)[:40]
@@ -220,6 +220,6 @@ def test_what_cannot_be_asked_is_refused(resnet):
     with pytest.raises(ConfigError, match="occlusion"):
         compute_attribution(untrained("mlp"), pictures(1))
     for wrong in (pictures(1)[0], pictures(0), pictures(1)[:, :30]):
-        with pytest.raises(DataError, match="not the network's pictures"):
+        with pytest.raises(DataError, match="not the model's images"):
             compute_attribution(resnet, wrong)
     assert compute_attribution(untrained("mlp"), pictures(1), method="occlusion").layer is None

@@ -1,4 +1,4 @@
-"""What a page is given: the steps of a network, what is held of a large one, and nothing that could end the element."""
+"""What a page is given: the steps of a model, what is held of a large one, and nothing that could end the element."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_every_network_of_ours_can_be_computed_in_a_page(name: str):
 
 
 def _outlined(model):
-    """Returns the steps of a network whose weights have no values."""
+    """Returns the steps of a model whose weights have no values."""
     from unittest.mock import patch
 
     with patch("striate.explain.explainer.layer_ops._values", lambda variable: np.zeros(variable.shape, np.float32)):

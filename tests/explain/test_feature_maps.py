@@ -1,4 +1,4 @@
-"""What each layer makes of a picture equals what Keras computes, and filters are the layer's kernels."""
+"""What each layer makes of an image equals what Keras computes, and filters are the layer's kernels."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_figures_show_no_more_than_fits(resnet):
     shown = [ax for ax in drawn.axes if ax.images]
     assert len(shown) == 1 + MAX_LAYERS_DRAWN * 12
     titles = [ax.get_title(loc="left") for ax in shown]
-    assert titles[0] == "the picture"
+    assert titles[0] == "the image"
     assert titles[1].startswith("stem_relu  32×32×16\n")
     assert titles[-12].startswith("features  8×8×64\n")
     many = draw_filters("conv", np.random.default_rng(1).normal(size=(96, 7, 7, 1)).astype(np.float32))

@@ -1,4 +1,4 @@
-"""The map of the data: embeddings, projections, and what resembles what."""
+"""The map of the data: embeddings, projections, and what is similar to what."""
 
 from __future__ import annotations
 

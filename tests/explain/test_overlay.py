@@ -1,4 +1,4 @@
-"""Heat over a picture: colour where it is hot, the picture in grey where it is not."""
+"""Heat over an image: color where it is hot, the image in grayscale where it is not."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_an_overlay_is_written_whole(tmp_path: Path):
 
 def test_a_figure_holds_the_first_pictures_with_what_is_said():
     count = MAX_OVERLAYS + 5
-    said = [f"picture {number}" for number in range(count)]
+    said = [f"image {number}" for number in range(count)]
     figure = draw_overlays([PICTURE] * count, [np.ones((20, 30), np.float32)] * count, said, "Title")
     assert [ax.get_title(loc="left") for ax in figure.axes if ax.images] == said[:MAX_OVERLAYS]
     assert len(shorten_name("x" * 80)) <= 24

@@ -36,10 +36,10 @@ def test_the_last_frame_is_what_the_network_answers(digits_run):
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     assert found.answers[kept] == pytest.approx(
         shares / shares.sum(axis=1, keepdims=True), abs=0.02
-    )  # learnt in fewer digits
+    )  # learned in fewer digits
     kernel = digits_run.classifier.model.get_layer("conv").get_weights()[0]
     assert found.filters[kept] == pytest.approx(kernel.transpose(3, 0, 1, 2), abs=1e-6)
-    assert np.abs(found.filters[3] - found.filters[0]).max() > 1e-4  # it learnt
+    assert np.abs(found.filters[3] - found.filters[0]).max() > 1e-4  # it learned
     assert sorted(found.labels[:10].tolist()) == list(range(10))  # some of every class
     assert found.places.shape == (4, len(found.placed), 2)
     spread = [np.ptp(one, axis=0).min() for one in found.places]
@@ -67,7 +67,7 @@ def test_of_many_epochs_every_second_is_kept_and_the_last_always():
     assert len(found.epochs) <= MAX_FRAMES
     assert found.epochs[-1] == MAX_FRAMES + 7
     assert (found.epochs[:-1] % 2 == 0).all()
-    assert found.filters.shape[1] == 0  # a network without a convolution
+    assert found.filters.shape[1] == 0  # a model without a convolution
 
 
 def test_the_command_writes_the_page_or_says_what_is_missing(digits_run, tmp_path: Path, capsys):

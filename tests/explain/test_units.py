@@ -1,4 +1,4 @@
-"""What excites units: planted patterns are found where they lie, pictures made for a unit beat every other."""
+"""What excites units: planted patterns are found where they lie, images made for a unit beat every other."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.backend
 
 
 def planted():
-    """Returns a network whose first unit looks for a cross of 3×3, the second for a bar; the third is dead."""
+    """Returns a model whose first unit looks for a cross of 3×3, the second for a bar; the third is dead."""
     picture = keras.Input((20, 20, 1))
     layer = keras.layers.Conv2D(3, 3, activation="relu", name="found")
     model = keras.Model(picture, keras.layers.Dense(2, name="logits")(keras.layers.Flatten()(layer(picture))))
@@ -32,7 +32,7 @@ def planted():
 
 @pytest.fixture(scope="module")
 def crossed():
-    """Returns 70 pictures of faint noise; the 66th has a cross in it."""
+    """Returns 70 images of faint noise; the 66th has a cross in it."""
     pixels = np.random.default_rng(0).integers(0, 40, (70, 20, 20, 1), dtype=np.uint8)
     pixels[65, 5:8, 11:14, 0] = np.array([[0, 255, 0], [255, 255, 255], [0, 255, 0]])
     return pixels
@@ -58,7 +58,7 @@ def test_a_picture_made_for_a_unit_excites_it_more_than_any_other(crossed):
     assert (made.values > 2 * found.max_means[:2]).all()
     again = maximize_activation(model, layer, [0, 1], (20, 20, 1), steps=40)
     assert np.array_equal(made.pixels, again.pixels)
-    bars = made.pixels[1, 4:16, 4:16, 0].astype(float)  # rows are alike along themselves, and unlike their neighbours
+    bars = made.pixels[1, 4:16, 4:16, 0].astype(float)  # rows are alike along themselves, and unlike their neighbors
     assert np.abs(np.diff(bars, axis=1)).mean() < 0.5 * np.abs(np.diff(bars, axis=0)).mean()
 
 

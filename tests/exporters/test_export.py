@@ -1,4 +1,4 @@
-"""Exported files: each is read again by its own runtime, and answers as the classifier does, or is not there."""
+"""Exported files: each is read again by its own runtime, and predictions as the classifier does, or is not there."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_every_format_answers_as_the_classifier_and_says_what_it_needs(name, bat
     assert found.pictures == len(pixels) and found.changed_labels == 0
     assert found.max_abs_difference <= MAX_PROBABILITY_DIFFERENCE / 10
     np.testing.assert_allclose(answers, classifier.probabilities(pixels), atol=MAX_PROBABILITY_DIFFERENCE / 10)
-    assert answers.std(axis=0).max() > 1e-3  # pictures are told apart
+    assert answers.std(axis=0).max() > 1e-3  # images are told apart
     said = from_json(ClassifierManifest, contract_in(path, name), name)
     assert said.classes == ODD
     if name == "litert":  # for LiteRT's own task library
@@ -210,7 +210,7 @@ def test_tensorflow_serving_and_keras_find_what_they_look_for(digits_run, tmp_pa
 def test_int8_is_smaller_and_its_accuracy_is_told_with_intervals(digits_run, name, tmp_path: Path):
     plain = export(digits_run, name, tmp_path / "plain")
     small = export(digits_run, name, tmp_path / "small", int8=True)
-    assert small.bytes < 0.6 * plain.bytes  # the small network's graph weighs too
+    assert small.bytes < 0.6 * plain.bytes  # the small model's graph weighs too
     cost = small.int8
     assert cost is not None and plain.int8 is None
     report = digits_run.report
@@ -226,7 +226,7 @@ def test_int8_is_smaller_and_its_accuracy_is_told_with_intervals(digits_run, nam
 
 
 def test_pictures_that_are_gone_are_asked_for(digits_run, photos: Path, tmp_path: Path, monkeypatch):
-    with pytest.raises(DataError, match=r"real pictures.*--data DATA"):
+    with pytest.raises(DataError, match=r"real images.*--data DATA"):
         export(digits_run.classifier, "onnx", tmp_path / "a.onnx")
     found = export(digits_run.classifier, "onnx", tmp_path / "a.onnx", data=photos)
     assert found.parity.pictures == 90
@@ -235,6 +235,6 @@ def test_pictures_that_are_gone_are_asked_for(digits_run, photos: Path, tmp_path
         raise DataError("digits is no longer there")
 
     monkeypatch.setattr("striate.workflows.export.own_set", gone)
-    with pytest.raises(DataError, match=r"real pictures. digits is no longer there.*--data DATA"):
+    with pytest.raises(DataError, match=r"real images. digits is no longer there.*--data DATA"):
         export(digits_run, "onnx", tmp_path / "b.onnx")
     assert not (tmp_path / "b.onnx").exists()

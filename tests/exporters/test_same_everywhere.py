@@ -1,5 +1,5 @@
-"""Train = serve, held against 200 odd pictures: Python, the command line in three locales, exported files and the
-server all get the same pixels and give the same answer under the same name.
+"""Train = serve, held against 200 odd images: Python, the command line in three locales, exported files and the
+server all get the same pixels and give the same prediction under the same name.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LOCALES = ("C", "C.utf8", pytest.param("POSIX", marks=pytest.mark.slow))
 
 
 def odd_pictures(folder: Path) -> list[Path]:
-    """Writes 200 pictures of every mode, format, size, orientation and transparency that there is."""
+    """Writes 200 images of every mode, format, size, orientation and transparency that there is."""
     rng = np.random.default_rng(0)
     modes = ("RGB", "L", "RGBA", "LA", "P", "1", "CMYK", "I;16", "F", "LAB", "YCbCr")
     for number in range(NUMBER):

@@ -1,4 +1,4 @@
-"""Many pictures into Parquet: one answer each, in order, whatever they lie in, and gone on with after a kill."""
+"""Many images into Parquet: one prediction each, in order, whatever they lie in, and resumed after a kill."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_objects_of_a_bucket_one_of_them_gone_one_broken(exported, photos, tmp_p
 
     found = BatchPredictor(exported)(pieces[0]).to_pylist()
     assert [row["error"] for row in found] == [
-        *[None] * 3, "no such file or directory", *[None] * 3, "not a picture in any known format",
+        *[None] * 3, "no such file or directory", *[None] * 3, "not an image in any known format",
     ]  # fmt: skip
 
 
@@ -158,7 +158,7 @@ def test_a_damaged_plan_or_another_question_is_not_gone_on_with(exported, photos
     shutil.copytree(folder, other)
     (other / "_summary.json").unlink()
     (other / "_plan.parquet").write_bytes(b"PAR1")
-    with pytest.raises(DataError, match="plan of these answers is damaged"):
+    with pytest.raises(DataError, match="plan of these predictions is damaged"):
         predict_all(exported, [photos], other, resume=True)
 
 
@@ -168,9 +168,9 @@ def test_a_damaged_plan_or_another_question_is_not_gone_on_with(exported, photos
         (["s3://b/x"], "Try: --out FOLDER"),
         (["a.jpg", "--on", "local"], "Try: --out FOLDER"),
         (["a.jpg", "--out", "o", "--csv", "t.csv"], "--out does not go with --csv"),
-        (["a.zip", "--out", "o"], "Only pictures and shards"),
-        (["none*.jpg", "--out", "o"], "No picture there"),
-        (["a.jpg", "--out", "o", "--resume"], "nothing to go on with"),
+        (["a.zip", "--out", "o"], "Only images and shards"),
+        (["none*.jpg", "--out", "o"], "No image there"),
+        (["a.jpg", "--out", "o", "--resume"], "nothing to resume"),
         (["a.jpg", "--out", "."], "is taken"),
     ],
 )

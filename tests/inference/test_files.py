@@ -1,4 +1,4 @@
-"""Files of answers: whole or unfinished, gone on with after a kill; and copies by class."""
+"""Files of predictions: whole or unfinished, resumed after a kill; and copies by class."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CLASSES = ("a", "b")
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A classifier's folder, and 400 small pictures, one of them broken."""
+    """A classifier's folder, and 400 small images, one of them broken."""
     root = tmp_path_factory.mktemp("home")
     set_seed(0)
     form = Preprocessing(16, 16, 3)
@@ -151,7 +151,7 @@ def test_pictures_are_copied_by_class_once_and_nothing_is_overwritten(home: Path
         assert copy.read_bytes() == Path(one["source"]).read_bytes()
     assert main(command) == 0
     assert {(path.parent.name, path.name) for path in (tmp_path / "s").rglob("*.png")} == expected
-    assert "Copied:  399 pictures" in capsys.readouterr().out
+    assert "Copied:  399 images" in capsys.readouterr().out
     assert main([*command, "--reject-below", "1"]) == 0
     assert len(list((tmp_path / "s" / "_unsure").iterdir())) == 399
 

@@ -1,4 +1,4 @@
-"""What can be predicted on: everything that holds pictures, in the order given, broken things in their place."""
+"""What can be predicted on: everything that holds images, in the order given, broken things in their place."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from striate.prediction import Prediction
 from striate.system.backend import set_seed
 
 COLOURS = ((200, 40, 30), (30, 180, 60), (40, 60, 210))
-FRAMES = 12  # of each colour
+FRAMES = 12  # of each color
 CODES = {"mp4": "mp4v", "avi": "MJPG", "mkv": "XVID", "mov": "mp4v"}
 
 
@@ -41,7 +41,7 @@ def classifier() -> Classifier:
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Films in four containers: one colour after another, ten frames a second."""
+    """Videos in four containers: one color after another, ten frames a second."""
     folder = tmp_path_factory.mktemp("films")
     for ending, code in CODES.items():
         writer = cv2.VideoWriter(
@@ -63,7 +63,7 @@ def test_archives_arrays_files_and_broken_ones_are_answered_in_order(classifier,
     with zipfile.ZipFile(tmp_path / "some.zip", "w") as archive:
         for file in files:
             archive.write(file, f"in/{file.name}")
-        archive.writestr("in/notes.txt", "no picture")
+        archive.writestr("in/notes.txt", "no image")
     pixels = np.stack([classifier.preprocessing(file) for file in files])
     np.save(tmp_path / "stack.npy", pixels)
     np.savez(tmp_path / "set.npz", x=pixels, y=np.arange(3))
@@ -90,13 +90,13 @@ def test_archives_arrays_files_and_broken_ones_are_answered_in_order(classifier,
 def test_arrays_that_are_no_pictures_and_empty_archives_say_so(tmp_path: Path):
     np.save(tmp_path / "a.npy", np.zeros((3, 8, 8), np.float32))
     with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
-        archive.writestr("notes.txt", "no picture")
+        archive.writestr("notes.txt", "no image")
     (tmp_path / "c.npz").write_bytes(b"PK\x03\x04")
     parts = resolve_inputs([tmp_path / name for name in ("a.npy", "b.zip", "c.npz")])
     assert all(isinstance(part, UnreadableInput) for part in parts)
-    for part, word in zip(parts, ("uint8", "No picture", "cannot be read"), strict=True):
+    for part, word in zip(parts, ("uint8", "No image", "cannot be read"), strict=True):
         assert word in part.problem
-    with pytest.raises(DataError, match="No picture there"):
+    with pytest.raises(DataError, match="No image there"):
         resolve_inputs([tmp_path / "nothing*.png"])
 
 
@@ -110,7 +110,7 @@ def test_every_frame_of_a_film_is_answered_as_a_picture_of_it_would_be(classifie
     for at, colour in enumerate(COLOURS):
         whole = classifier.predict(np.full((48, 64, 3), colour, np.uint8))
         middle = found[at * FRAMES + FRAMES // 2]
-        assert middle.probabilities == pytest.approx(whole.probabilities, abs=0.02)  # films lose a little
+        assert middle.probabilities == pytest.approx(whole.probabilities, abs=0.02)  # videos lose a little
 
 
 def test_every_nth_frame_and_the_answers_of_all_of_them_agree(classifier, films: Path):

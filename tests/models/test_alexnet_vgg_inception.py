@@ -1,4 +1,4 @@
-"""AlexNet, VGG and the Inceptions against their papers' tables, and what becomes of them on small pictures."""
+"""AlexNet, VGG and the Inceptions against their papers' tables, and what becomes of them on small images."""
 
 from __future__ import annotations
 

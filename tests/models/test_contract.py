@@ -1,7 +1,7 @@
-"""What every network promises, held against every row of ARCHITECTURES, on small pictures.
+"""What every model promises, held against every row of ARCHITECTURES, on small images.
 
-A row is built twice: in float32, for uneven colour pictures of few classes, and in half precision, for square grey
-ones of many. Everything runs eagerly, since tracing a deep network takes longer than the few steps it has to go.
+A row is built twice: in float32, for uneven color images of few classes, and in half precision, for square grayscale
+ones of many. Everything runs eagerly, since tracing a deep model takes longer than the few steps it has to go.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ LIGHT = {
     "jax": ("mlp", "lenet", "cnn-small"),
 }
 """Backend → rows that `make test` holds against the contract there: a few seconds each. JAX crawls where it is not
-compiled, and compiles deep networks for minutes."""
+compiled, and compiles deep models for minutes."""
 
 SIDE = 28
 STEPS = 60
@@ -105,16 +105,16 @@ def _after_the_disk(model, folder):
 
 @pytest.fixture(scope="module")
 def network(row):
-    """The row in float32, for colour pictures of uneven sides and three classes, with dropout."""
+    """The row in float32, for color images of uneven sides and three classes, with dropout."""
     set_seed(0)
     side = _side(row)
     yield build_model(row, (side, side + 5, 3), 3, dropout=0.3)
-    gc.collect()  # thirty networks and what trained them do not fit side by side
+    gc.collect()  # thirty models and what trained them do not fit side by side
 
 
 @pytest.fixture(scope="module")
 def half(row):
-    """The row in half precision, for grey pictures and 200 classes, without dropout."""
+    """The row in half precision, for grayscale images and 200 classes, without dropout."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -219,7 +219,7 @@ def _compiled(network):
 
 
 def _digits(shape):
-    """Returns five each of the digits 0, 1 and 2, written by people, as pictures of `shape`, and their labels."""
+    """Returns five each of the digits 0, 1 and 2, written by people, as images of `shape`, and their labels."""
     images = load_images("digits")
     chosen = np.concatenate([np.flatnonzero(images.labels == digit)[:5] for digit in range(3)])
     pixels = [cv2.resize(np.asarray(images.sources[number]), shape[1::-1]) for number in chosen]
@@ -283,7 +283,7 @@ def test_an_architecture_of_ones_own_is_built_like_any_other():
 
 def test_pictures_too_small_for_an_architecture_of_ones_own_are_refused():
     assert find_min_side(_own()) == 4
-    with pytest.raises(ConfigError, match="too small for the network own") as caught:
+    with pytest.raises(ConfigError, match="too small for the model own") as caught:
         build_model(_own(), (3, 9, 1), 3)
     assert "3×9 pixels" in str(caught.value)
     assert "at least 4" in str(caught.value)

@@ -1,4 +1,4 @@
-"""What a network costs and sees, against published figures and against what really reaches a unit."""
+"""What a model costs and sees, against published figures and against what really reaches a unit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from striate.system.backend import keras
 layers = keras.layers
 
 PUBLISHED = [
-    # name, picture's side; weights, multiply-adds, receptive field. The fields of AlexNet, VGG, ResNet, MobileNet and
+    # name, image's side; weights, multiply-adds, receptive field. The fields of AlexNet, VGG, ResNet, MobileNet and
     # Inception are those of table 1 in Araujo, Norris and Sim 2019 (their ResNet halves the maps where the first
     # paper did); multiply-adds: the papers of VGG, ResNet (3.8 G), MobileNet (569 M), DenseNet, Xception, ConvNeXt.
     ("VGG16", 224, 138_357_544, 15.47e9, 212),
@@ -109,7 +109,7 @@ def _linear(layer):
 
 
 def seen(model, axes=(0, 1)):
-    """Returns how many rows and columns of the picture reach the unit in the middle of `features`."""
+    """Returns how many rows and columns of the image reach the unit in the middle of `features`."""
     short = keras.Model(model.input, model.get_layer("features").output)
     linear = keras.models.clone_model(short, clone_function=_linear)
     linear.set_weights([np.full_like(one, 1 / 8) if one.ndim > 1 else one for one in linear.get_weights()])
@@ -125,7 +125,7 @@ def seen(model, axes=(0, 1)):
         side = model.input_shape[axis + 1]
         first = bisect_left(range(side), True, key=lambda end, axis=axis: reaches(axis, slice(0, end + 1)))
         after = bisect_left(range(side), True, key=lambda start, axis=axis: not reaches(axis, slice(start, None)))
-        assert 0 < first < after < side, "the picture is too small to see its end"
+        assert 0 < first < after < side, "the image is too small to see its end"
         extent.append(after - first)
     return tuple(extent)
 

@@ -1,4 +1,4 @@
-"""A folded network answers as the network does."""
+"""A folded model answers as the model does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks with published weights: ours answer as Keras' own do, whatever the scaling of their pixels, and wrong
+"""Models with published weights: ours answer as Keras' own do, whatever the scaling of their pixels, and wrong
 files are told apart."""
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _marked(name):
 
 @pytest.fixture(scope="module", params=[_marked(name) for name in BACKBONES])
 def published(request, tmp_path_factory):
-    """(row's name, Keras' own network with random weights and statistics, a file of them in Keras' layout, the file
+    """(row's name, Keras' own model with random weights and statistics, a file of them in Keras' layout, the file
     that Keras would have fetched for it: name, address, checksum).
     """
     name = request.param
@@ -78,7 +78,7 @@ def published(request, tmp_path_factory):
         return "not there"
 
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that the weights were learnt on larger pictures
+        warnings.simplefilter("ignore", UserWarning)  # that the weights were learned on larger images
         patch.setattr(_keras.src.utils.file_utils, "get_file", get_file)
         patch.setattr(_keras.Model, "load_weights", lambda *args, **kwargs: None)
         function = getattr(keras.applications, backbone.application)
@@ -222,7 +222,9 @@ def test_a_network_saved_with_more_than_its_weights_is_read_too(with_top, tmp_pa
 
 def test_weights_learnt_on_grey_pictures_are_told(tmp_path):
     path = _small(tmp_path / "grey.h5", channels=1)
-    with pytest.raises(WeightsError, match=r"another number of channels\. Received: 1, in .*grey\.h5\. Expected: 3"):
+    with pytest.raises(
+        WeightsError, match=r"another number of channels\. Received: 1, in .*grayscale\.h5\. Expected: 3"
+    ):
         check_weights_match(ARCHITECTURES["mobilenet_v2_0.35"], path)
 
 
@@ -240,14 +242,14 @@ def test_weights_of_an_unknown_network_are_told(tmp_path):
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(3)])
     with h5py.File(tmp_path / "mine.h5", "w") as file:
         legacy_h5_format.save_weights_to_hdf5_group(file, model)
-    with pytest.raises(WeightsError, match=r"belong to none of the networks.*2 tensors.*vgg16"):
+    with pytest.raises(WeightsError, match=r"belong to none of the models.*2 tensors.*vgg16"):
         identify_weights(tmp_path / "mine.h5")
     with pytest.raises(WeightsError, match=r"not weights of mobilenet_v2\. Received: .*mine\.h5 with .*\(8, 3\)"):
         check_weights_match(ARCHITECTURES["mobilenet_v2"], tmp_path / "mine.h5")
 
 
 def test_a_network_without_published_weights_says_which_have_some(tmp_path):
-    with pytest.raises(ConfigError, match=r"no pretrained weights for this network\. Received: lenet\. .*vgg16"):
+    with pytest.raises(ConfigError, match=r"no pretrained weights for this model\. Received: lenet\. .*vgg16"):
         check_weights_match(ARCHITECTURES["lenet"], tmp_path)
 
 
@@ -311,7 +313,7 @@ def test_a_wrong_file_where_the_weights_belong_is_refused_and_stays(home, is_che
 
 
 def test_weights_for_imagenet_of_a_network_without_are_a_mistake(home):
-    with pytest.raises(ConfigError, match="no pretrained weights for this network"):
+    with pytest.raises(ConfigError, match="no pretrained weights for this model"):
         fetch_weights("imagenet", "lenet")
 
 

@@ -38,7 +38,7 @@ STEMS = {
 GENTLE = {name: [("stem_conv", 3, 1 if name == "mobilenet" else 2)] for name in STEMS}
 
 LIGHT = ("resnet20", "resnet18", "mobilenet", "convnext-tiny")
-"""One network of each kind, quickly built; the others are held against their papers by `make contract`."""
+"""One model of each kind, quickly built; the others are held against their papers by `make contract`."""
 
 
 def _rows(names):

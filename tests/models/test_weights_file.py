@@ -206,9 +206,9 @@ def test_more_tensors_than_any_network_has_are_refused(tmp_path, monkeypatch):
     assert len(_read(path)) == 5
     with h5py.File(path, "a") as file:
         file.attrs["layer_names"] = [b"a", b"a"]  # the same ones over again
-    with pytest.raises(WeightsError, match="more tensors than any network"):
+    with pytest.raises(WeightsError, match="more tensors than any model"):
         _read(path)
     with h5py.File(path, "a") as file:
         file.attrs["layer_names"] = [b"a"] * 6
-    with pytest.raises(WeightsError, match="more tensors than any network"):
+    with pytest.raises(WeightsError, match="more tensors than any model"):
         _read(path)

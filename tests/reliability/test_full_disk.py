@@ -95,7 +95,7 @@ def test_a_disk_that_is_full_at_the_report_loses_nothing_that_was_learnt(
     assert run.state == "unfinished"
     told = _Lines()
     assert resume(run, progress=told).state == "finished"
-    assert not any(line.startswith("Epoch") for line in told.lines), "nothing is learnt twice"
+    assert not any(line.startswith("Epoch") for line in told.lines), "nothing is learned twice"
     assert find_damaged_files(run.path) == []
 
 

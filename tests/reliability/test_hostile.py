@@ -1,5 +1,5 @@
 """Classifiers from a stranger: each is refused by name, in seconds, with little memory, and opens nothing outside its
-folder. What runs code through a network's description is in tests/test_network.py; its attacks are tried here again.
+folder. What runs code through a model's description is in tests/test_network.py; its attacks are tried here again.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def _archive(folder: Path) -> None:
 
 
 def _wide(config: dict[str, Any]) -> None:
-    """A picture that grows and grows: no weights are needed for that."""
+    """An image that grows and grows: no weights are needed for that."""
     layers = config["config"]["layers"]
     place = next(at for at, one in enumerate(layers) if one["class_name"] == "Rescaling")
     layers[place].update(
@@ -169,7 +169,7 @@ def _manifest(folder: Path, **changes: Any) -> None:
 
 
 def _twice(folder: Path) -> None:
-    """The network is described twice under one key: soundly, and not."""
+    """The model is described twice under one key: soundly, and not."""
     text = (folder / "network.json").read_text()
     evil = json.dumps({"layers": [{"module": "os", "class_name": "system", "config": "touch sung"}]})
     (folder / "network.json").write_text(text.rstrip().removesuffix("}") + f', "config": {evil}}}')
@@ -178,9 +178,9 @@ def _twice(folder: Path) -> None:
 ATTACKS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "units without end": (_described(_units(10**12)), "more weights than its file holds"),
     "more units than the file": (_described(_units(5_000_000)), "more weights than its file holds"),
-    "negative units": (_described(_units(-3)), "cannot rebuild the network"),
-    "a picture that grows": (_described(_wide), "more of one picture than any memory|cannot rebuild"),
-    "a picture size without end": (
+    "negative units": (_described(_units(-3)), "cannot rebuild the model"),
+    "an image that grows": (_described(_wide), "more of one image than any memory|cannot rebuild"),
+    "an image size without end": (
         _sealed(lambda folder: _manifest(folder, preprocessing={"height": 10**9, "width": 10**9, "channels": 1})),
         "manifest is damaged",
     ),
@@ -201,7 +201,7 @@ ATTACKS: dict[str, tuple[Callable[[Path], Any], str]] = {
         "no plain file",
     ),
     "a manifest of a terabyte": (_sparse("classifier.json", 1 << 40), "too large"),
-    "a network of a terabyte": (_sparse("network.json", 1 << 40), "too large"),
+    "a model of a terabyte": (_sparse("network.json", 1 << 40), "too large"),
     "weights of a terabyte": (_sparse("weights.safetensors", 1 << 40), "too large"),
     "pickled weights": (_written("weights.safetensors", pickle.dumps(_Sings())), "cannot be read"),
     "a pickled manifest": (lambda folder: (folder / "classifier.json").write_bytes(pickle.dumps(_Sings())), "damaged"),
@@ -235,7 +235,7 @@ ATTACKS: dict[str, tuple[Callable[[Path], Any], str]] = {
         ),
         "cannot be read",
     ),
-    "tensors without end": (_sealed(_many_tensors), "more tensors than any network"),
+    "tensors without end": (_sealed(_many_tensors), "more tensors than any model"),
     "an HDF5 file with a link out": (_sealed(_hdf5), "cannot be read"),
     "a zip archive": (_archive, "damaged"),
     "changed classes": (lambda folder: _manifest(folder, classes=["a"] * 10), "damaged"),

@@ -1,4 +1,4 @@
-"""SIGKILL at random moments: the training that is gone on with ends with the bits of one that was never disturbed.
+"""SIGKILL at random moments: the training that is resumed ends with the bits of one that was never disturbed.
 
 The usual run makes a few; `make reliability` makes 50 on TensorFlow and 20 each on JAX and PyTorch, or as many as the
 environment's STRIATE_KILLS says.
@@ -126,7 +126,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _trial(folder: Path, undisturbed: _Undisturbed, number: int, seed: int) -> str:
-    """Kills one training and goes on with it; returns where it was killed."""
+    """Kills one training and resumes it; returns where it was killed."""
     rng = np.random.default_rng((number, seed))
     in_save = number % 3 == 0
     share = rng.uniform(0, 0.3) if in_save else rng.uniform(0, 1)  # before the report
@@ -207,7 +207,7 @@ def test_a_signal_while_the_report_is_made_leaves_a_run_to_finish(
         process.send_signal(number)
         said = process.communicate(timeout=60)[0]
     assert process.returncode == 130, said
-    assert "All is learnt; striate train --resume" in said and "Traceback" not in said
+    assert "All is learned; striate train --resume" in said and "Traceback" not in said
     _done(tmp_path, "--resume", "r")
     assert _bits(run) == undisturbed.bits
 

@@ -1,4 +1,4 @@
-"""What is promised where a training is gone on with elsewhere: with other threads, on another backend."""
+"""What is promised where a training is resumed elsewhere: with other threads, on another backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Going on with a run, as its users do: what is refused, what is told, and what belongs to several trainings."""
+"""Resuming a run, as its users do: what is refused, what is told, and what belongs to several trainings."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_an_unfinished_run_is_listed_and_gone_on_with_by_name(stopped: Run, caps
     out = capsys.readouterr().out
     assert "Epoch 3/4" in out and "Epoch 2/4" not in out and "Test accuracy" in out
     assert main(["train", "--resume", "r", "--runs", root]) == 0
-    assert "there is nothing to go on with" in capsys.readouterr().out
+    assert "there is nothing to resume" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_nothing_can_be_made_of_a_run_that_has_learnt_nothing(tmp_path: Path):
                 os.kill(os.getpid(), signal.SIGINT)
 
     run = train("digits", runs=tmp_path, progress=Stop(), **QUICK)
-    with pytest.raises(RunError, match="Nothing has been learnt yet"):
+    with pytest.raises(RunError, match="Nothing has been learned yet"):
         resume(run, finish=True)
     assert resume(run).state == "finished"
 
@@ -174,10 +174,10 @@ def test_a_signal_while_the_report_is_made_leaves_a_run_to_finish(tmp_path: Path
             train("digits", runs=tmp_path, progress=told, **QUICK)
     run = RunStore(tmp_path).find("r")
     assert run.state == "unfinished" and (run.path / "classifier").is_dir()
-    assert told.lines[-1] == f"All is learnt; striate train --resume {run.path} makes the report."
+    assert told.lines[-1] == f"All is learned; striate train --resume {run.path} makes the report."
     told = _StopAfter(99)
     assert resume(run, progress=told).state == "finished"
-    assert not any(line.startswith("Epoch") for line in told.lines), "nothing is learnt twice"
+    assert not any(line.startswith("Epoch") for line in told.lines), "nothing is learned twice"
     assert find_damaged_files(run.path) == []
 
 

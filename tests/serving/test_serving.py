@@ -204,7 +204,7 @@ def tensors(**changes: Any) -> bytes:
 
 REFUSED: dict[str, tuple[str, str, Any, dict[str, str], str]] = {
     "nothing": ("POST", "/predict", b"", {}, "undecodable"),
-    "no picture": ("POST", "/predict", b"GIF89a" + bytes(9), {}, "undecodable"),
+    "no image": ("POST", "/predict", b"GIF89a" + bytes(9), {}, "undecodable"),
     "a bomb": ("POST", "/predict", bomb(), {}, "undecodable"),
     "a type": ("POST", "/predict", b"x", {"Content_Type": "text/html"}, "type"),
     "no JSON": ("POST", "/predict", b"{", {"Content_Type": "application/json"}, "malformed"),
@@ -457,15 +457,15 @@ SAYS = (
 
 
 def decoded(limits: ServerLimits, code: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[list[Any], int]:
-    """Returns what becomes of three pictures if the second one makes the decoder run this code; and restarts."""
+    """Returns what becomes of three images if the second one makes the decoder run this code; and restarts."""
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
         "if 'striate.serving.decode_worker' in sys.orig_argv:\n"
         "    import striate.data.prefetch as ahead\n"
         "    right = ahead.decode_or_error\n"
-        "    def wrong(form, picture):\n"
-        f"        if picture == b'poison':\n            {code}\n"
-        "        return right(form, picture)\n"
+        "    def wrong(form, image):\n"
+        f"        if image == b'poison':\n            {code}\n"
+        "        return right(form, image)\n"
         "    ahead.decode_or_error = wrong\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -488,8 +488,8 @@ def decoded(limits: ServerLimits, code: str, monkeypatch: pytest.MonkeyPatch, tm
     [
         ("import os; os.abort()", DECODER_CRASH_REASON),
         ("import time; time.sleep(100)", DECODER_TIMEOUT_REASON),
-        ("import os; os.write(1, b'hello'); return right(form, picture)", "not a picture in any known format"),
-        ("bytearray(1 << 40)", "it needs more memory than one picture may have"),
+        ("import os; os.write(1, b'hello'); return right(form, image)", "not an image in any known format"),
+        ("bytearray(1 << 40)", "it needs more memory than one image may have"),
         (SAYS.format(r"b'\xff' * 64"), DECODER_CRASH_REASON),  # more than it may say
         (SAYS.format(r"b'\x05\0\0\0' + b'\0\x09\0\0\0'"), DECODER_CRASH_REASON),  # nine pixels, and none
     ],
@@ -521,7 +521,7 @@ def test_a_decoder_that_was_ended_from_outside_is_no_pictures_fault():
 
 
 def test_a_decoder_whose_end_is_noticed_before_it_is_ended_is_replaced():
-    """asyncio has no process to kill then, and said so in the middle of the work that all pictures waited for."""
+    """asyncio has no process to kill then, and said so in the middle of the work that all images waited for."""
 
     async def run() -> list[Any]:
         decoders = DecodePool(ServerLimits(decoders=1))

@@ -22,7 +22,7 @@ def test_schemathesis_finds_nothing(serve, digits_run):
             [
                 *(sys.executable, "-m", "schemathesis.cli", "run", f"{server.said['address']}openapi.json"),
                 *("--max-examples", "200", "--seed", "1", "--no-color", "--generation-database", "none"),
-                *("--exclude-checks", "positive_data_acceptance"),  # no schema says which bytes are a picture
+                *("--exclude-checks", "positive_data_acceptance"),  # no schema says which bytes are an image
             ],
             capture_output=True,
             text=True,

@@ -112,7 +112,7 @@ def test_fine_tuning_gets_no_more_epochs_than_asked_for_and_than_fit(digits, slo
 
 
 def test_measuring_ends_when_its_share_of_the_time_is_gone(digits, monkeypatch):
-    """A step of a deep network may take seconds; the time must not be spent on finding that out."""
+    """A step of a deep model may take seconds; the time must not be spent on finding that out."""
     recipe = _recipe(digits, batch=2)
     model, batches, held_out = _set_up(digits, recipe)
     real, drawn = Batches.__getitem__, []

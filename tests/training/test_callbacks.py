@@ -156,7 +156,7 @@ def test_a_training_that_mostly_waits_for_pictures_says_so_once(monkeypatch):
     Epochs(_model()).run(feed, batches, until=2, callbacks=[clock])
     assert rows[-1].waiting > 0.5  # the first epoch compiles
     first = next(row.waiting for row in rows if row.waiting > MUCH_WAITING)
-    assert [line for line in progress.lines if "waited for pictures" in line] == [WAITING.format(first)]
+    assert [line for line in progress.lines if "waited for images" in line] == [WAITING.format(first)]
 
 
 @pytest.mark.backend

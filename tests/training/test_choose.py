@@ -1,4 +1,4 @@
-"""Which network with which weights, when that is left open."""
+"""Which model with which weights, when that is left open."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_preferred_networks_have_weights():
 
 
 def test_what_is_planned_around_pretrained_weights(home, stripes):
-    """Larger pictures, in colour, unchanged: and planning it again changes nothing more."""
+    """Larger images, in color, unchanged: and planning it again changes nothing more."""
     planned = plan(Recipe(pretrained="imagenet", augment="photos"), stripes)
     assert (planned.architecture, planned.height, planned.channels) == (PREFERRED[0], PRETRAINED_SIDES[0], 3)
     assert planned == plan(planned, stripes)

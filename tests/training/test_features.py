@@ -1,4 +1,4 @@
-"""What a resting network sees, kept on disk: found again by everything it depends on, and never in the way."""
+"""What a resting model sees, kept on disk: found again by everything it depends on, and never in the way."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def looks(monkeypatch):
-    """The number of pictures of every forward pass."""
+    """The number of images of every forward pass."""
     seen = []
     real = transfer.compile_predict_function
 
@@ -84,7 +84,7 @@ def test_the_second_time_no_picture_is_looked_at_and_that_is_said(cache, looks):
     first = embeddings(_network(), _pixels(), progress=NO_PROGRESS)
     second = embeddings(_network(), _pixels(), progress=Say())
     assert len(looks) == 1
-    assert said == ["What the network sees of 5 pictures is known from an earlier training."]
+    assert said == ["What the model sees of 5 images is known from an earlier training."]
     np.testing.assert_array_equal(first, second)
 
 

@@ -81,7 +81,7 @@ def test_an_absurd_size_is_refused_at_once_with_what_to_lower():
     message = str(caught.value)
     assert "memory does not suffice" in message
     assert "vgg16, 8000×8000 pixels, batches of 32: at least" in message
-    assert "--batch 16, --size 4000, or a smaller network" in message
+    assert "--batch 16, --size 4000, or a smaller model" in message
 
 
 def test_what_fits_passes(monkeypatch):

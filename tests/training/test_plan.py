@@ -1,4 +1,4 @@
-"""What is chosen from the pictures when the recipe leaves it open."""
+"""What is chosen from the images when the recipe leaves it open."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_nothing_but_broken_files_is_told(tmp_path):
     images = _folder(tmp_path, [(30, 30)] * 2)
     for index in range(2):
         images.source(index).write_bytes(b"not a picture")
-    with pytest.raises(ImageDecodeError, match="none of 2 pictures"):
+    with pytest.raises(ImageDecodeError, match="none of 2 images"):
         _form(images)
 
 

@@ -1,4 +1,4 @@
-"""A training that is killed and gone on with comes to the same bits as one that never stopped."""
+"""A training that is killed and resumed comes to the same bits as one that never stopped."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_patience_and_the_best_epoch_are_remembered(digits, tmp_path):
     assert found is not None
     assert _outcome(found)[0] == expected[0]
     assert _outcome(found) == expected
-    ended = Keeper(Checkpoints(tmp_path))  # and gone on with once more, there is nothing left to learn
+    ended = Keeper(Checkpoints(tmp_path))  # and resumed once more, there is nothing left to learn
     assert ended.place.ended
     assert _outcome(fit(*digits, recipe, progress=KillAt(300), keeper=ended)) == expected
 
@@ -173,5 +173,5 @@ def test_the_checkpoint_of_another_network_is_refused(digits, tmp_path):
     keeper = Keeper(Checkpoints(tmp_path))
     other = dataclasses.replace(_recipe(digits), architecture="mlp")
     keeper.recipe = lambda recipe: recipe
-    with pytest.raises(RunError, match="does not belong to this network"):
+    with pytest.raises(RunError, match="does not belong to this model"):
         fit(*digits, other, keeper=keeper)

@@ -130,7 +130,7 @@ def test_half_precision_learns_too(parts, planned):
 
 def test_a_second_training_looks_at_no_picture(parts, planned, rested, monkeypatch):
     def never(model, policy):
-        raise AssertionError("the pictures are looked at again")
+        raise AssertionError("the images are looked at again")
 
     monkeypatch.setattr(features, "forward", never)
     again = fit(*parts, planned(epochs=12, learning_rate=5e-3, augment="photos"))
@@ -275,7 +275,7 @@ def test_minutes_bound_the_fine_tuning_and_leave_the_last_layer_its_epochs(parts
     )
 
 
-# Killed and gone on with
+# Killed and resumed
 
 
 class _Killed(Exception):  # noqa: N818

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.backend
 
 
 def _pictures(count, side, channels):
-    """Smooth random pictures: neighbouring pixels resemble each other, as real ones do."""
+    """Smooth random images: neighboring pixels be similar to each other, as real ones do."""
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 1, (count, side + 4, side + 4, channels))
     smooth = sum(noise[:, y : y + side, x : x + side] for y in range(5) for x in range(5))

@@ -10,24 +10,24 @@ from striate.system.process import claim_process
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("train", "train a classifier and write a run"),
-    "ladder": ("ladder", "train the networks of history on the same data, and compare them"),
+    "ladder": ("ladder", "train the models of history on the same data, and compare them"),
     "repeat": ("repeat", "train several times, with other seeds or on folds, and tell the spread"),
     "tune": ("tune", "search for a good recipe"),
     "learning-curve": ("learning_curve", "tell how much data is needed, and what twice as much would buy"),
-    "predict": ("predict", "say what pictures show"),
-    "evaluate": ("evaluate", "measure a run on its test pictures or on other data"),
+    "predict": ("predict", "say what images show"),
+    "evaluate": ("evaluate", "measure a run on its test images or on other data"),
     "report": ("report", "make the report, plots and pages of a finished run"),
     "compare": ("compare", "set runs side by side, and tell whether the difference is real"),
-    "explain": ("explain", "show what a network makes of pictures, and where it looked"),
+    "explain": ("explain", "show what a model makes of images, and where it looked"),
     "replay": ("explain", "put a recorded training on a slider"),
-    "units": ("units", "show what the units of a layer have learnt"),
-    "map": ("map", "draw a map of a run's pictures, and tell what a picture resembles"),
+    "units": ("units", "show what the units of a layer have learned"),
+    "map": ("map", "draw a map of a run's images, and tell what an image is similar to"),
     "export": ("export", "write a classifier for another program, checked against the original"),
     "serve": ("serve", "answer over HTTP"),
     "tensorboard": ("tensorboard", "show runs in TensorBoard"),
     "data": ("data", "look at and check a data set before training"),
     "doctor": ("doctor", "find what is wrong with this environment, or with a training"),
-    "models": ("models", "list the networks, or tell the story of one"),
+    "models": ("models", "list the models, or tell the story of one"),
     "datasets": ("list_commands", "list the data sets known by name"),
     "recipes": ("list_commands", "list the recipes for training"),
     "runs": ("list_commands", "list the runs"),
@@ -77,7 +77,7 @@ def run() -> int:
     """Is `main` for a process of its own. Its garbage collector starts less often, since the imports make many objects
     that stay, and what is left at the end is not searched, which takes most of a second once TensorFlow is loaded.
     """
-    if sys.argv[1:2] == ["train"]:  # other commands train several networks, large ones after small ones
+    if sys.argv[1:2] == ["train"]:  # other commands train several models, large ones after small ones
         claim_process()
     gc.set_threshold(GC_THRESHOLD)
     try:
@@ -91,7 +91,7 @@ def _print_help() -> None:
     lines = [
         "Usage: striate COMMAND [OPTIONS] …",
         "",
-        "From labelled pictures to a classifier you can trust, understand and ship.",
+        "From labeled images to a classifier you can trust, understand and ship.",
         "",
         "Commands:",
         *(f"  {verb:<{width}}{summary}" for verb, (_, summary) in COMMANDS.items()),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     help="Where the page is written  [default: beside the runs].",
 )
 @click.option("--png", type=click.Path(path_type=Path, dir_okay=False), help="Where the curves are drawn.")
-@click.option("--time", "is_timed", is_flag=True, help="Measure how long an answer takes, now and on this machine.")
+@click.option("--time", "is_timed", is_flag=True, help="Measure how long a prediction takes, now and on this machine.")
 @options.runs
 @options.add_common_options
 def compare(
@@ -42,7 +42,7 @@ def compare(
     """Set runs side by side: what differs in their settings, how good they are, whether the difference is real.
 
     Runs that differ in nothing but the seed are one group; the name of what striate repeat made stands for all its
-    runs. Every two are tested on the same test pictures; runs measured on others are refused.
+    runs. Every two are tested on the same test images; runs measured on others are refused.
     """
     from striate.cli.console import create_progress, print_json
     from striate.evaluation.comparison import comparison_page
@@ -68,7 +68,7 @@ def compare(
         return 0
     _print_comparison(found)
     if missing:
-        click.echo(to_printable(f"The page lists pictures by name only: {missing}"))
+        click.echo(to_printable(f"The page lists images by name only: {missing}"))
     click.echo(to_printable(f"Page:    {html}\nCurves:  {png}"))
     return 0
 
@@ -96,7 +96,7 @@ def _print_pair(pair: PairwiseResult, *, several: bool) -> None:
 
     _echo_wrapped(pair.sentence)
     adjusted = f" (adjusted {pair.p_adjusted:.2g})" if several else ""
-    test = "McNemar" if not pair.is_seeded else "t-test over pictures and seeds"
+    test = "McNemar" if not pair.is_seeded else "t-test over images and seeds"
     _echo_wrapped(f"  {test} p = {pair.paired.p_value:.2g}{adjusted}; {pair.counts}")
     for row in pair.classes:
         if row.is_real:

@@ -125,7 +125,7 @@ def render_bar(fraction: float, width: int = 24) -> Text:
 
 
 def render_image_strip(images: Sequence[NDArray[np.uint8]], gap: int = 1) -> Text:
-    """Returns pictures (h, w, 3) uint8 side by side, drawn with half blocks: one character is two pixels high."""
+    """Returns images (h, w, 3) uint8 side by side, drawn with half blocks: one character is two pixels high."""
     from rich.style import Style
     from rich.text import Text
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from striate.data_checks.finding import Finding
     from striate.workflows.inspect_data import Examined
 
-IMAGES_PER_STRIP = 7  # pictures per class in the terminal, 12 columns wide each
+IMAGES_PER_STRIP = 7  # images per class in the terminal, 12 columns wide each
 MAX_CLASSES_SHOWN = 40  # classes listed in the terminal
 MAX_FILES_SHOWN = 10  # files, or sets of them, listed under a finding
 
@@ -33,7 +33,7 @@ MAX_FILES_SHOWN = 10  # files, or sets of them, listed under a finding
     help="Where the page is written; by default NAME-data.html.",
 )
 @click.option("--png", type=click.Path(path_type=Path, dir_okay=False), help="Draw a contact sheet, too.")
-@click.option("--suspects", is_flag=True, help="Look for wrong labels, too: trains four networks.")
+@click.option("--suspects", is_flag=True, help="Look for wrong labels, too: trains four models.")
 @click.option("--recipe", default="default", show_default=True, help="How those are trained: see striate recipes.")
 @click.option(
     "--fix",
@@ -45,7 +45,7 @@ MAX_FILES_SHOWN = 10  # files, or sets of them, listed under a finding
 @click.option(
     "--shard",
     metavar="OUT",
-    help="Write the pictures in shards instead, with a manifest: to a folder, or to s3://BUCKET/PREFIX.",
+    help="Write the images in shards instead, with a manifest: to a folder, or to s3://BUCKET/PREFIX.",
 )
 @click.option(
     "--as", "form", type=click.Choice(["parquet", "webdataset"]), default="parquet", show_default=True, help="Of those."
@@ -79,8 +79,8 @@ def data(
 ) -> int:
     """Look at DATA and check it before training, and write a page about it.
 
-    Every picture is decoded once. Found are unreadable files, copies (also re-encoded, resized, brightened and mirrored
-    ones), copies in several splits or under two labels, odd classes, pictures unlike the rest, and what tells the class
+    Every image is decoded once. Found are unreadable files, copies (also re-encoded, resized, brightened and mirrored
+    ones), copies in several splits or under two labels, odd classes, images unlike the rest, and what tells the class
     though it should not. Nothing of the data is changed: --fix writes a list that train, ladder and evaluate honour.
     The exit code is 1 when something is wrong that would make accuracies a lie.
     """
@@ -148,7 +148,7 @@ def _write_shards(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Writes the pictures in shards, and tells which."""
+    """Writes the images in shards, and tells which."""
     from striate.cli.console import create_progress, print_json
     from striate.data.corrections import apply_corrections, load_corrections
     from striate.data.loaders.load import load_images
@@ -164,7 +164,7 @@ def _write_shards(
     else:
         size, number = sum(one.bytes for one in written.shards), len(written.shards)
         shards = f"{number} shard{'s' * (number != 1)}, {size / 1e6:,.1f} MB"
-        click.echo(to_printable(f"{written.pictures:,} pictures in {shards}: {out}"))
+        click.echo(to_printable(f"{written.pictures:,} images in {shards}: {out}"))
         click.echo(to_printable(f"Train on them with:  striate train {shlex.quote(out)}"))
     return 0
 
@@ -195,7 +195,7 @@ def _print_findings(findings: list[Finding]) -> None:
 
 
 def _count_splits(images: ImageSet) -> dict[str, int]:
-    """Returns split → pictures; `undivided` for those that training would divide itself."""
+    """Returns split → images; `undivided` for those that training would divide itself."""
     import numpy as np
 
     names, numbers = np.unique(images.given, return_counts=True)
@@ -210,7 +210,7 @@ def _print_overview(images: ImageSet) -> None:
 
     counts = images.counts()
     parts = ", ".join(f"{number:,} {name}" for name, number in _count_splits(images).items())
-    click.echo(to_printable(f"{images.name}: {len(images):,} pictures ({parts}), {len(counts)} classes"))
+    click.echo(to_printable(f"{images.name}: {len(images):,} images ({parts}), {len(counts)} classes"))
     largest = max(counts.values())
     rows: list[tuple[Any, ...]] = [
         (name, f"{number:,}", render_bar(number / largest)) for name, number in list(counts.items())[:MAX_CLASSES_SHOWN]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @options.corrections
 @options.data_dir
 @options.add_rejection_options
-@click.option("--robustness", is_flag=True, help="Measure also on pictures made worse: noise, blur, darkness, angle …")
+@click.option("--robustness", is_flag=True, help="Measure also on images made worse: noise, blur, darkness, angle …")
 @click.option(
     "--robustness-pictures", type=click.IntRange(min=10), metavar="N", help="So many of them  [default: 1,000]."
 )
@@ -48,10 +48,10 @@ def evaluate(
     quiet: bool,
     debug: bool,
 ) -> int:
-    """Measure RUN again on its own test pictures, or on DATA.
+    """Measure RUN again on its own test images, or on DATA.
 
     Of DATA that brings a test split, only that is measured. Its classes are matched with the classifier's by name. Each
-    look at a run's own test pictures is noted in its opened.csv: whoever chooses by them measures nothing.
+    look at a run's own test images is noted in its opened.csv: whoever chooses by them measures nothing.
     """
     options.configure_backend(backend, device)
     from striate.cli.console import create_progress, print_json

@@ -23,24 +23,18 @@ FILE_PATH = click.Path(path_type=Path, dir_okay=False)
 @click.command(context_settings=options.CONTEXT_SETTINGS)
 @click.argument("run")
 @click.argument("sources", nargs=-1)
-@click.option("--html", type=FILE_PATH, help="A page in which the first 12 pictures flow through the network.")
-@click.option("--hold", metavar="NAME", multiple=True, help="--html: a layer that a page of a large network must hold.")
+@click.option("--html", type=FILE_PATH, help="A page in which the first 12 images flow through the model.")
+@click.option("--hold", metavar="NAME", multiple=True, help="--html: a layer that a page of a large model must hold.")
 @click.option(
     "--method", type=click.Choice(list(ATTRIBUTION_METHODS)), default="grad-cam", show_default=True, help="How to look."
 )
 @click.option("--class", "about", metavar="NAME", help="Ask about this class instead of the one that is answered.")
 @click.option("--layer", metavar="NAME", help="Grad-CAM: look at the maps of this layer.")
-@click.option(
-    "--png", type=FILE_PATH, help="A figure of the first 24 pictures  [default: explained.png, unless --html]."
-)
-@click.option("--overlays", type=click.Path(path_type=Path, file_okay=False), help="A folder for one PNG a picture.")
-@click.option(
-    "--maps", type=FILE_PATH, help="A figure of what each layer makes of the first picture, its feature maps."
-)
-@click.option("--filters", type=FILE_PATH, help="A figure of the filters that the first layer slides over pictures.")
-@click.option(
-    "--draw", type=FILE_PATH, help="A figure of the network's layers, as SVG if the name ends so, else as PNG."
-)
+@click.option("--png", type=FILE_PATH, help="A figure of the first 24 images  [default: explained.png, unless --html].")
+@click.option("--overlays", type=click.Path(path_type=Path, file_okay=False), help="A folder for one PNG an image.")
+@click.option("--maps", type=FILE_PATH, help="A figure of what each layer makes of the first image, its feature maps.")
+@click.option("--filters", type=FILE_PATH, help="A figure of the filters that the first layer slides over images.")
+@click.option("--draw", type=FILE_PATH, help="A figure of the model's layers, as SVG if the name ends so, else as PNG.")
 @options.runs
 @options.add_backend_options
 @options.add_common_options
@@ -64,11 +58,11 @@ def explain(
     quiet: bool,
     debug: bool,
 ) -> int:
-    """Show what the network of RUN makes of the pictures SOURCES, and where it looked.
+    """Show what the model of RUN makes of the images SOURCES, and where it looked.
 
     RUN is a run's name or folder, or a classifier's folder. SOURCES are files, folders, globs, or - for a list of
-    paths on standard input. For each picture, the share of the heat in the half of it around its centre is told. A
-    picture that cannot be read is reported and does not stop the rest. --draw and --filters need no picture.
+    paths on standard input. For each image, the fraction of the heat in the half of it around its centre is told. A
+    image that cannot be read is reported and does not stop the rest. --draw and --filters need no image.
     """
     options.configure_backend(backend, device)
     from striate.cli.classifier_arg import load_classifier
@@ -127,7 +121,7 @@ def explain(
 def _print_central_fraction(rows: list[dict[str, Any]]) -> None:
     shares = [row["central_share"] for row in rows if row.get("central_share") is not None]
     if len(shares) > 1:
-        click.echo(f"Heat in the central half: {np.mean(shares):.1%} on average of {len(shares):,} pictures.")
+        click.echo(f"Heat in the central half: {np.mean(shares):.1%} on average of {len(shares):,} images.")
 
 
 def _draw_figures(
@@ -237,7 +231,7 @@ def _write_explainer(
 @options.runs
 @options.add_common_options
 def replay(run: str, html: Path, runs: Path, as_json: bool, quiet: bool, debug: bool) -> None:
-    """Put the training of RUN on a slider: what the network made of the same pictures after each epoch.
+    """Put the training of RUN on a slider: what the model made of the same images after each epoch.
 
     The training must have been recorded: striate train DATA --replay.
     """

@@ -24,8 +24,8 @@ EXPORT_FORMATS = ("onnx", "litert", "saved_model", "keras", "openvino", "triton"
 )
 @click.option("--out", type=click.Path(path_type=Path), help="The file or folder  [default: RUN/exported/…].")
 @click.option("--int8", is_flag=True, help="Quantise: smaller and faster, and the accuracy before and after is told.")
-@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Pictures at once  [default: any number].")
-@click.option("--data", metavar="DATA", help="Labelled pictures to compare on instead of the run's own.")
+@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Images at once  [default: any number].")
+@click.option("--data", metavar="DATA", help="Labeled images to compare on instead of the run's own.")
 @options.runs
 @options.add_common_options
 def export(
@@ -42,8 +42,8 @@ def export(
 ) -> int:
     """Write the classifier of RUN as one file for another program: class names and preprocessing inside.
 
-    Its answers are compared with the classifier's on real pictures; a file that answers otherwise is not kept, and the
-    exit code is 1. Pictures go in as uint8 in 0..255, probabilities come out.
+    Its predictions are compared with the classifier's on real images; a file that answers otherwise is not kept, and the
+    exit code is 1. Images go in as uint8 in 0..255, probabilities come out.
     """
     options.configure_backend(
         "tensorflow", "cpu"
@@ -88,7 +88,7 @@ def _describe_export(result: Exported) -> list[str]:
             for one in (cost.before, cost.after)
         )
         lines.append(
-            f"Accuracy on {cost.pictures:,} pictures: {before} before, {after} in int8; the difference is "
+            f"Accuracy on {cost.pictures:,} images: {before} before, {after} in int8; the difference is "
             f"{cost.difference:+.2%} [{cost.interval.low:+.2%}, {cost.interval.high:+.2%}]."
         )
     return [*lines, f"Written:  {result.file}"]

@@ -21,10 +21,10 @@ EXIT_CODES = {"finished": 0, "failed": 1, "interrupted": 130}
 
 @click.command(context_settings=options.CONTEXT_SETTINGS)
 @click.argument("data")
-@click.option("--rungs", metavar="A,B,C", help="Networks, in their order: see striate models.")
-@click.option("--epochs", type=int, help="Every network's budget in passes over the training pictures.")
-@click.option("--minutes", type=float, help="Every network's budget in minutes instead.")
-@click.option("--seeds", type=int, default=1, show_default=True, help="Runs per network; they share one split.")
+@click.option("--rungs", metavar="A,B,C", help="Models, in their order: see striate models.")
+@click.option("--epochs", type=int, help="Every model's budget in passes over the training images.")
+@click.option("--minutes", type=float, help="Every model's budget in minutes instead.")
+@click.option("--seeds", type=int, default=1, show_default=True, help="Runs per model; they share one split.")
 @click.option("--seed", type=int, help="The first run's, and the split's.")
 @options.recipe
 @options.batch
@@ -67,9 +67,9 @@ def ladder(
     debug: bool,
     **settings: Any,
 ) -> int:
-    """Train one network after the other on DATA with the same budget: the history of the field on your own pictures.
+    """Train one model after the other on DATA with the same budget: the history of the field on your own images.
 
-    Without --rungs: mlp, lenet, alexnet, vgg-small, googlenet and resnet20 on pictures of up to 64 pixels; vgg11 and
+    Without --rungs: mlp, lenet, alexnet, vgg-small, googlenet and resnet20 on images of up to 64 pixels; vgg11 and
     resnet18 in their places on larger ones. Every run lies in the ladder's folder and is an ordinary one. The same
     command again goes on where it stopped, keeping finished runs; rungs and seeds may be added.
     """
@@ -118,7 +118,7 @@ def print_ladder(result: Ladder) -> None:
         seeds = f", mean and standard deviation over {result.document.plan.seeds} seeds" if several else ""
         epochs = sorted({rung.epochs for rung in trained if rung.epochs is not None})
         span = f"{epochs[0]:.3g}" + (f" to {epochs[-1]:.3g}" if len(epochs) > 1 else "")
-        click.echo(f"Accuracy on {trained[0].n:,} test pictures{seeds}; epochs: {span}.")
+        click.echo(f"Accuracy on {trained[0].n:,} test images{seeds}; epochs: {span}.")
     for line in _describe_steps(result):
         click.echo(click.wrap_text(line, 98, subsequent_indent="  "))
     for rung in result.rows:

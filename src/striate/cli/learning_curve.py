@@ -21,7 +21,7 @@ MAX_CLASSES_SHOWN = 10  # classes shown: those that gained most from the last do
 
 @click.command("learning-curve", context_settings=options.CONTEXT_SETTINGS)
 @click.argument("data")
-@click.option("--sizes", metavar="A,B,C,D", help="Numbers of training pictures  [default: all, and five halvings].")
+@click.option("--sizes", metavar="A,B,C,D", help="Numbers of training images  [default: all, and five halvings].")
 @click.option(
     "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Trainings a size, each on other parts."
 )
@@ -47,10 +47,10 @@ def learning_curve(
     debug: bool,
     **settings: Any,
 ) -> int:
-    """Tell how much data is needed: train on growing parts of the training pictures.
+    """Tell how much data is needed: train on growing parts of the training images.
 
-    Accuracy on the test pictures against the number of training pictures, the power law that it follows, which classes
-    gain most, and what twice as many pictures would buy. Smaller parts get more epochs. Every training is an ordinary
+    Accuracy on the test images against the number of training images, the power law that it follows, which classes
+    gain most, and what twice as many images would buy. Smaller parts get more epochs. Every training is an ordinary
     run in the folder. The same command again goes on where it stopped; sizes and seeds may be added.
     """
     options.configure_backend(backend, device)
@@ -83,7 +83,7 @@ def _parse_sizes(text: str | None) -> list[int] | None:
 
 
 def print_learning_curve(curve: Growth) -> None:
-    """Prints a row per size, which classes gain, what more pictures would buy, and where everything lies."""
+    """Prints a row per size, which classes gain, what more images would buy, and where everything lies."""
     from striate.cli.console import print_table
     from striate.reporting.style import format_percent
 
@@ -97,7 +97,7 @@ def print_learning_curve(curve: Growth) -> None:
         )
         for one in document.sizes
     ]
-    print_table([">training pictures", ">accuracy", ">95 % interval", ">trainings"], rows)
+    print_table([">training images", ">accuracy", ">95 % interval", ">trainings"], rows)
     if gains := curve.gains():
         gained = [
             (name, format_percent(before), format_percent(after)) for name, before, after in gains[:MAX_CLASSES_SHOWN]

@@ -21,15 +21,15 @@ FILE_PATH = click.Path(path_type=Path, dir_okay=False)
 
 @click.command("map", context_settings=options.CONTEXT_SETTINGS)
 @click.argument("run")
-@click.option("--like", multiple=True, metavar="PICTURE", help="Tell which training pictures this one resembles.")
+@click.option("--like", multiple=True, metavar="PICTURE", help="Tell which training images this one is similar to.")
 @click.option(
     "--split", type=click.Choice(["test", "validation"]), default="test", show_default=True, help="Whose map."
 )
 @click.option(
     "--method", type=click.Choice(PROJECTION_METHODS), default="pca", show_default=True, help="umap: an extra."
 )
-@click.option("--most", type=click.IntRange(min=5), default=1000, show_default=True, help="Pictures on the map.")
-@click.option("--neighbours", type=click.IntRange(1, 20), default=5, show_default=True, help="Training pictures each.")
+@click.option("--most", type=click.IntRange(min=5), default=1000, show_default=True, help="Images on the map.")
+@click.option("--neighbours", type=click.IntRange(1, 20), default=5, show_default=True, help="Training images each.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what is drawn at random.")
 @click.option("--html", type=FILE_PATH, default=Path("map.html"), show_default=True, help="The page.")
 @click.option("--png", type=FILE_PATH, default=Path("like.png"), show_default=True, help="--like: the figure.")
@@ -53,10 +53,11 @@ def map(
     quiet: bool,
     debug: bool,
 ) -> int:
-    """Draw the map of a RUN's pictures, on which what the network takes for alike lies together.
+    """Draw the map of a RUN's images, on which what the model takes for alike lies together.
 
-    The page shows each test picture as a point, by class, by answer, or by whether the answer is right, and beside it
-    the training pictures that it resembles. With --like, no map: pictures of your own, and what they resemble.
+    The page shows each test image as a point, by class, by prediction, or by whether the prediction is right, and
+    beside it the training images that it is similar to. With --like, no map: images of your own, and what they be
+    similar to.
     """
     options.configure_backend(backend, device)
     from striate.cli.console import create_progress, print_json
@@ -85,8 +86,8 @@ def map(
         )
     else:
         click.echo(
-            f"{len(drawn.shown.keys):,} {split} pictures: the classifier is right for {drawn.accuracy:.1%}, "
-            f"the {neighbours} nearest of {len(drawn.known.keys):,} training pictures for "
+            f"{len(drawn.shown.keys):,} {split} images: the classifier is right for {drawn.accuracy:.1%}, "
+            f"the {neighbours} nearest of {len(drawn.known.keys):,} training images for "
             f"{drawn.neighbours_accuracy:.1%}."
         )
         click.echo(to_printable(drawn.projection.caveat))
@@ -97,7 +98,7 @@ def map(
 def _report_similar_images(
     run: Run, sources: tuple[str, ...], count: int, png: Path, progress: Progress, *, as_json: bool
 ) -> int:
-    """Tells and draws what pictures resemble; returns 0 unless none can be read."""
+    """Tells and draws what images be similar to; returns 0 unless none can be read."""
     from striate.cli.console import print_json
     from striate.data.inputs import expand_paths
     from striate.data.prefetch import decode_or_error
@@ -138,7 +139,7 @@ def _report_similar_images(
     else:
         for row in rows:
             alike = ", ".join(f"{one['label']} {one['similarity']:.2f}" for one in row.get("resembles", ()))
-            answer = row["error"] or f"{row['label']} {row['confidence']:.1%}; resembles {alike}"
+            answer = row["error"] or f"{row['label']} {row['confidence']:.1%}; is similar to {alike}"
             click.echo(to_printable(f"{row['source']}: {answer}"))
         if whole:
             click.echo(to_printable(f"Drawn:  {png}"))

@@ -24,16 +24,16 @@ UNIT_FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 @click.command(context_settings=options.CONTEXT_SETTINGS)
 @click.argument("name", required=False)
 @click.option("--max-weights", metavar="N", help="Only those with at most so many weights: 5M, 300k …")
-@click.option("--side", type=click.IntRange(min=1), metavar="N", help="Only those that work on pictures of N×N pixels.")
+@click.option("--side", type=click.IntRange(min=1), metavar="N", help="Only those that work on images of N×N pixels.")
 @click.option("--year", metavar="YEAR or FROM-TO", help="Only those of these years: 2014, 2012-2015.")
-@click.option("--pretrained", is_flag=True, help="Only those that have weights learnt on ImageNet.")
-@click.option("--size", metavar="N or HxW", help="One network: at this picture size instead of its own.")
-@click.option("--grey/--colour", default=None, help="One network: for pictures with one channel or three.")
-@click.option("--classes", type=click.IntRange(min=2), metavar="K", help="One network: that tells K classes apart.")
+@click.option("--pretrained", is_flag=True, help="Only those that have weights learned on ImageNet.")
+@click.option("--size", metavar="N or HxW", help="One model: at this image size instead of its own.")
+@click.option("--grey/--colour", default=None, help="One model: for images with one channel or three.")
+@click.option("--classes", type=click.IntRange(min=2), metavar="K", help="One model: that tells K classes apart.")
 @click.option(
     "--draw",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="One network: draw its layers, as SVG if the name ends so, else as PNG.",
+    help="One model: draw its layers, as SVG if the name ends so, else as PNG.",
 )
 @options.add_common_options
 def models(
@@ -50,23 +50,23 @@ def models(
     quiet: bool,
     debug: bool,
 ) -> None:
-    """List the networks that --arch takes, or tell about one.
+    """List the models that --arch takes, or tell about one.
 
     With NAME: its story, what it costs and sees, and its layers, at the size it was proposed for or at --size. A word
-    that is no network's name lists the networks that have it in their names.
+    that is no network's name lists the models that have it in their names.
     """
     from striate.models.registry import ARCHITECTURES
 
     if name in ARCHITECTURES:
         limits = {"max_weights": max_weights, "side": side, "year": year, "pretrained": pretrained or None}
-        _refuse_options(f"chooses from the list, and {name} is one network", limits)
+        _refuse_options(f"chooses from the list, and {name} is one model", limits)
         row = ARCHITECTURES[name]
         height, width = row.native[:2] if size is None else options.parse_image_size(size)
         channels = row.native[2] if grey is None else 1 if grey else 3
         _show_architecture(row, (height, width, channels), classes or row.native_classes, draw, as_json=as_json)
     else:
         rows = _filter_architectures(name, max_weights, side, year, pretrained=pretrained)
-        _refuse_options("needs the name of one network", {"size": size, "grey": grey, "classes": classes, "draw": draw})
+        _refuse_options("needs the name of one model", {"size": size, "grey": grey, "classes": classes, "draw": draw})
         _show_list(rows, as_json=as_json)
 
 
@@ -140,7 +140,7 @@ def _show_list(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
         print_json(rows)
         return
     if not rows:
-        click.echo("No network is like that. Try: striate models")
+        click.echo("No model is like that. Try: striate models")
         return
     print_table(
         ["name", ">year", ">weights", ">multiply-adds", ">native", ">smallest", ">sees"],
@@ -157,8 +157,8 @@ def _show_list(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
             for row in rows
         ],
     )
-    click.echo("native: side in pixels of the pictures it was made for, at which its weights and")
-    click.echo("multiply-adds (for one picture) are counted. smallest: the least side that it")
+    click.echo("native: side in pixels of the images it was made for, at which its weights and")
+    click.echo("multiply-adds (for one image) are counted. smallest: the least side that it")
     click.echo("works on. sees: side of what one unit of its last maps depends on.")
     click.echo("One of them:  striate models NAME [--size N] [--draw FILE]")
 
@@ -200,14 +200,14 @@ def _print_story(row: Architecture, shape: Shape, classes: int, cost: Cost, min_
     console.print(Text(row.story))
     console.print()
     colours = "grey" if shape[2] == 1 else "colour"
-    click.echo(f"For pictures of {_format_sides(shape[:2], both=True)} pixels in {colours} and {classes:,} classes:")
+    click.echo(f"For images of {_format_sides(shape[:2], both=True)} pixels in {colours} and {classes:,} classes:")
     click.echo(f"  weights           {cost.parameters:,}")
-    click.echo(f"  multiply-adds     {cost.multiply_adds:,} for one picture")
+    click.echo(f"  multiply-adds     {cost.multiply_adds:,} for one image")
     click.echo(
         f"  receptive field   {_format_sides(cost.receptive_field, both=True)} "
-        "pixels of the picture for one unit of features"
+        "pixels of the image for one unit of features"
     )
-    click.echo(f"  smallest picture  {min_side}×{min_side} pixels")
+    click.echo(f"  smallest image  {min_side}×{min_side} pixels")
 
 
 def _print_layers(layers: Sequence[LayerCost]) -> None:
@@ -230,7 +230,7 @@ def _print_layers(layers: Sequence[LayerCost]) -> None:
         ],
     )
     if shortened:
-        click.echo("Normalisation, activations, additions and padding belong to the layer before;")
+        click.echo("Normalization, activations, additions and padding belong to the layer before;")
         click.echo(f"×N: the pattern comes N times. --json has all {len(layers)} layers.")
 
 
@@ -240,7 +240,7 @@ def _format_sides(sides: Sequence[int], *, both: bool = False) -> str:
 
 
 MAX_UNABRIDGED_LAYERS = 32
-"""Layers up to which a network is told in full."""
+"""Layers up to which a model is told in full."""
 
 MAX_PATTERN_LAYERS = 12
 """Layers in a pattern that repeats, at most."""

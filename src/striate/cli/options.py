@@ -29,7 +29,7 @@ recipe = click.option(
 
 
 class _BatchSize(click.ParamType[Any]):
-    """A number of pictures, or `auto`."""
+    """A number of images, or `auto`."""
 
     name = "N or auto"
 
@@ -60,9 +60,9 @@ def add_artifacts_option(default: str, help_prefix: str) -> Callable[[F], F]:
     )
 
 
-batch = click.option("--batch", type=_BatchSize(), help="Pictures per step; auto measures which are fastest.")
+batch = click.option("--batch", type=_BatchSize(), help="Images per step; auto measures which are fastest.")
 learning_rate = click.option("--lr", "learning_rate", type=float, help="Learning rate (the schedule's peak).")
-size = click.option("--size", metavar="N or HxW", help="Height and width the pictures are brought to, pixels.")
+size = click.option("--size", metavar="N or HxW", help="Height and width the images are brought to, pixels.")
 grayscale = click.option("--grey/--colour", default=None, help="One channel or three.")
 augment = click.option(
     "--augment", metavar="WORD", help="auto, none, digits, clothes, photos, or flip,shift=0.1,rotate=10 …"
@@ -77,15 +77,15 @@ validation = click.option(
 )
 test = click.option("--test", type=float, default=0.2, show_default=True, help="Share to measure on, if none is given.")
 max_broken = click.option(
-    "--max-broken", type=float, default=0.2, show_default=True, help="Share of unreadable files tolerated."
+    "--max-broken", type=float, default=0.2, show_default=True, help="Fraction of unreadable files tolerated."
 )
 corrections = click.option(
     "--corrections",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="A list of pictures to leave out or relabel, as striate data --fix writes it.",
+    help="A list of images to leave out or relabel, as striate data --fix writes it.",
 )
 allow_leaks = click.option(
-    "--allow-leaks", is_flag=True, help="Train although splits share pictures; the accuracy without them is told too."
+    "--allow-leaks", is_flag=True, help="Train although splits share images; the accuracy without them is told too."
 )
 on = click.option(
     "--on",
@@ -98,13 +98,13 @@ nested = click.option(
     help="Folders within class folders: more of the same class (top), or classes of their own (path).",
 )
 reject_below = click.option(
-    "--reject-below", type=click.FloatRange(0, 1), metavar="P", help="Below this confidence the answer is: unsure."
+    "--reject-below", type=click.FloatRange(0, 1), metavar="P", help="Below this confidence the prediction is: unsure."
 )
 target_risk = click.option(
     "--target-risk",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="R",
-    help="Answer only so often that at most this share is wrong, as the validation pictures promise.",
+    help="Answer only so often that at most this share is wrong, as the validation images promise.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 quiet = click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
@@ -114,12 +114,12 @@ device = click.option("--device", metavar="NAME", default="auto", show_default=T
 
 
 def add_backend_options(function: F) -> F:
-    """Adds --backend and --device, for verbs that run a network."""
+    """Adds --backend and --device, for verbs that run a model."""
     return backend(device(function))
 
 
 def add_split_options(function: F) -> F:
-    """Adds --validation, --test, --max-broken, --corrections and --allow-leaks, for verbs that divide pictures."""
+    """Adds --validation, --test, --max-broken, --corrections and --allow-leaks, for verbs that divide images."""
     return validation(test(max_broken(corrections(allow_leaks(function)))))
 
 
@@ -185,7 +185,7 @@ def resolve_threshold(
 
 
 TRAINING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.option("--arch", metavar="NAME", help="Network: see striate models."),
+    click.option("--arch", metavar="NAME", help="Model: see striate models."),
     recipe,
     click.option("--pretrained", metavar="WEIGHTS", help="Weights to begin with: imagenet, a file of them, or none."),
     click.option(
@@ -196,9 +196,9 @@ TRAINING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="[EPOCHS]",
         help="Then let the pretrained layers learn too; 4 epochs without a number.",
     ),
-    click.option("--epochs", type=int, help="Passes over the training pictures."),
+    click.option("--epochs", type=int, help="Passes over the training images."),
     click.option(
-        "--steps-per-epoch", type=int, help="Steps after which an epoch ends; all that the pictures fill, unless told."
+        "--steps-per-epoch", type=int, help="Steps after which an epoch ends; all that the images fill, unless told."
     ),
     click.option("--minutes", type=float, help="Plan the epochs so that the training takes about so long."),
     batch,
@@ -220,7 +220,7 @@ TRAINING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--tta",
         type=click.Choice(["none", "mirror", "multicrop", "auto"]),
-        help="Test-time augmentation: answer with the mean over a picture and its mirror image, or six views.",
+        help="Test-time augmentation: answer with the mean over an image and its mirror image, or six views.",
     ),
     click.option("--patience", type=int, help="Stop after so many epochs without a better validation loss."),
     precision,
@@ -230,7 +230,7 @@ TRAINING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
 
 
 def add_training_options(function: F) -> F:
-    """Adds what shapes a training and how its pictures are divided."""
+    """Adds what shapes a training and how its images are divided."""
     for option in reversed(TRAINING_OPTIONS):
         function = option(function)
     return function

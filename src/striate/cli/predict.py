@@ -27,24 +27,24 @@ FILE_PATH = click.Path(path_type=Path, dir_okay=False)
 @click.argument("sources", nargs=-1, required=True)
 @click.option("--top", type=click.IntRange(min=1), help="Show only the K most probable classes.", metavar="K")
 @click.option("--csv", "table", type=FILE_PATH, help="Write a table as well.")
-@click.option("--jsonl", "lines", type=FILE_PATH, help="Write JSON Lines as well: one document a picture.")
-@click.option("--resume", is_flag=True, help="Go on with the table, lines or --out that a kill left unfinished.")
-@click.option("--sort-into", type=click.Path(path_type=Path, file_okay=False), help="Copy pictures into class folders.")
-@click.option("--every", type=click.IntRange(min=1), default=1, show_default=True, help="Of a film, each Nth frame.")
+@click.option("--jsonl", "lines", type=FILE_PATH, help="Write JSON Lines as well: one document an image.")
+@click.option("--resume", is_flag=True, help="Resume the table, lines or --out that a kill left unfinished.")
+@click.option("--sort-into", type=click.Path(path_type=Path, file_okay=False), help="Copy images into class folders.")
+@click.option("--every", type=click.IntRange(min=1), default=1, show_default=True, help="Of a video, each Nth frame.")
 @click.option(
     "--smooth",
     type=click.FloatRange(min=0),
     default=0.5,
     show_default=True,
     metavar="SECONDS",
-    help="Average answers over so much of a film.",
+    help="Average answers over so much of a video.",
 )
-@click.option("--annotate", type=FILE_PATH, metavar="FILE.mp4", help="Write the film with its answers drawn in.")
+@click.option("--annotate", type=FILE_PATH, metavar="FILE.mp4", help="Write the video with its predictions drawn in.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
-    help="Write Parquet instead: for many pictures, in files, in shards, or in a bucket (s3://…).",
+    help="Write Parquet instead: for many images, in files, in shards, or in a bucket (s3://…).",
 )
 @options.on
 @options.add_rejection_options
@@ -73,14 +73,14 @@ def predict(
     quiet: bool,
     debug: bool,
 ) -> int:
-    """Say what the pictures SOURCES show, with the classifier of RUN.
+    """Say what the images SOURCES show, with the classifier of RUN.
 
     RUN is a run's name or folder, a classifier's folder, or an ONNX file of striate export. SOURCES are files, folders,
-    globs, zip and tar archives, .npy and .npz arrays, films, camera:0, or - for a list of paths on standard input. What
-    cannot be read is reported and does not stop the rest. With --reject-below or --target-risk, a picture that the
-    classifier is not sure enough of gets no class: it is unsure. Of films each frame is answered.
+    globs, zip and tar archives, .npy and .npz arrays, videos, camera:0, or - for a list of paths on standard input.
+    What cannot be read is reported and does not stop the rest. With --reject-below or --target-risk, an image that the
+    classifier is not sure enough of gets no class: it is unsure. Of videos each frame is answered.
 
-    With --out FOLDER any number of pictures is answered into Parquet, each once whatever dies: SOURCES then are files,
+    With --out FOLDER any number of images is answered into Parquet, each once whatever dies: SOURCES then are files,
     folders, globs, Parquet tables and tar shards, here or in a bucket ('s3://BUCKET/PREFIX/**'); --on has a Ray cluster
     answer.
     """
@@ -134,7 +134,7 @@ def predict(
     if not as_json:
         tally.print_summary(limit or classifier.reject_below)
         if sorter is not None:
-            click.echo(to_printable(f"Copied:  {sorter.copy_count:,} pictures into {sort_into}"))
+            click.echo(to_printable(f"Copied:  {sorter.copy_count:,} images into {sort_into}"))
     return 0 if tally.prediction_count or skip else 2
 
 
@@ -174,7 +174,7 @@ def _predict_to_parquet(
         click.echo(to_printable(f"Stopped. To go on: the same command with --resume ({out})"))
     else:
         click.echo(
-            f"{summary.pictures:,} pictures: {summary.answered:,} answered, {summary.unsure:,} unsure, "
+            f"{summary.pictures:,} images: {summary.answered:,} answered, {summary.unsure:,} unsure, "
             f"{summary.broken:,} broken"
         )
         parts = f"{summary.parts} part{'s' * (summary.parts != 1)}"
@@ -198,7 +198,7 @@ def _open_outputs(
     *,
     resume: bool,
 ) -> tuple[int, list[Any]]:
-    """Returns the number of pictures that are answered in the files already, and what takes further answers."""
+    """Returns the number of images that are answered in the files already, and what takes further answers."""
     from striate.inference.inputs import iter_image_names
     from striate.inference.output_files import PredictionWriter, require_distinct_paths
     from striate.inference.stream import has_video
@@ -214,8 +214,8 @@ def _open_outputs(
         return 0, [open_files.enter_context(file) for file in files]
     if len(files) != 1 or films:
         raise DataError(
-            "One file of answers about pictures is gone on with",
-            received="films among the sources" if films else f"{len(files)} files",
+            "One file of predictions about images is resumed",
+            received="videos among the sources" if films else f"{len(files)} files",
             expected="--resume with --csv FILE or with --jsonl FILE",
         )
     files[0].require_same_sources(iter_image_names(inputs))
@@ -251,7 +251,7 @@ class _PredictionCounts:
 
 @contextlib.contextmanager
 def _open_printer(as_json: bool, top: int | None) -> Iterator[Any]:
-    """Gives what prints an answer: a line, or an item of one JSON list that never stands in memory as a whole."""
+    """Gives what prints a prediction: a line, or an item of one JSON list that never stands in memory as a whole."""
     from striate.inference.output_files import serialize_prediction
 
     if not as_json:

@@ -50,8 +50,8 @@ def repeat(
 ) -> int:
     """Train the same several times, and tell how far the results lie apart.
 
-    With --seeds, on one division of the pictures: what chance in initial weights, order and augmentation makes. With
-    --folds, a stratified cross-validation: every picture is measured once, by a classifier trained without it; a test
+    With --seeds, on one division of the images: what chance in initial weights, order and augmentation makes. With
+    --folds, a stratified cross-validation: every image is measured once, by a classifier trained without it; a test
     split that the data brings along stays unseen. Every training is an ordinary run in the folder. The same command
     again goes on where it stopped; seeds may be added.
     """
@@ -126,14 +126,14 @@ def describe_repeats(document: Document) -> list[str]:
         f"the mean {format_percent(low, 2)} to {format_percent(high, 2)}."
     )
     if document.pooled is None:
-        return [first, "All on the same test pictures: it says what another seed would give, not other pictures."]
+        return [first, "All on the same test images: it says what another seed would give, not other images."]
     low, high = document.pooled.interval
     return [
         first,
-        f"All {document.pooled.n:,} pictures, each answered by a classifier trained without it: "
+        f"All {document.pooled.n:,} images, each answered by a classifier trained without it: "
         f"{format_percent(document.pooled.accuracy, 2)} rightly (95 % interval {format_percent(low, 2)} to "
         f"{format_percent(high, 2)}).",
-        "The folds' trainings share most of their pictures, so their spread is an estimate with no unbiased variance "
+        "The folds' trainings share most of their images, so their spread is an estimate with no unbiased variance "
         "(Bengio and Grandvalet 2004); the interval of the mean is widened for that (Nadeau and Bengio 2003).",
     ]
 

@@ -46,7 +46,7 @@ def print_report(report: Report) -> None:
         low, high = share.interval
         click.echo(
             f"Without leaks: {format_percent(share.accuracy, 2)} of the {share.n:,} that have no copy among those "
-            "learnt or "
+            "learned or "
             f"chosen from (95 % interval {format_percent(low)} to {format_percent(high)})"
         )
     print_baseline_warning(report)
@@ -110,14 +110,14 @@ def summarize_run(run: Run) -> dict[str, Any]:
 
 
 def print_robustness(robustness: Robustness, folder: Path) -> None:
-    """Prints how the classifier holds when pictures are made worse."""
+    """Prints how the classifier holds when images are made worse."""
     rows = [
         (curve.name, f"{curve.held:.0%}", *(format_percent(share) for share in curve.accuracy))
         for curve in robustness.curves
     ]
     print_table(["corruption", ">kept", *(f">severity {number}" for number in range(1, len(rows[0]) - 1))], rows)
     click.echo(
-        f"On {robustness.n:,} of the pictures; as they are: {format_percent(robustness.accuracy)}. "
+        f"On {robustness.n:,} of the images; as they are: {format_percent(robustness.accuracy)}. "
         f"{robustness.describe_weakest_point()}"
     )
     click.echo(
@@ -149,4 +149,4 @@ def print_run_files(run: Run) -> None:
     if run.missing_artifacts:
         command = f"striate report {run.path} --artifacts {','.join(run.missing_artifacts)}"
         click.echo(to_printable(f"Missing: {', '.join(run.missing_artifacts)} (to make it: {command})"))
-    click.echo(to_printable(f"Next:    striate predict {run.path} PICTURE…"))
+    click.echo(to_printable(f"Next:    striate predict {run.path} Image…"))

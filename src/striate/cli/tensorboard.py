@@ -89,7 +89,7 @@ def _write_events(run: Run, progress: Progress) -> None:
     try:
         measured = some_measured(run, progress=progress)
     except StriateError as error:
-        progress.say(f"{run.name}: without its pictures. {error}")
+        progress.say(f"{run.name}: without its images. {error}")
         measured = None
     try:
         write_finished_run(run, measured)

@@ -27,7 +27,7 @@ RESUME_PARAMETERS = ("resume", "finish", "on", "workers", "runs", "backend", "de
 @options.target_risk
 @click.option("--replay", is_flag=True, help="Record every epoch for striate replay.")
 @click.option("--name", help="Name of the run.")
-@click.option("--resume", metavar="RUN", help="Go on with a run that was stopped or killed.")
+@click.option("--resume", metavar="RUN", help="Resume a run that was stopped or killed.")
 @click.option("--finish", is_flag=True, help="With --resume: learn no more, and finish the run as it is.")
 @click.option("--deterministic", is_flag=True, help="The same bits from the same training on the same machine.")
 @click.option(
@@ -86,12 +86,12 @@ def train(
 
     DATA is a folder with one folder per class (below train/val/test if you like), a zip or tar archive of one, a CSV
     table (path,label[,split]), a Parquet table or a folder of them, or a data set known by name (see striate
-    datasets). Without any option the network, the picture size, the schedule and the augmentation follow from the data.
+    datasets). Without any option the model, the image size, the schedule and the augmentation follow from the data.
 
     Ctrl-C ends a training after the step at work and leaves a checkpoint; --resume RUN goes on from there, as it does
     after a power cut.
 
-    With --on several processes of a Ray cluster train together, each on its share of every batch (JAX or PyTorch).
+    With --on several processes of a Ray cluster train together, each on its fraction of every batch (JAX or PyTorch).
     """
     if resume is not None:
         _refuse_other_options(context)
@@ -146,7 +146,7 @@ def _resume_run(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Goes on with a run, on the backend that it began with unless another is asked for."""
+    """Resumes a run, on the backend that it began with unless another is asked for."""
     from striate.runs.request import load_request
     from striate.runs.store import RunStore
 
@@ -171,7 +171,7 @@ def _refuse_other_options(context: click.Context) -> None:
     ]
     if given:
         raise click.UsageError(
-            f"--resume goes on with the training as it began. Received: {', '.join(given)}. "
+            f"--resume resumes the training as it began. Received: {', '.join(given)}. "
             "Try: without it, or a new training."
         )
 
@@ -189,7 +189,9 @@ def _print_outcome(run: Run, *, as_json: bool) -> int:
             epochs = f"{len(run.epochs)} {'epoch' if len(run.epochs) == 1 else 'epochs'}"
             click.echo(f"Stopped after {epochs}, with a checkpoint.")
             click.echo(to_printable(f"To go on:                            striate train --resume {run.path}"))
-            click.echo(to_printable(f"To finish with what it has learnt:   striate train --resume {run.path} --finish"))
+            click.echo(
+                to_printable(f"To finish with what it has learned:   striate train --resume {run.path} --finish")
+            )
         return 130
     if as_json:
         print_json(summarize_run(run))
@@ -198,7 +200,7 @@ def _print_outcome(run: Run, *, as_json: bool) -> int:
         if limit := run.classifier.reject_below:
             click.echo(compute_operating_point(run.answered("test"), limit).line())
         if run.state == "interrupted":
-            click.echo(f"Finished early, after {run.manifest.epochs} epochs, with what had been learnt by then.")
+            click.echo(f"Finished early, after {run.manifest.epochs} epochs, with what had been learned by then.")
         print_diagnosis(run)
         print_run_files(run)
     return 0

@@ -70,7 +70,7 @@ def tune(
 ) -> int:
     """Search for a good recipe on DATA.
 
-    Configurations are chosen by the validation pictures alone, and trainings that fall behind are ended early. Every
+    Configurations are chosen by the validation images alone, and trainings that fall behind are ended early. Every
     one is an ordinary run in the folder. The same command again goes on where it stopped; trials may be added.
     """
     options.configure_backend(backend, device)
@@ -131,15 +131,15 @@ def describe_search(result: Tuned) -> list[str]:
     if best is None:
         return [*lines, "No configuration was trained to its end."]
     lines.append(
-        f"Take trial {best.number}: {_format_estimate(best.validation)} validation pictures, a figure that the "
+        f"Take trial {best.number}: {_format_estimate(best.validation)} validation images, a figure that the "
         "choice has "
         "made too good."
     )
     if best.rivals:
         lines.append(
-            f"{best.rivals} more lie within that interval: with so many pictures they cannot be told apart from it."
+            f"{best.rivals} more lie within that interval: with so many images they cannot be told apart from it."
         )
-    what = "pictures of its fold" if document.plan.kind == "folds" else "test pictures, which chose nothing"
+    what = "images of its fold" if document.plan.kind == "folds" else "test images, which chose nothing"
     return [*lines, f"It is right on {_format_estimate(best.test)} {what}."]
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from striate.classifier import Classifier
     from striate.progress import Progress
 
-MAX_IMAGES = 2000  # pictures
+MAX_IMAGES = 2000  # images
 
 
 @click.command(context_settings=options.CONTEXT_SETTINGS)
@@ -25,8 +25,8 @@ MAX_IMAGES = 2000  # pictures
 @click.argument("sources", nargs=-1)
 @click.option("--layer", metavar="NAME", help="Whose units  [default: the last layer whose maps tell of places].")
 @click.option("--unit", "chosen", type=click.IntRange(min=0), multiple=True, help="One of its units; may be repeated.")
-@click.option("--top", type=click.IntRange(1, 50), default=9, show_default=True, help="Pictures for each unit.")
-@click.option("--maximise", is_flag=True, help="Make a picture for each unit as well, by climbing from noise.")
+@click.option("--top", type=click.IntRange(1, 50), default=9, show_default=True, help="Images for each unit.")
+@click.option("--maximise", is_flag=True, help="Make an image for each unit as well, by climbing from noise.")
 @click.option(
     "--png",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -52,9 +52,9 @@ def units(
     quiet: bool,
     debug: bool,
 ) -> int:
-    """Show what the units of a layer have learnt: the pictures, and the places in them, that excite each most.
+    """Show what the units of a layer have learned: the images, and the places in them, that excite each most.
 
-    RUN is a run's name or folder, or a classifier's folder. The pictures are the run's test pictures (at most 2,000),
+    RUN is a run's name or folder, or a classifier's folder. The images are the run's test images (at most 2,000),
     or SOURCES: files, folders, globs. Units that answer all of them alike are dead, and counted.
     """
     options.configure_backend(backend, device)
@@ -94,7 +94,7 @@ def units(
     else:
         alive = count - int(found.is_dead.sum())
         click.echo(
-            to_printable(f"{found.layer}: {alive:,} of {count:,} units answer {len(pixels):,} pictures differently.")
+            to_printable(f"{found.layer}: {alive:,} of {count:,} units answer {len(pixels):,} images differently.")
         )
         for one in silent:
             if one.dead:
@@ -109,7 +109,7 @@ def units(
 def _load_inputs(
     run: str, sources: tuple[str, ...], runs: Path, progress: Progress
 ) -> tuple[Classifier, NDArray[np.uint8], list[str], list[str] | None]:
-    """Returns the classifier; pictures, preprocessed; their names; and their classes, where these are known."""
+    """Returns the classifier; images, preprocessed; their names; and their classes, where these are known."""
     import numpy as np
 
     from striate.cli.classifier_arg import load_classifier
@@ -130,7 +130,7 @@ def _load_inputs(
     decoded = [one for batch in iter_decoded(classifier.preprocessing, paths, 256) for one in batch]
     whole = [(str(path), one) for path, one in zip(paths, decoded, strict=True) if not isinstance(one, str)]
     if not whole:
-        raise DataError("None of these pictures can be read", received=f"{len(paths):,} files")
+        raise DataError("None of these images can be read", received=f"{len(paths):,} files")
     if len(whole) < len(paths):
         progress.say(f"{len(paths) - len(whole):,} of {len(paths):,} files cannot be read and are left out.")
     return classifier, np.stack([pixels for _, pixels in whole]), [name for name, _ in whole], None

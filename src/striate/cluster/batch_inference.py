@@ -1,8 +1,8 @@
-"""Pieces answered on a cluster, by Ray Data with a pool of actors, each of which holds the network in ONNX Runtime.
+"""Pieces answered on a cluster, by Ray Data with a pool of actors, each of which holds the model in ONNX Runtime.
 
-Ray has a piece answered again when an actor or its computer dies, as often as it takes. A picture that kills whoever
+Ray has a piece answered again when an actor or its computer dies, as often as it takes. An image that kills whoever
 decodes it would be tried for ever: so it is counted how often a piece was begun; one that was lost several times is
-split for another round, and what is left at last is the picture itself, which is told to be broken.
+split for another round, and what is left at last is the image itself, which is told to be broken.
 
 This module imports Ray, and is imported when that is there.
 """
@@ -55,7 +55,7 @@ class PredictorActor:
         attempt_counter: told of each piece.
         onnx_refs: the classifier's ONNX file, its bytes in the object store.
         reject_below: see Answerer.
-        probe_file: a file that every computer must see, with its size, where the pictures lie in files.
+        probe_file: a file that every computer must see, with its size, where the images lie in files.
     """
 
     def __init__(
@@ -70,8 +70,8 @@ class PredictorActor:
             self.predictor = BatchPredictor(path, reject_below, threads=1)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Returns the answers for one piece, as the bytes of an Arrow stream; or what went wrong that is not a
-        picture's fault.
+        """Returns the predictions for one piece, as the bytes of an Arrow stream; or what went wrong that is not a
+        image's fault.
         """
         import pyarrow as pa
 
@@ -96,7 +96,7 @@ def _parse_item(text: str) -> WorkItem:
     return WorkItem(**{**found, "places": tuple(found["places"])})
 
 
-FILES_NOT_VISIBLE = "The computer {} does not see the pictures, which lie in files"
+FILES_NOT_VISIBLE = "The computer {} does not see the images, which lie in files"
 
 
 def _has_file(path: str, size: int) -> bool:
@@ -112,7 +112,7 @@ def predict_on_ray(
     should_stop: Callable[[], bool],
     progress: Progress,
 ) -> Iterator[tuple[WorkItem, pa.Table]]:
-    """Yields each piece with its answers, in whatever order they come, until it is asked to stop.
+    """Yields each piece with its predictions, in whatever order they come, until it is asked to stop.
 
     Args:
         cluster: that is connected to.
@@ -123,7 +123,7 @@ def predict_on_ray(
         progress: told what dies.
 
     Raises:
-        ClusterError: a computer does not see the pictures, or the cluster is gone.
+        ClusterError: a computer does not see the images, or the cluster is gone.
     """
     _silence_ray()
     network = ray.put(path.read_bytes())
@@ -146,7 +146,7 @@ def _predict_window(
     should_stop: Callable[[], bool],
     progress: Progress,
 ) -> Iterator[tuple[int, pa.Table]]:
-    """Yields the number of each piece and its answers, in rounds of ever smaller parts of those that kill."""
+    """Yields the number of each piece and its predictions, in rounds of ever smaller parts of those that kill."""
     todo, gathered = items, {piece.number: _PartialResults() for piece in items}
     while todo:
         lost: list[WorkItem] = []
@@ -154,7 +154,7 @@ def _predict_window(
             if problem == ATTEMPTS_EXHAUSTED:
                 lost.append(piece)
             elif problem:
-                raise ClusterError(f"The pictures cannot be read: {problem}", hint="--resume, when they can")
+                raise ClusterError(f"The images cannot be read: {problem}", hint="--resume, when they can")
             elif (done := gathered[piece.number].add(piece, table)) is not None:
                 yield piece.number, done
             if should_stop():
@@ -182,13 +182,13 @@ CRASH_REASON = "whatever decodes it dies: damaged so that a decoder does not sur
 
 
 class _PartialResults:
-    """The answers for the parts of one piece."""
+    """The predictions for the parts of one piece."""
 
     def __init__(self) -> None:
         self.part_count, self.tables = 1, dict[int, Any]()
 
     def add(self, part: WorkItem, table: pa.Table) -> pa.Table | None:
-        """Returns the answers for the whole piece, if this part was the last one missing."""
+        """Returns the predictions for the whole piece, if this part was the last one missing."""
         import pyarrow as pa
 
         self.tables[part.start] = table
@@ -232,14 +232,14 @@ def _run_round(
 
 
 def _count_images(item: WorkItem) -> WorkItem:
-    """Returns the piece with the number of its pictures, which are read, and not decoded."""
+    """Returns the piece with the number of its images, which are read, and not decoded."""
     from striate.inference.batch.readers import read_images
 
     return replace(item, stop=sum(len(chunk) for chunk in read_images(item)))
 
 
 def _find_probe_file(items: list[WorkItem]) -> tuple[str, int] | None:
-    """Returns a picture's file and its size, where pictures lie in files."""
+    """Returns an image's file and its size, where images lie in files."""
     for piece in items:
         for place in piece.places if piece.kind != "broken" else ():
             if not is_object_store_url(place) and Path(place).is_file():

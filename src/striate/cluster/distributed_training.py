@@ -3,7 +3,7 @@
 The run's folder is where the command was given. A desk there (desk.py) hands the newest checkpoint to whoever begins or
 begins again, takes the first process' checkpoints and epochs, and passes on what it says (told.py). So the processes
 need no disk in common, and what they leave is what `striate train --resume` goes on from, with or without a cluster.
-What is learnt is made into a report where the command was given.
+What is learned is made into a report where the command was given.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def require_together(on: str, recipe: Recipe, workers: int | None, *, watched: b
         )
     if recipe.weights is not None:
         raise ConfigError(
-            "With pretrained weights one process trains: their layers look at every picture once",
+            "With pretrained weights one process trains: their layers look at every image once",
             received=f"--pretrained {recipe.pretrained}",
             hint="without --on, or --pretrained none",
         )

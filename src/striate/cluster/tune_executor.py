@@ -1,6 +1,6 @@
 """Trials on a cluster, by Ray Tune: each in a process of its own, some at the same time.
 
-The pictures are decoded once, here, and lie in the cluster's object store. Where the workers see the folder of the runs
+The images are decoded once, here, and lie in the cluster's object store. Where the workers see the folder of the runs
 (a disk that is shared, or one computer) they write into it, and a trial whose worker dies goes on from its checkpoint;
 elsewhere each finished run is sent back.
 """

@@ -1,6 +1,6 @@
-"""What may be changed about a picture while training: one random affine map and a change of brightness.
+"""What may be changed about an image while training: one random affine map and a change of brightness.
 
-All geometric changes are composed into one matrix, so that a picture is resampled once. What is drawn is a pure
+All geometric changes are composed into one matrix, so that an image is resampled once. What is drawn is a pure
 function of the generator handed in; see batches.py for its seed.
 """
 
@@ -36,16 +36,16 @@ class Augment:
     """Ranges that random changes are drawn from; zero leaves that property alone.
 
     Attributes:
-        flip: mirror left and right, every second time; a training mirrors each picture in every second epoch (Jordan
+        flip: mirror left and right, every second time; a training mirrors each image in every second epoch (Jordan
             2024, arXiv:2404.00498, section 3.6).
-        shift: up to this share of the side, each way; by whole pixels where nothing turns or scales the picture.
+        shift: up to this fraction of the side, each way; by whole pixels where nothing turns or scales the image.
         rotate: up to this many degrees, each way.
         shear: up to this many degrees, each way.
         zoom: by a factor between 1 - zoom and 1 + zoom.
         brightness: times a factor between 1 - brightness and 1 + brightness.
-        cutout: a square with this share of the side, at a random place, in the picture's mean colour (DeVries and
+        cutout: a square with this fraction of the side, at a random place, in the image's mean color (DeVries and
             Taylor 2017, arXiv:1708.04552).
-        border: what appears where the picture has moved away.
+        border: what appears where the image has moved away.
     """
 
     flip: bool = False
@@ -71,13 +71,13 @@ class Augment:
         count: int | None = None,
         rows: slice = ALL_ROWS,
     ) -> NDArray[np.uint8]:
-        """Returns changed copies of the pictures (n, h, w, c) uint8, each in its own way.
+        """Returns changed copies of the images (n, h, w, c) uint8, each in its own way.
 
         Args:
-            pixels: the pictures.
+            pixels: the images.
             rng: what is drawn from.
             mirrored: which are to be mirrored, where `flip` is set; drawn unless told.
-            count: of a batch that the pictures are some of: they are changed as they would be within it.
+            count: of a batch that the images are some of: they are changed as they would be within it.
             rows: which of it they are.
         """
         import cv2
@@ -111,7 +111,7 @@ class Augment:
     def _apply_cutout(
         self, pixels: NDArray[np.uint8], rng: np.random.Generator, batch_size: int, rows: slice
     ) -> NDArray[np.uint8]:
-        """Returns copies in which a square of each picture shows nothing; at the rim a part of it lies outside."""
+        """Returns copies in which a square of each image shows nothing; at the rim a part of it lies outside."""
         _, height, width, _ = pixels.shape
         pixels = pixels.copy()
         means = pixels[:, ::4, ::4].mean(axis=(1, 2)).astype(np.uint8)  # of a sixteenth: near enough
@@ -127,7 +127,7 @@ class Augment:
     def _shift_and_flip(
         self, pixels: NDArray[np.uint8], rng: np.random.Generator, flip_mask: NDArray[np.bool_], rows: slice
     ) -> NDArray[np.uint8]:
-        """Returns the pictures moved by whole pixels and mirrored: a quarter of the work, and nothing is blurred."""
+        """Returns the images moved by whole pixels and mirrored: a quarter of the work, and nothing is blurred."""
         _, height, width, _ = pixels.shape
         most = [round(self.shift * side) for side in (height, width)]
         y, x = (rng.integers(0, 2 * reach + 1, len(flip_mask))[rows] for reach in most)
@@ -141,7 +141,7 @@ class Augment:
     def sample_affine_matrices(
         self, flip_mask: NDArray[np.bool_], height: int, width: int, rng: np.random.Generator
     ) -> NDArray[np.float64]:
-        """Returns a random (2, 3) map for each picture, from its changed pixels to the original's."""
+        """Returns a random (2, 3) map for each image, from its changed pixels to the original's."""
         count = len(flip_mask)
         angle = np.deg2rad(rng.uniform(-self.rotate, self.rotate, count))
         slant = np.tan(np.deg2rad(rng.uniform(-self.shear, self.shear, count)))
@@ -164,7 +164,7 @@ AUTO_PRESETS: dict[ImageKind, Augment] = {
     "clothes": Augment(flip=True, shift=0.05, zoom=0.05, border="black"),
     "photos": Augment(flip=True, shift=0.1, rotate=10, zoom=0.2, brightness=0.2),
 }
-"""By what the pictures show: a mirrored digit is another sign, a mirrored cat is a cat."""
+"""By what the images show: a mirrored digit is another sign, a mirrored cat is a cat."""
 
 CLASSIC_PRESETS: dict[ImageKind, Augment] = {
     "digits": NO_AUGMENT,
@@ -179,7 +179,7 @@ FAST_PRESETS: dict[ImageKind, Augment] = {
     "clothes": Augment(flip=True, shift=0.07, border="black"),
     "photos": Augment(flip=True, shift=0.0625),
 }
-"""The least that helps, a few microseconds a picture: moved by one or two of 28 or 32 pixels, and mirrored."""
+"""The least that helps, a few microseconds an image: moved by one or two of 28 or 32 pixels, and mirrored."""
 
 
 def resolve_augment(augment: Augment | str, kind: ImageKind) -> Augment:
@@ -188,7 +188,7 @@ def resolve_augment(augment: Augment | str, kind: ImageKind) -> Augment:
     Args:
         augment: an Augment, `auto`, `classic`, `fast`, `none`, `digits`, `clothes`, `photos`, or a list such as
             `flip,shift=0.1,rotate=10`.
-        kind: what the pictures show; decides `auto`, `classic` and `fast`.
+        kind: what the images show; decides `auto`, `classic` and `fast`.
 
     Raises:
         ConfigError: not such a word.

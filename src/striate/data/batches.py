@@ -1,4 +1,4 @@
-"""Decoded pictures → batches. Order and augmentation are pure functions of (seed, epoch), never of what ran before, so
+"""Decoded images → batches. Order and augmentation are pure functions of (seed, epoch), never of what ran before, so
 a training can be repeated and resumed.
 """
 
@@ -15,19 +15,19 @@ from striate.data.augment import NO_AUGMENT, Augment
 _ORDER_STREAM, _AUGMENT_STREAM, _FLIP_STREAM = 0, 1, 2  # streams of random numbers under one seed
 
 Batch = tuple[NDArray[Any], NDArray[np.float32]]
-"""Pictures and their one-hot labels."""
+"""Images and their one-hot labels."""
 
 
 class Batches:
-    """Batches of (uint8 pictures, float32 one-hot labels).
+    """Batches of (uint8 images, float32 one-hot labels).
 
     Args:
-        pixels: (n, h, w, c) uint8, in memory or memory-mapped; or (n, d) float32, what a network sees of them.
+        pixels: (n, h, w, c) uint8, in memory or memory-mapped; or (n, d) float32, what a model sees of them.
         labels: (n,) int32.
         num_classes: number of classes.
-        batch_size: pictures per batch.
+        batch_size: images per batch.
         shuffle_seed: None keeps the order and the last, smaller batch; a number shuffles by (seed, epoch) and
-            leaves the pictures of an incomplete last batch to another epoch, so that every step has one shape.
+            leaves the images of an incomplete last batch to another epoch, so that every step has one shape.
         augment: random changes, applied only when shuffling.
         max_steps: batches after which an epoch ends, when shuffling; None for all.
         shard: (number, how many): of every batch only that part is given, as it is within the whole one; `batch_size`

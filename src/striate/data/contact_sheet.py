@@ -1,4 +1,4 @@
-"""A contact sheet: a few pictures of every class on one PNG."""
+"""A contact sheet: a few images of every class on one PNG."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from striate.errors import ImageDecodeError, to_printable
 from striate.reporting.fonts import find_bundled, load_font
 from striate.system.atomic_files import write_atomically
 
-TILE_PIXELS, GAP_PIXELS, MARGIN_PIXELS, LABEL_PIXELS, IMAGES_PER_ROW = 72, 4, 20, 190, 12  # pixels; pictures a row
+TILE_PIXELS, GAP_PIXELS, MARGIN_PIXELS, LABEL_PIXELS, IMAGES_PER_ROW = 72, 4, 20, 190, 12  # pixels; images a row
 MAX_CLASSES = 100
 
 
 def save_contact_sheet(images: ImageSet, path: Path, *, columns: int = IMAGES_PER_ROW, seed: int = 0) -> None:
-    """Writes a PNG with one row per class (the first 100): its name, its number, and `columns` pictures drawn at
+    """Writes a PNG with one row per class (the first 100): its name, its number, and `columns` images drawn at
     random; unreadable ones are left out.
     """
     counts = images.counts()
@@ -32,7 +32,7 @@ def save_contact_sheet(images: ImageSet, path: Path, *, columns: int = IMAGES_PE
     )
     draw.text(
         (MARGIN_PIXELS, MARGIN_PIXELS),
-        f"{to_printable(images.name)}: {len(images):,} pictures, {len(images.classes)} classes",
+        f"{to_printable(images.name)}: {len(images):,} images, {len(images.classes)} classes",
         "#22262B",
         bold,
     )
@@ -61,7 +61,7 @@ def save_contact_sheet(images: ImageSet, path: Path, *, columns: int = IMAGES_PE
 def sample_class_images(
     images: ImageSet, label: int, count: int, seed: int = 0, side: int = TILE_PIXELS, fit: FitMode = "pad"
 ) -> list[NDArray[np.uint8]]:
-    """Returns up to `count` readable pictures of a class, drawn at random, as (side, side, 3) uint8."""
+    """Returns up to `count` readable images of a class, drawn at random, as (side, side, 3) uint8."""
     form = build_tile_preprocessing(images, side, fit)
     own = np.random.default_rng((seed, label)).permutation(np.flatnonzero(images.labels == label))
     found: list[NDArray[np.uint8]] = []
@@ -76,7 +76,7 @@ def sample_class_images(
 
 
 def build_tile_preprocessing(images: ImageSet, side: int, fit: FitMode = "pad") -> Preprocessing:
-    """Returns how pictures are brought to a square to be looked at: pixels that are enlarged stay square."""
+    """Returns how images are brought to a square to be looked at: pixels that are enlarged stay square."""
     is_tiny = isinstance(images.sources, np.ndarray) and max(images.sources.shape[1:3]) <= side // 2
     return Preprocessing(side, side, 3, fit=fit, interpolation="nearest" if is_tiny else "bilinear")
 

@@ -1,4 +1,4 @@
-"""A list of corrections: pictures left out and labels changed, without a change to the user's files. It is a CSV table
+"""A list of corrections: images left out and labels changed, without a change to the user's files. It is a CSV table
 that people read, edit and keep under version control.
 """
 
@@ -30,7 +30,7 @@ class Correction(NamedTuple):
     """One row.
 
     Attributes:
-        key: the picture's.
+        key: the image's.
         action: leave it out, give it another label, or neither (a row to be decided on).
         label: the new class, where it is relabelled.
         was: the class it has in the data, for people.
@@ -53,7 +53,7 @@ def load_corrections(path: Path) -> list[Correction]:
     """Returns the rows of a list; the columns `key` and `action` must be there, others may.
 
     Raises:
-        DataError: not such a table, an action that is none, a picture listed twice, a new label missing.
+        DataError: not such a table, an action that is none, an image listed twice, a new label missing.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -76,16 +76,16 @@ def load_corrections(path: Path) -> list[Correction]:
         found.append(Correction(row["key"] or "", kind, label, row.get("was") or "", row.get("reason") or ""))
     twice = [key for key, times in Counter(one.key for one in found).items() if times > 1]
     if twice:
-        raise DataError(f"{path} lists a picture more than once", received=twice[0], hint="keep one row per picture")
+        raise DataError(f"{path} lists an image more than once", received=twice[0], hint="keep one row per image")
     return found
 
 
 def apply_corrections(images: ImageSet, corrections: Iterable[Correction]) -> ImageSet:
-    """Returns the set without the pictures to leave out and with the labels changed. What is to be left out and is not
+    """Returns the set without the images to leave out and with the labels changed. What is to be left out and is not
     there any more is left out already.
 
     Raises:
-        DataError: a picture to relabel is not there, or its new class is none of the set's.
+        DataError: an image to relabel is not there, or its new class is none of the set's.
     """
     place = {key: index for index, key in enumerate(images.keys.tolist())}
     number = {name: index for index, name in enumerate(images.classes)}
@@ -96,7 +96,7 @@ def apply_corrections(images: ImageSet, corrections: Iterable[Correction]) -> Im
         elif one.action == "relabel":
             if one.key not in place:
                 raise DataError(
-                    f"A picture to relabel is not in {images.name}",
+                    f"An image to relabel is not in {images.name}",
                     received=one.key,
                     hint=find_nearest_name(one.key, list(place)[:10_000]),
                 )

@@ -26,22 +26,22 @@ from striate.system.array_cache import ArrayCache
 from striate.system.hardware import measure_memory
 
 DECODED_CACHE = ArrayCache("decoded", max_bytes=8 << 30)
-"""Where decoded pictures are kept between runs."""
+"""Where decoded images are kept between runs."""
 
 DECODED_FORMAT = 1
-"""Raise it when the same picture begins to be decoded to other pixels."""
+"""Raise it when the same image begins to be decoded to other pixels."""
 
 MIN_CACHE_SECONDS = 1.0  # seconds of decoding from which on the result is kept
 
 
 @dataclass(frozen=True, eq=False)
 class DecodedSet:
-    """An image set's usable pictures, decoded.
+    """An image set's usable images, decoded.
 
     Attributes:
-        images: the pictures that could be decoded, in order.
+        images: the images that could be decoded, in order.
         pixels: (n, h, w, c) uint8, parallel to `images`; in memory, or a memory map when that would not fit.
-        decode_errors: key → reason, for the pictures left out.
+        decode_errors: key → reason, for the images left out.
         is_cached: whether an earlier run had decoded them.
     """
 
@@ -59,20 +59,20 @@ def decode_all(
     memory_limit: int | None = None,
     use_cache: bool = False,
 ) -> DecodedSet:
-    """Returns every picture that can be decoded, and the reasons for those that cannot.
+    """Returns every image that can be decoded, and the reasons for those that cannot.
 
     Args:
         images: what to decode.
         preprocessing: the size and form to decode to.
-        progress: told the number of pictures done.
+        progress: told the number of images done.
         memory_limit: bytes above which the pixels go to a temporary memory-mapped file in the user's cache folder
             (removed by the system when no longer used); by default a quarter of the machine's memory (of 8 GiB where
             the system does not say).
         use_cache: look for what an earlier run decoded, in the user's cache folder, and leave there what took long. A
-            file that has another size or time of change since then is another picture.
+            file that has another size or time of change since then is another image.
 
     Raises:
-        DataError: not one picture could be decoded, or there is no room for the pixels.
+        DataError: not one image could be decoded, or there is no room for the pixels.
     """
     limit = memory_limit if memory_limit is not None else (measure_memory() or 8 << 30) // 4
     shape = (len(images), *preprocessing.shape)
@@ -90,7 +90,7 @@ def decode_all(
         except ImageDecodeError as error:
             broken[index] = error.problem
 
-    run_in_parallel("reading pictures", len(images), decode_row, progress)
+    run_in_parallel("reading images", len(images), decode_row, progress)
     found = _drop_unreadable(images, pixels, broken)
     if key is not None and time.perf_counter() - began > MIN_CACHE_SECONDS:
         DECODED_CACHE.put(key, found.pixels, {"broken": {str(index): broken[index] for index in sorted(broken)}})
@@ -100,14 +100,14 @@ def decode_all(
 def _drop_unreadable(
     images: ImageSet, pixels: NDArray[np.uint8], errors: dict[int, str], *, is_cached: bool = False
 ) -> DecodedSet:
-    """Returns the pictures that could be decoded; of those known from earlier, `pixels` holds no others."""
+    """Returns the images that could be decoded; of those known from earlier, `pixels` holds no others."""
     if not errors:
         return DecodedSet(images, pixels, {}, is_cached)
     kept = np.setdiff1d(np.arange(len(images)), list(errors))
     if len(kept) == 0:
         first = min(errors)
         raise DataError(
-            f"None of the {len(images)} pictures of {images.name} can be decoded",
+            f"None of the {len(images)} images of {images.name} can be decoded",
             received=f"{images.keys[first]}: {errors[first]}",
         )
     reasons = {str(images.keys[index]): errors[index] for index in sorted(errors)}
@@ -122,8 +122,8 @@ def _compute_cache_key(images: ImageSet, preprocessing: Preprocessing) -> str | 
 
 
 def hash_sources(images: ImageSet) -> str | None:
-    """Returns 64 hexadecimal digits that change when one of the encoded pictures does: another size or time of change
-    makes a file another picture. None where the set is in pixels already, or a file of it is gone.
+    """Returns 64 hexadecimal digits that change when one of the encoded images does: another size or time of change
+    makes a file another image. None where the set is in pixels already, or a file of it is gone.
     """
     if isinstance(images.sources, np.ndarray):
         return None
@@ -160,14 +160,14 @@ def _allocate_pixels(shape: tuple[int, ...], limit: int) -> NDArray[np.uint8]:
             return np.memmap(file, np.uint8, "w+", shape=shape)
         except OSError as error:
             raise DataError(
-                f"There is no room for the decoded pictures: {(error.strerror or str(error)).lower()}",
-                received=f"{shape[0]:,} pictures, {size / 2**30:.1f} GiB",
+                f"There is no room for the decoded images: {(error.strerror or str(error)).lower()}",
+                received=f"{shape[0]:,} images, {size / 2**30:.1f} GiB",
                 hint="a smaller --size, or TMPDIR=FOLDER on another disk",
             ) from None
 
 
 def _compact_pixels(pixels: NDArray[np.uint8], indices: NDArray[np.intp]) -> NDArray[np.uint8]:
-    """Moves the kept pictures to the front in place (they only move down), so a memory map need not be copied."""
+    """Moves the kept images to the front in place (they only move down), so a memory map need not be copied."""
     for place, index in enumerate(indices):
         if place != index:
             pixels[place] = pixels[index]

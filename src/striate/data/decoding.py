@@ -1,4 +1,4 @@
-"""From the bytes of a file to an opened picture, or to the reason why it is none."""
+"""From the bytes of a file to an opened image, or to the reason why it is none."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_PIXELS_VARIABLE, MAX_BYTES_VARIABLE = "STRIATE_MAX_PIXELS", "STRIATE_MAX_BYT
 
 
 class ImageLimits(NamedTuple):
-    """The most that one picture may have.
+    """The most that one image may have.
 
     Attributes:
         pixels: width times height; the default is what Pillow refuses as a decompression bomb.
@@ -61,12 +61,12 @@ def check_file_size(size: int) -> None:
     most = get_image_limits().bytes
     if size > most:
         raise ImageDecodeError(
-            f"{size:,} bytes, more than the limit of {most:,} for one picture ({MAX_BYTES_VARIABLE} raises it)"
+            f"{size:,} bytes, more than the limit of {most:,} for one image ({MAX_BYTES_VARIABLE} raises it)"
         )
 
 
 def check_pixel_count(width: int, height: int) -> None:
-    """Returns nothing for a picture that has not too many pixels.
+    """Returns nothing for an image that has not too many pixels.
 
     Raises:
         PictureError: it has.
@@ -80,7 +80,7 @@ def check_pixel_count(width: int, height: int) -> None:
 
 
 def read_image_file(path: Path) -> bytes:
-    """Returns a picture file's bytes.
+    """Returns an image file's bytes.
 
     Raises:
         PictureError: it is too large, no regular file (reading a pipe could last for ever), or cannot be read.
@@ -123,7 +123,7 @@ def preload_formats() -> None:
 
 
 def open_image_bytes(data: bytes) -> Image.Image:
-    """Returns the picture in a file's bytes, not decoded yet.
+    """Returns the image in a file's bytes, not decoded yet.
 
     Raises:
         PictureError: it has more pixels than the limit.
@@ -156,15 +156,15 @@ def describe_decode_error(error: Exception, head: bytes) -> str:
         return "empty file (0 bytes)"
     start = head.lstrip().lower()
     if start.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer, not the picture itself (git lfs pull fetches it)"
+        return "a Git LFS pointer, not the image itself (git lfs pull fetches it)"
     if start.startswith((b"<!doctype html", b"<html")):
-        return "a web page saved under a picture's name"
+        return "a web page saved under an image's name"
     if not any(head):
         return "nothing but zero bytes"
     if head[4:8] == b"ftyp" and head[8:12] in HEIC_BRANDS and not has_heif():
         return "a HEIC photograph, which needs an extra (pip install 'striate[heic]')"
     if isinstance(error, UnidentifiedImageError):
-        return "not a picture in any known format"
+        return "not an image in any known format"
     if isinstance(error, OSError | SyntaxError | ValueError):
         return f"broken: {str(error).rstrip('.')}"
     return "broken: its inner structure is damaged"

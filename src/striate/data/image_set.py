@@ -1,4 +1,4 @@
-"""ImageSet: labelled pictures that are decoded only when they are asked for."""
+"""ImageSet: labeled images that are decoded only when they are asked for."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from striate.errors import ImageDecodeError
 
 
 class EncodedImages(Sequence[bytes]):
-    """Encoded pictures; each is copied out when it is asked for, and selections share the buffers.
+    """Encoded images; each is copied out when it is asked for, and selections share the buffers.
 
     Args:
         buffers: what holds the bytes.
-        spans: (n, 3) int64, for each picture the number of its buffer, its first byte and its length in bytes;
-            a length of −1 where a row has no picture.
+        spans: (n, 3) int64, for each image the number of its buffer, its first byte and its length in bytes;
+            a length of −1 where a row has no image.
     """
 
     def __init__(self, buffers: Sequence[memoryview], spans: NDArray[np.int64]) -> None:
@@ -36,31 +36,31 @@ class EncodedImages(Sequence[bytes]):
     @overload
     def __getitem__(self, index: slice) -> EncodedImages: ...
     def __getitem__(self, index: int | slice) -> bytes | EncodedImages:
-        """Returns one picture's bytes, or some of the pictures.
+        """Returns one image's bytes, or some of the images.
 
         Raises:
-            PictureError: the row has no picture.
+            PictureError: the row has no image.
         """
         if isinstance(index, slice):
             return EncodedImages(self.buffers, self.spans[index])
         buffer, start, length = self.spans[index].tolist()
         if length < 0:
-            raise ImageDecodeError("no picture in this row (null)")
+            raise ImageDecodeError("no image in this row (null)")
         return bytes(self.buffers[buffer][start : start + length])
 
     def select(self, indices: NDArray[np.intp]) -> EncodedImages:
-        """Returns the pictures at `indices`, in that order."""
+        """Returns the images at `indices`, in that order."""
         return EncodedImages(self.buffers, self.spans[indices])
 
     def iter_hash_chunks(self) -> Iterator[memoryview]:
-        """Yields what tells these pictures from others, to be hashed: their lengths, then the bytes of each."""
+        """Yields what tells these images from others, to be hashed: their lengths, then the bytes of each."""
         yield memoryview(self.spans[:, 2].tobytes())
         for buffer, start, length in self.spans.tolist():
             yield self.buffers[buffer][start : start + max(0, length)]
 
 
 def concatenate_encoded(parts: Sequence[EncodedImages]) -> EncodedImages:
-    """Returns the pictures of several, one after the other; no picture is copied."""
+    """Returns the images of several, one after the other; no image is copied."""
     buffers: list[memoryview] = []
     places = [np.empty((0, 3), np.int64)]
     for part in parts:
@@ -70,14 +70,14 @@ def concatenate_encoded(parts: Sequence[EncodedImages]) -> EncodedImages:
 
 
 ImageKind = Literal["digits", "clothes", "photos"]
-"""What the pictures show, as far as it decides which changes augmentation may make to them."""
+"""What the images show, as far as it decides which changes augmentation may make to them."""
 
 SPLIT_NAMES = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Labelled pictures. Fields are parallel: picture i has keys[i], labels[i], sources[i], given[i].
+    """Labeled images. Fields are parallel: image i has keys[i], labels[i], sources[i], given[i].
 
     Attributes:
         name: for people and run names.
@@ -86,8 +86,8 @@ class ImageSet:
         keys: (n,) unique names, stable from one loading to the next (a path below the root, or `train/7`).
         sources: (n,) what to decode: paths, the bytes of files, or an array (n, h, w) or (n, h, w, c) uint8.
         given: (n,) the split that the data set itself assigns: train, validation, test or "".
-        kind: what the pictures show.
-        ignored: files that lie among the pictures and are not pictures, by name.
+        kind: what the images show.
+        ignored: files that lie among the images and are not images, by name.
     """
 
     name: str
@@ -103,7 +103,7 @@ class ImageSet:
         return len(self.labels)
 
     def source(self, index: int) -> ImageSource:
-        """Returns what `pixels.decode` takes for picture `index`.
+        """Returns what `pixels.decode` takes for image `index`.
 
         Raises:
             PictureError: a table's row has none.
@@ -111,7 +111,7 @@ class ImageSet:
         return self.sources[index]
 
     def read(self, index: int) -> NDArray[np.uint8]:
-        """Returns picture `index` decoded at its own size: (h, w, 1 or 3) uint8.
+        """Returns image `index` decoded at its own size: (h, w, 1 or 3) uint8.
 
         Raises:
             PictureError: the file cannot be decoded.
@@ -121,7 +121,7 @@ class ImageSet:
         return decode_image(self.source(index))
 
     def subset(self, indices: NDArray[np.intp] | NDArray[np.bool_] | Sequence[int]) -> ImageSet:
-        """Returns the pictures at `indices` (or under a mask), in that order, with the same classes."""
+        """Returns the images at `indices` (or under a mask), in that order, with the same classes."""
         picked = np.asarray(indices)
         chosen = np.arange(len(self))[picked if picked.size else picked.astype(np.intp)]  # [] is an array of floats
         if isinstance(self.sources, np.ndarray):
@@ -139,12 +139,12 @@ class ImageSet:
         )
 
     def counts(self) -> dict[str, int]:
-        """Returns class name → number of pictures, in class order, zeros included."""
+        """Returns class name → number of images, in class order, zeros included."""
         numbers = np.bincount(self.labels, minlength=len(self.classes))
         return {name: int(number) for name, number in zip(self.classes, numbers, strict=True)}
 
     def fingerprint(self) -> str:
-        """Returns 64 hexadecimal digits that change when a key, a label, a class or the pictures change.
+        """Returns 64 hexadecimal digits that change when a key, a label, a class or the images change.
 
         Pixels and bytes held in memory are hashed themselves; files by size, so that 100,000 photographs need not be
         read.

@@ -1,4 +1,4 @@
-"""From whatever a caller hands over to be predicted to a list of pictures."""
+"""From whatever a caller hands over to be predicted to a list of images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def expand_paths(sources: Iterable[str | Path], *, include_videos: bool = False)
         sources: files; folders (walked, litter left out); globs (`**` goes down); `-` for a list of paths on
             standard input, one a line. A file that does not exist stays in the list, so that its prediction can
             say so.
-        include_videos: whether films in a folder are meant too.
+        include_videos: whether videos in a folder are meant too.
 
     Raises:
         DataError: a folder or glob that matches no file.
@@ -49,13 +49,13 @@ def expand_paths(sources: Iterable[str | Path], *, include_videos: bool = False)
         else:
             matches = [path]
         if not matches:
-            raise DataError("No picture there", received=source)
+            raise DataError("No image there", received=source)
         found.extend(matches)
     return found
 
 
 def normalize_inputs(images: Any) -> tuple[list[str], list[ImageSource], bool]:
-    """Returns names, decodable sources, and whether several pictures were meant.
+    """Returns names, decodable sources, and whether several images were meant.
 
     Args:
         images: see Classifier.predict.
@@ -71,7 +71,7 @@ def normalize_inputs(images: Any) -> tuple[list[str], list[ImageSource], bool]:
         return ["bytes"], [images], False
     if isinstance(images, np.ndarray):
         if images.ndim == 4 or (images.ndim == 3 and images.shape[2] not in (1, 3, 4)):
-            return [f"picture {index}" for index in range(len(images))], list(images), True
+            return [f"image {index}" for index in range(len(images))], list(images), True
         return ["array"], [images], False
     if isinstance(images, str | Path):
         paths = expand_paths([images])
@@ -79,12 +79,12 @@ def normalize_inputs(images: Any) -> tuple[list[str], list[ImageSource], bool]:
     names: list[str] = []
     sources: list[ImageSource] = []
     if not isinstance(images, Iterable):
-        raise DataError("Not pictures", received=type(images).__name__, expected="paths, bytes or arrays")
+        raise DataError("Not images", received=type(images).__name__, expected="paths, bytes or arrays")
     for item in images:
         if not isinstance(item, str | Path | bytes | np.ndarray | Image.Image | io.IOBase):
-            raise DataError("Not a picture", received=type(item).__name__, expected="a path, bytes or an array")
+            raise DataError("Not an image", received=type(item).__name__, expected="a path, bytes or an array")
         found = normalize_inputs(item)
         numbers = range(len(names), len(names) + len(found[1]))
-        names += found[0] if isinstance(item, str | Path) else [f"picture {number}" for number in numbers]
+        names += found[0] if isinstance(item, str | Path) else [f"image {number}" for number in numbers]
         sources += found[1]
     return names, sources, True

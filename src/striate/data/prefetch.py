@@ -1,4 +1,4 @@
-"""Work done ahead of who needs it, in order; and pictures so decoded while a network works on those before."""
+"""Work done ahead of who needs it, in order; and images so decoded while a model works on those before."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DecodeResult = NDArray[np.uint8] | str
-"""A picture's pixels, or why it has none."""
+"""An image's pixels, or why it has none."""
 
 IMAGES_PER_JOB = (
-    16  # pictures a job: enough to hide the pool's overhead, few enough that the last job of a batch is short
+    16  # images a job: enough to hide the pool's overhead, few enough that the last job of a batch is short
 )
 PREFETCH_BATCHES = 2  # batches
 IMAGES_PER_CHUNK = (
-    64  # pictures a job, where none is waited for: enough to hide the overhead, few enough for a smooth progress bar
+    64  # images a job, where none is waited for: enough to hide the overhead, few enough for a smooth progress bar
 )
 
 
@@ -69,7 +69,7 @@ def map_in_order(
 def iter_decoded(
     preprocessing: Preprocessing, sources: Sequence[ImageSource], batch_size: int
 ) -> Iterator[list[DecodeResult]]:
-    """Yields what becomes of the pictures, `batch_size` at a time and in order; the next batches are being decoded."""
+    """Yields what becomes of the images, `batch_size` at a time and in order; the next batches are being decoded."""
 
     def decode_chunk(first: int) -> list[DecodeResult]:
         return [
@@ -93,7 +93,7 @@ def iter_decoded(
 
 
 def run_in_parallel(task_name: str, total: int, job: Callable[[int], None], progress: Progress) -> None:
-    """Does a job for each of `total` pictures, by number and in all cores; an error ends it."""
+    """Does a job for each of `total` images, by number and in all cores; an error ends it."""
 
     def run_chunk(chunk: range) -> int:
         for index in chunk:
@@ -113,7 +113,7 @@ def run_in_parallel(task_name: str, total: int, job: Callable[[int], None], prog
 
 
 def decode_or_error(preprocessing: Preprocessing, source: ImageSource) -> DecodeResult:
-    """Returns the picture's (h, w, c) pixels, or the reason why it has none."""
+    """Returns the image's (h, w, c) pixels, or the reason why it has none."""
     try:
         return preprocessing(source)
     except ImageDecodeError as error:

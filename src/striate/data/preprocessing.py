@@ -23,16 +23,16 @@ SideLength = Annotated[int, Meta(ge=1, le=8192)]
 
 @frozen_config
 class Preprocessing:
-    """From any picture to a network's input; saved inside every classifier.
+    """From any image to a model's input; saved inside every classifier.
 
     Attributes:
         height: rows of the result, pixels.
         width: columns of the result, pixels.
-        channels: 1 (grey, ITU-R 601 luma) or 3 (red, green, blue).
+        channels: 1 (grayscale, ITU-R 601 luma) or 3 (red, green, blue).
         fit: `stretch` to the size, `crop` the centre to the size's aspect ratio, or `pad` to it with `background`.
-        background: grey value 0..255 behind transparent pictures and beside padded ones.
+        background: grayscale value 0..255 behind transparent images and beside padded ones.
         interpolation: Pillow's filter of that name. All but nearest are antialiased: their support widens with
-            the reduction, so no pixel of the picture is skipped.
+            the reduction, so no pixel of the image is skipped.
     """
 
     height: SideLength
@@ -48,7 +48,7 @@ class Preprocessing:
         return (self.height, self.width, self.channels)
 
     def __call__(self, picture: ImageSource) -> NDArray[np.uint8]:
-        """Returns the picture as (height, width, channels) uint8.
+        """Returns the image as (height, width, channels) uint8.
 
         Raises:
             PictureError: it cannot be decoded; the message says why.
@@ -61,10 +61,10 @@ class Preprocessing:
 
 
 def decode_image(source: ImageSource, background: int = 255) -> NDArray[np.uint8]:
-    """Returns the picture at its own size: (h, w, 1) for grey ones, (h, w, 3) for all others, uint8 in 0..255.
+    """Returns the image at its own size: (h, w, 1) for grayscale ones, (h, w, 3) for all others, uint8 in 0..255.
 
     EXIF orientation is applied. Transparency is laid over `background`. CMYK, LAB and palettes become RGB; 16-bit
-    grey is divided by 257. Of animations the first frame is taken.
+    grayscale is divided by 257. Of animations the first frame is taken.
 
     Raises:
         PictureError: it cannot be decoded; the message says why.
@@ -74,7 +74,7 @@ def decode_image(source: ImageSource, background: int = 255) -> NDArray[np.uint8
 
 
 def open_image(source: ImageSource) -> Image.Image:
-    """Returns the picture opened, and not decoded yet: its format, size and mode are known; to be used in a `with`.
+    """Returns the image opened, and not decoded yet: its format, size and mode are known; to be used in a `with`.
 
     Raises:
         OSError, ValueError, …: whatever Pillow raises at foreign bytes.
@@ -85,7 +85,7 @@ def open_image(source: ImageSource) -> Image.Image:
 
 
 def _load_image(source: ImageSource, target: Preprocessing | None, background: int = 255) -> Image.Image:
-    """Returns the picture as a loaded, oriented "L" or "RGB" image, perhaps already reduced towards `target`."""
+    """Returns the image as a loaded, oriented "L" or "RGB" image, perhaps already reduced towards `target`."""
     if target is not None:
         background = target.background
     if isinstance(source, np.ndarray):
@@ -113,7 +113,7 @@ def _draft_jpeg(image: Image.Image, target: Preprocessing) -> None:
         width, height = height, width
     ratios = (width / target.width, height / target.height)
     ratio = max(ratios) if target.fit == "pad" else min(ratios)
-    if ratio >= 2:  # a picture a few pixels thin must not be asked for with a side of 0
+    if ratio >= 2:  # an image a few pixels thin must not be asked for with a side of 0
         image.draft("RGB", (max(1, int(image.size[0] / ratio)), max(1, int(image.size[1] / ratio))))
 
 
@@ -148,7 +148,7 @@ def _convert_mode(image: Image.Image, background: int) -> Image.Image:
     if image.mode == "F":
         real = np.asarray(image)
         if not (np.isfinite(real).all() and real.min() >= 0 and real.max() <= 1):
-            raise ValueError("floating-point pixels outside 0..1 have no agreed grey scale")
+            raise ValueError("floating-point pixels outside 0..1 have no agreed grayscale scale")
         return Image.fromarray(np.round(real * 255).astype(np.uint8))
     if image.has_transparency_data:
         ground = Image.new("RGBA", image.size, (background, background, background, 255))
@@ -176,7 +176,7 @@ def _from_array(pixels: NDArray[np.uint8]) -> Image.Image:
         pixels = pixels[:, :, 0]
     if 0 in pixels.shape or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))):
         raise DataError(
-            "Not the shape of one picture",
+            "Not the shape of one image",
             received=pixels.shape,
             expected="(h, w), (h, w, 1), (h, w, 3) or (h, w, 4)",
         )

@@ -1,4 +1,4 @@
-"""The manifest of a set in shards, `manifest.json`: what they are, how many pictures and bytes, and their checksums.
+"""The manifest of a set in shards, `manifest.json`: what they are, how many images and bytes, and their checksums.
 
 It stands beside the shards that `striate data DATA --shard OUT` writes, with a SHA256SUMS that `striate verify OUT` and
 `sha256sum --check` read. Other sets in shards have none.
@@ -38,11 +38,11 @@ SplitName = Literal["train", "validation", "test", ""]
 
 @frozen_config
 class Shard:
-    """A file of pictures.
+    """A file of images.
 
     Attributes:
         file: its name, beside the manifest.
-        split: of all its pictures.
+        split: of all its images.
         pictures: how many.
         bytes: of the file.
         sha256: of the file, 64 hexadecimal digits.
@@ -63,7 +63,7 @@ class ShardManifest:
         format: of this document.
         striate: always `shards`, by which this document is told from others of its name.
         name: the set's.
-        kind: what the pictures show.
+        kind: what the images show.
         classes: in label order.
         shards: in order.
     """
@@ -159,13 +159,13 @@ def apply_manifest(images: ImageSet, manifest: ShardManifest) -> ImageSet:
 
 ShardFormat = Literal["parquet", "webdataset"]
 SUFFIX_BY_FORMAT: dict[ShardFormat, str] = {"parquet": "parquet", "webdataset": "tar"}
-SHARD_BYTES = 256 << 20  # bytes of pictures in a shard
+SHARD_BYTES = 256 << 20  # bytes of images in a shard
 ROW_GROUP_SIZE = 256  # of a Parquet row group: what one worker reads at a time
 MEMBER_SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tif"}
 
 
 class _ShardPlan(NamedTuple):
-    """A shard to be written: of a split, these pictures."""
+    """A shard to be written: of a split, these images."""
 
     file: str
     split: str
@@ -180,16 +180,16 @@ def write_shards(
     size: int = SHARD_BYTES,
     progress: Progress = NO_PROGRESS,
 ) -> ShardManifest:
-    """Returns the manifest of the shards that were written, split by split and in order. The pictures' bytes are those
-    of their files; pixels become PNG. A picture without any bytes stays, as a row without any.
+    """Returns the manifest of the shards that were written, split by split and in order. The images' bytes are those
+    of their files; pixels become PNG. An image without any bytes stays, as a row without any.
 
     Args:
         images: what to write.
         out: a folder that does not exist or is empty, or a prefix in an object store; shards and manifest are there
             when all are written (in a store the manifest comes last).
         form: the layout.
-        size: bytes of pictures in a shard.
-        progress: told the number of pictures.
+        size: bytes of images in a shard.
+        progress: told the number of images.
 
     Raises:
         DataError: PyArrow is missing; the folder is taken or cannot be written to; the store cannot be used.
@@ -248,7 +248,7 @@ def _write_manifest(images: ImageSet, shards: list[Shard], folder: Path) -> Shar
 
 
 def _plan_shards(images: ImageSet, shard_bytes: int, suffix: str) -> list[_ShardPlan]:
-    """Returns which pictures go into which shard; the names say how many there are of the split."""
+    """Returns which images go into which shard; the names say how many there are of the split."""
     sizes, found = _measure_source_bytes(images), []
     for split in (*SPLIT_NAMES, ""):
         chosen = np.flatnonzero(images.given == split)
@@ -264,7 +264,7 @@ def _plan_shards(images: ImageSet, shard_bytes: int, suffix: str) -> list[_Shard
 
 
 def _measure_source_bytes(images: ImageSet) -> NDArray[np.int64]:
-    """Returns (n,) bytes of each picture; of pixels, those before they are compressed."""
+    """Returns (n,) bytes of each image; of pixels, those before they are compressed."""
     from striate.data.image_set import EncodedImages
 
     sources = images.sources
@@ -283,7 +283,7 @@ def _write_shard(images: ImageSet, plan: _ShardPlan, folder: Path, shard_format:
 
 
 def _read_or_encode(images: ImageSet, index: int) -> bytes | None:
-    """Returns a picture's file; None where there is none, or none that may be read."""
+    """Returns an image's file; None where there is none, or none that may be read."""
     try:
         source = images.source(index)
         if isinstance(source, bytes):
@@ -309,7 +309,7 @@ def _write_parquet(images: ImageSet, indices: NDArray[np.intp], path: Path, task
     }
     about = {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
     schema = pa.schema([("image", kind), ("label", pa.int64())], metadata=about)
-    with pq.ParquetWriter(path, schema, compression="none") as writer:  # pictures are compressed already
+    with pq.ParquetWriter(path, schema, compression="none") as writer:  # images are compressed already
         for start in range(0, len(indices), ROW_GROUP_SIZE):
             rows = indices[start : start + ROW_GROUP_SIZE]
             pictures = [{"bytes": _read_or_encode(images, int(row)), "path": str(images.keys[row])} for row in rows]
@@ -321,7 +321,7 @@ def _write_parquet(images: ImageSet, indices: NDArray[np.intp], path: Path, task
 
 
 def _write_tar(images: ImageSet, indices: NDArray[np.intp], path: Path, task: Progress) -> None:
-    """Writes each picture beside its class, under a number; a member that JSON holds has its key."""
+    """Writes each image beside its class, under a number; a member that JSON holds has its key."""
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as file:
         for row, index in enumerate(indices.tolist()):
             data = _read_or_encode(images, index) or b""

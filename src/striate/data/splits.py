@@ -15,7 +15,7 @@ from striate.system.atomic_files import write_csv
 
 
 class Splits(NamedTuple):
-    """Three image sets with the same classes and no picture in common."""
+    """Three image sets with the same classes and no image in common."""
 
     train: ImageSet
     validation: ImageSet
@@ -33,18 +33,19 @@ def split_stratified(
     """Returns the image set divided into train, validation and test.
 
     Splits that the data set brings along are kept as they are; only missing ones are made, from its training
-    pictures. Each class gives every split made here the stated share of its pictures, rounded, at least one. Pictures
+    images. Each class gives every split made here the stated fraction of its images, rounded, at least one. Images
     of one group stay together, so that a share may be missed by less than a group.
 
     Args:
         images: what to divide.
-        validation: share of the pictures to choose by, in (0, 0.5].
+        validation: fraction of the images to choose by, in (0, 0.5].
         test: share to measure on, in (0, 0.5]; not used when the data has its own test split.
         seed: which random division.
-        groups: (n,) pictures with the same number belong together (copies of one motif; of one patient, one scene).
+        groups: (n,) images with the same number belong together (copies of one duplicate group; of one patient, one
+            scene).
 
     Raises:
-        DataError: a share out of range, fewer than two classes, or a class with too few pictures or groups.
+        DataError: a share out of range, fewer than two classes, or a class with too few images or groups.
     """
     for name, share in (("validation", validation), ("test", test)):
         if not 0 < share <= 0.5:
@@ -55,7 +56,7 @@ def split_stratified(
     for name, share in (("test", test), ("validation", validation)):
         if name in images.given:
             continue
-        # The share counts all pictures that were there to divide, so 0.1 and 0.2 leave exactly 0.7.
+        # The share counts all images that were there to divide, so 0.1 and 0.2 leave exactly 0.7.
         pool = np.isin(images.given, ("", "train"))
         for label in range(len(images.classes)):
             own = np.flatnonzero((images.labels == label) & (assigned == "train"))
@@ -82,7 +83,7 @@ def split_stratified(
 
 
 def _is_ungrouped(groups: NDArray[np.int64], class_rows: NDArray[np.intp], is_available: NDArray[np.bool_]) -> bool:
-    """Returns whether each of a class's pictures is the only one of its group that is still to be divided."""
+    """Returns whether each of a class's images is the only one of its group that is still to be divided."""
     numbers, sizes = np.unique(groups[is_available], return_counts=True)
     return bool(np.all(sizes[np.searchsorted(numbers, groups[class_rows])] == 1))
 
@@ -94,7 +95,7 @@ def _sample_groups(
     is_available: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> NDArray[np.intp]:
-    """Returns pictures of about so many of a class, drawn group by group; a group brings its members of other classes
+    """Returns images of about so many of a class, drawn group by group; a group brings its members of other classes
     along. Groups that would be too much are left out, unless nothing was taken yet.
     """
     numbers, sizes = np.unique(groups[class_rows], return_counts=True)
@@ -112,7 +113,7 @@ def _sample_groups(
 
 
 def save_splits(splits: Splits, path: Path) -> None:
-    """Writes one row per picture: key, class, split."""
+    """Writes one row per image: key, class, split."""
     rows = (
         (key, part.classes[label], name)
         for name, part in zip(SPLIT_NAMES, splits, strict=True)
@@ -125,7 +126,7 @@ def load_splits(images: ImageSet, path: Path) -> Splits:
     """Returns the image set divided as `save_splits` wrote it.
 
     Raises:
-        DataError: the list is damaged, or pictures of it are no longer there.
+        DataError: the list is damaged, or images of it are no longer there.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -138,7 +139,7 @@ def load_splits(images: ImageSet, path: Path) -> Splits:
     missing = [key for key in listed if key not in place]
     if missing:
         raise DataError(
-            f"{len(missing):,} of the {len(listed):,} pictures this run was made with are gone from {images.name}",
+            f"{len(missing):,} of the {len(listed):,} images this run was made with are gone from {images.name}",
             received=", ".join(missing[:3]) + (" …" if len(missing) > 3 else ""),
             hint="the folder or table as it was when the run was trained",
         )
@@ -157,8 +158,8 @@ def _check_classes(images: ImageSet) -> None:
     for label in range(len(images.classes)):
         if not np.any((images.labels == label) & np.isin(images.given, ("", "train"))):
             raise DataError(
-                f"The class {images.classes[label]!r} of {images.name} has no picture to train on",
-                hint="add pictures, or remove the class",
+                f"The class {images.classes[label]!r} of {images.name} has no image to train on",
+                hint="add images, or remove the class",
             )
 
 
@@ -167,10 +168,10 @@ def _build_class_size_error(images: ImageSet, label: int) -> DataError:
     have: NDArray[np.bool_] = np.isin(own, ("", "train"))
     needed = 1 + sum(name not in images.given for name in ("validation", "test"))
     return DataError(
-        f"The class {images.classes[label]!r} of {images.name} has too few pictures to divide",
+        f"The class {images.classes[label]!r} of {images.name} has too few images to divide",
         received=f"{int(have.sum())} to train on and choose by",
         expected=f"at least {needed}, better 20 or more",
-        hint="add pictures, or remove the class",
+        hint="add images, or remove the class",
     )
 
 
@@ -179,7 +180,7 @@ def interleave_classes(order: NDArray[np.intp], labels: NDArray[np.integer]) -> 
 
     Args:
         order: indices; of one class, those that stand first come first.
-        labels: of all pictures.
+        labels: of all images.
     """
     own = labels[order]
     rank = np.zeros(len(order), int)  # how many of the same class stand before

@@ -26,8 +26,8 @@ class Inspection:
     """What was found out about a data set.
 
     Attributes:
-        stats: the facts about each picture.
-        duplicates: which pictures show the same.
+        stats: the facts about each image.
+        duplicates: which images show the same.
         shortcuts: how well features that should not matter tell the label.
         findings: what is remarkable, the most severe first.
     """
@@ -39,10 +39,10 @@ class Inspection:
 
 
 def inspect_images(images: ImageSet, *, progress: Progress = NO_PROGRESS) -> Inspection:
-    """Returns what is remarkable about an image set; every picture is decoded, unless that was done before.
+    """Returns what is remarkable about an image set; every image is decoded, unless that was done before.
 
     Raises:
-        DataError: not one picture.
+        DataError: not one image.
     """
     seen = scan_images(images, progress=progress)
     copies = find_duplicates(seen, progress=progress)
@@ -61,11 +61,11 @@ def inspect_images(images: ImageSet, *, progress: Progress = NO_PROGRESS) -> Ins
 
 
 SPLIT_RANK = {"test": 0, "validation": 1, "train": 2, "": 3}
-"""Where a picture stays if it lies in several splits: a test set keeps its size, so that figures stay comparable."""
+"""Where an image stays if it lies in several splits: a test set keeps its size, so that figures stay comparable."""
 
 
 def suggest_corrections(inspection: Inspection) -> list[Correction]:
-    """Returns what to leave out: unreadable files; pictures under two labels, all of them; of other copies all but one.
+    """Returns what to leave out: unreadable files; images under two labels, all of them; of other copies all but one.
     Kept is the one in the test split before those elsewhere, and then the largest.
     """
     seen, images = inspection.stats, inspection.stats.images

@@ -1,4 +1,4 @@
-"""What the classes' names and numbers say, and what lies beside the pictures."""
+"""What the classes' names and numbers say, and what lies beside the images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from striate.data.splits import split_stratified
 from striate.data_checks.finding import MAX_FILES_NAMED, Finding
 from striate.errors import DataError
 
-MIN_CLASS_SIZE = 20  # pictures; below, a class's figures mean little
+MIN_CLASS_SIZE = 20  # images; below, a class's figures mean little
 MAX_IMBALANCE_RATIO = 10  # largest class to smallest; above, accuracy flatters
 
 
@@ -24,7 +24,7 @@ def detect_class_problems(images: ImageSet) -> list[Finding]:
             Finding(
                 "tiny_class",
                 "warning",
-                f"{len(tiny):,} of {len(counts):,} classes have fewer than {MIN_CLASS_SIZE} pictures: {some}",
+                f"{len(tiny):,} of {len(counts):,} classes have fewer than {MIN_CLASS_SIZE} images: {some}",
                 "collect more, or merge them into a larger class",
                 count=len(tiny),
             )
@@ -35,7 +35,7 @@ def detect_class_problems(images: ImageSet) -> list[Finding]:
             Finding(
                 "imbalance",
                 "warning",
-                f"{large} has {counts[large]:,} pictures, {small} only {counts[small]:,}",
+                f"{large} has {counts[large]:,} images, {small} only {counts[small]:,}",
                 "read recall per class rather than accuracy; collect more of the small classes",
                 count=counts[large],
             )
@@ -44,11 +44,11 @@ def detect_class_problems(images: ImageSet) -> list[Finding]:
 
 
 def detect_split_problems(images: ImageSet) -> list[Finding]:
-    """Returns why the set cannot be divided into training, validation and test pictures, if it cannot."""
+    """Returns why the set cannot be divided into training, validation and test images, if it cannot."""
     try:
         split_stratified(images)
     except DataError as error:
-        return [Finding("indivisible", "error", error.problem, error.hint or "add pictures", count=len(images))]
+        return [Finding("indivisible", "error", error.problem, error.hint or "add images", count=len(images))]
     return []
 
 
@@ -76,8 +76,8 @@ def _build_ignored_findings(images: ImageSet) -> list[Finding]:
         Finding(
             "ignored",
             "note",
-            f"{len(images.ignored):,} files among the pictures are something else, by their names",
-            "leave them, unless pictures are among them",
+            f"{len(images.ignored):,} files among the images are something else, by their names",
+            "leave them, unless images are among them",
             images.ignored[:MAX_FILES_NAMED],
             len(images.ignored),
         )

@@ -1,4 +1,4 @@
-"""Pictures that are there more than once: within a split, in several of them, or under two labels."""
+"""Images that are there more than once: within a split, in several of them, or under two labels."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from striate.progress import NO_PROGRESS, Progress
 MAX_NEAR_IMAGES, MAX_NEAR_BYTES = (
     20_000,
     2 << 30,
-)  # encoded pictures up to which a training looks for changed copies too
-DUPLICATE_WARNING_FRACTION = 0.01  # share of superfluous copies from which on they are worth a warning
+)  # encoded images up to which a training looks for changed copies too
+DUPLICATE_WARNING_FRACTION = 0.01  # fraction of superfluous copies from which on they are worth a warning
 
 
 @dataclass(frozen=True, eq=False)
 class DuplicateGroups:
-    """Which pictures of a set show the same.
+    """Which images of a set show the same.
 
     Attributes:
-        group_ids: (n,) the number of each picture's group; alone where nothing else shows the same.
+        group_ids: (n,) the number of each image's group; alone where nothing else shows the same.
         identical_ids: (n,) the same, of files (or pixels) that are equal byte for byte.
-        is_mirrored: (n,) whether the picture is in a pair of mirror images.
+        is_mirrored: (n,) whether the image is in a pair of mirror images.
         is_near_searched: whether copies that were changed were looked for too.
     """
 
@@ -45,7 +45,7 @@ class DuplicateGroups:
     is_near_searched: bool
 
     def list_groups(self) -> list[NDArray[np.intp]]:
-        """Returns the numbers of the pictures of each group of two or more, the largest first."""
+        """Returns the numbers of the images of each group of two or more, the largest first."""
         order = np.argsort(self.group_ids, kind="stable")
         parts = np.split(order, np.flatnonzero(np.diff(self.group_ids[order])) + 1)
         found = [part for part in parts if len(part) > 1]
@@ -53,11 +53,11 @@ class DuplicateGroups:
 
 
 def find_duplicates(stats: ImageStats, *, progress: Progress = NO_PROGRESS) -> DuplicateGroups:
-    """Returns which pictures show the same, changed copies included.
+    """Returns which images show the same, changed copies included.
 
     Args:
         stats: of the whole set.
-        progress: told the pictures compared.
+        progress: told the images compared.
     """
     identical = _group_identical(stats.records["digest"], stats.is_readable)
     usable = np.flatnonzero(stats.is_readable)
@@ -77,8 +77,8 @@ def find_duplicates(stats: ImageStats, *, progress: Progress = NO_PROGRESS) -> D
 
 
 def find_duplicates_fast(images: ImageSet, *, progress: Progress = NO_PROGRESS) -> DuplicateGroups:
-    """Returns which pictures show the same, as far as can be told in a few seconds: changed copies are looked for among
-    up to NEAR encoded pictures of up to NEAR_BYTES in all, equal ones among any number.
+    """Returns which images show the same, as far as can be told in a few seconds: changed copies are looked for among
+    up to NEAR encoded images of up to NEAR_BYTES in all, equal ones among any number.
     """
     is_encoded = not isinstance(images.sources, np.ndarray)
     if is_encoded and len(images) <= MAX_NEAR_IMAGES and measure_source_bytes(images).sum() <= MAX_NEAR_BYTES:
@@ -87,14 +87,14 @@ def find_duplicates_fast(images: ImageSet, *, progress: Progress = NO_PROGRESS) 
     _, inverse, number = np.unique(digest, return_inverse=True, return_counts=True)
     twice = np.flatnonzero(number[inverse] > 1)
     usable = digest != b""
-    for index in twice.tolist():  # two copies of one broken file are no pictures
+    for index in twice.tolist():  # two copies of one broken file are no images
         usable[index] &= _is_decodable(images, index)
     identical = _group_identical(digest, usable)
     return DuplicateGroups(identical, identical, np.zeros(len(images), bool), is_near_searched=False)
 
 
 def _group_identical(digest: NDArray[np.bytes_], is_usable: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Returns (n,) the number of each picture's group of equal ones; pictures that are not usable are alone."""
+    """Returns (n,) the number of each image's group of equal ones; images that are not usable are alone."""
     rows = np.flatnonzero(is_usable)
     _, earliest, inverse = np.unique(digest[rows], return_index=True, return_inverse=True)
     return find_connected_groups(len(digest), rows[earliest[inverse]], rows)
@@ -108,7 +108,7 @@ def _is_decodable(images: ImageSet, index: int) -> bool:
 
 
 def build_duplicate_findings(images: ImageSet, duplicates: DuplicateGroups) -> list[Finding]:
-    """Returns leaks between the splits that the data brings, pictures under two labels, and copies within a split."""
+    """Returns leaks between the splits that the data brings, images under two labels, and copies within a split."""
     sets = duplicates.list_groups()
     if not sets:
         return []
@@ -162,15 +162,19 @@ def build_duplicate_findings(images: ImageSet, duplicates: DuplicateGroups) -> l
 
 
 def find_leaked_images(images: ImageSet, duplicates: DuplicateGroups, split: str = "test") -> NDArray[np.bool_]:
-    """Returns (n,) which pictures of a split have a copy in a split that is learnt or chosen from."""
+    """Returns (n,) which images of a split have a copy in a split that is learned or chosen from."""
     others = (images.given != split) & (images.given != "")
     result: NDArray[np.bool_] = (images.given == split) & np.isin(duplicates.group_ids, duplicates.group_ids[others])
     return result
 
 
 def _describe_groups(groups: list[NDArray[np.intp]]) -> str:
-    pictures = f"{sum(map(len, groups)):,} pictures"
-    return f"{pictures} that show the same" if len(groups) == 1 else f"{len(groups):,} motifs, {pictures} in all,"
+    pictures = f"{sum(map(len, groups)):,} images"
+    return (
+        f"{pictures} that show the same"
+        if len(groups) == 1
+        else f"{len(groups):,} duplicate groups, {pictures} in all,"
+    )
 
 
 def _describe_changes(duplicates: DuplicateGroups, groups: list[NDArray[np.intp]]) -> str:
@@ -182,7 +186,7 @@ def _describe_changes(duplicates: DuplicateGroups, groups: list[NDArray[np.intp]
 
 
 def _count_group_types(duplicates: DuplicateGroups, groups: list[NDArray[np.intp]]) -> dict[str, float]:
-    """Returns how many sets are of equal, of changed and of mirrored pictures."""
+    """Returns how many sets are of equal, of changed and of mirrored images."""
     is_identical = [len(np.unique(duplicates.identical_ids[one])) == 1 for one in groups]
     is_mirrored = [bool(duplicates.is_mirrored[one].any()) for one in groups]
     near = [not equal and not flipped for equal, flipped in zip(is_identical, is_mirrored, strict=True)]

@@ -1,4 +1,4 @@
-"""What the pictures' files say: which cannot be read, which move, which are lossy copies."""
+"""What the images' files say: which cannot be read, which move, which are lossy copies."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def estimate_jpeg_quality(image: Image.Image) -> int | None:
     return int(distances.argmin()) + 1
 
 
-HEADER_SAMPLE_SIZE = 100  # pictures whose headers are read
-MAX_DOWNSCALED_SIDE = 64  # pixels; pictures of one size up to here are taken for copies made for learning machines
+HEADER_SAMPLE_SIZE = 100  # images whose headers are read
+MAX_DOWNSCALED_SIDE = 64  # pixels; images of one size up to here are taken for copies made for learning machines
 
 
 def build_unreadable_findings(images: ImageSet, decode_errors: dict[str, str]) -> list[Finding]:
-    """Returns that there are unreadable pictures, given key → reason."""
+    """Returns that there are unreadable images, given key → reason."""
     if not decode_errors:
         return []
     reasons = sorted({reason.partition(":")[0] for reason in decode_errors.values()})
@@ -74,7 +74,7 @@ def build_unreadable_findings(images: ImageSet, decode_errors: dict[str, str]) -
 
 
 def detect_animations(stats: ImageStats) -> list[Finding]:
-    """Returns that there are animations, of which only the first picture is used."""
+    """Returns that there are animations, of which only the first image is used."""
     moving = np.flatnonzero(stats.records["is_animated"])
     if not len(moving):
         return []
@@ -82,7 +82,7 @@ def detect_animations(stats: ImageStats) -> list[Finding]:
         Finding(
             "animated",
             "note",
-            f"{len(moving):,} files hold several pictures (animations, page after page); only the first is used",
+            f"{len(moving):,} files hold several images (animations, page after page); only the first is used",
             "divide them into files of their own if the others count",
             tuple(stats.images.keys[moving[:MAX_FILES_NAMED]].tolist()),
             len(moving),
@@ -91,9 +91,9 @@ def detect_animations(stats: ImageStats) -> list[Finding]:
 
 
 def detect_lossy_images(images: ImageSet) -> list[Finding]:
-    """Returns whether the pictures are small copies that JPEG compression changed, as far as a sample's headers show.
+    """Returns whether the images are small copies that JPEG compression changed, as far as a sample's headers show.
 
-    Only of pictures that all have one size is it said: those were made so, whereas photographs differ.
+    Only of images that all have one size is it said: those were made so, whereas photographs differ.
     """
     if isinstance(images.sources, np.ndarray):
         return []
@@ -114,7 +114,7 @@ def detect_lossy_images(images: ImageSet) -> list[Finding]:
         Finding(
             "lossy",
             "warning",
-            f"The pictures are {width}×{height} JPEG copies of quality about {np.median(known):.0f}: accuracies on "
+            f"The images are {width}×{height} JPEG copies of quality about {np.median(known):.0f}: accuracies on "
             "them are not comparable with figures published for lossless originals",
             "say so beside every figure, or train on the originals",
             count=len(images),

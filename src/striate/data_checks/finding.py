@@ -21,9 +21,9 @@ class Finding:
         severity: `error` stops a training, `warning` should be looked at, `note` is for information.
         message: what was found.
         fix: what to do.
-        files: the pictures concerned, by key (at most 1,000).
+        files: the images concerned, by key (at most 1,000).
         count: how many there are.
-        groups: how many sets of pictures that belong together they form; 0 where each stands for itself.
+        groups: how many sets of images that belong together they form; 0 where each stands for itself.
         members: those sets, as far as `files` names them.
         evidence: figures it rests on, by name.
     """
@@ -52,7 +52,7 @@ class Finding:
 def build_group_finding(
     kind: str, severity: Severity, message: str, fix: str, groups: Sequence[Sequence[Any]], **fields: Any
 ) -> Finding:
-    """Returns a finding about sets of pictures that belong together, given by their keys."""
+    """Returns a finding about sets of images that belong together, given by their keys."""
     members: list[tuple[str, ...]] = []
     room = MAX_FILES_NAMED
     for group in groups:

@@ -1,4 +1,4 @@
-"""What each picture of a set is: one pass over all of them, on which findings, page and division rest."""
+"""What each image of a set is: one pass over all of them, on which findings, page and division rest."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ from striate.errors import ImageDecodeError
 from striate.progress import NO_PROGRESS, Progress
 from striate.system.array_cache import ArrayCache
 
-SCAN_SIDE, THUMBNAIL_SIDE = 128, 32  # pixels: of the copy that is looked at, and of the grey thumbnail that is kept
+SCAN_SIDE, THUMBNAIL_SIDE = (
+    128,
+    32,
+)  # pixels: of the copy that is looked at, and of the grayscale thumbnail that is kept
 SCAN_PREPROCESSING = Preprocessing(SCAN_SIDE, SCAN_SIDE, 3)
-"""How a picture is decoded to be looked at. A reduction is antialiased, so a figure on it is one on the picture."""
+"""How an image is decoded to be looked at. A reduction is antialiased, so a figure on it is one on the image."""
 
 STATS_CACHE = ArrayCache("surveys", max_bytes=1 << 30)
 STATS_FORMAT = 1
@@ -47,15 +50,15 @@ STATS_DTYPE = np.dtype(
         ("thumbnail", "u1", (THUMBNAIL_SIDE, THUMBNAIL_SIDE)),
     ]
 )
-"""What is known of a picture. Width and height are those shown, after its EXIF orientation."""
+"""What is known of an image. Width and height are those shown, after its EXIF orientation."""
 
 
 @dataclass(frozen=True, eq=False)
 class ImageStats:
-    """An image set and the facts about each of its pictures.
+    """An image set and the facts about each of its images.
 
     Attributes:
-        images: the whole set, unreadable pictures included.
+        images: the whole set, unreadable images included.
         records: (n,) of dtype FACTS, parallel to the images.
     """
 
@@ -64,7 +67,7 @@ class ImageStats:
 
     @property
     def is_readable(self) -> NDArray[np.bool_]:
-        """(n,) whether each picture can be decoded."""
+        """(n,) whether each image can be decoded."""
         result: NDArray[np.bool_] = self.records["reason"] == b""
         return result
 
@@ -76,12 +79,12 @@ class ImageStats:
 
     @property
     def has_files(self) -> bool:
-        """Whether the pictures are encoded, so that format and bytes mean something."""
+        """Whether the images are encoded, so that format and bytes mean something."""
         return not isinstance(self.images.sources, np.ndarray)
 
 
 def scan_images(images: ImageSet, *, progress: Progress = NO_PROGRESS) -> ImageStats:
-    """Returns the facts about every picture; each is decoded once, and not even once when that was done before and
+    """Returns the facts about every image; each is decoded once, and not even once when that was done before and
     nothing has changed since.
     """
     found = hash_sources(images)
@@ -100,14 +103,14 @@ def scan_images(images: ImageSet, *, progress: Progress = NO_PROGRESS) -> ImageS
     def scan_row(index: int) -> None:
         facts[index] = scan_image(images, index)
 
-    run_in_parallel("looking at pictures", len(images), scan_row, progress)
+    run_in_parallel("looking at images", len(images), scan_row, progress)
     if key:
         STATS_CACHE.put(key, facts)
     return ImageStats(images, facts)
 
 
 def compute_digests(images: ImageSet, *, progress: Progress = NO_PROGRESS) -> NDArray[np.bytes_]:
-    """Returns (n,) what equal pictures have in common, without decoding any: their digest, where another has the same
+    """Returns (n,) what equal images have in common, without decoding any: their digest, where another has the same
     number of bytes, and else their place. Empty where a file cannot be read or holds nothing.
     """
     found = np.array([f"#{index}" for index in range(len(images))], STATS_DTYPE["digest"])
@@ -128,7 +131,7 @@ def compute_digests(images: ImageSet, *, progress: Progress = NO_PROGRESS) -> ND
 
 
 def measure_source_bytes(images: ImageSet) -> NDArray[np.int64]:
-    """Returns (n,) the bytes of each picture as it is stored; 0 or less where there is none."""
+    """Returns (n,) the bytes of each image as it is stored; 0 or less where there is none."""
     if isinstance(images.sources, np.ndarray):
         return np.full(len(images), max(1, images.sources[:1].nbytes), np.int64)
     if isinstance(images.sources, EncodedImages):
@@ -144,7 +147,7 @@ def _get_file_size(path: Path) -> int:
 
 
 def scan_image(images: ImageSet, index: int) -> Any:
-    """Returns the facts about one picture, a scalar of dtype FACTS."""
+    """Returns the facts about one image, a scalar of dtype FACTS."""
     import cv2
 
     fact = np.zeros((), STATS_DTYPE)

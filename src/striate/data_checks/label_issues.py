@@ -1,4 +1,4 @@
-"""Labels in doubt: which pictures' labels the other pictures contradict, by confident learning (Northcutt, Jiang and
+"""Labels in doubt: which images' labels the other images contradict, by confident learning (Northcutt, Jiang and
 Chuang 2021, arXiv:1911.00068).
 """
 
@@ -16,12 +16,12 @@ from striate.data_checks.finding import MAX_FILES_NAMED, Finding
 
 @dataclass(frozen=True, eq=False)
 class LabelIssues:
-    """Pictures in doubt, the most doubtful first; fields parallel but for the last.
+    """Images in doubt, the most doubtful first; fields parallel but for the last.
 
     Attributes:
         keys: (n,) their names.
         given_labels: (n,) the labels they have.
-        predicted_labels: (n,) the labels that the networks give them.
+        predicted_labels: (n,) the labels that the models give them.
         margins: (n,) probability of the given label less that of the suggested one, −1..1 (the self-confidence margin).
         confident_count: how many of them confident learning takes for wrong.
         classes: the names of the labels.
@@ -46,10 +46,10 @@ class LabelIssues:
 
 
 def rank_label_issues(images: ImageSet, probabilities: NDArray[np.float64]) -> LabelIssues:
-    """Returns all pictures whose likeliest label is another than theirs, by the margin between the two, smallest first.
+    """Returns all images whose likeliest label is another than theirs, by the margin between the two, smallest first.
 
     Confident are those that count off the diagonal of the confident joint (equation 1): a class's threshold is the mean
-    probability that its own pictures give it, and a picture belongs to the likeliest class whose threshold it reaches.
+    probability that its own images give it, and an image belongs to the likeliest class whose threshold it reaches.
     """
     labels, everyone = images.labels, np.arange(len(images))
     own = probabilities[everyone, labels]
@@ -75,7 +75,7 @@ def rank_label_issues(images: ImageSet, probabilities: NDArray[np.float64]) -> L
 
 
 def build_label_issue_findings(label_issues: LabelIssues, total: int) -> list[Finding]:
-    """Returns that there are labels in doubt, of so many pictures."""
+    """Returns that there are labels in doubt, of so many images."""
     count = label_issues.confident_count
     if not count:
         return []
@@ -84,7 +84,7 @@ def build_label_issue_findings(label_issues: LabelIssues, total: int) -> list[Fi
         Finding(
             "label_suspect",
             "warning" if count > 0.01 * total else "note",
-            f"{count:,} of {total:,} labels are contradicted by the other pictures (confident learning, out of fold); "
+            f"{count:,} of {total:,} labels are contradicted by the other images (confident learning, out of fold); "
             f"the first: {label_issues.keys[0]} is {label_issues.classes[label_issues.given_labels[0]]!r}, said to be "
             f"{label_issues.classes[label_issues.predicted_labels[0]]!r}",
             "look at them from the top (striate data --suspects --fix lists them all with what they may be)",

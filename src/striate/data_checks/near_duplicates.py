@@ -1,7 +1,7 @@
-"""Which pictures show the same: copies, also re-encoded, resized, brightened or mirrored ones.
+"""Which images show the same: copies, also re-encoded, resized, brightened or mirrored ones.
 
-Three steps. A perceptual hash finds candidates: 64 bits, the signs of a picture's lowest frequencies (Zauner 2010,
-section 3.2.1; the bits are those of ImageHash's `phash`, for all pictures at once by SciPy's cosine transform). It
+Three steps. A perceptual hash finds candidates: 64 bits, the signs of an image's lowest frequencies (Zauner 2010,
+section 3.2.1; the bits are those of ImageHash's `phash`, for all images at once by SciPy's cosine transform). It
 tells photographs apart but not, say, two white shirts, so candidates are then compared pixel by pixel, by the
 correlation of their thumbnails, which neither brightness nor contrast changes. And two handwritten ones correlate
 without being the same, so a pair must also be far closer than either is to what else there is (the ratio test of Lowe
@@ -24,27 +24,27 @@ from striate.progress import NO_PROGRESS, Progress
 
 HASH_SIDE = 8  # frequencies each way that make the hash; pixels each way that candidates are first compared by
 MAX_HASH_DISTANCE = 10  # of 64, by which the hashes of candidates differ at most
-MIN_CORRELATION = 0.97  # correlation from which on candidates may be the same picture
+MIN_CORRELATION = 0.97  # correlation from which on candidates may be the same image
 COARSE_TOLERANCE = 0.01  # less, where they are compared coarsely, which nearly always shows copies even more alike
 MAX_DISTANCE_RATIO = 0.2  # of the distance to what else there is, up to which they are
-REFERENCE_SAMPLE_SIZE = 2000  # pictures that stand for what else there is
+REFERENCE_SAMPLE_SIZE = 2000  # images that stand for what else there is
 MAX_DUPLICATE_FRACTION, MIN_DUPLICATE_ALLOWANCE = (
     0.2,
     10,
-)  # share of those that may be copies of one picture; number that always may
+)  # fraction of those that may be copies of one image; number that always may
 BLOCK_ROWS, BLOCK_COLUMNS = 64, 4096  # hashes compared at a time: so many with so many, which a processor's cache holds
 PAIRS_PER_BATCH = 16_384  # candidates compared at a time
 MAX_MATCHES_PER_IMAGE = (
-    20  # later pictures that a picture is paired with at most, the most alike: enough to hang together by
+    20  # later images that an image is paired with at most, the most alike: enough to hang together by
 )
 
 
 @dataclass(frozen=True, eq=False)
 class SimilarPairs:
-    """Pairs of pictures that show the same, the fields parallel.
+    """Pairs of images that show the same, the fields parallel.
 
     Attributes:
-        first: (n,) number of one picture.
+        first: (n,) number of one image.
         second: (n,) number of the other, always the larger.
         similarity: (n,) correlation of their thumbnails, −1..1.
         is_mirrored: (n,) whether one is the other's mirror image.
@@ -67,14 +67,14 @@ def find_near_duplicates(
     max_distance_ratio: float = MAX_DISTANCE_RATIO,
     progress: Progress = NO_PROGRESS,
 ) -> SimilarPairs:
-    """Returns the pairs of pictures that show the same, mirror images included; symmetric pictures count as plain.
+    """Returns the pairs of images that show the same, mirror images included; symmetric images count as plain.
 
     Args:
-        thumbnails: (n, 32, 32) uint8, grey.
+        thumbnails: (n, 32, 32) uint8, grayscale.
         max_hash_distance: by how many the hashes of candidates may differ.
-        min_correlation: correlation from which on candidates may be the same picture.
+        min_correlation: correlation from which on candidates may be the same image.
         max_distance_ratio: of the distance √(2 − 2 · correlation) to what else there is, up to which they are.
-        progress: told the pictures compared.
+        progress: told the images compared.
     """
     total = len(thumbnails)
     hashes, mirrored = compute_perceptual_hashes(thumbnails), compute_perceptual_hashes(thumbnails[:, :, ::-1])
@@ -99,7 +99,7 @@ def find_near_duplicates(
 
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
-        progress.task("comparing pictures", total, "pictures") as task,
+        progress.task("comparing images", total, "pictures") as task,
     ):
         parts = []
         for start, found in zip(
@@ -115,8 +115,8 @@ def find_near_duplicates(
 
 
 def find_connected_groups(total: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Returns (total,) the number of the set that each picture belongs to, where those of a pair are together; the
-    numbers count from 0 in the order of the sets' first pictures.
+    """Returns (total,) the number of the set that each image belongs to, where those of a pair are together; the
+    numbers count from 0 in the order of the sets' first images.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -148,7 +148,7 @@ def compute_perceptual_hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint6
 def _iter_candidates(
     hashes: NDArray[np.uint64], other_hashes: NDArray[np.uint64], start: int, max_hash_distance: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yields pairs of a block's pictures and later ones whose hashes differ by no more than that."""
+    """Yields pairs of a block's images and later ones whose hashes differ by no more than that."""
     block = hashes[start : start + BLOCK_ROWS, None]
     for stripe in range(start + 1, len(hashes), BLOCK_COLUMNS):
         distances = np.bitwise_count(block ^ other_hashes[None, stripe : stripe + BLOCK_COLUMNS])
@@ -182,8 +182,8 @@ def _multiply_rows(first: NDArray[np.float32], second: NDArray[np.float32]) -> N
 
 
 def standardize_thumbnails(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Returns (n, pixels) rows of mean 0 and length 1, so that a product of two is their correlation; a picture of one
-    colour becomes a row of zeros, like none.
+    """Returns (n, pixels) rows of mean 0 and length 1, so that a product of two is their correlation; an image of one
+    color becomes a row of zeros, like none.
     """
     flat = thumbnails.reshape(len(thumbnails), prod(thumbnails.shape[1:])).astype(np.float32)
     flat -= flat.mean(axis=1, keepdims=True)
@@ -195,8 +195,8 @@ def standardize_thumbnails(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]
 def _measure_reference_distances(
     thumbnails: NDArray[np.uint8], indices: NDArray[np.int64], min_correlation: float
 ) -> NDArray[np.float32]:
-    """Returns (len(numbers),) how far those pictures are from the nearest of a sample of all, plain or mirrored, that
-    is not alike itself, since a picture may have many copies. But where more than the share MOST of all is alike, they
+    """Returns (len(numbers),) how far those images are from the nearest of a sample of all, plain or mirrored, that
+    is not alike itself, since an image may have many copies. But where more than the share MOST of all is alike, they
     are no copies but the subject (parts on one background), and the distance is that to the last of this share.
     """
     sample = np.random.default_rng(0).permutation(len(thumbnails))[:REFERENCE_SAMPLE_SIZE]
@@ -235,7 +235,7 @@ def _deduplicate_pairs(pairs: SimilarPairs) -> SimilarPairs:
 
 
 def _keep_best_matches(pairs: SimilarPairs) -> SimilarPairs:
-    """Returns, of each picture's pairs with later ones, the PARTNERS most alike."""
+    """Returns, of each image's pairs with later ones, the PARTNERS most alike."""
     pairs = _select_pairs(pairs, np.lexsort((-pairs.similarity, pairs.first)))
     _, begin, number = np.unique(pairs.first, return_index=True, return_counts=True)
     rank = np.arange(len(pairs)) - np.repeat(begin, number)
@@ -248,12 +248,12 @@ def _select_pairs(pairs: SimilarPairs, selection: NDArray[np.bool_] | NDArray[np
     )
 
 
-COMPARISON_SAMPLE_SIZE = 4000  # pictures compared with one another
+COMPARISON_SAMPLE_SIZE = 4000  # images compared with one another
 
 
 def find_cross_class_pairs(stats: ImageStats, count: int) -> list[tuple[int, int, float]]:
-    """Returns (number, number, correlation of their thumbnails) of the pairs of pictures of different classes that are
-    most alike, each picture in one pair at most; of a large set, in a sample.
+    """Returns (number, number, correlation of their thumbnails) of the pairs of images of different classes that are
+    most alike, each image in one pair at most; of a large set, in a sample.
     """
     rows = np.random.default_rng(0).permutation(np.flatnonzero(stats.is_readable))[:COMPARISON_SAMPLE_SIZE]
     labels = stats.images.labels[rows]

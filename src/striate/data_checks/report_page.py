@@ -25,21 +25,21 @@ from striate.reporting.style import MATPLOTLIB_STYLE, MUTED_COLOR, SERIES_COLORS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MAX_CLASSES_SHOWN = 60  # shown with their pictures
-IMAGES_PER_CLASS, IMAGE_SIDE = 8, 96  # pictures of a class; pixels
+MAX_CLASSES_SHOWN = 60  # shown with their images
+IMAGES_PER_CLASS, IMAGE_SIDE = 8, 96  # images of a class; pixels
 MAX_GROUPS_SHOWN, MAX_GROUP_MEMBERS, MAX_UNGROUPED_SHOWN = (
     6,
     4,
     12,
-)  # evidence of a finding: sets, pictures of each, pictures without a set
-MEAN_SAMPLE_SIZE, MEAN_SIDE = 200, 64  # pictures that a class's mean is made of; pixels
+)  # evidence of a finding: sets, images of each, images without a set
+MEAN_SAMPLE_SIZE, MEAN_SIDE = 200, 64  # images that a class's mean is made of; pixels
 MAX_PAIRS_SHOWN = 6
-MAX_LABEL_ISSUES_SHOWN = 30  # pictures whose labels are in doubt
+MAX_LABEL_ISSUES_SHOWN = 30  # images whose labels are in doubt
 
 
 @dataclass(frozen=True)
 class PageImage:
-    """A picture on the page: its address, its key, the end of that, its class, and the split it is given to."""
+    """An image on the page: its address, its key, the end of that, its class, and the split it is given to."""
 
     image: str
     key: str
@@ -112,7 +112,7 @@ def summarize_findings(findings: Sequence[Finding]) -> str:
 
 
 def render_mean_image(images: ImageSet, label: int) -> str:
-    """Returns the mean of (at most MEAN) pictures of a class, as the address of a picture; "" where none is there."""
+    """Returns the mean of (at most MEAN) images of a class, as the address of an image; "" where none is there."""
     some = sample_class_images(images, label, MEAN_SAMPLE_SIZE, seed=1, side=MEAN_SIDE, fit="stretch")
     return _encode_thumbnail(np.mean(some, axis=0).round().astype(np.uint8)) if some else ""
 
@@ -121,7 +121,7 @@ def _build_cards(inspection: Inspection, findings: Sequence[Finding]) -> list[tu
     seen = inspection.stats
     sets = inspection.duplicates.list_groups()
     return [
-        (f"{len(seen.images):,}", f"pictures in {len(seen.images.classes):,} classes"),
+        (f"{len(seen.images):,}", f"images in {len(seen.images.classes):,} classes"),
         (f"{len(seen.decode_errors):,}", "cannot be read"),
         (f"{sum(map(len, sets)) - len(sets):,}", "superfluous copies"),
         (f"{sum(one.severity != 'note' for one in findings):,}", "findings to look at"),
@@ -134,7 +134,7 @@ def _count_splits(images: ImageSet, label: int) -> dict[str, int]:
 
 
 def _collect_evidence(images: ImageSet, finding: Finding, row_by_key: Mapping[str, int]) -> list[list[PageImage]]:
-    """Returns the pictures behind a finding, set by set; those without a set are one."""
+    """Returns the images behind a finding, set by set; those without a set are one."""
     if finding.kind == "label_suspect":  # they have a section of their own
         return []
     sets: Sequence[Sequence[str]] = finding.members[:MAX_GROUPS_SHOWN] or [finding.files]
@@ -146,7 +146,7 @@ def _collect_evidence(images: ImageSet, finding: Finding, row_by_key: Mapping[st
 def _collect_label_issues(
     images: ImageSet, label_issues: LabelIssues, row_by_key: Mapping[str, int]
 ) -> list[tuple[PageImage, str, float]]:
-    """Returns the pictures most in doubt, what they are said to be, and by what margin."""
+    """Returns the images most in doubt, what they are said to be, and by what margin."""
     rows = zip(label_issues.keys.tolist(), label_issues.predicted_labels, label_issues.margins, strict=True)
     return [
         (one, to_printable(label_issues.classes[other]), float(margin))
@@ -176,8 +176,8 @@ def _format_count(number: int, word: str) -> str:
     return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
-MAX_POINTS_DRAWN = 5000  # pictures drawn as dots
-MAX_CLASSES_COLORED = 7  # classes with a colour of their own
+MAX_POINTS_DRAWN = 5000  # images drawn as dots
+MAX_CLASSES_COLORED = 7  # classes with a color of their own
 
 
 def iter_figures(stats: ImageStats) -> Iterator[tuple[str, Figure, str]]:
@@ -189,7 +189,11 @@ def iter_figures(stats: ImageStats) -> Iterator[tuple[str, Figure, str]]:
     if np.ptp(facts["width"]) or np.ptp(facts["height"]):
         yield "Sizes", _draw_sizes(facts["width"], facts["height"], labels, stats.images.classes), "Widths and heights"
     grey = facts["colour"] @ np.array([0.299, 0.587, 0.114], np.float32)
-    yield "Brightness", _draw_histogram(grey, labels, stats.images.classes, "mean grey level"), "Brightness by class"
+    yield (
+        "Brightness",
+        _draw_histogram(grey, labels, stats.images.classes, "mean grayscale level"),
+        "Brightness by class",
+    )
     sharp = np.log10(1 + facts["sharpness"])
     yield (
         "Sharpness",

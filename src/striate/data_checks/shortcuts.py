@@ -1,4 +1,4 @@
-"""Whether something that should not matter tells the label: a network would learn that instead of the motif
+"""Whether something that should not matter tells the label: a model would learn that instead of the duplicate group
 (Geirhos et al. 2020, arXiv:2004.07780).
 """
 
@@ -14,17 +14,17 @@ from striate.data_checks.finding import Finding
 from striate.data_checks.image_stats import ImageStats
 
 CV_FOLDS = 5
-MAX_IMAGES = 20_000  # pictures that the shallow model sees
-MIN_IMAGES_PER_CLASS = 10  # pictures of a class, below which it is left out
+MAX_IMAGES = 20_000  # images that the shallow model sees
+MIN_IMAGES_PER_CLASS = 10  # images of a class, below which it is left out
 MAX_CATEGORIES = 20  # formats or cameras told apart
 MIN_STANDARD_ERRORS = 3.0  # standard errors above chance
 TREE_DEPTH = 6
 
-FILE_FEATURES = ("file size", "format", "picture size", "camera")
-PIXEL_FEATURES = ("border", "mean colour")
+FILE_FEATURES = ("file size", "format", "image size", "camera")
+PIXEL_FEATURES = ("border", "mean color")
 GAIN_THRESHOLDS = {**dict.fromkeys(FILE_FEATURES, (0.1, 0.3)), **dict.fromkeys(PIXEL_FEATURES, (0.4, 0.6))}
-"""Feature → share of the way from chance to certainty from which on it is a note, and a warning. Nothing outside the
-pixels should tell a label; colour and border are pixels, and may be what the classes are about.
+"""Feature → fraction of the way from chance to certainty from which on it is a note, and a warning. Nothing outside the
+pixels should tell a label; color and border are pixels, and may be what the classes are about.
 """
 
 
@@ -37,7 +37,7 @@ class Shortcut:
         accuracy: cross-validated balanced accuracy (mean recall) of a decision tree on it, 0..1.
         chance: what guessing reaches, 1 / classes.
         error: standard error of guessing's balanced accuracy.
-        n: pictures it was measured on.
+        n: images it was measured on.
     """
 
     feature: str
@@ -48,7 +48,7 @@ class Shortcut:
 
     @property
     def gain(self) -> float:
-        """Share of the way from chance to certainty, 0 where it is not surely above chance."""
+        """Fraction of the way from chance to certainty, 0 where it is not surely above chance."""
         if self.accuracy <= self.chance + MIN_STANDARD_ERRORS * self.error:
             return 0.0
         return (self.accuracy - self.chance) / (1 - self.chance)
@@ -59,7 +59,7 @@ def measure_shortcuts(stats: ImageStats, groups: NDArray[np.int64]) -> list[Shor
 
     Args:
         stats: of the whole set.
-        groups: (n,) pictures that show the same have the same number; they are learnt from or asked about together.
+        groups: (n,) images that show the same have the same number; they are learned from or asked about together.
     """
     from sklearn.metrics import recall_score
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
@@ -95,7 +95,7 @@ def build_shortcut_findings(shortcuts: list[Shortcut]) -> list[Finding]:
             continue
         what = "the look of the edge" if one.feature == "border" else one.feature
         fix = (
-            "make pictures of all classes in the same way: same device, size and format; or test on pictures from "
+            "make images of all classes in the same way: same device, size and format; or test on images from "
             "elsewhere, where this cannot help"
             if one.feature in FILE_FEATURES
             else "make sure that this is what tells the classes apart in life too; --grey or augmentation takes it away"
@@ -104,7 +104,7 @@ def build_shortcut_findings(shortcuts: list[Shortcut]) -> list[Finding]:
             Finding(
                 "shortcut",
                 "warning" if one.gain >= warning else "note",
-                f"The {what} alone tells the class in {one.accuracy:.0%} of {one.n:,} pictures, guessing in "
+                f"The {what} alone tells the class in {one.accuracy:.0%} of {one.n:,} images, guessing in "
                 f"{one.chance:.0%} (mean recall of a cross-validated decision tree)",
                 fix,
                 evidence={"accuracy": one.accuracy, "chance": one.chance, "standard_error": one.error},
@@ -115,7 +115,7 @@ def build_shortcut_findings(shortcuts: list[Shortcut]) -> list[Finding]:
 
 
 def _select_rows(stats: ImageStats) -> NDArray[np.intp]:
-    """Returns the numbers of the pictures that are looked at: readable, of classes that are large enough."""
+    """Returns the numbers of the images that are looked at: readable, of classes that are large enough."""
     sizes = np.bincount(stats.images.labels[stats.is_readable], minlength=len(stats.images.classes))
     rows = np.flatnonzero(stats.is_readable & (sizes >= MIN_IMAGES_PER_CLASS)[stats.images.labels])
     return np.sort(np.random.default_rng(0).permutation(rows)[:MAX_IMAGES])
@@ -123,12 +123,12 @@ def _select_rows(stats: ImageStats) -> NDArray[np.intp]:
 
 def _extract_features(stats: ImageStats, rows: NDArray[np.intp]) -> Mapping[str, NDArray[np.float64]]:
     facts = stats.records[rows]
-    features = {"border": facts["border"], "mean colour": np.hstack([facts["colour"], facts["spread"]])}
+    features = {"border": facts["border"], "mean color": np.hstack([facts["colour"], facts["spread"]])}
     if stats.has_files:
         size = np.log(np.maximum(1, np.stack([facts["width"], facts["height"]], axis=1).astype(np.float64)))
         features |= {
             "file size": np.log(np.maximum(1, facts["bytes"]))[:, None],
-            "picture size": np.column_stack([size, size[:, 0] - size[:, 1]]),
+            "image size": np.column_stack([size, size[:, 0] - size[:, 1]]),
             "format": _encode_one_hot(facts["format"]),
             "camera": _encode_one_hot(facts["camera"]),
         }

@@ -1,4 +1,4 @@
-"""Division into train, validation and test that keeps copies of one motif together."""
+"""Division into train, validation and test that keeps copies of one duplicate group together."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from striate.progress import NO_PROGRESS, Progress
 
 
 class SplitResult(NamedTuple):
-    """Three image sets, and which of all pictures show the same."""
+    """Three image sets, and which of all images show the same."""
 
     splits: Splits
     duplicates: DuplicateGroups
@@ -29,21 +29,21 @@ def split(
     seed: int = 0,
     groups: NDArray[np.int64] | None = None,
 ) -> Splits:
-    """Returns the image set divided into train, validation and test; copies of one picture stay on one side.
+    """Returns the image set divided into train, validation and test; copies of one image stay on one side.
 
     Splits that the data set brings along are kept as they are; only missing ones are made, from its training
-    pictures. Each class gives every split made here the stated share of its pictures, rounded, at least one.
+    images. Each class gives every split made here the stated fraction of its images, rounded, at least one.
 
     Args:
         images: what to divide.
-        validation: share of the pictures to choose by, in (0, 0.5].
+        validation: fraction of the images to choose by, in (0, 0.5].
         test: share to measure on, in (0, 0.5]; not used when the data has its own test split.
         seed: which random division.
-        groups: (n,) pictures with the same number belong together (one patient, one scene); by default copies do,
-            among up to 20,000 encoded pictures changed ones too.
+        groups: (n,) images with the same number belong together (one patient, one scene); by default copies do,
+            among up to 20,000 encoded images changed ones too.
 
     Raises:
-        DataError: a share out of range, fewer than two classes, or a class with too few pictures or groups.
+        DataError: a share out of range, fewer than two classes, or a class with too few images or groups.
     """
     if groups is not None:
         return split_by_groups(images, validation=validation, test=test, seed=seed, groups=groups)

@@ -1,4 +1,4 @@
-"""Sizes, shapes, formats and colours of a set, in numbers and in words."""
+"""Sizes, shapes, formats and colors of a set, in numbers and in words."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ class ValueRange:
 
 @frozen_config
 class DatasetStatistics:
-    """What the readable pictures are.
+    """What the readable images are.
 
     Attributes:
         width: pixels, as shown.
         height: the same.
         aspect: width to height.
-        bytes: of a file; None where the pictures are pixels.
-        formats: format → pictures.
-        modes: Pillow's colour mode → pictures.
-        cameras: EXIF make and model → pictures, those with one.
+        bytes: of a file; None where the images are pixels.
+        formats: format → images.
+        modes: Pillow's color mode → images.
+        cameras: EXIF make and model → images, those with one.
         colour: mean red, green and blue of all, 0..255.
-        deviation: mean of the deviations within a picture, grey levels.
+        deviation: mean of the deviations within an image, grayscale levels.
     """
 
     width: ValueRange
@@ -61,9 +61,9 @@ class DatasetStatistics:
             ("height", self.height.describe(" px")),
             ("width to height", self.aspect.describe(digits=2)),
             ("format", _format_fractions(self.formats)),
-            ("colour mode", _format_fractions(self.modes)),
+            ("color mode", _format_fractions(self.modes)),
             ("mean red, green, blue", ", ".join(f"{value:.0f}" for value in self.colour)),
-            ("mean contrast", f"{self.deviation:.0f} grey levels of deviation within a picture"),
+            ("mean contrast", f"{self.deviation:.0f} grayscale levels of deviation within an image"),
         ]
         if self.bytes is not None:
             kib = ValueRange(*(value / 1024 for value in (self.bytes.least, self.bytes.median, self.bytes.greatest)))
@@ -72,7 +72,7 @@ class DatasetStatistics:
 
 
 def compute_statistics(stats: ImageStats) -> DatasetStatistics | None:
-    """Returns the figures; None where no picture can be read."""
+    """Returns the figures; None where no image can be read."""
     facts = stats.records[stats.is_readable]
     if not len(facts):
         return None

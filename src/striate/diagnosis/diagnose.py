@@ -95,12 +95,12 @@ def _describe_healthy_training(evidence: Evidence) -> str:
     if evidence.validation is None:
         return "Nothing is known to be wrong, but there is little to judge by."
     seen = (
-        f"{format_percent(evidence.train_outcomes.accuracy)} of the training pictures and "
+        f"{format_percent(evidence.train_outcomes.accuracy)} of the training images and "
         if evidence.train_outcomes
         else ""
     )
     return (
         f"Nothing is wrong with this training: {seen}{format_percent(evidence.validation.accuracy)} of the "
-        "validation pictures are "
+        "validation images are "
         f"answered rightly, after {len(evidence.epochs)} {'epoch' if len(evidence.epochs) == 1 else 'epochs'}."
     )

@@ -20,7 +20,7 @@ class Diagnosis:
         verdict: what is wrong, in one sentence without its full stop.
         evidence: what shows it.
         try_: one command.
-        files: the pictures concerned, by key, as far as they are known.
+        files: the images concerned, by key, as far as they are known.
     """
 
     kind: str
@@ -41,7 +41,7 @@ Detector = Callable[[Evidence], Diagnosis | None]
 
 
 DATA_PLACEHOLDER = "DATA"
-"""Stands for pictures that were handed over in Python."""
+"""Stands for images that were handed over in Python."""
 
 VALUELESS_OPTIONS = ("--grey", "--colour", "--allow-leaks", "--json", "--quiet", "-q", "--debug")
 """Options of `striate train` that take no value."""

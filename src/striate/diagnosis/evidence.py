@@ -31,18 +31,18 @@ class Evidence:
     Attributes:
         path: the run's folder.
         command: the command line that repeats it; "" for one made from Python.
-        source: where its data came from; None for pictures handed over in Python.
-        is_failed: whether no usable network came out.
+        source: where its data came from; None for images handed over in Python.
+        is_failed: whether no usable model came out.
         reason: why.
         recipe: every number that shaped it.
         classes: names in label order.
-        counts: split → pictures per class.
+        counts: split → images per class.
         epochs: the history.
         kept: number of the epoch whose weights were kept, 0 for none.
-        validation: how the pictures to choose by were answered; None where that is not known.
-        test: how the pictures to measure on were answered.
+        validation: how the images to choose by were answered; None where that is not known.
+        test: how the images to measure on were answered.
         findings: what is remarkable about the data.
-        leaked: test pictures with a copy among those learnt or chosen from.
+        leaked: test images with a copy among those learned or chosen from.
         without_leaks: accuracy on the others.
         device: what it ran on.
         symptoms: what the training noted about itself; None for a run that noted nothing.
@@ -70,12 +70,12 @@ class Evidence:
 
     @property
     def train_outcomes(self) -> OutcomeCounts | None:
-        """How training pictures are answered by the finished network."""
+        """How training images are answered by the finished model."""
         return self.symptoms.learnt if self.symptoms else None
 
     @property
     def neighbor_outcomes(self) -> OutcomeCounts | None:
-        """How the nearest training pictures answer for those of validation."""
+        """How the nearest training images answer for those of validation."""
         return self.symptoms.neighbours if self.symptoms else None
 
     @property
@@ -100,14 +100,14 @@ class Evidence:
 
     @property
     def is_worse_than_knn(self) -> bool:
-        """Whether the nearest training pictures answer better than the network, beyond doubt."""
+        """Whether the nearest training images answer better than the model, beyond doubt."""
         if self.validation is None or self.neighbor_outcomes is None:
             return False
         return compute_accuracy_drop(self.neighbor_outcomes, self.validation).low > 0
 
     @property
     def is_unusable(self) -> bool:
-        """Whether the network is no better than guessing on pictures it did not learn from, or there is none."""
+        """Whether the model is no better than guessing on images it did not learn from, or there is none."""
         return self.is_failed or (self.validation is not None and self.validation.is_at_chance_level)
 
 
@@ -133,7 +133,7 @@ def collect_evidence(run: Run, manifest: RunManifest | None = None) -> Evidence:
     symptoms = load_training_signals(run.path)
     if symptoms is None:
         missing.append(
-            "what a training notes about itself (symptoms.json): its network's dead units and input, its first steps"
+            "what a training notes about itself (symptoms.json): its model's dead units and input, its first steps"
         )
     if not classes:
         classes = () if is_failed else tuple(row.name for row in run.report.classes)
@@ -166,7 +166,7 @@ def collect_evidence(run: Run, manifest: RunManifest | None = None) -> Evidence:
 def _load_outcomes(
     run: Run, table_name: str, classes: tuple[str, ...], missing_evidence: list[str]
 ) -> OutcomeCounts | None:
-    """Returns the answers in validation.csv or predictions.csv; of an older run, as far as its report tells."""
+    """Returns the predictions in validation.csv or predictions.csv; of an older run, as far as its report tells."""
     path = run.file(f"{table_name}.csv")
     run.file(f"{table_name}.npy")
     try:
@@ -183,7 +183,7 @@ def _load_outcomes(
 
 
 def _load_records(path: Path) -> Iterable[PredictionRecord]:
-    """Returns the rows of a table of answers; none where it cannot be read."""
+    """Returns the rows of a table of predictions; none where it cannot be read."""
     try:
         return load_prediction_records(path).values()
     except DataError:
@@ -191,7 +191,7 @@ def _load_records(path: Path) -> Iterable[PredictionRecord]:
 
 
 def _count_images(path: Path, classes: Iterable[str]) -> dict[str, Counter[str]]:
-    """Returns split → class → pictures."""
+    """Returns split → class → images."""
     found: dict[str, Counter[str]] = {split: Counter() for split in SPLIT_NAMES}
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -204,4 +204,4 @@ def _count_images(path: Path, classes: Iterable[str]) -> dict[str, Counter[str]]
 
 EXPLODING_LOSS_RATIO = 3.0
 """Times the loss of plain ignorance: a loss above comes from confident nonsense, which a first step of an ordinary size
-does not teach; untrained networks begin between 1 and 2."""
+does not teach; untrained models begin between 1 and 2."""

@@ -1,4 +1,4 @@
-"""Tally: how a network answered some labelled pictures, as counts."""
+"""Tally: how a model answered some labeled images, as counts."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from striate.evaluation.intervals import CONFIDENCE_LEVEL, Interval, wilson
 from striate.evaluation.prediction_table import LabeledPredictions
 
 TOP_CONFIDENCE_FRACTION = 0.2
-"""Share of the answers, the most confident ones, that are looked at on their own: on labels that are right a network
-makes few of its mistakes there, whereas wrong labels are spread over all answers alike."""
+"""Fraction of the predictions, the most confident ones, that are looked at on their own: on labels that are right a
+model
+makes few of its mistakes there, whereas wrong labels are spread over all predictions alike."""
 
 
 @frozen_config
 class OutcomeCounts:
-    """How some pictures were answered.
+    """How some images were answered.
 
     Attributes:
-        confusion: confusion[i][j] pictures of class i were answered with class j.
+        confusion: confusion[i][j] images of class i were answered with class j.
         loss: mean cross-entropy in nats, without label smoothing.
-        deviation: of the single pictures' losses; None where it is not known.
-        surest: how many answers are the most confident fifth.
+        deviation: of the single images' losses; None where it is not known.
+        surest: how many predictions are the most confident fifth.
         surest_wrong: how many of those are wrong.
     """
 
@@ -48,7 +49,7 @@ class OutcomeCounts:
 
     @property
     def correct_count(self) -> int:
-        """Pictures answered rightly."""
+        """Images answered rightly."""
         return int(np.trace(self.confusion_matrix))
 
     @property
@@ -67,7 +68,7 @@ class OutcomeCounts:
         return max(float(self.confusion_matrix.sum(axis=1).max()) / self.n, 1 / len(self.confusion_matrix))
 
     def merge(self, other: OutcomeCounts) -> OutcomeCounts:
-        """Returns the answers to these and to other pictures together."""
+        """Returns the predictions to these and to other images together."""
         n, further = self.n, other.n
         loss = (n * self.loss + further * other.loss) / (n + further)
         deviation = None
@@ -80,18 +81,18 @@ class OutcomeCounts:
         )
 
     def exclude_classes(self, labels: Sequence[int]) -> OutcomeCounts:
-        """Returns the same of the pictures of the other classes; loss and confidence stay those of all."""
+        """Returns the same of the images of the other classes; loss and confidence stay those of all."""
         rows = [(0,) * len(row) if label in labels else row for label, row in enumerate(self.confusion)]
         return replace_config(self, confusion=tuple(rows))
 
     @property
     def is_at_chance_level(self) -> bool:
-        """Whether the accuracy cannot be told from that of one answer for all."""
+        """Whether the accuracy cannot be told from that of one prediction for all."""
         return self.interval.low <= self.baseline
 
 
 def count_outcomes(predictions: LabeledPredictions) -> OutcomeCounts:
-    """Returns the counts of n ≥ 1 answers."""
+    """Returns the counts of n ≥ 1 predictions."""
     number = len(predictions.classes)
     confusion = np.zeros((number, number), np.int64)
     np.add.at(confusion, (predictions.labels, predictions.predicted_labels), 1)
@@ -108,7 +109,7 @@ def rebuild_outcomes(report: Any, confidence: NDArray[np.float64], is_correct: N
 
 
 def compute_accuracy_drop(first: OutcomeCounts, second: OutcomeCounts) -> Interval:
-    """Returns the 95 % interval of the first accuracy minus the second, of different pictures (Newcombe 1998,
+    """Returns the 95 % interval of the first accuracy minus the second, of different images (Newcombe 1998,
     Statistics in Medicine 17, method 10: the Wilson intervals' ends, combined as independent errors are).
     """
     p, q, one, two = first.accuracy, second.accuracy, first.interval, second.interval
@@ -144,10 +145,10 @@ MAX_UNPREDICTED_RECALL = 0.1
 
 
 MIN_OTHER_RECALL = 0.8
-"""Share of the other classes' pictures that are recognised, where a class is at fault and not the whole network."""
+"""Fraction of the other classes' images that are recognised, where a class is at fault and not the whole model."""
 
 
-MIN_CLASS_SUPPORT = 10  # pictures of a class, below which nothing is said of it
+MIN_CLASS_SUPPORT = 10  # images of a class, below which nothing is said of it
 
 
 def find_unpredicted_classes(outcomes: OutcomeCounts) -> list[int]:
@@ -166,5 +167,5 @@ def find_unpredicted_classes(outcomes: OutcomeCounts) -> list[int]:
 
 
 def _compute_recall_limit(n: int) -> float:
-    """Recall below which a class of n pictures counts as never answered: that of one picture of ten at least."""
+    """Recall below which a class of n images counts as never answered: that of one image of ten at least."""
     return max(MAX_UNPREDICTED_RECALL, wilson(1, n).high) + 1e-9

@@ -26,21 +26,21 @@ if TYPE_CHECKING:
 SIGNALS_FORMAT = 1
 SIGNALS_FILE = "symptoms.json"
 MAX_LOSS_SEGMENTS = 20  # into which the first epoch's losses are brought
-MAX_FILES_NAMED = 1000  # pictures that are named
+MAX_FILES_NAMED = 1000  # images that are named
 
 
 @frozen_config
 class SplitStatistics:
-    """How the pictures of a split look, in 0..255, before the network.
+    """How the images of a split look, in 0..255, before the model.
 
     Attributes:
         split: which.
-        n: pictures looked at.
+        n: images looked at.
         mean: of all their pixels.
         deviation: of all their pixels.
-        shift: how far their single means and deviations are from those of the training pictures: the larger of the
+        shift: how far their single means and deviations are from those of the training images: the larger of the
             two Kolmogorov–Smirnov distances, 0..1.
-        p_value: of that distance, if the split were drawn from the same pictures (corrected for taking the larger).
+        p_value: of that distance, if the split were drawn from the same images (corrected for taking the larger).
     """
 
     split: str
@@ -53,7 +53,7 @@ class SplitStatistics:
 
 @frozen_config
 class LayerActivity:
-    """A rectified layer: its units (for maps: its channels), and those that answered no picture at all with more than
+    """A rectified layer: its units (for maps: its channels), and those that answered no image at all with more than
     zero.
     """
 
@@ -64,7 +64,7 @@ class LayerActivity:
 
 @frozen_config
 class InputScale:
-    """Mean and deviation of what the first layer with weights is given of the training pictures; which layer."""
+    """Mean and deviation of what the first layer with weights is given of the training images; which layer."""
 
     layer: str
     mean: float
@@ -79,8 +79,8 @@ class NonFiniteBatches:
         epoch: number, from 1.
         first: first of the batches at work then, from 1 within the epoch.
         last: last of them.
-        files: their pictures by key, batch after batch (at most 1,000).
-        count: how many pictures they hold.
+        files: their images by key, batch after batch (at most 1,000).
+        count: how many images they hold.
     """
 
     epoch: int
@@ -96,12 +96,12 @@ class TrainingSignals:
 
     Attributes:
         format: of symptoms.json.
-        looks: the pictures of each split.
-        learnt: how a sample of the training pictures is answered by the finished network, unchanged and without
-            dropout; None where there is no finished network.
-        neighbours: how validation pictures are answered by the nearest training pictures, pixel by pixel: what there
+        looks: the images of each split.
+        learnt: how a sample of the training images is answered by the finished model, unchanged and without
+            dropout; None where there is no finished model.
+        neighbours: how validation images are answered by the nearest training images, pixel by pixel: what there
             is to learn without learning.
-        scale: what reaches the first layer with weights; None where that is not known or normalises.
+        scale: what reaches the first layer with weights; None where that is not known or normalize.
         units: rectified layers.
         early: mean training losses of the pieces of the first epoch.
         peak: the largest loss of a few steps in the first epoch; None where none was finite.
@@ -132,7 +132,7 @@ def load_training_signals(folder: Path) -> TrainingSignals | None:
 
 
 def locate_non_finite_loss(loss_monitor: LossTrace, train_images: ImageSet) -> NonFiniteBatches | None:
-    """Returns where the loss broke, with the pictures' keys."""
+    """Returns where the loss broke, with the images' keys."""
     if loss_monitor.broken is None:
         return None
     found = loss_monitor.broken
@@ -153,8 +153,8 @@ def summarize_first_epoch(loss_monitor: LossTrace) -> tuple[tuple[float, ...], f
     return tuple(pieces), max(losses, default=None)
 
 
-MAX_PROBE_IMAGES = 64  # a unit that answers one picture in twenty is silent on all of so many with a probability of 4 %
-MAX_PROBE_BYTES = 256 << 20  # of the answers of all layers, at a time
+MAX_PROBE_IMAGES = 64  # a unit that answers one image in twenty is silent on all of so many with a probability of 4 %
+MAX_PROBE_BYTES = 256 << 20  # of the predictions of all layers, at a time
 NORMALIZATION_LAYERS = ("BatchNormalization", "LayerNormalization", "GroupNormalization", "UnitNormalization")
 
 
@@ -162,7 +162,7 @@ def measure_layer_activity(
     model: Any, pixels: NDArray[np.uint8], max_images: int = MAX_PROBE_IMAGES
 ) -> tuple[InputScale | None, tuple[LayerActivity, ...]]:
     """Returns mean and deviation of what the first layer with weights is given, and each rectified layer's dead units;
-    nothing of a network that is no graph of layers.
+    nothing of a model that is no graph of layers.
 
     Args:
         model: with finite weights.
@@ -207,8 +207,8 @@ def _is_rectified(layer: Any) -> bool:
     )
 
 
-SPLIT_SAMPLE_SIZE = 1000  # pictures of a split: an accuracy is known to 3 points then
-THUMBNAIL_SIDE = 8  # pixels on each side, of what the nearest neighbours are looked for among
+SPLIT_SAMPLE_SIZE = 1000  # images of a split: an accuracy is known to 3 points then
+THUMBNAIL_SIDE = 8  # pixels on each side, of what the nearest neighbors are looked for among
 NEIGHBOR_COUNT = 5
 
 DecodedSplits = tuple[DecodedSet, DecodedSet, DecodedSet]
@@ -220,7 +220,7 @@ def collect_training_signals(
     """Returns what a training notes about itself.
 
     Args:
-        splits: training, validation and test pictures.
+        splits: training, validation and test images.
         classifier: what came out; None when nothing did.
         loss_monitor: how the loss began, and where it broke.
     """
@@ -272,7 +272,7 @@ def _sample_indices(n: int) -> NDArray[np.intp]:
 
 
 def _compute_split_statistics(pixels: list[NDArray[np.uint8]]) -> tuple[SplitStatistics, ...]:
-    """Returns each split's mean and deviation, and how far its pictures are from those of training."""
+    """Returns each split's mean and deviation, and how far its images are from those of training."""
     from scipy.stats import ks_2samp
 
     single = [
@@ -298,7 +298,7 @@ def _compute_split_statistics(pixels: list[NDArray[np.uint8]]) -> tuple[SplitSta
 def _count_neighbor_outcomes(
     splits: DecodedSplits, pixels: list[NDArray[np.uint8]], indices: list[NDArray[np.intp]]
 ) -> OutcomeCounts | None:
-    """Returns how the nearest training pictures answer for those of validation, by thumbnails of equal contrast."""
+    """Returns how the nearest training images answer for those of validation, by thumbnails of equal contrast."""
     train, validation = (part.images for part in itertools.islice(splits, 2))
     known, asked = (_build_thumbnails(part) for part in pixels[:2])
     shares = _vote_neighbors(known, train.labels[indices[0]], asked, len(train.classes))
@@ -314,14 +314,14 @@ def _vote_neighbors(
     query_thumbnails: NDArray[np.float32],
     num_classes: int,
 ) -> NDArray[np.float64]:
-    """Returns (n, classes) shares of the votes of the nearest NEIGHBOURS, each weighing as much as it is near; those at
-    the very place vote alone.
+    """Returns (n, classes) fractions of the votes of the nearest Neighbors, each weighing as much as it is near;
+    those at the very place vote alone.
     """
     here, there = reference_thumbnails.astype(np.float64), query_thumbnails.astype(np.float64)
     lengths = np.square(here).sum(axis=1), np.square(there).sum(axis=1)
     squares = np.maximum(lengths[1][:, None] + lengths[0] - 2 * (there @ here.T), 0)
     nearest = np.argpartition(squares, min(NEIGHBOR_COUNT, len(here)) - 1, axis=1)[:, :NEIGHBOR_COUNT]
-    distances = np.sqrt(np.square(there[:, None] - here[nearest]).sum(axis=2))  # exact where pictures are the same
+    distances = np.sqrt(np.square(there[:, None] - here[nearest]).sum(axis=2))  # exact where images are the same
     is_same = distances == 0
     weights = np.where(is_same.any(axis=1, keepdims=True), is_same, 1 / np.where(is_same, 1, distances))
     shares = np.zeros((len(there), num_classes))

@@ -33,10 +33,10 @@ class Calibration:
     Attributes:
         ece: expected calibration error: mean distance between confidence and accuracy over the bins, weighted by their
             numbers (Guo et al. 2017, arXiv:1706.04599, equation 3), 0..1.
-        brier: mean over the pictures of the squared distances of all classes' probabilities from 0 and 1 (Brier 1950),
+        brier: mean over the images of the squared distances of all classes' probabilities from 0 and 1 (Brier 1950),
             0..2.
         confidence: mean of the highest probability.
-        bins: of equal width, those that hold an answer, ascending.
+        bins: of equal width, those that hold a prediction, ascending.
     """
 
     ece: float
@@ -50,8 +50,8 @@ class RiskCoverageCurve(NamedTuple):
 
     Attributes:
         thresholds: (n,) confidence from which on is answered.
-        coverage: (n,) share of the pictures that are answered.
-        risk: (n,) share of those answered wrongly.
+        coverage: (n,) fraction of the images that are answered.
+        risk: (n,) fraction of those answered wrongly.
     """
 
     thresholds: NDArray[np.float64]
@@ -89,15 +89,15 @@ def fit_temperature(labels: NDArray[np.integer], logits: NDArray[np.floating]) -
     """Returns the temperature that makes the logits' probabilities likeliest (Guo et al. 2017, section 4.2), or 1 where
     it is no better than chance would make it (likelihood-ratio test, Wilks 1938, at 5 %).
 
-    The true class counts as certain only up to (n + 1) / (n + 2), as Platt's targets do (1999, section 2.2): n pictures
+    The true class counts as certain only up to (n + 1) / (n + 2), as Platt's targets do (1999, section 2.2): n images
     without an error would else be followed to any confidence.
 
     Args:
-        labels: (n,) true labels of pictures that were not learnt from.
-        logits: (n, classes), as the network gives them, or their logarithms of probabilities.
+        labels: (n,) true labels of images that were not learned from.
+        logits: (n, classes), as the model gives them, or their logarithms of probabilities.
 
     Raises:
-        DataError: no pictures.
+        DataError: no images.
     """
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
@@ -105,7 +105,7 @@ def fit_temperature(labels: NDArray[np.integer], logits: NDArray[np.floating]) -
 
     n, classes = logits.shape
     if not n:
-        raise DataError("There are no pictures to fit a temperature on")
+        raise DataError("There are no images to fit a temperature on")
     certain = (n + 1) / (n + 2)
     targets = np.full((n, classes), (1 - certain) / (classes - 1))
     targets[np.arange(n), labels] = certain
@@ -124,7 +124,7 @@ def compute_risk_coverage_curve(confidence: NDArray[np.float64], is_correct: NDA
     """Returns the risk–coverage curve (El-Yaniv and Wiener 2010; Geifman and El-Yaniv 2017, arXiv:1705.08500).
 
     Args:
-        confidence: (n,) of each answer, n ≥ 1.
+        confidence: (n,) of each prediction, n ≥ 1.
         is_correct: (n,) whether it was right.
     """
     order = np.argsort(-confidence, kind="stable")
@@ -138,16 +138,16 @@ def find_risk_threshold(
     confidence: NDArray[np.float64], is_correct: NDArray[np.bool_], target_risk: float
 ) -> float | None:
     """Returns the lowest confidence from which on answers are wrong at most as often as asked, with 95 % certainty that
-    it is so on pictures like these; None where no threshold promises that.
+    it is so on images like these; None where no threshold promises that.
 
     The bound is Clopper and Pearson's on the errors above a threshold, with Bonferroni's correction for the CANDIDATES
     that are tried (the guarantee of Geifman and El-Yaniv 2017, arXiv:1705.08500, section 3; their bisection may miss a
     threshold, since few answers prove little however sure they are).
 
     Args:
-        confidence: (n,) of each answer, on pictures that were not learnt from.
+        confidence: (n,) of each prediction, on images that were not learned from.
         is_correct: (n,) whether it was right.
-        target_risk: the share of wrong answers allowed, in (0, 1).
+        target_risk: the fraction of wrong predictions allowed, in (0, 1).
     """
     from scipy.stats import beta
 

@@ -1,4 +1,4 @@
-"""The pictures behind the confusion matrix: a page holds some of every cell, and shows them when it is asked to."""
+"""The images behind the confusion matrix: a page holds some of every cell, and shows them when it is asked to."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from striate.evaluation.evaluate import Evaluation
 from striate.reporting import html
 
 MAX_WRONG_PER_CELL, MAX_CORRECT_PER_CELL, MAX_CELL_IMAGES = 24, 12, 1200
-"""Pictures of a cell off the diagonal and of one on it, and of all cells."""
+"""Images of a cell off the diagonal and of one on it, and of all cells."""
 
-MAX_PIXELATED_SIDE = 64  # pixels: smaller pictures are kept with every pixel
+MAX_PIXELATED_SIDE = 64  # pixels: smaller images are kept with every pixel
 MAX_THUMBNAIL_SIDE = 96  # pixels, larger ones
 MIN_SHOWN_PROBABILITY = 0.005
 
 
 def render_cell_data(evaluation: Evaluation) -> Markup:
-    """Returns JSON that may stand in a page: classes, pictures, and which of them each cell "i,j" shows (of the wrong
+    """Returns JSON that may stand in a page: classes, images, and which of them each cell "i,j" shows (of the wrong
     the surest first, of the right the least sure).
     """
     cells = select_cell_images(evaluation)
@@ -38,7 +38,7 @@ def render_cell_data(evaluation: Evaluation) -> Markup:
 
 
 def select_cell_images(evaluation: Evaluation) -> dict[tuple[int, int], NDArray[np.intp]]:
-    """Returns (true, predicted) label → indices of pictures; where there are more than MOST in all, every cell gives of
+    """Returns (true, predicted) label → indices of images; where there are more than MOST in all, every cell gives of
     its own in turns.
     """
     labels, predicted, confidence = evaluation.decoded.images.labels, evaluation.predicted_labels, evaluation.confidence
@@ -91,7 +91,7 @@ def _build_image_row(evaluation: Evaluation, index: int) -> dict[str, Any]:
 
 
 def list_top_classes(evaluation: Evaluation, index: int, max_classes: int = 3) -> list[tuple[int, float]]:
-    """Returns labels and probabilities of a picture's likeliest classes, the true one among them; others only where
+    """Returns labels and probabilities of an image's likeliest classes, the true one among them; others only where
     they have LITTLE.
     """
     row = evaluation.log_probabilities[index]
@@ -118,9 +118,9 @@ PAGE_BACKGROUNDS: tuple[Color, Color] = ((255, 255, 255), (27, 31, 36))
 
 
 def format_cell_style(fraction: float, is_correct: bool) -> str:
-    """Returns a cell's style: colour and ink on white paper (--a, --b), and on dark (--c, --d).
+    """Returns a cell's style: color and ink on white paper (--a, --b), and on dark (--c, --d).
 
-    The ink is white where its contrast is ENOUGH, black elsewhere: on any colour one of the two has it.
+    The ink is white where its contrast is ENOUGH, black elsewhere: on any color one of the two has it.
     """
     strength = fraction if is_correct else math.sqrt(fraction)
     said = []

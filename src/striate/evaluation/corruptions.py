@@ -1,5 +1,5 @@
-"""What happens to pictures outside the laboratory, at five severities each (after Hendrycks and Dietterich 2019,
-arXiv:1903.12261, section 3, with amounts measured by the picture's side, so that they suit any size).
+"""What happens to images outside the laboratory, at five severities each (after Hendrycks and Dietterich 2019,
+arXiv:1903.12261, section 3, with amounts measured by the image's side, so that they suit any size).
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
-"""A picture, (h, w, 1 or 3)."""
+"""An image, (h, w, 1 or 3)."""
 
 Corruption = Callable[[Pixels, int, np.random.Generator], Pixels]
-"""From a picture and a severity, 1..5, to what it becomes."""
+"""From an image and a severity, 1..5, to what it becomes."""
 
 MAX_SEVERITY = 5
 
@@ -60,7 +60,7 @@ def _reduce_contrast(pixels: Pixels, severity: int, rng: np.random.Generator) ->
 
 
 def _shift_colors(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
-    """The hue turned by 12 to 60 degrees either way; of a grey picture, its tones bent by a gamma of 1.4 to 3."""
+    """The hue turned by 12 to 60 degrees either way; of a grayscale image, its tones bent by a gamma of 1.4 to 3."""
     import cv2
 
     if pixels.shape[2] == 1:
@@ -76,7 +76,7 @@ def _rotate_image(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pi
 
 
 def _shrink_image(pixels: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
-    """The motif reduced to 85 to 35 % of its size."""
+    """The duplicate group reduced to 85 to 35 % of its size."""
     return _apply_affine(pixels, angle=0, scale=(0.85, 0.7, 0.55, 0.45, 0.35)[severity - 1])
 
 
@@ -87,7 +87,7 @@ CORRUPTIONS: dict[str, Corruption] = {
     "darkness": _darken_image,
     "brightness": _brighten_image,
     "low contrast": _reduce_contrast,
-    "other colours": _shift_colors,
+    "other colors": _shift_colors,
     "another angle": _rotate_image,
     "smaller": _shrink_image,
 }

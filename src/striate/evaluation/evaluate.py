@@ -1,4 +1,4 @@
-"""A classifier on labelled pictures → a report, with what the plots and lists beside it need."""
+"""A classifier on labeled images → a report, with what the plots and lists beside it need."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """A report and the pictures it stands on.
+    """A report and the images it stands on.
 
     Attributes:
         report: the figures.
-        decoded: the pictures measured.
+        decoded: the images measured.
         log_probabilities: (n, classes) logarithms of the predicted probabilities.
     """
 
@@ -40,7 +40,7 @@ class Evaluation:
 
     @property
     def predictions(self) -> LabeledPredictions:
-        """The answers without the pictures."""
+        """The predictions without the images."""
         images = self.decoded.images
         return LabeledPredictions(images.classes, images.keys, images.labels, self.log_probabilities)
 
@@ -58,16 +58,16 @@ class Evaluation:
 def evaluate(
     classifier: Classifier, images: ImageSet, *, split: str = "all", progress: Progress = NO_PROGRESS
 ) -> Report:
-    """Returns how good the classifier is on labelled pictures.
+    """Returns how good the classifier is on labeled images.
 
     Args:
         classifier: what to measure.
-        images: pictures whose classes are (some of) the classifier's, by name.
+        images: images whose classes are (some of) the classifier's, by name.
         split: a word for the report.
-        progress: told the pictures done.
+        progress: told the images done.
 
     Raises:
-        DataError: a class the classifier does not know, or no picture that can be decoded.
+        DataError: a class the classifier does not know, or no image that can be decoded.
     """
     return evaluate_classifier(classifier, images, split=split, progress=progress).report
 
@@ -80,13 +80,13 @@ def evaluate_classifier(
     leaked_keys: Collection[str] = (),
     progress: Progress = NO_PROGRESS,
 ) -> Evaluation:
-    """Returns the same with the pictures and predictions beside the report; takes decoded pictures as well. Those of
-    the keys `leaked_keys` have a copy among pictures learnt or chosen from: the report says how good it is without
+    """Returns the same with the images and predictions beside the report; takes decoded images as well. Those of
+    the keys `leaked_keys` have a copy among images learned or chosen from: the report says how good it is without
     them.
 
     Raises:
         DataError: as above.
-        ClassifierError: the network's answers are not finite.
+        ClassifierError: the model's predictions are not finite.
     """
     if isinstance(images, ImageSet):
         images = decode_all(align_classes(images, classifier.classes), classifier.preprocessing, progress=progress)
@@ -107,8 +107,8 @@ def predict_log_probabilities(
         rows = classifier.log_probabilities(images.pixels, advance=task.advance)
     if not np.isfinite(rows).all():
         raise ClassifierError(
-            "The network's answers are not finite numbers",
-            received=f"{int(np.sum(~np.isfinite(rows).all(axis=1))):,} of {len(rows):,} {split} pictures",
+            "The model's predictions are not finite numbers",
+            received=f"{int(np.sum(~np.isfinite(rows).all(axis=1))):,} of {len(rows):,} {split} images",
             hint="--precision float32, or a lower --lr",
         )
     return rows
@@ -126,10 +126,10 @@ def build_evaluation(
 
 
 def align_classes(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:
-    """Returns the pictures with labels that count in `classes`.
+    """Returns the images with labels that count in `classes`.
 
     Raises:
-        DataError: a class of the pictures is not among `classes`.
+        DataError: a class of the images is not among `classes`.
     """
     if images.classes == classes:
         return images
@@ -148,7 +148,7 @@ def align_classes(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:
 
 
 def measure_ms_per_image(classifier: Classifier, pixels: NDArray[np.uint8]) -> float:
-    """Returns how long a prediction takes, ms per picture: the median of three to nine rounds after one to warm up.
+    """Returns how long a prediction takes, ms per image: the median of three to nine rounds after one to warm up.
 
     Args:
         classifier: what predicts.

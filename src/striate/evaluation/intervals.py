@@ -22,14 +22,14 @@ class Interval(NamedTuple):
 
 
 class PairedDifference(NamedTuple):
-    """How two classifiers differ on the same pictures.
+    """How two classifiers differ on the same images.
 
     Attributes:
         difference: accuracy of the second minus accuracy of the first, -1..1.
         interval: 95 % confidence interval of the difference.
         p_value: McNemar's exact test that both are equally often right.
-        only_first: pictures that only the first got right.
-        only_second: pictures that only the second got right.
+        only_first: images that only the first got right.
+        only_second: images that only the second got right.
     """
 
     difference: float
@@ -49,28 +49,28 @@ def wilson(successes: int, n: int) -> Interval:
 def compute_f1_interval(true_positives: int, support: int, predicted_count: int) -> Interval:
     """Returns the 95 % interval of a class's F1.
 
-    F1 = 2 J / (1 + J), where J = right / (support + said - right) is a proportion of the pictures that belong to the
+    F1 = 2 J / (1 + J), where J = right / (support + said - right) is a proportion of the images that belong to the
     class or were answered with it (Hand, Christen and Kirielle 2021, Machine Learning 110, call it F*): Wilson's
     interval of J, transformed.
 
     Args:
-        true_positives: pictures of the class that were answered with it.
-        support: pictures of the class.
-        predicted_count: pictures answered with it; one of the two is not 0.
+        true_positives: images of the class that were answered with it.
+        support: images of the class.
+        predicted_count: images answered with it; one of the two is not 0.
     """
     low, high = wilson(true_positives, support + predicted_count - true_positives)
     return Interval(2 * low / (1 + low), 2 * high / (1 + high))
 
 
 def compute_paired_difference(first_correct: NDArray[np.bool_], second_correct: NDArray[np.bool_]) -> PairedDifference:
-    """Returns how often two classifiers are right on the same n ≥ 1 pictures, compared pair by pair.
+    """Returns how often two classifiers are right on the same n ≥ 1 images, compared pair by pair.
 
-    The interval adds half a picture to each of the four cells (Agresti and Min 2005, Statistics in Medicine 24,
-    "Wald+2"); the test is McNemar's, exact (binomial over the pictures that only one of them got right).
+    The interval adds half an image to each of the four cells (Agresti and Min 2005, Statistics in Medicine 24,
+    "Wald+2"); the test is McNemar's, exact (binomial over the images that only one of them got right).
 
     Args:
         first_correct: (n,) whether the first was right.
-        second_correct: (n,) whether the second was right, on the same pictures in the same order.
+        second_correct: (n,) whether the second was right, on the same images in the same order.
     """
     from scipy.stats import binomtest
 

@@ -30,7 +30,7 @@ class MetricEstimate:
 
 @frozen_config
 class Metrics:
-    """What scikit-learn's functions of the same names say of n pictures.
+    """What scikit-learn's functions of the same names say of n images.
 
     Attributes:
         balanced_accuracy: mean recall of the classes that are there.
@@ -57,10 +57,10 @@ def compute_metrics(
     *,
     curve_areas: Sequence[CurveAreas | None] | None = None,
 ) -> Metrics:
-    """Returns the figures. Intervals are percentiles of RESAMPLES bootstrap samples of the pictures (Efron 1979), but
+    """Returns the figures. Intervals are percentiles of RESAMPLES bootstrap samples of the images (Efron 1979), but
     Wilson's of the share `top`.
 
-    Those of figures that depend on the confusion matrix alone are drawn as matrices: a bootstrap of n pictures is a
+    Those of figures that depend on the confusion matrix alone are drawn as matrices: a bootstrap of n images is a
     multinomial draw of n from its cells.
 
     Args:
@@ -90,7 +90,7 @@ def compute_metrics(
     if classes > TOP_K:
         rank = (log_probabilities > log_probabilities[np.arange(n), labels][:, None]).sum(axis=1)
         hits = int((rank < TOP_K).sum())
-    with warnings.catch_warnings():  # scikit-learn's, of a class without pictures or of only one
+    with warnings.catch_warnings():  # scikit-learn's, of a class without images or of only one
         warnings.simplefilter("ignore")
         balanced, kappa = balanced_accuracy_score(labels, predicted), cohen_kappa_score(labels, predicted)
         mcc = matthews_corrcoef(labels, predicted)

@@ -91,10 +91,10 @@ def confusion(report: Report) -> Drawing:
         counts / np.maximum(1, counts.sum(axis=1, keepdims=True)),
         counts,
         [_shorten_name(row.name, 22) for row in report.classes],
-        title=f"Confusion matrix, {report.n:,} pictures",
+        title=f"Confusion matrix, {report.n:,} images",
         x_label="predicted",
         y_label="true",
-        colorbar_label="share of the true class",
+        colorbar_label="fraction of the true class",
     )
 
 
@@ -204,8 +204,8 @@ def coverage_curve(predictions: LabeledPredictions, operating_point: OperatingPo
     overall = float(risk[-1])
     panel = Panel(
         "Answering only when sure",
-        Axis("answered, % of the pictures, the surest first", (0.0, 100.0)),
-        Axis("wrong, % of the answers", (0.0, max(1.25 * float(risk.max()), 0.2))),
+        Axis("answered, % of the images, the surest first", (0.0, 100.0)),
+        Axis("wrong, % of the predictions", (0.0, max(1.25 * float(risk.max()), 0.2))),
         series,
         horizontal_lines=[overall],
         annotations=[Annotation(0.0, overall, f"all answered: {format_percent(overall / 100, 2)} wrong")],
@@ -220,7 +220,7 @@ WORST_CLASS_COLORS = (VALIDATION_COLOR, TRAIN_COLOR, "#009E73", "#CC79A7", "#D55
 """Of the classes with the lowest average precision."""
 
 MIN_VISIBLE_RECALL = 0.995
-"""Share of its pictures up to which every class's curve is shown; a good classifier's curves hide in a corner else."""
+"""Fraction of its images up to which every class's curve is shown; a good classifier's curves hide in a corner else."""
 
 
 def draw_roc_curves(predictions: LabeledPredictions, report: Report) -> Drawing | None:
@@ -280,11 +280,11 @@ def _build_curve_series(
 def _build_roc_panel(class_curves: list[CurvePoints]) -> Panel:
     widest = max(float(one.x[int(np.argmax(one.y >= MIN_VISIBLE_RECALL))]) for one in class_curves)
     lowest = min(float(one.y[one.x <= 0].max()) for one in class_curves)
-    label = "of the other pictures, taken for it"
+    label = "of the other images, taken for it"
     return Panel(
         "ROC: found against falsely found",
         Axis(f"{label} (zoomed)" if widest < 0.9 else label, (0, min(1.0, 1.1 * widest + 1e-3)), is_percent=True),
-        Axis("of its pictures, found", (max(0.0, lowest - 0.05) if lowest > 0.3 else 0, 1.005), is_percent=True),
+        Axis("of its images, found", (max(0.0, lowest - 0.05) if lowest > 0.3 else 0, 1.005), is_percent=True),
         legend_location="lower right",
         legend_size=9,
         is_legend_reversed=True,
@@ -295,7 +295,7 @@ def _build_precision_recall_panel(class_curves: list[CurvePoints]) -> Panel:
     lowest = min(float(one.y[one.x >= MIN_VISIBLE_RECALL].max()) for one in class_curves)
     return Panel(
         "Precision against recall",
-        Axis("recall: of its pictures, found", (0, 1.005), is_percent=True),
+        Axis("recall: of its images, found", (0, 1.005), is_percent=True),
         Axis(
             "precision: of those found, its own",
             (max(0.0, lowest - 0.1) if lowest > 0.3 else 0, 1.005),
@@ -329,7 +329,7 @@ def draw_robustness(robustness: Robustness) -> Figure:
             axes.fill_between(numbers, low, high, color=style["color"], alpha=0.1, linewidth=0)
         axes.axhline(robustness.accuracy, color=MUTED_COLOR, linestyle=":", linewidth=1)
         axes.set(
-            title=f"Will it hold: {robustness.n:,} test pictures made worse",
+            title=f"Will it hold: {robustness.n:,} test images made worse",
             xlabel="severity (0: as they are)",
             ylabel="accuracy",
             ylim=(0, 1.02),
@@ -340,7 +340,7 @@ def draw_robustness(robustness: Robustness) -> Figure:
 
 
 def draw_corruption_sheet(pixels: NDArray[np.uint8]) -> Figure:
-    """Returns one (h, w, 1 or 3) picture under each corruption and severity."""
+    """Returns one (h, w, 1 or 3) image under each corruption and severity."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

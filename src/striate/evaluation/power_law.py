@@ -1,4 +1,4 @@
-"""How error falls with the number of training pictures: a power law, and what more pictures would buy."""
+"""How error falls with the number of training images: a power law, and what more images would buy."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class PowerLaw:
     """error(n) = floor + scale · n^(−exponent) (Hestness et al. 2017, arXiv:1712.00409, equation 1).
 
     Attributes:
-        floor: error that no number of pictures takes away, 0..1.
-        scale: error above the floor at one picture.
+        floor: error that no number of images takes away, 0..1.
+        scale: error above the floor at one image.
         exponent: how fast it falls.
         forecasts: the largest size measured, twice and four times that.
     """
@@ -42,18 +42,18 @@ class PowerLaw:
     forecasts: tuple[AccuracyForecast, ...]
 
     def predict_error(self, size: float) -> float:
-        """Returns the expected error with so many training pictures."""
+        """Returns the expected error with so many training images."""
         return float(_compute_power_law(np.array([size]), self.floor, self.scale, self.exponent)[0])
 
 
 def fit_power_law(sizes: Sequence[int], errors: Sequence[float], test_size: int, seed: int = 0) -> PowerLaw:
     """Returns the law that fits best, measured errors weighted by their binomial precision; intervals are percentiles
-    of refits to errors drawn again as `n` test pictures would show them.
+    of refits to errors drawn again as `n` test images would show them.
 
     Args:
-        sizes: training pictures, LEAST different numbers or more.
-        errors: the share of test pictures answered wrongly at each.
-        test_size: test pictures, the same at each.
+        sizes: training images, LEAST different numbers or more.
+        errors: the fraction of test images answered wrongly at each.
+        test_size: test images, the same at each.
         seed: of the drawing.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Pictures with what a classifier answered, as they are kept beside a report: a table for people, and every class's
+"""Images with what a classifier answered, as they are kept beside a report: a table for people, and every class's
 probability in a file of numbers.
 """
 
@@ -19,7 +19,7 @@ PREDICTION_COLUMNS = ("key", "class", "predicted", "confidence")
 
 
 class PredictionRecord(NamedTuple):
-    """What a classifier said of one picture.
+    """What a classifier said of one image.
 
     Attributes:
         true_class: its true class.
@@ -38,7 +38,7 @@ class LabeledPredictions:
 
     Attributes:
         classes: class names in label order.
-        keys: (n,) the pictures' names.
+        keys: (n,) the images' names.
         labels: (n,) true labels.
         log_probabilities: (n, classes) logarithms of the predicted probabilities.
     """
@@ -62,13 +62,13 @@ class LabeledPredictions:
 
     @property
     def is_correct(self) -> NDArray[np.bool_]:
-        """(n,) whether the answer is the true class."""
+        """(n,) whether the prediction is the true class."""
         found: NDArray[np.bool_] = self.predicted_labels == self.labels
         return found
 
 
 def save_labeled_predictions(predictions: LabeledPredictions, path: Path) -> None:
-    """Writes the table to `path`, one row per picture, and the (n, classes) logarithms as float32 beside it, under the
+    """Writes the table to `path`, one row per image, and the (n, classes) logarithms as float32 beside it, under the
     same name with `.npy`.
     """
     with write_atomically(_get_array_path(path)) as temporary, temporary.open("wb") as file:

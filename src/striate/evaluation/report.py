@@ -1,4 +1,4 @@
-"""Report: how good a classifier is on one set of pictures, as plain numbers."""
+"""Report: how good a classifier is on one set of images, as plain numbers."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class ClassMetrics:
 
     Attributes:
         name: the class.
-        precision: of the pictures answered with this class, the share that belong to it.
-        recall: of this class's pictures, the share answered with it.
+        precision: of the images answered with this class, the share that belong to it.
+        recall: of this class's images, the share answered with it.
         f1: harmonic mean of both.
-        support: this class's pictures.
+        support: this class's images.
         precision_interval: of the precision (Wilson); None where the class is never answered, and for means.
-        recall_interval: of the recall (Wilson); None for a class without pictures, and for means.
+        recall_interval: of the recall (Wilson); None for a class without images, and for means.
         f1_interval: of the F1 (see intervals.f1_interval); None where neither is there, and for means.
         auc: area under the class's ROC curve; None where it is not defined, and for means.
         average_precision: area under its precision–recall curve, by steps; None likewise.
@@ -51,7 +51,7 @@ class ClassMetrics:
 
 @frozen_config
 class Misclassification:
-    """A picture answered wrongly."""
+    """An image answered wrongly."""
 
     key: str
     label: str
@@ -61,7 +61,7 @@ class Misclassification:
 
 @frozen_config
 class AccuracyEstimate:
-    """How many of some pictures were answered rightly, with a 95 % confidence interval (Wilson)."""
+    """How many of some images were answered rightly, with a 95 % confidence interval (Wilson)."""
 
     n: int
     accuracy: float
@@ -76,7 +76,7 @@ class Report:
         format: of report.json.
         data: the image set's name.
         split: which part of it.
-        n: pictures measured.
+        n: images measured.
         accuracy: share answered rightly, 0..1.
         interval: its 95 % confidence interval (Wilson).
         loss: mean cross-entropy in nats, without label smoothing.
@@ -84,13 +84,13 @@ class Report:
         classes: per-class figures in class order.
         macro: mean over the classes.
         weighted: mean over the classes, weighted by support.
-        confusion: confusion[i][j] pictures of class i were answered with class j.
-        wrong: every picture answered wrongly, most confident first.
-        without_leaks: the accuracy on those pictures that have no copy among those learnt or chosen from; None where
+        confusion: confusion[i][j] images of class i were answered with class j.
+        wrong: every image answered wrongly, most confident first.
+        without_leaks: the accuracy on those images that have no copy among those learned or chosen from; None where
             there are no others.
         metrics: figures beside accuracy.
         calibration: whether the probabilities mean what they say.
-        coverage: what answering only the surest pictures costs and buys, from all of them down.
+        coverage: what answering only the surest images costs and buys, from all of them down.
 
     The last three are None and empty in reports of format 1, which did not know them.
     """
@@ -115,7 +115,7 @@ class Report:
 
     @property
     def correct(self) -> int:
-        """Pictures answered rightly."""
+        """Images answered rightly."""
         return self.n - len(self.wrong)
 
 
@@ -129,25 +129,25 @@ def make_report(
     *,
     leaked_keys: Collection[str] = (),
 ) -> Report:
-    """Returns the report on n ≥ 1 pictures.
+    """Returns the report on n ≥ 1 images.
 
     Args:
         data: the image set's name.
         split: which part of it.
         classes: class names in label order.
-        keys: (n,) the pictures' names.
+        keys: (n,) the images' names.
         labels: (n,) true labels.
         log_probabilities: (n, classes) logarithms of the predicted probabilities.
-        leaked_keys: names of pictures that have a copy among those learnt or chosen from.
+        leaked_keys: names of images that have a copy among those learned or chosen from.
 
     Raises:
-        DataError: no pictures.
+        DataError: no images.
     """
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
     n = len(labels)
     if n == 0:
-        raise DataError(f"There are no pictures to measure on in {data}, split {split}")
+        raise DataError(f"There are no images to measure on in {data}, split {split}")
     predicted = log_probabilities.argmax(axis=1)
     confidence = np.exp(log_probabilities.max(axis=1))
     numbers = np.arange(len(classes))

@@ -27,7 +27,7 @@ def render_training_curves(history: History | None) -> dict[str, Markup]:
     return {
         name: render_inline_svg(
             plots.draw_training_curves(history, [name]),
-            f"{name.capitalize()} over {n} {'epoch' if n == 1 else 'epochs'}, training and validation pictures; "
+            f"{name.capitalize()} over {n} {'epoch' if n == 1 else 'epochs'}, training and validation images; "
             f"validation ends at {end}",
         )
         for name, end in ends.items()
@@ -45,7 +45,8 @@ def render_confidence_charts(evaluation: Evaluation, operating_point: OperatingP
         )
     found["coverage"] = render_inline_svg(
         coverage_curve(evaluation.predictions, operating_point),
-        f"Share of wrong answers against share of pictures answered; {format_percent(1 - report.accuracy)} when all "
+        f"Fraction of wrong predictions against fraction of images answered; {format_percent(1 - report.accuracy)} "
+        "when all "
         "are",
     )
     return found

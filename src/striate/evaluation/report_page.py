@@ -1,4 +1,4 @@
-"""report.html and report.md: made from a report's numbers and the pictures behind them."""
+"""report.html and report.md: made from a report's numbers and the images behind them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from striate.reporting.html import insert_nonbreaking_spaces
 from striate.reporting.style import format_percent
 from striate.training.history import History
 
-MAX_TABLE_CLASSES = 25  # up to here the confusion matrix is a table of numbers, above it a picture
-MAX_GALLERY_IMAGES = 24  # pictures of each kind
+MAX_TABLE_CLASSES = 25  # up to here the confusion matrix is a table of numbers, above it an image
+MAX_GALLERY_IMAGES = 24  # images of each kind
 MAX_CONFUSION_PAIRS = 12  # confusions in the list
 
 
@@ -45,7 +45,7 @@ class RunFacts:
     Attributes:
         name: the run's name.
         network: title and name of the architecture.
-        parameters: weights in the network.
+        parameters: weights in the model.
         seconds: training time.
         state: finished or interrupted.
         findings: what was remarkable about the data.
@@ -53,12 +53,12 @@ class RunFacts:
         versions: package → version.
         machine: the computer.
         command: how to repeat the run; "" when it was made from Python.
-        validation: the report on the pictures that chose the epoch; None when measured on other data.
-        access_records: when the test pictures were looked at; none when measured on other data.
+        validation: the report on the images that chose the epoch; None when measured on other data.
+        access_records: when the test images were looked at; none when measured on other data.
         temperature: that the logits are divided by.
         refused: what its threshold does, where it has one.
         advice: what is wrong with the training, the most important first.
-        inside: the page that shows its network from within, beside the report; "" if there is none.
+        inside: the page that shows its model from within, beside the report; "" if there is none.
     """
 
     name: str
@@ -102,7 +102,7 @@ def save_report_html(path: Path, facts: RunFacts, history: History | None, evalu
 
 
 def save_markdown(path: Path, facts: RunFacts, history: History | None, evaluation: Evaluation) -> None:
-    """Writes the same as Markdown, without the pictures."""
+    """Writes the same as Markdown, without the images."""
     html.save_markdown(
         path, "striate.evaluation", "report.md.j2", **_build_context(facts, history, evaluation, html.escape_markdown)
     )
@@ -138,7 +138,7 @@ def _build_metric_rows(report: Report) -> list[tuple[str, str, str, str]]:
         ("balanced accuracy", found.balanced_accuracy, share, "mean of the classes' recalls"),
         ("top-5 accuracy", found.top, share, "the class is among the five likeliest"),
         ("Cohen's κ", found.kappa, thousandths, "agreement beyond chance; 1 is perfect, 0 is chance"),
-        ("Matthews' coefficient", found.mcc, thousandths, "correlation of answers and classes, −1 to 1"),
+        ("Matthews' coefficient", found.mcc, thousandths, "correlation of predictions and classes, −1 to 1"),
         ("log loss", found.log_loss, "{:.4f}".format, "mean cross-entropy, nats; lower is better"),
     ]
     told = [
@@ -186,7 +186,7 @@ class ConfusionPair(NamedTuple):
         i, j: labels of the true and of the predicted class.
         actual, said: their names.
         pictures: how many.
-        share: of the true class's pictures.
+        share: of the true class's images.
     """
 
     i: int
@@ -198,7 +198,7 @@ class ConfusionPair(NamedTuple):
 
 
 def choose_percent_digits(n: int) -> int:
-    """Returns how many decimals of a percentage n pictures can carry."""
+    """Returns how many decimals of a percentage n images can carry."""
     return 2 if n >= 5000 else 1
 
 
@@ -207,8 +207,8 @@ def format_verdict(report: Report) -> str:
     low, high = report.interval
     share = format_percent(report.accuracy, choose_percent_digits(report.n))
     return insert_nonbreaking_spaces(
-        f"Answers {share} of the {report.n:,} {report.split} pictures rightly; "
-        f"on pictures like these, expect between {format_percent(low)} and {format_percent(high)}."
+        f"Answers {share} of the {report.n:,} {report.split} images rightly; "
+        f"on images like these, expect between {format_percent(low)} and {format_percent(high)}."
         + (" That is no better than always giving the commonest answer." if low <= report.baseline else "")
     )
 
@@ -256,4 +256,4 @@ def find_confused_pairs(report: Report, max_pairs: int = 5) -> list[ConfusionPai
 
 def _format_image_count(report: Report, label: int) -> str:
     support = report.classes[label].support
-    return f"{support:,} picture{'' if support == 1 else 's'}"
+    return f"{support:,} image{'' if support == 1 else 's'}"

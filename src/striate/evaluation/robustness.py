@@ -1,4 +1,4 @@
-"""Will it hold: accuracy on test pictures that were made worse, step by step."""
+"""Will it hold: accuracy on test images that were made worse, step by step."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from striate.evaluation.intervals import wilson
 from striate.progress import NO_PROGRESS, Progress
 from striate.reporting.style import format_percent
 
-ROBUSTNESS_SAMPLE_SIZE = 1000  # pictures
-MIN_RELATIVE_ACCURACY = 0.9  # share of the accuracy that is kept, from which on nothing is advised
+ROBUSTNESS_SAMPLE_SIZE = 1000  # images
+MIN_RELATIVE_ACCURACY = 0.9  # fraction of the accuracy that is kept, from which on nothing is advised
 
 ADVICE_BY_CORRUPTION = {
     "another angle": "rotate=30 in --augment",
     "smaller": "zoom=0.5 in --augment",
     "darkness": "brightness=0.6 in --augment",
     "brightness": "brightness=0.4 in --augment",
-    "other colours": "--grey, if colours tell nothing about the class",
+    "other colors": "--grey, if colors tell nothing about the class",
 }
-"""Corruption → what of a training makes a network used to it."""
+"""Corruption → what of a training makes a model used to it."""
 
 
 @frozen_config
@@ -34,7 +34,7 @@ class CorruptionCurve:
         name: of the corruption.
         accuracy: at severities 1 to 5.
         intervals: their 95 % intervals (Wilson).
-        held: mean of the accuracies, as a share of the accuracy on the pictures as they are.
+        held: mean of the accuracies, as a fraction of the accuracy on the images as they are.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Robustness:
     """What was measured.
 
     Attributes:
-        n: pictures.
+        n: images.
         accuracy: on them as they are.
         interval: its 95 % interval.
         curves: one for each corruption, the hardest first.
@@ -83,12 +83,12 @@ def compute_robustness(
     seed: int = 0,
     progress: Progress = NO_PROGRESS,
 ) -> Robustness:
-    """Returns how a classifier holds on pictures that are made worse, after they were brought to its size.
+    """Returns how a classifier holds on images that are made worse, after they were brought to its size.
 
     Args:
         classifier: which.
-        decoded_set: labelled pictures, in the classifier's form and with its classes.
-        sample_size: of how many pictures, drawn at random.
+        decoded_set: labeled images, in the classifier's form and with its classes.
+        sample_size: of how many images, drawn at random.
         seed: of what is drawn.
         progress: told the corruptions done.
     """
@@ -97,7 +97,7 @@ def compute_robustness(
     right = _count_correct(classifier, pixels, labels)
     accuracy = right / len(rows)
     curves = []
-    with progress.task("making pictures worse", len(CORRUPTIONS), "corruptions") as task:
+    with progress.task("making images worse", len(CORRUPTIONS), "corruptions") as task:
         for name, corruption in CORRUPTIONS.items():
             counts = [
                 _count_correct(classifier, corrupt_images(pixels, corruption, severity, seed), labels)
@@ -114,7 +114,7 @@ def compute_robustness(
 
 
 def corrupt_images(pixels: NDArray[np.uint8], corruption: Corruption, severity: int, seed: int) -> NDArray[np.uint8]:
-    """Returns (n, h, w, c) pictures made worse, each in its own way, and the same way every time."""
+    """Returns (n, h, w, c) images made worse, each in its own way, and the same way every time."""
     rng = np.random.default_rng((seed, severity))
     return np.stack([corruption(one, severity, rng) for one in pixels])
 

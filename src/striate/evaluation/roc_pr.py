@@ -1,4 +1,4 @@
-"""How well each class's probability puts its own pictures before all others, whatever threshold is chosen."""
+"""How well each class's probability puts its own images before all others, whatever threshold is chosen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_CURVE_CLASSES = 200
-"""Classes, above which nothing is computed: it would take longer than the answers."""
+"""Classes, above which nothing is computed: it would take longer than the predictions."""
 
 
 class CurveAreas(NamedTuple):
@@ -16,7 +16,7 @@ class CurveAreas(NamedTuple):
 
     Attributes:
         auc: area under the ROC curve, 0..1; 0.5 is chance.
-        average_precision: mean precision over the recalls, 0..1; the class's share of the pictures is chance.
+        average_precision: mean precision over the recalls, 0..1; the class's fraction of the images is chance.
     """
 
     auc: float
@@ -34,7 +34,7 @@ def compute_curve_areas(
     labels: NDArray[np.integer], log_probabilities: NDArray[np.floating]
 ) -> tuple[CurveAreas | None, ...]:
     """Returns scikit-learn's roc_auc_score and average_precision_score of each class against the rest; None for a class
-    without pictures, or with all of them, and for all of more than MOST classes.
+    without images, or with all of them, and for all of more than MOST classes.
 
     Args:
         labels: (n,) true labels.
@@ -59,7 +59,7 @@ def compute_roc_curve(is_member: NDArray[np.bool_], class_scores: NDArray[np.flo
     """Returns false positive rate and true positive rate at every threshold, both ascending from 0 to 1.
 
     Args:
-        is_member: (n,) which pictures belong to the class; some do and some do not.
+        is_member: (n,) which images belong to the class; some do and some do not.
         class_scores: (n,) the class's, see `scores`.
     """
     from sklearn.metrics import roc_curve
@@ -77,7 +77,7 @@ def compute_precision_recall_curve(is_member: NDArray[np.bool_], class_scores: N
 
 
 def compute_log_odds(log_probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Returns (classes, n) what orders the pictures: each class's log-odds, which tells apart what float32 rounds to 1
+    """Returns (classes, n) what orders the images: each class's log-odds, which tells apart what float32 rounds to 1
     in a probability.
     """
     from scipy.special import logsumexp

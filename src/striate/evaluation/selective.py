@@ -1,4 +1,4 @@
-"""What answering only when sure costs and buys on measured pictures, and from which confidence on."""
+"""What answering only when sure costs and buys on measured images, and from which confidence on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from striate.evaluation.intervals import wilson
 from striate.evaluation.prediction_table import LabeledPredictions
 
 COVERAGE_LEVELS = (1.0, 0.99, 0.95, 0.9, 0.8, 0.7, 0.5)
-"""Shares of the pictures, the surest, whose answers are priced."""
+"""Fractions of the images, the surest, whose predictions are priced."""
 
 
 @frozen_config
@@ -20,13 +20,13 @@ class OperatingPoint:
 
     Attributes:
         reject_below: confidence below which nothing is answered.
-        n: pictures.
+        n: images.
         answered: how many of them were.
         coverage: their share.
         wrong: how many of those answered were so wrongly.
         risk: their share among those answered; None where nothing was answered.
         interval: of the risk.
-        risk_of_all: share of wrong answers when everything is answered.
+        risk_of_all: fraction of wrong predictions when everything is answered.
     """
 
     reject_below: float
@@ -47,15 +47,16 @@ class OperatingPoint:
             return f"Below {limit} confidence no prediction is accepted: not one of {self.n:,} images."
         low, high = self.interval
         return (
-            f"Answers {format_percent(self.coverage)} of the pictures, those with a confidence of "
-            f"{format_percent(self.reject_below)} or more; of those answers {format_percent(self.risk, 2)} are wrong "
+            f"Answers {format_percent(self.coverage)} of the images, those with a confidence of "
+            f"{format_percent(self.reject_below)} or more; of those predictions {format_percent(self.risk, 2)} are "
+            "wrong "
             f"({format_percent(low, 2)} to {format_percent(high, 2)}), "
             f"instead of {format_percent(self.risk_of_all, 2)} of all."
         )
 
 
 def compute_operating_point(predictions: LabeledPredictions, reject_below: float) -> OperatingPoint:
-    """Returns what answering from that confidence on does to n ≥ 1 pictures."""
+    """Returns what answering from that confidence on does to n ≥ 1 images."""
     is_right, is_answered = predictions.is_correct, predictions.confidence >= reject_below
     n, count, wrong = len(is_right), int(is_answered.sum()), int((~is_right[is_answered]).sum())
     found = wilson(wrong, count) if count else None
@@ -72,7 +73,7 @@ def compute_operating_point(predictions: LabeledPredictions, reject_below: float
 
 
 def compute_risk_coverage_table(predictions: LabeledPredictions) -> tuple[OperatingPoint, ...]:
-    """Returns what it does to n ≥ 1 pictures to answer only the surest COVERED of them, each share once: where many are
+    """Returns what it does to n ≥ 1 images to answer only the surest COVERED of them, each share once: where many are
     equally sure, or n is small, some fall together.
     """
     ordered = np.sort(predictions.confidence)[::-1]
@@ -81,11 +82,11 @@ def compute_risk_coverage_table(predictions: LabeledPredictions) -> tuple[Operat
 
 
 def compute_risk_threshold(predictions: LabeledPredictions, target_risk: float) -> float:
-    """Returns the lowest confidence from which on at most that share of the answers is wrong, promised with 95 %
-    certainty for pictures like these (see calibration.threshold_for).
+    """Returns the lowest confidence from which on at most that fraction of the predictions is wrong, promised with 95 %
+    certainty for images like these (see calibration.threshold_for).
 
     Args:
-        predictions: pictures that were not learnt from; the test pictures are not for this.
+        predictions: images that were not learned from; the test images are not for this.
         target_risk: in (0, 1).
 
     Raises:
@@ -100,17 +101,19 @@ def compute_risk_threshold(predictions: LabeledPredictions, target_risk: float) 
             (one for one in np.geomspace(target_risk, 0.99, 60) if find_risk_threshold(confidence, is_right, one)), None
         )
         raise DataError(
-            f"{len(is_right):,} validation pictures cannot promise so low a risk",
+            f"{len(is_right):,} validation images cannot promise so low a risk",
             received=f"{target_risk:g}",
-            expected="more validation pictures, or a better classifier",
+            expected="more validation images, or a better classifier",
             hint=f"a target risk of {np.ceil(1000 * possible) / 1000:g}" if possible else None,
         )
     return found
 
 
 def require_valid_risk(target_risk: float) -> None:
-    """Raises ConfigError where a target risk is no share of wrong answers."""
+    """Raises ConfigError where a target risk is no fraction of wrong predictions."""
     if not 0 < target_risk < 1:
         raise ConfigError(
-            "A target risk is a share of wrong answers", received=target_risk, expected="between 0 and 1, say 0.01"
+            "A target risk is a fraction of wrong predictions",
+            received=target_risk,
+            expected="between 0 and 1, say 0.01",
         )

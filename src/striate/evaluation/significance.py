@@ -29,12 +29,12 @@ def compute_detectable_difference(n: int, discordant_count: int, test_count: int
     """Returns the smallest difference of accuracy, 0..1, that McNemar's test would have found in four cases of five, at
     α = 0.05 over all tests; None where n is too small for any.
 
-    Connor 1987, Biometrics 43, eq. 3: n = (z_α/2 √ψ + z_β √(ψ − δ²))² / δ², solved for δ. ψ is the share of pictures
-    that only one of the two gets right, as observed and with half a picture more in each of the two cells; where δ
+    Connor 1987, Biometrics 43, eq. 3: n = (z_α/2 √ψ + z_β √(ψ − δ²))² / δ², solved for δ. ψ is the fraction of images
+    that only one of the two gets right, as observed and with half an image more in each of the two cells; where δ
     would have to be more than ψ, ψ is taken to grow with it.
 
     Args:
-        n: pictures.
+        n: images.
         discordant_count: those that only one of the two got right.
         test_count: how many such tests are made; each gets its part of α (Bonferroni), Holm's least favourable case.
     """
@@ -54,20 +54,20 @@ def compute_detectable_difference(n: int, discordant_count: int, test_count: int
 def compute_seeded_difference(
     first_correct: NDArray[np.bool_], second_correct: NDArray[np.bool_], test_count: int = 1
 ) -> tuple[PairedDifference, float]:
-    """Returns how two groups of trainings differ in mean accuracy on the same n ≥ 2 pictures, and the smallest
+    """Returns how two groups of trainings differ in mean accuracy on the same n ≥ 2 images, and the smallest
     difference that would have been found in four cases of five.
 
-    Pictures and seeds are both random: interval and test speak of other pictures and other seeds of the same kind, as
+    Images and seeds are both random: interval and test speak of other images and other seeds of the same kind, as
     the theory of several readers and several cases does (Obuchowski and Rockette 1995, Communications in Statistics
     24; Gallas et al. 2009, the same 38, where the bootstrap of few readers is found biased). The variance is that of
-    the pictures' mean differences over n, smoothed as `paired_difference` does it, plus each group's variance between
-    seeds, beyond what chance on n pictures makes of equal seeds, over its number of seeds. A group of one seed is
+    the images' mean differences over n, smoothed as `paired_difference` does it, plus each group's variance between
+    seeds, beyond what chance on n images makes of equal seeds, over its number of seeds. A group of one seed is
     given the other's. Student's t has Satterthwaite's degrees of freedom (1946, Biometrics Bulletin 2).
 
     Args:
         first_correct: (seeds, n) whether each training of the first group was right; at least one group has several
             seeds.
-        second_correct: (seeds, n) the same of the second group, pictures in the same order.
+        second_correct: (seeds, n) the same of the second group, images in the same order.
         test_count: as in `detectable`.
     """
     from scipy.stats import t
@@ -99,7 +99,7 @@ def compute_seeded_difference(
 
 
 def _estimate_seed_variance(is_correct: NDArray[np.bool_]) -> tuple[float, float]:
-    """Returns the variance of the seeds' accuracies, and what of it the pictures' interaction with seeds (two-way
+    """Returns the variance of the seeds' accuracies, and what of it the images' interaction with seeds (two-way
     analysis of variance without repetition) does not explain.
     """
     k, n = is_correct.shape

@@ -1,4 +1,4 @@
-"""How often a run's test pictures were looked at: whoever looks, changes something and looks again, chooses by them."""
+"""How often a run's test images were looked at: whoever looks, changes something and looks again, chooses by them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AccessRecord(NamedTuple):
 
 
 def load_access_records(folder: Path) -> tuple[AccessRecord, ...]:
-    """Returns every look at the test pictures of the run in a folder, the first first; none where it kept no list."""
+    """Returns every look at the test images of the run in a folder, the first first; none where it kept no list."""
     try:
         with verify_file(folder, TEST_ACCESS_FILE).open(newline="", encoding="utf-8") as file:
             return tuple(AccessRecord(row["time"], row["by"]) for row in csv.DictReader(file))
@@ -50,11 +50,10 @@ def describe_test_access(records: tuple[AccessRecord, ...], split: str) -> str:
     first = records[0].time[:10]
     if len(records) == 1:
         return (
-            f"The {split} pictures were opened once, on {first}, when the training had ended: nothing was chosen by "
-            "them."
+            f"The {split} images were opened once, on {first}, when the training had ended: nothing was chosen by them."
         )
     return (
-        f"The {split} pictures were opened {len(records)} times, first on {first}: each choice made by what they "
+        f"The {split} images were opened {len(records)} times, first on {first}: each choice made by what they "
         "showed "
         "makes the figures a little too good."
     )

@@ -1,7 +1,7 @@
-"""A picture that excites a unit as much as can be, made by climbing from noise.
+"""An image that excites a unit as much as can be, made by climbing from noise.
 
-Erhan, Bengio, Courville and Vincent 2009, Visualizing higher-layer features of a deep network (activation
-maximisation); what keeps the pictures from being mere noise: Yosinski et al. 2015 (arXiv:1506.06579, section 3:
+Erhan, Bengio, Courville and Vincent 2009, Visualizing higher-layer features of a deep model (activation
+maximisation); what keeps the images from being mere noise: Yosinski et al. 2015 (arXiv:1506.06579, section 3:
 blurring) and Olah, Mordvintsev and Schubert 2017, Feature visualization (doi 10.23915/distill.00007: jitter).
 """
 
@@ -22,13 +22,13 @@ ASCENT_STEPS = 96
 INITIAL_STEP_SIZE, FINAL_STEP_SIZE = (
     16.0,
     4.0,
-)  # grey values that a pixel moves by in a step of ordinary steepness, first and last
+)  # grayscale values that a pixel moves by in a step of ordinary steepness, first and last
 INITIAL_BLUR, FINAL_BLUR = 1.5, 0.5  # pixels that slopes are blurred by, first and last
 JITTER_FRACTION = 1 / 14  # of a side
 
 
 class MaximizedImages(NamedTuple):
-    """Pictures made for units.
+    """Images made for units.
 
     Attributes:
         pixels: (u, h, w, c) uint8.
@@ -48,13 +48,13 @@ def maximize_activation(
     steps: int = ASCENT_STEPS,
     seed: int = 0,
 ) -> MaximizedImages:
-    """Returns a picture for each unit; the same seed gives the same pictures.
+    """Returns an image for each unit; the same seed gives the same images.
 
     Args:
         model: whose.
-        layer: one of its own, or of a network inside it.
+        layer: one of its own, or of a model inside it.
         units: channels of the layer's output.
-        shape: (h, w, c) of the network's pictures.
+        shape: (h, w, c) of the model's images.
         steps: of the climb.
         seed: of the noise that it begins with, and of the jitter.
     """
@@ -77,7 +77,7 @@ def maximize_activation(
 
 
 class _UnitMeanModel:
-    """The network up to a layer, with the mean of each of its maps for an answer: what Gradient differentiates."""
+    """The model up to a layer, with the mean of each of its maps for a prediction: what Gradient differentiates."""
 
     def __init__(self, model: Any, layer: Any) -> None:
         self.model, self.layer = model, layer

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from striate.classifier import Classifier
     from striate.explain.gradients import Array
 
-PREDICT_BATCH_SIZE = 256  # pictures that are answered at a time
-CENTRAL_SIDE_FRACTION = 0.5**0.5  # of each side: half of the picture
+PREDICT_BATCH_SIZE = 256  # images that are answered at a time
+CENTRAL_SIDE_FRACTION = 0.5**0.5  # of each side: half of the image
 
 
 class AttributionMethod(NamedTuple):
-    """A way to find out where a network looked.
+    """A way to find out where a model looked.
 
     Attributes:
         function_path: its function in `striate.explain.methods`.
@@ -36,18 +36,18 @@ class AttributionMethod(NamedTuple):
 ATTRIBUTION_METHODS: dict[str, AttributionMethod] = {
     "grad-cam": AttributionMethod("grad_cam", "maps", "Maps that speak for the class"),
     "grad-cam++": AttributionMethod("grad_cam_pp", "maps", "Maps that speak for the class, wherever it appears"),
-    "occlusion": AttributionMethod("occlusion", "answers", "How the answer falls while a place is covered"),
+    "occlusion": AttributionMethod("occlusion", "answers", "How the prediction falls while a place is covered"),
     "integrated-gradients": AttributionMethod(
-        "integrated_gradients", "pixels", "What each pixel adds to a black picture"
+        "integrated_gradients", "pixels", "What each pixel adds to a black image"
     ),
-    "saliency": AttributionMethod("saliency", "pixels", "How steeply the answer changes with each pixel"),
+    "saliency": AttributionMethod("saliency", "pixels", "How steeply the prediction changes with each pixel"),
 }
 """Name → method."""
 
 
 @dataclass(frozen=True, eq=False)
 class Attribution:
-    """Where the evidence for a class lies in each of n pictures.
+    """Where the evidence for a class lies in each of n images.
 
     Attributes:
         heatmaps: (n, h, w) float32 ≥ 0.
@@ -62,8 +62,8 @@ class Attribution:
     layer: str | None
 
     def compute_central_fractions(self) -> NDArray[np.float64]:
-        """Returns (n,) the share of a picture's heat that lies in the half of its area around the centre, 0..1; heat
-        that is everywhere the same has about 0.5. NaN for a picture without heat.
+        """Returns (n,) the fraction of an image's heat that lies in the half of its area around the centre, 0..1; heat
+        that is everywhere the same has about 0.5. NaN for an image without heat.
         """
         height, width = self.heatmaps.shape[1:]
         rows, columns = (round(side * (1 - CENTRAL_SIDE_FRACTION) / 2) for side in (height, width))
@@ -76,10 +76,10 @@ class Attribution:
 class Attributor:
     """Finds where a classifier looked, by one method; what has to be compiled is compiled once.
 
-    The network alone is asked: without the mirror images that a classifier may answer with as well.
+    The model alone is asked: without the mirror images that a classifier may answer with as well.
 
     Args:
-        classifier: whose network.
+        classifier: whose model.
         method: one of METHODS.
         layer: for Grad-CAM: the layer whose maps are looked at, see `map_layer`.
 
@@ -108,18 +108,18 @@ class Attributor:
             self._method_input = GradientFunction(classifier.model)
 
     def __call__(self, pixels: NDArray[np.uint8], target_classes: NDArray[np.intp] | None = None) -> Attribution:
-        """Returns where in each picture the evidence for a class lies.
+        """Returns where in each image the evidence for a class lies.
 
         Args:
             pixels: (n, h, w, c) uint8, preprocessed, n ≥ 1.
-            target_classes: (n,) the class to ask about for each picture; by default the one that is answered.
+            target_classes: (n,) the class to ask about for each image; by default the one that is answered.
 
         Raises:
-            DataError: no picture, or of another shape than the network's.
+            DataError: no image, or of another shape than the model's.
         """
         if pixels.ndim != 4 or not len(pixels) or pixels.shape[1:] != self._input_shape:
             raise DataError(
-                "These are not the network's pictures", received=pixels.shape, expected=("n", *self._input_shape)
+                "These are not the model's images", received=pixels.shape, expected=("n", *self._input_shape)
             )
         if target_classes is None:
             parts = (pixels[start : start + PREDICT_BATCH_SIZE] for start in range(0, len(pixels), PREDICT_BATCH_SIZE))
@@ -140,14 +140,14 @@ def compute_attribution(
     target_classes: NDArray[np.intp] | None = None,
     layer: str | None = None,
 ) -> Attribution:
-    """Returns where in each picture the evidence for a class lies, in one call; see Attributor for what it takes and
+    """Returns where in each image the evidence for a class lies, in one call; see Attributor for what it takes and
     raises.
     """
     return Attributor(classifier, method, layer)(pixels, target_classes)
 
 
 def resolve_method(model: Any, method: str = "grad-cam") -> str:
-    """Returns the method, or `occlusion`, which works with any network, where it stands on maps and there are none."""
+    """Returns the method, or `occlusion`, which works with any model, where it stands on maps and there are none."""
     from striate.explain.feature_maps import has_maps
 
     return method if ATTRIBUTION_METHODS[method].input_kind != "maps" or has_maps(model) else "occlusion"

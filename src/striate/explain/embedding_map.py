@@ -1,4 +1,4 @@
-"""The map of the data: one page, on which every picture is a point, with what it resembles in the training set."""
+"""The map of the data: one page, on which every image is a point, with what it is similar to in the training set."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ THUMBNAILS_PER_ROW = 48  # thumbnails in a row of a sheet
 
 @dataclass(frozen=True, eq=False)
 class LabeledImages:
-    """Pictures with what is known of them.
+    """Images with what is known of them.
 
     Attributes:
         keys: (n,) names.
@@ -55,14 +55,14 @@ def save_embedding_map(
     Args:
         path: of the page.
         run_name: the run's.
-        split: what the pictures shown are: test, validation.
+        split: what the images shown are: test, validation.
         classes: names, in the order of the labels.
-        images: the pictures on the map.
+        images: the images on the map.
         probabilities: (n, classes) of these.
         projection: where they lie.
-        training_images: training pictures.
-        neighbors: of the pictures shown to the known ones.
-        accuracies: shares of the pictures for which the classifier is right, and the known ones nearest to it are.
+        training_images: training images.
+        neighbors: of the images shown to the known ones.
+        accuracies: fractions of the images for which the classifier is right, and the known ones nearest to it are.
     """
     predicted = probabilities.argmax(axis=1)
     used, places = np.unique(neighbors.indices, return_inverse=True)
@@ -92,9 +92,9 @@ def save_embedding_map(
         lead=f"{len(images.keys):,} {split} images as the model sees them before its last layer: like is near like.",
         caveat=projection.caveat,
         figures=(
-            f"Of these pictures the classifier answers {html.format_percent_nbsp(right)} rightly; the class of most "
+            f"Of these images the classifier answers {html.format_percent_nbsp(right)} rightly; the class of most "
             "of the "
-            f"{neighbors.indices.shape[1]} training pictures that resemble a picture most is right for "
+            f"{neighbors.indices.shape[1]} training images that be similar to an image most is right for "
             f"{html.format_percent_nbsp(voted)}, of {len(training_images.keys):,} that were looked through."
         ),
         data=html.to_inline_json(content),
@@ -111,7 +111,7 @@ def _normalize_points(points: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _build_sprite_sheet(pixels: NDArray[np.uint8]) -> dict[str, Any]:
-    """Returns all thumbnails as one picture, row by row, and how large each is."""
+    """Returns all thumbnails as one image, row by row, and how large each is."""
     height, width = pixels.shape[1:3]
     factor = min(1.0, MAX_THUMBNAIL_SIDE / max(height, width))
     size = max(1, round(width * factor)), max(1, round(height * factor))

@@ -1,4 +1,4 @@
-"""What a network makes of pictures just before its last layer: a vector each, in which alike is near."""
+"""What a model makes of images just before its last layer: a vector each, in which alike is near."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from striate.models.predictor import MIN_COMPILED_IMAGES, CompiledPredictor, com
 from striate.progress import NO_PROGRESS, Progress
 from striate.system.backend import keras
 
-EMBEDDING_BATCH_SIZE = 128  # pictures per forward pass
+EMBEDDING_BATCH_SIZE = 128  # images per forward pass
 
 
 def build_embedding_model(model: Any) -> Any:
-    """Returns the network up to what its last layer is given: (b, h, w, c) pictures → (b, d).
+    """Returns the model up to what its last layer is given: (b, h, w, c) images → (b, d).
 
     Raises:
         ConfigError: its last layer is no dense layer over a vector.
@@ -25,7 +25,7 @@ def build_embedding_model(model: Any) -> Any:
     last = model.layers[-1] if getattr(model, "layers", None) else None
     if not isinstance(last, keras.layers.Dense) or len(last.input.shape) != 2:
         raise ConfigError(
-            "This network does not end with a dense layer over a vector, so its pictures have no embedding",
+            "This model does not end with a dense layer over a vector, so its images have no embedding",
             received=type(last).__name__,
         )
     return keras.Model(model.input, last.input)
@@ -34,12 +34,12 @@ def build_embedding_model(model: Any) -> Any:
 def compute_embeddings(
     model: Any, pixels: NDArray[np.uint8], *, progress: Progress = NO_PROGRESS
 ) -> NDArray[np.float32]:
-    """Returns (n, d) float32: the vector before the last layer for every picture, the network at rest.
+    """Returns (n, d) float32: the vector before the last layer for every image, the model at rest.
 
     Args:
         model: see embedder().
         pixels: (n, h, w, c) uint8, preprocessed, n ≥ 1.
-        progress: told the pictures done.
+        progress: told the images done.
 
     Raises:
         ConfigError: see embedder().
@@ -51,7 +51,7 @@ def compute_embeddings(
         else CompiledPredictor(network).get_predict_function(len(pixels))
     )
     found = []
-    with progress.task("looking at pictures", len(pixels), "pictures") as task:
+    with progress.task("looking at images", len(pixels), "pictures") as task:
         for start in range(0, len(pixels), EMBEDDING_BATCH_SIZE):
             part = pixels[start : start + EMBEDDING_BATCH_SIZE]
             filled = (
@@ -64,7 +64,7 @@ def compute_embeddings(
 
 @dataclass(frozen=True, eq=False)
 class Neighbors:
-    """The nearest among known pictures for each of n pictures, nearest first.
+    """The nearest among known images for each of n images, nearest first.
 
     Attributes:
         indices: (n, k) which of the known ones.
@@ -78,7 +78,7 @@ class Neighbors:
         """Returns (n,) the class that most of the nearest have; of several, that of the nearest.
 
         Args:
-            reference_labels: of the known pictures.
+            reference_labels: of the known images.
         """
         found = np.empty(len(self.indices), np.intp)
         for at, own in enumerate(reference_labels[self.indices]):
@@ -90,20 +90,20 @@ class Neighbors:
 def find_neighbors(
     reference_embeddings: NDArray[np.float32], query_embeddings: NDArray[np.float32], neighbor_count: int = 5
 ) -> Neighbors:
-    """Returns the `count` nearest of the known pictures for each picture asked about.
+    """Returns the `count` nearest of the known images for each image asked about.
 
     Args:
         reference_embeddings: (m, d) embeddings, m ≥ 1.
         query_embeddings: (n, d) embeddings.
-        neighbor_count: k; of fewer known pictures, all.
+        neighbor_count: k; of fewer known images, all.
 
     Raises:
-        DataError: no picture is known.
+        DataError: no image is known.
     """
     from sklearn.neighbors import NearestNeighbors
 
     if not len(reference_embeddings):
-        raise DataError("There is no picture that could be resembled")
+        raise DataError("There is no image that could be resembled")
     search = NearestNeighbors(
         n_neighbors=min(neighbor_count, len(reference_embeddings)), metric="cosine", algorithm="brute"
     ).fit(reference_embeddings)

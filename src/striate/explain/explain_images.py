@@ -1,4 +1,4 @@
-"""Where a classifier looked in many pictures, one after the other, broken ones among them."""
+"""Where a classifier looked in many images, one after the other, broken ones among them."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from striate.data.prefetch import iter_decoded
 from striate.explain.attribution import Attributor
 from striate.progress import NO_PROGRESS, Progress
 
-DECODE_BATCH_SIZE = 256  # pictures in memory
+DECODE_BATCH_SIZE = 256  # images in memory
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """One picture, and where the evidence for a class lies in it.
+    """One image, and where the evidence for a class lies in it.
 
     Attributes:
         source: where it came from.
-        error: why nothing is known of it; None for a picture that could be read, and only then the rest is there.
+        error: why nothing is known of it; None for an image that could be read, and only then the rest is there.
         pixels: (h, w, c) uint8, preprocessed.
         heatmap: (h, w) float32 ≥ 0.
         label: the class that the classifier answers.
         target_class: the class that the heat speaks for.
         probability: of that class, 0..1.
-        central_fraction: of the heat, what lies in the half of the picture around its centre, 0..1; None without heat.
+        central_fraction: of the heat, what lies in the half of the image around its centre, 0..1; None without heat.
     """
 
     source: str
@@ -43,7 +43,7 @@ class Explanation:
     central_fraction: float | None = None
 
     def to_dict(self, attributor: Attributor) -> dict[str, Any]:
-        """Returns what is told of the picture, for JSON."""
+        """Returns what is told of the image, for JSON."""
         if self.error is not None:
             return {"source": self.source, "label": None, "error": self.error}
         return {
@@ -73,14 +73,14 @@ def iter_explanations(
     target_class: str | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> Iterator[Explanation]:
-    """Yields what is known of every picture, in order.
+    """Yields what is known of every image, in order.
 
     Args:
         classifier: asked.
-        paths: of the pictures.
+        paths: of the images.
         attributor: how.
-        target_class: the class asked about; by default the one that is answered for each picture.
-        progress: told the pictures done.
+        target_class: the class asked about; by default the one that is answered for each image.
+        progress: told the images done.
     """
     left = iter(paths)
     with progress.task("explaining", len(paths), "pictures") as task:
@@ -100,7 +100,7 @@ def iter_explanations(
 def _explain_batch(
     classifier: Classifier, pixels: NDArray[np.uint8], attributor: Attributor, target_class: str | None
 ) -> Iterator[tuple[Any, ...]]:
-    """Yields what Looked says of each readable picture, from its heat on."""
+    """Yields what Looked says of each readable image, from its heat on."""
     answers = classifier.probabilities(pixels)
     labels = answers.argmax(axis=1)
     asked = labels if target_class is None else np.full(len(pixels), classifier.classes.index(target_class))

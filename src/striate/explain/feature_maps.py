@@ -1,4 +1,4 @@
-"""What each layer makes of a picture, and the filters that the first one slides over it."""
+"""What each layer makes of an image, and the filters that the first one slides over it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MIN_MAP_SIDE = 3  # places along a side, below which a map tells nothing of wher
 
 def find_map_layer(model: Any, name: str | None = None) -> Any:
     """Returns the layer of that name, or the one that Grad-CAM stands on: `features`; where its maps are smaller than
-    3×3, as LeNet's are, the last layer before it with larger ones. Networks inside the network are searched too.
+    3×3, as LeNet's are, the last layer before it with larger ones. Models inside the model are searched too.
 
     Raises:
         ConfigError: no such layer, or one without maps.
@@ -33,26 +33,26 @@ def find_map_layer(model: Any, name: str | None = None) -> Any:
         raise ConfigError(
             "There is no layer with maps of that name",
             received=name,
-            expected=", ".join(layer.name for layer in found[-6:]) or "a network with convolutions",
+            expected=", ".join(layer.name for layer in found[-6:]) or "a model with convolutions",
         )
     large = [layer for layer in found if min(layer.output.shape[1:3]) >= MIN_MAP_SIDE]
     if not large:
         raise ConfigError(
-            "This network has no maps that could tell where it looked",
+            "This model has no maps that could tell where it looked",
             received=model.name,
-            expected="a network with convolutions",
-            hint="--method occlusion, which works with any network",
+            expected="a model with convolutions",
+            hint="--method occlusion, which works with any model",
         )
     return next((layer for layer in large if layer.name == "features"), large[-1])
 
 
 def has_maps(model: Any) -> bool:
-    """Returns whether the network has maps that Grad-CAM can stand on."""
+    """Returns whether the model has maps that Grad-CAM can stand on."""
     return any(min(layer.output.shape[1:3]) >= MIN_MAP_SIDE for layer in iter_map_layers(model))
 
 
 def iter_map_layers(model: Any) -> Iterator[Any]:
-    """Yields the layers that give (b, h, w, c), in the order of the network; what comes before the first convolution,
+    """Yields the layers that give (b, h, w, c), in the order of the model; what comes before the first convolution,
     such as the scaling of pixels, knows nothing yet.
     """
     return dropwhile(lambda layer: not hasattr(layer, "kernel_size"), _iter_spatial_layers(model))
@@ -81,7 +81,7 @@ ACTIVATION_LAYERS = ("ReLU", "LeakyReLU", "PReLU", "ELU", "Activation")
 
 @dataclass(frozen=True, eq=False)
 class FeatureMaps:
-    """What one layer makes of one picture.
+    """What one layer makes of one image.
 
     Attributes:
         layer: its name.
@@ -96,7 +96,7 @@ class FeatureMaps:
 
 def compute_feature_maps(model: Any, image: NDArray[np.uint8]) -> list[FeatureMaps]:
     """Returns the maps of each layer that a person would look at, in order: those after an activation, and pooled ones;
-    of networks inside the network too.
+    of models inside the model too.
 
     Args:
         model: whose; where none of its layers is of these kinds, all that give maps are looked at.
@@ -109,7 +109,7 @@ def compute_feature_maps(model: Any, image: NDArray[np.uint8]) -> list[FeatureMa
     layers = [layer for layer in every if _is_activation_or_pooling(layer)] or every
     if not layers:
         raise ConfigError(
-            "This network has no maps to look at", received=model.name, expected="a network with convolutions"
+            "This model has no maps to look at", received=model.name, expected="a model with convolutions"
         )
     with capture_outputs(layers) as caught:
         model(np.asarray(image[None], np.float32), **get_inference_arguments(model))
@@ -117,7 +117,7 @@ def compute_feature_maps(model: Any, image: NDArray[np.uint8]) -> list[FeatureMa
 
 
 def get_first_filters(model: Any) -> tuple[str, Array]:
-    """Returns the name of the first convolution, and its kernels as pictures: (n, h, w, c) float32, c of the pixels.
+    """Returns the name of the first convolution, and its kernels as images: (n, h, w, c) float32, c of the pixels.
 
     Raises:
         ConfigError: no convolution looks at the pixels.
@@ -129,7 +129,7 @@ def get_first_filters(model: Any) -> tuple[str, Array]:
                 return layer.name, kernel.transpose(3, 0, 1, 2)
             break
     raise ConfigError(
-        "This network's first layer is no convolution over the pixels, so it has no filters to show",
+        "This model's first layer is no convolution over the pixels, so it has no filters to show",
         received=model.name,
     )
 

@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from striate.models.predictor import get_inference_arguments
 from striate.system.backend import ACTIVE_BACKEND, keras
 
-GRADIENT_BATCH_SIZE = 32  # pictures at a time
+GRADIENT_BATCH_SIZE = 32  # images at a time
 Array = NDArray[np.float32]
 
 
 class GradientResult(NamedTuple):
-    """What was computed of n pictures.
+    """What was computed of n images.
 
     Attributes:
         logits: (n, classes).
         values: (n, …), what the layer gave, or the pixels.
-        gradients: of the same shape: of each picture's chosen logit with respect to the values.
+        gradients: of the same shape: of each image's chosen logit with respect to the values.
     """
 
     logits: Array
@@ -31,14 +31,14 @@ class GradientResult(NamedTuple):
 
 
 class GradientFunction:
-    """Differentiates logits of a network at rest. It is compiled once, for batches of BATCH pictures.
+    """Differentiates logits of a model at rest. It is compiled once, for batches of BATCH images.
 
-    A layer of a network inside the network can be asked for as well: its output is caught where it is made, since no
-    graph leads from the outer pictures to the inner layer's symbolic output (Keras: "graph disconnected").
+    A layer of a model inside the model can be asked for as well: its output is caught where it is made, since no
+    graph leads from the outer images to the inner layer's symbolic output (Keras: "graph disconnected").
 
     Args:
-        model: (b, h, w, c) pictures in 0..255 → (b, classes) logits.
-        layer: whose output is differentiated with respect to, one of the model's or of a network inside it; None for
+        model: (b, h, w, c) images in 0..255 → (b, classes) logits.
+        layer: whose output is differentiated with respect to, one of the model's or of a model inside it; None for
             the pixels. Of a layer that is used several times, its last use.
     """
 
@@ -50,7 +50,7 @@ class GradientFunction:
         self._compute_batch = make(model, layer)
 
     def __call__(self, images: NDArray[Any], target_classes: NDArray[np.intp]) -> GradientResult:
-        """Returns logits, values and gradients for pictures (n, h, w, c), n ≥ 1, and the class of each, (n,)."""
+        """Returns logits, values and gradients for images (n, h, w, c), n ≥ 1, and the class of each, (n,)."""
         found = []
         for start in range(0, len(images), GRADIENT_BATCH_SIZE):
             part = np.asarray(images[start : start + GRADIENT_BATCH_SIZE], np.float32)
@@ -88,7 +88,7 @@ def patch_layer_output(layer: Any | None, transform: Callable[[Any], Any]) -> It
 
 @contextlib.contextmanager
 def capture_outputs(layers: Iterable[Any]) -> Iterator[dict[int, list[Array]]]:
-    """Yields the id of each layer → what it gave in the block so far, one float32 array for each use; the network must
+    """Yields the id of each layer → what it gave in the block so far, one float32 array for each use; the model must
     not be traced in it.
     """
     caught: dict[int, list[Array]] = {}
@@ -175,7 +175,7 @@ def _build_jax_function(model: Any, layer: Any | None) -> BackendFunction:
         return jnp.take_along_axis(logits, target_classes[:, None], axis=1).sum(), (logits, caught[-1])
 
     slopes = jax.jit(jax.grad(sum_target_logits, has_aux=True))
-    zeros: dict[tuple[int, ...], Any] = {}  # by the pictures' shape, since finding the layer's traces the network
+    zeros: dict[tuple[int, ...], Any] = {}  # by the images' shape, since finding the layer's traces the model
 
     def compute_batch(images: NDArray[Any], target_classes: NDArray[Any]) -> Any:
         weights = [[v.value for v in model.trainable_variables], [v.value for v in model.non_trainable_variables]]

@@ -1,4 +1,4 @@
-"""Heat laid over its picture, and several such pictures as a figure."""
+"""Heat laid over its image, and several such images as a figure."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 HEATMAP_PERCENTILE = 99.5  # the percentile that is drawn hottest, so that a single pixel does not outshine the rest
-OVERLAYS_PER_ROW = 4  # pictures beside one another, each with its overlay
-MAX_OVERLAYS = 24  # pictures in a figure
+OVERLAYS_PER_ROW = 4  # images beside one another, each with its overlay
+MAX_OVERLAYS = 24  # images in a figure
 MAX_NAME_CHARACTERS = 24  # of a name
 
 
 def render_overlay(pixels: NDArray[np.uint8], heatmap: Array, *, strength: float = 0.75) -> NDArray[np.uint8]:
-    """Returns (h, w, 3) uint8: the picture in grey, in colour where the heat is.
+    """Returns (h, w, 3) uint8: the image in grayscale, in color where the heat is.
 
     Args:
         pixels: (h, w, 1 or 3) uint8.
-        heatmap: (h, w) ≥ 0; only its proportions count. Without any, the picture stays grey.
-        strength: share of the colour where it is hottest, 0..1.
+        heatmap: (h, w) ≥ 0; only its proportions count. Without any, the image stays grayscale.
+        strength: fraction of the color where it is hottest, 0..1.
     """
     import matplotlib as mpl
 
@@ -44,14 +44,14 @@ def render_overlay(pixels: NDArray[np.uint8], heatmap: Array, *, strength: float
 
 
 def normalize_heatmap(heatmap: Array) -> Array:
-    """Returns heat as shares of what is drawn hottest, 0..1; zeros where there is none."""
+    """Returns heat as fractions of what is drawn hottest, 0..1; zeros where there is none."""
     high = float(np.percentile(heatmap, HEATMAP_PERCENTILE)) or float(heatmap.max())
     shares: Array = np.clip(heatmap / high, 0, 1) if high > 0 else np.zeros_like(heatmap)
     return shares
 
 
 def save_overlay(pixels: NDArray[np.uint8], heatmap: Array, path: Path) -> None:
-    """Writes one overlay as PNG, at the picture's size; whole or not at all."""
+    """Writes one overlay as PNG, at the image's size; whole or not at all."""
     with write_atomically(path) as temporary:
         Image.fromarray(render_overlay(pixels, heatmap)).save(temporary, "PNG")
 
@@ -59,7 +59,7 @@ def save_overlay(pixels: NDArray[np.uint8], heatmap: Array, path: Path) -> None:
 def draw_overlays(
     pixels: Sequence[NDArray[np.uint8]], heatmaps: Sequence[Array], captions: Sequence[str], title: str
 ) -> Figure:
-    """Returns a figure of the first MOST pictures, each beside its overlay, under what is said of it."""
+    """Returns a figure of the first MOST images, each beside its overlay, under what is said of it."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

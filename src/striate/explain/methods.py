@@ -26,7 +26,7 @@ def grad_cam(gradient_function: GradientFunction, images: NDArray[np.uint8], tar
 def grad_cam_pp(
     gradient_function: GradientFunction, images: NDArray[np.uint8], target_classes: NDArray[np.intp]
 ) -> Array:
-    """Returns (n, h, w) ≥ 0 float32, up to a factor a picture: as Grad-CAM, but places count by how much they would
+    """Returns (n, h, w) ≥ 0 float32, up to a factor an image: as Grad-CAM, but places count by how much they would
     add alone, so that several objects of a class are all found (Chattopadhyay et al., Grad-CAM++, arXiv:1710.11063,
     equations 11 and 19, the score being the exponential of the logit).
     """
@@ -50,8 +50,8 @@ INTEGRATION_STEPS = 32
 
 
 def saliency(gradient_function: GradientFunction, images: NDArray[np.uint8], target_classes: NDArray[np.intp]) -> Array:
-    """Returns (n, h, w) ≥ 0 float32, in logits per grey level: the steepest channel's gradient, without its sign
-    (Simonyan, Vedaldi and Zisserman, Deep inside convolutional networks, arXiv:1312.6034, section 3.1).
+    """Returns (n, h, w) ≥ 0 float32, in logits per grayscale level: the steepest channel's gradient, without its sign
+    (Simonyan, Vedaldi and Zisserman, Deep inside convolutional models, arXiv:1312.6034, section 3.1).
     """
     steepest: Array = np.abs(gradient_function(images, target_classes).gradients).max(axis=3)
     return steepest
@@ -64,9 +64,9 @@ def compute_signed_attributions(
     *,
     baseline: float = 0.0,
 ) -> Array:
-    """Returns (n, h, w, c) float32, in logits: what each value adds on the straight way from a plain picture to this
-    one (Sundararajan, Taly and Yan, Axiomatic attribution for deep networks, arXiv:1703.01365, equation 1). Together
-    they are the difference between the two pictures' logits.
+    """Returns (n, h, w, c) float32, in logits: what each value adds on the straight way from a plain image to this
+    one (Sundararajan, Taly and Yan, Axiomatic attribution for deep models, arXiv:1703.01365, equation 1). Together
+    they are the difference between the two images' logits.
 
     The integral is Gauss and Legendre's sum over 32 places.
 
@@ -74,7 +74,7 @@ def compute_signed_attributions(
         gradient_function: with respect to the pixels.
         images: (n, h, w, c).
         target_classes: the class of each.
-        baseline: grey level of the plain picture, 0..255; what does not differ from it can have no share.
+        baseline: grayscale level of the plain image, 0..255; what does not differ from it can have no share.
     """
     places, weights = np.polynomial.legendre.leggauss(INTEGRATION_STEPS)
     way = images.astype(np.float32) - np.float32(baseline)
@@ -91,27 +91,27 @@ def compute_signed_attributions(
 def integrated_gradients(
     gradient_function: GradientFunction, images: NDArray[np.uint8], target_classes: NDArray[np.intp]
 ) -> Array:
-    """Returns (n, h, w) ≥ 0 float32, in logits: the sizes of the attributions against a black picture, channels
+    """Returns (n, h, w) ≥ 0 float32, in logits: the sizes of the attributions against a black image, channels
     together. What is black gets none, so that on bright things before a black ground the map has their shape, whatever
-    the network has learnt (Adebayo et al., arXiv:1810.03292, section 5.1); the signs, in `attributions`, have not.
+    the model has learned (Adebayo et al., arXiv:1810.03292, section 5.1); the signs, in `attributions`, have not.
     """
     sizes: Array = np.abs(compute_signed_attributions(gradient_function, images, target_classes).sum(axis=3))
     return sizes
 
 
-OCCLUSION_BATCH_SIZE = 256  # covered pictures at a time
-SQUARES_PER_SIDE = 5  # of a picture's side, that the square covers one of
+OCCLUSION_BATCH_SIZE = 256  # covered images at a time
+SQUARES_PER_SIDE = 5  # of an image's side, that the square covers one of
 
 
 def occlusion(predict: PredictFunction, images: NDArray[np.uint8], target_classes: NDArray[np.intp]) -> Array:
     """Returns (n, h, w) ≥ 0 float32, in what is answered: how much the class's logit falls while a square covers the
     place, mean over the squares that do; 0 where it rises (Zeiler and Fergus, Visualizing and understanding
-    convolutional networks, arXiv:1311.2901, section 4.2).
+    convolutional models, arXiv:1311.2901, section 4.2).
 
-    The square has a fifth of the picture's side and the picture's mean colour; it moves by half its side.
+    The square has a fifth of the image's side and the image's mean color; it moves by half its side.
 
     Args:
-        predict: pictures (b, h, w, c) → (b, classes) logits, or logarithms of probabilities.
+        predict: images (b, h, w, c) → (b, classes) logits, or logarithms of probabilities.
         images: (n, h, w, c).
         target_classes: the class of each.
     """
@@ -142,7 +142,7 @@ def _compute_occlusion(predict: PredictFunction, image: NDArray[np.uint8], label
 
 
 def count_occlusions(height: int, width: int) -> int:
-    """Returns how many covered pictures are answered for one of this size."""
+    """Returns how many covered images are answered for one of this size."""
     return sum(1 for _ in _iter_squares(height, width))
 
 

@@ -27,8 +27,8 @@ MAX_LAYERS_DRAWN, MAX_MAPS_PER_LAYER = 12, 12
 
 
 def draw_filters(layer_name: str, kernels: Array) -> Figure:
-    """Returns a figure of the filters (n, h, w, 1 or 3), the first 64: a grey network's with blue for weights below
-    zero and red above, a colour network's in the colours that they answer to, grey being zero. Each has its own scale.
+    """Returns a figure of the filters (n, h, w, 1 or 3), the first 64: a grayscale model's with blue for weights below
+    zero and red above, a color model's in the colors that they answer to, grayscale being zero. Each has its own scale.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -51,7 +51,7 @@ def draw_filters(layer_name: str, kernels: Array) -> Figure:
 
 
 def draw_feature_maps(image: NDArray[np.uint8], feature_maps: Sequence[FeatureMaps], title: str) -> Figure:
-    """Returns a figure with a row a layer, at most 12 layers spread evenly: the picture first, then the maps that
+    """Returns a figure with a row a layer, at most 12 layers spread evenly: the image first, then the maps that
     answer most strongly, at most 12, each on its own scale that holds 0; channels are numbered
     from 0.
     """
@@ -68,7 +68,7 @@ def draw_feature_maps(image: NDArray[np.uint8], feature_maps: Sequence[FeatureMa
         _add_title(drawn, title)
         axes = _create_axes(drawn, len(chosen) + 1, columns)
         axes[0].imshow(image[:, :, 0] if image.shape[2] == 1 else image, cmap="gray", interpolation="nearest")
-        axes[0].set_title("the picture", fontsize=8, fontweight="normal", loc="left")
+        axes[0].set_title("the image", fontsize=8, fontweight="normal", loc="left")
         for row, one in enumerate(chosen, 1):
             strongest = np.argsort(-np.abs(one.values).mean(axis=(0, 1)), kind="stable")[:columns]
             for column, channel in enumerate(sorted(strongest.tolist())):
@@ -109,12 +109,12 @@ def draw_top_activations(
     maximized_images: MaximizedImages | None = None,
     labels: Sequence[str] | None = None,
 ) -> Figure:
-    """Returns a figure with a row a unit: the picture made for it, if there is one, then the parts of pictures that
-    excite it most, with its answer, and the picture's class where that is known.
+    """Returns a figure with a row a unit: the image made for it, if there is one, then the parts of images that
+    excite it most, with its prediction, and the image's class where that is known.
 
     Args:
         activations: about the units.
-        pixels: (n, h, w, c) uint8, the pictures that it stands on.
+        pixels: (n, h, w, c) uint8, the images that it stands on.
         units: to show.
         maximized_images: for the same units, in order.
         labels: (n,) names.
@@ -163,7 +163,7 @@ def _show_unit(ax: mpl.axes.Axes, pixels: NDArray[np.uint8], words: str) -> None
     ax.set_title(words, fontsize=7, fontweight="normal", loc="left")
 
 
-MAX_IMAGES_DRAWN = 12  # pictures in a figure
+MAX_IMAGES_DRAWN = 12  # images in a figure
 
 
 def draw_neighbors(
@@ -174,14 +174,14 @@ def draw_neighbors(
     neighbors: Neighbors,
     classes: Sequence[str],
 ) -> Figure:
-    """Returns a figure with a row a picture, the first MOST: the picture with its answer, then what it resembles, with
-    class and similarity.
+    """Returns a figure with a row an image, the first MOST: the image with its prediction, then what it is similar
+    to, with class and similarity.
 
     Args:
-        image_names: of the pictures.
+        image_names: of the images.
         pixels: (n, h, w, c) uint8.
         probabilities: (n, classes).
-        training_images: the training pictures.
+        training_images: the training images.
         neighbors: which of them are near.
         classes: names.
     """
@@ -191,7 +191,7 @@ def draw_neighbors(
     rows, columns = min(MAX_IMAGES_DRAWN, len(pixels)), 1 + neighbors.indices.shape[1]
     with mpl.rc_context(MATPLOTLIB_STYLE):
         drawn = Figure(figsize=(max(5.2, 1.45 * columns), 0.7 + 1.75 * rows), layout="constrained")
-        drawn.suptitle("Because it resembles these", x=0.01, ha="left", fontsize=12, fontweight="bold")
+        drawn.suptitle("Because it is similar to these", x=0.01, ha="left", fontsize=12, fontweight="bold")
         axes = drawn.subplots(rows, columns, squeeze=False)
         for ax in axes.ravel():
             ax.axis("off")

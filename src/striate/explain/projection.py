@@ -1,4 +1,4 @@
-"""Many numbers for each picture as two, so that a map can be drawn."""
+"""Many numbers for each image as two, so that a map can be drawn."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from striate.errors import ConfigError, DataError, UnknownNameError
 
 PROJECTION_METHODS = ("pca", "tsne", "umap")
-MIN_IMAGES = 5  # pictures
+MIN_IMAGES = 5  # images
 MAX_PCA_COMPONENTS = 50  # dimensions that t-SNE and UMAP are given at most, by PCA
 
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """Where pictures lie on a map.
+    """Where images lie on a map.
 
     Attributes:
         points: (n, 2) float32.
@@ -35,12 +35,12 @@ class Projection:
         if self.explained_variance_ratio is not None:
             return (
                 f"Principal components: straight axes, which keep {self.explained_variance_ratio:.0%} of the "
-                "variance. Pictures far "
-                "apart here are far apart; pictures close together may not be close."
+                "variance. Images far "
+                "apart here are far apart; images close together may not be close."
             )
         name = {"tsne": "t-SNE", "umap": "UMAP"}[self.method]
         return (
-            f"{name} keeps neighbours together. The sizes of groups and the distances between them mean little, and "
+            f"{name} keeps neighbors together. The sizes of groups and the distances between them mean little, and "
             "it can show groups where there are none."
         )
 
@@ -59,7 +59,7 @@ def project_embeddings(vectors: NDArray[np.float32], method: str = "pca", seed: 
 
     Raises:
         UnknownNameError: no such method.
-        DataError: too few pictures.
+        DataError: too few images.
         ConfigError: umap-learn is not installed.
     """
     from sklearn.decomposition import PCA
@@ -67,7 +67,7 @@ def project_embeddings(vectors: NDArray[np.float32], method: str = "pca", seed: 
     if method not in PROJECTION_METHODS:
         raise UnknownNameError("method", method, PROJECTION_METHODS)
     if len(vectors) < MIN_IMAGES:
-        raise DataError("Too few pictures for a map", received=len(vectors), expected=f"at least {MIN_IMAGES}")
+        raise DataError("Too few images for a map", received=len(vectors), expected=f"at least {MIN_IMAGES}")
     components = max(2, min(MAX_PCA_COMPONENTS, *vectors.shape)) if vectors.shape[1] > 1 else 1
     reduced = PCA(components, random_state=seed).fit(vectors)
     placed = reduced.transform(vectors)

@@ -1,4 +1,4 @@
-"""Which pictures, and where in them, excite the units of a layer most."""
+"""Which images, and where in them, excite the units of a layer most."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from striate.models.predictor import get_inference_arguments
 from striate.progress import NO_PROGRESS, Progress
 from striate.system.backend import keras
 
-ACTIVATION_BATCH_SIZE = 64  # pictures per forward pass
+ACTIVATION_BATCH_SIZE = 64  # images per forward pass
 
 
 @dataclass(frozen=True, eq=False)
 class TopActivations:
-    """What excites each of u units most among n pictures.
+    """What excites each of u units most among n images.
 
     Attributes:
         layer: its name.
-        values: (u, k) float32, falling: the units' answers where they are largest in a picture.
-        image_indices: (u, k) which of the pictures these are.
-        positions: (u, k, 2) row and column of the answer in the map; 0, 0 where the layer has no maps.
-        is_dead: (u,) whether the unit answers all n pictures alike, at every place.
-        receptive_field: of the layer's units in the picture, see models.cost; None where it is the whole picture.
-        max_means: (u,) the largest mean of a unit's map in any picture.
+        values: (u, k) float32, falling: the units' answers where they are largest in an image.
+        image_indices: (u, k) which of the images these are.
+        positions: (u, k, 2) row and column of the prediction in the map; 0, 0 where the layer has no maps.
+        is_dead: (u,) whether the unit answers all n images alike, at every place.
+        receptive_field: of the layer's units in the image, see models.cost; None where it is the whole image.
+        max_means: (u,) the largest mean of a unit's map in any image.
     """
 
     layer: str
@@ -42,7 +42,7 @@ class TopActivations:
     max_means: Array
 
     def crop(self, image: NDArray[Any], unit: int, rank: int) -> NDArray[Any]:
-        """Returns the part of a picture (h, w, c) that the unit's answer depends on; all of it where that is so."""
+        """Returns the part of an image (h, w, c) that the unit's answer depends on; all of it where that is so."""
         if self.receptive_field is None:
             return image
         sides = []
@@ -70,14 +70,14 @@ def find_unit_layer(model: Any, name: str | None = None) -> Any:
 def find_top_activations(
     model: Any, layer: Any, pixels: NDArray[np.uint8], images_per_unit: int = 9, *, progress: Progress = NO_PROGRESS
 ) -> TopActivations:
-    """Returns the `top` pictures for every unit of the layer.
+    """Returns the `top` images for every unit of the layer.
 
     Args:
         model: whose.
-        layer: one of its own, or of a network inside it (see unit_layer).
+        layer: one of its own, or of a model inside it (see unit_layer).
         pixels: (n, h, w, c) uint8, preprocessed, n ≥ 1.
-        images_per_unit: how many pictures a unit.
-        progress: told the pictures done.
+        images_per_unit: how many images a unit.
+        progress: told the images done.
     """
     most, least, where, means = [], [], [], []
     with progress.task("looking for what excites", len(pixels), "pictures") as task:
@@ -105,7 +105,7 @@ def find_top_activations(
 
 
 def _compute_layer_output(model: Any, layer: Any, pixels: NDArray[np.uint8]) -> Array:
-    """Returns what the layer makes of the pictures: (n, h, w, c) or (n, c)."""
+    """Returns what the layer makes of the images: (n, h, w, c) or (n, c)."""
     with capture_outputs([layer]) as caught:
         model(np.asarray(pixels, np.float32), **get_inference_arguments(model))
     return caught[id(layer)][-1]

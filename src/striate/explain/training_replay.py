@@ -1,4 +1,4 @@
-"""What a network made of the same pictures after each epoch, recorded while it learns."""
+"""What a model made of the same images after each epoch, recorded while it learns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from striate.system.atomic_files import write_atomically
 from striate.system.backend import keras
 from striate.training.history import EpochMetrics
 
-MAX_PREDICTION_IMAGES, MAX_EMBEDDING_IMAGES = 12, 200  # pictures whose answers are kept, and whose places are
+MAX_PREDICTION_IMAGES, MAX_EMBEDDING_IMAGES = 12, 200  # images whose predictions are kept, and whose places are
 MAX_FRAMES = 64  # kept at most; of more epochs every second one, every fourth …
 MAX_FILTERS_RECORDED = 64
 FRAME_ARRAYS = ("epoch", "answers", "filters", "vectors")
@@ -40,13 +40,13 @@ class Replay:
 
     Attributes:
         epochs: (f,) their numbers.
-        answers: (f, p, classes) probabilities for the pictures watched, without temperature or mirror images.
-        filters: (f, n, h, w, c) the first layer's kernels; (f, 0, 1, 1, 1) of a network without.
-        places: (f, q, 2) where pictures lie by their embedding, on the last frame's principal components.
-        pixels: (p, h, w, c) uint8, the pictures watched.
+        answers: (f, p, classes) probabilities for the images watched, without temperature or mirror images.
+        filters: (f, n, h, w, c) the first layer's kernels; (f, 0, 1, 1, 1) of a model without.
+        places: (f, q, 2) where images lie by their embedding, on the last frame's principal components.
+        pixels: (p, h, w, c) uint8, the images watched.
         labels: (p,) their classes.
-        placed: (q,) classes of the pictures that have places.
-        names: (p,) of the pictures.
+        placed: (q,) classes of the images that have places.
+        names: (p,) of the images.
         classes: names.
     """
 
@@ -62,10 +62,10 @@ class Replay:
 
 
 class ReplayRecorder:
-    """Looks at the whole network after each epoch.
+    """Looks at the whole model after each epoch.
 
     Args:
-        validation_set: validation pictures; some of every class are chosen.
+        validation_set: validation images; some of every class are chosen.
         seed: of the choice.
     """
 
@@ -180,7 +180,7 @@ def load_replay(path: Path) -> Replay:
         raise RunError(f"The recording is damaged: {error}", received=path) from None
 
 
-MAX_PIXELATED_SIDE = 64  # pixels: smaller pictures are shown with hard edges
+MAX_PIXELATED_SIDE = 64  # pixels: smaller images are shown with hard edges
 
 
 def save_replay_page(

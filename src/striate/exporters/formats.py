@@ -27,8 +27,8 @@ class ExportFormat:
         required_modules: modules that write and check it, beside Keras.
         extra: the extra of Striate that brings them.
         write: classifier, path, batch (None for any number) → the file or folder.
-        load: path, batch → from pictures (n, h, w, c) uint8 to probabilities (n, classes).
-        write_int8: the same, with calibration pictures; None where there is none.
+        load: path, batch → from images (n, h, w, c) uint8 to probabilities (n, classes).
+        write_int8: the same, with calibration images; None where there is none.
     """
 
     name: str
@@ -90,7 +90,7 @@ EXPORT_FORMATS: dict[str, ExportFormat] = {
         ),
         ExportFormat(
             "keras",
-            "Keras, to go on with",
+            "Keras, to resume",
             ".keras",
             (),
             "tensorflow",

@@ -20,7 +20,7 @@ from striate.system.backend import keras
 
 def write_keras_archive(classifier: Classifier, path: Path, batch_size: int | None) -> None:
     """Writes the file, striate.json beside Keras' own members: Keras loads it with that, and drops it when it saves
-    again. It takes any number of pictures, whatever `batch_size`.
+    again. It takes any number of images, whatever `batch_size`.
     """
     with tempfile.TemporaryDirectory(prefix="striate-") as folder:
         named = Path(folder) / "classifier.keras"  # Keras insists on the ending

@@ -33,8 +33,8 @@ def write_litert(
     Args:
         classifier: on TensorFlow.
         path: where.
-        batch_size: pictures at once; None for any number.
-        calibration_images: pictures (n, h, w, c) whose activations set the scales of int8; None for float32.
+        batch_size: images at once; None for any number.
+        calibration_images: images (n, h, w, c) whose activations set the scales of int8; None for float32.
     """
     require_tensorflow("litert")
     import tensorflow as tf

@@ -13,7 +13,7 @@ from striate.models.onnx_model import METADATA_NAME
 from striate.models.predictor import PredictFunction
 
 MODEL_NAME, MODEL_VERSION = "classifier", "1"
-MAX_BATCH_SIZE = 64  # pictures that Triton may put together
+MAX_BATCH_SIZE = 64  # images that Triton may put together
 MAX_QUEUE_DELAY = 500  # microseconds that Triton waits for more of them
 
 
@@ -60,5 +60,5 @@ def write_tf_serving(classifier: Classifier, path: Path, batch_size: int | None)
 
 
 def load_tf_serving(path: Path, batch_size: int | None) -> PredictFunction:
-    """Returns the answers of the SavedModel in it."""
+    """Returns the predictions of the SavedModel in it."""
     return saved_model.load_saved_model(path / MODEL_NAME / MODEL_VERSION, batch_size)

@@ -31,7 +31,7 @@ def write_onnx(classifier: Classifier, path: Path, batch_size: int | None) -> No
 
 
 def build_onnx_model(classifier: Classifier, batch_size: int | None) -> Any:
-    """Returns an onnx.ModelProto: pictures (n, h, w, c) uint8 → probabilities (n, classes) float32."""
+    """Returns an onnx.ModelProto: images (n, h, w, c) uint8 → probabilities (n, classes) float32."""
     require_tensorflow("onnx")
     import onnx
     from tf2onnx import convert
@@ -52,7 +52,7 @@ def set_metadata(proto: Any, metadata: str) -> Any:
     """Returns the same ModelProto with what it says of itself."""
     del proto.metadata_props[:]
     proto.metadata_props.add(key=METADATA_NAME, value=metadata)
-    proto.producer_name, proto.doc_string = "striate", "An image classifier. Pictures come in as its contract says."
+    proto.producer_name, proto.doc_string = "striate", "An image classifier. Images come in as its contract says."
     return proto
 
 

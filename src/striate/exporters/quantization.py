@@ -19,7 +19,7 @@ def write_onnx_int8(
     classifier: Classifier, path: Path, batch_size: int | None, calibration_images: NDArray[np.uint8]
 ) -> None:
     """Writes an ONNX file with static quantisation in QDQ form: weights int8 by channel, activations uint8 with the
-    range that the calibration pictures show (Jacob et al. 2018, section 2). Signed activations are twice as slow on
+    range that the calibration images show (Jacob et al. 2018, section 2). Signed activations are twice as slow on
     processors without VNNI.
     """
     import onnx
@@ -33,7 +33,7 @@ def write_onnx_int8(
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class ImageCalibrationReader(CalibrationDataReader):  # type: ignore[misc]
-        """The calibration pictures, one batch after another."""
+        """The calibration images, one batch after another."""
 
         def __init__(self) -> None:
             size = batch_size or 8

@@ -1,4 +1,4 @@
-"""A classifier as one graph: pictures in 0..255 as uint8 in, probabilities out. What every exported file holds."""
+"""A classifier as one graph: images in 0..255 as uint8 in, probabilities out. What every exported file holds."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def build_serving_model(classifier: Classifier) -> Any:
 
 
 def _apply_view(images: Any, view: View) -> Any:
-    """Returns the pictures as the view shows them; inference._seen in the backend's operations."""
+    """Returns the images as the view shows them; inference._seen in the backend's operations."""
     _, height, width, _ = images.shape
     if view.shift:
         reach = compute_view_shift(height, width)
@@ -55,7 +55,7 @@ def trace_tf_function(classifier: Classifier, batch_size: int | None) -> tuple[A
 
     Args:
         classifier: on TensorFlow.
-        batch_size: pictures at once; None for any number.
+        batch_size: images at once; None for any number.
     """
     import tensorflow as tf
 

@@ -21,7 +21,7 @@ MAX_PROBABILITY_DIFFERENCE = 1e-4
 """How far a probability may lie from the classifier's own; float32 in another order of sums is some 1e-6 apart."""
 
 MAX_CHANGED_FRACTION = 0.05
-"""Of int8, which has another arithmetic: the share of pictures whose label may change."""
+"""Of int8, which has another arithmetic: the fraction of images whose label may change."""
 
 
 class ParityError(StriateError):
@@ -35,7 +35,7 @@ class Parity:
     Attributes:
         pictures: on how many.
         max_abs_difference: the largest difference of any probability, 0..1.
-        changed_labels: pictures whose most probable class is another.
+        changed_labels: images whose most probable class is another.
     """
 
     pictures: int
@@ -44,7 +44,7 @@ class Parity:
 
 
 def compute_parity(reference: NDArray[np.floating], predictions: NDArray[np.floating]) -> Parity:
-    """Returns how two answers, (n, classes) probabilities of the same pictures, differ.
+    """Returns how two answers, (n, classes) probabilities of the same images, differ.
 
     Raises:
         ParityError: they have different shapes, or there is a number that is none.
@@ -61,12 +61,12 @@ def compute_parity(reference: NDArray[np.floating], predictions: NDArray[np.floa
 
 
 def check_parity(parity: Parity, *, is_quantized: bool) -> None:
-    """Raises ParityError where the answers differ by more than rounding does, or than int8 may."""
+    """Raises ParityError where the predictions differ by more than rounding does, or than int8 may."""
     if is_quantized:
         if parity.changed_labels > MAX_CHANGED_FRACTION * parity.pictures:
             raise ParityError(
                 "In int8 this classifier answers otherwise too often, so no file was kept",
-                received=f"another label for {parity.changed_labels:,} of {parity.pictures:,} pictures",
+                received=f"another label for {parity.changed_labels:,} of {parity.pictures:,} images",
                 expected=f"at most {MAX_CHANGED_FRACTION:.0%}",
                 hint="export without --int8",
             )
@@ -74,7 +74,7 @@ def check_parity(parity: Parity, *, is_quantized: bool) -> None:
         raise ParityError(
             "The exported file answers otherwise than the classifier, so it was not kept",
             received=f"probabilities up to {parity.max_abs_difference:.2g} apart, another label for "
-            f"{parity.changed_labels:,} of {parity.pictures:,} pictures",
+            f"{parity.changed_labels:,} of {parity.pictures:,} images",
             expected=f"at most {MAX_PROBABILITY_DIFFERENCE:g}",
         )
 
@@ -88,7 +88,7 @@ def export_and_verify(
     batch_size: int | None = None,
     calibration_images: NDArray[np.uint8] | None = None,
 ) -> tuple[Parity, NDArray[np.float64]]:
-    """Returns how the file's answers differ from the classifier's, and those answers, (n, classes) probabilities.
+    """Returns how the file's answers differ from the classifier's, and those predictions, (n, classes) probabilities.
 
     The file takes its place only after it was read again and compared.
 
@@ -97,8 +97,8 @@ def export_and_verify(
         export_format: the format.
         path: where; a file there is replaced.
         images: real ones, preprocessed, (n ≥ 1, h, w, c) uint8, to compare on.
-        batch_size: pictures that the graph takes at once; None for any number.
-        calibration_images: preprocessed pictures whose activations set the scales of int8; None for float32.
+        batch_size: images that the graph takes at once; None for any number.
+        calibration_images: preprocessed images whose activations set the scales of int8; None for float32.
 
     Raises:
         ParityError: the file answers otherwise. Nothing is left of it.

@@ -1,4 +1,4 @@
-"""From what a user points at to pictures, videos and cameras, in the order given."""
+"""From what a user points at to images, videos and cameras, in the order given."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ARRAY_SUFFIXES = (".npy", ".npz")
 
 @dataclass
 class ImageInputs:
-    """Pictures that follow each other, each with the name that its answer bears."""
+    """Images that follow each other, each with the name that its prediction bears."""
 
     names: list[str] = field(default_factory=list)
     images: list[ImageSource] = field(default_factory=list)
@@ -32,7 +32,7 @@ class ImageInputs:
 
 @dataclass(frozen=True)
 class VideoInput:
-    """A film, or a camera by its number."""
+    """A video, or a camera by its number."""
 
     name: str
     source: Path | int
@@ -50,11 +50,11 @@ Input = ImageInputs | VideoInput | UnreadableInput
 
 
 def resolve_inputs(sources: Iterable[str | Path], *, progress: Progress = NO_PROGRESS) -> list[Input]:
-    """Returns what `sources` mean, in the order given; pictures that follow each other are one part.
+    """Returns what `sources` mean, in the order given; images that follow each other are one part.
 
     Args:
         sources: files; folders, walked; globs; `-` for a list of paths on standard input; zip and tar archives; .npy
-            and .npz arrays of pictures; films, told by their content; `camera:N`.
+            and .npz arrays of images; videos, told by their content; `camera:N`.
         progress: told the bytes of an archive.
 
     Raises:
@@ -81,7 +81,7 @@ def resolve_inputs(sources: Iterable[str | Path], *, progress: Progress = NO_PRO
 
 
 def _append_images(inputs: list[Input], names: list[str], images: Sequence[Any]) -> None:
-    """Puts pictures behind the last ones."""
+    """Puts images behind the last ones."""
     if not inputs or not isinstance(inputs[-1], ImageInputs):
         inputs.append(ImageInputs())
     last = inputs[-1]
@@ -91,16 +91,16 @@ def _append_images(inputs: list[Input], names: list[str], images: Sequence[Any])
 
 
 def _unpack_archive(path: Path, progress: Progress) -> tuple[list[str], list[Path]]:
-    """Returns an archive's pictures and their names."""
+    """Returns an archive's images and their names."""
     folder = unpack_archive(path, progress=progress)
     inside = [file for file in list_files(folder) if not is_non_image_name(file)]
     if not inside:
-        raise DataError("No picture there")
+        raise DataError("No image there")
     return [f"{path}/{file.relative_to(folder).as_posix()}" for file in inside], inside
 
 
 def _load_array_images(path: Path) -> tuple[list[str], list[Any]]:
-    """Returns the pictures in a file of arrays and their names."""
+    """Returns the images in a file of arrays and their names."""
     names: list[str] = []
     pictures: list[Any] = []
     for name, pixels in _read_arrays(path):
@@ -126,7 +126,7 @@ def _read_arrays(path: Path) -> list[tuple[str, Any]]:
     ]
     if not kept:
         raise DataError(
-            "No array of pictures there",
+            "No array of images there",
             received=", ".join(f"{one.dtype} {one.shape}" for _, one in arrays) or None,
             expected="uint8, (n, h, w) or (n, h, w, 1, 3 or 4)",
         )
@@ -134,7 +134,7 @@ def _read_arrays(path: Path) -> list[tuple[str, Any]]:
 
 
 def iter_image_names(inputs: Iterable[Input]) -> Iterator[str]:
-    """Yields the names that answers bear, without those of films."""
+    """Yields the names that answers bear, without those of videos."""
     for part in inputs:
         if isinstance(part, ImageInputs):
             yield from part.names

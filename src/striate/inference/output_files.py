@@ -27,7 +27,7 @@ PREDICTIONS_PER_FLUSH = 256  # answers between two flushes to the disk
 
 
 def serialize_prediction(prediction: Prediction, top: int | None = None) -> dict[str, Any]:
-    """Returns an answer as JSON: the `top` most probable classes, or all."""
+    """Returns a prediction as JSON: the `top` most probable classes, or all."""
     found = {
         "source": to_printable(prediction.source),
         "label": prediction.label,
@@ -51,7 +51,7 @@ class PredictionWriter:
         path: the file; `.jsonl` and `.ndjson` are JSON Lines, all else CSV.
         classes: the classifier's, one column each.
         has_frames: whether frames will come, which have columns for their number and time.
-        resume: go on with what is there.
+        resume: resume what is there.
 
     Raises:
         DataError: an unfinished file is there and `resume` is not asked for, or it has other columns.
@@ -64,10 +64,10 @@ class PredictionWriter:
         self.resume_count, self._resume_bytes = 0, 0
         if self.partial_path.exists() and not resume:
             raise DataError(
-                "There is an unfinished file of answers", received=self.partial_path, hint="--resume, or remove it"
+                "There is an unfinished file of predictions", received=self.partial_path, hint="--resume, or remove it"
             )
         if resume and not self.partial_path.exists() and path.exists():
-            raise DataError("These answers are finished already, nothing is left to resume", received=path)
+            raise DataError("These predictions are finished already, nothing is left to resume", received=path)
         self._resume_sources = self._read_partial() if self.partial_path.exists() else iter(())
 
     @property
@@ -119,7 +119,7 @@ class PredictionWriter:
             now = next(given, None)
             if now is None or to_printable(now) != known:
                 raise DataError(
-                    "The pictures are others than those answered before",
+                    "The images are others than those answered before",
                     received=f"number {number + 1:,} is {now or 'missing'}",
                     expected=known,
                     hint=f"the same sources in the same order, or remove {self.partial_path}",
@@ -213,7 +213,7 @@ def build_folder_names(classes: Sequence[str]) -> dict[str, str]:
 
 
 class ImageSorter:
-    """Puts a copy of each picture file into the folder of its class; unsure ones into `_unsure`, broken ones nowhere.
+    """Puts a copy of each image file into the folder of its class; unsure ones into `_unsure`, broken ones nowhere.
 
     Args:
         folder: where the folders are put; what lies there stays.
@@ -225,7 +225,7 @@ class ImageSorter:
         self.copy_count = 0
 
     def __call__(self, prediction: Prediction, image: ImageSource | None) -> None:
-        """Copies the picture that the answer is about; frames and rows of arrays are no files."""
+        """Copies the image that the prediction is about; frames and rows of arrays are no files."""
         if prediction.error is not None or not isinstance(image, Path):
             return
         place = self.folder / (
@@ -240,7 +240,7 @@ class ImageSorter:
 
     @staticmethod
     def _find_free_path(folder: Path, image: Path) -> Path | None:
-        """Returns a name that nothing has, or None where the same picture lies already."""
+        """Returns a name that nothing has, or None where the same image lies already."""
         target, number, digest = folder / image.name, 2, ""
         while target.exists():
             if target.stat().st_size == image.stat().st_size:

@@ -1,4 +1,4 @@
-"""Answers for every picture and frame, in order, as they come."""
+"""Answers for every image and frame, in order, as they come."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from striate.inference.video import Frame, ProbabilitySmoother, VideoReader, bui
 from striate.prediction import Prediction, build_prediction
 from striate.progress import NO_PROGRESS, Progress
 
-FRAMES_PER_BATCH = 32  # of a film, answered at once
+FRAMES_PER_BATCH = 32  # of a video, answered at once
 
 FrameCallback = Callable[[VideoReader, Frame, Prediction], None]
 """Told of every frame that was answered."""
@@ -33,17 +33,17 @@ def predict_stream(
     on_frame: FrameCallback | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> Iterator[tuple[Prediction, ImageSource | None]]:
-    """Yields an answer for each picture and frame, beside the picture that it is about (None for a frame).
+    """Yields a prediction for each image and frame, beside the image that it is about (None for a frame).
 
     Args:
         classifier: that answers.
         inputs: see listing.
-        frame_stride: of a film, each so-manyth frame.
-        smoothing_seconds: seconds of a film over which answers are averaged, see video.Smoothing.
+        frame_stride: of a video, each so-manyth frame.
+        smoothing_seconds: seconds of a video over which answers are averaged, see video.Smoothing.
         reject_below: as Classifier.predict takes it.
-        skip: pictures at the beginning that were answered before. Films are answered from their beginning.
+        skip: images at the beginning that were answered before. Videos are answered from their beginning.
         on_frame: told of each frame.
-        progress: told the number of pictures, and of frames.
+        progress: told the number of images, and of frames.
     """
     for part in inputs:
         if isinstance(part, VideoInput):
@@ -98,5 +98,5 @@ def _predict_video(
 
 
 def has_video(inputs: Sequence[Input]) -> bool:
-    """Returns whether a film or a camera is among what is to be answered."""
+    """Returns whether a video or a camera is among what is to be answered."""
     return any(isinstance(part, VideoInput) for part in inputs)

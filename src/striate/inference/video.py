@@ -1,4 +1,4 @@
-"""Films and cameras, frame by frame; and answers smoothed over time."""
+"""Videos and cameras, frame by frame; and predictions smoothed over time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from striate.prediction import Prediction
 from striate.reporting.fonts import find_bundled, load_font
 
 VIDEO_SIGNATURES = (
-    (4, b"ftyp"),  # MP4, QuickTime (ISO/IEC 14496-12), told from pictures by the brands below
+    (4, b"ftyp"),  # MP4, QuickTime (ISO/IEC 14496-12), told from images by the brands below
     *((4, box) for box in (b"moov", b"mdat", b"wide", b"free", b"skip")),
     (8, b"AVI "),
     (0, b"\x1a\x45\xdf\xa3"),  # Matroska, WebM (EBML)
@@ -31,7 +31,7 @@ VIDEO_SIGNATURES = (
     (0, b"FLV\x01"),
     (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),  # ASF, WMV
 )
-"""Place and bytes by which a film is told. Playlists and other texts that name further files are none."""
+"""Place and bytes by which a video is told. Playlists and other texts that name further files are none."""
 
 IMAGE_BRANDS = (
     b"heic",
@@ -47,14 +47,14 @@ IMAGE_BRANDS = (
     b"jp2 ",
     b"jpx ",
 )
-"""Brands of the same container that are pictures."""
+"""Brands of the same container that are images."""
 
 TS_PACKET_BYTES = 188  # bytes between the sync bytes 0x47 of an MPEG transport stream
-DEFAULT_FRAME_RATE = 25.0  # frames a second of a film or camera that does not say
+DEFAULT_FRAME_RATE = 25.0  # frames a second of a video or camera that does not say
 
 
 class Frame(NamedTuple):
-    """One picture of a film: its number and time from the beginning, and (h, w, 3) uint8 pixels, red first."""
+    """One image of a video: its number and time from the beginning, and (h, w, 3) uint8 pixels, red first."""
 
     number: int
     seconds: float
@@ -62,7 +62,7 @@ class Frame(NamedTuple):
 
 
 def has_video_signature(path: Path) -> bool:
-    """Returns whether a file's first bytes are a film's."""
+    """Returns whether a file's first bytes are a video's."""
     try:
         if not path.is_file():
             return False
@@ -79,7 +79,7 @@ def has_video_signature(path: Path) -> bool:
 
 
 class VideoReader:
-    """A film or a camera that can be read once, from the beginning; to be used in a `with`.
+    """A video or a camera that can be read once, from the beginning; to be used in a `with`.
 
     Args:
         source: a file, or a camera's number.
@@ -92,14 +92,14 @@ class VideoReader:
         import cv2
 
         self._cv2, self._is_camera = cv2, isinstance(source, int)
-        # FFmpeg follows names within a film to other files and hosts unless told otherwise.
+        # FFmpeg follows names within a video to other files and hosts unless told otherwise.
         os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "protocol_whitelist;file")
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
         given = source if isinstance(source, int) else str(source.resolve())
         with _suppress_opencv_log(cv2):
             self._capture = cv2.VideoCapture(given, cv2.CAP_ANY if self._is_camera else cv2.CAP_FFMPEG)
         if not self._capture.isOpened():
-            what = f"There is no camera {source}" if self._is_camera else "The film cannot be opened"
+            what = f"There is no camera {source}" if self._is_camera else "The video cannot be opened"
             raise DataError(what, received=None if self._is_camera else source)
         self.width, self.height = (
             int(self._capture.get(one)) for one in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
@@ -132,7 +132,7 @@ class VideoReader:
 
 
 class ProbabilitySmoother:
-    """Probabilities over time as an exponential moving average (Brown 1956), in the film's own time.
+    """Probabilities over time as an exponential moving average (Brown 1956), in the video's own time.
 
     Args:
         time_constant: after which a change has come through to 63 %; 0 for none.
@@ -153,7 +153,7 @@ class ProbabilitySmoother:
 
 
 def build_error_prediction(name: str, problem: str) -> Prediction:
-    """Returns what stands for a film that cannot be read."""
+    """Returns what stands for a video that cannot be read."""
     return Prediction(name, None, None, {}, error=problem)
 
 
@@ -174,16 +174,16 @@ TEXT_COLOR, PANEL_COLOR, BAR_COLOR, DIM_COLOR = (255, 255, 255), (16, 18, 24), (
 
 
 class AnnotatedVideoWriter:
-    """A film being written: each frame that was answered, with its most probable classes; to be used in a `with`.
+    """A video being written: each frame that was answered, with its most probable classes; to be used in a `with`.
 
     Args:
         path: an .mp4 file; it is there once all is written.
-        frame_stride: as answers takes it: the film then shows so many frames fewer a second.
+        frame_stride: as answers takes it: the video then shows so many frames fewer a second.
     """
 
     def __init__(self, path: Path, frame_stride: int = 1) -> None:
         if path.suffix.lower() != ".mp4":
-            raise DataError("Annotated films are written as .mp4", received=path)
+            raise DataError("Annotated videos are written as .mp4", received=path)
         self.path, self.frame_stride = path, frame_stride
         self._temporary_path = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.mp4")
         self._writer: Any = None
@@ -203,7 +203,7 @@ class AnnotatedVideoWriter:
         self._temporary_path.unlink(missing_ok=True)
 
     def __call__(self, video: VideoReader, frame: Frame, prediction: Prediction) -> None:
-        """Adds a frame. A second film is shown at the first one's size."""
+        """Adds a frame. A second video is shown at the first one's size."""
         import cv2
 
         if self._writer is None:
@@ -213,7 +213,7 @@ class AnnotatedVideoWriter:
             rate = max(1.0, video.frame_rate / self.frame_stride)
             self._writer = cv2.VideoWriter(str(self._temporary_path), cv2.CAP_FFMPEG, code, rate, self._size)
             if not self._writer.isOpened():
-                raise DataError("The annotated film cannot be written", received=self.path)
+                raise DataError("The annotated video cannot be written", received=self.path)
         picture = Image.fromarray(frame.pixels)
         if picture.size != self._size:
             picture = picture.resize(self._size)
@@ -221,7 +221,7 @@ class AnnotatedVideoWriter:
 
 
 def draw_prediction(image: Image.Image, prediction: Prediction) -> Image.Image:
-    """Returns the picture with a panel at its lower edge: the most probable classes, a bar and a share for each."""
+    """Returns the image with a panel at its lower edge: the most probable classes, a bar and a share for each."""
     width, height = image.size
     line = max(10, min(height // 12, 36))
     shown = list(prediction.probabilities.items())[:MAX_CLASSES_DRAWN][: max(1, (height - line) // line)]

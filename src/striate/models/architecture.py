@@ -1,7 +1,7 @@
-"""Architecture: how a network is built. The contract of every one:
+"""Architecture: how a model is built. The contract of every one:
 
-uint8 or float pictures (b, h, w, c) in 0..255 go in, logits (b, classes) come out; normalisation lies inside. Two
-layers have fixed names: `features`, the last maps before they are flattened or pooled (for a network without maps,
+uint8 or float images (b, h, w, c) in 0..255 go in, logits (b, classes) come out; normalization lies inside. Two
+layers have fixed names: `features`, the last maps before they are flattened or pooled (for a model without maps,
 its first hidden layer), and `embedding`, the vector that the last layer classifies. The logits are float32 under every
 precision, since a softmax over bfloat16's three digits is no longer one.
 """
@@ -20,7 +20,7 @@ Shape = tuple[int, int, int]
 
 
 def import_keras() -> tuple[Any, Any]:
-    """Returns Keras and its layers; imported when a network is built, so that listing networks costs nothing."""
+    """Returns Keras and its layers; imported when a model is built, so that listing models costs nothing."""
     from striate.system.backend import keras
 
     return keras, keras.layers
@@ -28,7 +28,7 @@ def import_keras() -> tuple[Any, Any]:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network that can be built for any picture size and number of classes.
+    """A model that can be built for any image size and number of classes.
 
     Attributes:
         name: what users type.
@@ -39,7 +39,7 @@ class Architecture:
         source: the paper or tutorial it follows, with the table or figure.
         story: one sentence on why it matters.
         dropout: the rate used unless the recipe says otherwise, 0..1.
-        native: the pictures it was proposed for.
+        native: the images it was proposed for.
         native_classes: how many kinds it told apart there.
     """
 
@@ -62,13 +62,13 @@ def build_model(
 
     Args:
         architecture: a row of ARCHITECTURES or a value of your own.
-        shape: (height, width, channels) of the pictures, pixels.
+        shape: (height, width, channels) of the images, pixels.
         classes: how many, at least 2.
         dropout: rate in [0, 1); None for the architecture's own.
         seed: for the dropout masks; initial weights draw from Keras' global seed (backend.set_seed).
 
     Raises:
-        ConfigError: the pictures are too small for it; or, with an architecture of your own, it breaks the contract.
+        ConfigError: the images are too small for it; or, with an architecture of your own, it breaks the contract.
     """
     rate = architecture.dropout if dropout is None else dropout
     try:
@@ -95,15 +95,15 @@ def build_model(
 def build_size_error(architecture: Architecture, shape: Shape, min_side: int) -> ConfigError:
     """Returns the error for images of this shape, given the smallest side, pixels, that the architecture works on."""
     return ConfigError(
-        f"The pictures are too small for the network {architecture.name}",
+        f"The images are too small for the model {architecture.name}",
         received=f"{shape[0]}×{shape[1]} pixels",
         expected=f"at least {min_side} on each side",
-        hint=f"--size {min_side}, or a smaller network (striate models lists the smallest side of each)",
+        hint=f"--size {min_side}, or a smaller model (striate models lists the smallest side of each)",
     )
 
 
 SUFFICIENT_SIDE = 512
-"""A side that every network can work on, pixels."""
+"""A side that every model can work on, pixels."""
 
 
 @contextlib.contextmanager
@@ -111,7 +111,7 @@ def skip_weight_init() -> Iterator[None]:
     """Gives the weights made in the block no values, now or later.
 
     Keras keeps a list of weights whose values are put off, and would make all of them at the end of the next scope of
-    its own, such as a training step on JAX: gigabytes for networks that were only looked at. The block has a list of
+    its own, such as a training step on JAX: gigabytes for models that were only looked at. The block has a list of
     its own, which is dropped.
     """
     keras, _ = import_keras()
@@ -127,10 +127,10 @@ def skip_weight_init() -> Iterator[None]:
 
 
 def build_without_weights(architecture: Architecture, shape: Shape, classes: int) -> Any:
-    """Returns the network without values in its weights: made in milliseconds, whatever it weighs; to be looked at.
+    """Returns the model without values in its weights: made in milliseconds, whatever it weighs; to be looked at.
 
     Raises:
-        ValueError: the pictures are too small for a layer.
+        ValueError: the images are too small for a layer.
     """
     with skip_weight_init():
         return architecture.build(shape, classes, architecture.dropout, 0)
@@ -148,7 +148,7 @@ def find_collapsed_layer(model: Any) -> str | None:
 
 
 def find_min_side(architecture: Architecture, channels: int = 3) -> int:
-    """Returns the smallest square picture's side, pixels, on which every layer of the network has something to do."""
+    """Returns the smallest square image's side, pixels, on which every layer of the model has something to do."""
     low, high = 0, SUFFICIENT_SIDE
     while high - low > 1:
         side = (low + high) // 2
@@ -157,7 +157,7 @@ def find_min_side(architecture: Architecture, channels: int = 3) -> int:
 
 
 def is_shape_supported(architecture: Architecture, shape: Shape) -> bool:
-    """Returns whether every layer of the network has something to do on pictures of this shape."""
+    """Returns whether every layer of the model has something to do on images of this shape."""
     try:
         return find_collapsed_layer(build_without_weights(architecture, shape, 2)) is None
     except ValueError:

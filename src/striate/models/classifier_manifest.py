@@ -17,11 +17,11 @@ from striate.system.checksums import has_checksums, verify_file
 CLASSIFIER_FORMAT = 4
 """Raise it when an older Striate could misread a newer folder; add a migration, and a test of the older
 form, when you do. In format 1 there was no `tta`; that means none. In format 2 there was no `reject_below`; that means
-that every picture is answered. Up to format 3 there was no seal: whether the manifest itself is whole was not known."""
+that every image is answered. Up to format 3 there was no seal: whether the manifest itself is whole was not known."""
 
 MIN_CHECKSUM_FORMAT = 4  # the format from which on the folder has a seal
 MAX_FILE_BYTES = {"classifier.json": 8 << 20, "network.json": 64 << 20, "weights.safetensors": 64 << 30}
-"""Bytes above which a file is not read; the largest network of Keras has 0.5 % of that."""
+"""Bytes above which a file is not read; the largest model of Keras has 0.5 % of that."""
 
 TtaMode = Literal["none", "mirror", "multicrop"]
 
@@ -33,10 +33,10 @@ class ClassifierManifest:
     Attributes:
         format: see FORMAT.
         architecture: its name, for people; loading does not need it.
-        classes: names in the order of the network's outputs.
-        preprocessing: how pixels become the network's input.
+        classes: names in the order of the model's outputs.
+        preprocessing: how pixels become the model's input.
         temperature: what logits are divided by before the softmax (Guo et al. 2017); 1 is none.
-        tta: test-time augmentation: over which views of a picture the logits are the mean; `mirror` for the picture
+        tta: test-time augmentation: over which views of an image the logits are the mean; `mirror` for the image
             and its mirror image, `multicrop` for shifted ones as well.
         reject_below: confidence below which no class is answered, 0..1.
         sha256: file name → checksum.
@@ -144,20 +144,20 @@ def verify_files(manifest: ClassifierManifest, folder: Path, names: Sequence[str
 
 
 def require_matching_model(manifest: ClassifierManifest, model: Any) -> None:
-    """Compares a network's input and output with what the manifest says of them.
+    """Compares a model's input and output with what the manifest says of them.
 
     Raises:
-        ClassifierError: it is another network's manifest.
+        ClassifierError: it is another model's manifest.
     """
     if tuple(model.output_shape) != (None, len(manifest.classes)):
         raise ClassifierError(
-            "The manifest names another number of classes than the network tells apart",
-            received=f"{len(manifest.classes)} names, network output {model.output_shape}",
+            "The manifest names another number of classes than the model tells apart",
+            received=f"{len(manifest.classes)} names, model output {model.output_shape}",
         )
     if tuple(model.input_shape) != (None, *manifest.preprocessing.shape):
         raise ClassifierError(
-            "The manifest's preprocessing does not fit the network",
-            received=f"pictures of {manifest.preprocessing.shape}, network input {model.input_shape}",
+            "The manifest's preprocessing does not fit the model",
+            received=f"images of {manifest.preprocessing.shape}, model input {model.input_shape}",
         )
 
 

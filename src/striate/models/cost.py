@@ -1,4 +1,4 @@
-"""What a network costs and sees, read off its graph: weights, multiply-adds, receptive field. Nothing is run."""
+"""What a model costs and sees, read off its graph: weights, multiply-adds, receptive field. Nothing is run."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ COST_TABLE_FILE = Path(__file__).with_name("figures.json")
 
 @dataclass(frozen=True)
 class Cost:
-    """What a network, or one layer of it, costs and sees.
+    """What a model, or one layer of it, costs and sees.
 
     Attributes:
-        parameters: trainable weights (not the means and variances that batch normalisation keeps).
-        multiply_adds: of convolutions and dense layers, for one picture. Biases, normalisation, pooling and
+        parameters: trainable weights (not the means and variances that batch normalization keeps).
+        multiply_adds: of convolutions and dense layers, for one image. Biases, normalization, pooling and
             activations are not counted, as is the papers' custom.
-        receptive_field: (height, width), pixels, that one unit depends on: of the layer `features` for a network, of
-            the layer itself for a layer. It may be larger than the picture, what lies outside being padding; where
-            everything is joined to everything (dense layers, squeeze-and-excitation) it is the picture's own size.
+        receptive_field: (height, width), pixels, that one unit depends on: of the layer `features` for a model, of
+            the layer itself for a layer. It may be larger than the image, what lies outside being padding; where
+            everything is joined to everything (dense layers, squeeze-and-excitation) it is the image's own size.
     """
 
     parameters: int
@@ -39,12 +39,12 @@ class LayerCost(Cost):
     """What one layer costs.
 
     Attributes:
-        name: the layer's, after the names of the networks it is nested in.
+        name: the layer's, after the names of the models it is nested in.
         kind: its class in Keras.
         window: height and width of what it slides over the maps, () if nothing.
         strides: the steps down and to the right that it slides in.
-        output: (height, width, channels) or (units,) for one picture.
-        inputs: the names of the layers whose output it takes; the picture has none.
+        output: (height, width, channels) or (units,) for one image.
+        inputs: the names of the layers whose output it takes; the image has none.
     """
 
     name: str
@@ -77,7 +77,7 @@ def compute_layer_costs(model: Any) -> list[LayerCost]:
     Receptive fields follow Araujo, Norris and Sim, Computing receptive fields of convolutional neural networks,
     Distill 2019 (doi 10.23915/distill.00021): each layer widens the region of the unit below by its window, times the
     strides so far (eq. 1 and 2), and shifts it by its padding (eq. 3 and 4); where branches meet, the region spans
-    them all. Networks inside the network are walked through. Layers that enlarge maps count as seeing everything.
+    them all. Models inside the model are walked through. Layers that enlarge maps count as seeing everything.
     """
     height, width = model.inputs[0].shape[1:3]
     rows, counted = [], set()
@@ -102,8 +102,8 @@ def compute_layer_costs(model: Any) -> list[LayerCost]:
 
 
 def compute_receptive_fields(model: Any) -> dict[int, ReceptiveField]:
-    """Returns the id of a layer → what the first unit of its maps depends on, and how far on its neighbour looks; None
-    where a unit depends on the whole picture. Of a layer that is used several times, its last use.
+    """Returns the id of a layer → what the first unit of its maps depends on, and how far on its neighbor looks; None
+    where a unit depends on the whole image. Of a layer that is used several times, its last use.
     """
     return {id(node.operation): field for _, node, field, _ in _iter_receptive_fields(model)}
 
@@ -121,7 +121,7 @@ def _iter_receptive_fields(model: Any) -> Iterator[tuple[str, Any, ReceptiveFiel
 
 @dataclass(frozen=True)
 class AxisField:
-    """What the first unit of a map depends on along one axis of the picture, and how far on its neighbour looks.
+    """What the first unit of a map depends on along one axis of the image, and how far on its neighbor looks.
 
     Attributes:
         first_pixel: first pixel; below 0 where padding is seen.
@@ -145,10 +145,10 @@ class AxisField:
 
 
 ReceptiveField = tuple[AxisField, AxisField] | None
-"""Rows and columns that a unit depends on; None where it depends on the whole picture."""
+"""Rows and columns that a unit depends on; None where it depends on the whole image."""
 
 FieldByTensor = dict[int, tuple[str, ReceptiveField]]
-"""The id of a tensor → the layer that it comes from, "" for the picture, and what its units depend on."""
+"""The id of a tensor → the layer that it comes from, "" for the image, and what its units depend on."""
 
 
 def _compute_receptive_field(

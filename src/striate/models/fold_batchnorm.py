@@ -1,7 +1,7 @@
-"""A network at rest with its batch-norm folded into the convolutions before it (Jacob et al. 2018, section 3.2): the
-same answers from fewer passes over the maps.
+"""A model at rest with its batch-norm folded into the convolutions before it (Jacob et al. 2018, section 3.2): the
+same predictions from fewer passes over the maps.
 
-TensorFlow's own optimiser folds some of it: on two cores MobileNetV2 at 128 pixels answers 627 pictures a second as
+TensorFlow's own optimiser folds some of it: on two cores MobileNetV2 at 128 pixels answers 627 images a second as
 Keras traces it, 1,020 folded, and 1,785 folded in bfloat16.
 """
 
@@ -18,10 +18,10 @@ from striate.models.architecture import import_keras
 
 
 def fold_batch_norm(model: Any, policy: str = "float32") -> Any:
-    """Returns a new network that answers as this one does when it does not train, to rounding.
+    """Returns a new model that answers as this one does when it does not train, to rounding.
 
     Args:
-        model: a graph of layers, functional or sequential; its weights are read now. A network within it is taken as
+        model: a graph of layers, functional or sequential; its weights are read now. A model within it is taken as
             it is.
         policy: dtype policy of the new one, `float32` or `bfloat16`.
     """
@@ -43,7 +43,7 @@ def fold_batch_norm(model: Any, policy: str = "float32") -> Any:
         return type(layer).from_config(config)
 
     def call_layer(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        kwargs.pop("mask", None)  # batch-norm's, of which pictures have none
+        kwargs.pop("mask", None)  # batch-norm's, of which images have none
         return layer(*args, **kwargs)
 
     new = keras.models.clone_model(model, clone_function=clone_layer, call_function=call_layer)

@@ -1,4 +1,4 @@
-"""The layers of a network in the order of the computation, those of networks inside it among them."""
+"""The layers of a model in the order of the computation, those of models inside it among them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def iter_nodes(model: Any, tensor_info: dict[int, T], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields (name, node) of every layer but the inputs, from the picture to the logits.
+    """Yields (name, node) of every layer but the inputs, from the image to the logits.
 
     A node is Keras': `operation`, `input_tensors`, `output_tensors`, `arguments`. A layer that is used several times
     has several.

@@ -39,7 +39,7 @@ def _encode_checksum_entry(data: bytes) -> bytes:
 
 
 class OnnxModel:
-    """From pictures to probabilities, by ONNX Runtime on the processor.
+    """From images to probabilities, by ONNX Runtime on the processor.
 
     Args:
         path: of a file that Striate wrote.
@@ -83,7 +83,7 @@ class OnnxModel:
         self.metadata_json: str | None = self._session.get_modelmeta().custom_metadata_map.get(METADATA_NAME)
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Returns (n, classes) probabilities of pictures (n, h, w, c) uint8."""
+        """Returns (n, classes) probabilities of images (n, h, w, c) uint8."""
         if not len(images):
             return np.empty((0, self.output_shape[1]), np.float32)
         return self._predict_function(images)
@@ -109,7 +109,7 @@ class OnnxModel:
 
 
 def split_into_batches(predict_function: BatchFunction, batch_size: int | None) -> BatchFunction:
-    """Returns the same function for any number of pictures, 1 or more, where `predict_function` takes just
+    """Returns the same function for any number of images, 1 or more, where `predict_function` takes just
     `batch_size` of them.
     """
     if batch_size is None:

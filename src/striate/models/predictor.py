@@ -1,4 +1,4 @@
-"""A network's forward pass, as fast as the backend gives it."""
+"""A model's forward pass, as fast as the backend gives it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from striate.models.fold_batchnorm import fold_batch_norm
 from striate.system.backend import ACTIVE_BACKEND, keras
 
 PredictFunction = Callable[[NDArray[Any]], NDArray[Any]]
-"""From a batch of inputs to the network's outputs."""
+"""From a batch of inputs to the model's outputs."""
 
-MIN_COMPILED_BATCH = (
-    256  # inputs in a batch from which on it pays to compile a network anew, its weights being constants
-)
+MIN_COMPILED_BATCH = 256  # inputs in a batch from which on it pays to compile a model anew, its weights being constants
 MIN_COMPILED_IMAGES = 2000  # and in all batches together: below, compiling takes longer than it saves
 
 
@@ -52,7 +50,7 @@ def compile_predict_function(model: Any, policy: str = "float32") -> PredictFunc
 
 
 class View(NamedTuple):
-    """One way to look at a picture: its weight in the mean, whether it is mirrored, and the direction of a shift along
+    """One way to look at an image: its weight in the mean, whether it is mirrored, and the direction of a shift along
     both axes (−1, 0 or 1).
     """
 
@@ -69,20 +67,20 @@ TTA_VIEWS: dict[str, tuple[View, ...]] = {
         for mirrored in (False, True)
     ),
 }
-"""Test-time augmentations. `multicrop` is that of Jordan 2024 (arXiv:2404.00498, section 3.5): the picture, and the
-picture shifted by a pixel towards two corners, each mirrored as well."""
+"""Test-time augmentations. `multicrop` is that of Jordan 2024 (arXiv:2404.00498, section 3.5): the image, and the
+image shifted by a pixel towards two corners, each mirrored as well."""
 
-PIXELS_PER_SHIFT = 32  # pixels of a side that a shift by one pixel belongs to; on larger pictures it grows with them
+PIXELS_PER_SHIFT = 32  # pixels of a side that a shift by one pixel belongs to; on larger images it grows with them
 
 
 class CompiledPredictor:
     """A model's outputs for batches small and large.
 
-    One picture through a small network takes 1 ms, where Keras' `predict` takes 35.
+    One image through a small model takes 1 ms, where Keras' `predict` takes 35.
 
     Args:
         model: whose.
-        tta: over which views of a picture each output is the mean, see VIEWS.
+        tta: over which views of an image each output is the mean, see VIEWS.
     """
 
     def __init__(self, model: Any, *, tta: str = "none") -> None:
@@ -92,7 +90,7 @@ class CompiledPredictor:
         self._weights_hash = b""
 
     def get_predict_function(self, image_count: int | None = None) -> PredictFunction:
-        """Returns a function from n pictures (n, h, w, c) to (n, classes), for the batches of one question: it looks
+        """Returns a function from n images (n, h, w, c) to (n, classes), for the batches of one question: it looks
         once, before its first large batch, whether the model has other weights than before.
 
         Args:
@@ -118,11 +116,11 @@ class CompiledPredictor:
 
 
 def _average_over_views(predict_function: PredictFunction, views: tuple[View, ...]) -> PredictFunction:
-    """Returns the weighted mean of the answers for several views of each picture."""
+    """Returns the weighted mean of the predictions for several views of each image."""
 
     def predict_mean(images: NDArray[Any]) -> NDArray[Any]:
         seen = [_apply_view(images, view) for view in views]
-        if len(images) < MIN_COMPILED_BATCH:  # calls cost more than pictures
+        if len(images) < MIN_COMPILED_BATCH:  # calls cost more than images
             found = np.split(predict_function(np.concatenate(seen)), len(views))
         else:
             found = [predict_function(one) for one in seen]
@@ -133,7 +131,7 @@ def _average_over_views(predict_function: PredictFunction, views: tuple[View, ..
 
 
 def _apply_view(images: NDArray[Any], view: View) -> NDArray[Any]:
-    """Returns the pictures (n, h, w, c) as the view shows them; what a shift uncovers mirrors the edge."""
+    """Returns the images (n, h, w, c) as the view shows them; what a shift uncovers mirrors the edge."""
     height, width = images.shape[1:3]
     if view.shift:
         reach = compute_view_shift(height, width)

@@ -1,4 +1,4 @@
-"""Networks that begin with weights learnt on ImageNet. Each one's own scaling of pixels lies inside it, so that
+"""Models that begin with weights learned on ImageNet. Each one's own scaling of pixels lies inside it, so that
 0..255 go in as everywhere.
 """
 
@@ -23,19 +23,19 @@ TensorShapes = list[tuple[int, ...]]
 def build_pretrained_model(
     architecture: Architecture, shape: Shape, classes: int, weights: Path, *, dropout: float, seed: int
 ) -> Any:
-    """Returns the network with the weights of the file in all but its last layer.
+    """Returns the model with the weights of the file in all but its last layer.
 
     Args:
         architecture: a row of ARCHITECTURES that BACKBONES names too.
-        shape: (height, width, 3) of the pictures.
+        shape: (height, width, 3) of the images.
         classes: how many.
         weights: an HDF5 file as keras.applications downloads them, with or without the last layers.
         dropout: rate before the last layer.
         seed: of the dropout masks.
 
     Raises:
-        ConfigError: there are no such weights for this network, or the pictures are too small for it.
-        WeightsError: the file is not one of weights, or belongs to another network.
+        ConfigError: there are no such weights for this model, or the images are too small for it.
+        WeightsError: the file is not one of weights, or belongs to another model.
     """
     backbone, row = get_backbone(architecture.name), resolve_pretrained_architecture(architecture, shape)
     model = build_model(row, shape, classes, dropout=dropout, seed=seed)
@@ -45,7 +45,7 @@ def build_pretrained_model(
         values = [np.asarray(tensor).reshape(v.shape) for v, (_, tensor) in zip(variables, tensors, strict=False)]
     if not all(np.isfinite(value).all() for value in values):
         raise WeightsError("The weights are not all finite numbers", received=weights)
-    if backbone.scaling == "caffe":  # learnt on blue, green, red
+    if backbone.scaling == "caffe":  # learned on blue, green, red
         values[0] = values[0][:, :, ::-1, :]
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
@@ -55,16 +55,16 @@ def build_pretrained_model(
 
 
 def resolve_pretrained_architecture(architecture: Architecture, shape: Shape) -> Architecture:
-    """Returns the network that takes the published weights: Striate's own, or the application of its name.
+    """Returns the model that takes the published weights: Striate's own, or the application of its name.
 
     Raises:
-        ConfigError: there are no such weights for this network, or the pictures are too small for its own stem.
+        ConfigError: there are no such weights for this model, or the images are too small for its own stem.
     """
     if not get_backbone(architecture.name).has_own_architecture:
         return replace(architecture, build=partial(build_application, name=architecture.name))
     if is_small_image(shape):
         raise ConfigError(
-            f"The pictures are too small for the pretrained {architecture.name}",
+            f"The images are too small for the pretrained {architecture.name}",
             received=f"{shape[0]}×{shape[1]} pixels",
             expected=f"at least {MIN_NATIVE_SIDE} on each side",
             hint=f"--size {MIN_NATIVE_SIDE}",
@@ -73,7 +73,7 @@ def resolve_pretrained_architecture(architecture: Architecture, shape: Shape) ->
 
 
 def list_backbone_layers(model: Any) -> list[Any]:
-    """Returns the layers from the pictures to `embedding`, in the order of the graph."""
+    """Returns the layers from the images to `embedding`, in the order of the graph."""
     keras, _ = import_keras()
     return list(keras.Model(model.input, model.get_layer("embedding").output).layers)
 
@@ -88,7 +88,7 @@ def list_backbone_variables(model: Any) -> list[Any]:
 
 
 def identify_weights(weights: Path) -> str:
-    """Returns the name of the network whose weights a file holds.
+    """Returns the name of the model whose weights a file holds.
 
     Raises:
         WeightsError: not a file of weights, or of no network that Striate knows.
@@ -98,7 +98,7 @@ def identify_weights(weights: Path) -> str:
     name = _find_matching_backbone(sizes, weights.name)
     if name is None:
         raise WeightsError(
-            "These weights belong to none of the networks that have pretrained ones",
+            "These weights belong to none of the models that have pretrained ones",
             received=f"{weights}, {len(sizes)} tensors",
             expected="weights of " + ", ".join(BACKBONES),
         )
@@ -106,10 +106,10 @@ def identify_weights(weights: Path) -> str:
 
 
 def check_weights_match(architecture: Architecture, weights: Path) -> None:
-    """Checks, before anything is read or built, that the file's weights are those of the network.
+    """Checks, before anything is read or built, that the file's weights are those of the model.
 
     Raises:
-        ConfigError: there are no such weights for this network.
+        ConfigError: there are no such weights for this model.
         WeightsError: they are another's; the message says whose.
     """
     wanted = _compute_backbone_shapes(architecture)
@@ -119,7 +119,7 @@ def check_weights_match(architecture: Architecture, weights: Path) -> None:
 
 @cache
 def _compute_backbone_shapes(architecture: Architecture) -> TensorShapes:
-    """Returns the sizes of the weights of the network's backbone, without making them."""
+    """Returns the sizes of the weights of the model's backbone, without making them."""
     row = resolve_pretrained_architecture(architecture, architecture.native)
     return [
         tuple(variable.shape)
@@ -132,7 +132,7 @@ def _list_shapes(tensors: list[tuple[str, Any]]) -> TensorShapes:
 
 
 def _is_shape_match(backbone_shapes: TensorShapes, file_shapes: TensorShapes) -> bool:
-    """Returns whether the file's first tensors are the network's; what follows is the last layers' then."""
+    """Returns whether the file's first tensors are the model's; what follows is the last layers' then."""
     if len(file_shapes) < len(backbone_shapes):
         return False
     return all(np.prod(one) == np.prod(two) for one, two in zip(backbone_shapes, file_shapes, strict=False)) and (
@@ -144,7 +144,7 @@ MAX_TOP_TENSORS = 6  # tensors: VGG's three dense layers
 
 
 def _find_matching_backbone(file_shapes: TensorShapes, file_name: str) -> str | None:
-    """Returns the network whose backbone has weights of these sizes, or None; those that the file's name holds are
+    """Returns the model whose backbone has weights of these sizes, or None; those that the file's name holds are
     compared first, since most files tell the truth and every comparison takes a quarter of a second.
     """
     from striate.models.registry import ARCHITECTURES
@@ -158,14 +158,14 @@ def _find_matching_backbone(file_shapes: TensorShapes, file_name: str) -> str | 
 def _check_tensor_shapes(
     name: str, backbone_shapes: TensorShapes, tensors: list[tuple[str, Any]], weights: Path
 ) -> None:
-    """Raises WeightsError, saying whose they are, unless the tensors are the network's."""
+    """Raises WeightsError, saying whose they are, unless the tensors are the model's."""
     found = _list_shapes(tensors)
     if _is_shape_match(backbone_shapes, found):
         return
     first, kernel = (found or [()])[0], backbone_shapes[0]
     if len(first) == len(kernel) == 4 and first[:2] == kernel[:2] and first[2] != kernel[2] and first[3:] == kernel[3:]:
         raise WeightsError(
-            "The weights were learnt on pictures with another number of channels",
+            "The weights were learned on images with another number of channels",
             received=f"{first[2]}, in {weights}",
             expected=f"{kernel[2]}",
         )

@@ -1,4 +1,4 @@
-"""The table of pretrained backbones: networks of keras.applications whose ImageNet weights are published."""
+"""The table of pretrained backbones: models of keras.applications whose ImageNet weights are published."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def open_weights(path: Path) -> Iterator[list[tuple[str, Any]]]:
     require_hdf5_file(path)
     try:
         with h5py.File(path, "r") as file:
-            is_whole = file.get("model_weights", getlink=True) is not None  # a network saved with more than weights
+            is_whole = file.get("model_weights", getlink=True) is not None  # a model saved with more than weights
             yield _list_tensors(_resolve_member(file, "model_weights", path) if is_whole else file, path)
     except (OSError, RuntimeError) as error:  # h5py's words for a damaged file, when it is opened or when it is read
         raise WeightsError(f"The weights are damaged: {error}", received=path) from error
@@ -72,7 +72,7 @@ def _list_tensors(root: Any, path: Path) -> list[tuple[str, Any]]:
         raise WeightsError(
             "The weights are in another layout than keras.applications' files",
             received=f"{path} with {', '.join(map(str, list(root)[:4])) or 'nothing'} at its root",
-            expected="the .h5 file itself, or one saved from such a network in Keras' legacy format",
+            expected="the .h5 file itself, or one saved from such a model in Keras' legacy format",
         )
     found: list[tuple[str, Any]] = []
     try:
@@ -82,7 +82,7 @@ def _list_tensors(root: Any, path: Path) -> list[tuple[str, Any]]:
                 (name, _get_dataset(group, name, path)) for name in _decode_names(group.attrs["weight_names"], path)
             ]
             if len(found) > MOST:
-                raise WeightsError("The weights hold more tensors than any network", received=path)
+                raise WeightsError("The weights hold more tensors than any model", received=path)
     except (KeyError, AttributeError, TypeError, ValueError) as error:
         raise WeightsError(f"The weights lack what their table of contents names: {error}", received=path) from None
     return found
@@ -91,7 +91,7 @@ def _list_tensors(root: Any, path: Path) -> list[tuple[str, Any]]:
 def _decode_names(attribute: Any, path: Path) -> list[str]:
     names = np.asarray(attribute).ravel()
     if len(names) > MOST:
-        raise WeightsError("The weights hold more tensors than any network", received=path)
+        raise WeightsError("The weights hold more tensors than any model", received=path)
     return [name.decode() if isinstance(name, bytes) else str(name) for name in names.tolist()]
 
 
@@ -125,7 +125,7 @@ def _resolve_member(group: Any, name: str, path: Path) -> Any:
 PixelScaling = Literal["unit", "half", "torch", "caffe"]
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's red, green and blue in 0..1, as its networks have been trained with since Torch's."""
+"""Of ImageNet's red, green and blue in 0..1, as its models have been trained with since Torch's."""
 
 CAFFE_MEAN = (123.68, 116.779, 103.939)
 """Of ImageNet's red, green and blue in 0..255, as VGG's authors state it."""
@@ -139,13 +139,13 @@ SCALINGS: dict[PixelScaling, tuple[Any, Any]] = {
     ),
     "caffe": (1.0, [-mean for mean in CAFFE_MEAN]),
 }
-"""Scale and offset for red, green, blue in 0..255. Networks of the kind `caffe` were trained on blue, green, red; for
+"""Scale and offset for red, green, blue in 0..255. Models of the kind `caffe` were trained on blue, green, red; for
 them the first convolution's kernels are turned around when the weights are loaded (see pretrained.py)."""
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network of keras.applications without its last layer.
+    """A model of keras.applications without its last layer.
 
     Attributes:
         application: its function's name in keras.applications.
@@ -174,14 +174,14 @@ def find_cached_backbone(names: tuple[str, ...]) -> str | None:
 
 
 def get_backbone(name: str) -> Backbone:
-    """Returns the backbone of the network called `name`.
+    """Returns the backbone of the model called `name`.
 
     Raises:
-        ConfigError: there are no published weights for that network.
+        ConfigError: there are no published weights for that model.
     """
     if name not in BACKBONES:
         raise ConfigError(
-            "There are no pretrained weights for this network",
+            "There are no pretrained weights for this model",
             received=name,
             expected="one of " + ", ".join(BACKBONES),
             hint="--pretrained none",
@@ -194,7 +194,7 @@ def fetch_weights(weights: str, name: str, *, progress: Progress = NO_PROGRESS) 
 
     Raises:
         DownloadError: it has to be downloaded, and cannot be; the message says which file to put where.
-        ConfigError: there are no published weights for the network called `name`.
+        ConfigError: there are no published weights for the model called `name`.
         WeightsError: the file is not there, or not one of weights.
     """
     if weights != "imagenet":

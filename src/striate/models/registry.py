@@ -1,4 +1,4 @@
-"""The table of networks."""
+"""The table of models."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ARCHITECTURES: dict[str, Architecture] = {row.name: row for row in sorted(_ALL_A
 """Name → architecture, in the order of their story."""
 
 DEFAULT_ARCHITECTURE = CNN.name
-"""The network trained when none is named: small enough for a laptop, and sees edges before it sees pixels."""
+"""The model trained when none is named: small enough for a laptop, and sees edges before it sees pixels."""
 
 
 def architecture_named(name: str | Architecture) -> Architecture:
@@ -59,6 +59,6 @@ def architecture_named(name: str | Architecture) -> Architecture:
 
 def to_picklable(architecture: Architecture) -> Architecture | str:
     """Returns what stands for the architecture in another process, for `architecture_named` there: the name of one of
-    Striate's, since a copy of a row of the table would be taken for a network of the user's own.
+    Striate's, since a copy of a row of the table would be taken for a model of the user's own.
     """
     return architecture.name if ARCHITECTURES.get(architecture.name) is architecture else architecture

@@ -29,7 +29,7 @@ ALLOWED_MODULES = (
     "keras",
     "keras.dtype_policies",
 )
-"""Modules whose classes may appear in a network's description."""
+"""Modules whose classes may appear in a model's description."""
 
 ALLOWED_MODEL_CLASSES = ("Functional", "Sequential")
 """Model classes that may appear."""
@@ -45,26 +45,26 @@ FORBIDDEN_CLASSES = (
 
 
 MAX_TENSORS = 20_000
-"""Arrays of weights; the largest of Keras' networks has under 3,000."""
+"""Arrays of weights; the largest of Keras' models has under 3,000."""
 
 MAX_OUTPUT_ELEMENTS = 1 << 29
-"""Numbers in a layer's output for one picture: 2 GB."""
+"""Numbers in a layer's output for one image: 2 GB."""
 
 BUILD_LOCK = threading.RLock()
 """Held while layers are built under a limit, which is one for the whole process."""
 
 
 def save_model(model: Any, config_path: Path, weights_path: Path) -> None:
-    """Writes a network as JSON and safetensors.
+    """Writes a model as JSON and safetensors.
 
     Raises:
         ClassifierError: it contains a layer that could not be loaded again safely.
     """
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
     config.pop("compile_config", None)
-    _check_allowed_classes(config, "this network")
+    _check_allowed_classes(config, "this model")
     tensors = {name: keras.ops.convert_to_numpy(variable.value) for name, variable in _name_variables(model).items()}
-    write_text(config_path, json.dumps(config, indent=1) + "\n")  # all is checked: an older network is lost only now
+    write_text(config_path, json.dumps(config, indent=1) + "\n")  # all is checked: an older model is lost only now
     with write_atomically(weights_path) as temporary:
         # its own save_file makes files that only their owner can read, and hides what the disk said
         temporary.write_bytes(safetensors.numpy.save(tensors))
@@ -80,9 +80,9 @@ def load_model(config_path: Path, weights_path: Path) -> Any:
         config = json.loads(config_path.read_text(encoding="utf-8"))
         _check_allowed_classes(config, str(config_path))
     except (OSError, ValueError, RecursionError) as error:
-        raise ClassifierError(f"The network's description cannot be read: {error}", received=config_path) from None
+        raise ClassifierError(f"The model's description cannot be read: {error}", received=config_path) from None
     if not isinstance(config, dict) or config.get("class_name") not in ALLOWED_MODEL_CLASSES:
-        raise ClassifierError("This does not describe a network", received=config_path)
+        raise ClassifierError("This does not describe a model", received=config_path)
     config.pop("compile_config", None)
     held = _count_elements(weights_path)
     try:
@@ -92,7 +92,7 @@ def load_model(config_path: Path, weights_path: Path) -> Any:
         raise
     except Exception as error:  # Keras raises whatever its layers raise on arguments that make no sense
         raise ClassifierError(
-            f"Keras {keras.__version__} cannot rebuild the network: {error}", received=config_path
+            f"Keras {keras.__version__} cannot rebuild the model: {error}", received=config_path
         ) from error
     _check_output_sizes(model, config_path)
     try:
@@ -105,7 +105,7 @@ def load_model(config_path: Path, weights_path: Path) -> Any:
     if expected != found:
         differing = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
         raise ClassifierError(
-            "The weights do not belong to the network",
+            "The weights do not belong to the model",
             received=f"{differing[0]}: {found.get(differing[0], 'absent')}",
             expected=f"{expected.get(differing[0], 'absent')}",
         )
@@ -118,13 +118,13 @@ def _count_elements(weights_path: Path) -> int:
     """Returns how many numbers the file holds, by its table of contents, which the library has held against its size.
 
     Raises:
-        ClassifierError: it is damaged, or holds more tensors than any network.
+        ClassifierError: it is damaged, or holds more tensors than any model.
     """
     try:
         with safetensors.safe_open(weights_path, "numpy") as file:
             names = list(file.keys())
             if len(names) > MAX_TENSORS:
-                raise ClassifierError("The weights hold more tensors than any network", received=f"{len(names):,}")
+                raise ClassifierError("The weights hold more tensors than any model", received=f"{len(names):,}")
             return sum(math.prod(file.get_slice(name).get_shape()) for name in names)
     except (OSError, SafetensorError) as error:
         raise ClassifierError(f"The weights cannot be read: {error}", received=weights_path) from None
@@ -145,7 +145,7 @@ def _limit_weight_elements(max_elements: int) -> Iterator[None]:
         left -= math.prod(int(side) for side in ([shape] if isinstance(shape, int) else shape or ()))
         if left < 0:
             raise ClassifierError(
-                "The network's description asks for more weights than its file holds",
+                "The model's description asks for more weights than its file holds",
                 received=f"{layer.name}: {shape}",
                 expected=f"{max_elements:,} numbers in all layers together",
             )
@@ -160,13 +160,13 @@ def _limit_weight_elements(max_elements: int) -> Iterator[None]:
 
 
 def _check_output_sizes(model: Any, config_path: Path) -> None:
-    """Raises ClassifierError when what a layer makes of one picture would not fit any memory."""
+    """Raises ClassifierError when what a layer makes of one image would not fit any memory."""
     for layer in model.layers:
         for tensor in keras.tree.flatten(layer.output):
             size = math.prod(side or 1 for side in tensor.shape[1:])
             if size > MAX_OUTPUT_ELEMENTS:
                 raise ClassifierError(
-                    "A layer makes more of one picture than any memory holds",
+                    "A layer makes more of one image than any memory holds",
                     received=f"{layer.name} in {config_path}: {tuple(tensor.shape)}",
                     expected=f"at most {MAX_OUTPUT_ELEMENTS:,} numbers",
                 )
@@ -175,7 +175,7 @@ def _check_output_sizes(model: Any, config_path: Path) -> None:
 def _name_variables(model: Any) -> dict[str, Any]:
     """Returns name → variable, such as `0002/conv/kernel`.
 
-    Variables have paths of their own, but in a network inside a network these depend on what was built first, and
+    Variables have paths of their own, but in a model inside a model these depend on what was built first, and
     differ after loading. Their order and the ends of their paths do not.
     """
     return {

@@ -1,4 +1,4 @@
-"""From a template and what it shows to a page; pictures and figures become part of it."""
+"""From a template and what it shows to a page; images and figures become part of it."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def format_value(value: Any) -> str:
 def encode_image_uri(
     pixels: NDArray[np.uint8], max_side: int = MAX_THUMBNAIL_SIDE, image_format: Literal["PNG", "WEBP"] = "PNG"
 ) -> str:
-    """Returns (h, w, 1 or 3) pixels as the address of a picture within the page, no larger than `max_side`."""
+    """Returns (h, w, 1 or 3) pixels as the address of an image within the page, no larger than `max_side`."""
     image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else np.asarray(pixels))
     if max(image.size) > max_side:
         image.thumbnail((max_side, max_side))
@@ -151,7 +151,7 @@ def encode_image_uri(
 
 
 def encode_figure_uri(chart: Any) -> str:
-    """Returns a drawing or a matplotlib figure as the address of a picture within the page."""
+    """Returns a drawing or a matplotlib figure as the address of an image within the page."""
     buffer = io.BytesIO()
     render_figure(chart, buffer, dpi=160)
     return _build_data_uri(buffer, "png")
@@ -203,7 +203,7 @@ def _build_tag_rewriter(prefix: str, text: str) -> Callable[[re.Match[str]], str
 
 
 COLOR_VARIABLES = {"#000000": "--ink", **CSS_VARIABLES}
-"""Colour of a figure → the page's variable."""
+"""Color of a figure → the page's variable."""
 
 
 TAG_PATTERN = re.compile(r"<[^>]+>")

@@ -38,7 +38,7 @@ def hold_lock(folder: Path) -> Iterator[None]:
         raise RunLockedError(
             "Another process is at work in this run",
             received=f"{folder}, held by {_describe_owner(folder)}",
-            hint="wait for it to end, or stop it: what it has learnt is kept",
+            hint="wait for it to end, or stop it: what it has learned is kept",
         ) from None
     except OSError as error:
         raise RunError(f"The run's folder cannot be locked: {error.strerror or error}", received=folder) from None

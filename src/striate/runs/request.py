@@ -1,4 +1,4 @@
-"""Begun: what a training was asked to do, written before it begins, so that it can be gone on with from its folder
+"""Begun: what a training was asked to do, written before it begins, so that it can be resumed from its folder
 alone.
 """
 
@@ -23,16 +23,16 @@ class TrainingRequest:
         format: see FORMAT.
         command: the command line; "" for a training begun in Python.
         started: date and time, UTC, ISO 8601.
-        source: where the pictures come from; None when they were handed over in Python.
+        source: where the images come from; None when they were handed over in Python.
         data_dir: where named data sets lie.
         nested: what folders within class folders are, see `load_images`.
         fingerprint: of the whole set.
-        validation: share of the pictures to choose by.
+        validation: fraction of the images to choose by.
         test: share to measure on.
-        max_broken: share of unreadable pictures that is tolerated.
-        allow_leaks: whether splits may share pictures.
-        architecture: the network's name.
-        target_risk: share of wrong answers allowed, or None.
+        max_broken: fraction of unreadable images that is tolerated.
+        allow_leaks: whether splits may share images.
+        architecture: the model's name.
+        target_risk: fraction of wrong predictions allowed, or None.
         replay: whether the training is recorded.
         deterministic: whether the backend was told to compute every sum in one order.
         save_every: seconds between checkpoints, or None for the usual.
@@ -84,7 +84,7 @@ def load_request(folder: Path) -> TrainingRequest:
         return from_json(TrainingRequest, path.read_bytes(), str(path))
     except OSError:
         raise RunError(
-            "This run cannot be gone on with: it did not keep what it was asked to do",
+            "This run cannot be resumed: it did not keep what it was asked to do",
             received=path,
             hint="train again; striate train keeps it",
         ) from None

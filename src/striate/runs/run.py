@@ -4,18 +4,19 @@ run.json            what was done, on what, with what; the manifest, written las
 begun.json          what was asked for, written before the training begins
 recipe.json         every number that shaped the training; itself valid input to --recipe
 split.csv           key, class, split
-broken.csv          key, reason, for pictures that could not be read (when there were any)
+broken.csv          key, reason, for images that could not be read (when there were any)
 history.csv         one row per epoch, written as it happens
-report.json         figures on the test pictures; report.html and report.md to read, validation.json for the validation
-                    pictures
+report.json         figures on the test images; report.html and report.md to read, validation.json for the validation
+                    images
 symptoms.json       what the training noted about itself; diagnosis.json what the doctor made of it
-opened.csv          time, by: every look at the test pictures
-predictions.csv     key, class, predicted, confidence on the test pictures; validation.csv on those to choose by; beside
+opened.csv          time, by: every look at the test images
+predictions.csv     key, class, predicted, confidence on the test images; validation.csv on those to choose by; beside
                     each, as .npy, the logarithms of all classes' probabilities
-replay.safetensors  what the network made of some pictures after each epoch (with --replay)
+replay.safetensors  what the model made of some images after each epoch (with --replay)
 tensorboard/        what TensorBoard shows of it (with the extra tensorboard)
-inside.html         pictures on their way through its network
-plots/*.png         curves, confusion, right and wrong answers, coverage against risk; with inside.html, report.html and
+inside.html         images on their way through its model
+plots/*.png         curves, confusion, right and wrong predictions, coverage against risk; with inside.html,
+report.html and
                     report.md these are the run's artifacts, which `striate report` makes of a run without them
 classifier/         the result; can be moved anywhere on its own
 checkpoints/        the training's state, until the run is finished
@@ -57,12 +58,12 @@ class RunManifest:
     Attributes:
         format: of the run folder.
         name: the folder's name when it was made.
-        state: `finished`; `interrupted`: ended by a signal, and whole; `failed`: no usable network came out.
+        state: `finished`; `interrupted`: ended by a signal, and whole; `failed`: no usable model came out.
         reason: why it failed.
         command: the command line that repeats it; "" for a run made from Python.
-        data: where the pictures came from: source, data_dir, name, fingerprint, counts per split.
-        architecture: the network's name.
-        parameters: weights in the network.
+        data: where the images came from: source, data_dir, name, fingerprint, counts per split.
+        architecture: the model's name.
+        parameters: weights in the model.
         seed: of everything random.
         backend: Keras' backend.
         device: what it ran on.
@@ -73,7 +74,7 @@ class RunManifest:
         epochs: epochs trained.
         kept: number of the epoch whose weights were kept.
         findings: what was remarkable about the data.
-        multiply_adds: of the network for one picture; None in runs that did not count them.
+        multiply_adds: of the model for one image; None in runs that did not count them.
     """
 
     format: int
@@ -156,12 +157,12 @@ class Run:
 
     @property
     def report(self) -> Report:
-        """The figures on the test pictures."""
+        """The figures on the test images."""
         return self._load_json(Report, "report.json")
 
     @property
     def validation(self) -> Report:
-        """The figures on the validation pictures."""
+        """The figures on the validation images."""
         return self._load_json(Report, "validation.json")
 
     @property
@@ -184,7 +185,7 @@ class Run:
 
     @property
     def classifier_manifest(self) -> ClassifierManifest:
-        """What its classifier's folder says of itself, read without loading the network.
+        """What its classifier's folder says of itself, read without loading the model.
 
         Raises:
             ClassifierError: missing or damaged.
@@ -200,7 +201,7 @@ class Run:
         return list_artifacts(self.path)
 
     def answered(self, split: Literal["validation", "test"]) -> LabeledPredictions:
-        """Returns what the classifier answered to the validation or the test pictures.
+        """Returns what the classifier answered to the validation or the test images.
 
         Raises:
             DataError: the lists are missing, as in runs of older versions, or damaged.
@@ -210,8 +211,8 @@ class Run:
         return load_labeled_predictions(self.file(name), tuple(row.name for row in self.validation.classes))
 
     def threshold(self, target_risk: float) -> float:
-        """Returns the confidence from which on at most that share of the answers is wrong: found on the validation
-        pictures, promised with 95 % certainty for pictures like them.
+        """Returns the confidence from which on at most that fraction of the predictions is wrong: found on the
+        validation images, promised with 95 % certainty for images like them.
 
         Raises:
             DataError: no threshold can promise it; the message says what could.

@@ -110,15 +110,15 @@ class _Routes:
         return FileResponse(path, media_type="text/html", headers=SANDBOX_HEADERS)
 
     async def explain(self, request: Request) -> Response:
-        """Tells where it looked in the one picture in the request."""
+        """Tells where it looked in the one image in the request."""
         served = self._find_queried_model(request)
         pictures, _ = await read_request_images(request, self.registry.limits)
         if len(pictures) > 1:
-            raise RequestError("large", "one picture at a time")
+            raise RequestError("large", "one image at a time")
         return JSONResponse(await explain_image(self.registry, served, pictures[0]))
 
     async def predict(self, request: Request) -> Response:
-        """Answers the pictures in the request."""
+        """Answers the images in the request."""
         served = self._find_queried_model(request)
         top = _parse_positive_int(_get_query_parameter(request, "top"))
         pictures, several = await read_request_images(request, self.registry.limits)

@@ -28,15 +28,15 @@ async def gather_or_cancel(futures: Sequence[asyncio.Future[T]]) -> list[T]:
 
 
 class Batcher:
-    """Answers pictures one by one, computing them in batches.
+    """Answers images one by one, computing them in batches.
 
-    Nothing waits for company: an idle network takes at once what there is. Under load a batch is what came in while the
+    Nothing waits for company: an idle model takes at once what there is. Under load a batch is what came in while the
     last one was computed, so that batches grow with the load and latency does not pay for them without it. The next one
     is on its way before anybody is told of the last.
 
     Args:
         classifier: that answers.
-        max_batch_size: pictures in a batch.
+        max_batch_size: images in a batch.
     """
 
     def __init__(self, classifier: Classifier, max_batch_size: int) -> None:
@@ -49,7 +49,7 @@ class Batcher:
         self._idle.set()
 
     def put(self, pixels: NDArray[np.uint8], future: asyncio.Future[ProbabilityRow]) -> None:
-        """Takes one preprocessed picture, whose (classes,) probabilities will be the result."""
+        """Takes one preprocessed image, whose (classes,) probabilities will be the result."""
         self._queue.append((pixels, future))
         if not self._is_busy:
             self._is_busy = True
@@ -75,7 +75,7 @@ class Batcher:
         return self.classifier.probabilities(np.stack([pixels for pixels, _ in batch]))
 
     def _deliver_results(self, batch: Sequence[BatchItem], future: asyncio.Future[NDArray[np.float64]]) -> None:
-        """Tells a batch its answers; where the network failed, each of its pictures is told so."""
+        """Tells a batch its answers; where the network failed, each of its images is told so."""
         self._start_batch()
         error = future.exception()
         for number, (_, result) in enumerate(batch):

@@ -27,7 +27,7 @@ from striate.serving.settings import ServerLimits
 DecodeResult = NDArray[np.uint8] | str
 DecodeCallback: TypeAlias = "Callable[[NDArray[np.uint8], asyncio.Future[Any]], None]"
 LOG = logging.getLogger("striate.serving")
-MAX_IMAGES_PER_MESSAGE = 16  # pictures in one message
+MAX_IMAGES_PER_MESSAGE = 16  # images in one message
 RESTART_DELAY_SECONDS = 1.0  # seconds until a process that could not be started is tried again
 DECODER_CRASH_REASON = "it brought the decoder down"
 DECODER_TIMEOUT_REASON = "it takes too long to decode"
@@ -35,7 +35,7 @@ DECODER_TIMEOUT_REASON = "it takes too long to decode"
 
 @dataclass(eq=False)
 class _DecodeJob:
-    """One picture that waits for its pixels."""
+    """One image that waits for its pixels."""
 
     preprocessing_json: bytes
     shape: tuple[int, int, int]
@@ -48,7 +48,7 @@ class DecodePool:
     """A few decoding processes that share what waits.
 
     Args:
-        limits: how many, and what one picture may cost.
+        limits: how many, and what one image may cost.
     """
 
     def __init__(self, limits: ServerLimits) -> None:
@@ -72,7 +72,7 @@ class DecodePool:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def decode(self, preprocessing: Preprocessing, images: Sequence[bytes]) -> list[DecodeResult]:
-        """Returns each picture's (h, w, c) pixels as the form wants them, or why it has none."""
+        """Returns each image's (h, w, c) pixels as the form wants them, or why it has none."""
         loop = asyncio.get_running_loop()
         results: list[asyncio.Future[DecodeResult]] = [loop.create_future() for _ in images]
         self.put_images(preprocessing, images, results, lambda pixels, result: result.set_result(pixels))
@@ -85,7 +85,7 @@ class DecodePool:
         futures: Sequence[asyncio.Future[Any]],
         callback: DecodeCallback,
     ) -> None:
-        """Takes pictures. With each one's pixels and its result `callback` is called, as soon as there are any; where
+        """Takes images. With each one's pixels and its result `callback` is called, as soon as there are any; where
         there are none, why is the result.
         """
         text = _serialize_preprocessing(preprocessing)
@@ -101,7 +101,7 @@ class DecodePool:
             while True:
                 ready.set()
                 jobs = await self._take_jobs()
-                if process.returncode is not None:  # it was ended from outside: no picture's fault
+                if process.returncode is not None:  # it was ended from outside: no image's fault
                     process = await self._replace_process(process)
                 process = await self._process_jobs(process, jobs)
         finally:
@@ -147,7 +147,7 @@ class DecodePool:
                 return jobs
 
     async def _start_process(self) -> Process:
-        """Returns a process that has answered; what it takes to start is no picture's time. Where the system starts
+        """Returns a process that has answered; what it takes to start is no image's time. Where the system starts
         none (no memory, too many files), it is asked again: whoever waits here has nobody to tell.
         """
         while True:
@@ -159,7 +159,7 @@ class DecodePool:
             else:
                 break
         assert process.stdin is not None and process.stdout is not None  # noqa: S101
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):  # the first picture will say so
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):  # the first image will say so
             process.stdin.write(decode_worker.encode_request(b"", []))
             await process.stdout.readexactly(decode_worker.LENGTH_STRUCT.size)
         return process

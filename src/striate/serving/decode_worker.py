@@ -1,4 +1,4 @@
-"""A process that does nothing but decode, so that a picture which brings a decoder down brings only this down:
+"""A process that does nothing but decode, so that an image which brings a decoder down brings only this down:
 
 python -m striate.serving.decode_worker MEMORY     questions on standard input, answers on standard output; see wire
 """
@@ -46,7 +46,7 @@ def main() -> None:
             try:
                 decoded.append(decode_or_error(_parse_preprocessing(form), picture))
             except MemoryError:
-                decoded.append("it needs more memory than one picture may have")
+                decoded.append("it needs more memory than one image may have")
         told.write(encode_response(decoded))
         told.flush()
 
@@ -57,13 +57,13 @@ MAX_REASON_BYTES = 200  # bytes of a reason, at most
 
 
 def encode_request(preprocessing_json: bytes, images: Sequence[bytes]) -> bytes:
-    """Returns a message: the JSON of a Preprocessing, and encoded pictures."""
+    """Returns a message: the JSON of a Preprocessing, and encoded images."""
     parts = [preprocessing_json, *images]
     return b"".join([LENGTH_STRUCT.pack(len(parts)), *(LENGTH_STRUCT.pack(len(part)) for part in parts), *parts])
 
 
 def read_request(read_exactly: Callable[[int], bytes]) -> tuple[bytes, list[bytes]] | None:
-    """Returns the JSON and the pictures, given what reads exactly so many bytes; None at the end."""
+    """Returns the JSON and the images, given what reads exactly so many bytes; None at the end."""
     head = read_exactly(LENGTH_STRUCT.size)
     if len(head) < LENGTH_STRUCT.size:
         return None
@@ -74,7 +74,7 @@ def read_request(read_exactly: Callable[[int], bytes]) -> tuple[bytes, list[byte
 
 
 def encode_response(results: Sequence[NDArray[np.uint8] | str]) -> bytes:
-    """Returns the message back: for each picture its pixels, or why it has none."""
+    """Returns the message back: for each image its pixels, or why it has none."""
     parts = []
     for one in results:
         data = one.encode()[:MAX_REASON_BYTES] if isinstance(one, str) else one.tobytes()
@@ -84,7 +84,7 @@ def encode_response(results: Sequence[NDArray[np.uint8] | str]) -> bytes:
 
 
 def compute_max_response_size(image_count: int, shape: tuple[int, int, int]) -> int:
-    """Returns the bytes that an answer about so many pictures may have, without its length."""
+    """Returns the bytes that an answer about so many images may have, without its length."""
     return image_count * (1 + LENGTH_STRUCT.size + max(MAX_REASON_BYTES, math.prod(shape)))
 
 

@@ -1,4 +1,4 @@
-"""Where a served classifier looked: asked of it in covered pictures, since an exported file has no gradients."""
+"""Where a served classifier looked: asked of it in covered images, since an exported file has no gradients."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from striate.serving.model_registry import ModelRegistry, ServedModel
 
 
 async def explain_image(registry: ModelRegistry, served_model: ServedModel, encoded_image: bytes) -> dict[str, Any]:
-    """Returns the class answered, the picture as the network is given it and the same with heat over it (as addresses
+    """Returns the class answered, the image as the network is given it and the same with heat over it (as addresses
     that hold PNGs), and their height and width.
 
     The heat is that of `striate explain --method occlusion`, of the logarithm of the class's probability.
 
     Raises:
-        Fault: the picture cannot be decoded, or there is more to do than the server takes on.
+        Fault: the image cannot be decoded, or there is more to do than the server takes on.
     """
     height, width, _ = served_model.classifier.preprocessing.shape
     with registry.reserve_capacity(1 + count_occlusions(height, width)):

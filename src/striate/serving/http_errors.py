@@ -17,7 +17,7 @@ ERROR_CODES: dict[str, tuple[int, str]] = {
     "slow": (408, "The request took too long to arrive"),
     "large": (413, "The request is larger than this server takes"),
     "type": (415, "This type of content is not taken"),
-    "undecodable": (422, "The picture cannot be decoded"),
+    "undecodable": (422, "The image cannot be decoded"),
     "unfit": (422, "The request does not fit the classifier"),
     "failed": (500, "The classifier failed"),
     "busy": (503, "There is more to do than this server takes on"),

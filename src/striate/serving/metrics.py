@@ -34,10 +34,10 @@ class Metrics:
         self._images = Counter(
             "striate_pictures", "Pictures.", ("classifier", "outcome"), registry=self._collector_registry
         )
-        waiting = Gauge("striate_waiting_pictures", "Pictures in the house.", registry=self._collector_registry)
+        waiting = Gauge("striate_waiting_pictures", "Images in the house.", registry=self._collector_registry)
         waiting.set_function(lambda: model_registry.throughput.pending_images)
         restarts = Gauge(
-            "striate_decoder_restarts", "Decoders that a picture brought down.", registry=self._collector_registry
+            "striate_decoder_restarts", "Decoders that an image brought down.", registry=self._collector_registry
         )
         restarts.set_function(lambda: model_registry.decode_pool.restart_count)
         self._get_request_series = cache(
@@ -55,7 +55,7 @@ class Metrics:
         histogram.observe(seconds)
 
     def count_prediction(self, classifier: str, outcome: str) -> None:
-        """Counts a picture: `answered`, `unsure` or `undecodable`."""
+        """Counts an image: `answered`, `unsure` or `undecodable`."""
         self._get_outcome_counter(classifier, outcome).inc()
 
     def render_text(self) -> bytes:

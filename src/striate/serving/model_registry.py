@@ -27,7 +27,7 @@ HALF_LIFE_SECONDS = 1.0  # seconds of work after which what was seen counts half
 
 
 class ThroughputEstimator:
-    """Counts pictures in and out; seconds in which there is none do not count.
+    """Counts images in and out; seconds in which there is none do not count.
 
     Args:
         clock: the clock, in seconds.
@@ -39,13 +39,13 @@ class ThroughputEstimator:
         self._completed_images = self._busy_seconds = 0.0
 
     def add_images(self, count: int) -> None:
-        """Counts pictures that wait from now on."""
+        """Counts images that wait from now on."""
         if not self.pending_images:
             self._last_update = self._clock()
         self.pending_images += count
 
     def remove_images(self, count: int) -> None:
-        """Counts pictures that wait no more."""
+        """Counts images that wait no more."""
         now = self._clock()
         passed, self._last_update = now - self._last_update, now
         kept = 0.5 ** (passed / HALF_LIFE_SECONDS)
@@ -72,7 +72,7 @@ class ServedModel:
         name: in addresses.
         classifier: that answers.
         version: of its weights and its contract, 12 hexadecimal digits.
-        test_metrics: what is known of its quality: accuracy, interval, number of pictures; may be empty.
+        test_metrics: what is known of its quality: accuracy, interval, number of images; may be empty.
         pages: name → a page of its run's.
         reload: returns it as it lies on the disk now; None where it cannot be looked for again.
     """
@@ -185,7 +185,7 @@ class ModelRegistry:
 
     @contextlib.contextmanager
     def reserve_capacity(self, image_count: int) -> Iterator[None]:
-        """Counts so many pictures in while the block runs.
+        """Counts so many images in while the block runs.
 
         Raises:
             Fault: busy.
@@ -202,13 +202,13 @@ class ModelRegistry:
             self.throughput.remove_images(image_count)
 
     async def predict_images(self, served_model: ServedModel, encoded_images: Sequence[bytes]) -> list[Prediction]:
-        """Returns a prediction for each encoded picture; those that cannot be decoded say why."""
+        """Returns a prediction for each encoded image; those that cannot be decoded say why."""
         coming = _create_futures(len(encoded_images))
         own = served_model.classifier
         self.decode_pool.put_images(own.preprocessing, encoded_images, coming, served_model.batcher.put)
         found = []
         for number, one in enumerate(await _gather_predictions(coming)):
-            name = f"picture {number}"
+            name = f"image {number}"
             if isinstance(one, str):
                 found.append(Prediction(name, None, None, {}, error=one))
             else:
@@ -218,7 +218,7 @@ class ModelRegistry:
     async def predict_probabilities(
         self, served_model: ServedModel, pixels: Sequence[NDArray[np.uint8]]
     ) -> list[NDArray[np.float64]]:
-        """Returns the (classes,) probabilities of each preprocessed picture.
+        """Returns the (classes,) probabilities of each preprocessed image.
 
         Raises:
             Fault: the network failed.

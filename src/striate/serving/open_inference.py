@@ -84,9 +84,9 @@ async def infer(request: Request, registry: ModelRegistry, served_model: ServedM
 
 def _check_image_count(count: int, registry: ModelRegistry) -> int:
     if not count:
-        raise RequestError("unfit", "there is no picture in it")
+        raise RequestError("unfit", "there is no image in it")
     if count > registry.limits.pictures:
-        raise RequestError("large", f"more than {registry.limits.pictures} pictures")
+        raise RequestError("large", f"more than {registry.limits.pictures} images")
     return count
 
 

@@ -111,12 +111,12 @@ _IMAGE_BODY = {
 
 def _build_explain_operation() -> dict[str, Any]:
     return {
-        "summary": "Where it looked in one picture",
+        "summary": "Where it looked in one image",
         "parameters": [_build_classifier_parameter()],
         "requestBody": {"required": True, "content": _IMAGE_BODY},
         "responses": {
             "200": {
-                "description": "Two pictures as data: addresses",
+                "description": "Two images as data: addresses",
                 "content": {JSON_MEDIA_TYPE: {"schema": _build_reference("Heat")}},
             },
             **_build_error_responses("absent", "type", "undecodable", "failed", "busy"),
@@ -128,7 +128,7 @@ def _build_predict_operation() -> dict[str, Any]:
     top = {"name": "top", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 999_999_999}}
     files = {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
     return {
-        "summary": "What pictures show",
+        "summary": "What images show",
         "parameters": [_build_classifier_parameter(), top],
         "requestBody": {
             "required": True,
@@ -142,7 +142,7 @@ def _build_predict_operation() -> dict[str, Any]:
         },
         "responses": {
             "200": {
-                "description": "An answer, or an answer for each of several pictures, in their order",
+                "description": "An answer, or an answer for each of several images, in their order",
                 "content": {
                     JSON_MEDIA_TYPE: {"schema": {"anyOf": [_build_reference("Answer"), _build_reference("Answers")]}}
                 },
@@ -182,7 +182,7 @@ def _build_schemas() -> dict[str, Any]:
             "name": {"enum": ["pictures", "encoded"]},
             "datatype": {"enum": ["UINT8", "BYTES"]},
             "shape": {
-                "description": "(n, height, width, channels) of pictures, (n,) of encoded ones",
+                "description": "(n, height, width, channels) of images, (n,) of encoded ones",
                 "type": "array",
                 "items": {"type": "integer", "minimum": 1},
                 "minItems": 1,

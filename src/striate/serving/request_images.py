@@ -1,4 +1,4 @@
-"""The pictures in a request, in whichever of three ways they come."""
+"""The images in a request, in whichever of three ways they come."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from striate.serving.settings import ServerLimits
 
 
 async def read_request_images(request: Request, limits: ServerLimits) -> tuple[list[bytes], bool]:
-    """Returns encoded pictures, and whether the client speaks of several.
+    """Returns encoded images, and whether the client speaks of several.
 
     multipart/form-data: every file. application/json: {"pictures": [BASE64, …]} or {"picture": BASE64}. image/* and
-    application/octet-stream: the body is the picture.
+    application/octet-stream: the body is the image.
 
     Raises:
         Fault: malformed, of another type, none or too many.
@@ -35,9 +35,9 @@ async def read_request_images(request: Request, limits: ServerLimits) -> tuple[l
     else:
         raise RequestError("type", "send multipart/form-data, application/json, image/* or application/octet-stream")
     if not found:
-        raise RequestError("malformed", "there is no picture in it")
+        raise RequestError("malformed", "there is no image in it")
     if len(found) > limits.pictures:
-        raise RequestError("large", f"more than {limits.pictures} pictures")
+        raise RequestError("large", f"more than {limits.pictures} images")
     return found, several and len(found) > 1
 
 
@@ -64,7 +64,7 @@ def decode_base64(text: Any) -> bytes:
             return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         pass
-    raise RequestError("malformed", "a picture in JSON is text in base64")
+    raise RequestError("malformed", "an image in JSON is text in base64")
 
 
 def _parse_json_images(value: Any) -> tuple[list[bytes], bool]:

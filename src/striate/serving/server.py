@@ -90,7 +90,7 @@ def serve(
 @contextlib.contextmanager
 def _set_switch_interval() -> Iterator[None]:
     """Lets the network's thread begin its next batch while requests are being read: by default a thread that waits for
-    Python's lock waits for 5 ms, which is longer than most networks take.
+    Python's lock waits for 5 ms, which is longer than most models take.
     """
     before = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)

@@ -20,13 +20,13 @@ class ServerLimits:
     Attributes:
         body: bytes of a request.
         pictures: in a request.
-        pixels: of a picture, width times height, before it is decoded.
-        waiting: pictures in the house at once, over all requests; with more, requests are sent away with 503.
-        wait_seconds: after which a picture can be expected to be answered, at the pace of late; with more, requests are
+        pixels: of an image, width times height, before it is decoded.
+        waiting: images in the house at once, over all requests; with more, requests are sent away with 503.
+        wait_seconds: after which an image can be expected to be answered, at the pace of late; with more, requests are
             sent away too, unless fewer wait than are answered at once.
-        batch: pictures that the network answers at once.
+        batch: images that the network answers at once.
         decoders: processes that decode.
-        decode_seconds: that one picture may take; then its process is ended.
+        decode_seconds: that one image may take; then its process is ended.
         decoder_bytes: of memory that a decoding process may have.
         leave_seconds: after SIGTERM that requests are still answered, and each client is told that its connection
             ends: so none sends its next one where nobody listens.

@@ -9,7 +9,7 @@ PAGE_SCRIPTS = ("el.js", "api.js", "answer.js", "draw.js", "camera.js", "main.js
 """In the order in which they need each other."""
 
 CSP_SOURCES = "default-src 'none'; img-src data: blob:; connect-src 'self'"
-"""What the page may load: nothing but pictures that it holds already, and answers from where it came from."""
+"""What the page may load: nothing but images that it holds already, and answers from where it came from."""
 
 
 class WebPage(NamedTuple):

@@ -1,4 +1,4 @@
-"""The folds of a cross-validation, from pictures that were read, checked and decoded once."""
+"""The folds of a cross-validation, from images that were read, checked and decoded once."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from striate.workflows.prepare_data import Prepared, lasting, prepare, together
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """All pictures that the folds are made of.
+    """All images that the folds are made of.
 
     Attributes:
         prepared: them, in another division.
         images: all in one set.
         pixels: (n, h, w, c), parallel to them.
-        groups: (n,) a number that copies of one picture share.
-        place: (n,) the fold, from 0, in which a picture is measured on.
-        validation: share of the others to choose by.
+        groups: (n,) a number that copies of one image share.
+        place: (n,) the fold, from 0, in which an image is measured on.
+        validation: fraction of the others to choose by.
         seed: of both divisions.
     """
 
@@ -46,11 +46,11 @@ class Pool:
 
     @classmethod
     def of(cls, prepared: Prepared, folds: int, validation: float, seed: int) -> Pool:
-        """Returns the pool with every picture's fold drawn: stratified, copies together (scikit-learn's
+        """Returns the pool with every image's fold drawn: stratified, copies together (scikit-learn's
         StratifiedGroupKFold).
 
         Raises:
-            DataError: a class has fewer pictures, or fewer of them that differ, than there are folds.
+            DataError: a class has fewer images, or fewer of them that differ, than there are folds.
         """
         from sklearn.model_selection import StratifiedGroupKFold
 
@@ -62,21 +62,21 @@ class Pool:
             different = len(np.unique(groups[labels == label]))
             if different < folds:
                 raise DataError(
-                    f"The class {name!r} has too few different pictures for so many folds",
-                    received=f"{different} pictures, {folds} folds",
-                    hint=f"--folds {max(2, different)}" if different >= 2 else "more pictures of it",
+                    f"The class {name!r} has too few different images for so many folds",
+                    received=f"{different} images, {folds} folds",
+                    hint=f"--folds {max(2, different)}" if different >= 2 else "more images of it",
                 )
         place = np.zeros(len(keys), np.intp)
         divided = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(keys, labels, groups)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # classes of few pictures were looked at above
+            warnings.simplefilter("ignore", UserWarning)  # classes of few images were looked at above
             for number, (_, held_out) in enumerate(divided):
                 place[held_out] = number
         pixels = np.concatenate([part.pixels for part in prepared.parts])
         return cls(prepared, images, pixels, groups, place, validation, seed)
 
     def fold(self, number: int) -> Prepared:
-        """Returns the pictures of a training that leaves fold `number` (from 0) out, to measure on."""
+        """Returns the images of a training that leaves fold `number` (from 0) out, to measure on."""
         given = np.where(self.place == number, "test", "").astype("U10")
         splits = split_stratified(
             replace(self.images, given=given),
@@ -94,11 +94,11 @@ class Pool:
 def pooled(
     data: DataSource, folds: int, recipe: Recipe, given: Conditions, *, network: Architecture | None, progress: Progress
 ) -> tuple[Prepared, Pool]:
-    """Returns all pictures but those of a test split that the data brings along, and the folds that they are drawn
+    """Returns all images but those of a test split that the data brings along, and the folds that they are drawn
     into.
 
     Raises:
-        DataError: what `prepare` refuses, or fewer pictures of a class than folds.
+        DataError: what `prepare` refuses, or fewer images of a class than folds.
     """
     images = load_images(data, data_dir=given.data_dir, nested=given.nested, progress=progress)
     if given.corrections is not None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     pass
 
 Pictures = Callable[[Trial], Prepared]
-"""Returns the pictures of a trial."""
+"""Returns the images of a trial."""
 
 
 class Source(Protocol):
@@ -107,7 +107,7 @@ class Here:
         return is_stopped
 
 
-ENDS = "The {} ends here, and can be gone on with."
+ENDS = "The {} ends here, and can be resumed."
 
 
 class Labelled(Progress):
@@ -221,7 +221,7 @@ class Trials:
     def on_finished(self, trial: Trial, run: Run) -> None:
         """Says what it reached."""
         report = run.report
-        line = f"{run.name}: {format_percent(report.accuracy, 2)} of {report.n:,} {report.split} pictures"
+        line = f"{run.name}: {format_percent(report.accuracy, 2)} of {report.n:,} {report.split} images"
         if self._waiting and (left := self._guess(self._waiting)):
             line += f"; roughly {max(1, round(left / 60))} min left"
         self.progress.say(line)

@@ -1,4 +1,4 @@
-"""The ladder: the networks in the order of their history, each trained on the same pictures with the same budget."""
+"""The ladder: the models in the order of their history, each trained on the same images with the same budget."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def climb(
     progress: Progress,
     artifacts: tuple[str, ...] = (),
 ) -> Trials:
-    """Returns the trials of a ladder, one group a network.
+    """Returns the trials of a ladder, one group a model.
 
     Args:
         folder: the ladder's.
-        recipe: every run's; its seed is the first network's and the division's.
+        recipe: every run's; its seed is the first model's and the division's.
         networks: in the ladder's order.
-        seeds: runs per network.
+        seeds: runs per model.
         progress: shows what happens.
         artifacts: names of those that each run is to have.
     """
@@ -68,13 +68,13 @@ def climb(
 
 
 def seconds_left(trials: Trials, work: dict[str, int | None], rest: Sequence[Trial]) -> float | None:
-    """Returns a guess: what a network's own run took, or what the hardest so far took, times the work; of a budget in
+    """Returns a guess: what a model's own run took, or what the hardest so far took, times the work; of a budget in
     minutes, as long as the longest. None while nothing comparable has been trained: a multiply-add of an mlp and one of
-    a deep network take times of their own.
+    a deep model take times of their own.
 
     Args:
         trials: a ladder's.
-        work: network → multiply-adds.
+        work: model → multiply-adds.
         rest: those that are still to be trained.
     """
     taken = {trial.group: runs[-1] for trial in trials.trials if (runs := trials.finished(trial.group))}
@@ -92,12 +92,12 @@ def seconds_left(trials: Trials, work: dict[str, int | None], rest: Sequence[Tri
 
 
 SMALL = 64
-"""The longest side, pixels, up to which the ladder has the small pictures' rungs."""
+"""The longest side, pixels, up to which the ladder has the small images' rungs."""
 
 SMALL_RUNGS = ("mlp", "lenet", "alexnet", "vgg-small", "googlenet", "resnet20")
 LARGE_RUNGS = ("mlp", "lenet", "alexnet", "vgg11", "googlenet", "resnet18")
 
-TIMED = 256  # test pictures that the prediction time is taken on
+TIMED = 256  # test images that the prediction time is taken on
 
 
 def ladder(
@@ -121,35 +121,35 @@ def ladder(
     command: str = "",
     **changes: Any,
 ) -> Ladder:
-    """Returns several networks trained on the same pictures with the same budget, and what each reached.
+    """Returns several models trained on the same images with the same budget, and what each reached.
 
     Called again with the same arguments it goes on where it stopped: finished runs are kept.
 
     Args:
         data: what `load_images` takes, or splits made before.
-        rungs: the networks, in their order; by default history's, from the mlp to a residual network.
-        seeds: runs per network; all share one division of the pictures.
-        recipe: the name of a recipe, a recipe.json, or a Recipe; its network is not used, nor pretrained weights,
-            since networks on equal terms all begin with nothing.
+        rungs: the models, in their order; by default history's, from the mlp to a residual model.
+        seeds: runs per model; all share one division of the images.
+        recipe: the name of a recipe, a recipe.json, or a Recipe; its model is not used, nor pretrained weights,
+            since models on equal terms all begin with nothing.
         name: of the ladder's folder; by default made from the data's name.
         runs: the folder that it lies in.
         on: the address of a Ray cluster, or `local`, where trainings run at the same time; by default they run here,
             one after the other.
         artifacts: pages and plots of each training's run, as `train` takes them; `write_report` makes them later.
         data_dir: where named data sets lie or are put.
-        validation: share of the pictures to choose by, unless the data brings its own.
+        validation: fraction of the images to choose by, unless the data brings its own.
         test: share to measure on, unless the data brings its own.
-        max_broken: share of unreadable pictures above which nothing is trained.
+        max_broken: fraction of unreadable images above which nothing is trained.
         nested: what folders within class folders are, see `load_images`.
-        corrections: a list of pictures to leave out or to relabel, as `striate data --fix` writes it.
-        allow_leaks: train although pictures of one split have copies in another.
+        corrections: a list of images to leave out or to relabel, as `striate data --fix` writes it.
+        allow_leaks: train although images of one split have copies in another.
         progress: shows what happens.
         command: the command line that repeats the ladder, for its runs' reports.
         **changes: fields of the recipe to set otherwise (epochs=…, minutes=…, batch=…, height=…, …).
 
     Raises:
         StriateError: bad data, names or settings, or a ladder of that name with another plan, before anything is
-            written. A network that cannot be trained does not end the ladder; its row says why.
+            written. A model that cannot be trained does not end the ladder; its row says why.
     """
     wanted = parse_artifact_names(artifacts)
     engine = engine_on(on)
@@ -223,7 +223,7 @@ def ladder(
 
 
 def _networks(rungs: Sequence[str | Architecture]) -> tuple[Architecture, ...]:
-    """Returns the networks, each once.
+    """Returns the models, each once.
 
     Raises:
         UnknownNameError: there is none of that name.
@@ -231,14 +231,14 @@ def _networks(rungs: Sequence[str | Architecture]) -> tuple[Architecture, ...]:
     """
     networks = tuple({network.name: network for network in map(architecture_named, rungs)}.values())
     if not networks:
-        raise ConfigError("The ladder has no rung", expected="names of networks", hint="striate models lists them")
+        raise ConfigError("The ladder has no rung", expected="names of models", hint="striate models lists them")
     return networks
 
 
 def _with_earlier(
     networks: tuple[Architecture, ...], before: Document | None, known: Trials
 ) -> tuple[Architecture, ...]:
-    """Returns the networks of the table: those asked for, and those that earlier commands have trained."""
+    """Returns the models of the table: those asked for, and those that earlier commands have trained."""
     asked = {network.name: network for network in networks}
     earlier = {name: asked.get(name) or ARCHITECTURES.get(name) for name in (before.plan.rungs if before else ())}
     kept = {
@@ -250,17 +250,17 @@ def _with_earlier(
 
 
 def _work(network: Architecture, shape: Shape, classes: int) -> int | None:
-    """Returns the network's multiply-adds for one picture; None where it cannot be built, as its training will tell."""
+    """Returns the model's multiply-adds for one image; None where it cannot be built, as its training will tell."""
     from striate.models.cost import compute_cost
 
     try:
         return compute_cost(build_without_weights(network, shape, classes)).multiply_adds
-    except Exception:  # of someone else's network, anything
+    except Exception:  # of someone else's model, anything
         return None
 
 
 def _times(networks: Sequence[Architecture], known: Trials, pictures: Prepared, progress: Progress) -> dict[str, float]:
-    """Returns network → prediction time, all measured now, one after the other, on the same pictures."""
+    """Returns model → prediction time, all measured now, one after the other, on the same images."""
     pixels = pictures.parts[2].pixels[:TIMED]
     trained = {network.name: runs[0] for network in networks if (runs := known.finished(network.name))}
     times = {}

@@ -1,4 +1,4 @@
-"""Figures of several networks on the same test pictures: accuracy against cost, and accuracy beside loss."""
+"""Figures of several models on the same test images: accuracy against cost, and accuracy beside loss."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Point:
-    """One network.
+    """One model.
 
     Attributes:
         name: its name.
         year: when it was proposed.
-        accuracy: on the test pictures, 0..1.
+        accuracy: on the test images, 0..1.
         bar: how far to trust it: lower and upper end.
-        loss: mean cross-entropy on the test pictures, nats.
+        loss: mean cross-entropy on the test images, nats.
         seconds: its training took.
-        multiply_adds: for one picture.
+        multiply_adds: for one image.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Point:
 
 
 def ladder(points: Sequence[Point], *, title: str, note: str) -> Figure:
-    """Returns accuracy against training time and against multiply-adds, the networks joined in the order given."""
+    """Returns accuracy against training time and against multiply-adds, the models joined in the order given."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -49,11 +49,11 @@ def ladder(points: Sequence[Point], *, title: str, note: str) -> Figure:
         FigureCanvasAgg(figure)
         figure.suptitle(to_printable(title), x=0.01, ha="left", fontweight="bold", fontsize=13)
         figure.supxlabel(
-            note if points else "No network has been trained.", x=0.01, ha="left", fontsize=9, color=MUTED_COLOR
+            note if points else "No model has been trained.", x=0.01, ha="left", fontsize=9, color=MUTED_COLOR
         )
         panels = figure.subplots(1, 2, sharey=True)
         panels[0].set(xlabel="training, seconds", ylabel="accuracy")
-        panels[1].set(xlabel="multiply-adds per picture")
+        panels[1].set(xlabel="multiply-adds per image")
         if not points:
             return figure
         for axes, costs in zip(
@@ -89,7 +89,7 @@ def ladder(points: Sequence[Point], *, title: str, note: str) -> Figure:
 
 
 def accuracy_and_loss(points: Sequence[Point], *, title: str, note: str) -> Figure:
-    """Returns test accuracy, with its bar, beside test loss, one row per network, in the order given from above."""
+    """Returns test accuracy, with its bar, beside test loss, one row per model, in the order given from above."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -149,7 +149,7 @@ def scaled(number: float) -> str:
 
 
 def _label(axes: Any, points: Sequence[Point], costs: Sequence[float]) -> None:
-    """Writes each network's name and year where it covers nothing: neither dots and bars nor what is written yet."""
+    """Writes each model's name and year where it covers nothing: neither dots and bars nor what is written yet."""
     from matplotlib.patheffects import withStroke
     from matplotlib.transforms import Bbox
 

@@ -1,4 +1,4 @@
-"""Rung: what one network reached in a ladder, over its seeds; Step: whether the next one is really better."""
+"""Rung: what one model reached in a ladder, over its seeds; Step: whether the next one is really better."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ State = Literal["finished", "failed", "missing"]
 
 @frozen_config
 class Rung:
-    """One network's row. Figures are means over its finished runs, and None while there is no such run.
+    """One model's row. Figures are means over its finished runs, and None while there is no such run.
 
     Attributes:
-        architecture: the network's name.
+        architecture: the model's name.
         year: when it was proposed.
         state: `finished`: every seed is; `failed`: one could not be trained; `missing`: not all have been yet.
         reason: why it failed.
         runs: names of the finished runs, one a seed.
-        n: test pictures.
-        accuracies: on the test pictures, one a run, 0..1.
+        n: test images.
+        accuracies: on the test images, one a run, 0..1.
         accuracy: their mean.
         interval: 95 % confidence interval of one run's accuracy (Wilson); None with several, which say it themselves.
         deviation: standard deviation of several runs' accuracies; None with one.
-        loss: mean cross-entropy on the test pictures, nats.
-        epochs: passes over the training pictures; a fraction where a budget of minutes did not allow one.
+        loss: mean cross-entropy on the test images, nats.
+        epochs: passes over the training images; a fraction where a budget of minutes did not allow one.
         seconds_per_epoch: for one pass, at the median epoch's speed, validation left out; a run's first epoch also
             builds the computation.
         seconds: whole training, validation included.
-        parameters: weights in the network.
-        multiply_adds: for one picture.
-        milliseconds: per picture when predicting in batches (see `milliseconds_per_picture`).
+        parameters: weights in the model.
+        multiply_adds: for one image.
+        milliseconds: per image when predicting in batches (see `milliseconds_per_picture`).
     """
 
     architecture: str
@@ -79,10 +79,10 @@ class Rung:
 
 @frozen_config
 class Step:
-    """From one network to the next in the ladder, on the same test pictures.
+    """From one model to the next in the ladder, on the same test images.
 
     Attributes:
-        a: the network.
+        a: the model.
         b: the next.
         differences: accuracy of b minus accuracy of a, one a seed.
         p_values: McNemar's exact test that both are equally often right, one a seed.
@@ -100,7 +100,7 @@ class Step:
 
     @property
     def better(self) -> str | None:
-        """The network that is better under every seed (p < 0.05), or None when the two cannot be told apart."""
+        """The model that is better under every seed (p < 0.05), or None when the two cannot be told apart."""
         for name, sign in ((self.a, -1), (self.b, 1)):
             if all(p < 0.05 and sign * d > 0 for p, d in zip(self.p_values, self.differences, strict=True)):
                 return name
@@ -113,10 +113,10 @@ class Step:
 
 
 def measured(network: Architecture, runs: Sequence[Run], seeds: int, *, reason: str | None, **known: Any) -> Rung:
-    """Returns the row of a network.
+    """Returns the row of a model.
 
     Args:
-        network: the network.
+        network: the model.
         runs: its finished runs.
         seeds: how many there should be.
         reason: why it failed, if it did.
@@ -177,9 +177,9 @@ class Plan:
     """What is compared. Of two commands with one name, only rungs and the number of seeds may differ.
 
     Attributes:
-        data: the pictures: source, data_dir, name, fingerprint, and shares set aside where the data brings no split.
-        rungs: the networks' names.
-        seeds: runs per network: the recipe's seed and the next ones. Pictures are divided by the first alone.
+        data: the images: source, data_dir, name, fingerprint, and shares set aside where the data brings no split.
+        rungs: the models' names.
+        seeds: runs per model: the recipe's seed and the next ones. Images are divided by the first alone.
         recipe: every run's, without network.
         backend: Keras' backend.
     """
@@ -197,11 +197,11 @@ class Document:
 
     Attributes:
         format: of the ladder's folder.
-        state: `unfinished`: at work, or killed; `interrupted`: ended by a signal; `failed`: a network could not be
+        state: `unfinished`: at work, or killed; `interrupted`: ended by a signal; `failed`: a model could not be
             trained; `finished`: all were.
         plan: what is compared.
-        rungs: a row per network.
-        steps: neighbours compared.
+        rungs: a row per model.
+        steps: neighbors compared.
     """
 
     format: int
@@ -230,12 +230,12 @@ class Ladder:
 
     @property
     def rows(self) -> tuple[Rung, ...]:
-        """One row per network, in the ladder's order."""
+        """One row per model, in the ladder's order."""
         return self.document.rungs
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """Each network against the next one that was trained."""
+        """Each model against the next one that was trained."""
         return self.document.steps
 
     @property
@@ -247,12 +247,12 @@ class Ladder:
         """Returns accuracy against cost, see ladder_plot."""
         data, seeds = self.document.plan.data["name"], self.document.plan.seeds
         trained = [rung for rung in self.rows if rung.accuracy is not None]
-        pictures = f"{trained[0].n:,} test pictures" if trained else "test pictures"
+        pictures = f"{trained[0].n:,} test images" if trained else "test images"
         bars = "95 % intervals (Wilson)" if seeds == 1 else f"one standard deviation over {seeds} seeds"
         return ladder_plot.ladder(self.points(), title=f"{data}: accuracy on {pictures}", note=f"Bars: {bars}.")
 
     def points(self) -> list[ladder_plot.Point]:
-        """Returns what a figure shows of the networks that were trained."""
+        """Returns what a figure shows of the models that were trained."""
         return [
             ladder_plot.Point(
                 name=rung.architecture,

@@ -1,4 +1,4 @@
-"""How much data is needed: the same training on growing parts of the training pictures."""
+"""How much data is needed: the same training on growing parts of the training images."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from striate.workflows.options import choose, parted
 from striate.workflows.prepare_data import Prepared, prepare
 
 FORMAT = 1
-HARDLY = 0.002  # what twice as many pictures would buy: below, not worth the labelling
+HARDLY = 0.002  # what twice as many images would buy: below, not worth the labeling
 
 State = Literal["unfinished", "interrupted", "failed", "finished"]
 
@@ -47,9 +47,9 @@ class Plan:
     """What is trained. Of two commands with one name, only sizes and the number of seeds may differ.
 
     Attributes:
-        sizes: numbers of training pictures, ascending.
+        sizes: numbers of training images, ascending.
         seeds: trainings a size.
-        data: the pictures: source, data_dir, name, fingerprint, and shares set aside.
+        data: the images: source, data_dir, name, fingerprint, and shares set aside.
         recipe: the whole's.
         backend: Keras' backend.
     """
@@ -63,12 +63,12 @@ class Plan:
 
 @frozen_config
 class Size:
-    """What so many training pictures reach, the mean of its trainings.
+    """What so many training images reach, the mean of its trainings.
 
     Attributes:
-        size: training pictures.
+        size: training images.
         runs: the trainings' runs.
-        accuracy: mean on the test pictures.
+        accuracy: mean on the test images.
         interval: 95 % interval (Wilson), as of one training.
         accuracies: each training's.
         recalls: each class's, mean.
@@ -92,7 +92,7 @@ class Document:
             done; `finished`: all were.
         plan: what is trained.
         classes: names, in the order of the recalls.
-        n: test pictures.
+        n: test images.
         sizes: a row per size, ascending.
         law: that the errors follow; None with fewer than four sizes.
         failed: run → why it could not be trained.
@@ -118,20 +118,20 @@ class Growth:
     FILE = "learning_curve.json"
 
     def verdict(self) -> str:
-        """Returns what twice as many pictures would buy, in a sentence."""
+        """Returns what twice as many images would buy, in a sentence."""
         law = self.document.law
         if law is None:
-            return "Too few sizes were trained to tell what more pictures would buy."
+            return "Too few sizes were trained to tell what more images would buy."
         now, twice = law.forecasts[0], law.forecasts[1]
         low, high = twice.interval
         said = (
-            f"Twice the training pictures ({twice.size:,}) are expected to give {format_percent(twice.accuracy)} "
+            f"Twice the training images ({twice.size:,}) are expected to give {format_percent(twice.accuracy)} "
             f"({format_percent(low)} to {format_percent(high)}) instead of {format_percent(now.accuracy)}"
         )
-        return f"{said}: more pictures will hardly help." if twice.accuracy - now.accuracy < HARDLY else f"{said}."
+        return f"{said}: more images will hardly help." if twice.accuracy - now.accuracy < HARDLY else f"{said}."
 
     def gains(self) -> list[tuple[str, float, float]]:
-        """Returns (class, recall at half of the pictures or the size below the largest, at all), the greatest gain
+        """Returns (class, recall at half of the images or the size below the largest, at all), the greatest gain
         first.
         """
         if len(self.document.sizes) < 2:
@@ -160,7 +160,7 @@ class Growth:
                 [one.accuracies for one in document.sizes],
                 [one.interval for one in document.sizes],
                 document.law,
-                title=f"{document.plan.data['name']}: accuracy on {document.n:,} test pictures",
+                title=f"{document.plan.data['name']}: accuracy on {document.n:,} test images",
             )
             save_figure(figure, self.path / "learning_curve.png")
         write_json(self.path / self.FILE, document)
@@ -216,7 +216,7 @@ def earlier(store: RunStore, name: str, intended: Plan) -> Document | None:
 
 
 STEPS = 6  # sizes, each half of the next
-FEWEST = 10  # pictures a class on average, at the smallest
+FEWEST = 10  # images a class on average, at the smallest
 
 
 def learning_curve(
@@ -234,21 +234,21 @@ def learning_curve(
     command: str = "",
     **settings: Any,
 ) -> Growth:
-    """Returns accuracy against the number of training pictures, the power law that it follows, and what twice as many
+    """Returns accuracy against the number of training images, the power law that it follows, and what twice as many
     would buy.
 
     Parts are nested and stratified: each holds the smaller ones, and the classes in their shares. Validation and test
-    pictures are the same throughout. A part of 1/k of the pictures gets √k times the epochs: it makes fewer steps than
-    the whole, and still is not left undertrained; the best epoch is kept. Accuracy is that on the test pictures, since
-    the validation pictures choose the epoch: to plan by, not to choose a classifier by.
+    images are the same throughout. A part of 1/k of the images gets √k times the epochs: it makes fewer steps than
+    the whole, and still is not left undertrained; the best epoch is kept. Accuracy is that on the test images, since
+    the validation images choose the epoch: to plan by, not to choose a classifier by.
 
     Called again with the same arguments it goes on where it stopped.
 
     Args:
         data: what `load_images` takes, or splits made before.
-        sizes: numbers of training pictures, LEAST or more; by default all of them and STEPS − 1 halvings.
+        sizes: numbers of training images, LEAST or more; by default all of them and STEPS − 1 halvings.
         seeds: trainings a size, each with its own parts.
-        architecture: the network, as `train` takes it.
+        architecture: the model, as `train` takes it.
         recipe: the same; its epochs are those of the whole.
         name: of the folder; by default made from the data's name.
         runs: the folder that it lies in.
@@ -323,7 +323,7 @@ def _halvings(n: int, classes: int) -> tuple[int, ...]:
     sizes = [size for size in sizes if size >= FEWEST * classes]
     if len(sizes) < MIN_SIZES:
         raise DataError(
-            "There are too few training pictures for a learning curve",
+            "There are too few training images for a learning curve",
             received=f"{n:,} of {classes} classes",
             expected=f"{FEWEST * classes * 2 ** (MIN_SIZES - 1):,} or more",
             hint="--sizes with smaller numbers, if you must",
@@ -338,13 +338,13 @@ def _checked(sizes: Sequence[int], n: int) -> tuple[int, ...]:
         raise ConfigError(
             "These sizes make no learning curve",
             received=", ".join(map(str, sizes)),
-            expected=f"{MIN_SIZES} different numbers or more, from 2 to the {n:,} training pictures",
+            expected=f"{MIN_SIZES} different numbers or more, from 2 to the {n:,} training images",
         )
     return different
 
 
 def _order(labels: NDArray[np.int32], seed: int) -> NDArray[np.intp]:
-    """Returns the pictures in an order of which every beginning holds the classes in their shares."""
+    """Returns the images in an order of which every beginning holds the classes in their shares."""
     rng = np.random.default_rng((seed, 0x6C63))
     place = np.empty(len(labels))
     for label in np.unique(labels):
@@ -354,7 +354,7 @@ def _order(labels: NDArray[np.int32], seed: int) -> NDArray[np.intp]:
 
 
 def _part(prepared: Prepared, rows: NDArray[np.intp]) -> Prepared:
-    """Returns the same with those training pictures only."""
+    """Returns the same with those training images only."""
     whole, chosen_by, measured_on = prepared.parts
     kept = np.sort(rows)
     train = DecodedSet(whole.images.subset(kept), whole.pixels[kept], {})

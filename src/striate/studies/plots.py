@@ -1,4 +1,4 @@
-"""A figure of accuracy against the number of training pictures, and of what more are expected to give."""
+"""A figure of accuracy against the number of training images, and of what more are expected to give."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def plot_learning_curve(
     """Returns the figure.
 
     Args:
-        sizes: training pictures, ascending.
+        sizes: training images, ascending.
         accuracies: of each size, its trainings'.
         intervals: of each size, the 95 % interval of its mean.
         law: that they follow, drawn on to four times the largest size.
@@ -101,7 +101,7 @@ def plot_learning_curve(
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.tick_params(axis="x", labelrotation=30 if len(ticks) > 6 else 0)
-        axes.set(title=to_printable(title), xlabel="training pictures", ylabel="accuracy, %")
+        axes.set(title=to_printable(title), xlabel="training images", ylabel="accuracy, %")
         axes.legend(loc="lower right", fontsize=9)
     return figure
 
@@ -115,7 +115,7 @@ class Point:
 
     Attributes:
         number: from 0, in the order of the search.
-        accuracy: on the validation pictures, 0..1.
+        accuracy: on the validation images, 0..1.
         values: setting → value.
         is_ended: whether its training was ended early.
     """
@@ -155,7 +155,7 @@ def search_plot(points: Sequence[Point], logs: Mapping[str, bool], *, title: str
         top = max(100 * point.accuracy for point in points)
         grid[0].set_ylim(least - 0.05 * (top - least) - 0.1, top + 0.08 * (top - least) + 0.1)
         figure.suptitle(to_printable(title), x=0.01, ha="left", fontsize=12, fontweight="bold")
-        note = "On the validation pictures, which chose. Hollow: ended early."
+        note = "On the validation images, which chose. Hollow: ended early."
         hidden = sum(100 * point.accuracy < least for point in points)
         if hidden:
             note += f" {hidden} that reached less than {least:.0f} % lie below."
@@ -239,7 +239,7 @@ def spread_plot(
     Args:
         names: the trainings'.
         values: their accuracies, 0..1.
-        intervals: each one's own 95 % interval, from its number of pictures.
+        intervals: each one's own 95 % interval, from its number of images.
         found: what they have in common.
         title: above it.
         note: below it.

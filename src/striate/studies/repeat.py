@@ -43,7 +43,7 @@ class Plan:
     Attributes:
         kind: over seeds, or over the folds of a cross-validation.
         count: how many.
-        data: the pictures: source, data_dir, name, fingerprint, and shares set aside.
+        data: the images: source, data_dir, name, fingerprint, and shares set aside.
         recipe: every run's, but for the seed.
         backend: Keras' backend.
     """
@@ -57,11 +57,11 @@ class Plan:
 
 @frozen_config
 class Attempt:
-    """One of the trainings, measured on its test pictures, or on the fold that it was trained without.
+    """One of the trainings, measured on its test images, or on the fold that it was trained without.
 
     Attributes:
         run: the run's name.
-        n: pictures measured.
+        n: images measured.
         right: of them answered rightly.
         accuracy: their share.
         interval: its 95 % interval (Wilson).
@@ -94,7 +94,7 @@ class Document:
         failed: run → why it could not be trained.
         accuracy: how they lie apart.
         recalls: the same of each class's recall.
-        pooled: of the folds taken together: every picture measured once.
+        pooled: of the folds taken together: every image measured once.
         seconds: all took.
     """
 
@@ -152,7 +152,7 @@ class Repeated:
             [one.interval for one in document.attempts],
             document.accuracy,
             title=f"{document.plan.data['name']}: {several}",
-            note="Bars: 95 % intervals from the number of pictures. Band: that of the mean.",
+            note="Bars: 95 % intervals from the number of images. Band: that of the mean.",
         )
 
 
@@ -216,7 +216,7 @@ def _fixed(intended: Plan) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class _Work:
-    """What is trained: the trials, each one's pictures, and what all have in common."""
+    """What is trained: the trials, each one's images, and what all have in common."""
 
     kind: Kind
     trials: list[Trial]
@@ -238,15 +238,15 @@ def repeat(
     command: str = "",
     **settings: Any,
 ) -> Repeated:
-    """Returns the same training with several seeds, on one division of the pictures, and how far the results lie apart:
+    """Returns the same training with several seeds, on one division of the images, and how far the results lie apart:
     what chance in initial weights, order and augmentation makes of it.
 
     Called again with the same arguments it goes on where it stopped, and with more seeds it adds to them.
 
     Args:
         data: what `load_images` takes, or splits made before.
-        seeds: how many: the recipe's seed and the next ones; the pictures are divided by the first.
-        architecture: the network, as `train` takes it.
+        seeds: how many: the recipe's seed and the next ones; the images are divided by the first.
+        architecture: the model, as `train` takes it.
         recipe: the same.
         name: of the folder; by default made from the data's name.
         runs: the folder that it lies in.
@@ -289,16 +289,16 @@ def cross_validate(
     command: str = "",
     **settings: Any,
 ) -> Repeated:
-    """Returns a stratified k-fold cross-validation: every picture is measured once, by a classifier that was trained
+    """Returns a stratified k-fold cross-validation: every image is measured once, by a classifier that was trained
     without it.
 
-    A test split that the data brings along stays untouched and unseen: the folds are made of the other pictures. Copies
-    of one picture lie in one fold. In each training the pictures to choose by come from the folds that are learnt from.
+    A test split that the data brings along stays untouched and unseen: the folds are made of the other images. Copies
+    of one image lie in one fold. In each training the images to choose by come from the folds that are learned from.
 
     Args:
         data: what `load_images` takes.
         folds: how many.
-        architecture: the network, as `train` takes it.
+        architecture: the model, as `train` takes it.
         recipe: the same.
         name: of the folder; by default made from the data's name.
         runs: the folder that it lies in.
@@ -310,7 +310,7 @@ def cross_validate(
         **settings: what `train` takes besides: data_dir, validation, … and fields of the recipe.
 
     Raises:
-        StriateError: bad data, names or settings, fewer pictures of a class than folds, or work of that name with
+        StriateError: bad data, names or settings, fewer images of a class than folds, or work of that name with
             another plan, before anything is written.
     """
     if not 2 <= folds <= 100:

@@ -24,7 +24,7 @@ OLD_FILES = {"learning_curve.json": "learn_curve.json"}
 
 
 def pictures_of(prepared: Prepared) -> dict[str, Any]:
-    """Returns what a plan says of its pictures."""
+    """Returns what a plan says of its images."""
     given = prepared.given
     return {
         "source": prepared.source,

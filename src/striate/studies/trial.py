@@ -1,4 +1,4 @@
-"""Trial: one training of several, and how it is trained, gone on with, or given up."""
+"""Trial: one training of several, and how it is trained, resumed, or given up."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Trial:
     Attributes:
         name: its run's.
         recipe: to train by.
-        architecture: the network; None leaves it to recipe and data.
+        architecture: the model; None leaves it to recipe and data.
         label: what its progress begins with; by default its name.
         about: said beside its name.
         group: of a group, one that failed stands for the others; by default its name, a group of its own.
@@ -64,7 +64,7 @@ def train_trial(
     command: str = "",
     enough: Enough | None = None,
 ) -> Run:
-    """Returns the trial's run: gone on with where a training was stopped or killed, begun anew where that cannot be.
+    """Returns the trial's run: resumed where a training was stopped or killed, begun anew where that cannot be.
 
     Args:
         trial: what is trained.

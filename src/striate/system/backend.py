@@ -50,7 +50,7 @@ DEFERRED_MODULES = {
     "keras.wrappers": (),
 }
 """Package → its modules, that Keras imports for a few functions: those of keras.visualization, and what makes
-Keras' networks estimators of scikit-learn, which brings most of scikit-learn and SciPy's statistics."""
+Keras' models estimators of scikit-learn, which brings most of scikit-learn and SciPy's statistics."""
 
 
 class _LazyModule(types.ModuleType):
@@ -113,7 +113,7 @@ def _import_keras() -> Any:
 
                 module.ops.zeros(1)  # the first operation looks for devices, the first generator sets malloc up: both
                 list(tensorflow.data.Dataset.from_generator(lambda: iter([0]), tensorflow.int32))  # say so
-                # Several networks in one process look to TensorFlow like one function traced again and again.
+                # Several models in one process look to TensorFlow like one function traced again and again.
                 tensorflow.get_logger().addFilter(lambda record: "retracing" not in record.getMessage())
         gc.freeze()  # what was imported stays: searching it for garbage took a twentieth of a small training
         keras.__dict__["_module"] = module

@@ -74,7 +74,7 @@ def write_projector_files(
     pixels: NDArray[np.uint8],
     tensor_name: str,
 ) -> None:
-    """Writes what TensorBoard's projector shows of one set of pictures.
+    """Writes what TensorBoard's projector shows of one set of images.
 
     Args:
         folder: which TensorBoard takes for a run.
@@ -110,7 +110,7 @@ def _format_cell(text: str) -> str:
 
 
 def _build_sprite(pixels: NDArray[np.uint8]) -> Image.Image:
-    """Returns all pictures on a square grid, row by row, as the projector expects them."""
+    """Returns all images on a square grid, row by row, as the projector expects them."""
     columns = math.ceil(math.sqrt(len(pixels)))
     sheet = Image.new("RGB", (columns * SPRITE_SIDE, columns * SPRITE_SIDE), "white")
     for at, one in enumerate(pixels):
@@ -123,8 +123,8 @@ def _build_sprite(pixels: NDArray[np.uint8]) -> Image.Image:
     return sheet
 
 
-MAX_PROJECTED_IMAGES = 1000  # pictures in the projector
-SAMPLES_PER_CLASS, MAX_SAMPLED_CLASSES = 8, 50  # pictures of a class, and classes, among the sample pictures
+MAX_PROJECTED_IMAGES = 1000  # images in the projector
+SAMPLES_PER_CLASS, MAX_SAMPLED_CLASSES = 8, 50  # images of a class, and classes, among the sample images
 MAX_HISTOGRAM_VALUES = 2_000_000  # numbers of an array above which some of them stand for all in a histogram
 
 
@@ -174,13 +174,13 @@ class TensorBoardLogger:
 
 
 def write_evaluation(folder: Path, classifier: Any, evaluation: Evaluation | None, epoch: int) -> None:
-    """Adds the network's graph and what is known of the test pictures: samples of every class, the confusion matrix,
+    """Adds the model's graph and what is known of the test images: samples of every class, the confusion matrix,
     the projector.
 
     Args:
         folder: the run's.
         classifier: the run's.
-        evaluation: on the test pictures; None where these are gone.
+        evaluation: on the test images; None where these are gone.
         epoch: whose weights were kept.
     """
     events = EventFileWriter(folder / EVENTS_FOLDER / "test")
@@ -200,7 +200,7 @@ def write_finished_run(run: Run, evaluation: Evaluation | None) -> None:
 
     Args:
         run: finished.
-        evaluation: on its test pictures; None where these are gone.
+        evaluation: on its test images; None where these are gone.
     """
     board = TensorBoardLogger(run.path)
     try:
@@ -232,11 +232,11 @@ def _write_projector(folder: Path, classifier: Any, evaluation: Evaluation) -> N
     pixels = np.stack([evaluation.decoded.pixels[int(at)] for at in some])
     try:
         vectors = compute_embeddings(classifier.model, pixels)
-    except StriateError:  # a network of the user's own that has no vector before its last layer
+    except StriateError:  # a model of the user's own that has no vector before its last layer
         return
     names, predicted = images.classes, evaluation.predicted_labels
     rows = [(names[images.labels[at]], names[predicted[at]], str(images.keys[at])) for at in some]
-    write_projector_files(folder / EVENTS_FOLDER / "test", vectors, rows, pixels, "test pictures")
+    write_projector_files(folder / EVENTS_FOLDER / "test", vectors, rows, pixels, "test images")
 
 
 def _render_pixels(figure: Any) -> NDArray[np.uint8]:

@@ -160,7 +160,7 @@ class EventFileWriter:
         self._write_summary(step, wall_time, tag=tag, histo=proto)
 
     def add_image(self, tag: str, pixels: NDArray[np.uint8], step: int, wall_time: float | None = None) -> None:
-        """Adds a picture, (h, w, 1 or 3) uint8."""
+        """Adds an image, (h, w, 1 or 3) uint8."""
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         buffer = io.BytesIO()
@@ -170,7 +170,7 @@ class EventFileWriter:
         self._write_summary(step, wall_time, tag=tag, image=proto)
 
     def add_graph(self, graph_def: Any) -> None:
-        """Adds a GraphDef, the network's."""
+        """Adds a GraphDef, the model's."""
         self._write_event(time.time(), graph_def=graph_def.SerializeToString())
 
     def discard_from_step(self, step: int) -> None:

@@ -22,26 +22,26 @@ from striate.models.zoo.small_image_stem import MIN_NATIVE_SIDE
 from striate.training.recipe import Recipe
 
 PREFERRED = ("mobilenet_v2", "efficientnet_v2_b0", "mobilenet_v3_large", "resnet50_v2", "resnet50", "densenet121")
-"""Pretrained networks in the order in which they are tried: light ones first."""
+"""Pretrained models in the order in which they are tried: light ones first."""
 
-MOST = 20_000  # training pictures: of more, a network of their own learns as much
-LEAST_SIDE = 64  # pixels: what smaller pictures show, ImageNet's networks have not been taught to see
+MOST = 20_000  # training images: of more, a model of their own learns as much
+LEAST_SIDE = 64  # pixels: what smaller images show, ImageNet's models have not been taught to see
 
 
 def choose_network(recipe: Recipe, train: ImageSet, short_side: float) -> tuple[str, str]:
-    """Returns the network's name and its weights: `none`, `imagenet`, or a file.
+    """Returns the model's name and its weights: `none`, `imagenet`, or a file.
 
-    Named ones are kept. A file of weights names its network. Photographs in colour, not too small, not to be brought
+    Named ones are kept. A file of weights names its model. Photographs in color, not too small, not to be brought
     to a small size and not too many, begin with ImageNet's weights when some are at hand on this machine; nothing is
     downloaded that was not asked for.
 
     Args:
         recipe: what was asked for.
-        train: the training pictures.
+        train: the training images.
         short_side: the median of their shorter sides, pixels.
 
     Raises:
-        WeightsError: a file of weights of a network that is not known.
+        WeightsError: a file of weights of a model that is not known.
     """
     weights = recipe.pretrained
     if recipe.architecture is not None:
@@ -56,11 +56,11 @@ def choose_network(recipe: Recipe, train: ImageSet, short_side: float) -> tuple[
 
 
 def network_of(weights: str) -> str:
-    """Returns the network that weights are for: of `imagenet`, the first preferred one that is at hand; of a file, its
+    """Returns the model that weights are for: of `imagenet`, the first preferred one that is at hand; of a file, its
     own.
 
     Raises:
-        WeightsError: not a file of weights, or of a network that is not known.
+        WeightsError: not a file of weights, or of a model that is not known.
     """
     if weights == "imagenet":
         return find_cached_backbone(PREFERRED) or PREFERRED[0]
@@ -68,41 +68,41 @@ def network_of(weights: str) -> str:
 
 
 def own_dropout(name: str) -> float:
-    """Returns the rate that a network has unless told otherwise."""
+    """Returns the rate that a model has unless told otherwise."""
     return ARCHITECTURES[name].dropout if name in ARCHITECTURES else 0.0
 
 
 def refuse_grey(recipe: Recipe) -> None:
-    """Raises ConfigError when pretrained weights are to look at pictures without colour."""
+    """Raises ConfigError when pretrained weights are to look at images without color."""
     if recipe.weights is not None and recipe.channels == 1:
         raise ConfigError(
             "Pretrained weights look at three channels",
-            received="one (grey)",
-            expected="three; grey pictures are given thrice",
+            received="one (grayscale)",
+            expected="three; grayscale images are given thrice",
             hint="--colour, or --pretrained none",
         )
 
 
 Sizes = NDArray[np.int64]
 
-SAMPLE = 200  # pictures looked at to choose size and channels
+SAMPLE = 200  # images looked at to choose size and channels
 SIDES = (32, 48, 64)
-"""Sizes for pictures that differ in size, pixels; 96 costs a laptop 2.5 times as much as 64."""
+"""Sizes for images that differ in size, pixels; 96 costs a laptop 2.5 times as much as 64."""
 
 PRETRAINED_SIDES = (96, 128)
 """The same where pretrained weights look at them: they were taught on 224, and see little in 64."""
 
-BUDGET = 320_000  # pictures to train on in all, when the epochs are open
+BUDGET = 320_000  # images to train on in all, when the epochs are open
 
 
 def plan(recipe: Recipe, train: ImageSet) -> Recipe:
-    """Returns the recipe with every open place filled from the training pictures.
+    """Returns the recipe with every open place filled from the training images.
 
-    Network and weights: see choose.choose_network. Pictures of one size up to 64 pixels keep it; others get the
-    largest of SIDES (PRETRAINED_SIDES) that their median short side still fills. Pictures without colour get one
-    channel, unless pretrained weights look at them. Epochs aim at BUDGET pictures seen in all, a third of it where only
-    a last layer learns, between 5 and 30 passes; batches hold about a fiftieth of the pictures, between 32 and 128.
-    Where the pretrained layers rest, the pictures are not changed at random.
+    Model and weights: see choose.choose_network. Images of one size up to 64 pixels keep it; others get the
+    largest of SIDES (PRETRAINED_SIDES) that their median short side still fills. Images without color get one
+    channel, unless pretrained weights look at them. Epochs aim at BUDGET images seen in all, a third of it where only
+    a last layer learns, between 5 and 30 passes; batches hold about a fiftieth of the images, between 32 and 128.
+    Where the pretrained layers rest, the images are not changed at random.
     """
     is_open = recipe.architecture is None or None in (recipe.height, recipe.width, recipe.channels)
     sizes, is_colour = look(train) if is_open else (np.zeros((1, 2), np.int64), False)
@@ -146,7 +146,7 @@ def preprocessing_of(recipe: Recipe) -> Preprocessing:
 
 
 def look(images: ImageSet) -> tuple[Sizes, bool]:
-    """Returns the (n, 2) heights and widths of a sample of the pictures, pixels, and whether any has colour; unreadable
+    """Returns the (n, 2) heights and widths of a sample of the images, pixels, and whether any has color; unreadable
     ones are skipped.
 
     Raises:
@@ -158,7 +158,7 @@ def look(images: ImageSet) -> tuple[Sizes, bool]:
     chosen = np.random.default_rng(0).permutation(len(images))[:SAMPLE]
     sizes: list[tuple[int, int]] = []
     colours: list[bool] = []
-    reason = "no pictures"
+    reason = "no images"
     for index in chosen.tolist():
         try:
             with open_image(images.source(index)) as image:
@@ -168,7 +168,7 @@ def look(images: ImageSet) -> tuple[Sizes, bool]:
         except Exception as error:  # foreign bytes; training reports each broken file with its reason
             reason = str(error)
     if not sizes:
-        raise ImageDecodeError(f"none of {len(chosen)} pictures looked at can be read: {reason}")
+        raise ImageDecodeError(f"none of {len(chosen)} images looked at can be read: {reason}")
     return np.array(sizes), any(colours)
 
 
@@ -178,7 +178,7 @@ def short_side(sizes: Sizes) -> float:
 
 
 def form(sizes: Sizes, *, is_pretrained: bool, least: int = 1) -> tuple[int, int]:
-    """Returns the (height, width) to bring pictures of these sizes to, `least` pixels each or more."""
+    """Returns the (height, width) to bring images of these sizes to, `least` pixels each or more."""
     first = sizes[0]
     if not is_pretrained and (sizes == first).all() and first.max() <= 64:
         return int(first[0]), int(first[1])

@@ -1,4 +1,4 @@
-"""A network before its first step: its values, its arithmetic, and what rests."""
+"""A model before its first step: its values, its arithmetic, and what rests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def networks(
     *,
     images: int,
 ) -> tuple[Any, Any, Recipe]:
-    """Returns the network in float32, the one that learns, which is the same unless it computes in less, and the recipe
+    """Returns the model in float32, the one that learns, which is the same unless it computes in less, and the recipe
     with the arithmetic chosen.
 
     Args:
@@ -55,7 +55,7 @@ def begun(
     precision: str,
     progress: Progress,
 ) -> Any:
-    """Returns the network as it is before its first step, the same weights whatever the arithmetic."""
+    """Returns the model as it is before its first step, the same weights whatever the arithmetic."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(keras.dtype_policies.DTypePolicy(precision))
     set_seed(recipe.seed)

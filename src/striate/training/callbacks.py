@@ -17,9 +17,9 @@ Callback: Any = keras.callbacks.Callback
 Enough = Callable[[EpochMetrics], bool]
 """Is told of an epoch that has just ended, and returns whether the training is to end with it."""
 
-MUCH_WAITING = 0.2  # share of an epoch's time
+MUCH_WAITING = 0.2  # fraction of an epoch's time
 WAITING = (
-    "{:.0%} of that time the network waited for pictures: they are read or changed more slowly than it learns. "
+    "{:.0%} of that time the model waited for images: they are read or changed more slowly than it learns. "
     "Simpler changes (--augment) or a faster disk would help."
 )
 
@@ -32,7 +32,7 @@ class EpochClock(Callback):  # type: ignore[misc]
         epochs: how many are planned.
         progress: shows steps, and each epoch's line.
         record: called with each finished epoch.
-        spent: seconds spent already on an epoch that is gone on with.
+        spent: seconds spent already on an epoch that is resumed.
     """
 
     def __init__(

@@ -3,7 +3,7 @@
 What decides how a training goes on is its variables (weights, statistics, the state of every generator of random
 numbers, the optimizer's moments and step count, running sums of the epoch's figures), where it is (stage, epoch, step),
 and what it remembers: the epochs so far, the best one's weights, since when it has not improved, what the loss did. The
-order of the pictures and their random changes are functions of seed, epoch and step (see images/batches.py), so that
+order of the images and their random changes are functions of seed, epoch and step (see images/batches.py), so that
 they need not be kept.
 """
 
@@ -80,7 +80,7 @@ class Keeper:
     Args:
         checkpoints: where they lie.
         every: seconds between two; None for OFTEN within an epoch and after every epoch, if that costs no more than
-            SHARE of the time.
+            Fraction of the time.
         progress: told of checkpoints that are damaged or cannot be written.
         others: the state of what watches the training.
         put_back: hands that to it.
@@ -165,7 +165,7 @@ class Keeper:
         """Gives a compiled model, and the training, the state that was found.
 
         Raises:
-            RunError: the checkpoint is another network's.
+            RunError: the checkpoint is another model's.
         """
         assert self.found is not None  # noqa: S101
         about, arrays = self.found.about, self.found.arrays
@@ -210,7 +210,7 @@ class SaveState(keras.callbacks.Callback):  # type: ignore[misc]
         self.logs: dict[str, Any] = {}
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Puts the running sums back, when the epoch is gone on with."""
+        """Puts the running sums back, when the epoch is resumed."""
         self.epoch = epoch
         if 0 < self.feed.start < self.steps:
             self.keeper.put_back_sums(self.model)
@@ -250,7 +250,7 @@ class SaveState(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def _variables(model: Any) -> Iterator[tuple[str, Any]]:
-    """Yields the names and variables of the network and its optimizer."""
+    """Yields the names and variables of the model and its optimizer."""
     for group, variables in (("model", model.variables), ("optimizer", model.optimizer.variables)):
         for at, variable in enumerate(variables):
             yield f"{group}/{at:04}", variable
@@ -269,7 +269,7 @@ def _under(arrays: Arrays, prefix: str) -> Arrays:
 def _assign(variable: Any, value: NDArray[Any] | None, name: str) -> None:
     if value is None or value.shape != tuple(variable.shape):
         raise RunError(
-            "The checkpoint does not belong to this network",
+            "The checkpoint does not belong to this model",
             received=f"{name}: {'absent' if value is None else value.shape}",
             expected=tuple(variable.shape),
         )

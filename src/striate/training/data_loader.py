@@ -1,4 +1,4 @@
-"""From batches to training: made ahead, in threads of their own, while the network learns from earlier ones.
+"""From batches to training: made ahead, in threads of their own, while the model learns from earlier ones.
 
 On TensorFlow that takes the place of `tf.data`, whose `prefetch(AUTOTUNE)` has a thread that sleeps twice as long each
 time (0.01, 0.02, … 60 s) and is waited for whenever an iterator ends, after every epoch: of a training whose epochs
@@ -15,8 +15,8 @@ from striate.data.batches import Batch, Batches
 from striate.data.prefetch import map_in_order, open_worker_pool
 from striate.system.backend import keras, list_devices
 
-AHEAD = 2  # groups of batches that are made or being made while the network learns
-MAKERS = 6  # threads that make them, where the network does not need the processor itself
+AHEAD = 2  # groups of batches that are made or being made while the model learns
+MAKERS = 6  # threads that make them, where the model does not need the processor itself
 
 
 class Feed(keras.utils.PyDataset):  # type: ignore[misc]
@@ -24,10 +24,10 @@ class Feed(keras.utils.PyDataset):  # type: ignore[misc]
 
     Args:
         batches: what to feed.
-        start: the first batch to feed, of an epoch that is gone on with.
+        start: the first batch to feed, of an epoch that is resumed.
 
     Attributes:
-        waited: seconds that the network has waited for a batch since `set_epoch`.
+        waited: seconds that the model has waited for a batch since `set_epoch`.
     """
 
     def __init__(self, batches: Batches, start: int = 0) -> None:
@@ -70,5 +70,5 @@ class Feed(keras.utils.PyDataset):  # type: ignore[misc]
 
 
 def _makers() -> int:
-    """Returns how many threads make batches: one beside a network that computes on the processor."""
+    """Returns how many threads make batches: one beside a model that computes on the processor."""
     return 1 if list_devices() == ["cpu"] else max(1, min(MAKERS, (os.cpu_count() or 1) - 1))

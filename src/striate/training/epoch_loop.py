@@ -1,7 +1,7 @@
-"""A network's epochs: on TensorFlow several steps a call, in a loop of this module's own; elsewhere by Keras' `fit`.
+"""A model's epochs: on TensorFlow several steps a call, in a loop of this module's own; elsewhere by Keras' `fit`.
 
 Keras' `fit` on TensorFlow takes each batch from a `tf.data` pipeline, which is begun anew for every epoch and every
-validation, and wraps each step in conditions on whether there is another batch. For small networks that takes as long
+validation, and wraps each step in conditions on whether there is another batch. For small models that takes as long
 as learning does. Here the batches of a call are one array, which a plain loop in the graph goes through; the step
 within is Keras' own, `train_step` and `test_step` of the model, and callbacks are called as `fit` calls them.
 """

@@ -31,7 +31,7 @@ from striate.training.recipe import Recipe
 from striate.training.time_budget import fine_tuning_within, within
 from striate.training.transfer import GROUPS, VALIDATION_BATCH, fine_tune, groups_of, learn_head, seen_by, thaw
 
-NAMED = 3  # pictures that a message names
+NAMED = 3  # images that a message names
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ class DivergedError(TrainingError):
     Args:
         trained: what the training had come to before.
         trace: where the loss broke.
-        train: the pictures that were learnt from.
+        train: the images that were learned from.
 
     Attributes:
         trained: as given.
@@ -98,10 +98,10 @@ def fit(
     some layers more, all of them.
 
     Args:
-        train: decoded training pictures.
-        validation: decoded pictures to choose by.
+        train: decoded training images.
+        validation: decoded images to choose by.
         recipe: a planned recipe (see plan.plan).
-        architecture: the network, when it is not the row of ARCHITECTURES that the recipe names.
+        architecture: the model, when it is not the row of ARCHITECTURES that the recipe names.
         progress: shows steps and epochs.
         record: called with each finished epoch, as it happens.
         trace: filled with how the loss began and where it ceased to be a number, also when this raises.
@@ -116,7 +116,7 @@ def fit(
             its last epoch.
         DivergedError: the weights became no numbers after an epoch that was sound.
         TrainingError: the loss was never finite, or the memory does not suffice.
-        WeightsError: the pretrained weights are not there or not the network's.
+        WeightsError: the pretrained weights are not there or not the model's.
     """
     stage = 0
     if keeper is not None and keeper.found is not None:

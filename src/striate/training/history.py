@@ -21,14 +21,14 @@ class EpochMetrics:
     Attributes:
         epoch: its number, from 1.
         loss: mean training loss over the epoch, with dropout, augmentation and label smoothing at work.
-        accuracy: share of training pictures answered rightly during the epoch, 0..1.
-        val_loss: loss on the validation pictures after the epoch.
-        val_accuracy: accuracy on the validation pictures after the epoch, 0..1.
+        accuracy: fraction of training images answered rightly during the epoch, 0..1.
+        val_loss: loss on the validation images after the epoch.
+        val_accuracy: accuracy on the validation images after the epoch, 0..1.
         learning_rate: at the end of the epoch.
         seconds: training alone, without validation.
-        images_per_second: training pictures per second.
+        images_per_second: training images per second.
         ms_per_step: milliseconds per training step.
-        waiting: share of `seconds` in which the network waited for pictures, 0..1; not a number in runs that did not
+        waiting: fraction of `seconds` in which the model waited for images, 0..1; not a number in runs that did not
             measure it.
     """
 

@@ -28,7 +28,7 @@ from striate.training.recipe import Recipe
 Watch = Callable[[Any, EpochMetrics], None]
 """Looks at a model after an epoch."""
 
-WILL_FINISH = "Stopping after this step; what has been learnt so far is kept."
+WILL_FINISH = "Stopping after this step; what has been learned so far is kept."
 WILL_LEAVE = "Stopping after this step, with a checkpoint to go on from."
 
 OUT_OF_MEMORY = (
@@ -47,7 +47,7 @@ class Loop:
         progress: shows steps and epochs.
         record: called with each finished epoch, as it happens.
         trace: filled with how the loss began and where it broke.
-        watch: called with the whole network as it is and its figures after each epoch.
+        watch: called with the whole model as it is and its figures after each epoch.
         keeper: saves the state now and then, and gives that of an earlier attempt.
         enough: asked after each epoch whether the training, in all its stages, is to end with it.
         parallel: the processes that train together; None for this one alone.
@@ -110,7 +110,7 @@ class Loop:
             if place.ended or self.stop.asked or self.end.is_enough:
                 return
             validation = None if self.parallel is None else self._validation(network, held_out)
-            if place.step:  # Keras counts an epoch's steps once for all epochs: one that is gone on with has fewer
+            if place.step:  # Keras counts an epoch's steps once for all epochs: one that is resumed has fewer
                 self._fit(run, batches, held_out, stage, last, place, place.epoch + 1, validation)
                 place = Place(stage, self.first, place.epoch + 1, ended=bool(model.stop_training))
             if not place.ended and place.epoch < last:
@@ -244,5 +244,5 @@ def out_of_memory(recipe: Recipe, received: str | None = None) -> TrainingError:
     return TrainingError(
         "The machine's memory does not suffice for this training",
         received=received or f"{recipe.architecture}, {recipe.height}×{recipe.width} pixels, batches of {batch}",
-        hint=f"--batch {max(1, batch // 2)}, --size {max(8, side // 2)}, or a smaller network (striate models)",
+        hint=f"--batch {max(1, batch // 2)}, --size {max(8, side // 2)}, or a smaller model (striate models)",
     )

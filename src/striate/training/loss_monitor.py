@@ -23,7 +23,7 @@ class Break:
         epoch: number, from 1.
         first: the first of the batches at work then, numbered from 1 within the epoch.
         last: the last of them: Keras runs several steps at once on TensorFlow, and reports after the last one.
-        pictures: of those batches, (n,) indices into the training pictures, batch after batch.
+        pictures: of those batches, (n,) indices into the training images, batch after batch.
     """
 
     epoch: int
@@ -73,7 +73,7 @@ class WatchLoss(Callback):  # type: ignore[misc]
 
     Args:
         trace: what to fill.
-        feed: the training batches, whose order tells which pictures were at work.
+        feed: the training batches, whose order tells which images were at work.
     """
 
     def __init__(self, trace: LossTrace, feed: Feed) -> None:

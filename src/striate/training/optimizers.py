@@ -1,7 +1,7 @@
 """A recipe's optimizer, its rate following the recipe's schedule.
 
 Keras writes an optimizer's step out in a dozen operations for each variable, and the schedule of its rate once more for
-each that decays: of a small network's step, tracing that takes most of the time. TensorFlow has one operation for it.
+each that decays: of a small model's step, tracing that takes most of the time. TensorFlow has one operation for it.
 """
 
 from __future__ import annotations

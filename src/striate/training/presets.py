@@ -21,7 +21,7 @@ DEFAULT = Recipe(
     keep="best",
 )
 """What a good engineer would start with: AdamW under one rise and one long fall of the rate, dropout, changes that
-fit what the pictures show, and the best epoch kept. Epochs and batch follow from the number of pictures."""
+fit what the images show, and the best epoch kept. Epochs and batch follow from the number of images."""
 
 CLASSIC = Recipe(
     name="classic",
@@ -50,10 +50,10 @@ RESNET_CIFAR = Recipe(
     augment="flip,shift=0.125,border=black",
     keep="last",
 )
-"""How the CIFAR networks were trained in their paper (He et al. 2015, section 4.2): 64,000 steps of SGD, the rate
-divided by ten twice, pictures mirrored and shifted by up to four pixels. The decay of 1e-3 is the paper's 1e-4: Keras
+"""How the CIFAR models were trained in their paper (He et al. 2015, section 4.2): 64,000 steps of SGD, the rate
+divided by ten twice, images mirrored and shifted by up to four pixels. The decay of 1e-3 is the paper's 1e-4: Keras
 takes it off the weights themselves, not off the gradient, which momentum 0.9 would multiply by ten. The momentum is
-Nesterov's. On two cores an epoch of 50,000 pictures takes half a minute, so shorten it: with --epochs 20 the lossy JPEG
+Nesterov's. On two cores an epoch of 50,000 images takes half a minute, so shorten it: with --epochs 20 the lossy JPEG
 copy of CIFAR-10 (JPEG quality 75) is told apart at 82.7 % (82.0 to 83.5); before the rate falls, at about 76 %."""
 
 FAST_DIGITS = Recipe(
@@ -72,13 +72,13 @@ FAST_DIGITS = Recipe(
     augment="shift=0.036,border=black",
     keep="last",
 )
-"""Digits in seconds: pictures moved by up to a pixel, one steep rise and fall of the rate (Smith and Topin 2019),
-batch-norm that forgets fast. MNIST's test pictures, mean and deviation of five seeds on two cores (AMD EPYC,
+"""Digits in seconds: images moved by up to a pixel, one steep rise and fall of the rate (Smith and Topin 2019),
+batch-norm that forgets fast. MNIST's test images, mean and deviation of five seeds on two cores (AMD EPYC,
 AVX-512, bfloat16): 160 steps 98.91 ± 0.09 % in 2.7 s, compiling included; 14 epochs 99.56 ± 0.03 % in 30 s, where
 the tutorial's ten epochs reach 98.94 ± 0.10 % in 41 s."""
 
 FAST_CLOTHES = replace_config(FAST_DIGITS, name="fast-clothes", epochs=10, augment="flip", tta="auto")
-"""Clothes in seconds: the same with pictures mirrored, in training and in answers. Fashion-MNIST's test pictures, mean
+"""Clothes in seconds: the same with images mirrored, in training and in predictions. Fashion-MNIST's test images, mean
 and deviation of five seeds on the same machine: 93.17 ± 0.17 % in 26 s, where the tutorial's twenty epochs reach
 92.10 ± 0.08 % (two seeds) in 320 s."""
 
@@ -98,9 +98,9 @@ FAST = Recipe(
     tta="auto",
     keep="last",
 )
-"""The most that minutes give without pretrained weights: a shallow, wide network behind a whitened first convolution,
-SGD under one steep rise and fall of its rate, little that is changed about the pictures, answers averaged with those
-for the mirror images (Jordan 2024, arXiv:2404.00498, with the batch and the rate of a processor). Test pictures, mean
+"""The most that minutes give without pretrained weights: a shallow, wide model behind a whitened first convolution,
+SGD under one steep rise and fall of its rate, little that is changed about the images, answers averaged with those
+for the mirror images (Jordan 2024, arXiv:2404.00498, with the batch and the rate of a processor). Test images, mean
 and deviation of five seeds on two cores (AMD EPYC, AVX-512, bfloat16): Fashion-MNIST in 8 epochs 94.03 ± 0.10 % in
 252 s; cats and dogs at 64×64 in 30 epochs 93.23 ± 0.33 % in 193 s."""
 

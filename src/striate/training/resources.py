@@ -1,4 +1,4 @@
-"""Whether a network can be trained on these pictures at all, known before anything is read or allocated."""
+"""Whether a model can be trained on these images at all, known before anything is read or allocated."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from striate.training.recipe import Recipe
 
 
 def refuse_unfit(network: Architecture, classes: int, recipe: Recipe) -> None:
-    """Checks the size of the pictures from both ends.
+    """Checks the size of the images from both ends.
 
     The memory is looked at where the processor computes, since its system kills a process that asks for too much
-    without a word; an accelerator says so itself. A network of one's own is not looked at: it is built once before
+    without a word; an accelerator says so itself. A model of one's own is not looked at: it is built once before
     its training, which tells more.
 
     Args:
@@ -41,7 +41,7 @@ def refuse_unfit(network: Architecture, classes: int, recipe: Recipe) -> None:
         recipe: planned (see plan.plan).
 
     Raises:
-        ConfigError: the pictures are too small for the network.
+        ConfigError: the images are too small for the model.
         TrainingError: the machine's memory cannot hold the training.
     """
     if ARCHITECTURES.get(network.name) is not network:
@@ -74,7 +74,7 @@ def refuse_unfit(network: Architecture, classes: int, recipe: Recipe) -> None:
 
 
 STEM = 2
-"""How many times the multiply-adds of its native size a network may cost on small images, for which it keeps larger
+"""How many times the multiply-adds of its native size a model may cost on small images, for which it keeps larger
 maps (see models/stem.py)."""
 
 LEAST_WORK = 9
@@ -83,11 +83,11 @@ and layers that look at one place only have more channels than nine."""
 
 
 def is_surely_fit(name: str, shape: tuple[int, int, int], classes: int, recipe: Recipe) -> bool:
-    """Returns whether a network of the table can be trained on images of this shape beyond doubt, by an upper bound
+    """Returns whether a model of the table can be trained on images of this shape beyond doubt, by an upper bound
     from the figures that are kept of it: without building it, which needs a backend.
 
     Args:
-        name: the network's.
+        name: the model's.
         shape: height, width (pixels) and channels of the images.
         classes: how many.
         recipe: planned.
@@ -113,7 +113,7 @@ def footprint(model: Any, recipe: Recipe) -> int:
     return 4 * copies * weights + width * maps * (recipe.batch or 1)
 
 
-REPORT = 64 << 20  # bytes for all that is no weights: report, lists, pictures of plots, what TensorBoard shows
+REPORT = 64 << 20  # bytes for all that is no weights: report, lists, images of plots, what TensorBoard shows
 
 
 def room_needed(weights: int, recipe: Recipe) -> int:
@@ -127,7 +127,7 @@ def room_needed(weights: int, recipe: Recipe) -> int:
 def refuse_full(folder: Path, network: Architecture, classes: int, recipe: Recipe) -> None:
     """Raises RunError when the disk of the folder, which may not be there yet, has too little room.
 
-    A network of one's own is not looked at.
+    A model of one's own is not looked at.
     """
     if ARCHITECTURES.get(network.name) is not network:
         return

@@ -1,7 +1,7 @@
 """Training that begins with pretrained weights: first the last layer alone, then, if asked, the layers below it.
 
-1. The backbone rests. What it sees of every picture is computed once (features.py), and the last layer learns from
-   that in seconds. There are no random changes to the pictures here: they would have to be looked at anew each epoch.
+1. The backbone rests. What it sees of every image is computed once (features.py), and the last layer learns from
+   that in seconds. There are no random changes to the images here: they would have to be looked at anew each epoch.
 2. Fine-tuning, in two stages of half the epochs each: the upper third of the backbone learns too, then all of it.
    Rates fall by RATE_DECAY from the last layer to the upper third, the middle one and the lowest (discriminative
    fine-tuning and gradual unfreezing: Howard and Ruder 2018, sections 3.2 and 3.3).
@@ -9,7 +9,7 @@
 With a number of minutes, the last layer still learns for its own epochs, which take seconds, and only as many epochs
 of fine-tuning are made as fit what is left (see budget.fine_tuning_within): a bound, not a target.
 
-The known traps: batch-norm rests throughout, statistics and scales, since a batch of the new pictures would overwrite
+The known traps: batch-norm rests throughout, statistics and scales, since a batch of the new images would overwrite
 what a million taught it; the last layer learns before the backbone, or its first gradients, which are noise, would
 wreck it; every stage compiles anew, without which Keras would not notice what has begun to learn; and every stage has
 an optimizer of its own, whose moments belong to its rates.
@@ -36,7 +36,7 @@ from striate.training.loop import Loop, explained
 from striate.training.optimizers import make_optimizer
 from striate.training.recipe import Recipe
 
-BATCH = 128  # pictures per forward pass
+BATCH = 128  # images per forward pass
 SHELF = ArrayCache("features", max_bytes=2 << 30)
 """Where features are kept between trainings."""
 
@@ -44,21 +44,21 @@ SHELF = ArrayCache("features", max_bytes=2 << 30)
 def embeddings(
     model: Any, pixels: NDArray[np.uint8], *, progress: Progress, policy: str = "float32"
 ) -> NDArray[np.float32]:
-    """Returns (n, d) float32: the layer `embedding` for every picture (n, h, w, c), the network at rest (dropout off,
+    """Returns (n, d) float32: the layer `embedding` for every image (n, h, w, c), the model at rest (dropout off,
     batch-norm with its stored statistics), in the arithmetic of a dtype policy (float32 or bfloat16).
 
-    They are looked up first in the user's cache folder, by the pictures, the layers, the weights and the arithmetic:
+    They are looked up first in the user's cache folder, by the images, the layers, the weights and the arithmetic:
     whatever changes an embedding changes its name.
     """
     extractor = keras.Model(model.input, model.get_layer("embedding").output)
     key, shape = _key(extractor, pixels, policy), (len(pixels), extractor.output_shape[1])
     known = SHELF.get(key)
     if known is not None and known[0].shape == shape and known[0].dtype == np.float32:
-        progress.say(f"What the network sees of {len(pixels):,} pictures is known from an earlier training.")
+        progress.say(f"What the model sees of {len(pixels):,} images is known from an earlier training.")
         return known[0]
     found = np.empty(shape, np.float32)
     see = compile_predict_function(extractor, policy)
-    with progress.task("looking at pictures", len(pixels), "pictures") as task:
+    with progress.task("looking at images", len(pixels), "pictures") as task:
         for start in range(0, len(pixels), BATCH):
             part = pixels[start : start + BATCH]
             filled = part if len(part) == BATCH else np.resize(part, (BATCH, *part.shape[1:]))
@@ -82,14 +82,14 @@ def _key(extractor: Any, pixels: NDArray[np.uint8], policy: str) -> str:
 RATE_DECAY = 2.6
 """Between one group of layers and the next below (Howard and Ruder 2018, section 3.2)."""
 
-VALIDATION_BATCH = 256  # pictures; no gradients are kept, so more than while training
+VALIDATION_BATCH = 256  # images; no gradients are kept, so more than while training
 GROUPS = 3  # parts of the backbone, by number of layers with weights
 
 
 def seen_by(
     model: Any, train: DecodedSet, validation: DecodedSet, recipe: Recipe, *, progress: Progress
 ) -> tuple[Batches, Batches]:
-    """Returns what the resting backbone sees of the pictures: batches to train on and batches to choose by.
+    """Returns what the resting backbone sees of the images: batches to train on and batches to choose by.
 
     Raises:
         TrainingError: the machine's memory does not suffice.
@@ -134,7 +134,7 @@ def learn_head(model: Any, seen: Batches, held_out: Batches, recipe: Recipe, loo
 
 
 def fine_tune(model: Any, batches: Batches, held_out: Batches, recipe: Recipe, loop: Loop, stage: int = 0) -> None:
-    """Trains the whole network further, from above; the model has the kept epoch's weights afterwards. `stage` is the
+    """Trains the whole model further, from above; the model has the kept epoch's weights afterwards. `stage` is the
     one that a checkpoint was found of: those before it are done.
     """
     assert recipe.fine_tune_rate  # noqa: S101  (plan() filled it)

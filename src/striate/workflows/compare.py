@@ -1,4 +1,4 @@
-"""Runs in folders compared, with a page and the pictures behind the verdict."""
+"""Runs in folders compared, with a page and the images behind the verdict."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from striate.runs.run import Run
 from striate.runs.store import REPEAT_FILE, RunStore
 from striate.workflows.run_data import own_pictures, refuse_other_contents
 
-TIMED = 256  # test pictures that answers are timed on
+TIMED = 256  # test images that answers are timed on
 
 
 def compare_runs(runs: Sequence[Run], *, is_timed: bool = False, progress: Progress = NO_PROGRESS) -> Comparison:
-    """Returns the runs compared, see `compare`; where the sets they come from differ, the test pictures' contents are
+    """Returns the runs compared, see `compare`; where the sets they come from differ, the test images' contents are
     compared too.
 
     Args:
         runs: two or more.
-        is_timed: measure now, one after the other, how long each takes for an answer.
+        is_timed: measure now, one after the other, how long each takes for a prediction.
         progress: shows what happens.
 
     Raises:
-        RunError: as in `compare`, or the pictures of equal names show different things.
-        DataError: answers are to be timed and the pictures are gone.
+        RunError: as in `compare`, or the images of equal names show different things.
+        DataError: answers are to be timed and the images are gone.
     """
     contenders = [dataclasses.replace(run.contender(), name=_name(run)) for run in runs]
     if is_timed:
@@ -65,10 +65,10 @@ def _name(run: Run) -> str:
 
 
 def answer_times(runs: Sequence[Run], keys: Sequence[str], *, progress: Progress = NO_PROGRESS) -> list[float]:
-    """Returns how long each run takes for an answer, ms, in batches of the first TIMED pictures; decoding left out.
+    """Returns how long each run takes for a prediction, ms, in batches of the first TIMED images; decoding left out.
 
     Raises:
-        DataError: the pictures are gone.
+        DataError: the images are gone.
     """
     pictures = list(own_pictures(runs[0], keys[:TIMED], progress=progress).values())
     times = []
@@ -83,7 +83,7 @@ def answer_times(runs: Sequence[Run], keys: Sequence[str], *, progress: Progress
 def save_comparison_page(
     path: Path, found: Comparison, runs: Sequence[Run], *, command: str = "", progress: Progress = NO_PROGRESS
 ) -> str:
-    """Writes the page, with the pictures where they are still to be had, and returns why they are not ("" if so)."""
+    """Writes the page, with the images where they are still to be had, and returns why they are not ("" if so)."""
     keys = comparison_page.list_image_keys(found)
     missing = ""
     pictures = {}

@@ -51,12 +51,12 @@ def calibrate(
     classifier: Classifier, validation: LabeledPredictions, target_risk: float | None, progress: Progress
 ) -> NDArray[np.float64]:
     """Sets the classifier's temperature, and its `reject_below` where a risk is targeted; returns the logarithms of the
-    probabilities on the validation pictures with that temperature. No answer changes but by being withheld.
+    probabilities on the validation images with that temperature. No prediction changes but by being withheld.
 
     Args:
         classifier: without a temperature yet.
         validation: its predictions.
-        target_risk: share of wrong answers allowed; None answers everything.
+        target_risk: fraction of wrong predictions allowed; None answers everything.
         progress: told what was found.
     """
     rows = np.asarray(validation.log_probabilities, np.float64)
@@ -68,7 +68,7 @@ def calibrate(
         before, rows = rows, log_softmax(rows / temperature, axis=1)
         progress.say(
             f"Its confidence was too {'high' if temperature > 1 else 'low'}: temperature {temperature:.2f} (loss on "
-            f"the validation pictures {_loss(validation, before):.4f} → {_loss(validation, rows):.4f}; no answer "
+            f"the validation images {_loss(validation, before):.4f} → {_loss(validation, rows):.4f}; no prediction "
             "changes)."
         )
     if target_risk is not None:
@@ -85,7 +85,7 @@ def _loss(validation: LabeledPredictions, rows: NDArray[np.float64]) -> float:
 
 
 LEAKED = "leaked.csv"
-"""A run's list of test pictures with a copy among the others."""
+"""A run's list of test images with a copy among the others."""
 
 
 def save_results(
@@ -141,7 +141,7 @@ def save_report_page(run: Run, manifest: RunManifest, recipe: Recipe, history: H
 
 
 def save_report_again(run: Run, measured: Evaluation, html: Path | None, markdown: Path | None) -> None:
-    """Writes the report of a run measured again, on its own test pictures or on others, to where it is asked for."""
+    """Writes the report of a run measured again, on its own test images or on others, to where it is asked for."""
     is_own = measured.report.split == "test" and measured.report.data == run.report.data
     facts = _facts(run, run.manifest, run.recipe, measured, is_own=is_own)
     history = run.history if is_own else None
@@ -196,15 +196,15 @@ def measure_again(
     corrections: str | Path | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> Evaluation:
-    """Returns a run's classifier measured on its own test pictures, or on other data.
+    """Returns a run's classifier measured on its own test images, or on other data.
 
     Args:
         run: whose classifier.
-        data: other pictures; of a set that brings a test split, only that is measured. Of the very data the run was
-            trained on, only the run's test pictures are: the others have shaped the classifier.
+        data: other images; of a set that brings a test split, only that is measured. Of the very data the run was
+            trained on, only the run's test images are: the others have shaped the classifier.
         data_dir: where named data sets lie, if not where the run found them.
         nested: what folders within class folders are, if not what they were for the run.
-        corrections: a list of pictures of `data` to leave out or to relabel; of the run's own data, its own list holds.
+        corrections: a list of images of `data` to leave out or to relabel; of the run's own data, its own list holds.
         progress: shows what happens.
 
     Raises:
@@ -213,7 +213,7 @@ def measure_again(
     trained_on = run.manifest.data
     if data is None and trained_on["source"] is None:
         raise DataError(
-            "This run was trained on pictures handed over in Python", hint=f"striate evaluate {run.name} DATA"
+            "This run was trained on images handed over in Python", hint=f"striate evaluate {run.name} DATA"
         )
     source = trained_on["source"] if data is None else data
     place = data_dir or (trained_on["data_dir"] if data is None else None)
@@ -226,13 +226,13 @@ def measure_again(
         images = apply_corrections(images, load_corrections(own))
     if data is None or lasting(data) == trained_on["source"] or images.fingerprint() == trained_on["fingerprint"]:
         if data is not None:
-            progress.say("The run was trained on this data; only the pictures it set aside for testing are measured.")
+            progress.say("The run was trained on this data; only the images it set aside for testing are measured.")
         test = load_splits(images, run.file("split.csv")).test
         measured = evaluate_classifier(run.classifier, test, split="test", leaked_keys=_leaked(run), progress=progress)
         try:
             log_test_access(run.path, "evaluate")
         except OSError as error:
-            progress.say(f"This look at the test pictures cannot be noted in {run.path}: {error.strerror}.")
+            progress.say(f"This look at the test images cannot be noted in {run.path}: {error.strerror}.")
         return measured
     if "test" in images.given:
         return evaluate_classifier(
@@ -259,7 +259,7 @@ def hold(
 
     Args:
         run: whose classifier.
-        measured: its test pictures, or others, measured as they are.
+        measured: its test images, or others, measured as they are.
         pictures: of how many, drawn at random.
         progress: shows what happens.
     """
@@ -275,16 +275,16 @@ def hold(
 
 
 def some_measured(run: Run, most: int = 2000, *, seed: int = 0, progress: Progress = NO_PROGRESS) -> Evaluation:
-    """Returns the run's report with some of the test pictures that it stands on, and the answers to them.
+    """Returns the run's report with some of the test images that it stands on, and the predictions to them.
 
     Args:
         run: finished.
-        most: so many pictures, drawn at random from all classes alike.
+        most: so many images, drawn at random from all classes alike.
         seed: of the style.
         progress: shows what happens.
 
     Raises:
-        DataError: the pictures are gone, or were handed over in Python, or the answers are missing.
+        DataError: the images are gone, or were handed over in Python, or the predictions are missing.
     """
     answered = run.answered("test")
     chosen = np.sort(np.random.default_rng(seed).permutation(len(answered.keys))[:most])
@@ -314,7 +314,7 @@ def diagnosed(
     Args:
         run: whose folder, all else of it written but the manifest.
         manifest: what its run.json will hold.
-        parts: training, validation and test pictures.
+        parts: training, validation and test images.
         classifier: what came out; None when nothing did.
         trace: how the loss began, and where it broke.
         progress: told of what cannot be looked at.
@@ -322,5 +322,5 @@ def diagnosed(
     try:
         write_json(run.path / training_signals.SIGNALS_FILE, collect_training_signals(parts, classifier, trace))
         write_json(run.path / diagnose.DIAGNOSIS_FILE, diagnose.diagnose(collect_evidence(run, manifest)))
-    except Exception as error:  # a network of the user's own may refuse to be looked into
+    except Exception as error:  # a model of the user's own may refuse to be looked into
         progress.say(f"The training could not be diagnosed ({type(error).__name__}: {error}).")

@@ -1,4 +1,4 @@
-"""A run's own explainer: test pictures, answered wrongly and rightly, on their way through its network."""
+"""A run's own explainer: test images, answered wrongly and rightly, on their way through its model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MOST = 6 * 2**20  # bytes of weights in a page that nobody asked for
 def save_inside(
     run: Run, classifier: Classifier, history: History, measured: Evaluation, progress: Progress = NO_PROGRESS
 ) -> None:
-    """Writes the page, unless the network cannot be explained; that is said, and costs the run nothing."""
+    """Writes the page, unless the model cannot be explained; that is said, and costs the run nothing."""
     right, wrong = select_examples(measured, MAX_EXPLAINER_IMAGES)
     shown = np.concatenate([wrong[: MAX_EXPLAINER_IMAGES // 2], right])[:MAX_EXPLAINER_IMAGES]
     if not len(shown):
@@ -42,7 +42,7 @@ def save_inside(
     try:
         _save(run, classifier, history, measured, shown)
     except StriateError as error:
-        progress.say(f"No page of what is inside the network was made: {error}")
+        progress.say(f"No page of what is inside the model was made: {error}")
 
 
 def _save(run: Run, classifier: Classifier, history: History, measured: Evaluation, shown: NDArray[np.intp]) -> None:
@@ -65,7 +65,7 @@ def _save(run: Run, classifier: Classifier, history: History, measured: Evaluati
     )
 
 
-SHOWN, KNOWN = 1000, 10_000  # pictures on the map; training pictures that are looked through
+SHOWN, KNOWN = 1000, 10_000  # images on the map; training images that are looked through
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +97,12 @@ class Mapped:
 
     @cached_property
     def accuracy(self) -> float:
-        """Share of the pictures on the map for which the classifier is right, 0..1."""
+        """Fraction of the images on the map for which the classifier is right, 0..1."""
         return float(np.mean(self.probabilities.argmax(axis=1) == self.shown.labels))
 
     @cached_property
     def neighbours_accuracy(self) -> float:
-        """Share for which the class of most of the nearest training pictures is right, 0..1."""
+        """Share for which the class of most of the nearest training images is right, 0..1."""
         return float(np.mean(self.resemblance.vote_labels(self.known.labels) == self.shown.labels))
 
 
@@ -116,20 +116,20 @@ def mapped(
     seed: int = 0,
     progress: Progress = NO_PROGRESS,
 ) -> Mapped:
-    """Returns the map of a run's test or validation pictures.
+    """Returns the map of a run's test or validation images.
 
     Args:
         run: finished.
         split: `test` or `validation`.
         method: see projection.project.
-        most: pictures on the map; of more, so many drawn at random.
-        neighbours: training pictures that each is compared to.
+        most: images on the map; of more, so many drawn at random.
+        neighbours: training images that each is compared to.
         seed: of the drawing, and of the method.
         progress: shows what happens.
 
     Raises:
-        DataError: the pictures are gone, were handed over in Python, or are too few.
-        ConfigError: the network has no vector before its last layer, or UMAP is not installed.
+        DataError: the images are gone, were handed over in Python, or are too few.
+        ConfigError: the model has no vector before its last layer, or UMAP is not installed.
     """
     classifier = run.classifier
     splits = load_splits(own_set(run, progress=progress), run.file("split.csv"))
@@ -150,7 +150,7 @@ def mapped(
 def known_pictures(
     run: Run, *, seed: int = 0, progress: Progress = NO_PROGRESS
 ) -> tuple[LabeledImages, NDArray[np.float32]]:
-    """Returns (at most KNOWN of) the pictures that a run learnt from, and their embeddings.
+    """Returns (at most KNOWN of) the images that a run learned from, and their embeddings.
 
     Raises:
         DataError: they are gone, or were handed over in Python.
@@ -164,5 +164,5 @@ def known_pictures(
 def _decoded(run: Run, images: ImageSet, most: int, seed: int, progress: Progress) -> LabeledImages:
     decoded = some_decoded(images, run.classifier.preprocessing, most, seed=seed, progress=progress)
     if not len(decoded.images):
-        raise DataError("None of these pictures can be read any more", received=images.name)
+        raise DataError("None of these images can be read any more", received=images.name)
     return LabeledImages(decoded.images.keys.tolist(), decoded.images.labels, np.asarray(decoded.pixels))

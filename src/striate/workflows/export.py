@@ -1,4 +1,4 @@
-"""A run's classifier exported, and compared with the original on the run's own pictures."""
+"""A run's classifier exported, and compared with the original on the run's own images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from striate.runs.run import Run
 from striate.workflows.run_data import own_set, some_decoded
 
 COMPARED, MEASURED, CALIBRATED = 200, 2000, 200
-"""Pictures: on which a float32 file is compared; on which an int8 one is measured; that set the scales of int8."""
+"""Images: on which a float32 file is compared; on which an int8 one is measured; that set the scales of int8."""
 
 
 @frozen_config
@@ -37,7 +37,7 @@ class Quantised:
     """What int8 costs.
 
     Attributes:
-        calibrated_on: pictures that set the scales; the classifier learnt from them, if it learnt from any.
+        calibrated_on: images that set the scales; the classifier learned from them, if it learned from any.
         pictures: on how many the accuracies were measured, before and after on the same.
         before: the classifier's.
         after: the file's.
@@ -61,8 +61,8 @@ class Exported:
         file: the file, or the folder.
         format: its name.
         bytes: its size.
-        batch: pictures at once; None for any number.
-        parity: how its answers differ from the classifier's.
+        batch: images at once; None for any number.
+        parity: how its predictions differ from the classifier's.
         int8: what quantising cost; None for float32.
     """
 
@@ -86,21 +86,21 @@ def export(
     progress: Progress = NO_PROGRESS,
 ) -> Exported:
     """Returns what was written: the classifier of a run, its class names and preprocessing contract inside, in a file
-    that was read again and answers as the classifier does.
+    that was read again and predictions as the classifier does.
 
     Args:
         what: a finished run; or a classifier, and then `data`.
         format: a key of EXPORT_FORMATS.
         path: where; by default `classifier.onnx`, or what the format is called, in the run's folder `exported`.
-        data: labelled pictures to compare on instead of the run's own test pictures.
-        batch: pictures that the graph takes at once; None for any number.
-        int8: quantise, with scales from the run's training pictures (from `data`, if that is given).
-        seed: of the drawing of pictures.
+        data: labeled images to compare on instead of the run's own test images.
+        batch: images that the graph takes at once; None for any number.
+        int8: quantise, with scales from the run's training images (from `data`, if that is given).
+        seed: of the drawing of images.
         progress: shows what happens.
 
     Raises:
         ParityError: the file answers otherwise, and is not kept.
-        DataError: no pictures to compare on.
+        DataError: no images to compare on.
         BackendError, ConfigError: see shipping.checked.
     """
     kind = EXPORT_FORMATS[format]
@@ -111,7 +111,7 @@ def export(
     pixels, labels = _drawn(classifier, measured_on, MEASURED if int8 else COMPARED, seed, progress)
     calibration = _drawn(classifier, calibrated_on, CALIBRATED, seed, progress)[0] if int8 else None
     target = _target(what, kind, path, int8=int8)
-    progress.say(f"Writing {kind.name}, and comparing its answers for {len(pixels):,} pictures.")
+    progress.say(f"Writing {kind.name}, and comparing its predictions for {len(pixels):,} images.")
     differs, found = export_and_verify(
         classifier, kind, target, pixels, batch_size=batch, calibration_images=calibration
     )
@@ -122,23 +122,23 @@ def export(
 
 
 def _sets(what: Run | Classifier, data: DataSource | None, progress: Progress) -> tuple[ImageSet, ImageSet]:
-    """Returns the pictures to measure on, and those to calibrate on."""
+    """Returns the images to measure on, and those to calibrate on."""
     if data is not None:
         given = load_images(data, progress=progress)
         return given, given
     if not isinstance(what, Run):
-        raise DataError("An export is checked on real pictures, and a classifier alone has none", hint="--data DATA")
+        raise DataError("An export is checked on real images, and a classifier alone has none", hint="--data DATA")
     try:
         splits = load_splits(own_set(what, progress=progress), what.file("split.csv"))
     except DataError as error:
-        raise DataError(f"An export is checked on real pictures. {error}", hint="--data DATA") from None
+        raise DataError(f"An export is checked on real images. {error}", hint="--data DATA") from None
     return splits.test, splits.train
 
 
 def _drawn(
     classifier: Classifier, images: ImageSet, most: int, seed: int, progress: Progress
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Returns pictures as the network sees them, and their classes by the classifier's numbers (-1 for others)."""
+    """Returns images as the model sees them, and their classes by the classifier's numbers (-1 for others)."""
     decoded = some_decoded(images, classifier.preprocessing, most, seed=seed, progress=progress)
     number = {name: index for index, name in enumerate(classifier.classes)}
     own = np.array([number.get(name, -1) for name in decoded.images.classes])

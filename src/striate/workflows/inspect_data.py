@@ -26,7 +26,7 @@ from striate.training.presets import recipe_named
 from striate.training.recipe import Recipe
 
 FOLDS = 4
-HELD_OUT = 500  # pictures at most that an epoch is chosen by
+HELD_OUT = 500  # images at most that an epoch is chosen by
 
 
 def find_suspects(
@@ -38,13 +38,14 @@ def find_suspects(
     seed: int = 0,
     progress: Progress = NO_PROGRESS,
 ) -> LabelIssues:
-    """Returns the pictures whose labels are in doubt, of all splits.
+    """Returns the images whose labels are in doubt, of all splits.
 
     Args:
-        images: labelled pictures; unreadable ones are left out.
+        images: labeled images; unreadable ones are left out.
         recipe: how the judges are trained.
-        groups: (n,) copies of one motif have the same number; none of them is judged by a network that saw another.
-        folds: into how many parts the pictures are divided; as many networks are trained.
+        groups: (n,) copies of one duplicate group have the same number; none of them is judged by a model that saw
+            another.
+        folds: into how many parts the images are divided; as many models are trained.
         seed: of the division and of the trainings.
         progress: shows what happens.
 
@@ -69,7 +70,7 @@ def out_of_fold(
     seed: int,
     progress: Progress,
 ) -> NDArray[np.float64]:
-    """Returns (n, classes) probabilities for each picture by a network trained without it."""
+    """Returns (n, classes) probabilities for each image by a model trained without it."""
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     from striate.training.fit import fit
@@ -80,7 +81,7 @@ def out_of_fold(
     division = kind(folds, shuffle=True, random_state=seed).split(np.zeros(total), images.labels, groups)
     network = architecture_named(planned.architecture or DEFAULT_ARCHITECTURE)
     for number, (learnt, judged) in enumerate(division, 1):
-        progress.say(f"Judge {number} of {folds}: {len(learnt):,} pictures to learn from, {len(judged):,} to judge")
+        progress.say(f"Judge {number} of {folds}: {len(learnt):,} images to learn from, {len(judged):,} to judge")
         chosen_by = np.random.default_rng((seed, number)).permutation(judged)[:HELD_OUT]
         trained = fit(
             DecodedSet(images.subset(learnt), decoded.pixels[learnt], {}),
@@ -117,16 +118,16 @@ class Examined:
 
     @property
     def statistics(self) -> DatasetStatistics | None:
-        """Sizes, formats and colours; None where no picture can be read."""
+        """Sizes, formats and colors; None where no image can be read."""
         return compute_statistics(self.inspection.stats)
 
     def corrections(self) -> list[Correction]:
-        """Returns what could be left out, and which labels to decide on, a row a picture."""
+        """Returns what could be left out, and which labels to decide on, a row an image."""
         doubts = self.suspects.to_corrections() if self.suspects else []
         return list({one.key: one for one in [*doubts, *suggest_corrections(self.inspection)]}.values())
 
     def save_page(self, path: str | Path, *, command: str = "") -> None:
-        """Writes a page about it: one HTML file, without a network. `command` is the one that repeats it."""
+        """Writes a page about it: one HTML file, without a model. `command` is the one that repeats it."""
         save_data_page(Path(path), self.inspection, self.findings, label_issues=self.suspects, command=command)
 
 
@@ -140,14 +141,14 @@ def examine(
     data_dir: str | Path | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> Examined:
-    """Returns what is remarkable about a data set; every picture is decoded, unless that was done before.
+    """Returns what is remarkable about a data set; every image is decoded, unless that was done before.
 
     Args:
         data: what `load_images` takes.
-        suspects: look for wrong labels, too, which trains four networks.
+        suspects: look for wrong labels, too, which trains four models.
         recipe: how those are trained.
         nested: what folders within class folders are, see `load_images`.
-        corrections: a list of pictures to leave out or to relabel first.
+        corrections: a list of images to leave out or to relabel first.
         data_dir: where named data sets lie or are put.
         progress: shows what happens.
 

@@ -1,4 +1,4 @@
-"""What is written down while a network learns, beside its history: for TensorBoard, and for a replay."""
+"""What is written down while a model learns, beside its history: for TensorBoard, and for a replay."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from striate.training.history import EpochMetrics
 
 
 class Watching:
-    """Looks at the network after each epoch. A disk that is full ends the watching, not the training.
+    """Looks at the model after each epoch. A disk that is full ends the watching, not the training.
 
     Args:
         run: in whose folder it is written down.
         progress: told when nothing more can be written.
-        replayed: validation pictures, if the training is to be recorded.
+        replayed: validation images, if the training is to be recorded.
         seed: of the choice among them.
     """
 
@@ -43,12 +43,12 @@ class Watching:
         return {} if self.recorder is None else self.recorder.get_state()
 
     def put_back(self, arrays: dict[str, Array]) -> None:
-        """Goes on with what `state` returned."""
+        """Resumes what `state` returned."""
         if self.recorder is not None:
             self.recorder.restore_state(arrays)
 
     def __call__(self, model: Any, row: EpochMetrics) -> None:
-        """Writes down what the network is after an epoch."""
+        """Writes down what the model is after an epoch."""
         if self.board is not None:
             self._safely(self.board.log_epoch, model, row)
         if self.recorder is not None:
@@ -59,7 +59,7 @@ class Watching:
                 self.progress.say(f"This training cannot be recorded: {error}")
 
     def measured(self, classifier: Classifier, found: Evaluation, kept: int) -> None:
-        """Writes down the network that was kept, what it makes of the test pictures, and the recording."""
+        """Writes down the model that was kept, what it makes of the test images, and the recording."""
         if self.board is not None:
             self._safely(write_evaluation, self.run.path, classifier, found, kept)
         if self.recorder is not None:

@@ -1,4 +1,4 @@
-"""How pictures are found, corrected, checked and divided: what every verb that trains asks for alike."""
+"""How images are found, corrected, checked and divided: what every verb that trains asks for alike."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from striate.training.auto_config import network_of, preprocessing_of, refuse_gr
 from striate.training.presets import recipe_named
 from striate.training.recipe import Recipe
 
-MAX_BROKEN = 0.2  # share of unreadable pictures above which a training does not begin
+MAX_BROKEN = 0.2  # fraction of unreadable images above which a training does not begin
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class Conditions:
 
     Attributes:
         data_dir: where named data sets lie or are put.
-        validation: share of the pictures to choose by, unless the data brings its own.
+        validation: fraction of the images to choose by, unless the data brings its own.
         test: share to measure on, unless the data brings its own.
-        max_broken: share of unreadable pictures above which nothing is trained.
+        max_broken: fraction of unreadable images above which nothing is trained.
         nested: what folders within class folders are, see `load_images`.
-        corrections: a list of pictures to leave out or to relabel, as `striate data --fix` writes it.
-        allow_leaks: train although pictures of one split have copies in another.
+        corrections: a list of images to leave out or to relabel, as `striate data --fix` writes it.
+        allow_leaks: train although images of one split have copies in another.
     """
 
     data_dir: str | Path | None = None
@@ -75,8 +75,8 @@ def one_budget(changes: dict[str, Any]) -> dict[str, Any]:
 def choose(
     recipe: str | Path | Recipe, architecture: str | Architecture | None, changes: dict[str, Any], progress: Progress
 ) -> tuple[Recipe, Architecture | None]:
-    """Returns the recipe with its changes and the network it trains, None where the pictures decide. A typo is told,
-    and weights are looked for, before any picture is read.
+    """Returns the recipe with its changes and the model it trains, None where the images decide. A typo is told,
+    and weights are looked for, before any image is read.
     """
     chosen = recipe_named(recipe)
     network = None
@@ -95,7 +95,7 @@ def choose(
 
 
 def try_out(network: Architecture, recipe: Recipe, classes: tuple[str, ...]) -> None:
-    """Builds and saves a user's own network untrained, so that what it lacks is told before the training."""
+    """Builds and saves a user's own model untrained, so that what it lacks is told before the training."""
     if ARCHITECTURES.get(network.name) is network:
         return
     preprocessing = preprocessing_of(recipe)

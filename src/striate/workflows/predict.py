@@ -1,4 +1,4 @@
-"""Bulk prediction: from a run, and all that pictures lie in, to a folder of answers."""
+"""Bulk prediction: from a run, and all that images lie in, to a folder of predictions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from striate.system.signals import on_first_signal
 if TYPE_CHECKING:
     import pyarrow as pa
 
-COMPARED = 64  # pictures that the exported classifier is held against the original on
+COMPARED = 64  # images that the exported classifier is held against the original on
 ENDS = "What is answered is kept; --resume goes on from there."
 FIRST = 10  # pieces among which those are looked for
 OFTEN = 30.0  # seconds between two lines about how far it is
@@ -41,20 +41,20 @@ def predict_all(
     resume: bool = False,
     progress: Progress = NO_PROGRESS,
 ) -> BatchSummary | None:
-    """Returns what the folder `out` holds now: one answer for each picture, in order; None when a signal ended the
-    work, which then can be gone on with. Its files are described in answering.bulk.job, the table's columns in
+    """Returns what the folder `out` holds now: one prediction for each image, in order; None when a signal ended the
+    work, which then can be resumed. Its files are described in answering.bulk.job, the table's columns in
     answering.bulk.answerer.
 
     Args:
         classifier: that answers; a path is an ONNX file of Striate's. Another is exported, and held against the
-            original on the first pictures.
+            original on the first images.
         sources: see answering.bulk.pieces.
         out: a folder, which is not there yet unless `resume`.
         on: a Ray cluster, see docs/scale.md; None answers in this process.
-        reject_below: confidence below which a picture gets no class; None for the classifier's own.
-        resume: go on with what an earlier attempt left. The sources are not listed again: what was there when it
+        reject_below: confidence below which an image gets no class; None for the classifier's own.
+        resume: resume what an earlier attempt left. The sources are not listed again: what was there when it
             began is what is answered.
-        progress: told the number of pictures.
+        progress: told the number of images.
 
     Raises:
         DataError: nothing there, the folder is taken, nothing to resume, or PyArrow is missing.
@@ -68,7 +68,7 @@ def predict_all(
     if not resume and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         is_begun = (folder / PLAN_FILE).is_file()
         raise DataError(
-            "There are unfinished answers" if is_begun else "The place for the answers is taken",
+            "There are unfinished answers" if is_begun else "The place for the predictions is taken",
             received=folder,
             expected=None if is_begun else "a folder that is not there yet",
             hint="--resume, or remove it" if is_begun else None,
@@ -76,9 +76,9 @@ def predict_all(
     about = {"reject_below": reject_below}
     job = BatchJob(folder)
     if resume and not folder.is_dir():
-        raise DataError("There is nothing to go on with", received=folder, expected="unfinished answers")
+        raise DataError("There is nothing to resume", received=folder, expected="unfinished answers")
     if not resume:
-        with progress.task("listing pictures", 0, "pictures"):
+        with progress.task("listing images", 0, "pictures"):
             pieces = list_work_items(sources)
         folder.mkdir(parents=True, exist_ok=True)
     with lock.hold_lock(folder):
@@ -106,7 +106,7 @@ def _answer(job: BatchJob, on: str | None, reject_below: float | None, progress:
     left = job.list_pending()
     known = sum(piece.weight for piece in job.items) - sum(piece.weight for piece in left)
     if known:
-        progress.say(f"{known:,} pictures are answered already.")
+        progress.say(f"{known:,} images are answered already.")
     with on_first_signal(stop):
         for _ in _told(
             job.write_results(_answers(job, on, reject_below, left, lambda: is_stopped, progress)), left, progress
@@ -131,7 +131,7 @@ def _answers(
 
 
 def _told(pieces: Iterator[WorkItem], left: list[WorkItem], progress: Progress) -> Iterator[WorkItem]:
-    """Passes the pieces on that are done, and tells how many pictures that is, and how long the rest will take."""
+    """Passes the pieces on that are done, and tells how many images that is, and how long the rest will take."""
     total, done, began, told = sum(piece.weight for piece in left), 0, 0.0, time.perf_counter()
     with progress.task("answering", total, "pictures") as task:
         for piece in pieces:
@@ -142,7 +142,7 @@ def _told(pieces: Iterator[WorkItem], left: list[WorkItem], progress: Progress) 
             if now > told + OFTEN and done < total:
                 told, rate = now, done / max(1e-3, now - began)
                 left_over = str(datetime.timedelta(seconds=round((total - done) / rate)))
-                task.say(f"{done:,} of {total:,} pictures, {rate:,.0f} a second, {left_over} left")
+                task.say(f"{done:,} of {total:,} images, {rate:,.0f} a second, {left_over} left")
             yield piece
 
 
@@ -160,7 +160,7 @@ def _place(classifier: str | Path | Classifier, target: Path, pieces: list[WorkI
 
 
 def _some(classifier: Classifier, pieces: list[WorkItem]) -> Any:
-    """Returns the first pictures that can be decoded, (n, h, w, c) uint8."""
+    """Returns the first images that can be decoded, (n, h, w, c) uint8."""
     found: list[Any] = []
     for piece in pieces[:FIRST]:
         for chunk in read_images(piece):
@@ -173,7 +173,7 @@ def _some(classifier: Classifier, pieces: list[WorkItem]) -> Any:
             if len(found) >= COMPARED:
                 return np.stack(found)
     if not found:
-        raise DataError("Of the first pictures none can be decoded", received=pieces[0].places[0])
+        raise DataError("Of the first images none can be decoded", received=pieces[0].places[0])
     return np.stack(found)
 
 

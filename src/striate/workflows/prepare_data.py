@@ -1,4 +1,4 @@
-"""The first half of the flow: from what a user names to decoded, checked, divided pictures and a planned recipe."""
+"""The first half of the flow: from what a user names to decoded, checked, divided images and a planned recipe."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ PURPOSES = ("train on", "choose by", "measure on")
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """Everything a training needs of its pictures.
+    """Everything a training needs of its images.
 
     Attributes:
         recipe: planned, see plan.plan.
@@ -58,10 +58,10 @@ class Prepared:
         broken: key → reason, of the unreadable ones.
         findings: what is remarkable about the set.
         source: how to find it again; None when it was handed over in Python.
-        fingerprint: of the whole set, unreadable pictures included.
-        leaked: keys of the test pictures that have a copy among those that are learnt or chosen from.
+        fingerprint: of the whole set, unreadable images included.
+        leaked: keys of the test images that have a copy among those that are learned or chosen from.
         given: how they were found, corrected and divided.
-        copies: key → a number that pictures share which show the same.
+        copies: key → a number that images share which show the same.
     """
 
     recipe: Recipe
@@ -76,16 +76,16 @@ class Prepared:
 
     @property
     def splits(self) -> Splits:
-        """The usable pictures of each split."""
+        """The usable images of each split."""
         return Splits(*(part.images for part in self.parts))
 
     def under(self, recipe: Recipe, network: Architecture | None = None) -> Prepared:
-        """Returns the same decoded pictures for another training, its recipe planned in their form.
+        """Returns the same decoded images for another training, its recipe planned in their form.
 
         Raises:
-            ConfigError: the pictures are too small for the network.
+            ConfigError: the images are too small for the model.
             DataError: the recipe asks for another size or number of channels than they were decoded to.
-            TrainingError: the network, at this size, does not fit the machine's memory.
+            TrainingError: the model, at this size, does not fit the machine's memory.
         """
         form = preprocessing_of(self.recipe)
         filled = replace_config(
@@ -97,7 +97,7 @@ class Prepared:
         planned = plan(filled, self.splits.train)
         if preprocessing_of(planned) != form:
             raise DataError(
-                "The pictures were decoded to another form", received=preprocessing_of(planned), expected=form
+                "The images were decoded to another form", received=preprocessing_of(planned), expected=form
             )
         _check_network(planned, self.splits.train, network)
         return dataclass_replace(self, recipe=planned)
@@ -105,7 +105,7 @@ class Prepared:
 
 @dataclass(frozen=True, eq=False)
 class Gathered:
-    """Pictures listed and divided, none of them decoded yet.
+    """Images listed and divided, none of them decoded yet.
 
     Attributes:
         whole: all of them.
@@ -130,15 +130,15 @@ class Gathered:
 
 
 def gather(data: DataSource | Splits, given: Conditions, *, seed: int, progress: Progress) -> Gathered:
-    """Returns the pictures listed, corrected, checked and divided; `seed` is the division's.
+    """Returns the images listed, corrected, checked and divided; `seed` is the division's.
 
     Raises:
         DataError: nothing there, too little to divide, copies in several of the splits that the data brings, or a limit
-            of unreadable pictures that is no share.
+            of unreadable images that is no share.
     """
     if not 0 <= given.max_broken <= 1:
         raise DataError(
-            "The share of unreadable pictures is out of range", received=given.max_broken, expected="0 to 1"
+            "The fraction of unreadable images is out of range", received=given.max_broken, expected="0 to 1"
         )
     if isinstance(data, Splits):
         if given.corrections is not None:
@@ -154,7 +154,7 @@ def gather(data: DataSource | Splits, given: Conditions, *, seed: int, progress:
             whole, validation=given.validation, test=given.test, seed=seed, progress=progress
         )
     if not copies.is_near_searched and not isinstance(whole.sources, np.ndarray):
-        progress.say("Among so many pictures only equal copies were looked for; striate data looks for changed ones.")
+        progress.say("Among so many images only equal copies were looked for; striate data looks for changed ones.")
     findings = (*build_duplicate_findings(whole, copies), *detect_class_problems(whole), *detect_lossy_images(whole))
     for finding in findings:
         if finding.kind == "leak" and not given.allow_leaks and source not in DATASETS:  # whose divisions are published
@@ -175,12 +175,12 @@ def prepare(
     network: Architecture | None = None,
     progress: Progress,
 ) -> Prepared:
-    """Returns the pictures, ready to train on; `network` is the one to be trained where that is certain already.
+    """Returns the images, ready to train on; `network` is the one to be trained where that is certain already.
 
     Raises:
-        ConfigError: the pictures are too small for the network.
+        ConfigError: the images are too small for the model.
         DataError: nothing there, too little, too much of it unreadable, or leaks between given splits.
-        TrainingError: the network, at this size, does not fit the machine's memory.
+        TrainingError: the model, at this size, does not fit the machine's memory.
         WeightsError: pretrained weights that are at hand are not what their name says.
     """
     found = gather(data, given, seed=recipe.seed, progress=progress)
@@ -197,7 +197,7 @@ def prepare(
     )
     if planned.augment == NO_AUGMENT and recipe.augment not in (NO_AUGMENT, "none", "auto", "classic"):
         progress.say(
-            "The pretrained layers rest and look at every picture once, unchanged: --augment is for --fine-tune."
+            "The pretrained layers rest and look at every image once, unchanged: --augment is for --fine-tune."
         )
     limit_threads(planned)
     if len(found.whole) >= MANY:
@@ -208,7 +208,7 @@ def prepare(
 
 
 def decode(found: Gathered, planned: Recipe, given: Conditions, *, progress: Progress) -> Prepared:
-    """Returns the pictures decoded as the planned recipe says, and checked.
+    """Returns the images decoded as the planned recipe says, and checked.
 
     Raises:
         DataError: too much of it unreadable.
@@ -217,7 +217,7 @@ def decode(found: Gathered, planned: Recipe, given: Conditions, *, progress: Pro
     train, chosen_by, measured_on = (decode_all(part, form, progress=progress, use_cache=True) for part in splits)
     parts = (train, chosen_by, measured_on)
     if known := sum(len(part.images) for part in parts if part.is_cached):
-        progress.say(f"{known:,} pictures are known, decoded, from an earlier run.")
+        progress.say(f"{known:,} images are known, decoded, from an earlier run.")
     broken = {key: reason for part in parts for key, reason in part.decode_errors.items()}
     _check_readable(splits, parts, broken, given.max_broken)
     unreadable = build_unreadable_findings(found.whole, broken)
@@ -245,7 +245,7 @@ def _check_network(planned: Recipe, train: ImageSet, network: Architecture | Non
 
 
 def save_broken(broken: dict[str, str], path: Path) -> None:
-    """Writes one row per unreadable picture: key, reason."""
+    """Writes one row per unreadable image: key, reason."""
     write_csv(path, ("key", "reason"), broken.items())
 
 
@@ -254,7 +254,7 @@ def _check_readable(splits: Splits, decoded: tuple[DecodedSet, ...], broken: dic
     if len(broken) > limit * total:
         some = "; ".join(f"{key}: {reason}" for key, reason in list(broken.items())[:3])
         raise DataError(
-            f"{len(broken):,} of {total:,} pictures cannot be read, more than the limit of {limit:.0%}",
+            f"{len(broken):,} of {total:,} images cannot be read, more than the limit of {limit:.0%}",
             received=some + (" …" if len(broken) > 3 else ""),
             hint=f"repair them (striate data lists all), or --max-broken {min(1, len(broken) / total + 0.01):.2f}",
         )
@@ -263,8 +263,8 @@ def _check_readable(splits: Splits, decoded: tuple[DecodedSet, ...], broken: dic
         empty = [label for label, number in counts.items() if not number]
         if not any(counts.values()) or (empty and part is decoded[0]):
             raise DataError(
-                f"The class {empty[0]!r} has no readable picture to {purpose}",
-                hint="add pictures, or remove the class",
+                f"The class {empty[0]!r} has no readable image to {purpose}",
+                hint="add images, or remove the class",
             )
 
 
@@ -277,7 +277,7 @@ def lasting(data: DataSource) -> str | None:
 
 
 def together(splits: Splits) -> ImageSet:
-    """Returns all pictures of splits made before, each given to the split that it is in."""
+    """Returns all images of splits made before, each given to the split that it is in."""
     sources: Any
     if isinstance(splits.train.sources, np.ndarray):
         sources = np.concatenate([np.asarray(part.sources) for part in splits])

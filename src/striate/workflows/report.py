@@ -223,7 +223,7 @@ def make_artifacts(
         before = {file for file in ARTIFACTS[name] if (run.path / file).is_file()}
         try:
             make(name)
-        except Exception as error:  # of fonts, of a disk, of someone's own network: anything
+        except Exception as error:  # of fonts, of a disk, of someone's own model: anything
             failed[name] = reason_of(error)
             _remove(run.path, set(ARTIFACTS[name]) - before)
             progress.say(

@@ -1,4 +1,4 @@
-"""The pictures that a run was measured on, looked up again where they came from."""
+"""The images that a run was measured on, looked up again where they came from."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def own_set(run: Run, *, progress: Progress = NO_PROGRESS) -> ImageSet:
     """
     about = run.manifest.data
     if about["source"] is None:
-        raise DataError(f"{run.name} was trained on pictures handed over in Python")
+        raise DataError(f"{run.name} was trained on images handed over in Python")
     return load_images(
         about["source"], data_dir=about.get("data_dir"), nested=about.get("nested", "top"), progress=progress
     )
 
 
 def own_pictures(run: Run, keys: Collection[str], *, progress: Progress = NO_PROGRESS) -> dict[str, NDArray[np.uint8]]:
-    """Returns key → the picture at its own size, (h, w, 1 or 3) uint8, for those that can still be read.
+    """Returns key → the image at its own size, (h, w, 1 or 3) uint8, for those that can still be read.
 
     Raises:
-        DataError: the set is gone, or none of its pictures has such a name.
+        DataError: the set is gone, or none of its images has such a name.
     """
     images = own_set(run, progress=progress)
     asked = set(keys)
@@ -49,14 +49,14 @@ def own_pictures(run: Run, keys: Collection[str], *, progress: Progress = NO_PRO
             except ImageDecodeError:
                 continue
     if asked and not found:
-        raise DataError(f"none of these pictures is in {images.name} any more")
+        raise DataError(f"none of these images is in {images.name} any more")
     return found
 
 
 def some_decoded(
     images: ImageSet, form: Preprocessing, most: int, *, seed: int = 0, progress: Progress = NO_PROGRESS
 ) -> DecodedSet:
-    """Returns at most so many pictures, drawn at random and in the set's order, as a network sees them; those that
+    """Returns at most so many images, drawn at random and in the set's order, as a model sees them; those that
     cannot be read are left out.
     """
     chosen = np.sort(np.random.default_rng(seed).permutation(len(images))[:most])
@@ -64,7 +64,7 @@ def some_decoded(
 
 
 def refuse_other_contents(runs: Sequence[Run], keys: Collection[str], *, progress: Progress = NO_PROGRESS) -> bool:
-    """Returns whether the test pictures of runs from different sources were found to be equal, pixel by pixel; False
+    """Returns whether the test images of runs from different sources were found to be equal, pixel by pixel; False
     where they lie in one place, or are gone, and so cannot be compared.
 
     Raises:
@@ -80,16 +80,16 @@ def refuse_other_contents(runs: Sequence[Run], keys: Collection[str], *, progres
         differing = sum(content.get(key) != contents[0].get(key) for key in keys)
         if differing:
             raise RunError(
-                "Runs measured on different test pictures cannot be compared",
-                received=f"{differing:,} of the {len(keys):,} pictures of {run.name} have the name of another in "
+                "Runs measured on different test images cannot be compared",
+                received=f"{differing:,} of the {len(keys):,} images of {run.name} have the name of another in "
                 f"{runs[0].name} and show something else",
-                expected=f"the test pictures of {runs[0].name}",
+                expected=f"the test images of {runs[0].name}",
             )
     return True
 
 
 def _contents(run: Run, keys: Collection[str], progress: Progress) -> dict[str, str]:
-    """Returns key → the digest of the picture's pixels, "" where it cannot be decoded."""
+    """Returns key → the digest of the image's pixels, "" where it cannot be decoded."""
     images = own_set(run, progress=progress)
     asked = set(keys)
     own = images.subset(np.array([key in asked for key in images.keys.tolist()], bool))
@@ -100,5 +100,5 @@ def _contents(run: Run, keys: Collection[str], progress: Progress) -> dict[str, 
             pixels = own.read(index)
             found[index] = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
 
-    run_in_parallel("comparing pictures", len(own), job, progress)
+    run_in_parallel("comparing images", len(own), job, progress)
     return dict(zip(own.keys.tolist(), found, strict=True))

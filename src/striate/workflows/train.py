@@ -61,25 +61,25 @@ def train(
     **changes: Any,
 ) -> Run:
     """Returns a finished run: a trained classifier, its report and all that led to it, in a folder. After Ctrl-C or
-    SIGTERM the run is unfinished, and `resume` goes on with it.
+    SIGTERM the run is unfinished, and `resume` resumes it.
 
     Args:
-        data: what `load_images` takes, splits made before, or pictures prepared before (as the ladder does).
-        architecture: the network; by default the recipe's, or one that suits the data.
+        data: what `load_images` takes, splits made before, or images prepared before (as the ladder does).
+        architecture: the model; by default the recipe's, or one that suits the data.
         recipe: the name of a recipe, a recipe.json, or a Recipe.
-        name: of the run's folder; by default made from data, network and a number.
+        name: of the run's folder; by default made from data, model and a number.
         runs: the folder of runs.
         data_dir: where named data sets lie or are put.
-        validation: share of the pictures to choose by, unless the data brings its own.
+        validation: fraction of the images to choose by, unless the data brings its own.
         test: share to measure on, unless the data brings its own.
-        max_broken: share of unreadable pictures above which nothing is trained.
+        max_broken: fraction of unreadable images above which nothing is trained.
         nested: what folders within class folders are, see `load_images`.
-        corrections: a list of pictures to leave out or to relabel, as `striate data --fix` writes it.
-        allow_leaks: train although pictures of one split have copies in another; the report then states the accuracy
+        corrections: a list of images to leave out or to relabel, as `striate data --fix` writes it.
+        allow_leaks: train although images of one split have copies in another; the report then states the accuracy
             without them, too.
-        target_risk: share of wrong answers allowed, in (0, 1): the classifier then answers only from the confidence on
-            that promises it (see Run.threshold), and is unsure below; None answers everything.
-        replay: record what the network makes of the same validation pictures after each epoch, see striate replay.
+        target_risk: fraction of wrong predictions allowed, in (0, 1): the classifier then answers only from the
+            confidence on that promises it (see Run.threshold), and is unsure below; None answers everything.
+        replay: record what the model makes of the same validation images after each epoch, see striate replay.
         deterministic: have the backend compute every sum in one order, so that the same training on the same machine
             gives the same bits; what that costs and promises is in docs/reliability.md.
         save_every: seconds between checkpoints; by default after every epoch and every minute, unless that would cost
@@ -87,8 +87,8 @@ def train(
         artifacts: pages and plots to make when the training has ended: "all", "none", or names among report, plots
             and inside; `write_report` makes them later.
         enough: asked after each epoch, whose figures it is given, whether the training is to end with it.
-        on: a Ray cluster, see docs/scale.md, whose processes train together, each on its share of every batch; on JAX
-            or PyTorch.
+        on: a Ray cluster, see docs/scale.md, whose processes train together, each on its fraction of every batch; on
+            JAX or PyTorch.
         workers: how many processes; by default one for each GPU, or each computer without one.
         progress: shows what happens.
         command: the command line that repeats the run, for its report.
@@ -187,7 +187,7 @@ def resume(
     workers: int | None = None,
     progress: Progress = NO_PROGRESS,
 ) -> Run:
-    """Returns the run, gone on with from its last checkpoint as if it had never stopped; one that is finished already
+    """Returns the run, resumed from its last checkpoint as if it had never stopped; one that is finished already
     is returned as it is.
 
     On the same machine, with the same packages and as many threads, the result is bit for bit the one that the training
@@ -196,10 +196,10 @@ def resume(
     Args:
         run: an unfinished run, its folder or its name.
         runs: the folder of runs that a name is looked up in.
-        data: the pictures, if they were handed over in Python.
-        architecture: the network, if it is not one of Striate's.
+        data: the images, if they were handed over in Python.
+        architecture: the model, if it is not one of Striate's.
         enough: asked after each epoch whether the training is to end with it.
-        finish: learn no more, and finish the run with what has been learnt by now.
+        finish: learn no more, and finish the run with what has been learned by now.
         on: a Ray cluster whose processes go on together, see `train`; it may have begun without one.
         workers: how many.
         progress: shows what happens.
@@ -207,13 +207,13 @@ def resume(
     Raises:
         RunError: no such run, one that failed and would again, one that another process is at work in, or one of an
             older version, which did not keep what is needed.
-        DataError: the pictures are not those that the training began with.
+        DataError: the images are not those that the training began with.
     """
     began = time.perf_counter()
     found = run if isinstance(run, Run) else RunStore(runs).find(run)
     with hold_lock(found.path):
         if (state := found.state) in ("finished", "interrupted"):
-            progress.say(f"{found.name} is {state}; there is nothing to go on with.")
+            progress.say(f"{found.name} is {state}; there is nothing to resume.")
             return found
         if state == "failed":
             _reopen(found, progress)
@@ -241,7 +241,7 @@ def resume(
             )
         if pictures.fingerprint != before.fingerprint:
             raise DataError(
-                "The pictures are not those that this training began with",
+                "The images are not those that this training began with",
                 received=f"fingerprint {pictures.fingerprint[:12]}",
                 expected=before.fingerprint[:12],
                 hint="the folder or table as it was, or a new training",
@@ -276,7 +276,7 @@ def _data(begun: TrainingRequest, data: DataSource | Splits | None) -> DataSourc
         return data
     if begun.source is None:
         raise DataError(
-            "This training's pictures were handed over in Python", hint="striate.resume(run, data=the same pictures)"
+            "This training's images were handed over in Python", hint="striate.resume(run, data=the same images)"
         )
     return begun.source
 

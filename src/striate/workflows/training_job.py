@@ -1,4 +1,4 @@
-"""From decoded pictures and a plan to a finished run, for a training that begins and one that is gone on with."""
+"""From decoded images and a plan to a finished run, for a training that begins and one that is resumed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Work:
         pictures: to learn from, to choose by and to measure on.
         network: to train.
         began: when this process began with it, on time.perf_counter's clock.
-        read: when it had the pictures.
+        read: when it had the images.
     """
 
     run: Run
@@ -65,11 +65,11 @@ def carry_out(work: Work, progress: Progress, *, enough: Enough | None = None, f
         work: what is to be done, what was done of it before being in the run's folder.
         progress: shows what happens.
         enough: asked after each epoch whether the training is to end with it.
-        finish: learn no more, and finish the run with what has been learnt.
+        finish: learn no more, and finish the run with what has been learned.
 
     Raises:
         StriateError: the training failed; the run's folder says why.
-        RunError: it is to be finished, and nothing has been learnt.
+        RunError: it is to be finished, and nothing has been learned.
     """
     from striate.training.checkpoint_store import Checkpoints
     from striate.training.checkpointing import Keeper, Paused
@@ -88,7 +88,7 @@ def carry_out(work: Work, progress: Progress, *, enough: Enough | None = None, f
     )
     rows = keeper.rows()
     if finish and not rows:
-        raise RunError("Nothing has been learnt yet that the run could be finished with", received=run.path)
+        raise RunError("Nothing has been learned yet that the run could be finished with", received=run.path)
     record = Record(run.path / "history.csv", rows, progress)
     watching.begin(len(rows))
     try:
@@ -107,7 +107,7 @@ def carry_out(work: Work, progress: Progress, *, enough: Enough | None = None, f
         )
     except Paused:
         return run
-    except RunError:  # not the training's fault: a checkpoint of another network
+    except RunError:  # not the training's fault: a checkpoint of another model
         raise
     except StriateError as error:
         kept, classifier = 0, None
@@ -118,7 +118,7 @@ def carry_out(work: Work, progress: Progress, *, enough: Enough | None = None, f
         failed = _manifest(work, keeper, "failed", classifier, kept=kept, reason=reason)
         diagnosed(run, failed, pictures.parts, classifier, trace, progress)
         _close(failed, run)
-        if trace.broken is not None:  # else, as where memory ran out, it may be gone on with when there is more
+        if trace.broken is not None:  # else, as where memory ran out, it may be resumed when there is more
             keeper.checkpoints.clear()
         raise
     finally:
@@ -126,7 +126,7 @@ def carry_out(work: Work, progress: Progress, *, enough: Enough | None = None, f
     try:
         return _finished(work, trained, trace, keeper, watching, progress)
     except KeyboardInterrupt:
-        progress.say(f"All is learnt; striate train --resume {run.path} makes the report.")
+        progress.say(f"All is learned; striate train --resume {run.path} makes the report.")
         raise
     except OSError as error:
         raise RunError(
@@ -242,8 +242,8 @@ def _manifest(
 
 
 def _multiply_adds(classifier: Classifier) -> int | None:
-    """Returns the network's multiply-adds for one picture; None of a network that is not made of known layers."""
+    """Returns the model's multiply-adds for one image; None of a model that is not made of known layers."""
     try:
         return sum(row.multiply_adds for row in compute_layer_costs(classifier.model))
-    except Exception:  # of someone else's network, anything
+    except Exception:  # of someone else's model, anything
         return None

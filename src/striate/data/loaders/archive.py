@@ -1,4 +1,4 @@
-"""Archives of pictures, unpacked once into the user's cache folder. Nothing in an archive is trusted: what would land
+"""Archives of images, unpacked once into the user's cache folder. Nothing in an archive is trusted: what would land
 elsewhere, is no plain file, or grows out of all proportion is refused before or while it is written.
 """
 
@@ -24,11 +24,11 @@ ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".ta
 """How the names of archives end, in lower case."""
 
 MAX_ARCHIVE_FILES = 2_000_000
-MAX_EXPANSION_RATIO = 100  # times its own size that an archive may grow to; pictures hardly shrink when they are packed
+MAX_EXPANSION_RATIO = 100  # times its own size that an archive may grow to; images hardly shrink when they are packed
 BASE_BYTE_ALLOWANCE = 64 << 20  # bytes that any archive may hold
 COPY_CHUNK_BYTES = 1 << 20  # bytes copied at a time
 COMPLETE_MARKER = ".striate-whole"
-"""The file that says that all was unpacked; hidden, so that it is no picture."""
+"""The file that says that all was unpacked; hidden, so that it is no image."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Pictures that are already in memory."""
+"""Images that are already in memory."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def from_arrays(
     if test is not None:
         _check_arrays(*test)
         if test[0].shape[1:] != pixels.shape[1:]:
-            raise DataError("Test pictures have another shape", received=test[0].shape[1:], expected=pixels.shape[1:])
+            raise DataError("Test images have another shape", received=test[0].shape[1:], expected=pixels.shape[1:])
     given = np.repeat(["train" if test else "", "test"], [len(pixels), len(test[0]) if test else 0]).astype("U10")
     every: NDArray[Any] = np.concatenate([np.asarray(labels), np.asarray(test[1])]) if test else np.asarray(labels)
     names, numbers = _encode_labels(every, classes)
@@ -55,7 +55,7 @@ def from_arrays(
 
 
 def _number_within_splits(splits: NDArray[np.str_]) -> list[int]:
-    """Returns each picture's number within its own split."""
+    """Returns each image's number within its own split."""
     first = int(np.sum(splits != "test"))
     return [*range(first), *range(len(splits) - first)]
 
@@ -70,12 +70,12 @@ def _check_arrays(pixels: NDArray[np.uint8], labels: ArrayLike) -> None:
         )
     if not (pixels.ndim == 3 or (pixels.ndim == 4 and pixels.shape[3] in (1, 3))) or 0 in pixels.shape:
         raise DataError(
-            "Not the shape of a stack of pictures",
+            "Not the shape of a stack of images",
             received=pixels.shape,
             expected="(n, h, w), (n, h, w, 1) or (n, h, w, 3)",
         )
     if np.shape(labels) != (len(pixels),):
-        raise DataError("As many labels as pictures are needed", received=np.shape(labels), expected=(len(pixels),))
+        raise DataError("As many labels as images are needed", received=np.shape(labels), expected=(len(pixels),))
 
 
 def _encode_labels(labels: NDArray[Any], classes: Sequence[str] | None) -> tuple[tuple[str, ...], NDArray[np.int32]]:

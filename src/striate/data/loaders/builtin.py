@@ -32,9 +32,9 @@ class BuiltinDataset:
         title: for people.
         source: who published it.
         classes: class names in label order.
-        kind: what the pictures show.
+        kind: what the images show.
         files: what has to be on disk.
-        read_files: the files' paths, in order → train and test pictures (test is None when the set has no split).
+        read_files: the files' paths, in order → train and test images (test is None when the set has no split).
     """
 
     name: str
@@ -83,7 +83,7 @@ def _read_digits(paths: Sequence[Path]) -> tuple[LabeledArrays, None]:
 
 
 def _read_idx_files(paths: Sequence[Path]) -> tuple[LabeledArrays, LabeledArrays]:
-    """Reads four gzipped IDX files: train pictures, train labels, test pictures, test labels."""
+    """Reads four gzipped IDX files: train images, train labels, test images, test labels."""
     train_pixels, train_labels, test_pixels, test_labels = (_read_idx_array(path) for path in paths)
     return (train_pixels, train_labels), (test_pixels, test_labels)
 
@@ -169,7 +169,7 @@ DATASETS: dict[str, BuiltinDataset] = {
     for row in (
         BuiltinDataset(
             name="digits",
-            title="1,797 handwritten digits, 8×8 grey; built in, no download",
+            title="1,797 handwritten digits, 8×8 grayscale; built in, no download",
             source="Alpaydin and Kaynak (1998), in scikit-learn",
             classes=tuple("0123456789"),
             kind="digits",
@@ -178,7 +178,7 @@ DATASETS: dict[str, BuiltinDataset] = {
         ),
         BuiltinDataset(
             name="mnist",
-            title="70,000 handwritten digits, 28×28 grey",
+            title="70,000 handwritten digits, 28×28 grayscale",
             source="LeCun, Cortes and Burges (1998)",
             classes=tuple("0123456789"),
             kind="digits",
@@ -196,7 +196,7 @@ DATASETS: dict[str, BuiltinDataset] = {
         ),
         BuiltinDataset(
             name="fashion_mnist",
-            title="70,000 articles of clothing, 28×28 grey",
+            title="70,000 articles of clothing, 28×28 grayscale",
             source="Xiao, Rasul and Vollgraf (2017)",
             classes=_FASHION_CLASSES,
             kind="clothes",
@@ -214,7 +214,7 @@ DATASETS: dict[str, BuiltinDataset] = {
         ),
         BuiltinDataset(
             name="cifar10",
-            title="60,000 photographs of ten kinds of thing, 32×32 colour",
+            title="60,000 photographs of ten kinds of thing, 32×32 color",
             source="Krizhevsky (2009)",
             classes=_CIFAR10_CLASSES,
             kind="photos",
@@ -225,7 +225,7 @@ DATASETS: dict[str, BuiltinDataset] = {
         ),
         BuiltinDataset(
             name="cifar100",
-            title="60,000 photographs of a hundred kinds of thing, 32×32 colour",
+            title="60,000 photographs of a hundred kinds of thing, 32×32 color",
             source="Krizhevsky (2009)",
             classes=tuple(_CIFAR100_CLASSES.split()),
             kind="photos",

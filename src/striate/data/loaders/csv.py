@@ -16,14 +16,14 @@ from striate.errors import DataError, find_nearest_name
 
 
 def load_csv(table: Path) -> ImageSet:
-    """Returns the pictures that a CSV file lists.
+    """Returns the images that a CSV file lists.
 
     The first line names the columns: `path` (relative to the table's folder, or absolute), `label`, and optionally
     `split` (train, val, test and their longer names; empty where Striate may choose). Comma, semicolon or tab
     separate; UTF-8, with or without a byte order mark.
 
     Raises:
-        DataError: not text, no rows, missing columns, an unknown split, an empty cell, a picture listed twice, or
+        DataError: not text, no rows, missing columns, an unknown split, an empty cell, an image listed twice, or
             files that are not there.
     """
     numbered = _read_rows(table)
@@ -52,21 +52,21 @@ def check_files(table: Path, keys: list[str], paths: list[Path]) -> None:
     """Returns nothing when every file that a table lists is there, and listed once; `keys` are its words for them.
 
     Raises:
-        DataError: a picture listed twice, or files that are not there.
+        DataError: an image listed twice, or files that are not there.
     """
-    places = [os.path.normpath(path) for path in paths]  # a.jpg and ./a.jpg are one picture, in two splits a leak
+    places = [os.path.normpath(path) for path in paths]  # a.jpg and ./a.jpg are one image, in two splits a leak
     times = Counter(places)
     twice = [key for key, place in zip(keys, places, strict=True) if times[place] > 1]
     if twice:
         raise DataError(
-            f"{table} lists a picture more than once",
+            f"{table} lists an image more than once",
             received=" and ".join(dict.fromkeys(twice[:2])),
-            hint="keep one row per picture",
+            hint="keep one row per image",
         )
     missing = [key for key, path in zip(keys, paths, strict=True) if not path.is_file()]
     if missing:
         raise DataError(
-            f"{len(missing):,} of the {len(keys):,} pictures that {table} lists are not there",
+            f"{len(missing):,} of the {len(keys):,} images that {table} lists are not there",
             received=", ".join(missing[:3]) + (" …" if len(missing) > 3 else ""),
             expected=f"paths relative to {table.parent.resolve()}, or absolute ones",
         )
@@ -95,7 +95,7 @@ def _read_rows(table: Path) -> list[tuple[int, dict[str, str]]]:
                 hint=f"rename the column {near!r}" if (near := find_nearest_name(needed, columns)) else None,
             )
     if not lines:
-        raise DataError(f"{table} has a header and no rows", expected="one row per picture")
+        raise DataError(f"{table} has a header and no rows", expected="one row per image")
     return [
         (line, {name.strip().lower(): (value or "").strip() for name, value in row.items() if name})
         for line, row in lines

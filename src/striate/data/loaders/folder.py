@@ -27,7 +27,7 @@ SPLIT_ALIASES = {
 """Folder names, in lower case, that stand for a split rather than a class."""
 
 SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r"})
-"""Files that operating systems leave in picture folders (beside those whose name begins with a dot)."""
+"""Files that operating systems leave in image folders (beside those whose name begins with a dot)."""
 
 
 HIDDEN_FOLDER_PREFIXES = (".", "__MACOSX", "@eaDir")
@@ -36,14 +36,14 @@ HIDDEN_FOLDER_PREFIXES = (".", "__MACOSX", "@eaDir")
 
 NestedMode = Literal["top", "path"]
 """What folders below a class's folder are: `top`: more of the same class; `path`: classes of their own, each folder
-with pictures in it one, named by its path (`mammals/cat`)."""
+with images in it one, named by its path (`mammals/cat`)."""
 
 
 def load_folder(root: Path, *, nested: NestedMode = "top") -> ImageSet:
-    """Returns the pictures of `root/CLASS/…`, or of `root/{train,val,test}/CLASS/…` with their splits.
+    """Returns the images of `root/CLASS/…`, or of `root/{train,val,test}/CLASS/…` with their splits.
 
-    Every regular file counts as a picture, whatever its name, except litter and files whose name says that they are
-    something else (`labels.txt`); those are listed in `ignored`. Whether a file really is a picture is told by its
+    Every regular file counts as an image, whatever its name, except litter and files whose name says that they are
+    something else (`labels.txt`); those are listed in `ignored`. Whether a file really is an image is told by its
     content, when it is decoded. Hidden folders are not entered, nor are links to folders below a class folder; links
     that lead out of the root are listed in `ignored`.
 
@@ -52,7 +52,7 @@ def load_folder(root: Path, *, nested: NestedMode = "top") -> ImageSet:
         nested: what folders within class folders are.
 
     Raises:
-        DataError: no class folder, no picture, a class whose folder is empty, or split folders without classes.
+        DataError: no class folder, no image, a class whose folder is empty, or split folders without classes.
     """
     inside = LinkPolicy(root)
     parts = _find_split_folders(root, inside) or {"": [root]}
@@ -109,7 +109,7 @@ class LinkPolicy:
 def _find_split_folders(root: Path, link_policy: LinkPolicy) -> dict[str, list[Path]] | None:
     """Returns split → folders when `root` is laid out by splits: a training folder that holds class folders.
 
-    (A class may be called "train", as a vehicle is; its folder then holds pictures, not folders.)
+    (A class may be called "train", as a vehicle is; its folder then holds images, not folders.)
     """
     found: dict[str, list[Path]] = {}
     for folder in _list_folders(root, link_policy):
@@ -167,7 +167,7 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
 
 
 def is_non_image_name(path: Path) -> bool:
-    """Returns whether a file's name says that it is no picture: hidden, litter, or of another known type."""
+    """Returns whether a file's name says that it is no image: hidden, litter, or of another known type."""
     if path.name.startswith(".") or path.name.lower() in SYSTEM_FILES:
         return True
     import mimetypes
@@ -177,7 +177,7 @@ def is_non_image_name(path: Path) -> bool:
 
 
 def is_video_name(path: Path) -> bool:
-    """Returns whether a file's name says that it is a film."""
+    """Returns whether a file's name says that it is a video."""
     import mimetypes
 
     guess, _ = mimetypes.guess_type(path.name)
@@ -189,14 +189,14 @@ def _check_folder(root: Path, names: list[str], files: list[tuple[str, str, Path
         raise DataError(
             f"{root} holds links that lead out of it, which are not followed, and nothing else",
             received=", ".join(str(path) for path in link_policy.outside_links[:3]),
-            hint="the folder that they lead to, or copies of the pictures",
+            hint="the folder that they lead to, or copies of the images",
         )
     if not names:
         loose = sum(child.is_file() for child in root.iterdir())
         raise DataError(
             f"{root} has no class folders",
             received=f"{loose:,} files" if loose else "an empty folder",
-            expected="one folder per class, with that class's pictures in it",
+            expected="one folder per class, with that class's images in it",
         )
     if len(names) > 1 and all(name.lower() in SPLIT_ALIASES for name in names):
         raise DataError(
@@ -214,7 +214,7 @@ def _check_folder(root: Path, names: list[str], files: list[tuple[str, str, Path
     empty = [name for name in names if name not in filled]
     if empty:
         raise DataError(
-            f"Class folders of {root} without a picture",
+            f"Class folders of {root} without an image",
             received=", ".join(empty[:5]) + (" …" if len(empty) > 5 else ""),
-            hint="add pictures, or remove the empty folders",
+            hint="add images, or remove the empty folders",
         )

@@ -17,12 +17,12 @@ from striate.errors import DataError
 
 HUB_PREFIX = "hf://"
 IMAGE_COLUMNS, LABEL_COLUMNS = ("image", "img", "picture"), ("label", "labels", "fine_label", "class")
-"""Columns that can hold pictures and labels, the first one found counts."""
+"""Columns that can hold images and labels, the first one found counts."""
 
 
 @dataclass(frozen=True, eq=False)
 class _HubSplit:
-    """One split's pictures and labels, and the names of those, if they are numbers with names."""
+    """One split's images and labels, and the names of those, if they are numbers with names."""
 
     split: str
     images: EncodedImages
@@ -31,12 +31,12 @@ class _HubSplit:
 
 
 def load_from_hub(address: str) -> ImageSet:
-    """Returns the pictures of a set on the hub; the library keeps them in its own cache, mapped, and decoded is on
-    demand. A picture's key is its split and its row, counted from 0. Splits of other names than train, validation and
+    """Returns the images of a set on the hub; the library keeps them in its own cache, mapped, and decoded is on
+    demand. An image's key is its split and its row, counted from 0. Splits of other names than train, validation and
     test are left out.
 
     Raises:
-        DataError: the library is missing, the set is not there or cannot be fetched, or holds no labelled pictures.
+        DataError: the library is missing, the set is not there or cannot be fetched, or holds no labeled images.
     """
     name, _, configuration = address.removeprefix(HUB_PREFIX).partition(":")
     found = _fetch_dataset(address, name, configuration or None)
@@ -71,12 +71,12 @@ def _fetch_dataset(address: str, name: str, configuration: str | None) -> Any:
         ) from None
     try:
         found = datasets.load_dataset(name, configuration)
-    except Exception as error:  # a library's and a network's whole range; each of them means that there is no set
+    except Exception as error:  # a library's and a model's whole range; each of them means that there is no set
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
             f"The set cannot be fetched: {reason}",
             received=address,
-            expected="hf://OWNER/NAME of a set with pictures, and a network, or the set in the library's cache",
+            expected="hf://OWNER/NAME of a set with images, and a model, or the set in the library's cache",
             hint=None if os.environ.get("HF_HUB_OFFLINE") != "1" else "unset HF_HUB_OFFLINE",
         ) from None
     return found if isinstance(found, dict) else {"train": found}
@@ -89,7 +89,7 @@ def _read_split(address: str, split: str, dataset: Any) -> _HubSplit:
     label = next((column for column in LABEL_COLUMNS if column in dataset.column_names), None)
     if picture is None or label is None:
         raise DataError(
-            f"{address} holds no labelled pictures",
+            f"{address} holds no labeled images",
             received=", ".join(dataset.column_names)[:300],
             expected="a column image and a column label",
         )
@@ -97,7 +97,7 @@ def _read_split(address: str, split: str, dataset: Any) -> _HubSplit:
     table = plain.data.table
     stored = parquet.get_struct_field(table.column(picture), "bytes")
     if stored.null_count:
-        raise DataError(f"{address} names files instead of holding the pictures", hint="load its folder instead")
+        raise DataError(f"{address} names files instead of holding the images", hint="load its folder instead")
     where = Path(f"{address}, {split}")
     names = getattr(dataset.features[label], "names", None)
     known = tuple(names) if names else None

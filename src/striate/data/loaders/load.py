@@ -35,7 +35,7 @@ def load_images(
     nested: NestedMode = "top",
     progress: Progress = NO_PROGRESS,
 ) -> ImageSet:
-    """Returns the labelled pictures that `data` names.
+    """Returns the labeled images that `data` names.
 
     Args:
         data: the name of a data set (`digits`, `mnist`, …), a folder with a folder per class, a CSV or Parquet
@@ -46,7 +46,7 @@ def load_images(
             returned as it is. A folder that happens to be called like a data set is reached as `./digits`, or as a
             Path.
         data_dir: where named data sets lie or are put.
-        nested: what folders within class folders are: more pictures of the class (`top`), or classes of their own,
+        nested: what folders within class folders are: more images of the class (`top`), or classes of their own,
             named by their paths (`path`).
         progress: told the bytes of a download or an archive.
 
@@ -78,7 +78,7 @@ def load_images(
         if path.suffix.lower() == ".parquet":
             return load_parquet(path, [path])
         raise DataError(
-            "A single file that is neither a table of pictures nor an archive",
+            "A single file that is neither a table of images nor an archive",
             received=path,
             expected="a folder, a .csv or .parquet table, or one of " + ", ".join(ARCHIVE_SUFFIXES),
         )
@@ -98,7 +98,7 @@ def _has_shards(folder: Path) -> bool:
 
 
 def _load_shard_folder(folder: Path, name: str | None = None) -> ImageSet:
-    """Returns the pictures of a folder of shards, held against its manifest if it has one, which names them."""
+    """Returns the images of a folder of shards, held against its manifest if it has one, which names them."""
     manifest = load_shard_manifest(folder)
     if manifest is not None:
         require_listed_shards(manifest, folder)
@@ -118,7 +118,7 @@ def _from_tuple(data: tuple[Any, ...]) -> ImageSet:
     pairs = data if all(isinstance(part, tuple) for part in data) else (data,)
     if not 1 <= len(pairs) <= 2 or any(len(pair) != 2 for pair in pairs):
         raise DataError(
-            "Not a tuple of pictures and labels",
+            "Not a tuple of images and labels",
             received=f"{len(data)} parts",
             expected="(pixels, labels), or ((pixels, labels), (test pixels, test labels))",
         )

@@ -1,6 +1,6 @@
 """Sets in shards in an object store: each shard is copied once into the user's cache folder, checked there, and mapped.
 
-A network looks at every picture many times, so that the copy pays from the second epoch on. Pictures to be answered
+A model looks at every image many times, so that the copy pays from the second epoch on. Images to be answered
 once are read from the store as they are needed instead (answering/pieces.py).
 """
 
@@ -41,7 +41,7 @@ def download_shards(address: str, *, progress: Progress = NO_PROGRESS) -> Path:
             "No shards there",
             received=f"{address}: {len(names):,} objects, such as {PurePosixPath(names[0]).name}",
             expected="Parquet tables or WebDataset shards",
-            hint="striate data FOLDER --shard OUT writes them from a folder of pictures",
+            hint="striate data FOLDER --shard OUT writes them from a folder of images",
         )
     store, _ = open_file_system(shards[0])
     base = _find_common_prefix(shards)

@@ -1,4 +1,4 @@
-"""Parquet tables, as Hugging Face publishes pictures: one row per picture, its bytes within the table."""
+"""Parquet tables, as Hugging Face publishes images: one row per image, its bytes within the table."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 COLUMN_MEMORY_DIVISOR = 8  # part of the machine's memory that a column may take
 ROWS_PER_BATCH = 1024  # rows read at a time, of larger ones
 IMAGE_COLUMNS = ("image", "img", "path")
-"""Columns that can hold the pictures, the first one found counts."""
+"""Columns that can hold the images, the first one found counts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,13 +40,13 @@ class _ParquetTable:
 
 
 def load_parquet(root: Path, tables: list[Path]) -> ImageSet:
-    """Returns the pictures of Parquet tables; their encoded bytes are held once, in memory or (where they would take
+    """Returns the images of Parquet tables; their encoded bytes are held once, in memory or (where they would take
     more than an eighth of it) in a file that is mapped, and decoded on demand.
 
-    Pictures are in the column `image` or `img` (a struct with `bytes`, or bytes), or named in `path`, relative to
+    Images are in the column `image` or `img` (a struct with `bytes`, or bytes), or named in `path`, relative to
     the table. Classes are in the column `label`: text, or whole numbers, whose names the schema may hold as Hugging
-    Face writes them; names without a picture are left out. A column `split`, or else the table's name (`train…`,
-    `validation…`, `test…`), says the split; the name of a single table given by itself says nothing. A picture's
+    Face writes them; names without an image are left out. A column `split`, or else the table's name (`train…`,
+    `validation…`, `test…`), says the split; the name of a single table given by itself says nothing. An image's
     key is its table's name and its row, counted from 0.
 
     Args:
@@ -60,7 +60,7 @@ def load_parquet(root: Path, tables: list[Path]) -> ImageSet:
     require_numbered_shards(tables)
     parts = [_read_table(table, "" if table == root else infer_split(table, root)) for table in tables]
     if not any(part.splits for part in parts):
-        raise DataError(f"{root} has no rows", expected="one row per picture")
+        raise DataError(f"{root} has no rows", expected="one row per image")
     parts = [part for part in parts if part.splits]
     classes, labels = _encode_labels(parts)
     paths = [build_shard_key(part.path, root) for part in parts]
@@ -69,7 +69,7 @@ def load_parquet(root: Path, tables: list[Path]) -> ImageSet:
     sources: EncodedImages | list[Path] = concatenate_encoded(stored)
     if len(stored) < len(parts):
         if stored:
-            raise DataError(f"Some tables of {root} hold pictures, and others name files", expected="one or the other")
+            raise DataError(f"Some tables of {root} hold images, and others name files", expected="one or the other")
         listed = [(part.path.parent, name) for part in parts for name in part.images if isinstance(name, str)]
         sources = [folder / name for folder, name in listed]
         check_files(root, [name for _, name in listed], sources)
@@ -96,7 +96,7 @@ def _read_table(table: Path, split: str) -> _ParquetTable:
     try:
         with pq.ParquetFile(table, memory_map=True) as file:
             if "label" not in file.schema_arrow.names:
-                raise _build_column_error(table, file, "label", "the class of each picture")
+                raise _build_column_error(table, file, "label", "the class of each image")
             pictures = _read_images(table, file)
             names = parse_class_names(file.schema_arrow.metadata, "label")
             labels = parse_labels(table, _read_column(file, "label"), names)
@@ -139,7 +139,7 @@ def _read_images(table: Path, file: pq.ParquetFile) -> EncodedImages | list[str]
 
     name = next((name for name in IMAGE_COLUMNS if name in file.schema_arrow.names), None)
     if name is None:
-        raise _build_column_error(table, file, "image", "the pictures (or path, where they lie in files)")
+        raise _build_column_error(table, file, "image", "the images (or path, where they lie in files)")
     kind = file.schema_arrow.field(name).type
     if pa.types.is_struct(kind):
         inner = {kind.field(number).name for number in range(kind.num_fields)}
@@ -154,9 +154,9 @@ def _read_images(table: Path, file: pq.ParquetFile) -> EncodedImages | list[str]
     elif is_text_type(kind):
         return parse_paths(table, _read_column(file, name))
     raise DataError(
-        f"{table}: the column {name} does not hold encoded pictures",
+        f"{table}: the column {name} does not hold encoded images",
         received=str(kind)[:200],
-        expected="bytes of picture files, or struct<bytes, path>",
+        expected="bytes of image files, or struct<bytes, path>",
     )
 
 
@@ -249,7 +249,7 @@ def get_struct_field(column: Any, field: str) -> Any:
 
 
 def to_encoded_images(column: Any) -> EncodedImages:
-    """Returns a column of bytes as pictures; Arrow's buffers are kept, not copied."""
+    """Returns a column of bytes as images; Arrow's buffers are kept, not copied."""
     import pyarrow as pa
 
     buffers: list[memoryview] = []
@@ -272,19 +272,19 @@ def parse_paths(table: Path, column: Any) -> list[str]:
     found: list[str | None] = column.to_pylist()
     for row, path in enumerate(found):
         if not path:
-            raise DataError(f"{table}, row {row}: there is no picture and no path")
+            raise DataError(f"{table}, row {row}: there is no image and no path")
         if path.lower().startswith(URL_PREFIXES):
             raise build_url_error(table, path[:100])
     return [path for path in found if path]
 
 
 def build_url_error(table: Path, example: str) -> DataError:
-    """Returns the error for a table whose pictures are on the internet."""
+    """Returns the error for a table whose images are on the internet."""
     return DataError(
-        f"{table} holds addresses of pictures, not the pictures",
+        f"{table} holds addresses of images, not the images",
         received=example,
-        expected="a column image with the bytes of the pictures, or a column path with files",
-        hint="download the pictures, and name them in a CSV table path,label",
+        expected="a column image with the bytes of the images, or a column path with files",
+        hint="download the images, and name them in a CSV table path,label",
     )
 
 

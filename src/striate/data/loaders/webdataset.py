@@ -1,4 +1,4 @@
-"""WebDataset shards: tar files in which a picture and its label lie side by side under one name, `7.jpg` and `7.cls`
+"""WebDataset shards: tar files in which an image and its label lie side by side under one name, `7.jpg` and `7.cls`
 (Aizman, Maltby and Breuel 2019, arXiv:2001.01858, section 3). They are mapped into memory, not unpacked.
 """
 
@@ -42,7 +42,7 @@ IMAGE_SUFFIXES = (
     "image",
     "img",
 )
-"""Endings of the members that hold a picture."""
+"""Endings of the members that hold an image."""
 
 MAX_LABEL_BYTES = 1 << 20  # bytes of a label
 TAR_END_BYTES = 1024  # zeros that a tar file ends with
@@ -51,7 +51,7 @@ MAX_MEMBERS_SCANNED = 64  # members that tell whether a tar is a shard
 
 @dataclass(frozen=True)
 class _Sample:
-    """A picture's name, its first byte and length in the shard (−1 where there is none), and its label, if any."""
+    """An image's name, its first byte and length in the shard (−1 where there is none), and its label, if any."""
 
     name: str
     image_span: tuple[int, int]
@@ -59,7 +59,7 @@ class _Sample:
 
 
 def is_webdataset_shard(path: Path) -> bool:
-    """Returns whether a tar file holds pictures with their labels beside them, not class folders."""
+    """Returns whether a tar file holds images with their labels beside them, not class folders."""
     try:
         with tarfile.open(path, "r:") as file:
             names = [_split_member_name(member.name) for member in islice(file, MAX_MEMBERS_SCANNED) if member.isreg()]
@@ -70,10 +70,10 @@ def is_webdataset_shard(path: Path) -> bool:
 
 
 def load_webdataset(root: Path, shards: list[Path]) -> ImageSet:
-    """Returns the pictures of WebDataset shards, decoded on demand from the mapped files.
+    """Returns the images of WebDataset shards, decoded on demand from the mapped files.
 
     A label is text, or a number that becomes its name; in a JSON member it is the field `label`, `cls`, `class` or
-    `class_name`. A shard's name says the split (`train-0003.tar`), unless a single one is given by itself. A picture's
+    `class_name`. A shard's name says the split (`train-0003.tar`), unless a single one is given by itself. An image's
     key is its shard's name and its own.
 
     Args:
@@ -98,7 +98,7 @@ def load_webdataset(root: Path, shards: list[Path]) -> ImageSet:
         for sample in _iter_samples(shard, buffers[-1]):
             if sample.label is None:
                 raise DataError(
-                    f"{shard}: the picture {sample.name} has no label",
+                    f"{shard}: the image {sample.name} has no label",
                     expected=f"a member {sample.name}.cls or .json",
                 )
             labels.append(sample.label)
@@ -106,7 +106,7 @@ def load_webdataset(root: Path, shards: list[Path]) -> ImageSet:
             given.append(split)
             places.append((len(buffers) - 1, *sample.image_span))
     if not keys:
-        raise DataError(f"{root} holds no samples", expected="pictures and labels, such as 7.jpg and 7.cls")
+        raise DataError(f"{root} holds no samples", expected="images and labels, such as 7.jpg and 7.cls")
     unique, times = np.unique(keys, return_counts=True)
     if len(unique) < len(keys):
         raise DataError(f"{root} holds a sample more than once", received=str(unique[times > 1][0]))
@@ -123,7 +123,7 @@ def load_webdataset(root: Path, shards: list[Path]) -> ImageSet:
 
 
 def iter_shard_images(file: IO[bytes], name: str) -> Iterator[tuple[str, bytes]]:
-    """Yields the name and the bytes of each sample's picture, labelled or not, while the shard streams by; the name is
+    """Yields the name and the bytes of each sample's image, labeled or not, while the shard streams by; the name is
     the one that the sample's JSON calls `key`, where Striate wrote it.
 
     Raises:
@@ -147,7 +147,7 @@ def iter_shard_images(file: IO[bytes], name: str) -> Iterator[tuple[str, bytes]]
 
 
 def _read_member(shard: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    """Returns a member's bytes; none of one that is larger than a picture may be."""
+    """Returns a member's bytes; none of one that is larger than an image may be."""
     held = shard.extractfile(member) if member.size <= get_image_limits().bytes else None
     found = b"" if held is None else held.read()
     if held is not None and len(found) < member.size:
@@ -165,7 +165,7 @@ def _parse_key(data: bytes) -> str | None:
 
 
 def _iter_samples(shard: Path, data: memoryview) -> Iterator[_Sample]:
-    """Yields what lies side by side under one name; what has no picture is left out."""
+    """Yields what lies side by side under one name; what has no image is left out."""
     try:
         if any(data[-TAR_END_BYTES:]):  # tarfile takes a shard that was cut between two members for a whole one
             raise tarfile.ReadError("the end of the archive is missing")

@@ -1,4 +1,4 @@
-"""Faults of the pictures: on another scale, unlike those to be told apart, or the same in several splits."""
+"""Faults of the images: on another scale, unlike those to be told apart, or the same in several splits."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from striate.reporting.style import format_percent
 
 INPUT_STD_RANGE = (0.03, 15.0)
 """Deviation of what the first weights are given, as initial weights expect about 1 (He et al. 2015, arXiv:1502.01852);
-pictures divided by 255 have 0.1 to 0.4, the whole range of -1 to 1 has 1, undivided ones have 50 to 100."""
+images divided by 255 have 0.1 to 0.4, the whole range of -1 to 1 has 1, undivided ones have 50 to 100."""
 
 MIN_SCALE_RATIO = 10.0
 """Times: deviations of splits that differ so are no matter of light, but of a division by 255 made on one side only."""
 
 MIN_SHIFT_DISTANCE = 0.3
-"""Kolmogorov–Smirnov distance of splits: pictures drawn alike have 0.1 at most from a few hundred on, and another
+"""Kolmogorov–Smirnov distance of splits: images drawn alike have 0.1 at most from a few hundred on, and another
 camera, scanner or lamp has more than this."""
 
 MAX_SHIFT_P_VALUE = 1e-4
@@ -26,21 +26,21 @@ MIN_ACCURACY_DROP = 0.05
 """Accuracy lost from validation to test for certain: choosing the best epoch alone flatters by less."""
 
 MIN_LEAK_FRACTION = 0.01
-"""Share of the test pictures: less moves an accuracy by less than its interval's width."""
+"""Fraction of the test images: less moves an accuracy by less than its interval's width."""
 
 
 def detect_wrong_normalization(e: Evidence) -> Diagnosis | None:
-    """What the network is given is far from what initial weights expect, or the splits are on different scales."""
+    """What the model is given is far from what initial weights expect, or the splits are on different scales."""
     if e.symptoms is None:
         return None
     train = e.symptoms.looks[0]
     for look in e.symptoms.looks[1:]:
         if _has_other_scale(train, look):
             evidence = (
-                f"pixels of the {look.split} pictures have a mean of {look.mean:.3g} and a deviation of "
+                f"pixels of the {look.split} images have a mean of {look.mean:.3g} and a deviation of "
                 f"{look.deviation:.3g}, those of training {train.mean:.3g} and {train.deviation:.3g} (of 0 to 255)"
             )
-            verdict = f"The {look.split} pictures are normalised otherwise than those of training"
+            verdict = f"The {look.split} images are normalize otherwise than those of training"
             return Diagnosis(
                 "wrong_normalisation", "error", verdict, evidence + _format_accuracies(e), build_data_command(e)
             )
@@ -49,15 +49,15 @@ def detect_wrong_normalization(e: Evidence) -> Diagnosis | None:
         return None
     evidence = (
         f"layer {scale.layer} is given values of mean {scale.mean:.3g} and deviation {scale.deviation:.3g}, where "
-        f"about 1 is expected; the pictures' own are {train.mean:.3g} and {train.deviation:.3g} (of 0 to 255)"
+        f"about 1 is expected; the images' own are {train.mean:.3g} and {train.deviation:.3g} (of 0 to 255)"
     )
-    verdict = "The pictures are not normalised as the network expects"
+    verdict = "The images are not normalize as the model expects"
     return Diagnosis("wrong_normalisation", "error", verdict, evidence, build_data_command(e))
 
 
 def detect_split_mismatch(e: Evidence) -> Diagnosis | None:
-    """The test (or validation) pictures are of another kind than those of training, and are answered worse."""
-    if e.validation is None or e.validation.is_at_chance_level:  # then nothing was learnt that could be lost
+    """The test (or validation) images are of another kind than those of training, and are answered worse."""
+    if e.validation is None or e.validation.is_at_chance_level:  # then nothing was learned that could be lost
         return None
     looks = {look.split: look for look in e.symptoms.looks} if e.symptoms else {}
     validation, test = looks.get("validation"), looks.get("test")
@@ -67,8 +67,8 @@ def detect_split_mismatch(e: Evidence) -> Diagnosis | None:
         and (lost := compute_accuracy_drop(e.validation, e.test)).low > MIN_ACCURACY_DROP
     ):
         evidence = (
-            f"{format_percent(e.validation.accuracy)} of {e.validation.n:,} validation pictures right, "
-            f"{format_percent(e.test.accuracy)} of {e.test.n:,} test pictures (between {format_percent(lost.low)} and "
+            f"{format_percent(e.validation.accuracy)} of {e.validation.n:,} validation images right, "
+            f"{format_percent(e.test.accuracy)} of {e.test.n:,} test images (between {format_percent(lost.low)} and "
             f"{format_percent(lost.high)} fewer)"
         )
         return _build_mismatch_diagnosis(e, "test", evidence + _describe_shift(test))
@@ -78,7 +78,7 @@ def detect_split_mismatch(e: Evidence) -> Diagnosis | None:
         and compute_accuracy_drop(e.train_outcomes, e.validation).low > MIN_ACCURACY_DROP
     ):
         evidence = (
-            f"{format_percent(e.train_outcomes.accuracy)} of the training pictures right, "
+            f"{format_percent(e.train_outcomes.accuracy)} of the training images right, "
             f"{format_percent(e.validation.accuracy)} of those "
             "to choose by"
         )
@@ -87,18 +87,18 @@ def detect_split_mismatch(e: Evidence) -> Diagnosis | None:
 
 
 def detect_leak(e: Evidence) -> Diagnosis | None:
-    """Test pictures have copies among those learnt or chosen from, more than a few."""
+    """Test images have copies among those learned or chosen from, more than a few."""
     found = next((one for one in e.findings if one.kind == "leak"), None)
     tested = e.test.n if e.test else sum(e.counts.get("test", ()))
     number = e.leaked or (found.groups if found is not None and e.test is None else 0)
     if found is None or not tested or number < MIN_LEAK_FRACTION * tested:
         return None
-    evidence = f"{number:,} of {tested:,} test pictures have a copy among those learnt or chosen from"
+    evidence = f"{number:,} of {tested:,} test images have a copy among those learned or chosen from"
     if e.without_leaks is not None and e.test is not None:
         share = e.without_leaks
         evidence += f"; {format_percent(e.test.accuracy)} right with them, {format_percent(share.accuracy)} without"
     cure = build_data_command(e, "--fix")
-    verdict = "The test pictures leak into the training: its accuracy flatters"
+    verdict = "The test images leak into the training: its accuracy flatters"
     return Diagnosis("leak", "error", verdict, evidence, cure, found.files)
 
 
@@ -116,7 +116,7 @@ def _has_accuracy_drop(validation_outcomes: OutcomeCounts, test_outcomes: Outcom
 
 
 def _build_mismatch_diagnosis(e: Evidence, split: str, evidence: str) -> Diagnosis:
-    verdict = f"The {split} pictures are of another kind than those of training"
+    verdict = f"The {split} images are of another kind than those of training"
     augment = "flip,shift=0.1,rotate=10,zoom=0.2,brightness=0.3"
     return Diagnosis("mismatch", "error", verdict, evidence, build_train_command(e, "--augment", augment))
 

@@ -1,4 +1,4 @@
-"""Faults of fit: too much learnt, too little learnt, ended too early, standing still, too little to choose by."""
+"""Faults of fit: too much learned, too little learned, ended too early, standing still, too little to choose by."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from striate.diagnosis.outcome_counts import compute_accuracy_drop, compute_min_
 from striate.reporting.style import format_percent
 
 MIN_ACCURACY_GAP = 0.05
-"""Accuracy on training pictures minus that on validation pictures which is lost for certain (the 95 % interval's lower
-end): below, more data would gain less than a better network may."""
+"""Accuracy on training images minus that on validation images which is lost for certain (the 95 % interval's lower
+end): below, more data would gain less than a better model may."""
 
 MIN_LOSS_RISE_RATIO = 1.25
 """The last validation loss by the lowest: what a validation loss moves up and down from epoch to epoch stays below."""
 
 MIN_LOSS_GAP = 0.2
-"""The same difference of the losses, nats, where the accuracies' cannot be told for want of pictures: as much as if one
-of five pictures more were missed by half."""
+"""The same difference of the losses, nats, where the accuracies' cannot be told for want of images: as much as if one
+of five images more were missed by half."""
 
 MIN_LATE_LOSS_DROP = 0.1
 """Of the training loss, taken away by the second half of the epochs: less is standing still."""
 
 UNDERFIT_TRAIN_ACCURACY = 0.8
-"""Share of the training pictures answered rightly, below which a network has not learnt what there is to learn, whether
-or not their nearest neighbours do better."""
+"""Fraction of the training images answered rightly, below which a model has not learned what there is to learn, whether
+or not their nearest neighbors do better."""
 
 SHORT_TRAINING_EPOCHS = 3
-"""Epochs, up to which a network has hardly seen its pictures."""
+"""Epochs, up to which a model has hardly seen its images."""
 
 MIN_LOSS_JITTER = 0.05
 """Deviation of the epochs' losses around their mean, relative: more shows steps that jump to and fro."""
@@ -38,11 +38,11 @@ MIN_LOSS_JITTER = 0.05
 MIN_INTERVAL_WIDTH = 0.2
 """Width of the interval of the validation accuracy: epochs and recipes differ by a few points at most."""
 
-MIN_VALIDATION_IMAGES = 100  # pictures; with more, the width comes from an accuracy that is low in itself
+MIN_VALIDATION_IMAGES = 100  # images; with more, the width comes from an accuracy that is low in itself
 
 
 def detect_overfitting(e: Evidence) -> Diagnosis | None:
-    """Training pictures are known by heart, and other pictures of the same kind are not."""
+    """Training images are known by heart, and other images of the same kind are not."""
     seen, other, name = e.train_outcomes, e.validation, "validation"
     if other is None or not e.epochs:
         return None
@@ -59,9 +59,9 @@ def detect_overfitting(e: Evidence) -> Diagnosis | None:
     if not is_told and not by_loss:
         return None
     evidence = (
-        f"{format_percent(seen.accuracy)} of {seen.n:,} training pictures right, {format_percent(other.accuracy)} of "
+        f"{format_percent(seen.accuracy)} of {seen.n:,} training images right, {format_percent(other.accuracy)} of "
         f"{other.n:,} "
-        f"{name} pictures; losses {seen.loss:.3g} and {other.loss:.3g}"
+        f"{name} images; losses {seen.loss:.3g} and {other.loss:.3g}"
     )
     return _build_overfitting_diagnosis(e, evidence + _describe_best_epoch(e))
 
@@ -99,14 +99,14 @@ def _build_overfitting_diagnosis(e: Evidence, evidence: str) -> Diagnosis:
     else:
         cure = build_train_command(e, "--dropout", format_setting(min(0.8, e.recipe.dropout + 0.2)))
     number = sum(e.counts.get("train", ()))
-    verdict = "It overfits: it knows its training pictures by heart"
+    verdict = "It overfits: it knows its training images by heart"
     if number and number < 100 * len(e.classes):
         verdict += f", of which there are only {number:,}"
     return Diagnosis("overfitting", "warning", verdict, evidence, cure)
 
 
 def detect_premature_stop(e: Evidence) -> Diagnosis | None:
-    """The last epoch was the best, and the loss was still falling; or the pictures were hardly looked at."""
+    """The last epoch was the best, and the loss was still falling; or the images were hardly looked at."""
     if e.validation is None or not e.finite_losses or e.kept < len(e.epochs):
         return None
     seen = e.train_outcomes
@@ -119,7 +119,7 @@ def detect_premature_stop(e: Evidence) -> Diagnosis | None:
     else:
         evidence = f"{len(e.epochs)} {'epoch' if len(e.epochs) == 1 else 'epochs'}"
     if seen is not None:
-        evidence += f"; {format_percent(seen.accuracy)} of the training pictures right"
+        evidence += f"; {format_percent(seen.accuracy)} of the training images right"
     elif e.epochs[-1].accuracy > SATURATED_TRAIN_ACCURACY:
         return None
     cure = build_train_command(e, "--epochs", max(10, 3 * len(e.epochs)))
@@ -141,27 +141,27 @@ def detect_plateau(e: Evidence) -> Diagnosis | None:
 
 
 def detect_underfitting(e: Evidence) -> Diagnosis | None:
-    """Even training pictures are not answered well, and more of the same would not change that."""
+    """Even training images are not answered well, and more of the same would not change that."""
     if e.validation is None or not _has_stalled(e):
         return None
     right = e.train_outcomes.accuracy if e.train_outcomes else e.epochs[-1].accuracy
     evidence = (
-        f"{format_percent(right)} of the training pictures right and {format_percent(e.validation.accuracy)} of "
+        f"{format_percent(right)} of the training images right and {format_percent(e.validation.accuracy)} of "
         "those to choose by; "
         f"the second half of {len(e.epochs)} epochs took away {format_percent(max(0.0, e.late_loss_drop))} of the loss"
     )
     if e.is_worse_than_knn and e.neighbor_outcomes:
-        evidence += f"; the nearest training pictures alone give {format_percent(e.neighbor_outcomes.accuracy)}"
+        evidence += f"; the nearest training images alone give {format_percent(e.neighbor_outcomes.accuracy)}"
     if e.recipe.dropout and e.recipe.dropout > 0.5:
         cure = build_train_command(e, "--dropout", 0.2)
     else:
         cure = build_train_command(e, "--arch", "cnn" if e.recipe.architecture != "cnn" else "resnet20")
-    verdict = "It underfits: the network is too small, or too restrained, for these pictures"
+    verdict = "It underfits: the model is too small, or too restrained, for these images"
     return Diagnosis("underfitting", "warning", verdict, evidence, cure)
 
 
 def detect_small_validation_set(e: Evidence) -> Diagnosis | None:
-    """Too few pictures to tell one epoch or one recipe from another."""
+    """Too few images to tell one epoch or one recipe from another."""
     if e.validation is None or e.validation.n >= MIN_VALIDATION_IMAGES:
         return None
     low, high = e.validation.interval
@@ -172,12 +172,12 @@ def detect_small_validation_set(e: Evidence) -> Diagnosis | None:
     interval = f"{format_percent(low)} and {format_percent(high)}"
     evidence = f"{e.validation.correct_count} of {e.validation.n} right: anything between {interval}"
     cure = build_train_command(e, "--validation", format_setting(share))
-    verdict = f"The {e.validation.n} validation pictures are too few to choose by"
+    verdict = f"The {e.validation.n} validation images are too few to choose by"
     return Diagnosis("small_validation", "warning", verdict, evidence, cure)
 
 
 def _has_stalled(e: Evidence) -> bool:
-    """Whether much is left to learn from the training pictures and the loss does not fall any more."""
+    """Whether much is left to learn from the training images and the loss does not fall any more."""
     if len(e.finite_losses) < 4 or e.late_loss_drop >= MIN_LATE_LOSS_DROP:
         return False
     if e.train_outcomes is None:

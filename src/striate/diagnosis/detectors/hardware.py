@@ -1,4 +1,4 @@
-"""Faults of the machine's use: a network that waits for pictures, an idle accelerator, too little memory."""
+"""Faults of the machine's use: a model that waits for images, an idle accelerator, too little memory."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from striate.diagnosis.diagnosis import Diagnosis, build_train_command
 from striate.diagnosis.evidence import Evidence
 
 MIN_WAIT_FRACTION = 0.3
-"""Share of the epochs' time, the median over the epochs but the first, whose first batch waits for everything."""
+"""Fraction of the epochs' time, the median over the epochs but the first, whose first batch waits for everything."""
 
 MIN_EPOCH_SECONDS = 0.2  # seconds an epoch takes; in less, a single late thread is a large share
 
 
 def detect_input_bottleneck(e: Evidence) -> Diagnosis | None:
-    """The network waits for pictures for a good part of the time."""
+    """The model waits for images for a good part of the time."""
     rows = [row for row in (e.epochs[1:] or e.epochs) if math.isfinite(row.waiting)]
     if not rows:
         return None
@@ -24,11 +24,11 @@ def detect_input_bottleneck(e: Evidence) -> Diagnosis | None:
     if share < MIN_WAIT_FRACTION or seconds < MIN_EPOCH_SECONDS:
         return None
     evidence = (
-        f"the network waited {share:.0%} of the time for pictures; epochs of {seconds:.1f} s, "
-        f"{np.median([row.images_per_second for row in rows]):,.0f} pictures a second"
+        f"the model waited {share:.0%} of the time for images; epochs of {seconds:.1f} s, "
+        f"{np.median([row.images_per_second for row in rows]):,.0f} images a second"
     )
     cure = build_train_command(e, "--augment", "none" if _has_cheap_augment(e) else "flip")
-    verdict = "The network waits for its pictures: they are read or changed more slowly than it learns"
+    verdict = "The model waits for its images: they are read or changed more slowly than it learns"
     return Diagnosis("input_bound", "warning", verdict, evidence, cure)
 
 

@@ -17,16 +17,17 @@ from striate.evaluation.intervals import wilson
 from striate.reporting.style import format_percent
 
 MIN_CONFIDENT_ERROR_RATE = 0.05
-"""Share of wrong answers among the most confident fifth, for certain, from which on wrong labels are suspected: a
-network that has learnt anything is seldom wrong where it is surest."""
+"""Fraction of wrong predictions among the most confident fifth, for certain, from which on wrong labels are
+suspected: a
+model that has learned anything is seldom wrong where it is surest."""
 
 MIN_ERROR_EVENNESS = 0.4
-"""That share by the share among all answers: wrong labels strike the easiest pictures like all others (1 would be
-perfectly even), difficult pictures do not."""
+"""That share by the share among all predictions: wrong labels strike the easiest images like all others (1 would be
+perfectly even), difficult images do not."""
 
 MIN_MEMORIZATION_GAP = 0.2
-"""Accuracy on training pictures above guessing, where other pictures are guessed: only labels that mean nothing can be
-learnt and not used."""
+"""Accuracy on training images above guessing, where other images are guessed: only labels that mean nothing can be
+learned and not used."""
 
 MIN_IMBALANCE_RATIO = 10  # largest class to smallest, as in inspection.classes
 MIN_RECALL_GAP = 0.1
@@ -38,7 +39,7 @@ MIN_CONFIDENT_PREDICTIONS = 20
 
 
 def detect_label_noise(e: Evidence) -> Diagnosis | None:
-    """Labels that do not belong to their pictures."""
+    """Labels that do not belong to their images."""
     if e.validation is None:
         return None
     seen = None if e.is_worse_than_knn else _find_even_errors(e.validation) or _find_better_validation(e)
@@ -65,14 +66,14 @@ def _find_even_errors(outcomes: OutcomeCounts) -> tuple[str, str] | None:
     ):
         return None
     evidence = (
-        f"{format_percent(share)} of the most confident fifth of the answers on validation pictures are wrong, "
-        f"{format_percent(wrong)} of all: the mistakes strike easy pictures like difficult ones"
+        f"{format_percent(share)} of the most confident fifth of the predictions on validation images are wrong, "
+        f"{format_percent(wrong)} of all: the mistakes strike easy images like difficult ones"
     )
     return evidence, f"About {format_percent(share, 0)} of the labels seem to be wrong"
 
 
 def _find_better_validation(e: Evidence) -> tuple[str, str] | None:
-    """A network answers the pictures that it learnt from better than others of their kind, unless their labels are
+    """A model answers the images that it learned from better than others of their kind, unless their labels are
     wrong: unchanged and without dropout, as they are tallied here.
     """
     seen, other = e.train_outcomes, e.validation
@@ -82,11 +83,11 @@ def _find_better_validation(e: Evidence) -> tuple[str, str] | None:
     if rise is None or rise <= 0:
         return None
     evidence = (
-        f"{format_percent(seen.accuracy)} of {seen.n:,} training pictures right, yet "
+        f"{format_percent(seen.accuracy)} of {seen.n:,} training images right, yet "
         f"{format_percent(other.accuracy)} of {other.n:,} "
-        f"validation pictures, which it never learnt from; losses {seen.loss:.3g} and {other.loss:.3g}"
+        f"validation images, which it never learned from; losses {seen.loss:.3g} and {other.loss:.3g}"
     )
-    return evidence, "Labels of the training pictures seem to be wrong"
+    return evidence, "Labels of the training images seem to be wrong"
 
 
 def _find_random_labels(e: Evidence) -> tuple[str, str] | None:
@@ -105,18 +106,16 @@ def _find_random_labels(e: Evidence) -> tuple[str, str] | None:
     )
     if by_heart < e.validation.baseline + MIN_MEMORIZATION_GAP and not is_hopeless:
         return None
-    evidence = f"{format_percent(e.validation.accuracy)} of the validation pictures right, as by guessing"
+    evidence = f"{format_percent(e.validation.accuracy)} of the validation images right, as by guessing"
     if by_heart >= e.validation.baseline + MIN_MEMORIZATION_GAP:
-        evidence += f", where {format_percent(by_heart)} of the training pictures are known by heart"
+        evidence += f", where {format_percent(by_heart)} of the training images are known by heart"
     if e.neighbor_outcomes is not None:
-        evidence += (
-            f"; the most similar training pictures answer {format_percent(e.neighbor_outcomes.accuracy)} rightly"
-        )
-    return evidence, "The labels seem to have nothing to do with the pictures"
+        evidence += f"; the most similar training images answer {format_percent(e.neighbor_outcomes.accuracy)} rightly"
+    return evidence, "The labels seem to have nothing to do with the images"
 
 
 def detect_class_imbalance(e: Evidence) -> Diagnosis | None:
-    """Classes with few pictures, which are answered worse for it."""
+    """Classes with few images, which are answered worse for it."""
     counts = np.array(e.counts.get("train", ()))
     if (
         len(counts) < 2
@@ -134,7 +133,7 @@ def detect_class_imbalance(e: Evidence) -> Diagnosis | None:
         return None
     names = ", ".join(e.classes[index] for index in np.flatnonzero(is_small)[:3])
     evidence = (
-        f"{int(counts.min()):,} to {int(counts.max()):,} training pictures a class; of the small classes ({names}"
+        f"{int(counts.min()):,} to {int(counts.max()):,} training images a class; of the small classes ({names}"
         f"{' …' if is_small.sum() > 3 else ''}) {format_percent(right[is_small].sum() / few)} are recognised, of the "
         "others "
         f"{format_percent(large)}"
@@ -155,19 +154,19 @@ def detect_class_collapse(e: Evidence) -> Diagnosis | None:
     instead = ", ".join(e.classes[i] for i in np.argsort(-taken)[: len(never)])
     names = ", ".join(e.classes[i] for i in never)
     evidence = (
-        f"of {int(n[never].sum()):,} pictures of {names}, {int(right[never].sum()):,} are recognised; most are "
+        f"of {int(n[never].sum()):,} images of {names}, {int(right[never].sum()):,} are recognised; most are "
         f"answered {instead}; of the other classes {format_percent(sum(right[others]) / max(1, sum(n[others])))} are"
     )
     counts = np.array(e.counts.get("train", ()))
     if len(counts):
         evidence += (
-            f"; {', '.join(f'{counts[i]:,}' for i in never)} of {int(counts.sum()):,} training pictures are {names}"
+            f"; {', '.join(f'{counts[i]:,}' for i in never)} of {int(counts.sum()):,} training images are {names}"
         )
     verdict = f"{names} {'is' if len(never) == 1 else 'are'} never answered"
     return Diagnosis("class_collapse", "warning", verdict, evidence, build_data_command(e, "--suspects"))
 
 
 def _sum_confusions(e: Evidence) -> NDArray[np.int64] | None:
-    """Returns the confusions on validation and test pictures together: rare classes have too few in one of them."""
+    """Returns the confusions on validation and test images together: rare classes have too few in one of them."""
     found = [one.confusion_matrix for one in (e.validation, e.test) if one is not None]
     return sum(found[1:], found[0]) if found else None

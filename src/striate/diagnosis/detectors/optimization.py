@@ -1,4 +1,6 @@
-"""Faults of the search for weights: numbers that blow up, steps too large or too small, units that died, one answer."""
+"""Faults of the search for weights: numbers that blow up, steps too large or too small, units that died, one
+prediction.
+"""
 
 from __future__ import annotations
 
@@ -18,22 +20,22 @@ TYPICAL_LEARNING_RATES = {"adam": 1e-3, "adamw": 2e-3, "sgd": 5e-2}
 
 
 UNTRAINED_LOSS_RATIO = 0.9
-"""Of that loss: a network that ends above has learnt next to nothing."""
+"""Of that loss: a model that ends above has learned next to nothing."""
 
 SATURATED_TRAIN_ACCURACY = 0.9
-"""Share of the training pictures answered rightly, below which there is something left to learn for certain."""
+"""Fraction of the training images answered rightly, below which there is something left to learn for certain."""
 
 MIN_DEAD_FRACTION = 0.9
-"""Share of a layer's units: with so many dead the rest is a bottleneck, or nothing passes at all."""
+"""Fraction of a layer's units: with so many dead the rest is a bottleneck, or nothing passes at all."""
 
 MIN_ONE_CLASS_FRACTION = 0.98
-"""Share of the answers."""
+"""Fraction of the predictions."""
 
-MAX_FILES_NAMED = 3  # pictures that a sentence names
+MAX_FILES_NAMED = 3  # images that a sentence names
 
 
 def detect_non_finite_loss(e: Evidence) -> Diagnosis | None:
-    """The loss became NaN or infinite: when, in which batches, on which pictures."""
+    """The loss became NaN or infinite: when, in which batches, on which images."""
     broken = e.symptoms.broken if e.symptoms else None
     epochs = [row.epoch for row in e.epochs if not (math.isfinite(row.loss) and math.isfinite(row.val_loss))]
     if broken is None and not epochs:
@@ -44,7 +46,7 @@ def detect_non_finite_loss(e: Evidence) -> Diagnosis | None:
     else:
         which = f"batch {broken.first}" if broken.first == broken.last else f"batches {broken.first} to {broken.last}"
         some = ", ".join(broken.files[:MAX_FILES_NAMED])
-        where = f"the loss was no number any more in epoch {broken.epoch}, {which}, with {broken.count:,} pictures: "
+        where = f"the loss was no number any more in epoch {broken.epoch}, {which}, with {broken.count:,} images: "
         where += some + (" …" if broken.count > MAX_FILES_NAMED else "")
         files = broken.files
     rate = e.recipe.learning_rate
@@ -55,7 +57,7 @@ def detect_non_finite_loss(e: Evidence) -> Diagnosis | None:
             e, "--lr", format_setting(min(rate / 10, TYPICAL_LEARNING_RATES[e.recipe.optimizer]))
         )
     kept = f"; epoch {e.kept} was kept" if e.kept else "; nothing usable came out"
-    verdict = "The numbers in the network overflowed: its loss became NaN or infinite"
+    verdict = "The numbers in the model overflowed: its loss became NaN or infinite"
     return Diagnosis("not_finite", "error", verdict, where + kept, cure, files)
 
 
@@ -75,7 +77,7 @@ def detect_high_learning_rate(e: Evidence) -> Diagnosis | None:
     end = f", {e.finite_losses[-1]:.3g} at the end" if e.finite_losses else ""
     evidence = f"rate {rate:g} with {e.recipe.optimizer}; {seen}{end}, where guessing costs {e.chance_loss:.2f}"
     if e.validation is not None:
-        evidence += f"; {format_percent(e.validation.accuracy)} of the validation pictures right"
+        evidence += f"; {format_percent(e.validation.accuracy)} of the validation images right"
     tried = TYPICAL_LEARNING_RATES[e.recipe.optimizer] if rate > highest else rate / 10
     cure = build_train_command(e, "--lr", format_setting(tried))
     return Diagnosis("learning_rate_too_high", "error", "The learning rate is too high", evidence, cure)
@@ -104,25 +106,25 @@ def detect_low_learning_rate(e: Evidence) -> Diagnosis | None:
 
 
 def detect_dead_units(e: Evidence) -> Diagnosis | None:
-    """A layer whose rectified units answer nothing, in a network that does not work."""
+    """A layer whose rectified units answer nothing, in a model that does not work."""
     if e.symptoms is None or not (e.is_unusable or e.is_worse_than_knn):
         return None
     worst = max(e.symptoms.units, key=lambda one: one.dead / one.units, default=None)
     if worst is None or worst.dead < MIN_DEAD_FRACTION * worst.units:
         return None
-    evidence = f"{worst.dead:,} of the {worst.units:,} units of layer {worst.layer} are 0 on every picture looked at"
+    evidence = f"{worst.dead:,} of the {worst.units:,} units of layer {worst.layer} are 0 on every image looked at"
     cure = build_train_command(e, "--lr", format_setting(e.recipe.learning_rate / 10))
     return Diagnosis(
         "dead_relus",
         "error",
-        "Rectified units have died: no gradient passes them, so nothing is learnt",
+        "Rectified units have died: no gradient passes them, so nothing is learned",
         evidence,
         cure,
     )
 
 
 def detect_constant_prediction(e: Evidence) -> Diagnosis | None:
-    """All pictures get the same answer."""
+    """All images get the same prediction."""
     if e.validation is None or e.validation.n < 2 * len(e.classes):
         return None
     answers = e.validation.confusion_matrix.sum(axis=0)
@@ -132,7 +134,7 @@ def detect_constant_prediction(e: Evidence) -> Diagnosis | None:
         or e.validation.confusion_matrix[most].sum() >= MIN_ONE_CLASS_FRACTION * e.validation.n
     ):
         return None
-    evidence = f"{answers[most]:,} of {e.validation.n:,} validation pictures are answered {e.classes[most]}"
+    evidence = f"{answers[most]:,} of {e.validation.n:,} validation images are answered {e.classes[most]}"
     cure = build_train_command(e, "--lr", format_setting(e.recipe.learning_rate / 3))
     verdict = f"It always answers {e.classes[most]}"
     return Diagnosis("one_class", "error", verdict, evidence + _format_knn_comparison(e), cure)
@@ -146,7 +148,7 @@ def _format_knn_comparison(e: Evidence) -> str:
     if e.neighbor_outcomes is None or e.validation is None:
         return ""
     return (
-        f"; {format_percent(e.validation.accuracy)} of the validation pictures right, where the nearest training "
+        f"; {format_percent(e.validation.accuracy)} of the validation images right, where the nearest training "
         "pictures "
         f"alone give {format_percent(e.neighbor_outcomes.accuracy)}"
     )

@@ -14,7 +14,7 @@ from striate.evaluation.comparison.run_summary import Comparable, RunGroup, RunS
 
 
 def require_same_test_set(summaries: Sequence[RunSummary]) -> None:
-    """Raises RunError unless all have the same classes and were measured on pictures of the same names and labels."""
+    """Raises RunError unless all have the same classes and were measured on images of the same names and labels."""
     first, *others = summaries
     for one in summaries:
         if not one.answers:
@@ -30,21 +30,21 @@ def require_same_test_set(summaries: Sequence[RunSummary]) -> None:
     told = [words for other in others if (words := _describe_difference(first, other))]
     if told:
         raise RunError(
-            "Runs measured on different test pictures cannot be compared",
+            "Runs measured on different test images cannot be compared",
             received="; ".join(told[:4]) + (f"; and {len(told) - 4} runs more" if len(told) > 4 else ""),
-            expected=f"the {len(first.answers):,} test pictures of {first.name}",
+            expected=f"the {len(first.answers):,} test images of {first.name}",
             hint="train them on one division: a data set with a test split, one --seed, or striate repeat --seeds N",
         )
 
 
 def has_common_fingerprint(summaries: Sequence[RunSummary]) -> bool:
-    """Returns whether the contents of the pictures are known to agree too: the sets' fingerprints do."""
+    """Returns whether the contents of the images are known to agree too: the sets' fingerprints do."""
     prints = {one.fingerprint for one in summaries}
     return len(prints) == 1 and "" not in prints
 
 
 def _describe_difference(first: RunSummary, other: RunSummary) -> str:
-    """Returns in words how the other's pictures differ; "" where they do not."""
+    """Returns in words how the other's images differ; "" where they do not."""
     mine, theirs = first.answers, other.answers
     missing, further = len(mine.keys() - theirs.keys()), len(theirs.keys() - mine.keys())
     relabelled = sum(mine[key].true_class != theirs[key].true_class for key in mine.keys() & theirs.keys())
@@ -69,7 +69,7 @@ class Comparison:
         groups: the same, those that differ in nothing but the seed put together.
         differing: setting → the runs' values, for settings that are not the same everywhere.
         pairs: every two of the groups.
-        is_certain: whether the contents of the test pictures are known to be the same, beside names and labels.
+        is_certain: whether the contents of the test images are known to be the same, beside names and labels.
     """
 
     contenders: tuple[RunSummary, ...]
@@ -110,7 +110,7 @@ class Comparison:
                 "spread over seeds of the others is taken for theirs too."
             )
         if any(pair.is_seeded for pair in self.pairs):
-            found.append("Test and interval ask what other pictures and other seeds of the same kind would show.")
+            found.append("Test and interval ask what other images and other seeds of the same kind would show.")
         if len(self.pairs) > 1:
             found.append(
                 f"p-values are adjusted for {len(self.pairs)} comparisons (Holm), intervals are not: one may leave out "
@@ -118,7 +118,7 @@ class Comparison:
             )
         if not self.is_certain:
             found.append(
-                "The sets that the runs were trained from are not the same; their test pictures agree in name and "
+                "The sets that the runs were trained from are not the same; their test images agree in name and "
                 "label, and whether in content is not known."
             )
         return tuple(found)
@@ -154,14 +154,14 @@ class Comparison:
 
 
 def compare(runs: Sequence[RunSummary | Comparable]) -> Comparison:
-    """Returns the runs side by side: what differs in their settings, and every pair tested on the same pictures. Runs
+    """Returns the runs side by side: what differs in their settings, and every pair tested on the same images. Runs
     that differ in nothing but the seed are one group, compared with its spread.
 
     Args:
         runs: two or more runs, or what `Run.contender` says of them.
 
     Raises:
-        RunError: fewer than two, one that is not whole, or runs that were not measured on the same test pictures.
+        RunError: fewer than two, one that is not whole, or runs that were not measured on the same test images.
     """
     contenders = tuple(one if isinstance(one, RunSummary) else one.contender() for one in runs)
     if len(contenders) < 2:

@@ -20,13 +20,13 @@ from striate.reporting.style import MATPLOTLIB_STYLE, SERIES_COLORS, TEXT_COLOR,
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MAX_IMAGES_PER_SIDE = 21  # pictures a side
-MAX_PAIRS_SHOWN = 6  # pairs whose pictures are shown, those with the surest difference first
-MAX_PIXELATED_SIDE = 64  # pixels: smaller pictures are shown with their pixels
+MAX_IMAGES_PER_SIDE = 21  # images a side
+MAX_PAIRS_SHOWN = 6  # pairs whose images are shown, those with the surest difference first
+MAX_PIXELATED_SIDE = 64  # pixels: smaller images are shown with their pixels
 
 
 def list_image_keys(comparison: Comparison) -> list[str]:
-    """Returns the keys of the pictures that the page shows."""
+    """Returns the keys of the images that the page shows."""
     keys = (
         key
         for pair in _select_pairs(comparison)
@@ -119,7 +119,7 @@ def build_comparison_table(comparison: Comparison) -> dict[str, list[str]]:
         rows["seeds"] = [str(len(group.contenders)) for group in groups]
     if any(len(group.contenders) == 1 for group in groups):
         rows["95 % interval"] = [_format_interval(group) for group in groups]
-    rows["test pictures"] = [f"{group.contenders[0].report.n:,}" for group in groups]
+    rows["test images"] = [f"{group.contenders[0].report.n:,}" for group in groups]
     rows["loss"] = [_format_mean(group, lambda one: one.report.loss, "{:.4f}") for group in groups]
     rows["training − validation"] = [_format_mean(group, lambda one: one.gap, format_points) for group in groups]
     rows["epochs"] = [_format_mean(group, lambda one: len(one.epochs), "{:.3g}") for group in groups]
@@ -130,7 +130,7 @@ def build_comparison_table(comparison: Comparison) -> dict[str, list[str]]:
     rows["training time"] = [_format_mean(group, lambda one: one.seconds, "{:,.0f} s") for group in groups]
     times = [group.compute_mean("milliseconds") for group in groups]
     if any(times):
-        rows["one answer"] = ["not known" if value is None else f"{value:.3g} ms" for value in times]
+        rows["one prediction"] = ["not known" if value is None else f"{value:.3g} ms" for value in times]
     return rows
 
 
@@ -208,7 +208,7 @@ def _list_agreeing_runs(group: RunGroup, key: str, predicted_class: str) -> list
 
 
 def draw_metric_curves(comparison: Comparison, metric_name: str) -> Figure:
-    """Returns accuracy or loss of every run over its epochs: one colour a group, validation solid, training dashed."""
+    """Returns accuracy or loss of every run over its epochs: one color a group, validation solid, training dashed."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Pair: two groups of runs on the same test pictures, tested."""
+"""Pair: two groups of runs on the same test images, tested."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class ClassDifference:
 
     Attributes:
         name: the class.
-        n: its test pictures.
-        recalls: share of them that the first group gets right, and that the second does.
+        n: its test images.
+        recalls: fraction of them that the first group gets right, and that the second does.
         interval: 95 % confidence interval of the second minus the first.
         p_value: that both are equally often right, adjusted for the number of classes (Holm).
     """
@@ -64,7 +64,7 @@ class ClassDifference:
 
 @dataclass(frozen=True)
 class PairwiseResult:
-    """Two groups on the same test pictures.
+    """Two groups on the same test images.
 
     Attributes:
         first_group: the first.
@@ -72,7 +72,7 @@ class PairwiseResult:
         paired: how they differ, the second minus the first.
         p_adjusted: its p-value, adjusted for the number of pairs that are compared (Holm).
         detectable_difference: the smallest difference that would have been found in four cases of five; None where
-            the pictures are too few for any.
+            the images are too few for any.
         classes: class by class.
         only_first_keys: keys of the images that every run of the first gets right and none of the second, the latter's
             most confident errors first.
@@ -118,15 +118,15 @@ class PairwiseResult:
     @property
     def test(self) -> str:
         """The test's name."""
-        return "a t-test over pictures and seeds" if self.is_seeded else "McNemar's exact test"
+        return "a t-test over images and seeds" if self.is_seeded else "McNemar's exact test"
 
     @property
     def counts(self) -> str:
-        """Returns how many pictures only one of the two gets right."""
+        """Returns how many images only one of the two gets right."""
         one, two = f"{self.paired.only_first:,}", f"{self.paired.only_second:,}"
         if self.is_seeded:
-            return f"{one} pictures right with every seed of {self.a} and none of {self.b}, {two} the other way round"
-        return f"{one} pictures right only in {self.a}, {two} only in {self.b}"
+            return f"{one} images right with every seed of {self.a} and none of {self.b}, {two} the other way round"
+        return f"{one} images right only in {self.a}, {two} only in {self.b}"
 
     @property
     def sentence(self) -> str:
@@ -140,9 +140,9 @@ class PairwiseResult:
                 effect = f"{format_points(-self.paired.difference)}, 95 % interval {interval}"
             return f"{better} is better than {worse}: {effect}."
         if self.detectable_difference is None:
-            return f"{self.a} and {self.b} cannot be told apart: {effect}. So few pictures could show no difference."
+            return f"{self.a} and {self.b} cannot be told apart: {effect}. So few images could show no difference."
         return (
-            f"{self.a} and {self.b} cannot be told apart: {effect}. So many pictures would have shown a difference of "
+            f"{self.a} and {self.b} cannot be told apart: {effect}. So many images would have shown a difference of "
             f"{100 * self.detectable_difference:.2g} points or more in four cases of five."
         )
 
@@ -168,7 +168,7 @@ class PairwiseResult:
 
 
 def compare_groups(group_pairs: Sequence[tuple[RunGroup, RunGroup]], keys: Sequence[str]) -> tuple[PairwiseResult, ...]:
-    """Returns every two of the groups tested on the pictures of those keys."""
+    """Returns every two of the groups tested on the images of those keys."""
     right = {group.name: group.is_correct(keys) for pair in group_pairs for group in pair}
     tested = [_run_test(right[one.name], right[two.name], len(group_pairs)) for one, two in group_pairs]
     adjusted = adjust_p_values([paired.p_value for paired, _ in tested])

@@ -24,15 +24,15 @@ class RunSummary:
     Attributes:
         name: the run's name.
         settings: setting → value, flat.
-        report: on its test pictures.
-        answers: picture's key → its class, what was answered and with which probability.
+        report: on its test images.
+        answers: image's key → its class, what was answered and with which probability.
         epochs: its training.
         best_epoch: number of the epoch whose weights it has.
-        parameters: weights in its network.
+        parameters: weights in its model.
         training_seconds: its training took.
-        fingerprint: of the whole set of pictures; "" where it is not known.
-        multiply_adds: for one picture; None where it is not known.
-        milliseconds: an answer takes; None where it was not measured.
+        fingerprint: of the whole set of images; "" where it is not known.
+        multiply_adds: for one image; None where it is not known.
+        milliseconds: a prediction takes; None where it was not measured.
     """
 
     name: str
@@ -49,13 +49,13 @@ class RunSummary:
 
     @property
     def generalization_gap(self) -> float:
-        """Accuracy on the training pictures minus accuracy on the validation pictures, last epoch: overfitting's
+        """Accuracy on the training images minus accuracy on the validation images, last epoch: overfitting's
         plainest sign.
         """
         return self.epochs[-1].accuracy - self.epochs[-1].val_accuracy if self.epochs else float("nan")
 
     def is_correct(self, keys: Iterable[str]) -> NDArray[np.bool_]:
-        """Returns (n,) whether each of the pictures was answered rightly."""
+        """Returns (n,) whether each of the images was answered rightly."""
         return np.array([self.answers[key].true_class == self.answers[key].predicted_class for key in keys], bool)
 
 
@@ -81,7 +81,7 @@ class RunGroup:
 
     @property
     def accuracies(self) -> tuple[float, ...]:
-        """On the test pictures, one a seed."""
+        """On the test images, one a seed."""
         return tuple(one.report.accuracy for one in self.contenders)
 
     @property
@@ -95,7 +95,7 @@ class RunGroup:
         return statistics.stdev(self.accuracies) if len(self.contenders) > 1 else None
 
     def is_correct(self, keys: Sequence[str]) -> NDArray[np.bool_]:
-        """Returns (seeds, n) whether each of the pictures was answered rightly."""
+        """Returns (seeds, n) whether each of the images was answered rightly."""
         return np.stack([one.is_correct(keys) for one in self.contenders])
 
     def compute_mean(self, field_name: str) -> float | None:
@@ -116,7 +116,7 @@ class RunGroup:
 
 
 def group_by_settings(summaries: Sequence[RunSummary]) -> tuple[RunGroup, ...]:
-    """Returns the contenders put together where pictures and settings agree and the seeds do not, in their order."""
+    """Returns the contenders put together where images and settings agree and the seeds do not, in their order."""
     found: list[list[RunSummary]] = []
     for one in summaries:
         for group in found:

@@ -42,7 +42,7 @@
       : `“${data.classes[i]}” taken for “${data.classes[j]}”`;
     const which = right ? "the least sure first" : "the most confident first";
     dialog.querySelector(".note").textContent =
-      (shown.length < total ? `${shown.length} of ${total.toLocaleString("en")} pictures` : `${total} picture${total === 1 ? "" : "s"}`) +
+      (shown.length < total ? `${shown.length} of ${total.toLocaleString("en")} images` : `${total} image${total === 1 ? "" : "s"}`) +
       (total > 1 ? `, ${which}.` : ".");
     dialog.querySelector(".gallery").replaceChildren(...shown.map((place) => figure(data.pictures[place])));
     dialog.showModal();

@@ -1,1 +1,1 @@
-"""A page in which a picture flows through a network, computed in the page from the network's own weights."""
+"""A page in which an image flows through a model, computed in the page from the model's own weights."""

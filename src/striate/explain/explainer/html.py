@@ -27,7 +27,7 @@ EXPLAINER_SCRIPTS = (
 """In the order in which they need each other; what stands at the beginning of a script needs those before it."""
 
 MAX_EXPLAINER_IMAGES = 12  # in a page
-MAX_PIXELATED_SIDE = 64  # pixels: smaller pictures are shown with hard edges
+MAX_PIXELATED_SIDE = 64  # pixels: smaller images are shown with hard edges
 
 
 def save_explainer(
@@ -42,21 +42,21 @@ def save_explainer(
     include_layers: Collection[str] = (),
     max_weight_bytes: int = MOST,
 ) -> bool:
-    """Returns whether the page holds the whole network; it is written whole or not at all.
+    """Returns whether the page holds the whole model; it is written whole or not at all.
 
     Args:
         path: of the page.
-        classifier: whose network.
-        images: at least one; the first PICTURES are shown.
+        classifier: whose model.
+        images: at least one; the first Images are shown.
         run_name: the run's.
-        method: how the pictures' heat was found.
+        method: how the images' heat was found.
         epochs: of its training.
         best_epoch: number of the epoch whose weights these are.
-        include_layers: whose weights the page must hold, where the network is too large for it.
+        include_layers: whose weights the page must hold, where the model is too large for it.
         max_weight_bytes: bytes of weights in the page.
 
     Raises:
-        ConfigError: the network is no graph of layers, or has no such layer, or one too large.
+        ConfigError: the model is no graph of layers, or has no such layer, or one too large.
     """
     shown = list(images[:MAX_EXPLAINER_IMAGES])
     content, numbers, has = build_payload(
@@ -84,7 +84,7 @@ def save_explainer(
         ],
         network=html.to_inline_json(content),
         numbers=numbers.to_base64(),
-        footer="All numbers are computed in this page, from the network's own weights; it asks for nothing.",
+        footer="All numbers are computed in this page, from the model's own weights; it asks for nothing.",
         script=html.load_script("striate.explain", "el.js", *(f"explainer/{one}.js" for one in EXPLAINER_SCRIPTS)),
     )
     return has.is_whole
@@ -93,8 +93,8 @@ def save_explainer(
 def _format_lead(classifier: Classifier, content: dict[str, Any], is_complete: bool) -> str:
     weights = sum(row["parameters"] for row in content["steps"])
     layers = len(content["steps"]) - 1
-    what = f"{classifier.architecture}: {layers} steps and {weights:,} weights between a picture and its answer"
+    what = f"{classifier.architecture}: {layers} steps and {weights:,} weights between an image and its prediction"
     if is_complete:
         return f"{what}, all of them in this page."
     held = sum(row["state"] == "computed" for row in content["steps"]) - 1
-    return f"{what}. The network is too large for one page: {held} of the steps can be computed in it."
+    return f"{what}. The model is too large for one page: {held} of the steps can be computed in it."

@@ -49,7 +49,7 @@ TRAINING_ONLY_LAYERS = (
     *("Dropout", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "AlphaDropout", "Identity"),
     *("ActivityRegularization",),
 )
-"""Layers that do nothing once a network has learnt."""
+"""Layers that do nothing once a model has learned."""
 
 
 POINTWISE_SETTINGS = {"window": [1, 1], "strides": [1, 1], "dilation": [1, 1], "before": [0, 0], "groups": 1}
@@ -171,7 +171,7 @@ def _convert_layer_norm(layer: Any, shape: tuple[int, ...]) -> list[LayerOp]:
 
 
 def _convert_normalization(layer: Any, shape: tuple[int, ...]) -> list[LayerOp]:
-    """Input normalisation by means and variances that were measured or given."""
+    """Input normalization by means and variances that were measured or given."""
     channels = shape[-1]
     mean, variance = (_values(getattr(layer, name)).ravel() for name in ("mean", "variance"))
     if mean.size not in (1, channels) or layer.invert:

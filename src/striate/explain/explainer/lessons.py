@@ -1,6 +1,6 @@
-"""What a convolutional network is made of, piece by piece: the texts of docs/lessons.md and of the explainer's panel.
+"""What a convolutional model is made of, piece by piece: the texts of docs/lessons.md and of the explainer's panel.
 
-A page adds the numbers of its own network to each.
+A page adds the numbers of its own model to each.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Lesson:
         title: what people call it.
         paragraphs: paragraphs.
         references: where it was first said, or said best.
-        step_kinds: the steps of a network that it belongs to (see arithmetic.py).
+        step_kinds: the steps of a model that it belongs to (see arithmetic.py).
     """
 
     name: str
@@ -38,11 +38,11 @@ class Lesson:
 LESSONS = (
     Lesson(
         "pixels",
-        "A picture is numbers",
+        "An image is numbers",
         (
-            "A grey picture is a table of numbers, one for each pixel: 0 is black, 255 is white. A coloured picture is "
+            "A grayscale image is a table of numbers, one for each pixel: 0 is black, 255 is white. A colored image is "
             "three such tables, for red, green and blue, which are called its channels.",
-            "Networks learn best from small numbers around zero, so the first layer multiplies and shifts them. "
+            "Models learn best from small numbers around zero, so the first layer multiplies and shifts them. "
             "Nothing is lost by that, and everything after it gets numbers of a known size.",
         ),
         (f"{GOODFELLOW_2016}, section 12.2", "LeCun, Bottou, Orr and Müller 1998, Efficient BackProp, section 4.3"),
@@ -52,16 +52,16 @@ LESSONS = (
         "convolution",
         "Convolution: a small pattern, looked for everywhere",
         (
-            "A kernel is a small table of weights. It is laid over a patch of the picture; each number is multiplied "
+            "A kernel is a small table of weights. It is laid over a patch of the image; each number is multiplied "
             "by the weight above it, and the products are added. The sum is large where the patch looks like the "
-            "kernel, and near zero where it does not. Then the kernel moves on, and the sums form a new picture: a "
+            "kernel, and near zero where it does not. Then the kernel moves on, and the sums form a new image: a "
             "feature map, which says where the pattern was found.",
             "With several channels a kernel is as deep as there are channels: one table for each, and one sum over all "
             "of them, to which the bias is added. A layer has many kernels, and so gives many maps.",
             "The same few weights are used at every place. That is why a convolution needs so few of them, and why a "
-            "pattern learnt in one corner is recognised in every other. Mathematicians call this operation "
+            "pattern learned in one corner is recognised in every other. Mathematicians call this operation "
             "cross-correlation; their convolution turns the kernel around first, which changes nothing where the "
-            "kernel is learnt.",
+            "kernel is learned.",
         ),
         (f"{GOODFELLOW_2016}, section 9.1 and 9.2", f"{LECUN_1998}, section II.A"),
         ("conv", "depthwise"),
@@ -70,10 +70,10 @@ LESSONS = (
         "padding",
         "Padding: what to do at the edge",
         (
-            "A kernel of 5×5 cannot be centred on the corner of a picture, since part of it would lie outside. Without "
-            "padding (`valid`) it stays inside, and the map is four rows and columns smaller than the picture. With "
-            "padding (`same`) zeros are put around the picture, so that the map keeps its size.",
-            "The zeros are not innocent: near the edge a network sees a frame that no picture has, and can tell from "
+            "A kernel of 5×5 cannot be centred on the corner of an image, since part of it would lie outside. Without "
+            "padding (`valid`) it stays inside, and the map is four rows and columns smaller than the image. With "
+            "padding (`same`) zeros are put around the image, so that the map keeps its size.",
+            "The zeros are not innocent: near the edge a model sees a frame that no image has, and can tell from "
             "it where the edge is.",
         ),
         (
@@ -99,7 +99,7 @@ LESSONS = (
             "Pooling replaces each small window by one number: the largest (max-pooling) or the mean. A map of 28×28 "
             "becomes one of 14×14. There is nothing to learn in it.",
             "Max-pooling asks whether a pattern was found anywhere in the window, and forgets where exactly. So a "
-            "picture that is shifted by a pixel gives nearly the same maps. Pooling over the whole map leaves one "
+            "image that is shifted by a pixel gives nearly the same maps. Pooling over the whole map leaves one "
             "number for each channel.",
         ),
         (f"{GOODFELLOW_2016}, section 9.3", f"{LECUN_1998}, section II.A (subsampling)"),
@@ -113,7 +113,7 @@ LESSONS = (
             "An activation bends each number in between, and only that makes depth worth while.",
             "ReLU keeps what is positive and sets the rest to zero. It costs next to nothing, and its slope is one "
             "wherever it lets a number pass, so corrections reach deep layers undiminished. A unit whose input is "
-            "negative for every picture gives zero always and learns no more: it is called dead. Tanh, which LeNet "
+            "negative for every image gives zero always and learns no more: it is called dead. Tanh, which LeNet "
             "used, squeezes every number between −1 and 1.",
         ),
         (
@@ -124,12 +124,12 @@ LESSONS = (
     ),
     Lesson(
         "normalisation",
-        "Normalisation: keep the numbers in a good range",
+        "Normalization: keep the numbers in a good range",
         (
-            "In training, each channel is brought to mean zero and spread one over the pictures of a batch, and then "
-            "to a spread γ and a mean β that are learnt. Deep networks learn much faster so.",
-            "When the network answers there is no batch: it uses the running means and variances kept from training. "
-            "The answer to a picture therefore does not depend on the pictures beside it.",
+            "In training, each channel is brought to mean zero and spread one over the images of a batch, and then "
+            "to a spread γ and a mean β that are learned. Deep models learn much faster so.",
+            "When the model answers there is no batch: it uses the running means and variances kept from training. "
+            "The prediction to an image therefore does not depend on the images beside it.",
         ),
         ("Ioffe and Szegedy 2015, Batch normalization, arXiv:1502.03167, algorithms 1 and 2",),
         ("norm", "layernorm"),
@@ -139,7 +139,7 @@ LESSONS = (
         "Shortcuts and branches",
         (
             "A shortcut adds what came in to what a block made of it. The block then only has to learn what is to be "
-            "changed, and corrections reach the first layers along the shortcut. So a network of fifty layers can be "
+            "changed, and corrections reach the first layers along the shortcut. So a model of fifty layers can be "
             "trained where a plain one of fifty layers gets worse than one of twenty.",
             "Branches look at the same maps with kernels of several sizes, and their maps are laid behind one another: "
             "the next layer chooses.",
@@ -153,7 +153,7 @@ LESSONS = (
         (
             "A dense layer takes a list of numbers, and maps are a block of rows, columns and channels. Flattening "
             "reads the block row by row, and at each place channel by channel. No number changes; what is lost is that "
-            "neighbours were neighbours.",
+            "neighbors were neighbors.",
         ),
         (f"{GOODFELLOW_2016}, section 9.1",),
         ("reshape", "crop"),
@@ -166,7 +166,7 @@ LESSONS = (
             "and a bias, and bends the sum. The last one has a unit for each class. Its sums are called logits: the "
             "larger, the more speaks for the class.",
             "A contribution is a number times its weight. The largest ones say what the sum is made of; they do not "
-            "say what would happen if the picture were another.",
+            "say what would happen if the image were another.",
         ),
         (f"{GOODFELLOW_2016}, section 6.1",),
         ("dense",),
@@ -178,9 +178,9 @@ LESSONS = (
             "The exponential of every logit is positive; divided by their sum they add up to one. That is all. What "
             "counts are the differences: ten added to every logit changes nothing, and so the largest is subtracted "
             "first, which keeps the exponentials from overflowing.",
-            "The numbers look like probabilities, and are only as good as they were found to be. Networks tend to be "
-            "too sure. Dividing the logits by a temperature above one makes all answers less sure without changing "
-            "which is first; it is chosen so that, on validation pictures, answers of 80 % are right in 80 of 100.",
+            "The numbers look like probabilities, and are only as good as they were found to be. Models tend to be "
+            "too sure. Dividing the logits by a temperature above one makes all predictions less sure without changing "
+            "which is first; it is chosen so that, on validation images, answers of 80 % are right in 80 of 100.",
         ),
         (f"{GOODFELLOW_2016}, section 6.2.2.3", "Guo and colleagues 2017, On calibration of modern neural networks"),
         ("softmax",),
@@ -189,10 +189,12 @@ LESSONS = (
         "loss",
         "Loss: how wrong is it?",
         (
-            "Training needs one number that is small when the answer is right and certain, and large when it is wrong "
+            "Training needs one number that is small when the prediction is right and certain, and large when it is "
+            "wrong "
             "and certain. Cross-entropy is −ln of the probability given to the right class: 0 at certainty, 0.69 at "
             "one half, and 4.6 at one in a hundred.",
-            "It is a better guide than accuracy, which does not change at all when an answer gets a little less wrong.",
+            "It is a better guide than accuracy, which does not change at all when a prediction gets a little less "
+            "wrong.",
         ),
         (f"{GOODFELLOW_2016}, section 3.13 and 6.2",),
     ),
@@ -205,7 +207,7 @@ LESSONS = (
             "the class, less one where the class is the right one. A weight's slope is that, times the number the "
             "weight multiplies. And what is handed back to the layer before is the slopes, weighted by the weights.",
             "A step then moves every weight a little against its slope. The page takes such a step, in the last layer "
-            "only and with this picture only, computes the loss anew, and forgets it again.",
+            "only and with this image only, computes the loss anew, and forgets it again.",
         ),
         (RUMELHART_1986, f"{GOODFELLOW_2016}, section 6.5"),
     ),
@@ -213,11 +215,12 @@ LESSONS = (
         "overfitting",
         "Overfitting: learning by heart",
         (
-            "A network with many weights can learn its training pictures by heart, with their accidents: the loss on "
-            "them goes on falling while the loss on other pictures rises. The gap between the curves is what was "
-            "learnt by heart, and the epoch with the lowest validation loss, or the best accuracy, is the one to keep.",
-            "What helps, in this order: more pictures, pictures changed at random (augmentation), a smaller network or "
-            "one that was trained on other pictures before, dropout and weight decay, and stopping in time.",
+            "A model with many weights can learn its training images by heart, with their accidents: the loss on "
+            "them goes on falling while the loss on other images rises. The gap between the curves is what was "
+            "learned by heart, and the epoch with the lowest validation loss, or the best accuracy, is the one to "
+            "keep.",
+            "What helps, in this order: more images, images changed at random (augmentation), a smaller model or "
+            "one that was trained on other images before, dropout and weight decay, and stopping in time.",
         ),
         (f"{GOODFELLOW_2016}, sections 5.2 and 7.8",),
     ),
@@ -225,10 +228,10 @@ LESSONS = (
         "dropout",
         "Dropout: no unit may rely on another",
         (
-            "In training, every number in the layer is set to zero with a given probability, anew for each picture, "
+            "In training, every number in the layer is set to zero with a given probability, anew for each image, "
             "and the others are enlarged so that their sum stays what it was on average. A unit cannot rely on one "
-            "other being there, so what is learnt is spread over many.",
-            "When the network answers nothing is dropped. Here you may drop all the same, and see how much of the "
+            "other being there, so what is learned is spread over many.",
+            "When the model answers nothing is dropped. Here you may drop all the same, and see how much of the "
             "answer hangs on how little.",
         ),
         ("Srivastava and colleagues 2014, Dropout, Journal of Machine Learning Research 15",),

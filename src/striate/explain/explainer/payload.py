@@ -21,13 +21,13 @@ from striate.training.history import EpochMetrics
 
 MOST = 12 * 2**20  # bytes of weights in a page
 ASKED_MOST = 64 * 2**20  # bytes of weights that somebody asked for by name
-LARGE = 4 * 2**20  # bytes of one step's value for one picture that a page does not hold
-MAX_REFERENCE_BYTES = 12 * 2**20  # bytes of Keras' own numbers; fewer pictures are shown if these need more
+LARGE = 4 * 2**20  # bytes of one step's value for one image that a page does not hold
+MAX_REFERENCE_BYTES = 12 * 2**20  # bytes of Keras' own numbers; fewer images are shown if these need more
 
 
 @dataclass(frozen=True)
 class ExplainerImage:
-    """A picture for the page.
+    """An image for the page.
 
     Attributes:
         name: for people.
@@ -73,10 +73,10 @@ def build_payload(
     include_layers: Collection[str] = (),
     max_weight_bytes: int = MOST,
 ) -> tuple[dict[str, Any], ArrayPacker, Held]:
-    """Returns the document, the numbers that it points to, and what of the network is held.
+    """Returns the document, the numbers that it points to, and what of the model is held.
 
     Args:
-        classifier: whose network.
+        classifier: whose model.
         images: at least one.
         epochs: of its training, for the lesson on overfitting.
         best_epoch: number of the epoch whose weights these are.
@@ -84,7 +84,7 @@ def build_payload(
         max_weight_bytes: bytes of weights in the page.
 
     Raises:
-        ConfigError: the network is no graph of layers, or has no such layer, or one too large.
+        ConfigError: the model is no graph of layers, or has no such layer, or one too large.
     """
     found, numbers = extract_steps(classifier.model), ArrayPacker()
     has = held(found, include_layers, max_weight_bytes)
@@ -187,10 +187,10 @@ class Held:
 
 def held(found: Sequence[Step], asked: Collection[str] = (), most: int = MOST) -> Held:
     """Returns what a page with `most` bytes of weights holds: the layers asked for, the logits, and then, from the
-    picture on, whatever fits.
+    image on, whatever fits.
 
     Raises:
-        ConfigError: a layer asked for is not in the network, or by far too large.
+        ConfigError: a layer asked for is not in the model, or by far too large.
     """
     kept = _kept(found, asked, most)
     states: list[str] = []

@@ -121,13 +121,11 @@ def _describe_identity(step: Step, steps: Sequence[Step]) -> str:
     rate = step.settings.get("rate")
     if not rate:
         return "Passes on what it is given."
-    return f"In training, drops {rate:.0%} of the numbers at random; when the network answers, it passes all on."
+    return f"In training, drops {rate:.0%} of the numbers at random; when the model answers, it passes all on."
 
 
 STEP_DESCRIBERS: dict[str, Callable[[Step, Sequence[Step]], str]] = {
-    "input": lambda step, found: (
-        f"The picture as the network gets it: {format_shape(step.shape)} numbers from 0 to 255."
-    ),
+    "input": lambda step, found: f"The image as the model gets it: {format_shape(step.shape)} numbers from 0 to 255.",
     "scale": _make_text_describer(
         "Multiplies and shifts every number, so that learning begins from numbers of a good size."
     ),

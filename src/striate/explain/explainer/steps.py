@@ -1,4 +1,4 @@
-"""A network as a list of steps that a page can compute: what each does, with which numbers, on which others' values."""
+"""A model as a list of steps that a page can compute: what each does, with which numbers, on which others' values."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ GRAPH_MODEL_CLASSES = ("Functional", "Sequential")
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One step from the picture to the logits.
+    """One step from the image to the logits.
 
     Attributes:
-        name: the layer's, after the names of the networks it is nested in; unique.
+        name: the layer's, after the names of the models it is nested in; unique.
         layer_class: its class in Keras.
-        kind: what it computes (see arithmetic.py); `input` for the picture, `other` for what the page cannot compute.
+        kind: what it computes (see arithmetic.py); `input` for the image, `other` for what the page cannot compute.
         inputs: the steps whose values it takes, as positions in the list.
-        shape: of its value for one picture.
+        shape: of its value for one image.
         settings: numbers and words that the computation needs.
         weights: arrays that it needs, by the names in arithmetic.py.
         parameters: weights of the layer, those that are not trained among them; 0 where an earlier step has the same.
-        operation: Keras' layer; None for the picture, and where one layer is several steps for all but the last.
+        operation: Keras' layer; None for the image, and where one layer is several steps for all but the last.
     """
 
     name: str
@@ -48,18 +48,18 @@ class Step:
 
 
 def extract_steps(model: Any) -> list[Step]:
-    """Returns the steps, the picture first and the logits last, each after those it takes its values from.
+    """Returns the steps, the image first and the logits last, each after those it takes its values from.
 
     Args:
         model: a functional or Sequential keras.Model from (b, h, w, c) to (b, classes).
 
     Raises:
-        ConfigError: it is no graph of layers from one picture to one vector.
+        ConfigError: it is no graph of layers from one image to one vector.
     """
     if type(model).__name__ not in GRAPH_MODEL_CLASSES or not getattr(model, "inputs", None):
-        raise ConfigError("This network is no graph of layers", received=type(model).__name__)
+        raise ConfigError("This model is no graph of layers", received=type(model).__name__)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise ConfigError("A network with one input and one output can be explained", received=model.name)
+        raise ConfigError("A model with one input and one output can be explained", received=model.name)
     found = [Step("picture", "InputLayer", "input", (), tuple(model.inputs[0].shape[1:]))]
     seen, counted = {id(model.inputs[0]): 0}, set()
     for name, node in iter_nodes(model, seen):

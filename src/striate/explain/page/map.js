@@ -76,7 +76,7 @@
       const near = data.near[i].map((at, rank) => el("figure", {}, thumb(data.knownSheet, at, 80, data.known[at][0]),
         el("figcaption", {}, el("b", { text: data.classes[data.known[at][1]] }), ` ${data.alike[i][rank].toFixed(2)}`)));
       about.replaceChildren(thumb(data.sheet, i, 160, data.keys[i]), el("h2", { text: data.keys[i] }), said(i),
-        el("h3", { text: "Because it resembles these training pictures" }), el("div", { class: "near" }, ...near),
+        el("h3", { text: "Because it is similar to these training images" }), el("div", { class: "near" }, ...near),
         el("p", { class: "note", text: "Cosine of the angle between the embeddings; 1 is the same direction." }));
     }
     draw();
@@ -95,7 +95,7 @@
     draw();
   };
 
-  // One pointer drags, two pinch; a pointer that does not move keeps the picture under it.
+  // One pointer drags, two pinch; a pointer that does not move keeps the image under it.
   const pointers = new Map();
   let moved = 0;
   const within = (event) => { const frame = box.getBoundingClientRect(); return [event.clientX - frame.left, event.clientY - frame.top]; };
@@ -120,7 +120,7 @@
   box.addEventListener("pointerleave", () => hover(-1));
   box.addEventListener("wheel", (event) => { event.preventDefault(); zoom(Math.exp(-event.deltaY / 400), ...within(event)); }, { passive: false });
 
-  // The nearest picture in the direction of an arrow key, within 45° of it.
+  // The nearest image in the direction of an arrow key, within 45° of it.
   const step = (dx, dy) => {
     const from = kept >= 0 ? data.points[kept] : [view.x, view.y];
     let best = -1, least = Infinity;

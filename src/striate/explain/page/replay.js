@@ -49,7 +49,7 @@
     });
   };
 
-  // Grey kernels: blue below zero, red above; kernels over colours in these colours, grey being zero. Each on its own scale.
+  // Grayscale kernels: blue below zero, red above; kernels over colors in these colors, grayscale being zero. Each on its own scale.
   const drawFilters = (at) => {
     const kernels = data.filters[at];
     document.getElementById("nofilters").hidden = kernels.length > 0;

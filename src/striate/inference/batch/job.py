@@ -1,4 +1,4 @@
-"""A bulk prediction's folder: what is to be answered, what is answered already, and the answers.
+"""A bulk prediction's folder: what is to be answered, what is answered already, and the predictions.
 
     part-000000.parquet …   answers in order, each part whole or absent
     _summary.json           how many there are, and the parts' checksums, written last; the folder then is finished
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 PLAN_FILE, CLASSIFIER_FILE, SUMMARY_FILE = "_plan.parquet", "_classifier.onnx", "_summary.json"
 JOB_FORMAT = 1
 MIN_ITEMS_PER_PART = 16  # pieces of a part
-MAX_PARTS = 2000  # at most about so many parts: of more pictures they are larger
+MAX_PARTS = 2000  # at most about so many parts: of more images they are larger
 
 
 @dataclass(frozen=True)
 class BatchSummary:
-    """What a finished folder of answers holds.
+    """What a finished folder of predictions holds.
 
     Attributes:
         pictures: rows.
@@ -87,18 +87,18 @@ class BatchJob:
             DataError: there is none, it is finished, or it was asked something else.
         """
         if (self.folder / SUMMARY_FILE).is_file():
-            raise DataError("These answers are finished already, nothing is left to resume", received=self.folder)
+            raise DataError("These predictions are finished already, nothing is left to resume", received=self.folder)
         if not (self.folder / PLAN_FILE).is_file():
-            raise DataError("There is nothing to go on with", received=self.folder, expected="unfinished answers")
+            raise DataError("There is nothing to resume", received=self.folder, expected="unfinished answers")
         remove_partial_files(self.folder)
         self.items, before = _load_plan(self.folder / PLAN_FILE)
         self.items_per_part = int(before["per_part"])
         if not self.classifier_path.is_file() or compute_sha256(self.classifier_path) != before["classifier"]:
-            raise DataError("The classifier of these answers is damaged or gone", received=self.classifier_path)
+            raise DataError("The classifier of these predictions is damaged or gone", received=self.classifier_path)
         for name, value in settings.items():
             if before.get(name) != value:
                 raise DataError(
-                    f"These answers were begun with another {name}", received=value, expected=before.get(name)
+                    f"These predictions were begun with another {name}", received=value, expected=before.get(name)
                 )
 
     def list_pending(self) -> list[WorkItem]:
@@ -122,7 +122,7 @@ class BatchJob:
         return self.folder / f"part-{number:06}.parquet"
 
     def write_results(self, results: Iterable[tuple[WorkItem, pa.Table]]) -> Iterator[WorkItem]:
-        """Writes the answers as they come, in whatever order, and yields the piece that each is of. Every part is
+        """Writes the predictions as they come, in whatever order, and yields the piece that each is of. Every part is
         written when its last piece has come.
         """
         import pyarrow as pa
@@ -130,7 +130,7 @@ class BatchJob:
         held: dict[int, dict[int, Any]] = {}
         for piece, table in results:
             if piece.image_count is not None and table.num_rows != piece.image_count:
-                raise StriateError("A piece's answers are not as many as its pictures", received=piece.places[0])
+                raise StriateError("A piece's answers are not as many as its images", received=piece.places[0])
             number = piece.number // self.items_per_part
             mine = held.setdefault(number, {})
             mine[piece.number] = table
@@ -140,7 +140,7 @@ class BatchJob:
             yield piece
 
     def finish(self) -> BatchSummary:
-        """Counts the answers, and seals the folder."""
+        """Counts the predictions, and seals the folder."""
         import pyarrow.parquet as pq
 
         rows = unsure = broken = 0
@@ -163,7 +163,7 @@ def load_summary(folder: Path) -> BatchSummary:
     Raises:
         RunError: it is not finished.
     """
-    found = read_json(folder / SUMMARY_FILE, "The summary of the answers")
+    found = read_json(folder / SUMMARY_FILE, "The summary of the predictions")
     return BatchSummary(**{name: int(found[name]) for name in BatchSummary.__dataclass_fields__})
 
 
@@ -196,7 +196,7 @@ def _load_plan(path: Path) -> tuple[list[WorkItem], dict[str, Any]]:
         about: dict[str, Any] = json.loads(table.schema.metadata[b"striate"])
         rows = table.to_pylist()
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"The plan of these answers is damaged: {error}", received=path) from None
+        raise DataError(f"The plan of these predictions is damaged: {error}", received=path) from None
     if about["format"] > JOB_FORMAT:
-        raise DataError("These answers were begun by a newer Striate", received=path)
+        raise DataError("These predictions were begun by a newer Striate", received=path)
     return [WorkItem(number, **{**row, "places": tuple(row["places"])}) for number, row in enumerate(rows)], about

@@ -1,4 +1,4 @@
-"""From a piece to its pictures' bytes, some at a time."""
+"""From a piece to its images' bytes, some at a time."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from striate.errors import DataError, ImageDecodeError
 from striate.inference.batch.work_items import WorkItem, open_shard
 from striate.system.object_store import build_store_error, is_object_store_url, open_file_system, translate_store_errors
 
-IMAGES_PER_CHUNK = 64  # pictures read together
+IMAGES_PER_CHUNK = 64  # images read together
 
 
 class ImageRecord(NamedTuple):
-    """One picture, read and not decoded.
+    """One image, read and not decoded.
 
     Attributes:
         source: its path or address; in a shard, with the row or the sample behind `#`.
@@ -32,7 +32,7 @@ class ImageRecord(NamedTuple):
 
 
 def read_images(item: WorkItem) -> Iterator[list[ImageRecord]]:
-    """Yields a piece's pictures in order, a few at a time. What cannot be read is told in its place.
+    """Yields a piece's images in order, a few at a time. What cannot be read is told in its place.
 
     Raises:
         DataError: the store cannot be used at all, so that another attempt may succeed.
@@ -75,7 +75,7 @@ def _resolve_object(address: str, result: Any) -> bytes | ImageDecodeError:
         return ImageDecodeError(os.strerror(2).lower())
     if isinstance(result, PermissionError):
         return ImageDecodeError(os.strerror(13).lower())
-    raise build_store_error(address, result)  # the network, or the store itself: not the picture's fault
+    raise build_store_error(address, result)  # the network, or the store itself: not the image's fault
 
 
 def _read_rows(item: WorkItem) -> Iterator[ImageRecord]:
@@ -91,7 +91,7 @@ def _read_rows(item: WorkItem) -> Iterator[ImageRecord]:
             if name is None:
                 raise DataError("the table has no column image")
             rows = table.read_row_group(item.group, columns=[name]).column(0).to_pylist()[item.start : item.stop]
-    except Exception as error:  # foreign bytes: Arrow's whole range; the rows are there, the pictures are not
+    except Exception as error:  # foreign bytes: Arrow's whole range; the rows are there, the images are not
         reason = f"the table cannot be read: {(str(error).splitlines() or [''])[0]}"
         rows = [ImageDecodeError(reason)] * (item.image_count or 0)
     for at, row in enumerate(rows, item.row + item.start):
@@ -110,9 +110,9 @@ def _build_record(location: str, index: int, row: Any) -> ImageRecord:
             near if not is_object_store_url(location) else ImageDecodeError("a path, beside no table on a disk"),
         )
     if row is None:
-        row = ImageDecodeError("no picture in this row (null)")
+        row = ImageDecodeError("no image in this row (null)")
     return ImageRecord(
-        source, key, row if isinstance(row, bytes | ImageDecodeError) else ImageDecodeError("no picture's bytes")
+        source, key, row if isinstance(row, bytes | ImageDecodeError) else ImageDecodeError("no image's bytes")
     )
 
 
@@ -125,4 +125,4 @@ def _read_samples(item: WorkItem) -> Iterator[ImageRecord]:
                 if at >= item.start:
                     yield ImageRecord(f"{place}#{key}", key, data)
     except DataError as error:  # what came before is whole; what would come is not known
-        yield ImageRecord(place, None, ImageDecodeError(f"{error.problem}, after {at + 1:,} pictures"))
+        yield ImageRecord(place, None, ImageDecodeError(f"{error.problem}, after {at + 1:,} images"))

@@ -1,4 +1,4 @@
-"""From what a user points at to pieces of work: some hundred pictures each, listed and not read yet.
+"""From what a user points at to pieces of work: some hundred images each, listed and not read yet.
 
 A piece is what is answered, lost, and answered again as a whole. Files and objects are put together in the order given;
 of a Parquet table each row group is a piece, of a tar file the whole.
@@ -21,25 +21,25 @@ from striate.data.shards import find_shards
 from striate.errors import DataError
 from striate.system.object_store import is_object_store_url, list_objects, open_file_system, translate_store_errors
 
-IMAGES_PER_ITEM = 256  # pictures of a piece of files
-MEAN_IMAGE_BYTES = 8 << 10  # bytes of a picture in a tar file, where nobody has counted them
+IMAGES_PER_ITEM = 256  # images of a piece of files
+MEAN_IMAGE_BYTES = 8 << 10  # bytes of an image in a tar file, where nobody has counted them
 
 WorkItemKind = Literal["files", "table", "tar", "broken"]
 
 
 @dataclass(frozen=True)
 class WorkItem:
-    """Some pictures.
+    """Some images.
 
     Attributes:
         number: of the piece, from 0; answers stand in the order of these numbers.
         kind: `files`; `table`, a row group; `tar`; or `broken`, a shard that cannot be read at all.
-        places: the pictures' addresses and paths; or the shard's one, and why it cannot be read.
+        places: the images' addresses and paths; or the shard's one, and why it cannot be read.
         group: number of the row group.
         row: the group's first row, counted in the table.
-        start: the first of the piece's pictures that is meant, which is not 0 in a part of a piece.
+        start: the first of the piece's images that is meant, which is not 0 in a part of a piece.
         stop: the one after the last; None for all there are.
-        weight: about how many pictures.
+        weight: about how many images.
     """
 
     number: int
@@ -53,13 +53,13 @@ class WorkItem:
 
     @property
     def image_count(self) -> int | None:
-        """How many pictures; None where that is not known before they are read."""
+        """How many images; None where that is not known before they are read."""
         if self.kind == "broken":
             return 1
         return None if self.stop is None else self.stop - self.start
 
     def split(self, max_parts: int) -> list[WorkItem]:
-        """Returns at most so many parts of a piece whose number of pictures is known."""
+        """Returns at most so many parts of a piece whose number of images is known."""
         assert self.stop is not None  # noqa: S101
         size = -(-(self.stop - self.start) // max_parts)
         starts = range(self.start, self.stop, size)
@@ -74,7 +74,7 @@ def list_work_items(sources: Iterable[str | Path]) -> list[WorkItem]:
             store (`s3://BUCKET/PREFIX`, and globs there); `-` for a list of these on standard input.
 
     Raises:
-        DataError: nothing is there, or something that holds no pictures of this kind (a film, an archive).
+        DataError: nothing is there, or something that holds no images of this kind (a video, an archive).
     """
     found: list[WorkItem] = []
     loose: list[str] = []
@@ -99,12 +99,12 @@ def list_work_items(sources: Iterable[str | Path]) -> list[WorkItem]:
             add_item(piece)
     add_file_items(include_rest=True)
     if not found:
-        raise DataError("No picture there", received=", ".join(map(str, sources))[:200])
+        raise DataError("No image there", received=", ".join(map(str, sources))[:200])
     return found
 
 
 def _iter_locations(sources: Iterable[str | Path]) -> Iterator[str]:
-    """Yields addresses and paths of pictures and shards."""
+    """Yields addresses and paths of images and shards."""
     for source in sources:
         if is_object_store_url(source):
             names = list_objects(str(source))
@@ -128,7 +128,7 @@ def _is_supported(name: str) -> bool:
 
 
 def _split_shard(location: str) -> list[WorkItem] | None:
-    """Returns the pieces of a shard; None of what is a picture, or may be one."""
+    """Returns the pieces of a shard; None of what is an image, or may be one."""
     path = Path(PurePosixPath(location).name)
     ending = path.suffix.lower()
     if ending == ".parquet":
@@ -139,7 +139,7 @@ def _split_shard(location: str) -> list[WorkItem] | None:
         return [_build_tar_item(location)]
     if is_archive(path) or is_video_name(path) or ending in (".npy", ".npz"):
         raise DataError(
-            "Only pictures and shards of them are answered in bulk",
+            "Only images and shards of them are answered in bulk",
             received=location,
             expected="files, Parquet tables, WebDataset's tar files",
             hint="striate predict without --out",
@@ -148,7 +148,7 @@ def _split_shard(location: str) -> list[WorkItem] | None:
 
 
 def _has_images(path: Path) -> bool:
-    """Returns whether a tar file's first members are pictures, if without labels."""
+    """Returns whether a tar file's first members are images, if without labels."""
     try:
         with path.open("rb") as file:
             return next(iter_shard_images(file, str(path)), None) is not None

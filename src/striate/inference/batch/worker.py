@@ -1,4 +1,4 @@
-"""From pieces to tables of answers: reading, decoding and the network, in one process."""
+"""From pieces to tables of predictions: reading, decoding and the model, in one process."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ SOURCE, KEY, LABEL, CONFIDENCE, UNSURE, ERROR, PROBABILITIES = COLUMNS = (
     *("source", "key", "label", "confidence", "unsure", "error"),
     "probabilities",
 )
-"""The columns of a table of answers."""
+"""The columns of a table of predictions."""
 
 
 def build_schema(classes: tuple[str, ...]) -> pa.Schema:
-    """Returns the form of a table of answers; `probabilities` follow the order of `classes`, which are its metadata."""
+    """Returns the form of a table of predictions; `probabilities` follow the order of `classes`, which are its
+    metadata.
+    """
     import json
 
     import pyarrow as pa
@@ -56,12 +58,12 @@ class BatchPredictor:
         self.schema = build_schema(self.classifier.classes)
 
     def __call__(self, item: WorkItem) -> pa.Table:
-        """Returns the answers for a piece: one row a picture, in order."""
+        """Returns the predictions for a piece: one row an image, in order."""
         with ThreadPoolExecutor(self.threads) as pool:
             return self.predict_table(list(self.decode_item(item, pool)))
 
     def decode_item(self, item: WorkItem, pool: Executor) -> Iterator[tuple[ImageRecord, DecodeResult]]:
-        """Yields a piece's pictures, decoded by a pool while the next are being read."""
+        """Yields a piece's images, decoded by a pool while the next are being read."""
         preprocessing = self.classifier.preprocessing
         chunks = _prefetch_chunks(read_images(item))
         for chunk in chunks:
@@ -70,7 +72,7 @@ class BatchPredictor:
                 yield one, job.result()
 
     def predict_table(self, images: list[tuple[ImageRecord, DecodeResult]]) -> pa.Table:
-        """Returns the answers for decoded pictures."""
+        """Returns the predictions for decoded images."""
         import pyarrow as pa
 
         classes = np.array(self.classifier.classes, object)
@@ -97,7 +99,7 @@ class BatchPredictor:
 
 
 def build_failure_table(item: WorkItem, reason: str, table_schema: pa.Schema) -> pa.Table:
-    """Returns what stands in the place of answers for the one picture of a piece that no process survives."""
+    """Returns what stands in the place of predictions for the one image of a piece that no process survives."""
     import pyarrow as pa
 
     place = item.places[item.start] if item.kind == "files" else f"{item.places[0]}#{item.row + item.start}"
@@ -126,7 +128,7 @@ PREFETCH_ITEMS = 2  # pieces
 def predict_locally(
     path: Path, reject_below: float | None, items: Iterable[WorkItem], should_stop: Callable[[], bool]
 ) -> Iterator[tuple[WorkItem, pa.Table]]:
-    """Yields each piece with its answers, in order, until it is asked to stop.
+    """Yields each piece with its predictions, in order, until it is asked to stop.
 
     Args:
         path: of the classifier's ONNX file.

@@ -1,4 +1,4 @@
-"""A network's layers as a figure: pieces.py what is worth drawing, blocks.py how it hangs together, boxes.py and
+"""A model's layers as a figure: pieces.py what is worth drawing, blocks.py how it hangs together, boxes.py and
 branches.py how it looks, page.py where it stands.
 """
 

@@ -1,4 +1,4 @@
-"""A network's pieces as a chain of layers and of blocks that branch and join, repeats counted."""
+"""A model's pieces as a chain of layers and of blocks that branch and join, repeats counted."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class RepeatGroup:
 
 
 MAX_PATTERN_ITEMS = 6
-"""Items in a pattern that repeats, at most: searching longer ones finds nothing in the literature's networks."""
+"""Items in a pattern that repeats, at most: searching longer ones finds nothing in the literature's models."""
 
 
 def group_nodes(nodes: Sequence[LayerNode]) -> tuple[ChainItem, ...]:

@@ -148,7 +148,7 @@ def create_stack(drawables: Sequence[Drawable], labels: Sequence[str], color: st
 
 
 def compute_tint(color: str) -> tuple[float, float, float]:
-    """Returns the colour, pale enough for dark text."""
+    """Returns the color, pale enough for dark text."""
     from matplotlib.colors import to_rgb
 
     red, green, blue = to_rgb(color)

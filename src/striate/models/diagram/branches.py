@@ -1,4 +1,4 @@
-"""How chains and blocks are drawn: boxes below each other, and side by side where the network branches."""
+"""How chains and blocks are drawn: boxes below each other, and side by side where the model branches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""diagram(): a network as a figure for a slide, one column for each size that its maps take on the way."""
+"""diagram(): a model as a figure for a slide, one column for each size that its maps take on the way."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def diagram(model: Any, title: str = "") -> Figure:
-    """Returns a figure as large as the network needs: each column holds the layers whose maps have the size drawn
+    """Returns a figure as large as the model needs: each column holds the layers whose maps have the size drawn
     above it; a block that repeats is drawn once, with its count.
 
     Args:

@@ -17,7 +17,7 @@ class LayerNode:
     """A layer worth drawing.
 
     Attributes:
-        kind: decides its colour.
+        kind: decides its color.
         label: what it is, such as `3×3 conv 64 /2`.
         shape: of what comes out, without the batch; None for a side of any length.
         parents: the pieces whose output it takes, as positions in the list of pieces, without repetition.
@@ -54,9 +54,9 @@ UNDRAWN_CLASS_PREFIXES = (
 """How the names of classes begin that are part of the piece before them and not mentioned."""
 
 CLASS_NOTES = {
-    "BatchNormalization": "batch normalisation",
-    "LayerNormalization": "layer normalisation",
-    "GroupNormalization": "group normalisation",
+    "BatchNormalization": "batch normalization",
+    "LayerNormalization": "layer normalization",
+    "GroupNormalization": "group normalization",
     "LeakyReLU": "leaky ReLU",
     "PReLU": "PReLU",
     "ELU": "ELU",
@@ -65,9 +65,9 @@ CLASS_NOTES = {
     "Softmax": "softmax",
     "Dropout": "dropout",
     "Activation": "",
-    "LocalResponseNormalization": "local response normalisation",
+    "LocalResponseNormalization": "local response normalization",
     "StochasticDepth": "stochastic depth",
-    "RMSNormalization": "RMS normalisation",
+    "RMSNormalization": "RMS normalization",
     "Sigmoid": "",
     "HardSigmoid": "",
     "Relu6": "ReLU6",
@@ -92,8 +92,8 @@ ACTIVATION_NOTES = {
 def extract_nodes(model: Any) -> tuple[list[LayerNode], list[str]]:
     """Returns the pieces, parents before children, and what else lies between them, for the figure's foot.
 
-    Normalisation, activations, dropout, padding and changes of form are part of the piece before them. Networks
-    inside the network are opened, and a shared layer appears as often as it is used.
+    Normalization, activations, dropout, padding and changes of form are part of the piece before them. Models
+    inside the model are opened, and a shared layer appears as often as it is used.
 
     Raises:
         ConfigError: the model has no graph: a subclass of keras.Model, or a Sequential one without an input shape.
@@ -109,7 +109,7 @@ def _get_layer_graph(model: Any) -> Any:
     function = model if hasattr(model, "_nodes_by_depth") else getattr(model, "_functional", None)
     if function is None:
         raise ConfigError(
-            "This network cannot be drawn",
+            "This model cannot be drawn",
             received=f"{type(model).__name__} without a graph of layers",
             expected="a functional or Sequential keras.Model that knows its input shape",
         )

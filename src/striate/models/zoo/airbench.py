@@ -1,4 +1,4 @@
-"""The network of airbench94: Jordan, 94 % on CIFAR-10 in 3.29 seconds on a single GPU, arXiv:2404.00498, 2024,
+"""The model of airbench94: Jordan, 94 % on CIFAR-10 in 3.29 seconds on a single GPU, arXiv:2404.00498, 2024,
 section 3.1 and listing 4.
 """
 
@@ -27,11 +27,11 @@ def build_airbench(
     """Returns a whitening convolution, three blocks of two 3×3 convolutions and a linear last layer.
 
     As in the paper: the first convolution, over 2×2 pixels, has as many filters as there are whitened directions in
-    such a patch, twice (a training fills them in from the pictures, see training/whitening.py); the others begin by
-    handing their input on; each block pools after its first convolution, before it normalises; the last maps are
+    such a patch, twice (a training fills them in from the images, see training/whitening.py); the others begin by
+    handing their input on; each block pools after its first convolution, before it normalize; the last maps are
     pooled by their maximum and divided by nine. Unlike it: ReLU for GELU, which costs a processor more than it gains.
 
-    The maps begin at about 32×32 whatever the picture: above 40 pixels the first convolution looks at patches side by
+    The maps begin at about 32×32 whatever the image: above 40 pixels the first convolution looks at patches side by
     side (2×2; 4×4 above 80), of which the whitened directions leave nothing out. Below 24 pixels the last blocks do
     not pool.
     """
@@ -96,7 +96,7 @@ AIRBENCH = Architecture(
     source="94 % on CIFAR-10 in 3.29 seconds on a single GPU, arXiv:2404.00498, listing 4",
     native=(32, 32, 3),
     native_classes=10,
-    story="What years of racing left of the network: six convolutions, wide and shallow, behind a whitened first one.",
+    story="What years of racing left of the model: six convolutions, wide and shallow, behind a whitened first one.",
 )
 
 AIRBENCH_HALF = Architecture(

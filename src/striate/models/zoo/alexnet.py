@@ -16,7 +16,7 @@ TOWERS = ("upper", "lower")
 def build_alexnet(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     """Returns AlexNet with the paper's two towers, which see each other's maps only in conv3 and from the pooling on.
 
-    Left out is the local response normalisation (section 3.3), which later work found to do nothing; initial weights
+    Left out is the local response normalization (section 3.3), which later work found to do nothing; initial weights
     follow He et al. 2015 instead of the paper's fixed deviation. 60,965,224 weights at 227×227×3 and 1000 classes.
     Below 112 pixels (models/stem.py) conv1 is 5×5 with stride 2 instead of 11×11 with stride 4, everything is padded,
     and the hidden layers have 1024 units instead of 4096.

@@ -1,4 +1,4 @@
-"""The tutorials' convolutional networks."""
+"""The tutorials' convolutional models."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from striate.models.architecture import Architecture, Shape, import_keras
 def build_cnn(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     """Returns convolutions of 32 and 64 3×3 filters, pooling, 128 units and a linear last layer.
 
-    On pictures up to 32 pixels one pooling follows both convolutions (the four-networks tutorial); above, one
+    On images up to 32 pixels one pooling follows both convolutions (the four-networks tutorial); above, one
     follows each (the cats-and-dogs tutorial), which costs a quarter of the work. `dropout` is applied before the
     128 units at half its rate and after them.
     """
@@ -29,9 +29,9 @@ def build_cnn(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
 
 
 def build_cnn_small(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
-    """Returns the digits tutorial's network: 32 5×5 filters, pooling, dropout, 128 units and a linear last layer.
+    """Returns the digits tutorial's model: 32 5×5 filters, pooling, dropout, 128 units and a linear last layer.
 
-    Of the dropout rates 0.2, 0.3 and 0.4 none was better on validation pictures than the noise of three seeds
+    Of the dropout rates 0.2, 0.3 and 0.4 none was better on validation images than the noise of three seeds
     (0.9861, 0.9862 and 0.9862 on MNIST); the table has the middle one.
     """
     keras, layers = import_keras()
@@ -45,7 +45,7 @@ def build_cnn_small(shape: Shape, classes: int, dropout: float, seed: int) -> An
 
 
 def build_cnn_fast(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
-    """Returns convolutions of 32 5×5 and 64 3×3 filters that halve the side by stride, each normalised, 128 units and a
+    """Returns convolutions of 32 5×5 and 64 3×3 filters that halve the side by stride, each normalize, 128 units and a
     linear last layer.
 
     A stride does for a quarter of the work what a convolution and a pooling do; batch-norm forgets fast (momentum 0.8),
@@ -85,7 +85,7 @@ CNN = Architecture(
     "recognition, Neural Computation 1(4)",
     native=(28, 28, 1),
     native_classes=10,
-    story="Shared weights: what is learnt about an edge in one place holds everywhere.",
+    story="Shared weights: what is learned about an edge in one place holds everywhere.",
 )
 
 CNN_SMALL = Architecture(
@@ -97,18 +97,18 @@ CNN_SMALL = Architecture(
     source="the digits tutorial",
     native=(28, 28, 1),
     native_classes=10,
-    story="The smallest network that shows what a convolution is good for.",
+    story="The smallest model that shows what a convolution is good for.",
     dropout=0.3,
 )
 
 CNN_FAST = Architecture(
     name="cnn-fast",
     build=build_cnn_fast,
-    title="two convolutions that stride, normalised, 128 units",
+    title="two convolutions that stride, normalize, 128 units",
     authors="after Springenberg and colleagues",
     year=2014,
     source="idea: Striving for simplicity, arXiv:1412.6806, section 3; and Ioffe and Szegedy, arXiv:1502.03167",
     native=(28, 28, 1),
     native_classes=10,
-    story="Strides in place of pooling, and normalised maps: digits are learnt in one look at each of them.",
+    story="Strides in place of pooling, and normalize maps: digits are learned in one look at each of them.",
 )

@@ -42,7 +42,7 @@ def build_convnext_tiny(shape: Shape, classes: int, dropout: float, seed: int) -
 
 
 def _apply_convnext_block(x: Any, prefix: str, output_name: str, drop_rate: float, seed: int) -> Any:
-    """Returns the maps plus what was found in them: nothing in a share `drop_rate` of the pictures, while training."""
+    """Returns the maps plus what was found in them: nothing in a share `drop_rate` of the images, while training."""
     keras, layers = import_keras()
     maps = x.shape[-1]
     depthwise = layers.DepthwiseConv2D(

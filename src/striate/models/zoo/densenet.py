@@ -1,4 +1,4 @@
-"""DenseNet: Huang, Liu, van der Maaten and Weinberger, Densely connected convolutional networks, arXiv:1608.06993,
+"""DenseNet: Huang, Liu, van der Maaten and Weinberger, Densely connected convolutional models, arXiv:1608.06993,
 2016.
 """
 
@@ -20,7 +20,7 @@ BLOCK_DEPTHS = (6, 12, 24, 16)
 def build_densenet121(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     """Returns four dense blocks, between which 1×1 convolutions halve the maps and poolings their sides (DenseNet-BC).
 
-    Pictures under 112 pixels get the stem of stem.py. `dropout` is applied to the embedding; the paper has 0.2 after
+    Images under 112 pixels get the stem of stem.py. `dropout` is applied to the embedding; the paper has 0.2 after
     every convolution, but only where nothing is augmented (section 4.2).
     """
     keras, layers = import_keras()
@@ -62,7 +62,7 @@ DENSENET121 = Architecture(
     title="DenseNet-121, growth rate 32",
     authors="Huang, Liu, van der Maaten and Weinberger",
     year=2016,
-    source="Densely connected convolutional networks, arXiv:1608.06993, table 1",
-    story="Every layer sees the maps of all layers before it in its block, so that nothing is learnt twice: ResNet's "
+    source="Densely connected convolutional models, arXiv:1608.06993, table 1",
+    story="Every layer sees the maps of all layers before it in its block, so that nothing is learned twice: ResNet's "
     "accuracy with less than half of its weights.",
 )

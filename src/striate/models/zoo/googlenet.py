@@ -22,11 +22,11 @@ MODULE_FILTERS = {
 
 
 def build_googlenet(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
-    """Returns GoogLeNet, without the two auxiliary classifiers and the local response normalisation.
+    """Returns GoogLeNet, without the two auxiliary classifiers and the local response normalization.
 
     Those helped gradients through 22 layers; here every convolution is batch-normalised, as the authors did a year
-    later (Ioffe and Szegedy 2015, arXiv 1502.03167): on 1,000 MNIST pictures Adam at 1e-3 came in six epochs to a
-    training loss of 0.08, without normalisation to 1.6. Its offset takes the place of the bias and a scale is left out
+    later (Ioffe and Szegedy 2015, arXiv 1502.03167): on 1,000 MNIST images Adam at 1e-3 came in six epochs to a
+    training loss of 0.08, without normalization to 1.6. Its offset takes the place of the bias and a scale is left out
     (the next convolution has one), so that the weights are as many as the paper's: 6,998,552 at 224×224×3 and 1000
     classes. Decay 0.9, epsilon 0.001. Below 112 pixels (models/stem.py) conv1 is 3×3 instead of 7×7, and the pooling
     after conv2 is left out.

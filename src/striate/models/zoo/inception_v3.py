@@ -21,7 +21,7 @@ def build_inception_v3(shape: Shape, classes: int, dropout: float, seed: int) ->
     """Returns Inception v3, without the auxiliary classifier.
 
     Every convolution is batch-normalised without a scale of its own (the next convolution has one), decay 0.9 and
-    epsilon 0.001, and rectified. Where table 1 and the authors' published network differ this is the network: the
+    epsilon 0.001, and rectified. Where table 1 and the authors' published model differ this is the model: the
     stem's 80 filters are 1×1, and a pooling, not a stride, follows its 192. 23,817,352 trainable weights at 299×299×3
     and 1000 classes. Below 112 pixels (models/stem.py) everything is padded and that pooling is left out.
     """
@@ -134,7 +134,7 @@ INCEPTION_V3 = Architecture(
     authors="Szegedy, Vanhoucke, Ioffe, Shlens and Wojna",
     year=2015,
     source="Rethinking the Inception architecture for computer vision, arXiv 1512.00567, table 1",
-    story="Took large filters apart into thin ones and normalised every layer: fewer errors for a third of VGG's work.",
+    story="Took large filters apart into thin ones and normalize every layer: fewer errors for a third of VGG's work.",
     dropout=0.2,
     native=(299, 299, 3),
 )

@@ -1,4 +1,4 @@
-"""Networks taken from keras.applications as they are: those whose point here is the weights they come with.
+"""Models taken from keras.applications as they are: those whose point here is the weights they come with.
 
 The application's layers stand directly in the model, not in a model within it, so that explaining and exporting see
 them.
@@ -14,7 +14,7 @@ from striate.models.pretrained_weights import BACKBONES
 
 
 def build_application(shape: Shape, classes: int, dropout: float, seed: int, *, name: str) -> Any:
-    """Returns a network of keras.applications with untrained weights, its last maps averaged and classified.
+    """Returns a model of keras.applications with untrained weights, its last maps averaged and classified.
 
     Its own dropout (stochastic depth, in EfficientNetV2) is off: only the last layer's, `dropout`, is on.
     """
@@ -53,7 +53,7 @@ RESNET50_V2 = _define_application(
     "ResNet-50, pre-activated",
     "He, Zhang, Ren and Sun",
     2016,
-    "Identity mappings in deep residual networks, arXiv:1603.05027, figure 4e",
+    "Identity mappings in deep residual models, arXiv:1603.05027, figure 4e",
     "Nothing is left on the shortcut but the sum, so a thousand layers can be trained.",
 )
 
@@ -63,7 +63,7 @@ XCEPTION = _define_application(
     "Chollet",
     2016,
     "Xception: deep learning with depthwise separable convolutions, arXiv:1610.02357, figure 5",
-    "Inception taken to its end: what lies side by side and what lies on top of each other are learnt apart.",
+    "Inception taken to its end: what lies side by side and what lies on top of each other are learned apart.",
     299,
 )
 
@@ -82,7 +82,7 @@ MOBILENET_V2_035 = _define_application(
     "Sandler, Howard, Zhu, Zhmoginov and Chen",
     2018,
     "MobileNetV2: inverted residuals and linear bottlenecks, arXiv:1801.04381, table 2, width multiplier 0.35",
-    "The same network at a third of the width, for a fifth of the work.",
+    "The same model at a third of the width, for a fifth of the work.",
 )
 
 MOBILENET_V3_SMALL = _define_application(
@@ -91,7 +91,7 @@ MOBILENET_V3_SMALL = _define_application(
     "Howard and colleagues",
     2019,
     "Searching for MobileNetV3, arXiv:1905.02244, table 2",
-    "A search found the layers, and people thinned out its ends: the smallest network worth starting from.",
+    "A search found the layers, and people thinned out its ends: the smallest model worth starting from.",
 )
 
 MOBILENET_V3_LARGE = _define_application(
@@ -100,7 +100,7 @@ MOBILENET_V3_LARGE = _define_application(
     "Howard and colleagues",
     2019,
     "Searching for MobileNetV3, arXiv:1905.02244, table 1",
-    "Each map is weighed by what the whole picture shows, at hardly any cost.",
+    "Each map is weighed by what the whole image shows, at hardly any cost.",
 )
 
 EFFICIENTNET_V2_B0 = _define_application(
@@ -109,7 +109,7 @@ EFFICIENTNET_V2_B0 = _define_application(
     "Tan and Le",
     2021,
     "EfficientNetV2: smaller models and faster training, arXiv:2104.00298, section 3 and appendix",
-    "Depth, width and picture size grown together, and measured in training time instead of operations.",
+    "Depth, width and image size grown together, and measured in training time instead of operations.",
 )
 
 EFFICIENTNET_V2_S = _define_application(

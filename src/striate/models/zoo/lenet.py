@@ -13,7 +13,7 @@ def build_lenet(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     """Returns LeNet-5 with three simplifications that became customary.
 
     C3 sees all six maps of S2 (table I leaves some out), subsampling is a plain average (the paper's has two
-    weights per map), and the last layer is linear (the paper's measures distances to fixed codes). Pictures of 28
+    weights per map), and the last layer is linear (the paper's measures distances to fixed codes). Images of 28
     pixels are padded to the paper's 32 by the first convolution; from 32 pixels on it is unpadded. Pixels are
     scaled so that 0 becomes -0.1 and 255 becomes 1.175 (section II.B). 61,706 weights at 32×32×1 and ten classes.
     """

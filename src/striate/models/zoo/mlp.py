@@ -1,4 +1,4 @@
-"""The dense network of the four-networks tutorial: no convolution, every pixel joined to every unit."""
+"""The dense model of the four-networks tutorial: no convolution, every pixel joined to every unit."""
 
 from __future__ import annotations
 

@@ -57,5 +57,5 @@ MOBILENET = Architecture(
     source="MobileNets: Efficient convolutional neural networks for mobile vision applications, arXiv:1704.04861, "
     "table 1",
     story="Filtering each map alone and then mixing them costs a ninth of the work and one per cent of the accuracy: "
-    "networks could move into telephones.",
+    "models could move into telephones.",
 )

@@ -18,7 +18,7 @@ def build_resnet(
 ) -> Any:
     """Returns four stages of residual blocks, `depths` of them each, on 64, 128, 256 and 512 filters (table 1).
 
-    The shortcut is the identity, and a 1×1 projection where the shape changes (option B of section 3.3). Pictures
+    The shortcut is the identity, and a 1×1 projection where the shape changes (option B of section 3.3). Images
     under 112 pixels get the stem of stem.py. `dropout` is applied to the embedding; the paper has none.
     """
     keras, layers = import_keras()
@@ -39,7 +39,7 @@ def build_resnet(
 def apply_stem(x: Any, *, has_small_stem: bool) -> Any:
     """Returns a quarter of the sides: 64 7×7 filters of stride 2 and a pooling (conv1 and the pooling of table 1).
 
-    For small pictures half of them: 64 3×3 filters of stride 2, no pooling.
+    For small images half of them: 64 3×3 filters of stride 2, no pooling.
     """
     _, layers = import_keras()
     x = apply_conv(x, 64, 3 if has_small_stem else 7, "stem_conv", strides=2)
@@ -81,7 +81,7 @@ def _build_projection(x: Any, filters: int, stride: int, prefix: str) -> Any:
 
 
 def apply_conv(x: Any, filters: int, kernel_size: int, name: str, strides: int = 1) -> Any:
-    """Returns the maps of a padded convolution without bias, which the normalisation after it would take away.
+    """Returns the maps of a padded convolution without bias, which the normalization after it would take away.
 
     Initial weights: normal, variance 2 / fan-in (He et al., arXiv:1502.01852, eq. 10), cited in section 3.4.
     """
@@ -92,9 +92,9 @@ def apply_conv(x: Any, filters: int, kernel_size: int, name: str, strides: int =
 
 
 def apply_batch_norm(x: Any, name: str) -> Any:
-    """Returns normalised maps.
+    """Returns normalize maps.
 
-    The running averages keep 0.9 a step: at Keras' 0.99 they lag behind what a run of a few epochs has learnt.
+    The running averages keep 0.9 a step: at Keras' 0.99 they lag behind what a run of a few epochs has learned.
     """
     return import_keras()[1].BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)(x)
 
@@ -117,20 +117,20 @@ RESNET18 = _define_resnet(
     apply_basic_block,
     (2, 2, 2, 2),
     "A block that only has to learn what to add to its input can be stacked almost without end: the shortcut that "
-    "nearly every network since has kept.",
+    "nearly every model since has kept.",
 )
 RESNET34 = _define_resnet(
     34,
     apply_basic_block,
     (3, 4, 6, 3),
-    "Without shortcuts its 34 layers fit their own training pictures worse than 18 did, with them better: depth had "
+    "Without shortcuts its 34 layers fit their own training images worse than 18 did, with them better: depth had "
     "been a problem of optimisation, not of overfitting.",
 )
 RESNET50 = _define_resnet(
     50,
     apply_bottleneck_block,
     (3, 4, 6, 3),
-    "Narrow 3×3 convolutions between two 1×1 made depth affordable, and gave the field the yardstick that new networks "
+    "Narrow 3×3 convolutions between two 1×1 made depth affordable, and gave the field the yardstick that new models "
     "and new hardware are measured against.",
 )
 RESNET101 = _define_resnet(
@@ -145,8 +145,8 @@ RESNET101 = _define_resnet(
 def build_resnet_cifar(shape: Shape, classes: int, dropout: float, seed: int, *, name: str, depth: int) -> Any:
     """Returns three stages of `depth` blocks of two 3×3 convolutions, on 16, 32 and 64 filters: 6 · depth + 2 layers.
 
-    Shortcuts have no weights (option A). Larger pictures get no gentler or harsher beginning: the maps stay as large
-    as the picture throughout the first stage. `dropout` is applied to the embedding; the paper has none.
+    Shortcuts have no weights (option A). Larger images get no gentler or harsher beginning: the maps stay as large
+    as the image throughout the first stage. `dropout` is applied to the embedding; the paper has none.
     """
     keras, layers = import_keras()
     pictures = keras.Input(shape, name="pictures")
@@ -204,9 +204,9 @@ RESNET20 = _define_cifar_resnet(
     3, "Sixteen to sixty-four filters and a quarter of a million weights tell CIFAR-10's ten classes apart at 91 %."
 )
 RESNET32 = _define_cifar_resnet(
-    5, "Twelve layers more than ResNet-20 and better by one per cent, where networks without shortcuts got worse."
+    5, "Twelve layers more than ResNet-20 and better by one per cent, where models without shortcuts got worse."
 )
 RESNET56 = _define_cifar_resnet(
     9,
-    "Fifty-six layers at which a network without shortcuts cannot even fit its training pictures: here they get 93 %.",
+    "Fifty-six layers at which a model without shortcuts cannot even fit its training images: here they get 93 %.",
 )

@@ -1,6 +1,6 @@
-"""The one rule by which networks made for large photographs take small pictures.
+"""The one rule by which models made for large photographs take small images.
 
-At their own size these networks thin a picture out 32-fold: of 224 pixels they leave maps of 7×7, of 32 pixels a
+At their own size these models thin an image out 32-fold: of 224 pixels they leave maps of 7×7, of 32 pixels a
 single point. From 112 pixels on (half of 224, maps of about 4×4 at the end) their beginnings, the stems, are exactly
 the papers'. Below, they thin out half as much:
 
@@ -16,9 +16,9 @@ from __future__ import annotations
 from striate.models.architecture import Shape
 
 MIN_NATIVE_SIDE = 112
-"""The smaller side, pixels, from which on a network begins as its paper says."""
+"""The smaller side, pixels, from which on a model begins as its paper says."""
 
 
 def is_small_image(shape: Shape) -> bool:
-    """Returns whether pictures of this (height, width, channels) need the gentler stem."""
+    """Returns whether images of this (height, width, channels) need the gentler stem."""
     return min(shape[:2]) < MIN_NATIVE_SIDE

@@ -1,4 +1,4 @@
-"""VGG: Simonyan and Zisserman, Very deep convolutional networks for large-scale image recognition, 2014
+"""VGG: Simonyan and Zisserman, Very deep convolutional models for large-scale image recognition, 2014
 (arXiv 1409.1556), table 1; and the small one of the four-networks tutorial.
 """
 
@@ -20,11 +20,11 @@ CONVS_BY_DEPTH = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3),
 def build_vgg(depth: int, shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     """Returns the VGG of 11, 13, 16 or 19 layers: 3×3 convolutions only, in five blocks with a pooling after each.
 
-    Initial weights follow He et al. 2015; the paper trained its deep networks from a trained shallow one.
+    Initial weights follow He et al. 2015; the paper trained its deep models from a trained shallow one.
     132,863,336, 133,047,848, 138,357,544 and 143,667,240 weights at 224×224×3 and 1000 classes.
 
     Below 112 pixels it is the variant of Liu and Deng (Very deep convolutional neural network based image
-    classification using small training sample size, ACPR 2015): batch normalisation after every convolution and one
+    classification using small training sample size, ACPR 2015): batch normalization after every convolution and one
     hidden layer of 512 units instead of two of 4096. There pooling rounds odd sides up.
     """
     keras, layers = import_keras()
@@ -46,9 +46,9 @@ def build_vgg(depth: int, shape: Shape, classes: int, dropout: float, seed: int)
 
 
 def build_vgg_small(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
-    """Returns blocks of two normalised 3×3 convolutions and a pooling, 128 units and a linear last layer.
+    """Returns blocks of two normalize 3×3 convolutions and a pooling, 128 units and a linear last layer.
 
-    Of the blocks with 64, 128 and 256 filters, pictures whose smaller side is under 32 pixels get the first two, which
+    Of the blocks with 64, 128 and 256 filters, images whose smaller side is under 32 pixels get the first two, which
     halves the work on 28×28 digits; from 32 pixels on there are three.
     """
     keras, layers = import_keras()
@@ -66,7 +66,7 @@ def build_vgg_small(shape: Shape, classes: int, dropout: float, seed: int) -> An
 
 
 def _apply_conv_relu(x: Any, filters: int, name: str, *, has_batch_norm: bool, is_features: bool = False) -> Any:
-    """Padded 3×3, normalised (decay 0.9, epsilon 0.001) or not, and rectified; the last activation is `is_features`."""
+    """Padded 3×3, normalize (decay 0.9, epsilon 0.001) or not, and rectified; the last activation is `is_features`."""
     _, layers = import_keras()
     convolution = partial(layers.Conv2D, filters, 3, padding="same", kernel_initializer="he_uniform")
     if not has_batch_norm:
@@ -83,8 +83,8 @@ def _define_vgg(depth: int, configuration: str, description: str) -> Architectur
         title=f"VGG, {depth} layers",
         authors="Simonyan and Zisserman",
         year=2014,
-        source="Very deep convolutional networks for large-scale image recognition, arXiv 1409.1556, table 1, "
-        f"configuration {configuration}; small pictures: Liu and Deng, ACPR 2015",
+        source="Very deep convolutional models for large-scale image recognition, arXiv 1409.1556, table 1, "
+        f"configuration {configuration}; small images: Liu and Deng, ACPR 2015",
         story=description,
         dropout=0.5,
     )
@@ -96,7 +96,7 @@ VGG13 = _define_vgg(
 )
 VGG16 = _define_vgg(16, "D", "Nothing but 3×3 convolutions, sixteen layers deep: the backbone a generation borrowed.")
 VGG19 = _define_vgg(
-    19, "E", "As deep as plain stacking went before it stopped paying, which is where residual networks began."
+    19, "E", "As deep as plain stacking went before it stopped paying, which is where residual models began."
 )
 
 VGG_SMALL = Architecture(
@@ -105,7 +105,7 @@ VGG_SMALL = Architecture(
     title="two or three blocks of VGG, 128 units",
     authors="after Simonyan and Zisserman",
     year=2014,
-    source="the four-networks tutorial; idea: Very deep convolutional networks for large-scale image recognition, "
+    source="the four-networks tutorial; idea: Very deep convolutional models for large-scale image recognition, "
     "arXiv 1409.1556",
     native=(28, 28, 1),
     native_classes=10,

@@ -38,7 +38,7 @@ function showProblem(error, of) {
   $("note").textContent = error.code === "busy" ? "It is answering others; try again in a moment." : "";
 }
 
-function showNothing(of = "No picture yet") {
+function showNothing(of = "No image yet") {
   $("of").textContent = of;
   $("guess").className = "guess";
   $("guess").textContent = "—";

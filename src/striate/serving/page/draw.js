@@ -1,5 +1,5 @@
 // A pad to draw on, with a pointer or with keys. What is sent is the drawing as data sets of handwriting hold theirs:
-// the box around the ink scaled to a share of the side and its centre of mass in the middle (LeCun, Bottou, Bengio and
+// the box around the ink scaled to a fraction of the side and its centre of mass in the middle (LeCun, Bottou, Bengio and
 // Haffner 1998, section III.A: 20 of 28 pixels). Sets of fewer pixels, as scikit-learn's digits, have no such margin.
 
 const SIDE = 280, STEP = 10, MARGINLESS = 20;

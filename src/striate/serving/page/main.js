@@ -1,9 +1,9 @@
-// The page: one picture at a time, from a file, the pad or the camera, and those before it.
+// The page: one image at a time, from a file, the pad or the camera, and those before it.
 
-const MOST = 24, TINY = 64, NAMED = 4;  // pictures kept; pixels drawn with hard edges; classes named above
+const MOST = 24, TINY = 64, NAMED = 4;  // images kept; pixels drawn with hard edges; classes named above
 const PAGE = { about: null, current: null, mode: "picture" };
 
-// A picture that was answered: {blob, name, url, answer | problem}.
+// An image that was answered: {blob, name, url, answer | problem}.
 async function answer(item) {
   PAGE.current = item;
   $("look").disabled = true;
@@ -25,14 +25,14 @@ function show(item) {
   for (const button of $("strip").children) button.setAttribute("aria-pressed", String(button.item === item));
 }
 
-// Pictures as files
+// Images as files
 
 async function take(files) {
   const chosen = [...files];
   if (!chosen.length) return;
   turnTo("picture");
   for (const file of chosen) {
-    const item = { blob: file, name: file.name || "A pasted picture", url: URL.createObjectURL(file), answer: null };
+    const item = { blob: file, name: file.name || "A pasted image", url: URL.createObjectURL(file), answer: null };
     showPicture(item);
     await answer(item);
     keep(item);
@@ -129,7 +129,7 @@ function turnTo(mode) {
   $("look").disabled = true;
   $("look").hidden = mode === "camera";  // where each answer is gone before it could be explained
   $("views").hidden = true;
-  showNothing(mode === "draw" ? "Nothing drawn yet" : mode === "camera" ? "Nothing seen yet" : "No picture chosen");
+  showNothing(mode === "draw" ? "Nothing drawn yet" : mode === "camera" ? "Nothing seen yet" : "No image chosen");
   if (mode === "draw") { pad.show(); if (!pad.isEmpty) drawn(); }
   if (mode === "camera") startCamera();
 }
@@ -172,7 +172,7 @@ function lead(classes, architecture, test) {
   const what = `Tells ${classes.length} classes apart: ${some}`;
   if (test.accuracy === undefined) return `${what} (${architecture}).`;
   const [low, high] = test.interval.map(percent);
-  return `${what}. Right on ${percent(test.accuracy)} of ${test.n.toLocaleString("en")} test pictures (95\u00a0% interval ${low} to ${high}).`;
+  return `${what}. Right on ${percent(test.accuracy)} of ${test.n.toLocaleString("en")} test images (95\u00a0% interval ${low} to ${high}).`;
 }
 
 function locked(error) {

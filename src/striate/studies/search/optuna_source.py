@@ -1,8 +1,8 @@
-"""Search: which configuration is trained next, and which training is not worth going on with.
+"""Search: which configuration is trained next, and which training is not worth resuming.
 
 The choice is Optuna's: a tree-structured Parzen estimator (Bergstra et al. 2011, Algorithms for Hyper-Parameter
 Optimization, section 4) after as many random configurations as it needs, and asynchronous successive halving (see
-asha.py). Its journal lies in the search's folder, so that it can be gone on with.
+asha.py). Its journal lies in the search's folder, so that it can be resumed.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Configuration:
         number: from 0.
         values: setting → value.
         handle: the study's trial.
-        accuracies: of the trainings that are finished, on the validation pictures.
+        accuracies: of the trainings that are finished, on the validation images.
         waiting: repetitions that are still to be trained.
         at_work: repetitions that are being trained.
         is_pruned: whether the search ended its first training early.
@@ -164,7 +164,7 @@ class Search:
         accuracy = configuration.accuracies[repetition] = run.validation.accuracy
         epochs = len(run.epochs)
         end = f", ended after {epochs} epoch{'s' * (epochs > 1)}" if configuration.is_pruned else ""
-        self.progress.say(f"{run.name}: {format_percent(accuracy, 2)} of the validation pictures{end}")
+        self.progress.say(f"{run.name}: {format_percent(accuracy, 2)} of the validation images{end}")
         if not repetition and not configuration.is_pruned:
             configuration.waiting.extend(range(1, self.repetitions))
         self._settle(configuration)
@@ -191,7 +191,7 @@ class Search:
     @staticmethod
     def _report(configuration: Configuration, row: EpochMetrics) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an epoch told twice, of a training that was gone on with
+            warnings.simplefilter("ignore")  # an epoch told twice, of a training that was resumed
             configuration.handle.report(row.val_accuracy, row.epoch)
 
     def _trial(self, configuration: Configuration, repetition: int) -> Trial:

@@ -3,7 +3,7 @@
 tune.json           what was searched, and the results: written first without and last with them
 tune.csv            one row per configuration
 tune.png            every configuration's accuracy, and where in the space it lies
-study.log           the search's own journal, by which it is gone on with
+study.log           the search's own journal, by which it is resumed
 trial-<n>[-…]/      ordinary runs
 """
 
@@ -44,7 +44,7 @@ class Plan:
         kind: what a configuration is repeated over.
         repetitions: trainings of each configuration.
         eta: of so many trainings at a rung one goes on (see asha.py); None: all.
-        data: the pictures: source, data_dir, name, fingerprint, and shares set aside.
+        data: the images: source, data_dir, name, fingerprint, and shares set aside.
         recipe: what each configuration changes.
         backend: Keras' backend.
     """
@@ -68,7 +68,7 @@ class Row:
         state: `ended early` where the search ended its training.
         values: setting → value.
         runs: names of the finished runs.
-        accuracy: on the validation pictures, over the repetitions.
+        accuracy: on the validation images, over the repetitions.
         epochs: that its first training had.
         seconds: all took.
         reason: why it failed.
@@ -86,14 +86,14 @@ class Row:
 
 @frozen_config
 class Best:
-    """The configuration with the highest accuracy on the validation pictures.
+    """The configuration with the highest accuracy on the validation images.
 
     Attributes:
         number: its.
         run: of its runs the one with the highest accuracy there.
         recipe: that run's recipe, to train by.
-        validation: how it was chosen, with the 95 % interval (Wilson) of that many pictures: too good by the choice.
-        test: what came out on the test pictures, which nothing was chosen by.
+        validation: how it was chosen, with the 95 % interval (Wilson) of that many images: too good by the choice.
+        test: what came out on the test images, which nothing was chosen by.
         rivals: further configurations whose accuracy lies within that interval.
     """
 

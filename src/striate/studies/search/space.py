@@ -19,7 +19,7 @@ SETTINGS = (
     *("label_smoothing", "learning_rate", "optimizer", "patience", "precision", "schedule", "tta", "warmup"),
     "weight_decay",
 )
-"""What can be searched: of a recipe's fields those that leave the pictures' division and form as they are."""
+"""What can be searched: of a recipe's fields those that leave the images' division and form as they are."""
 
 FORMS = "a,b,c or low..high, with :log where the order of magnitude is in question"
 
@@ -106,7 +106,7 @@ def space_of(asked: Mapping[str, Any] | Sequence[str] | None, recipe: Recipe) ->
 
     Raises:
         ConfigError: nothing that can be searched, or values that the recipe cannot take.
-        UnknownNameError: an unknown setting or network.
+        UnknownNameError: an unknown setting or model.
     """
     if asked is None:
         return usual(recipe)
@@ -120,7 +120,7 @@ def space_of(asked: Mapping[str, Any] | Sequence[str] | None, recipe: Recipe) ->
 
 def usual(recipe: Recipe) -> Space:
     """Returns what is searched unless told: the learning rate within a tenth and ten times the recipe's, dropout, and
-    whether the pictures are changed at random; with an optimizer that knows it, weight decay.
+    whether the images are changed at random; with an optimizer that knows it, weight decay.
     """
     rate = recipe.learning_rate
     dimensions = [

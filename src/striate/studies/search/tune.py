@@ -49,8 +49,8 @@ def tune(
     """Returns what a search for a good recipe came to: every configuration that was tried, and the one to take.
 
     Configurations are proposed by a tree-structured Parzen estimator, and a training that falls behind the others is
-    ended after 1, η, η², … epochs (see search.py and asha.py). They are told apart by the validation pictures alone;
-    the test pictures tell what the one that is taken is worth. Called again with the same arguments it goes on where
+    ended after 1, η, η², … epochs (see search.py and asha.py). They are told apart by the validation images alone;
+    the test images tell what the one that is taken is worth. Called again with the same arguments it goes on where
     it stopped, and with more trials it adds to them.
 
     Args:
@@ -62,7 +62,7 @@ def tune(
         folds: trainings of each on the folds of a cross-validation instead; a test split that the data brings along
             stays unseen.
         eta: of so many trainings one goes on at each rung; None trains all to their end.
-        architecture: the network, as `train` takes it, unless it is searched.
+        architecture: the model, as `train` takes it, unless it is searched.
         recipe: what each configuration changes.
         name: of the folder; by default made from the data's name.
         runs: the folder that it lies in.
@@ -94,14 +94,14 @@ def tune(
         raise ConfigError("A search's trainings are planned in epochs", received="minutes", hint="--epochs")
     space = space_of(search, chosen)
     if architecture is not None and any(dimension.name == "architecture" for dimension in space.dimensions):
-        raise ConfigError("The network is both given and searched", hint="--arch, or --search architecture=…")
+        raise ConfigError("The model is both given and searched", hint="--arch, or --search architecture=…")
     own: Callable[[Trial], Prepared]
     if folds is None:
         prepared = prepare(data, chosen, given, network=network, progress=progress)
         own = lambda trial: prepared  # noqa: E731
     else:
         if isinstance(data, Splits):
-            raise ConfigError("Splits made before have no folds", hint="the pictures undivided")
+            raise ConfigError("Splits made before have no folds", hint="the images undivided")
         prepared, pool = pooled(data, folds, chosen, given, network=network, progress=progress)
         own = lambda trial: pool.fold(number_of(trial) - 1)  # noqa: E731
     intended = Plan(

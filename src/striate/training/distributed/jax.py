@@ -35,7 +35,7 @@ class OnJax:
         keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False))
 
     def together(self, model: Any, batch: int) -> Any:
-        """Returns the network itself: what it is fed is distributed, and so its steps are."""
+        """Returns the model itself: what it is fed is distributed, and so its steps are."""
         return model
 
     def logits(self, model: Any) -> Logits:
@@ -54,7 +54,7 @@ class OnJax:
 
 
 def _compiled(model: Any) -> Any:
-    """Returns the network at rest as a compiled function of its variables; the same one each time it is asked for."""
+    """Returns the model at rest as a compiled function of its variables; the same one each time it is asked for."""
     if not hasattr(model, "_striate_at_rest"):
 
         @jax.jit  # type: ignore[untyped-decorator]

@@ -15,13 +15,13 @@ from striate.system.backend import keras
 from striate.training.recipe import Recipe
 
 Logits = Callable[[NDArray[Any]], NDArray[Any]]
-"""From some pictures to the network's logits for them, in this process alone."""
+"""From some images to the model's logits for them, in this process alone."""
 
 
 class Parallel(Protocol):
-    """Several processes that train one network on one recipe: data parallelism.
+    """Several processes that train one model on one recipe: data parallelism.
 
-    Each is fed its share of every batch, and the gradients are averaged, so that a step is the step that one process
+    Each is fed its fraction of every batch, and the gradients are averaged, so that a step is the step that one process
     would have made on the whole batch, but for the order in which sums are made. All that decides how the training goes
     on, the running means and the validation's figures too, is the same in all of them.
 
@@ -34,22 +34,22 @@ class Parallel(Protocol):
     size: int
 
     def together(self, model: Any, batch: int) -> Any:
-        """Returns what Keras' fit is given in the network's place, for batches of so many pictures in all."""
+        """Returns what Keras' fit is given in the model's place, for batches of so many images in all."""
 
     def logits(self, model: Any) -> Logits:
-        """Returns the network's answers as its weights are now."""
+        """Returns the model's predictions as its weights are now."""
 
     def gathered(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Returns (size, n): the (n,) values that each process has handed over."""
 
 
 def refuse_indivisible(recipe: Recipe, size: int) -> None:
-    """Raises ConfigError unless every process gets as many pictures of a batch as the others."""
+    """Raises ConfigError unless every process gets as many images of a batch as the others."""
     if recipe.batch is not None and recipe.batch % size:
         below, above = recipe.batch // size * size, -(-recipe.batch // size) * size
         raise ConfigError(
             "The batch cannot be shared out evenly",
-            received=f"{recipe.batch} pictures among {size} processes",
+            received=f"{recipe.batch} images among {size} processes",
             expected=f"a multiple of {size}",
             hint=f"--batch {above if below == 0 else below}",
         )
@@ -64,7 +64,7 @@ def require_same(parallel: Parallel, model: Any) -> str:
     """Returns the SHA-256 of the model's weights, which is the same in all processes.
 
     Raises:
-        TrainingError: it is not: they have learnt different things.
+        TrainingError: it is not: they have learned different things.
     """
     digest = hashlib.sha256()
     for values in model.get_weights():
@@ -90,7 +90,7 @@ class Validate(Callback):  # type: ignore[misc]
     Args:
         parallel: the processes.
         network: to be measured.
-        held_out: the validation pictures.
+        held_out: the validation images.
         label_smoothing: of the loss.
     """
 
@@ -117,5 +117,5 @@ class Validate(Callback):  # type: ignore[misc]
 
 
 def _filled(pixels: Any, size: int) -> Any:
-    """Returns the pictures of a last batch filled up, so that one shape is compiled."""
+    """Returns the images of a last batch filled up, so that one shape is compiled."""
     return pixels if len(pixels) == size else np.resize(pixels, (size, *pixels.shape[1:]))

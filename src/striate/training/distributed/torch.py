@@ -1,4 +1,4 @@
-"""Data parallelism on PyTorch, by its DistributedDataParallel around the network."""
+"""Data parallelism on PyTorch, by its DistributedDataParallel around the model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class OnTorch:
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
 
     def together(self, model: Any, batch: int) -> Any:
-        """Returns a model that is the network, its gradients averaged over all processes, and its statistics and masks
+        """Returns a model that is the model, its gradients averaged over all processes, and its statistics and masks
         those of the whole batch.
         """
         for layer in flat_layers(model):
@@ -59,7 +59,7 @@ class OnTorch:
 
 
 class Together(keras.Model):  # type: ignore[misc]
-    """The network as all processes train it.
+    """The model as all processes train it.
 
     Args:
         network: built.

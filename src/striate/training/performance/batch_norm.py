@@ -1,8 +1,8 @@
-"""Batch-norm (Ioffe and Szegedy 2015, algorithms 1 and 2) by TensorFlow's own kernel while a network trains.
+"""Batch-norm (Ioffe and Szegedy 2015, algorithms 1 and 2) by TensorFlow's own kernel while a model trains.
 
-Keras writes it out in eight operations, in float32 whatever the network computes in. TensorFlow's kernel does them in
+Keras writes it out in eight operations, in float32 whatever the model computes in. TensorFlow's kernel does them in
 one, on bfloat16 too: ResNet-20 learns 1.3 times as fast in float32 and 1.7 times in bfloat16 (2 cores, AVX-512). The
-network itself stays one of plain Keras layers.
+model itself stays one of plain Keras layers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def fused_batch_norm(model: Any) -> Iterator[None]:
 
 
 def flat_layers(model: Any) -> Iterator[Any]:
-    """Yields a network's layers, those of networks within the network too."""
+    """Yields a model's layers, those of models within the model too."""
     for layer in model.layers:
         yield from flat_layers(layer) if hasattr(layer, "layers") else (layer,)
 

@@ -1,4 +1,4 @@
-"""The batch that a network learns from fastest on this machine: measured, not guessed."""
+"""The batch that a model learns from fastest on this machine: measured, not guessed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LEAST_STEPS = 10  # an epoch; larger batches than that leaves are not tried
 
 @dataclass(frozen=True)
 class Timed:
-    """How fast a batch was: pictures a second."""
+    """How fast a batch was: images a second."""
 
     batch: int
     pace: float
@@ -42,13 +42,13 @@ class Timed:
 def with_fastest_batch(
     recipe: Recipe, train: DecodedSet, network: Architecture, progress: Progress, *, keeps_rate: bool
 ) -> Recipe:
-    """Returns the recipe with the batch that is learnt from fastest, of those that the memory holds, and a learning
+    """Returns the recipe with the batch that is learned from fastest, of those that the memory holds, and a learning
     rate that suits it: it grows with the batch for SGD (Goyal et al. 2017, section 2.1), and with its square root for
     Adam (Malladi et al. 2022, section 4).
 
     Args:
         recipe: planned, with the usual batch.
-        train: the training pictures.
+        train: the training images.
         network: to be trained.
         progress: told what was measured.
         keeps_rate: whether the learning rate was asked for, and so stays.
@@ -84,7 +84,7 @@ def with_fastest_batch(
 
 
 def _pace(recipe: Recipe, train: DecodedSet, network: Architecture, progress: Progress) -> float:
-    """Returns pictures a second.
+    """Returns images a second.
 
     Raises:
         TrainingError: the memory does not suffice.

@@ -1,9 +1,9 @@
-"""In which arithmetic a network trains fastest on this machine: measured, not guessed.
+"""In which arithmetic a model trains fastest on this machine: measured, not guessed.
 
-Networks differ by the layers they spend their time in: dense ones, convolutions, or depthwise convolutions. One small
-network of each kind stands for the others; its training step is timed in float32 and in mixed bfloat16 (Micikevicius
-et al. 2018: half-precision arithmetic, float32 weights), once a machine, and the answer is kept. Nothing is measured
-where the processor has no instructions for bfloat16, nor for a training that takes less than measuring would.
+Models differ by the layers they spend their time in: dense ones, convolutions, or depthwise convolutions. One small
+model of each kind stands for the others; its training step is timed in float32 and in mixed bfloat16 (Micikevicius
+et al. 2018: half-precision arithmetic, float32 weights), once a machine, and the prediction is kept. Nothing is
+measured where the processor has no instructions for bfloat16, nor for a training that takes less than measuring would.
 """
 
 from __future__ import annotations
@@ -56,12 +56,13 @@ seconds on two cores, of which bfloat16 would save one."""
 
 
 def fastest(model: Any, progress: Progress, *, is_resting: bool = False, operations: float = math.inf) -> str:
-    """Returns the dtype policy to train this network in: `float32` or `mixed_bfloat16`.
+    """Returns the dtype policy to train this model in: `float32` or `mixed_bfloat16`.
 
     Args:
-        model: the network.
+        model: the model.
         progress: told of bfloat16.
-        is_resting: only its answers are asked for (see inference.forward), where depthwise convolutions gain as others.
+        is_resting: only its predictions are asked for (see inference.forward), where depthwise convolutions gain as
+            others.
         operations: of the whole training, see `count_operations`.
     """
     if operations < MIN_OPERATIONS or not can_gain():
@@ -89,7 +90,7 @@ def count_operations(model: Any, recipe: Recipe, images: int) -> float:
     backward passes that cost twice as much; infinity where they are not known before.
 
     Args:
-        model: the network.
+        model: the model.
         recipe: planned (see plan.plan).
         images: how many there are in the training set.
     """
@@ -97,7 +98,7 @@ def count_operations(model: Any, recipe: Recipe, images: int) -> float:
         return math.inf
     try:
         once = 2.0 * sum(layer.multiply_adds for layer in compute_layer_costs(model))
-    except Exception:  # of a network of the user's own, anything
+    except Exception:  # of a model of the user's own, anything
         return math.inf
     if recipe.steps_per_epoch is not None and recipe.batch is not None:
         images = min(images, recipe.steps_per_epoch * recipe.batch)
@@ -107,7 +108,7 @@ def count_operations(model: Any, recipe: Recipe, images: int) -> float:
 
 
 def kind_of(model: Any) -> Kind:
-    """Returns which layers the network spends its time in."""
+    """Returns which layers the model spends its time in."""
     kinds = {type(layer) for layer in flat_layers(model)}
     if kinds & {keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D}:
         return "depthwise"

@@ -1,5 +1,5 @@
-"""The first convolution of some networks is not learnt: its filters are the principal directions of small patches of
-the training pictures, each divided by its spread (Page 2018; Jordan 2024, arXiv:2404.00498, section 3.2).
+"""The first convolution of some models is not learned: its filters are the principal directions of small patches of
+the training images, each divided by its spread (Page 2018; Jordan 2024, arXiv:2404.00498, section 3.2).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ EPSILON = 5e-4  # added to the variances, so that directions without any are not
 
 
 def whiten(model: Any, pixels: NDArray[np.uint8], seed: int) -> None:
-    """Fills in the model's whitening layer, if it has one, from some of the pictures, and lets it rest.
+    """Fills in the model's whitening layer, if it has one, from some of the images, and lets it rest.
 
     Args:
         model: with a layer `rescale` before the layer `whiten`.
-        pixels: (n, h, w, c) training pictures.
+        pixels: (n, h, w, c) training images.
         seed: of the choice among them.
     """
     if LAYER not in {layer.name for layer in model.layers}:

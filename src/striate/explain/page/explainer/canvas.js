@@ -1,4 +1,4 @@
-// Maps as pictures: zero is the paper, positive numbers are blue, negative ones orange.
+// Maps as images: zero is the paper, positive numbers are blue, negative ones orange.
 
 const COLOURS = { paper: [255, 255, 255], plus: [0, 114, 178], minus: [179, 107, 0] };
 
@@ -18,7 +18,7 @@ function tint(value, scale) {
 }
 const css = ([r, g, b]) => `rgb(${r} ${g} ${b})`;
 
-// Black or white, whichever can be read on the colour (WCAG 2's relative luminance).
+// Black or white, whichever can be read on the color (WCAG 2's relative luminance).
 function readableOn(colour) {
   const [r, g, b] = colour.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
@@ -33,7 +33,7 @@ function scaleOf(values) {
 
 const BUFFER = document.createElement("canvas");
 
-// Draws channel c of a value (or, with c === "rgb", the picture) into a square of a canvas.
+// Draws channel c of a value (or, with c === "rgb", the image) into a square of a canvas.
 function drawMap(context, values, [H, W, C], c, scale, x0, y0, width, height) {
   const image = new ImageData(W, H), to = image.data;
   for (let place = 0; place < H * W; place++) {
@@ -49,7 +49,7 @@ function drawMap(context, values, [H, W, C], c, scale, x0, y0, width, height) {
 }
 
 // A map that can be pointed at: {element, draw(values, c), mark(y, x, rows, columns)}; onPlace(y, x, isFixed) is told
-// what is pointed at. A picture of one row, such as a vector, is drawn as a strip.
+// what is pointed at. An image of one row, such as a vector, is drawn as a strip.
 class MapBox {
   constructor(label, shape, onPlace, most = 224) {
     const [H, W] = shape;
@@ -97,7 +97,7 @@ class MapBox {
   }
 }
 
-// A table of numbers, coloured; `best` is the position of a cell to frame.
+// A table of numbers, colored; `best` is the position of a cell to frame.
 function grid(title, rows, { scale, show = true, best = -1, name }) {
   let at = 0;
   const small = rows[0].length > 5 || rows.length > 5;

@@ -1,4 +1,4 @@
-// The network, computed from its own weights. Values are laid out as Keras lays them: row, column, channel.
+// The model, computed from its own weights. Values are laid out as Keras lays them: row, column, channel.
 
 const DATA = JSON.parse(document.getElementById("network").textContent);
 const BYTES = (() => {
@@ -47,7 +47,7 @@ class Engine {
       this.compute(step);
       if (pause && performance.now() - since > 30) {
         await pause(step.at);
-        if (this.turn !== turn) return false;   // another picture was asked for
+        if (this.turn !== turn) return false;   // another image was asked for
         since = performance.now();
       }
     }

@@ -1,4 +1,4 @@
-// The lessons, each with the numbers of this network and this picture.
+// The lessons, each with the numbers of this model and this image.
 
 class Lessons {
   constructor(explorer, panel) {
@@ -25,7 +25,7 @@ class Lessons {
   update() {
     const told = (LIVE[this.lesson.name] ?? (() => []))(this.explorer, this);
     this.live.hidden = !told.length;
-    this.live.replaceChildren(el("h3", { text: "In your network" }), ...told.map((one) => (typeof one === "string" ? el("p", { text: one }) : one)));
+    this.live.replaceChildren(el("h3", { text: "In your model" }), ...told.map((one) => (typeof one === "string" ? el("p", { text: one }) : one)));
   }
 
   get label() {
@@ -36,7 +36,7 @@ class Lessons {
   chooser() {
     const choice = el("select", { "aria-label": "The right class", onchange: () => { this.right = Number(choice.value); this.update(); } },
       ...DATA.classes.map((name, i) => el("option", { value: i, text: name, selected: i === this.label })));
-    return el("p", {}, "Suppose the picture shows ", choice);
+    return el("p", {}, "Suppose the image shows ", choice);
   }
 }
 
@@ -48,7 +48,7 @@ const own = (explorer, kinds) => (kinds.includes(explorer.step.kind) && explorer
 const LIVE = {
   pixels: ({ engine }) => {
     const [H, W, C] = STEPS[0].block, mean = engine.values[0].reduce((a, b) => a + b, 0) / STEPS[0].size;
-    return [`This picture: ${H} rows, ${W} columns, ${C} channel${C > 1 ? "s" : ""}: ${whole(H * W * C)} numbers, ${number(mean)} on average.`];
+    return [`This image: ${H} rows, ${W} columns, ${C} channel${C > 1 ? "s" : ""}: ${whole(H * W * C)} numbers, ${number(mean)} on average.`];
   },
   convolution: (explorer) => {
     const step = own(explorer, ["conv", "depthwise"]);
@@ -80,28 +80,28 @@ const LIVE = {
     const values = explorer.engine.values[step.at], zeros = values.reduce((count, v) => count + (v === 0), 0), C = step.block[2];
     const alive = new Set();
     values.forEach((v, i) => { if (v !== 0) alive.add(i % C); });
-    return [`${step.name} (${functionName(step.settings)}): for this picture ${percent(zeros / values.length)} of its ${whole(values.length)} numbers are zero; `
+    return [`${step.name} (${functionName(step.settings)}): for this image ${percent(zeros / values.length)} of its ${whole(values.length)} numbers are zero; `
       + `${whole(C - alive.size)} of ${whole(C)} ${step.shape.length === 3 ? "maps" : "units"} are zero everywhere.`];
   },
   normalisation: (explorer) => {
     const step = own(explorer, ["norm", "layernorm"]);
-    if (!step) return ["Your network has no such layer."];
-    return [`${step.name} has ${whole(step.block[2])} channels: ${whole(step.parameters)} numbers, of which it learnt ${step.arrays.gamma ? "γ and β" : "β"}.`];
+    if (!step) return ["Your model has no such layer."];
+    return [`${step.name} has ${whole(step.block[2])} channels: ${whole(step.parameters)} numbers, of which it learned ${step.arrays.gamma ? "γ and β" : "β"}.`];
   },
   shortcuts: (explorer) => {
     const merges = STEPS.filter((step) => step.inputs.length > 1), adds = merges.filter((step) => step.kind === "add").length;
     const joins = merges.filter((step) => step.kind === "concatenate").length;
-    return [merges.length ? `Your network adds ${adds} times and joins branches ${joins} times.` : "Your network has neither: every layer follows one other."];
+    return [merges.length ? `Your model adds ${adds} times and joins branches ${joins} times.` : "Your model has neither: every layer follows one other."];
   },
   flattening: () => {
     const step = first(["reshape"], (one) => one.shape.length === 1);
-    return [step ? `${step.name}: ${STEPS[step.inputs[0]].shape.join(" × ")} becomes a list of ${whole(step.size)}.` : "Your network does not flatten: it pools each map to one number."];
+    return [step ? `${step.name}: ${STEPS[step.inputs[0]].shape.join(" × ")} becomes a list of ${whole(step.size)}.` : "Your model does not flatten: it pools each map to one number."];
   },
   dense: (explorer) => {
     const step = own(explorer, ["dense"]);
     if (!step) return [];
     const every = STEPS.reduce((sum, one) => sum + one.parameters, 0);
-    return [`${step.name}: ${step.says}`, ...step.sizes, `That is ${percent(step.parameters / every)} of the network's ${whole(every)} weights.`];
+    return [`${step.name}: ${step.says}`, ...step.sizes, `That is ${percent(step.parameters / every)} of the model's ${whole(every)} weights.`];
   },
   softmax: ({ engine }) => {
     const shares = engine.values[SOFTMAX], [one, two] = Array.from(shares.keys()).sort((a, b) => shares[b] - shares[a]), logits = engine.values[LOGITS];
@@ -117,8 +117,8 @@ const LIVE = {
   overfitting: () => overfitting(),
   dropout: () => {
     const layers = STEPS.filter((step) => step.kind === "identity" && step.settings.rate);
-    if (!layers.length) return ["Your network has no dropout."];
-    return [layers.map((step) => `${step.name} drops ${percent(step.settings.rate)} of ${whole(step.size)} numbers in training.`).join(" "), "Open that layer and press Drop to see what the answer becomes without them."];
+    if (!layers.length) return ["Your model has no dropout."];
+    return [layers.map((step) => `${step.name} drops ${percent(step.settings.rate)} of ${whole(step.size)} numbers in training.`).join(" "), "Open that layer and press Drop to see what the prediction becomes without them."];
   },
 };
 
@@ -143,21 +143,21 @@ function backPropagation({ engine }, lessons) {
       `. It is `, value("w", kernel[strongest]), " and would become ", value("moved", kernel[strongest] - lessons.rate * slopes[o] * x[i]), "."),
     el("p", {}, `Handed back to input ${i}: the slopes, weighted by its weights, `, value("back", back), "."),
     el("p", {}, "Learning rate ", rate, ` ${lessons.rate.toPrecision(2)}`),
-    el("p", {}, "The loss on this picture goes from ", value("loss", now), " to ", value("after", then), then < now ? "." : ": the step was too long."),
+    el("p", {}, "The loss on this image goes from ", value("loss", now), " to ", value("after", then), then < now ? "." : ": the step was too long."),
   ];
 }
 
 function overfitting() {
   const rows = DATA.epochs;
-  if (!rows.length) return ["The history of this network's training is not in the page."];
+  if (!rows.length) return ["The history of this model's training is not in the page."];
   const best = rows.reduce((at, row, i) => (row[2] < rows[at][2] ? i : at), 0), kept = rows[(DATA.kept || rows.length) - 1] ?? rows[rows.length - 1];
   const told = [`${rows.length} epochs. The validation loss was lowest after epoch ${best + 1}: ${number(rows[best][2])}, where the training loss was ${number(rows[best][0])}. `
-    + `Kept was epoch ${DATA.kept || rows.length}, with ${percent(kept[3])} of the validation pictures right and ${percent(kept[1])} of the training pictures, as they were met with dropout and changes at work.`];
+    + `Kept was epoch ${DATA.kept || rows.length}, with ${percent(kept[3])} of the validation images right and ${percent(kept[1])} of the training images, as they were met with dropout and changes at work.`];
   if (rows.length < 2) return told;
   const most = Math.max(...rows.flatMap((row) => [row[0], row[2]])), X = (i) => 6 + (i / (rows.length - 1)) * 228, Y = (v) => 94 - (v / most) * 88;
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 240 100"); svg.setAttribute("class", "losses"); svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", "Loss after each epoch, on training and validation pictures");
+  svg.setAttribute("aria-label", "Loss after each epoch, on training and validation images");
   for (const [column, name] of [[0, "train"], [2, "validation"]]) {
     const line = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
     line.setAttribute("class", name);

@@ -1,4 +1,4 @@
-// What is looked at: a picture, a step of the network, a place in its output. Everything shown follows from these.
+// What is looked at: an image, a step of the model, a place in its output. Everything shown follows from these.
 
 const VIEWS = { conv: ConvolutionView, depthwise: ConvolutionView, maxpool: PoolingView, avgpool: PoolingView, globalavg: OverallView,
   globalmax: OverallView, dense: DenseView, softmax: SoftmaxView, input: PictureView };
@@ -70,7 +70,7 @@ class Explorer {
     if (step.kind === "other") return `This page cannot compute a layer of the kind ${step.layer}; what is shown in the overview are Keras' own numbers.`;
     const size = step.bytes ? ` Its weights would be ${(step.bytes / 2 ** 20).toFixed(1)} MB.` : "";
     const shown = step.state === "given" ? " What is shown in the overview are Keras' own numbers." : "";
-    return `The network is too large for one page, and this layer was left out.${size}${shown} To have it: striate explain RUN PICTURE --html page.html --hold ${step.name}`;
+    return `The model is too large for one page, and this layer was left out.${size}${shown} To have it: striate explain RUN Image --html page.html --hold ${step.name}`;
   }
 
   controls() {
@@ -150,17 +150,17 @@ class Explorer {
     const rows = order.map((i) => el("li", {}, el("span", { text: DATA.classes[i] }), el("b", { text: percent(shares[i]) }), bar(shares[i])));
     const original = octets(picture.pixels), same = engine.dropped === null && original.every((v, i) => v === engine.pixels[i]);
     const told = [];
-    if (picture.label) told.push(`Labelled ${picture.label}.`);
-    if (!same) told.push(engine.dropped ? "Some units are dropped." : "You changed the picture.");
+    if (picture.label) told.push(`Labeled ${picture.label}.`);
+    if (!same) told.push(engine.dropped ? "Some units are dropped." : "You changed the image.");
     else if (DATA.views === "none") told.push(`Keras' answer differs by ${largestDifference(shares, picture.answer)} at most.`);
-    else told.push(`The classifier looks at the picture ${DATA.views === "mirror" ? "and its mirror image" : "and five views of it"} and answers ${percent(Math.max(...picture.answer))} for ${DATA.classes[argmax(picture.answer)]}; this page looks at it as it is.`);
+    else told.push(`The classifier looks at the image ${DATA.views === "mirror" ? "and its mirror image" : "and five views of it"} and predictions ${percent(Math.max(...picture.answer))} for ${DATA.classes[argmax(picture.answer)]}; this page looks at it as it is.`);
     document.getElementById("answer").replaceChildren(el("ol", {}, ...rows), el("p", { class: "note", text: told.join(" ") }));
     this.seen(picture);
   }
 
-  // The picture, and the heat on it.
+  // The image, and the heat on it.
   seen(picture) {
-    const shape = STEPS[0].block, [H, W] = shape, box = new MapBox("as the network sees it", shape, null, 132), boxes = [box.element];
+    const shape = STEPS[0].block, [H, W] = shape, box = new MapBox("as the model sees it", shape, null, 132), boxes = [box.element];
     box.draw(Float32Array.from(this.engine.pixels), "rgb", 255);
     box.mark(0, 0, 0, 0);
     if (picture.heat) {

@@ -1,4 +1,4 @@
-// All steps as columns from left to right; where a network branches, several in a column, joined by curves.
+// All steps as columns from left to right; where a model branches, several in a column, joined by curves.
 
 const TILE = 34, QUIET = ["scale", "norm", "layernorm", "activation", "identity", "reshape", "pad", "crop"];
 const MOST_TILES = 8, LETTERS = 14, CAPTION = 50, GAP = 18, CELL = 7, CELLS = 30;
@@ -11,7 +11,7 @@ class Overview {
     this.build();
   }
 
-  // Where each step stands: its column is the longest way to it from the picture.
+  // Where each step stands: its column is the longest way to it from the image.
   placed() {
     const columns = [], depth = [];
     for (const step of STEPS) {
@@ -99,7 +99,7 @@ class Overview {
     return node.element;
   }
 
-  // The channel whose picture was clicked; null for a click beside, or from the keyboard.
+  // The channel whose image was clicked; null for a click beside, or from the keyboard.
   channelAt(node, event) {
     const box = node.canvas.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
     if (event.detail === 0 || x < 0 || y < 0 || x >= box.width || y >= box.height || node.step.kind === "input") return null;

@@ -1,4 +1,4 @@
-// Steps that look at one number at a time: what goes in, the formula, what comes out. And the picture itself.
+// Steps that look at one number at a time: what goes in, the formula, what comes out. And the image itself.
 
 class PointView {
   constructor(explorer, step) {
@@ -121,13 +121,13 @@ function curveOf(settings, v) {
   return svg;
 }
 
-// The picture: its numbers, and, where the whole network is in the page, a brush.
+// The image: its numbers, and, where the whole model is in the page, a brush.
 class PictureView {
   constructor(explorer, step) {
     this.explorer = explorer;
     this.step = step;
     this.grey = step.block[2] === 1;
-    this.map = new MapBox("the picture", step.block, (y, x, fixed) => { if (fixed && DATA.whole && this.brush.checked) this.paint(y, x); explorer.point(y, x, fixed); }, 280);
+    this.map = new MapBox("the image", step.block, (y, x, fixed) => { if (fixed && DATA.whole && this.brush.checked) this.paint(y, x); explorer.point(y, x, fixed); }, 280);
     this.sum = el("p", { class: "formula" });
     this.brush = el("input", { type: "checkbox", id: "brush" });
     this.ink = this.grey ? el("input", { type: "range", min: 0, max: 255, value: 255, id: "ink" }) : el("input", { type: "color", value: "#ffffff", id: "ink" });
