@@ -67,12 +67,12 @@ def in_turns(ways: dict[str, Callable[[], Any]], calls: dict[str, int], rounds: 
 def one_picture(name: str, shape: tuple[int, int, int], rounds: int) -> dict[str, Any]:
     """Returns milliseconds a prediction."""
     classifier = made(name, shape)
-    picture = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    network = tf.function(lambda pictures: classifier.model(pictures, training=False))
+    image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    model = tf.function(lambda pictures: classifier.model(pictures, training=False))
     ways: dict[str, Callable[[], Any]] = {
-        "striate": lambda: classifier.predict(picture),
-        "bare": lambda: network(tf.constant(picture[None])).numpy(),
-        "keras": lambda: classifier.model.predict(picture[None], verbose=0),
+        "striate": lambda: classifier.predict(image),
+        "bare": lambda: model(tf.constant(image[None])).numpy(),
+        "keras": lambda: classifier.model.predict(image[None], verbose=0),
     }
     found = {side: [1000 * one for one in seconds] for side, seconds in in_turns(ways, CALLS, rounds).items()}
     ratios = [own / bare for own, bare in zip(found["striate"], found["bare"], strict=True)]
@@ -98,8 +98,8 @@ def folder(name: str, shape: tuple[int, int, int], path: Path, rounds: int) -> d
     return {
         "pictures": len(files),
         "images_per_second": {side: round(statistics.median(values)) for side, values in found.items()},
-        "reached": spread([own / min(decoding, network) for decoding, network, own in pairs]),
-        "of_both": spread([own * (1 / decoding + 1 / network) for decoding, network, own in pairs]),
+        "reached": spread([own / min(decoding, model) for decoding, model, own in pairs]),
+        "of_both": spread([own * (1 / decoding + 1 / model) for decoding, model, own in pairs]),
     }
 
 

@@ -57,8 +57,8 @@ def drawn(data: Path, count: int) -> tuple[DecodedSet, DecodedSet]:
     images = load_images("mnist", data_dir=data)
     chosen = np.random.default_rng(0).permutation(len(images))[: count + HELD_OUT]
     form = Preprocessing(28, 28, 1)
-    learnt, held = (decode_all(images.subset(part), form) for part in (chosen[:count], chosen[count:]))
-    return learnt, held
+    trained, held = (decode_all(images.subset(part), form) for part in (chosen[:count], chosen[count:]))
+    return trained, held
 
 
 def trained(parts: tuple[DecodedSet, DecodedSet], keeper: Keeper | None) -> float:
@@ -80,13 +80,13 @@ def checkpoints(parts: tuple[DecodedSet, DecodedSet], rounds: int) -> dict[str, 
             size = max(path.stat().st_size for path in Path(folder).iterdir())
         without.append(plain)
         taken += keeper.taken
-    share = sum(taken) / rounds / (sum(without) / rounds)
+    fraction = sum(taken) / rounds / (sum(without) / rounds)
     return {
         "training_s": spread(without),
         "ratio": spread(ratios),
         "checkpoint_ms": spread([1000 * one for one in taken]),
         "checkpoint_megabytes": size / 1e6,
-        "share_of_training": round(share, 4),
+        "share_of_training": round(fraction, 4),
     }
 
 

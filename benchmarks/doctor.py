@@ -72,14 +72,14 @@ def named(plant: Plant, seed: int, data: Path, runs: Path, *, show: bool) -> lis
     """Returns the kinds of faults that are named after one training, the first first."""
     from striate.workflows.train import train
 
-    pictures = drawn(set_of(plant, seed), plant, seed, data)
-    plant.tamper(pictures)
+    images = drawn(set_of(plant, seed), plant, seed, data)
+    plant.tamper(images)
     settings: dict[str, Any] = {
         name: str(data / WEIGHTS) if value == "WEIGHTS" else value for name, value in with_seed(plant, seed).items()
     }
     name = f"run-{len(list(runs.iterdir()))}"
     with contextlib.suppress(TrainingError):  # which is what some faults are about
-        train(pictures.splits(), runs=runs, name=name, **settings)
+        train(images.splits(), runs=runs, name=name, **settings)
     said = load_diagnosis_report(runs / name)
     if said is None:
         return ["none was made"]

@@ -49,7 +49,7 @@ def cost(name: str, rounds: int) -> dict[str, Any]:
     side, channels = NETWORKS[name]
     form = Preprocessing(side, side, channels)
     model = build_model(ARCHITECTURES[name], form.shape, 10)
-    look, answer = (
+    look, prediction = (
         Attributor(Classifier(model, [str(n) for n in range(10)], form)),
         CompiledPredictor(model).get_predict_function(),
     )
@@ -58,10 +58,10 @@ def cost(name: str, rounds: int) -> dict[str, Any]:
     seconds = []
     for _ in range(rounds + 1):
         began = time.perf_counter()
-        answer(pixels)
-        answered = time.perf_counter()
+        prediction(pixels)
+        predicted = time.perf_counter()
         look(pixels, classes)
-        seconds.append((answered - began, time.perf_counter() - answered))
+        seconds.append((predicted - began, time.perf_counter() - predicted))
     kept = seconds[1:]
     return {
         "layer": look.layer,
@@ -92,7 +92,7 @@ def heat(folder: Path, weights: Path) -> dict[str, Any]:
     set_seed(1)
     fresh = Classifier(keras.models.clone_model(classifier.model), classifier.classes, classifier.preprocessing)
     control = Attributor(fresh)(pixels, found.target_classes)
-    shares = {"trained": found.compute_central_fractions(), "random_weights": control.compute_central_fractions()}
+    fractions = {"trained": found.compute_central_fractions(), "random_weights": control.compute_central_fractions()}
     return {
         "accuracy": accuracy,
         "pictures": SHOWN,
@@ -103,7 +103,7 @@ def heat(folder: Path, weights: Path) -> dict[str, Any]:
                 "standard_error": _error(one),
                 "without_heat": int(np.isnan(one).sum()),
             }
-            for name, one in shares.items()
+            for name, one in fractions.items()
         },
         "covering": {
             "trained": covering(classifier, pixels, found),
@@ -124,9 +124,9 @@ def covering(classifier: Classifier, pixels: np.ndarray, found: Attribution) -> 
     for name, places in (("hottest", order[:, -count:]), ("coldest", order[:, :count])):
         covered = pixels.reshape(len(pixels), -1, pixels.shape[-1]).copy()
         covered[rows[:, None], places] = means[:, 0]
-        shares = classifier.probabilities(covered.reshape(pixels.shape))
-        told[name] = float(shares[rows, said].mean())
-        told[f"changed_{name}"] = float(np.mean(shares.argmax(axis=1) != said))
+        fractions = classifier.probabilities(covered.reshape(pixels.shape))
+        told[name] = float(fractions[rows, said].mean())
+        told[f"changed_{name}"] = float(np.mean(fractions.argmax(axis=1) != said))
     return told
 
 

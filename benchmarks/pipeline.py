@@ -86,8 +86,8 @@ def torchvision(folder: Path) -> list[float]:
         change = transforms.Compose(
             [transforms.Resize((SIDE, SIDE)), transforms.RandomHorizontalFlip(), transforms.PILToTensor()]
         )
-        pictures = datasets.ImageFolder(str(folder), change)
-        loader = torch.utils.data.DataLoader(pictures, BATCH, shuffle=True, num_workers=2, persistent_workers=True)
+        images = datasets.ImageFolder(str(folder), change)
+        loader = torch.utils.data.DataLoader(images, BATCH, shuffle=True, num_workers=2, persistent_workers=True)
         return lambda epoch: loader
 
     return _passes(made)
@@ -118,19 +118,19 @@ def main() -> None:
     if options.one:
         print(json.dumps({"seconds": SIDES[options.one](folder)}))
         return
-    pictures = sum(len(path.read_bytes()) > 0 for path in folder.rglob("*.jpg"))
+    images = sum(len(path.read_bytes()) > 0 for path in folder.rglob("*.jpg"))
     sides = [side for side in SIDES if side == "striate" or importlib.util.find_spec(side)]
     found: dict[str, list[list[float]]] = {side: [] for side in sides}
     for _ in range(options.rounds):
         for side, rounds in found.items():
             _, said = timed([sys.executable, __file__, str(options.data), "--one", side], {})
-            rounds.append([pictures / seconds for seconds in said["seconds"]])
+            rounds.append([images / seconds for seconds in said["seconds"]])
         print(json.dumps({side: rounds[-1] for side, rounds in found.items()}), file=sys.stderr, flush=True)
     passes = ("first", "second")
     publish(
         {
             "benchmark": "pipeline",
-            "pictures": pictures,
+            "pictures": images,
             "side": SIDE,
             "images_per_second": {
                 side: {

@@ -146,21 +146,21 @@ def _network(name: str, build: Callable[..., Any]) -> Architecture:
 def _tiny(shape: Any, classes: int, dropout: float, seed: int) -> Any:
     """Two filters and their means: hardly anything gets through."""
     keras, layers = import_keras()
-    pictures = keras.Input(shape)
-    x = layers.Rescaling(1 / 255)(pictures)
+    images = keras.Input(shape)
+    x = layers.Rescaling(1 / 255)(images)
     x = layers.Conv2D(2, 3, padding="same", activation="tanh", name="features")(x)
     x = layers.GlobalAveragePooling2D(name="embedding")(x)
-    return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x))
+    return keras.Model(images, layers.Dense(classes, dtype="float32", name="logits")(x))
 
 
 def _hidden(activation: str = "relu", **options: Any) -> Callable[..., Any]:
     def build(shape: Any, classes: int, dropout: float, seed: int) -> Any:
         keras, layers = import_keras()
-        pictures = keras.Input(shape)
-        x = layers.Flatten()(layers.Rescaling(1 / 255)(pictures))
+        images = keras.Input(shape)
+        x = layers.Flatten()(layers.Rescaling(1 / 255)(images))
         x = layers.Dense(128, activation=activation, name="features", **options)(x)
         x = layers.Dense(64, activation=activation, name="embedding", **options)(x)
-        return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits", **options)(x))
+        return keras.Model(images, layers.Dense(classes, dtype="float32", name="logits", **options)(x))
 
     return build
 
@@ -168,21 +168,21 @@ def _hidden(activation: str = "relu", **options: Any) -> Callable[..., Any]:
 def _unscaled(shape: Any, classes: int, dropout: float, seed: int) -> Any:
     """The model forgets to divide by 255."""
     keras, layers = import_keras()
-    pictures = keras.Input(shape)
-    x = layers.Flatten()(layers.Rescaling(1.0)(pictures))
+    images = keras.Input(shape)
+    x = layers.Flatten()(layers.Rescaling(1.0)(images))
     x = layers.Dense(64, activation="relu", name="features")(x)
     x = layers.Dense(64, activation="relu", name="embedding")(x)
-    return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x))
+    return keras.Model(images, layers.Dense(classes, dtype="float32", name="logits")(x))
 
 
 def _pooled(shape: Any, classes: int, dropout: float, seed: int) -> Any:
     """Hardly any arithmetic: means of squares, and two dense layers."""
     keras, layers = import_keras()
-    pictures = keras.Input(shape)
-    x = layers.AveragePooling2D(8)(layers.Rescaling(1 / 255)(pictures))
+    images = keras.Input(shape)
+    x = layers.AveragePooling2D(8)(layers.Rescaling(1 / 255)(images))
     x = layers.Dense(64, activation="relu", name="features")(layers.Flatten()(x))
     x = layers.Dense(64, activation="relu", name="embedding")(x)
-    return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x))
+    return keras.Model(images, layers.Dense(classes, dtype="float32", name="logits")(x))
 
 
 POOLED = _network("planted-pooled", _pooled)
@@ -191,8 +191,8 @@ POOLED = _network("planted-pooled", _pooled)
 def _mute(shape: Any, classes: int, dropout: float, seed: int) -> Any:
     """Class 3 has the mean of the other logits, which is never the highest."""
     keras, layers = import_keras()
-    pictures = keras.Input(shape)
-    x = layers.Conv2D(16, 3, strides=2, activation="relu", name="conv")(layers.Rescaling(1 / 255)(pictures))
+    images = keras.Input(shape)
+    x = layers.Conv2D(16, 3, strides=2, activation="relu", name="conv")(layers.Rescaling(1 / 255)(images))
     x = layers.Conv2D(32, 3, strides=2, activation="relu", name="features")(x)
     x = layers.Dense(64, activation="relu", name="embedding")(layers.Flatten()(x))
     x = layers.Dense(classes - 1, name="free")(x)
@@ -200,7 +200,7 @@ def _mute(shape: Any, classes: int, dropout: float, seed: int) -> Any:
     fixed = {"class_name": "Constant", "config": {"value": kernel}}
     last = layers.Dense(classes, use_bias=False, kernel_initializer=fixed, dtype="float32", name="logits")
     last.trainable = False
-    return keras.Model(pictures, last(x))
+    return keras.Model(images, last(x))
 
 
 MUTE = _network("planted-mute", _mute)

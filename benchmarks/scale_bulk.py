@@ -42,9 +42,9 @@ GOAL = 0.9  # of one process' rate
 
 def bulk(stand: Stand) -> dict[str, Any]:
     """Returns what came of 5,000 objects of a bucket, the second computer killed when it had worked for two seconds."""
-    exported, pictures, hosts = stand.classifier("cnn", 128), stand.pictures(LOST), stand.hosts
+    exported, images, hosts = stand.classifier("cnn", 128), stand.pictures(LOST), stand.hosts
     hosts.start_store()
-    hosts.run([sys.executable, "-c", FILL.format(str(pictures))])
+    hosts.run([sys.executable, "-c", FILL.format(str(images))])
     words = [*STRIATE, "predict", exported, "s3://bucket/pictures/**"]
     here, there = stand.folder / "here", stand.folder / "there"
     began = time.perf_counter()
@@ -87,17 +87,17 @@ def throughput(stand: Stand) -> dict[str, Any]:
     processes, in turn; and what the start of a cluster costs.
     """
     stand.hosts.end()  # their nodes would share the processors
-    exported, pictures = stand.classifier("cnn", 64), stand.pictures(10_000)
+    exported, images = stand.classifier("cnn", 64), stand.pictures(10_000)
     rates: dict[str, list[float]] = {"one_process": [], "two_actors": [], "bare_pool": []}
     starts: dict[str, list[float]] = {name: [] for name in rates}
     megabytes: list[float] = []
     for number in range(ROUNDS):
         for name, on in (("one_process", None), ("two_actors", "local")):
             clock = _Clock(megabytes if on else None)
-            predict_all(exported, [pictures], stand.folder / f"{name}-{number}", on=on, progress=clock)
+            predict_all(exported, [images], stand.folder / f"{name}-{number}", on=on, progress=clock)
             rates[name].append(clock.rate)
             starts[name].append(clock.first)
-        rate, start = _pool(exported, pictures)
+        rate, start = _pool(exported, images)
         rates["bare_pool"].append(rate)
         starts["bare_pool"].append(start)
     ratios = [one / other for one, other in zip(rates["two_actors"], rates["one_process"], strict=True)]

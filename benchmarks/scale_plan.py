@@ -116,7 +116,7 @@ def simulate(pictures: int, workers: int, store: Store, measured: Measured, seed
         heapq.heappush(free, (begun + spent, worker))
         left -= 1
     working = end - listing
-    shares = {
+    fractions = {
         "workers": busy / (working * workers),
         "driver": driver_busy / working,
         "store": store_busy / working,
@@ -131,8 +131,8 @@ def simulate(pictures: int, workers: int, store: Store, measured: Measured, seed
         "hours": round(end / 3600, 3),
         "hours_listing": round(listing / 3600, 3),
         "pictures_a_second": round(pictures / end),
-        "busy": {name: round(share, 3) for name, share in shares.items()},
-        "bottleneck": "listing" if listing > working else max(shares, key=lambda name: shares[name]),
+        "busy": {name: round(fraction, 3) for name, fraction in fractions.items()},
+        "bottleneck": "listing" if listing > working else max(fractions, key=lambda name: fractions[name]),
         "pieces_lost": lost,
         "worker_hours": round(workers * working / 3600, 1),
         "dollars": {
@@ -172,10 +172,10 @@ def main() -> None:
         found["seconds_more_with_a_cluster"]["median"],
     )
     bulk = [
-        simulate(pictures, workers, store, measured)
+        simulate(images, workers, store, measured)
         for piece, asked in ((PIECES[0], ASKED), (PIECES[1], ASKED[-1:]))
         for store in stores(piece)
-        for pictures, workers in asked
+        for images, workers in asked
     ]
     trainings = [
         step(processes, batch, 1 / 400, 25.6e6)  # a ResNet-50 on a GPU of 400 images a second

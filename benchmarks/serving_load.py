@@ -29,20 +29,20 @@ GROWTH_MB = 16  # over the soak, of the fitted line
 
 def throughput(stand: Stand) -> dict[str, Any]:
     """Two models, small and large, against the same work in this process; and then with clients that leave."""
-    networks = {"cnn": _against_process(stand, stand.versions[0], 1.0)}
+    models = {"cnn": _against_process(stand, stand.versions[0], 1.0)}
     if not stand.is_quick:
-        networks["mobilenet_v2"] = _against_process(stand, stand.mobilenet(128), 0.1)
+        models["mobilenet_v2"] = _against_process(stand, stand.mobilenet(128), 0.1)
     wrong, left = asyncio.run(_all_right(stand))
     return {
         "client": "wrk" if wrk.is_installed() else "asyncio",
         "clients": CLIENTS,
-        **networks,
+        **models,
         "distinct_pictures": len(stand.pictures),
         "wrong_answers": wrong,
         "requests_left": left,
         "goal": f"of decoding and computing one after the other ≥ {SHARE}, both; 0 wrong",
         "holds": not wrong
-        and (stand.is_quick or all(one["of_one_by_one"]["median"] >= SHARE for one in networks.values())),
+        and (stand.is_quick or all(one["of_one_by_one"]["median"] >= SHARE for one in models.values())),
     }
 
 
@@ -51,34 +51,34 @@ def _against_process(stand: Stand, file: Path, share: float) -> dict[str, Any]:
     be; all of them at once, decoding ahead and in batches; and asked of a server.
     """
     own, rows = Classifier.load(file), []
-    pictures = stand.pictures[: int(share * len(stand.pictures))]
-    few = pictures[: len(pictures) // 5]
+    images = stand.pictures[: int(share * len(stand.pictures))]
+    few = images[: len(images) // 5]
     with stand.server(file) as server:
 
         def served() -> float:
             if wrk.is_installed():
                 return wrk.rate(
-                    server.port, pictures, CLIENTS, QUICK_SECONDS if stand.is_quick else SECONDS, stand.folder
+                    server.port, images, CLIENTS, QUICK_SECONDS if stand.is_quick else SECONDS, stand.folder
                 )
-            requests = [request(one) for one in pictures]
+            requests = [request(one) for one in images]
             return len(requests) / asyncio.run(closed_loop(server.port, requests, CLIENTS))
 
         served()
         for _ in range(QUICK_ROUNDS if stand.is_quick else ROUNDS):
             began = time.perf_counter()
-            for picture in few:
-                own.predict(picture)
+            for image in few:
+                own.predict(image)
             turned = time.perf_counter()
-            own.predict_proba(pictures)
+            own.predict_proba(images)
             ended = time.perf_counter()
-            rows.append((len(few) / (turned - began), len(pictures) / (ended - turned), served()))
-    one_by_one, at_once, answered = zip(*rows, strict=True)
+            rows.append((len(few) / (turned - began), len(images) / (ended - turned), served()))
+    one_by_one, at_once, predicted = zip(*rows, strict=True)
     return {
         "one_by_one_per_s": spread(one_by_one, 0),
         "at_once_per_s": spread(at_once, 0),
-        "served_per_s": spread(answered, 0),
-        "of_one_by_one": spread([a / b for a, b in zip(answered, one_by_one, strict=True)]),
-        "of_at_once": spread([a / b for a, b in zip(answered, at_once, strict=True)]),
+        "served_per_s": spread(predicted, 0),
+        "of_one_by_one": spread([a / b for a, b in zip(predicted, one_by_one, strict=True)]),
+        "of_at_once": spread([a / b for a, b in zip(predicted, at_once, strict=True)]),
     }
 
 
@@ -167,10 +167,10 @@ def soak(stand: Stand) -> dict[str, Any]:
     with stand.server() as server:
         warm = kinds * (1 if stand.is_quick else 4)
         rate = 0.5 * len(warm) / asyncio.run(closed_loop(server.port, warm, CLIENTS))
-        began, rows, answered, refused = time.perf_counter(), [], 0, 0
+        began, rows, predicted, refused = time.perf_counter(), [], 0, 0
         while time.perf_counter() - began < seconds:
             found = asyncio.run(open_loop(server.port, lambda number: kinds[number % len(kinds)], rate, 5))
-            answered += sum(one.status in (200, 422) for one in found)
+            predicted += sum(one.status in (200, 422) for one in found)
             refused += sum(one.status == 503 for one in found)
             lost = sum(one.status not in (200, 422, 503) for one in found)
             rows.append((time.perf_counter() - began, server.memory(), server.descriptors(), lost))
@@ -179,7 +179,7 @@ def soak(stand: Stand) -> dict[str, Any]:
     return {
         "seconds": seconds,
         "per_s": round(rate, 1),
-        "answered": answered,
+        "answered": predicted,
         "refused": refused,
         "lost": int(losses.sum()),
         "memory_mb": {"first": round(memory[0], 1), "last": round(memory[-1], 1), "most": round(memory.max(), 1)},

@@ -50,8 +50,8 @@ class Stand:
         if not path.exists():
             set_seed(0)
             form = Preprocessing(side, side, 3)
-            network = build_model(ARCHITECTURES["mobilenet_v2"], form.shape, 10)
-            classifier = Classifier(network, [str(digit) for digit in range(10)], form)
+            model = build_model(ARCHITECTURES["mobilenet_v2"], form.shape, 10)
+            classifier = Classifier(model, [str(digit) for digit in range(10)], form)
             export_and_verify(classifier, EXPORT_FORMATS["onnx"], path, np.zeros((2, *form.shape), np.uint8))
         return path
 
@@ -66,7 +66,7 @@ class Stand:
         found = []
         for path in self.versions:
             one = Classifier.load(path)
-            found.append(np.stack([one.predict_proba([picture])[0] for picture in self.pictures]))
+            found.append(np.stack([one.predict_proba([image])[0] for image in self.pictures]))
         return found
 
     def is_right(self, number: int, reply: Reply, version: int = 0) -> bool:

@@ -58,13 +58,13 @@ def measured(name: str, form: Preprocessing, folder: Path, rounds: int) -> dict[
     export_and_verify(classifier, EXPORT_FORMATS["onnx"], path, pixels)
     light = Classifier.load(path)
     bare = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    one, picture = pixels[:1], pixels[0]
+    one, image = pixels[:1], pixels[0]
     ways: dict[str, Callable[[], Any]] = {
         "onnxruntime": lambda: bare.run(None, {"pictures": one}),
         "exported_probabilities": lambda: light.probabilities(one),
-        "exported_predict": lambda: light.predict(picture),
+        "exported_predict": lambda: light.predict(image),
         "keras_predict": lambda: classifier.model.predict(one, verbose=0),
-        "classifier_predict": lambda: classifier.predict(picture),
+        "classifier_predict": lambda: classifier.predict(image),
     }
     times: dict[str, list[float]] = {way: [] for way in ways}
     for call in ways.values():
@@ -87,16 +87,14 @@ def measured(name: str, form: Preprocessing, folder: Path, rounds: int) -> dict[
 
 def start_up(path: Path) -> dict[str, float]:
     """Returns the seconds of whole processes that answer one image."""
-    picture = path.with_suffix(".png")
+    image = path.with_suffix(".png")
     held = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)).save(held, "PNG")
-    picture.write_bytes(held.getvalue())
+    image.write_bytes(held.getvalue())
     found = []
     for _ in range(STARTS + 1):
         start = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "striate", "predict", path, picture], stdout=subprocess.DEVNULL, check=True
-        )
+        subprocess.run([sys.executable, "-m", "striate", "predict", path, image], stdout=subprocess.DEVNULL, check=True)
         found.append(time.perf_counter() - start)
     return spread(found[1:])  # the first one reads everything from the disk
 

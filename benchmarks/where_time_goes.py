@@ -111,14 +111,14 @@ def step(name: str, shape: tuple[int, int, int], rounds: int) -> dict[str, Any]:
         layer.trainable = layer.name != "whiten"  # as whiten() leaves it
     work = recipe.batch * multiply_adds(model)
     rng = np.random.default_rng(0)
-    pictures = tf.constant(rng.integers(0, 256, (recipe.batch, *shape), np.uint8))
+    images = tf.constant(rng.integers(0, 256, (recipe.batch, *shape), np.uint8))
     labels = tf.constant(rng.integers(0, 10, recipe.batch))
     weights = model.trainable_variables
     optimizer = make_optimizer(recipe, 1e-4, steps=1000)
     optimizer.build(weights)
 
     def loss() -> Any:
-        logits = model(pictures, training=True)
+        logits = model(images, training=True)
         return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
 
     def gradients() -> tuple[Any, Any]:
@@ -148,12 +148,12 @@ def step(name: str, shape: tuple[int, int, int], rounds: int) -> dict[str, Any]:
                 if number:  # the first one traces
                     seconds[part].append((time.perf_counter() - began) / CALLS)
             peaks.append(peak("mixed_bfloat16"))
-    shares = [work / 1e9 / one / highest for one, highest in zip(seconds["step"], peaks[1:], strict=True)]
+    fractions = [work / 1e9 / one / highest for one, highest in zip(seconds["step"], peaks[1:], strict=True)]
     return {
         "network": recipe.architecture,
         "batch": recipe.batch,
         "milliseconds": {part: round(1000 * statistics.median(values), 2) for part, values in seconds.items()},
-        "of_the_gemm_peak": spread(shares),
+        "of_the_gemm_peak": spread(fractions),
     }
 
 

@@ -42,9 +42,9 @@ def _budgets(results: Results) -> Iterator[Row]:
         if "--minutes" in command and name in found["sides"]
     ]
     if asked:
-        shares = [seconds / budget for budget, seen in asked for seconds in seen]
-        figures = f"{min(shares):.0%} to {max(shares):.0%} of it"
-        yield ("`--minutes`", "within 10 %", figures, min(shares) >= 0.9 and max(shares) <= 1.1)
+        fractions = [seconds / budget for budget, seen in asked for seconds in seen]
+        figures = f"{min(fractions):.0%} to {max(fractions):.0%} of it"
+        yield ("`--minutes`", "within 10 %", figures, min(fractions) >= 0.9 and max(fractions) <= 1.1)
     waits = [one["waiting"] for found in races for row in found["rounds"] for one in row.values() if "waiting" in one]
     if waits:
         figures = f"at most {max(waits):.1%} of an epoch"
@@ -122,9 +122,9 @@ def _answers(found: dict[str, Any]) -> Iterator[Row]:
     times = {name: one["times_the_bare_network"]["median"] for name, one in found["one"].items()}
     figures = ", ".join(f"{name} {ratio:.2f}" for name, ratio in times.items())
     yield ("One image from Python", "at most 2 times the bare model", figures, max(times.values()) <= 2)
-    shares = {name: one["reached"]["median"] for name, one in found["folder"].items()}
-    figures = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
-    yield ("A folder", "90 % of min(decoding, model)", figures, min(shares.values()) >= 0.9)
+    fractions = {name: one["reached"]["median"] for name, one in found["folder"].items()}
+    figures = ", ".join(f"{name} {fraction:.0%}" for name, fraction in fractions.items())
+    yield ("A folder", "90 % of min(decoding, model)", figures, min(fractions.values()) >= 0.9)
 
 
 def _mean(found: dict[str, Any], side: str) -> float:

@@ -39,13 +39,13 @@ def _digits(results: Results) -> str:
 def _answers(results: Results) -> str:
     rows = results["answers"]["folder"]
     both = [one["of_both"]["median"] for one in rows.values()]
-    shares = []
+    fractions = []
     for name, one in rows.items():
-        decoding, network = one["images_per_second"]["decoding"], one["images_per_second"]["network"]
-        shares.append(f"{name} {1 / (1 / decoding + 1 / network) / min(decoding, network):.0%}")
+        decoding, model = one["images_per_second"]["decoding"], one["images_per_second"]["network"]
+        fractions.append(f"{name} {1 / (1 / decoding + 1 / model) / min(decoding, model):.0%}")
     return (
         "**A folder, at 90 % of the slower part.** Decoding alone fills all cores, and so does the model alone; one "
-        f"after the other they leave at most {', '.join(shares)} of the slower one's speed. Of that, "
+        f"after the other they leave at most {', '.join(fractions)} of the slower one's speed. Of that, "
         f"{min(both):.0%} to {max(both):.0%} are reached. A model on a GPU would leave the cores alone."
     )
 

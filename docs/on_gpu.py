@@ -11,8 +11,8 @@ from text import section, spread, table
 def gpu_section(found: dict[str, Any]) -> list[str]:
     """Returns images a second beside PyTorch, and how far CIFAR-10 is from the record and why."""
     rows = []
-    for batch, networks in found["speed"].items():
-        for name, one in networks.items():
+    for batch, models in found["speed"].items():
+        for name, one in models.items():
             speeds = one["images_per_second"]
             ratio = f"{one['times_as_fast']['median']:.2f}"
             rows.append((f"{name}, batches of {batch}", f"{speeds['pytorch']:,}", f"{speeds['striate']:,}", ratio))

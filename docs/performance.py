@@ -50,8 +50,8 @@ def _comparison(
     rows = []
     for name, one in found["results"].items():
         speeds = one["images_per_second"]
-        share = (f"{one[PEAK]:.0%}",) if PEAK in one else ()
-        rows.append((name, f"{speeds[peer[0]]:,}", f"{speeds['striate']:,}", spread(one[ratio[0]], form), *share))
+        fraction = (f"{one[PEAK]:.0%}",) if PEAK in one else ()
+        rows.append((name, f"{speeds[peer[0]]:,}", f"{speeds['striate']:,}", spread(one[ratio[0]], form), *fraction))
     header = ("", peer[1], "Striate", ratio[1], *(("of the GEMM peak",) if "gemm_peak" in found else ()))
     return section(title, f"{found['benchmark']}.py", about, table(header, rows))
 

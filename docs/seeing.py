@@ -42,13 +42,13 @@ def _explainer(found: dict[str, Any]) -> list[str]:
         )
         for name, one in found["results"].items()
     ]
-    goal, pictures = found["goal"], next(iter(found["results"].values()))["pictures"]
+    goal, images = found["goal"], next(iter(found["results"].values()))["pictures"]
     return section(
         "The explainer",
         "explainer.py",
         f"A page computes the model itself. Its size, the time from asking for it until the first layer's numbers "
         f"stand there, the time in which it answers the pointer, and the largest difference between any of its numbers "
-        f"and Keras', over all steps and {pictures} images; from Keras computing in float64; and how far Keras' own "
+        f"and Keras', over all steps and {images} images; from Keras computing in float64; and how far Keras' own "
         f"float32 is from that. Goals: LeNet below {goal['lenet_megabytes']} MB and "
         f"{goal['lenet_open_ms']:,} ms, a frame of {goal['hover_ms']} ms, a difference of at most "
         f"{goal['largest_difference']:.0e}. Chromium {found['chromium'].split('.')[0]}, untrained models.",

@@ -24,11 +24,11 @@ def messy(root: Path) -> Path:
         name, split = images.classes[images.labels[index]], ("test", "train")[index % 4 > 0]
         folder = root / split / name
         folder.mkdir(parents=True, exist_ok=True)
-        picture = Image.fromarray(images.read(index)[:, :, 0])
-        picture.save(folder / f"{index}.png")
+        image = Image.fromarray(images.read(index)[:, :, 0])
+        image.save(folder / f"{index}.png")
         if split == "test" and index % 5 == 0:  # someone cropped and brightened "new" training images
             (root / "train" / name).mkdir(parents=True, exist_ok=True)
-            picture.point(lambda level: min(255, int(level * 1.1))).save(root / "train" / name / f"new {index}.png")
+            image.point(lambda level: min(255, int(level * 1.1))).save(root / "train" / name / f"new {index}.png")
     some = sorted((root / "train" / "3").iterdir())
     Image.open(some[0]).save(root / "train" / "8" / "looks like an eight.png")
     some[1].with_name("again.png").write_bytes(some[1].read_bytes())

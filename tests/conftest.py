@@ -116,8 +116,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
             y, x = np.mgrid[:height, :width]
             wave = np.sin((x * right + y * down) * rng.uniform(0.5, 0.9) + rng.uniform(0, 6))
             pixels = 128 + 80 * wave[:, :, None] * rng.uniform(0.4, 1, 3) + rng.normal(0, 12, (height, width, 3))
-            picture = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-            picture.save(root / name / f"{name} {number}.jpg", quality=92)
+            image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+            image.save(root / name / f"{name} {number}.jpg", quality=92)
     return root
 
 

@@ -52,23 +52,23 @@ def files(photos: Path) -> list[Path]:
 def test_a_path_its_text_its_bytes_and_its_pixels_get_the_same_answer(classifier, files: list[Path], tmp_path: Path):
     path = tmp_path / "a.png"
     Image.fromarray(decode_image(files[0])).save(path)
-    answers = [classifier.predict(picture) for picture in (path, str(path), path.read_bytes(), decode_image(path))]
-    assert {type(answer) for answer in answers} == {Prediction}
-    assert [answer.source for answer in answers] == [str(path), str(path), "bytes", "array"]
-    for answer in answers[1:]:
-        assert answer.label == answers[0].label
-        assert answer.probabilities == pytest.approx(answers[0].probabilities, abs=1e-5)
+    predictions = [classifier.predict(image) for image in (path, str(path), path.read_bytes(), decode_image(path))]
+    assert {type(prediction) for prediction in predictions} == {Prediction}
+    assert [prediction.source for prediction in predictions] == [str(path), str(path), "bytes", "array"]
+    for prediction in predictions[1:]:
+        assert prediction.label == predictions[0].label
+        assert prediction.probabilities == pytest.approx(predictions[0].probabilities, abs=1e-5)
 
 
 def test_an_answer_holds_every_class_once_with_the_most_probable_first(classifier: Classifier, files: list[Path]):
-    answer = classifier.predict(files[0])
-    shares = list(answer.probabilities.values())
-    assert set(answer.probabilities) == set(CLASSES)
-    assert shares == sorted(shares, reverse=True)
-    assert sum(shares) == pytest.approx(1)
-    assert (answer.label, answer.confidence) == next(iter(answer.probabilities.items()))
-    assert answer.error is None
-    assert str(answer).startswith(f"{answer.label} {answer.confidence:.1%} (")
+    prediction = classifier.predict(files[0])
+    fractions = list(prediction.probabilities.values())
+    assert set(prediction.probabilities) == set(CLASSES)
+    assert fractions == sorted(fractions, reverse=True)
+    assert sum(fractions) == pytest.approx(1)
+    assert (prediction.label, prediction.confidence) == next(iter(prediction.probabilities.items()))
+    assert prediction.error is None
+    assert str(prediction).startswith(f"{prediction.label} {prediction.confidence:.1%} (")
 
 
 def test_a_folder_a_glob_and_a_list_are_several_pictures_in_order(classifier: Classifier, photos: Path):
@@ -76,23 +76,26 @@ def test_a_folder_a_glob_and_a_list_are_several_pictures_in_order(classifier: Cl
     by_folder = classifier.predict(photos / "across")
     by_glob = classifier.predict(f"{photos}/across/*.jpg")
     by_list = classifier.predict([*across])
-    for answers in (by_folder, by_glob, by_list):
-        assert isinstance(answers, Predictions)
-        assert [answer.source for answer in answers] == [str(path) for path in across]
+    for predictions in (by_folder, by_glob, by_list):
+        assert isinstance(predictions, Predictions)
+        assert [prediction.source for prediction in predictions] == [str(path) for path in across]
     assert by_folder[0] == by_glob[0]
 
 
 def test_a_folder_or_list_of_one_picture_is_still_several(classifier: Classifier, files: list[Path], tmp_path: Path):
     shutil.copy(files[0], tmp_path)
-    for pictures in (tmp_path, f"{tmp_path}/*.jpg", [files[0]], decode_image(files[0])[None]):
-        assert isinstance(classifier.predict(pictures), Predictions)
+    for images in (tmp_path, f"{tmp_path}/*.jpg", [files[0]], decode_image(files[0])[None]):
+        assert isinstance(classifier.predict(images), Predictions)
 
 
 def test_a_list_may_mix_every_kind_and_names_follow(classifier: Classifier, files: list[Path]):
     stack = np.stack([FORM(path) for path in files[:3]])
-    answers = classifier.predict([files[0], files[1].read_bytes(), stack[2], stack])
-    assert [answer.source for answer in answers] == [str(files[0]), *(f"image {number}" for number in range(1, 6))]
-    assert [answer.label for answer in answers[:3]] == [answer.label for answer in answers[3:]]
+    predictions = classifier.predict([files[0], files[1].read_bytes(), stack[2], stack])
+    assert [prediction.source for prediction in predictions] == [
+        str(files[0]),
+        *(f"image {number}" for number in range(1, 6)),
+    ]
+    assert [prediction.label for prediction in predictions[:3]] == [prediction.label for prediction in predictions[3:]]
 
 
 def test_stacks_of_arrays_are_read_picture_by_picture(classifier: Classifier):
@@ -123,21 +126,23 @@ def test_a_broken_picture_among_several_has_its_error_and_the_others_their_answe
 ):
     broken, gone = tmp_path / "broken.jpg", tmp_path / "gone.jpg"
     broken.write_bytes(b"<html>")
-    answers = classifier.predict([files[0], broken, files[1], gone])
-    assert [answer.error for answer in answers] == [
+    predictions = classifier.predict([files[0], broken, files[1], gone])
+    assert [prediction.error for prediction in predictions] == [
         None,
         "a web page saved under an image's name",
         None,
         "no such file or directory",
     ]
-    assert (answers[1].label, answers[1].confidence, answers[1].probabilities) == (None, None, {})
-    assert [answers[0].label, answers[2].label] == [answer.label for answer in classifier.predict(files[:2])]
-    assert np.asarray(answers).tolist() == [answers[0].label, "", answers[2].label, ""]
-    assert repr(answers).splitlines()[1] == f"{broken}: a web page saved under an image's name"
+    assert (predictions[1].label, predictions[1].confidence, predictions[1].probabilities) == (None, None, {})
+    assert [predictions[0].label, predictions[2].label] == [
+        prediction.label for prediction in classifier.predict(files[:2])
+    ]
+    assert np.asarray(predictions).tolist() == [predictions[0].label, "", predictions[2].label, ""]
+    assert repr(predictions).splitlines()[1] == f"{broken}: a web page saved under an image's name"
 
 
 def test_only_broken_pictures_are_only_errors(classifier: Classifier):
-    assert [answer.error for answer in classifier.predict([b"", b"x"])] == [
+    assert [prediction.error for prediction in classifier.predict([b"", b"x"])] == [
         "empty file (0 bytes)",
         "not an image in any known format",
     ]
@@ -165,9 +170,9 @@ def test_rows_of_probabilities_add_up_to_one_in_the_order_of_classes_(classifier
     assert rows.shape == (len(files), 3)
     np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-12)
     assert classifier.classes_.tolist() == list(CLASSES)
-    for row, answer in zip(rows, classifier.predict(files), strict=True):
-        assert classifier.classes_[row.argmax()] == answer.label
-        assert row.max() == pytest.approx(answer.confidence)
+    for row, prediction in zip(rows, classifier.predict(files), strict=True):
+        assert classifier.classes_[row.argmax()] == prediction.label
+        assert row.max() == pytest.approx(prediction.confidence)
 
 
 def test_score_is_what_scikit_learn_measures_on_the_predictions(classifier: Classifier, photos: Path):
@@ -196,15 +201,15 @@ def test_a_picture_gets_the_same_probabilities_in_any_company(classifier: Classi
 
 def test_more_pictures_than_one_batch_come_back_whole_and_in_order(classifier: Classifier):
     pixels = np.random.default_rng(2).integers(0, 256, (2 * BATCH_SIZE + 5, *FORM.shape), dtype=np.uint8)
-    pictures: list[Any] = list(pixels)
-    pictures[BATCH_SIZE] = b"broken"
+    images: list[Any] = list(pixels)
+    images[BATCH_SIZE] = b"broken"
     seen: list[int] = []
     rows = classifier.probabilities(pixels, advance=seen.append)
-    answers = classifier.predict(pictures)
-    assert sum(seen) == len(answers) == len(pixels)
-    assert [number for number, answer in enumerate(answers) if answer.error] == [BATCH_SIZE]
-    for row, answer in zip(rows, answers, strict=True):
-        assert answer.error or max(row) == pytest.approx(answer.confidence, abs=1e-5)
+    predictions = classifier.predict(images)
+    assert sum(seen) == len(predictions) == len(pixels)
+    assert [number for number, prediction in enumerate(predictions) if prediction.error] == [BATCH_SIZE]
+    for row, prediction in zip(rows, predictions, strict=True):
+        assert prediction.error or max(row) == pytest.approx(prediction.confidence, abs=1e-5)
 
 
 def test_the_temperature_softens_probabilities_and_changes_no_answer(files: list[Path]):
@@ -216,9 +221,9 @@ def test_the_temperature_softens_probabilities_and_changes_no_answer(files: list
 
 
 def test_logarithms_stay_finite_where_a_probability_vanishes():
-    answers = untrained(temperature=1e-6).log_probabilities(np.full((3, *FORM.shape), 200, np.uint8))
-    assert np.isfinite(answers).all()
-    assert answers.min() < -700
+    predictions = untrained(temperature=1e-6).log_probabilities(np.full((3, *FORM.shape), 200, np.uint8))
+    assert np.isfinite(predictions).all()
+    assert predictions.min() < -700
 
 
 @pytest.mark.parametrize("number", [2, 200])
@@ -425,8 +430,8 @@ def test_a_manifest_that_makes_no_sense_is_refused(folder: Path, change: dict[st
 
 
 def test_a_network_with_foreign_code_is_refused_even_with_the_right_checksum(folder: Path):
-    network = folder / "network.json"
-    network.write_text(network.read_text().replace('"keras.layers"', '"canary"'))
+    model = folder / "network.json"
+    model.write_text(model.read_text().replace('"keras.layers"', '"canary"'))
     sums = {name: compute_sha256(folder / name) for name in ("network.json", "weights.safetensors")}
     with pytest.raises(ClassifierError, match="not a plain Keras layer"):
         Classifier.load(edited(folder, sha256=sums))

@@ -72,9 +72,9 @@ def test_equal_names_over_other_pictures_are_found_out(tmp_path, photos):
     folders = [shutil.copytree(photos, tmp_path / name / "stripes") for name in ("a", "b")]
     settings = {**SETTINGS, "height": 16, "width": 16, "runs": tmp_path, "artifacts": "none"}
     one = train(folders[0], name="one", **settings)
-    pictures = sorted((folders[1] / "across").iterdir())
-    for path in pictures[1:]:
-        path.write_bytes(pictures[0].read_bytes())
+    images = sorted((folders[1] / "across").iterdir())
+    for path in images[1:]:
+        path.write_bytes(images[0].read_bytes())
     two = shutil.copytree(one.path, tmp_path / "two")
     manifest = json.loads((two / "run.json").read_text())
     manifest["data"] |= {"source": str(folders[1]), "fingerprint": "other"}

@@ -275,10 +275,10 @@ def test_an_architecture_and_a_recipe_of_ones_own_are_used(tmp_path):
 def _tiny(shape, classes, dropout, seed, *, embedding="embedding"):
     from striate.system.backend import keras
 
-    pictures = keras.Input(shape)
-    x = keras.layers.Flatten(name="features")(pictures)
+    images = keras.Input(shape)
+    x = keras.layers.Flatten(name="features")(images)
     x = keras.layers.Dense(4, name=embedding)(x)
-    return keras.Model(pictures, keras.layers.Dense(classes)(x))
+    return keras.Model(images, keras.layers.Dense(classes)(x))
 
 
 def _without_embedding(shape, classes, dropout, seed):
@@ -392,8 +392,8 @@ def large_photos(photos, tmp_path_factory):
     for path in sorted(photos.rglob("*.jpg")):
         if int(path.stem.split()[-1]) < 12:
             (root / path.parent.name).mkdir(exist_ok=True)
-            with Image.open(path) as picture:
-                picture.resize((100, 110)).save(root / path.parent.name / path.name)
+            with Image.open(path) as image:
+                image.resize((100, 110)).save(root / path.parent.name / path.name)
     return root
 
 

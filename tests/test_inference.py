@@ -28,10 +28,10 @@ def model():
 
 
 def test_answers_are_those_of_predict_for_batches_of_any_size(model):
-    answer = compile_predict_function(model)
+    prediction = compile_predict_function(model)
     for count in (6, 1, 4):
         expected = model.predict_on_batch(PIXELS[:count])
-        found = answer(PIXELS[:count])
+        found = prediction(PIXELS[:count])
         assert isinstance(found, np.ndarray) and found.shape == (count, 3)
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     assert np.ptp(expected) > 1e-3
@@ -46,10 +46,10 @@ def test_asked_for_again_it_sees_new_weights(model):
 
 @pytest.mark.skipif(ACTIVE_BACKEND.name != "tensorflow", reason="only there are weights made constants")
 def test_the_weights_are_those_of_the_moment(model):
-    answer = compile_predict_function(model)
-    before = answer(PIXELS)
+    prediction = compile_predict_function(model)
+    before = prediction(PIXELS)
     model.get_layer("logits").set_weights([np.zeros_like(one) for one in model.get_layer("logits").get_weights()])
-    np.testing.assert_array_equal(answer(PIXELS), before)
+    np.testing.assert_array_equal(prediction(PIXELS), before)
 
 
 def test_nothing_is_drawn_and_no_statistics_move(model):
@@ -76,12 +76,12 @@ def test_half_precision_comes_out_as_numbers():
 @pytest.mark.parametrize("count", [1, 4, MIN_COMPILED_BATCH])
 def test_answers_follow_the_weights_whatever_the_number_of_pictures(model, count):
     pixels = np.resize(PIXELS, (count, *PIXELS.shape[1:]))
-    answers = CompiledPredictor(model)
+    predictions = CompiledPredictor(model)
     for change in (0.0, 1.0, 1.0):
         kernel, bias = model.get_layer("logits").get_weights()
         model.get_layer("logits").set_weights([kernel, bias + change])
         expected = model.predict_on_batch(pixels)
-        np.testing.assert_allclose(answers.get_predict_function()(pixels), expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(predictions.get_predict_function()(pixels), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.skipif(ACTIVE_BACKEND.name != "tensorflow", reason="only there are weights made constants")
@@ -92,12 +92,12 @@ def test_a_large_batch_is_compiled_once_as_long_as_the_weights_stay(model, monke
     monkeypatch.setattr(
         predictor, "compile_predict_function", lambda model: made.append(model) or compile_predict_function(model)
     )
-    answers, pixels = CompiledPredictor(model), np.resize(PIXELS, (MIN_COMPILED_BATCH, *PIXELS.shape[1:]))
+    predictions, pixels = CompiledPredictor(model), np.resize(PIXELS, (MIN_COMPILED_BATCH, *PIXELS.shape[1:]))
     for _ in range(3):
-        answers.get_predict_function()(pixels)
+        predictions.get_predict_function()(pixels)
     assert len(made) == 1
     model.get_layer("logits").set_weights([np.zeros_like(one) for one in model.get_layer("logits").get_weights()])
-    answers.get_predict_function()(pixels)
+    predictions.get_predict_function()(pixels)
     assert len(made) == 2
 
 

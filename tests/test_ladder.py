@@ -138,8 +138,8 @@ def test_csv_json_and_figure_hold_the_same(found):
     summary = json.loads(json.dumps(found.summary(), allow_nan=False))
     assert summary["steps"][0]["verdict"] == found.steps[0].verdict
     assert [row["accuracy"] for row in summary["rungs"]] == [row.accuracy for row in found.rows]
-    with Image.open(found.path / "ladder.png") as picture:
-        assert np.asarray(picture.convert("L")).std() > 5
+    with Image.open(found.path / "ladder.png") as image:
+        assert np.asarray(image.convert("L")).std() > 5
 
 
 def test_the_same_call_again_trains_nothing_and_says_the_same(found, runs):

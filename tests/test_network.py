@@ -27,9 +27,9 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (4, 12, 12, 3), dtype=np.uint
 
 def tiny() -> Any:
     """Two layers with weights, one with statistics."""
-    pictures = keras.Input((12, 12, 3), name="pictures")
-    x = layers.BatchNormalization(name="norm")(layers.Conv2D(2, 3, activation="relu", name="conv")(pictures))
-    return keras.Model(pictures, layers.Dense(2, name="logits")(layers.Flatten(name="flat")(x)), name="tiny")
+    images = keras.Input((12, 12, 3), name="pictures")
+    x = layers.BatchNormalization(name="norm")(layers.Conv2D(2, 3, activation="relu", name="conv")(images))
+    return keras.Model(images, layers.Dense(2, name="logits")(layers.Flatten(name="flat")(x)), name="tiny")
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +84,11 @@ def test_a_network_inside_a_network_and_a_sequential_one_are_loaded(tmp_path: Pa
 
 def test_two_copies_of_one_network_with_equal_names_inside_keep_their_own_weights(tmp_path: Path):
     def branch(name: str) -> Any:
-        pictures = keras.Input((12, 12, 3))
-        return keras.Model(pictures, layers.Dense(2, name="dense")(layers.Flatten()(pictures)), name=name)
+        images = keras.Input((12, 12, 3))
+        return keras.Model(images, layers.Dense(2, name="dense")(layers.Flatten()(images)), name=name)
 
-    pictures = keras.Input((12, 12, 3))
-    model = keras.Model(pictures, layers.Subtract()([branch("left")(pictures), branch("right")(pictures)]))
+    images = keras.Input((12, 12, 3))
+    model = keras.Model(images, layers.Subtract()([branch("left")(images), branch("right")(images)]))
     save_model(model, tmp_path / "n", tmp_path / "w")
     again = load_model(tmp_path / "n", tmp_path / "w")
     np.testing.assert_array_equal(again.predict_on_batch(PIXELS), model.predict_on_batch(PIXELS))

@@ -39,8 +39,10 @@ def test_what_is_odd_trains_and_what_is_broken_is_left_out_with_its_reason(mixed
     assert used | set(broken) == set(load_images(mixed).keys.tolist())
     assert any(key.endswith("猫 éü 🐱.jpg") for key in used)
     assert {finding.kind for finding in run.manifest.findings} >= {"broken", "ignored"}
-    answers = run.classifier.predict(mixed)
-    assert {Path(answer.source).relative_to(mixed).as_posix() for answer in answers if answer.error} == set(broken)
+    predictions = run.classifier.predict(mixed)
+    assert {
+        Path(prediction.source).relative_to(mixed).as_posix() for prediction in predictions if prediction.error
+    } == set(broken)
 
 
 def test_predicting_everything_prints_no_traceback(mixed: Path, tmp_path: Path) -> None:

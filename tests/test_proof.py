@@ -69,9 +69,9 @@ def test_cats_and_dogs_beats_three_quarters_and_a_cat_is_a_cat(test_data: Path, 
     assert said["test"]["without_leaks"]["n"] == 1998
     assert said["test"]["accuracy"] > 0.75
     cats = sorted((test_data / "cats_dogs" / "test_set" / "cats").iterdir())[:200]
-    answers = striate("predict", "pets", *cats, folder=tmp_path)
-    assert sum(answer["label"] == "cats" for answer in answers) > 120
-    assert all(answer["probabilities"].keys() == {"cats", "dogs"} for answer in answers)
+    predictions = striate("predict", "pets", *cats, folder=tmp_path)
+    assert sum(prediction["label"] == "cats" for prediction in predictions) > 120
+    assert all(prediction["probabilities"].keys() == {"cats", "dogs"} for prediction in predictions)
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])

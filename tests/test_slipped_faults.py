@@ -163,9 +163,9 @@ def test_a_bootstrap_interval_of_a_mean_reaches_as_far_as_the_normal_one():
 
 def test_a_difference_must_be_larger_to_be_found_by_one_of_several_tests():
     n, discordant, tests = 2_000, 100, 6
-    found, share = compute_detectable_difference(n, discordant, tests), (discordant + 1) / (n + 2)
+    found, fraction = compute_detectable_difference(n, discordant, tests), (discordant + 1) / (n + 2)
     alpha, beta = NormalDist().inv_cdf(1 - 0.05 / tests / 2), NormalDist().inv_cdf(0.8)
-    needed = (alpha * share**0.5 + beta * (share - found**2) ** 0.5) ** 2 / found**2  # Connor 1987, equation 3
+    needed = (alpha * fraction**0.5 + beta * (fraction - found**2) ** 0.5) ** 2 / found**2  # Connor 1987, equation 3
     assert needed == pytest.approx(n, rel=1e-6)
     assert found > compute_detectable_difference(n, discordant)
 
@@ -251,8 +251,8 @@ def test_room_is_asked_for_as_many_checkpoints_as_lie_on_the_disk_at_once():
 
 def test_an_image_as_confident_as_the_threshold_counts_as_answered():
     logs = np.log([[0.6, 0.4], [0.3, 0.7], [0.9, 0.1]])
-    answered = LabeledPredictions(("a", "b"), np.array(["x", "y", "z"]), np.zeros(3, np.int32), logs)
-    assert compute_operating_point(answered, float(answered.confidence[1])).answered == 2
+    predicted = LabeledPredictions(("a", "b"), np.array(["x", "y", "z"]), np.zeros(3, np.int32), logs)
+    assert compute_operating_point(predicted, float(predicted.confidence[1])).answered == 2
 
 
 def test_a_history_that_is_gone_on_with_keeps_its_epochs(tmp_path: Path):

@@ -82,10 +82,10 @@ def images_per_second(name: str, pixels: Any, labels: Any, batch: int, *, half: 
         began = time.perf_counter()
         for step in range(steps):
             chosen = order[step * batch : (step + 1) * batch]
-            pictures = (x[chosen].float() / 255).contiguous(memory_format=torch.channels_last)
+            images = (x[chosen].float() / 255).contiguous(memory_format=torch.channels_last)
             optimizer.zero_grad(set_to_none=True)
             with torch.autocast(device, torch.bfloat16, enabled=half):
-                loss = F.cross_entropy(model(pictures).float(), y[chosen])
+                loss = F.cross_entropy(model(images).float(), y[chosen])
             loss.backward()
             optimizer.step()
         if device == "cuda":

@@ -134,12 +134,12 @@ class Classifier:
         given, limit = iter(names), self._resolve_threshold(reject_below)
         with progress.task("predicting", len(sources), "pictures") as task:
             for batch, rows in self._iter_batches(sources):
-                answers = iter(rows)
+                predictions = iter(rows)
                 for pixels, name in zip(batch, given, strict=False):
                     if isinstance(pixels, str):
                         yield Prediction(name, None, None, {}, error=pixels)
                     else:
-                        yield build_prediction(name, self.classes, next(answers), limit)
+                        yield build_prediction(name, self.classes, next(predictions), limit)
                 task.advance(len(batch))
 
     def predict_proba(self, pictures: Any) -> NDArray[np.float64]:
@@ -189,11 +189,11 @@ class Classifier:
         advance: Callable[[int], None] | None,
     ) -> NDArray[np.float64]:
         """Returns what `compute_batch` answers, batch by batch."""
-        answer, several = self._get_predict_function(len(pixels)), len(pixels) > BATCH_SIZE
+        prediction, several = self._get_predict_function(len(pixels)), len(pixels) > BATCH_SIZE
         rows = []
         for start in range(0, len(pixels), BATCH_SIZE):
             part = pixels[start : start + BATCH_SIZE]
-            rows.append(compute_batch(answer, part, several))
+            rows.append(compute_batch(prediction, part, several))
             if advance is not None:
                 advance(len(part))
         if len(rows) == 1:
@@ -202,12 +202,12 @@ class Classifier:
 
     def _iter_batches(self, sources: Sequence[ImageSource]) -> Iterator[tuple[list[DecodeResult], NDArray[np.float64]]]:
         """Yields what was decoded, and the (n, classes) probabilities of those that could be."""
-        answer, several = self._get_predict_function(len(sources)), len(sources) > BATCH_SIZE
+        prediction, several = self._get_predict_function(len(sources)), len(sources) > BATCH_SIZE
         for batch in iter_decoded(self.preprocessing, sources, BATCH_SIZE):
             whole = [pixels for pixels in batch if not isinstance(pixels, str)]
             yield (
                 batch,
-                self._compute_probabilities(answer, np.stack(whole), several)
+                self._compute_probabilities(prediction, np.stack(whole), several)
                 if whole
                 else np.empty((0, len(self.classes))),
             )
@@ -262,8 +262,8 @@ class Classifier:
         self.require_network()
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        network, weights = folder / MODEL_FILE, folder / WEIGHTS_FILE
-        save_model(self.model, network, weights)
+        model, weights = folder / MODEL_FILE, folder / WEIGHTS_FILE
+        save_model(self.model, model, weights)
         write_json(
             folder / "classifier.json",
             ClassifierManifest(
@@ -274,7 +274,7 @@ class Classifier:
                 temperature=self.temperature,
                 tta=self.tta,
                 reject_below=self.reject_below,
-                sha256={path.name: compute_sha256(path) for path in (network, weights)},
+                sha256={path.name: compute_sha256(path) for path in (model, weights)},
                 made_with={name: get_package_version(name) or "unknown" for name in ("striate", "keras")},
             ),
         )

@@ -45,10 +45,10 @@ class Prediction:
         """Returns the prediction in words, with the `top` most probable classes."""
         if self.error is not None:
             return self.error
-        shares = [f"{name} {share:.1%}" for name, share in list(self.probabilities.items())[:top]]
+        fractions = [f"{name} {fraction:.1%}" for name, fraction in list(self.probabilities.items())[:top]]
         if self.unsure:
-            return f"unsure ({', '.join(shares)})"
-        return shares[0] + (f" ({', '.join(shares[1:])})" if shares[1:] else "")
+            return f"unsure ({', '.join(fractions)})"
+        return fractions[0] + (f" ({', '.join(fractions[1:])})" if fractions[1:] else "")
 
     def __str__(self) -> str:
         return f"{self.source}: {self.error}" if self.error is not None else self.said()

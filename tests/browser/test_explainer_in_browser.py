@@ -63,8 +63,8 @@ def differences(chromium: Any, made: Classifier, shown: list[ExplainerImage]) ->
         block = b"".join(value.astype("<f4").tobytes() for value in expected if value is not None)
         sizes = [None if value is None else value.size for value in expected]
         most = max(most, chromium.run(COMPARE, base64.b64encode(block).decode(), sizes))
-        shares = np.array(chromium.run("return Array.from(explorer.engine.values[SOFTMAX])"))
-        assert shares == pytest.approx(made.probabilities(one.pixels[None])[0], abs=1e-5)
+        fractions = np.array(chromium.run("return Array.from(explorer.engine.values[SOFTMAX])"))
+        assert fractions == pytest.approx(made.probabilities(one.pixels[None])[0], abs=1e-5)
     return most
 
 
@@ -210,27 +210,27 @@ def test_pooling_dense_and_softmax_tell_the_same_numbers(lenet: Page):
     assert lenet.read("output") == pytest.approx(lenet.keras("embedding", 2), abs=1e-4)
     lenet.open("probabilities")
     logits = lenet.values[-1].astype(np.float64) / 1.5
-    shares = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
-    assert lenet.read("output") == pytest.approx(shares.max(), abs=1e-5)
+    fractions = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+    assert lenet.read("output") == pytest.approx(fractions.max(), abs=1e-5)
     table = lenet.chromium.run(
         "return Array.from(document.querySelectorAll('[data-probability]'), (cell) => +cell.dataset.value)"
     )
-    assert table == pytest.approx(shares, abs=1e-5)
+    assert table == pytest.approx(fractions, abs=1e-5)
 
 
 def test_painting_changes_the_answer_and_restoring_brings_it_back(lenet: Page):
     from selenium.webdriver.common.action_chains import ActionChains
 
-    answer = "return Array.from(explorer.engine.values[SOFTMAX])"
+    prediction = "return Array.from(explorer.engine.values[SOFTMAX])"
     lenet.open("picture")
-    before = lenet.chromium.run(answer)
+    before = lenet.chromium.run(prediction)
     lenet.chromium.run("document.getElementById('brush').click()")
     frame = lenet.chromium.driver.find_element("css selector", "#view .frame")
     drag = ActionChains(lenet.chromium.driver).move_to_element_with_offset(frame, -80, 0).click_and_hold()
     drag.move_by_offset(80, 10).move_by_offset(60, 0).release().perform()
-    assert np.abs(np.subtract(lenet.chromium.run(answer), before)).max() > 1e-4
+    assert np.abs(np.subtract(lenet.chromium.run(prediction), before)).max() > 1e-4
     lenet.chromium.run("Array.from(document.querySelectorAll('.tools button')).at(-1).click()")
-    assert lenet.chromium.run(answer) == before
+    assert lenet.chromium.run(prediction) == before
 
 
 def test_every_layer_opens_and_every_lesson_has_numbers(lenet: Page):

@@ -22,8 +22,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 3
     vectors = (6 * np.eye(3, 8)[labels] + rng.normal(0, 1, (60, 8))).astype(np.float32)
-    shares = np.full((60, 3), 0.1)
-    shares[np.arange(60), np.where(np.arange(60) % 10 == 4, (labels + 1) % 3, labels)] = 0.8
+    fractions = np.full((60, 3), 0.1)
+    fractions[np.arange(60), np.where(np.arange(60) % 10 == 4, (labels + 1) % 3, labels)] = 0.8
     pixels = rng.integers(0, 256, (60, 12, 10, 3), dtype=np.uint8)
     keys = [f"folder/{number}{EVIL if number == 5 else ''}.png" for number in range(60)]
     known = LabeledImages(keys[::-1], labels[::-1], pixels[::-1])
@@ -35,7 +35,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "test",
         CLASSES,
         LabeledImages(keys, labels, pixels),
-        shares,
+        fractions,
         project_embeddings(vectors),
         known,
         found,
@@ -110,12 +110,12 @@ def test_keys_and_buttons_go_through_the_pictures(chromium, page: Path):
 
 def test_colours_and_classes_can_be_chosen(chromium, page: Path):
     open_page(chromium, page)
-    picture = "return document.querySelector('#map canvas').toDataURL()"
-    before = chromium.run(picture)
+    image = "return document.querySelector('#map canvas').toDataURL()"
+    before = chromium.run(image)
     chromium.run("document.querySelector('#legend button').click()")
-    hidden = chromium.run(picture)
+    hidden = chromium.run(image)
     assert hidden != before
     assert chromium.run("return document.querySelector('#legend button').getAttribute('aria-pressed')") == "false"
     chromium.run("const c = document.getElementById('colour'); c.value = 'right'; c.dispatchEvent(new Event('change'))")
-    assert chromium.run(picture) not in (before, hidden)
+    assert chromium.run(image) not in (before, hidden)
     assert chromium.complaints() == []

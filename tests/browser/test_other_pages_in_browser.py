@@ -27,20 +27,20 @@ def contender(name: str, seed: int, sharpness: float) -> RunSummary:
     rows -= np.log(np.exp(rows).sum(axis=1, keepdims=True))
     keys = np.array([f"{number}.png" for number in range(300)])
     report = make_report("pets", "test", CLASSES, keys, labels, rows)
-    answers = {
+    predictions = {
         str(key): PredictionRecord(CLASSES[label], CLASSES[row.argmax()], float(np.exp(row.max())))
         for key, label, row in zip(keys, labels, rows, strict=True)
     }
     epochs = tuple(EpochMetrics(n, 1 / n, 0.5, 1 / n, 0.5, 1e-3, 1.0, 1.0, 0.0) for n in range(1, 4))
     settings = {"seed": seed, "dropout": sharpness}
-    return RunSummary(name, settings, report, answers, epochs, 3, 1000, 1.0, "print", 5000)
+    return RunSummary(name, settings, report, predictions, epochs, 3, 1000, 1.0, "print", 5000)
 
 
 def test_a_comparison(chromium, tmp_path: Path, width: int, scheme: str):
     found = compare([contender("one", 1, 1.0), contender("two", 2, 3.0), contender("two-b", 3, 3.0)])
     rng = np.random.default_rng(0)
-    pictures = {key: rng.integers(0, 256, (16, 16, 3), dtype=np.uint8) for key in list_image_keys(found)}
-    save_comparison_html(tmp_path / "c.html", found, pictures, command="striate compare one two")
+    images = {key: rng.integers(0, 256, (16, 16, 3), dtype=np.uint8) for key in list_image_keys(found)}
+    save_comparison_html(tmp_path / "c.html", found, images, command="striate compare one two")
     look(chromium, tmp_path / "c.html", width, scheme)
 
 

@@ -17,13 +17,13 @@ EVIL = '</script><img src=x onerror="document.title=1">'
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five epochs, in which the predictions grow surer."""
     rng = np.random.default_rng(0)
-    answers = np.full((5, 4, 3), 0.0, np.float32)
+    predictions = np.full((5, 4, 3), 0.0, np.float32)
     for at in range(5):
-        answers[at] = (1 - (at + 1) / 6) / 2
-        answers[at, np.arange(4), np.arange(4) % 3] = (at + 1) / 6
+        predictions[at] = (1 - (at + 1) / 6) / 2
+        predictions[at, np.arange(4), np.arange(4) % 3] = (at + 1) / 6
     replay = Replay(
         np.arange(1, 6, dtype=np.int32),
-        answers,
+        predictions,
         rng.normal(0, 1, (5, 6, 3, 3, 1)).astype(np.float32),
         rng.normal(0, 1, (5, 30, 2)).astype(np.float32),
         rng.integers(0, 256, (4, 9, 9, 1), dtype=np.uint8),
@@ -55,15 +55,15 @@ def test_the_slider_moves_everything(chromium, page: Path):
     chromium.prefer("light")
     chromium.open(page)
     first = "return document.querySelector('#pictures li.true b').textContent"
-    pictures = "return ['places', 'filters'].map((name) => document.getElementById(name).toDataURL())"
+    images = "return ['places', 'filters'].map((name) => document.getElementById(name).toDataURL())"
     assert chromium.run("return document.getElementById('epoch').textContent") == "epoch 5"
     assert chromium.run(first) == "83.3 %"
-    before = chromium.run(pictures)
+    before = chromium.run(images)
     slider = chromium.driver.find_element("id", "frame")
     slider.send_keys(Keys.ARROW_LEFT)
     assert chromium.run("return document.getElementById('epoch').textContent") == "epoch 4 (kept)"
     assert chromium.run(first) == "66.7 %"
-    assert all(now != then for now, then in zip(chromium.run(pictures), before, strict=True))
+    assert all(now != then for now, then in zip(chromium.run(images), before, strict=True))
     slider.send_keys(Keys.HOME)
     assert chromium.run(first) == "16.7 %"
     assert "training 1.0000, validation 1.2000" in chromium.run("return document.getElementById('curves').textContent")

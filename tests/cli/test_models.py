@@ -113,8 +113,8 @@ def test_a_network_is_drawn_where_asked(
         text = (tmp_path / "lenet.svg").read_text(encoding="utf-8")
         assert "LeNet-5" in text and text.rstrip().endswith("</svg>")
     else:
-        with Image.open(tmp_path / "lenet.png") as picture:
-            assert picture.format == "PNG" and picture.size[0] > 300
+        with Image.open(tmp_path / "lenet.png") as image:
+            assert image.format == "PNG" and image.size[0] > 300
 
 
 @pytest.mark.parametrize(

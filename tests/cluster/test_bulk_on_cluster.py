@@ -45,8 +45,8 @@ PIL.Image.open = open
 @pytest.fixture(scope="module")
 def exported(photos, tmp_path_factory) -> Path:
     """A classifier as an ONNX file."""
-    network = build_model(ARCHITECTURES["lenet"], (24, 24, 3), 3)
-    classifier = Classifier(network, ("across", "slanting", "upright"), Preprocessing(24, 24, 3))
+    model = build_model(ARCHITECTURES["lenet"], (24, 24, 3), 3)
+    classifier = Classifier(model, ("across", "slanting", "upright"), Preprocessing(24, 24, 3))
     out = tmp_path_factory.mktemp("bulk") / "answers"
     predict_all(classifier, [photos], out)
     return out / "_classifier.onnx"
@@ -109,8 +109,8 @@ def test_an_actor_is_killed_and_a_picture_kills_and_every_picture_has_one_answer
     sources = [Path(source).name for source in there.column("source").to_pylist()]
     assert sources == [f"{number:05}.jpg" for number in range(5000)]
     assert there.column("label").equals(here.column("label"))
-    shares = [np.stack([row for row in one.column("probabilities").to_pylist() if row]) for one in (there, here)]
-    assert (shares[0] == shares[1]).all()
+    fractions = [np.stack([row for row in one.column("probabilities").to_pylist() if row]) for one in (there, here)]
+    assert (fractions[0] == fractions[1]).all()
     errors = {at: error for at, error in enumerate(there.column("error").to_pylist()) if error}
     assert errors.keys() == {1234, 4321} and "whatever decodes it dies" in errors[4321]
 

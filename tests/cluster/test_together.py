@@ -100,8 +100,8 @@ def test_a_part_of_a_batch_is_what_it_is_within_the_whole():
         )
         for batches in (whole, *parts):
             batches.set_epoch(2)
-        pictures, targets = zip(*(part[1] for part in parts), strict=True)
-        assert (np.concatenate(pictures) == whole[1][0]).all() and (np.concatenate(targets) == whole[1][1]).all()
+        images, targets = zip(*(part[1] for part in parts), strict=True)
+        assert (np.concatenate(images) == whole[1][0]).all() and (np.concatenate(targets) == whole[1][1]).all()
         assert len(whole) == len(parts[0])
 
 

@@ -103,31 +103,31 @@ def seeds(folder: Path) -> list[list[bytes]]:
 def tables(folder: Path) -> dict[str, bytes]:
     """Returns name → bytes of valid tables and archives of twelve images in two classes."""
     rng = np.random.default_rng(0)
-    pictures, labels = [], ["cat", "dog"] * 6
+    images, labels = [], ["cat", "dog"] * 6
     for number, label in enumerate(labels):
         path = folder / label / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).save(path)
-        pictures.append(path)
-    rows = "".join(f"{path.relative_to(folder)},{label},train\n" for path, label in zip(pictures, labels, strict=True))
-    corrections = "".join(f"{path.relative_to(folder)},exclude,,{path.parent.name},\n" for path in pictures)
+        images.append(path)
+    rows = "".join(f"{path.relative_to(folder)},{label},train\n" for path, label in zip(images, labels, strict=True))
+    corrections = "".join(f"{path.relative_to(folder)},exclude,,{path.parent.name},\n" for path in images)
     found = {
         "a.csv": ("path,label,split\n" + rows).encode(),
         "corrections.csv": ("key,action,label,was,reason\n" + corrections).encode(),
     }
     stream = io.BytesIO()
-    structs = pa.array([{"bytes": path.read_bytes(), "path": None} for path in pictures])
+    structs = pa.array([{"bytes": path.read_bytes(), "path": None} for path in images])
     pq.write_table(pa.table({"image": structs, "label": labels}), stream, row_group_size=5)
     found["a.parquet"] = stream.getvalue()
     for mode, name in (("w", "classes.tar"), ("w:gz", "classes.tar.gz")):
         stream = io.BytesIO()
         with tarfile.open(fileobj=stream, mode=mode) as file:
-            for path in pictures:
+            for path in images:
                 file.add(path, path.relative_to(folder).as_posix())
         found[name] = stream.getvalue()
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as file:
-        for number, (path, label) in enumerate(zip(pictures, labels, strict=True)):
+        for number, (path, label) in enumerate(zip(images, labels, strict=True)):
             for ending, data in (("png", path.read_bytes()), ("cls", label.encode())):
                 info = tarfile.TarInfo(f"{number}.{ending}")
                 info.size = len(data)
@@ -135,7 +135,7 @@ def tables(folder: Path) -> dict[str, bytes]:
     found["shard.tar"] = stream.getvalue()
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as packed:
-        for path in pictures:
+        for path in images:
             packed.write(path, path.relative_to(folder))
     found["a.zip"] = stream.getvalue()
     return found
@@ -204,7 +204,7 @@ def table_jobs(count: int, rng: Rng) -> Iterator[tuple[bytes, Callable[[], str]]
 
 def main() -> None:
     """Prints what became of all."""
-    seed, pictures, several = map(int, sys.argv[1:4])
+    seed, images, several = map(int, sys.argv[1:4])
     faulthandler.enable()
     for ending in (signal.SIGALRM, signal.SIGPROF):
         signal.signal(ending, signal.SIG_DFL)  # ends the process: a decoder in C hears nothing else
@@ -214,7 +214,7 @@ def main() -> None:
     outcomes: Counter[str] = Counter()
     slowest = 0.0
     for kind, jobs in (
-        ("picture", picture_jobs(Path(sys.argv[4]), pictures, rng)),
+        ("picture", picture_jobs(Path(sys.argv[4]), images, rng)),
         ("table", table_jobs(several, rng)),
     ):
         for data, job in jobs:

@@ -99,7 +99,7 @@ def test_alone_a_shift_is_by_whole_pixels_and_shows_each_of_them(border, flip, c
     places = [(y, x, way) for y in range(3) for x in range(5) for way in ((1, -1) if flip else (1,))]
     expected = {wide[y : y + HEIGHT, x : x + WIDTH][:, ::way].tobytes() for y, x, way in places}
     assert len(expected) == len(places)
-    assert {picture.tobytes() for picture in changed} == expected
+    assert {image.tobytes() for image in changed} == expected
 
 
 def test_pictures_a_pixel_thin_can_be_shifted():
@@ -153,12 +153,12 @@ def test_the_same_generator_gives_the_same_pictures_and_never_touches_the_origin
 def test_pictures_are_changed_each_in_its_own_way():
     pixels = np.repeat(rng().integers(0, 256, (1, 16, 16, 3), dtype=np.uint8), 8, axis=0)
     changed = Augment(rotate=20)(pixels, rng())
-    assert len({picture.tobytes() for picture in changed}) == 8
+    assert len({image.tobytes() for image in changed}) == 8
 
 
 def test_brightness_multiplies_within_its_range_and_stops_at_white():
-    grey = np.full((300, 2, 2, 1), 100, np.uint8)
-    found = Augment(brightness=0.3)(grey, rng())
+    gray = np.full((300, 2, 2, 1), 100, np.uint8)
+    found = Augment(brightness=0.3)(gray, rng())
     assert (found == found[:, :1, :1]).all()
     assert 69 <= found.min() <= 72
     assert 128 <= found.max() <= 130

@@ -47,9 +47,9 @@ def test_each_class_has_a_row_of_its_own_pictures(tmp_path: Path, side: int):
     save_contact_sheet(coloured(side), tmp_path / "sheet.png", columns=4)
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.format == "PNG"
-        for row, colour in enumerate(COLOURS):
+        for row, color in enumerate(COLOURS):
             for column in range(4):
-                assert (tile(sheet, row, column) == colour).all()
+                assert (tile(sheet, row, column) == color).all()
     assert [file.name for file in tmp_path.iterdir()] == ["sheet.png"]
 
 
@@ -82,8 +82,8 @@ def test_the_same_seed_draws_the_same_pictures_and_no_picture_twice(photos: Path
     images = load_folder(photos)
     one, two, other = (sample_class_images(images, 0, 12, seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one, two)
-    assert len({picture.tobytes() for picture in one}) == 12
-    assert [picture.tobytes() for picture in one] != [picture.tobytes() for picture in other]
+    assert len({image.tobytes() for image in one}) == 12
+    assert [image.tobytes() for image in one] != [image.tobytes() for image in other]
 
 
 def test_more_than_a_hundred_classes_and_names_of_every_kind_make_a_sheet(tmp_path: Path):

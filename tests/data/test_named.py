@@ -98,8 +98,8 @@ def cifar_records(label_bytes: int, labels: list[int]) -> tuple[bytes, np.ndarra
     pixels = np.random.default_rng(labels).integers(0, 256, (len(labels), 32, 32, 3), dtype=np.uint8)
     coarse = [b"\x13"] * (label_bytes - 1)  # CIFAR-100 puts one of 20 superclasses first
     rows = (
-        b"".join([*coarse, bytes([label]), picture.transpose(2, 0, 1).tobytes()])
-        for label, picture in zip(labels, pixels, strict=True)
+        b"".join([*coarse, bytes([label]), image.transpose(2, 0, 1).tobytes()])
+        for label, image in zip(labels, pixels, strict=True)
     )
     return b"".join(rows), pixels
 

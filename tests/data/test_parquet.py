@@ -59,8 +59,8 @@ def write(file: Path, names: tuple[str, ...] | None = NAMES, /, **columns: objec
 
 
 def bright_and_dark(path: Path, count: int = 30, **more: object) -> Path:
-    pictures, labels = drawn(count)
-    return write(path, image=structs(pictures), label=labels, **more)
+    images, labels = drawn(count)
+    return write(path, image=structs(images), label=labels, **more)
 
 
 def message(path: Path) -> str:
@@ -259,10 +259,10 @@ def test_a_table_that_cannot_be_used_says_why(tmp_path: Path, columns: dict[str,
 
 def test_tables_that_do_not_go_together_are_refused(tmp_path: Path):
     bright_and_dark(tmp_path / "train.parquet")
-    pictures, labels = drawn(4)
-    write(tmp_path / "test.parquet", ("dark", "bright"), image=structs(list(pictures)), label=labels)
+    images, labels = drawn(4)
+    write(tmp_path / "test.parquet", ("dark", "bright"), image=structs(list(images)), label=labels)
     assert "name their classes differently. Received: bright, dark. Expected: dark, bright" in message(tmp_path)
-    (tmp_path / "1.png").write_bytes(pictures[0])
+    (tmp_path / "1.png").write_bytes(images[0])
     write(tmp_path / "test.parquet", path=["1.png"], label=[0])
     assert "hold images, and others name files" in message(tmp_path)
 
@@ -288,8 +288,8 @@ def test_a_table_is_trained_on_and_measured_again(
 ):
     monkeypatch.chdir(tmp_path)
     for name, count in (("train", 80), ("test", 20)):
-        pictures, labels = drawn(count, seed=count, kind="JPEG")
-        cells: list[bytes | None] = list(pictures)
+        images, labels = drawn(count, seed=count, kind="JPEG")
+        cells: list[bytes | None] = list(images)
         cells[3] = None if name == "train" else cells[3]
         write(tmp_path / "lamps" / f"{name}.parquet", image=structs(cells), label=labels)
     words = ["--arch", "mlp", "--epochs", "2", "--name", "lamps", "--json"]

@@ -183,7 +183,7 @@ def test_one_bit_pictures_become_black_and_white():
 
 
 def test_of_an_animation_the_first_frame_is_taken(tmp_path: Path):
-    frames = [Image.new("RGB", (6, 6), colour) for colour in ("red", "lime", "blue")]
+    frames = [Image.new("RGB", (6, 6), color) for color in ("red", "lime", "blue")]
     for name in ("a.gif", "a.png", "a.webp"):
         frames[0].save(
             tmp_path / name, save_all=True, append_images=frames[1:], **({"lossless": True} if "w" in name else {})
@@ -202,8 +202,8 @@ def test_the_format_is_told_by_content_not_by_name(tmp_path: Path, name: str):
 def test_each_promised_format_is_read(kind: str):
     if kind.lower() not in {name.lower() for name in Image.SAVE}:
         pytest.skip(f"this Pillow cannot write {kind}")
-    picture = scene(32, 32)  # an icon's size
-    assert difference(decode_image(encoded(picture, kind)), picture) < 20  # GIF has 256 colors, JPEG and AVIF lose some
+    image = scene(32, 32)  # an icon's size
+    assert difference(decode_image(encoded(image, kind)), image) < 20  # GIF has 256 colors, JPEG and AVIF lose some
 
 
 def test_formats_that_start_other_programs_are_not_known():
@@ -347,8 +347,8 @@ def photograph(width: int, height: int) -> Image.Image:
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_a_jpeg_reduced_while_decoding_is_close_to_one_reduced_afterwards(fit: str, orientation: int):
-    picture = photograph(640, 400)
-    data = oriented(picture, orientation, "JPEG", quality=95)
+    image = photograph(640, 400)
+    data = oriented(image, orientation, "JPEG", quality=95)
     form = Preprocessing(60, 60, 3, fit=fit)
     assert difference(form(data), form(decode_image(data))) < 2
 
@@ -410,9 +410,9 @@ def test_what_is_no_picture_is_refused_with_the_reason(tmp_path: Path, kind: str
     data, reason = BAD[kind]
     path = tmp_path / "a.jpg"
     path.write_bytes(data)
-    for picture in (data, path):
+    for image in (data, path):
         with pytest.raises(ImageDecodeError) as caught:
-            (form or decode_image)(picture)
+            (form or decode_image)(image)
         assert caught.value.problem.startswith(reason)
 
 
@@ -438,13 +438,13 @@ def test_limits_are_named_in_the_refusal_and_can_be_moved(tmp_path: Path, monkey
         ("STRIATE_MAX_PIXELS", 4999, r"100×50 pixels, more than 4,999, .*STRIATE_MAX_PIXELS raises it"),
         ("STRIATE_MAX_BYTES", len(data) - 1, r"bytes, more than the limit of .*STRIATE_MAX_BYTES raises it"),
     ):
-        for picture in (data, tmp_path / "a.png"):
+        for image in (data, tmp_path / "a.png"):
             with monkeypatch.context() as patch:
                 patch.setenv(variable, str(most))
                 with pytest.raises(ImageDecodeError, match=reason):
-                    decode_image(picture)
+                    decode_image(image)
                 patch.setenv(variable, str(most + 1))
-                assert decode_image(picture).shape == (50, 100, 3)
+                assert decode_image(image).shape == (50, 100, 3)
     monkeypatch.setenv("STRIATE_MAX_PIXELS", "many")
     with pytest.raises(ConfigError, match="STRIATE_MAX_PIXELS is no limit"):
         get_image_limits()

@@ -42,10 +42,10 @@ def scenes(tmp_path: Path) -> Callable[[dict[str, Image.Image]], ImageSet]:
 
     def make(pictures: dict[str, Image.Image]) -> ImageSet:
         root = tmp_path / "scenes"
-        for name, picture in pictures.items():
+        for name, image in pictures.items():
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            picture.save(path, quality=85)
+            image.save(path, quality=85)
         return load_folder(root)
 
     return make

@@ -31,13 +31,13 @@ def by_kind(images, copies: DuplicateGroups):
 @pytest.fixture
 def divided(scene, scenes):
     """Twenty scenes to train on and ten to measure on; two of those leak, one lies under two labels, one twice."""
-    pictures = {f"train/{'ab'[n % 2]}/{n}.png": scene(n) for n in range(20)}
-    pictures |= {f"test/{'ab'[n % 2]}/{n}.png": scene(n) for n in range(100, 110)}
-    pictures["test/a/leak.jpg"] = scene(4).resize((64, 48))  # re-encoded and smaller
-    pictures["test/b/mirrored leak.png"] = ImageOps.mirror(scene(7))
-    pictures["train/b/again 2.png"] = scene(2)  # 2 is an a
-    pictures["train/a/again 6.png"] = scene(6)
-    return scenes(pictures)
+    images = {f"train/{'ab'[n % 2]}/{n}.png": scene(n) for n in range(20)}
+    images |= {f"test/{'ab'[n % 2]}/{n}.png": scene(n) for n in range(100, 110)}
+    images["test/a/leak.jpg"] = scene(4).resize((64, 48))  # re-encoded and smaller
+    images["test/b/mirrored leak.png"] = ImageOps.mirror(scene(7))
+    images["train/b/again 2.png"] = scene(2)  # 2 is an a
+    images["train/a/again 6.png"] = scene(6)
+    return scenes(images)
 
 
 def test_leaks_conflicts_and_duplicates_are_told_apart(divided):

@@ -49,7 +49,7 @@ def test_nothing_broken_nothing_said(photos: Path):
 
 @pytest.mark.parametrize("kind", ["gif", "png", "webp", "tiff"])
 def test_of_animations_and_pages_the_first_picture_is_used_and_that_is_noted(tmp_path: Path, kind: str):
-    frames = [Image.new("RGB", (40, 40), colour) for colour in ("red", "blue", "green")]
+    frames = [Image.new("RGB", (40, 40), color) for color in ("red", "blue", "green")]
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         frames[0].save(tmp_path / name / f"still.{kind}")

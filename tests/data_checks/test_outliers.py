@@ -18,20 +18,20 @@ pytestmark = pytest.mark.fast
 
 def noisy(scene, seed: int) -> Image.Image:
     """Returns a scene with fine detail, as photographs have."""
-    picture = scene(seed)
-    grain = np.random.default_rng(seed).normal(0, 20, (picture.height, picture.width, 3))
-    return Image.fromarray(np.clip(np.asarray(picture) + grain, 0, 255).astype(np.uint8))
+    image = scene(seed)
+    grain = np.random.default_rng(seed).normal(0, 20, (image.height, image.width, 3))
+    return Image.fromarray(np.clip(np.asarray(image) + grain, 0, 255).astype(np.uint8))
 
 
 def test_each_way_of_standing_out_is_found_and_named(scene, scenes):
-    pictures = {f"{'ab'[n % 2]}/{n}.png": noisy(scene, n) for n in range(60)}
-    pictures["a/flat.png"] = Image.new("RGB", (128, 96), "grey")
-    pictures["a/blurred.png"] = noisy(scene, 100).filter(ImageFilter.GaussianBlur(6))
-    pictures["a/dark.png"] = ImageEnhance.Brightness(noisy(scene, 101)).enhance(0.1)
-    pictures["b/white.png"] = Image.fromarray(255 - np.asarray(noisy(scene, 102)) // 16)
-    pictures["b/thumbnail.png"] = noisy(scene, 103).resize((24, 18))
-    pictures["b/banner.png"] = noisy(scene, 104).resize((600, 96))
-    found = {one.message: one.files for one in detect_outliers(scan_images(scenes(pictures)))}
+    images = {f"{'ab'[n % 2]}/{n}.png": noisy(scene, n) for n in range(60)}
+    images["a/flat.png"] = Image.new("RGB", (128, 96), "grey")
+    images["a/blurred.png"] = noisy(scene, 100).filter(ImageFilter.GaussianBlur(6))
+    images["a/dark.png"] = ImageEnhance.Brightness(noisy(scene, 101)).enhance(0.1)
+    images["b/white.png"] = Image.fromarray(255 - np.asarray(noisy(scene, 102)) // 16)
+    images["b/thumbnail.png"] = noisy(scene, 103).resize((24, 18))
+    images["b/banner.png"] = noisy(scene, 104).resize((600, 96))
+    found = {one.message: one.files for one in detect_outliers(scan_images(scenes(images)))}
     assert found["One image is of one color"] == ("a/flat.png",)
     assert "a/blurred.png" in found[next(message for message in found if "blurrier" in message)]
     assert "a/dark.png" in found["One image is nearly black"]

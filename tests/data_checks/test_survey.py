@@ -44,9 +44,9 @@ def test_size_format_mode_camera_and_colour_are_those_of_the_file(mixed: ImageSe
     assert module.decode_text(turned["camera"]) == "Canon EOS 5D"
     np.testing.assert_allclose(turned["colour"], (254, 0, 0), atol=2)
     assert turned["bytes"] == mixed.sources[mixed.keys.tolist().index("a/turned.jpg")].stat().st_size
-    grey = fact(mixed, "a/grey.png")
-    assert (grey["format"], grey["mode"], grey["width"], grey["height"]) == (b"PNG", b"L", 30, 40)
-    np.testing.assert_array_equal(grey["thumbnail"], np.full((32, 32), 100))
+    gray = fact(mixed, "a/grey.png")
+    assert (gray["format"], gray["mode"], gray["width"], gray["height"]) == (b"PNG", b"L", 30, 40)
+    np.testing.assert_array_equal(gray["thumbnail"], np.full((32, 32), 100))
     assert fact(mixed, "b/palette.gif")["format"] == b"GIF"
 
 

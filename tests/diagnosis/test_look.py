@@ -24,13 +24,13 @@ pytestmark = pytest.mark.backend
 
 
 def test_dead_units_are_counted_and_living_ones_are_not():
-    pictures = keras.Input((6, 6, 1))
-    x = keras.layers.Rescaling(1 / 255)(pictures)
+    images = keras.Input((6, 6, 1))
+    x = keras.layers.Rescaling(1 / 255)(images)
     low = keras.initializers.Constant(-100.0)
     dead = keras.layers.Dense(7, activation="relu", kernel_initializer="zeros", bias_initializer=low, name="dead")
     x = keras.layers.Flatten()(keras.layers.Conv2D(5, 3, name="conv")(x))
     x = keras.layers.Dense(9, activation="relu", bias_initializer=keras.initializers.Constant(100.0), name="alive")(x)
-    model = keras.Model(pictures, keras.layers.Dense(2)(keras.layers.Concatenate()([x, dead(x)])))
+    model = keras.Model(images, keras.layers.Dense(2)(keras.layers.Concatenate()([x, dead(x)])))
     pixels = np.random.default_rng(0).integers(0, 256, (70, 6, 6, 1), dtype=np.uint8)
     scale, units = measure_layer_activity(model, pixels)
     assert {(one.layer, one.units, one.dead) for one in units} == {("alive", 9, 0), ("dead", 7, 7)}
@@ -40,8 +40,8 @@ def test_dead_units_are_counted_and_living_ones_are_not():
 
 
 def test_a_network_without_rectified_units_has_none():
-    pictures = keras.Input((6, 6, 1))
-    model = keras.Model(pictures, keras.layers.Dense(2)(keras.layers.Flatten()(pictures)))
+    images = keras.Input((6, 6, 1))
+    model = keras.Model(images, keras.layers.Dense(2)(keras.layers.Flatten()(images)))
     scale, units = measure_layer_activity(model, np.full((3, 6, 6, 1), 7, np.uint8))
     assert units == ()
     assert (scale.mean, scale.deviation) == pytest.approx((7, 0))
@@ -79,16 +79,16 @@ def test_the_first_epochs_losses_are_those_of_its_steps():
 
 def test_a_run_that_overflows_says_in_which_pictures(tmp_path: Path):
     def build(shape, classes, dropout, seed):
-        pictures = keras.Input(shape)
-        x = keras.layers.Flatten()(pictures)
+        images = keras.Input(shape)
+        x = keras.layers.Flatten()(images)
         huge = {"class_name": "RandomNormal", "config": {"stddev": 1e13, "seed": 0}}
         for name in ("features", "embedding", "logits"):
             x = keras.layers.Dense(classes, kernel_initializer=huge, name=name)(x)
-        return keras.Model(pictures, x)
+        return keras.Model(images, x)
 
-    network = Architecture("huge", build, "huge", "a test", 2026, "here", "overflows")
+    model = Architecture("huge", build, "huge", "a test", 2026, "here", "overflows")
     with pytest.raises(TrainingError):
-        train("digits", architecture=network, epochs=3, runs=tmp_path, name="r", precision="float32", artifacts="none")
+        train("digits", architecture=model, epochs=3, runs=tmp_path, name="r", precision="float32", artifacts="none")
     broken = load_training_signals(tmp_path / "r").broken
     assert (broken.epoch, broken.first) == (1, 1)
     assert 0 < len(broken.files) <= broken.count

@@ -26,9 +26,9 @@ def forge() -> Callable[..., Evaluation]:
         pixels = rng.integers(0, 256, (len(labels), size, size, channels), dtype=np.uint8)
         images = from_arrays(pixels, labels, classes=classes, name="made up")
         guess = np.where((np.arange(len(labels)) % 3 == 1) & errors, (labels + 1) % len(classes), labels)
-        share = rng.uniform(0.6, 0.99, len(labels))
-        rows = np.log(np.tile((1 - share[:, None]) / max(1, len(classes) - 1), (1, len(classes))))
-        rows[np.arange(len(labels)), guess] = np.log(share)
+        fraction = rng.uniform(0.6, 0.99, len(labels))
+        rows = np.log(np.tile((1 - fraction[:, None]) / max(1, len(classes) - 1), (1, len(classes))))
+        rows[np.arange(len(labels)), guess] = np.log(fraction)
         report = make_report("made up", "test", images.classes, images.keys, images.labels, rows)
         return Evaluation(report, DecodedSet(images, pixels, {}), rows)
 

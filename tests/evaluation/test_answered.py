@@ -29,10 +29,10 @@ def table(measured, tmp_path):
 
 
 def test_the_list_of_predictions_comes_back_as_right_and_wrong(measured, table):
-    answers = load_prediction_records(table)
+    predictions = load_prediction_records(table)
     images = measured.decoded.images
-    assert [one.confidence for one in answers.values()] == pytest.approx(measured.confidence, rel=1e-5)
-    correct = {key: one.true_class == one.predicted_class for key, one in answers.items()}
+    assert [one.confidence for one in predictions.values()] == pytest.approx(measured.confidence, rel=1e-5)
+    correct = {key: one.true_class == one.predicted_class for key, one in predictions.items()}
     assert correct == dict(zip(images.keys.tolist(), (measured.predicted == images.labels).tolist(), strict=True))
     assert sum(correct.values()) == measured.report.correct
     with table.open(encoding="utf-8", newline="") as file:

@@ -101,10 +101,10 @@ def test_the_curve_is_the_risk_of_answering_above_each_threshold(answers):
     confidence, is_right = (np.array(side) for side in zip(*answers, strict=True))
     found = compute_risk_coverage_curve(confidence, is_right)
     assert found.thresholds.tolist() == sorted(set(confidence.tolist()), reverse=True)
-    for threshold, share, risk in zip(*found, strict=True):
-        answered = confidence >= threshold
-        assert share == pytest.approx(answered.mean())
-        assert risk == pytest.approx((~is_right[answered]).mean())
+    for threshold, fraction, risk in zip(*found, strict=True):
+        predicted = confidence >= threshold
+        assert fraction == pytest.approx(predicted.mean())
+        assert risk == pytest.approx((~is_right[predicted]).mean())
     assert found.coverage[-1] == 1
 
 

@@ -34,12 +34,12 @@ def _contender(name, right, *, settings=None, prefix="test", classes=("cat", "do
     guess = np.where(right, labels, 1 - labels)
     rows = np.log(np.where(np.arange(2) == guess[:, None], 0.9, 0.1))
     report = make_report("pets", "test", classes, keys, labels.astype(np.int32), rows)
-    answers = {
+    predictions = {
         key: PredictionRecord(classes[label], classes[said], 0.9)
         for key, label, said in zip(keys.tolist(), labels, guess, strict=True)
     }
     own = {"network": name} if settings is None else settings
-    return RunSummary(name, own, report, answers, epochs, len(epochs), 1000, 2.5, fingerprint="same")
+    return RunSummary(name, own, report, predictions, epochs, len(epochs), 1000, 2.5, fingerprint="same")
 
 
 def _epoch(number, accuracy, val_accuracy):
@@ -233,8 +233,8 @@ def test_curves_name_every_group_also_odd_ones_and_render_without_an_epoch(tmp_p
     figure = comparison_page.draw_comparison_curves(found)
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [*names, "validation", "training"]
     save_figure(figure, tmp_path / "curves.png")
-    with Image.open(tmp_path / "curves.png") as picture:
-        assert np.asarray(picture.convert("L")).std() > 5
+    with Image.open(tmp_path / "curves.png") as image:
+        assert np.asarray(image.convert("L")).std() > 5
     save_figure(
         comparison_page.draw_metric_curves(compare([_contender("a", GOOD), _contender("b", GOOD)]), "loss"),
         tmp_path / "none.png",

@@ -159,10 +159,10 @@ def test_pictures_to_show_are_spread_over_the_classes_and_errors_begin_with_the_
     assert np.bincount(labels[right]).tolist() == [2] * 6
     assert len(set(right.tolist())) == 12
     assert (measured.predicted[wrong] != labels[wrong]).all()
-    shares = measured.confidence[wrong].tolist()
-    assert shares == sorted(shares, reverse=True)
+    fractions = measured.confidence[wrong].tolist()
+    assert fractions == sorted(fractions, reverse=True)
     every = measured.confidence[measured.predicted != labels]
-    assert shares[0] == every.max()
+    assert fractions[0] == every.max()
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ pytestmark = pytest.mark.fast
 
 def answered(confidence, is_right):
     """Two classes; the predicted one is the first, as sure as told."""
-    share = np.asarray(confidence, np.float64)
+    fraction = np.asarray(confidence, np.float64)
     labels = np.where(is_right, 0, 1).astype(np.int32)
-    keys = np.array([str(number) for number in range(len(share))])
-    return LabeledPredictions(("yes", "no"), keys, labels, np.log(np.stack([share, 1 - share], axis=1)))
+    keys = np.array([str(number) for number in range(len(fraction))])
+    return LabeledPredictions(("yes", "no"), keys, labels, np.log(np.stack([fraction, 1 - fraction], axis=1)))
 
 
 def drawn(seed: int, n: int = 4000):

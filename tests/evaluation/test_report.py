@@ -70,8 +70,8 @@ def test_every_error_is_listed_once_most_confident_first(case):
     guess = rows.argmax(axis=1)
     assert {one.key for one in report.wrong} == {f"picture/{i}" for i in np.flatnonzero(guess != labels)}
     assert len(report.wrong) == report.n - report.correct
-    shares = [one.confidence for one in report.wrong]
-    assert shares == sorted(shares, reverse=True)
+    fractions = [one.confidence for one in report.wrong]
+    assert fractions == sorted(fractions, reverse=True)
     for one in report.wrong:
         index = int(one.key.partition("/")[2])
         assert one.label == f"class {labels[index]}"

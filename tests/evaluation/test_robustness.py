@@ -72,8 +72,8 @@ def test_a_classifier_loses_with_severity_and_the_figure_shows_it(digits_run, tm
 def test_the_weakest_point_is_told_with_what_may_help():
     wide = ((0.0, 1.0),) * MAX_SEVERITY
     curves = [
-        CorruptionCurve(name, (share,) * MAX_SEVERITY, wide, share / 0.98)
-        for name, share in (("noise", 0.5), ("JPEG", 0.97))
+        CorruptionCurve(name, (fraction,) * MAX_SEVERITY, wide, fraction / 0.98)
+        for name, fraction in (("noise", 0.5), ("JPEG", 0.97))
     ]
     found = Robustness(100, 0.98, (0.93, 0.99), tuple(curves))
     assert found.describe_weakest_point() == (

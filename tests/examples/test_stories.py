@@ -24,8 +24,8 @@ def story(name: str) -> ModuleType:
 
 def is_drawn(path: Path) -> bool:
     """Whether a PNG holds more than one color."""
-    with Image.open(path) as picture:
-        return bool(np.asarray(picture.convert("L")).std() > 5)
+    with Image.open(path) as image:
+        return bool(np.asarray(image.convert("L")).std() > 5)
 
 
 def test_digits_prints_a_line_per_epoch_and_the_final_accuracy(
@@ -84,8 +84,8 @@ def test_right_and_wrong_reports_and_draws_both_galleries(tmp_path: Path, capsys
 
 
 def test_cats_and_dogs_ends_with_one_new_picture(test_data: Path, tmp_path: Path) -> None:
-    picture = sorted((test_data / "cats_dogs" / "test_set" / "cats").iterdir())[0]
-    prediction = story("cats_and_dogs").main(test_data / "cats_dogs", picture, tmp_path, epochs=1, every=20)
+    image = sorted((test_data / "cats_dogs" / "test_set" / "cats").iterdir())[0]
+    prediction = story("cats_and_dogs").main(test_data / "cats_dogs", image, tmp_path, epochs=1, every=20)
     assert prediction.label in ("cats", "dogs")
     assert prediction.probabilities.keys() == {"cats", "dogs"}
 

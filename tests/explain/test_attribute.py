@@ -138,10 +138,10 @@ def test_occlusion_finds_the_one_place_that_matters():
     ends = keras.layers.Dense(2, name="logits")(keras.layers.Flatten()(cut))
     model = keras.Model(pixels, ends)
     model.set_weights([np.stack([np.ones(36), -np.ones(36)], axis=1).astype(np.float32), np.zeros(2, np.float32)])
-    picture = np.full((1, 30, 30, 1), 20, np.uint8)
-    picture[:, 4:10, 18:24] = 250
+    image = np.full((1, 30, 30, 1), 20, np.uint8)
+    image[:, 4:10, 18:24] = 250
     classifier = Classifier(model, ["a", "b"], Preprocessing(30, 30, 1))
-    heat = compute_attribution(classifier, picture, method="occlusion", target_classes=np.array([0])).heatmaps[0]
+    heat = compute_attribution(classifier, image, method="occlusion", target_classes=np.array([0])).heatmaps[0]
     row, column = np.unravel_index(heat.argmax(), heat.shape)
     assert 4 <= row < 10 and 18 <= column < 24
     assert heat[:, :10].max() == 0

@@ -28,15 +28,15 @@ def test_steps_are_the_layers_with_their_values(name: str):
     shape = SMALL[name]
     model = build_model(ARCHITECTURES[name], shape, 4)
     found = extract_steps(model)
-    picture = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    each = compute_step_values(model, found, picture)
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    each = compute_step_values(model, found, image)
     assert found[0].kind == "input"
     assert len({step.name for step in found}) == len(found)
     assert sum(step.parameters for step in found) == model.count_params()
     for position, (step, value) in enumerate(zip(found, each, strict=True)):
         assert all(source < position for source in step.inputs)
         assert value is None or value.shape == step.shape
-    logits = keras.ops.convert_to_numpy(model(picture[None].astype(np.float32)))[0]
+    logits = keras.ops.convert_to_numpy(model(image[None].astype(np.float32)))[0]
     assert each[-1] == pytest.approx(logits, abs=1e-4)
 
 
@@ -108,10 +108,10 @@ def test_of_a_large_network_what_fits_is_held():
 
 
 def test_a_layer_that_the_page_does_not_know_is_shown_with_keras_numbers(tmp_path: Path):
-    picture = keras.Input((8, 8, 1))
-    x = keras.layers.UpSampling2D(2, name="larger")(picture)
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.UpSampling2D(2, name="larger")(image)
     x = keras.layers.Flatten(name="flat")(x)
-    model = keras.Model(picture, keras.layers.Dense(3, name="logits")(x))
+    model = keras.Model(image, keras.layers.Dense(3, name="logits")(x))
     found = extract_steps(model)
     assert [step.kind for step in found] == ["input", "other", "reshape", "dense"]
     classifier = Classifier(model, ("a", "b", "c"), Preprocessing(8, 8, 1))

@@ -32,15 +32,15 @@ def test_an_embedding_is_what_the_last_layer_is_given(digits_run):
     vectors = compute_embeddings(classifier.model, pixels)
     kernel, bias = classifier.model.layers[-1].get_weights()
     logits = vectors @ kernel + bias
-    shares = np.exp(logits / classifier.temperature)
+    fractions = np.exp(logits / classifier.temperature)
     assert vectors.shape == (140, 128)
-    assert shares / shares.sum(axis=1, keepdims=True) == pytest.approx(classifier.probabilities(pixels), abs=1e-4)
+    assert fractions / fractions.sum(axis=1, keepdims=True) == pytest.approx(classifier.probabilities(pixels), abs=1e-4)
 
 
 @pytest.mark.backend
 def test_a_network_without_such_a_vector_is_refused():
-    picture = keras.Input((4, 4, 1))
-    model = keras.Model(picture, keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(3, 3)(picture)))
+    image = keras.Input((4, 4, 1))
+    model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(3, 3)(image)))
     with pytest.raises(ConfigError, match="does not end with a dense layer"):
         build_embedding_model(model)
 

@@ -18,8 +18,8 @@ def test_colour_lies_where_the_heat_is_and_grey_elsewhere():
     found = render_overlay(PICTURE, heat).astype(int)
     coloured = np.ptp(found, axis=2) > 1
     assert (coloured == (heat > 0)).mean() > 0.98
-    grey = PICTURE.mean(axis=2)
-    assert np.abs(found[heat == 0] - grey[heat == 0][:, None]).max() <= 1
+    gray = PICTURE.mean(axis=2)
+    assert np.abs(found[heat == 0] - gray[heat == 0][:, None]).max() <= 1
     assert np.array_equal(render_overlay(PICTURE, 1000 * heat), render_overlay(PICTURE, heat))
 
 

@@ -33,9 +33,9 @@ def test_the_last_frame_is_what_the_network_answers(digits_run):
     assert found.answers.sum(axis=2) == pytest.approx(np.ones((4, 12)), abs=1e-5)
     kept = digits_run.history.kept - 1
     logits = digits_run.classifier.log_probabilities(found.pixels) * digits_run.classifier.temperature
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    fractions = np.exp(logits - logits.max(axis=1, keepdims=True))
     assert found.answers[kept] == pytest.approx(
-        shares / shares.sum(axis=1, keepdims=True), abs=0.02
+        fractions / fractions.sum(axis=1, keepdims=True), abs=0.02
     )  # learned in fewer digits
     kernel = digits_run.classifier.model.get_layer("conv").get_weights()[0]
     assert found.filters[kept] == pytest.approx(kernel.transpose(3, 0, 1, 2), abs=1e-6)

@@ -20,9 +20,9 @@ pytestmark = pytest.mark.backend
 
 def planted():
     """Returns a model whose first unit looks for a cross of 3×3, the second for a bar; the third is dead."""
-    picture = keras.Input((20, 20, 1))
+    image = keras.Input((20, 20, 1))
     layer = keras.layers.Conv2D(3, 3, activation="relu", name="found")
-    model = keras.Model(picture, keras.layers.Dense(2, name="logits")(keras.layers.Flatten()(layer(picture))))
+    model = keras.Model(image, keras.layers.Dense(2, name="logits")(keras.layers.Flatten()(layer(image))))
     kernel = np.zeros((3, 3, 1, 3), np.float32)
     kernel[:, :, 0, 0] = [[-1, 1, -1], [1, 1, 1], [-1, 1, -1]]
     kernel[:, :, 0, 1] = [[-1, -1, -1], [2, 2, 2], [-1, -1, -1]]
@@ -87,9 +87,9 @@ def test_a_trained_networks_units_agree_with_its_layers(digits_run, tmp_path):
 def test_units_of_a_nested_network_are_reached():
     inner = build_model(ARCHITECTURES["lenet"], (28, 28, 1), 10)
     inner = keras.Model(inner.input, inner.get_layer("s2").output, name="backbone")
-    picture = keras.Input((28, 28, 1))
-    flat = keras.layers.Flatten()(inner(picture))
-    model = keras.Model(picture, keras.layers.Dense(3, name="logits")(flat))
+    image = keras.Input((28, 28, 1))
+    flat = keras.layers.Flatten()(inner(image))
+    model = keras.Model(image, keras.layers.Dense(3, name="logits")(flat))
     pixels = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1), dtype=np.uint8)
     layer = find_unit_layer(model, "c1")
     found = find_top_activations(model, layer, pixels, images_per_unit=2)

@@ -76,11 +76,11 @@ def test_every_format_answers_as_the_classifier_and_says_what_it_needs(name, bat
     classifier = untrained("lenet", (16, 20, 3), temperature=0.3, tta="multicrop", reject_below=0.25)
     kind = EXPORT_FORMATS[name]
     path = tmp_path / f"my classifier{kind.suffix}"
-    found, answers = export_and_verify(classifier, kind, path, pixels, batch_size=batch)
+    found, predictions = export_and_verify(classifier, kind, path, pixels, batch_size=batch)
     assert found.pictures == len(pixels) and found.changed_labels == 0
     assert found.max_abs_difference <= MAX_PROBABILITY_DIFFERENCE / 10
-    np.testing.assert_allclose(answers, classifier.probabilities(pixels), atol=MAX_PROBABILITY_DIFFERENCE / 10)
-    assert answers.std(axis=0).max() > 1e-3  # images are told apart
+    np.testing.assert_allclose(predictions, classifier.probabilities(pixels), atol=MAX_PROBABILITY_DIFFERENCE / 10)
+    assert predictions.std(axis=0).max() > 1e-3  # images are told apart
     said = from_json(ClassifierManifest, contract_in(path, name), name)
     assert said.classes == ODD
     if name == "litert":  # for LiteRT's own task library
@@ -116,9 +116,9 @@ def test_triton_is_told_names_shapes_types_and_labels(pixels, tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["resnet20", pytest.param("mobilenet_v2", marks=pytest.mark.slow)])
 def test_a_batch_norm_network_and_a_backbone_within_a_network_are_exported(name: str, tmp_path: Path):
-    pictures = np.random.default_rng(1).integers(0, 256, (6, 32, 32, 3), np.uint8)
+    images = np.random.default_rng(1).integers(0, 256, (6, 32, 32, 3), np.uint8)
     classifier = untrained(name, (32, 32, 3), tta="mirror")
-    found, _ = export_and_verify(classifier, EXPORT_FORMATS["onnx"], tmp_path / "a.onnx", pictures)
+    found, _ = export_and_verify(classifier, EXPORT_FORMATS["onnx"], tmp_path / "a.onnx", images)
     assert found.max_abs_difference <= MAX_PROBABILITY_DIFFERENCE / 10
 
 
@@ -185,10 +185,10 @@ def test_another_program_finds_names_shapes_and_types_in_the_graph(digits_run, t
 
     found = export(digits_run, "onnx", tmp_path / "a.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "a.onnx", providers=["CPUExecutionProvider"])
-    ((given,), (answer,)) = session.get_inputs(), session.get_outputs()
+    ((given,), (prediction,)) = session.get_inputs(), session.get_outputs()
     form = digits_run.classifier.preprocessing
     assert (given.name, given.type, given.shape) == ("pictures", "tensor(uint8)", ["n", *form.shape])
-    assert (answer.name, answer.type, answer.shape) == ("probabilities", "tensor(float)", ["n", 10])
+    assert (prediction.name, prediction.type, prediction.shape) == ("probabilities", "tensor(float)", ["n", 10])
     assert found.parity.pictures == 200
     assert found.bytes == (tmp_path / "a.onnx").stat().st_size
 
@@ -198,12 +198,12 @@ def test_tensorflow_serving_and_keras_find_what_they_look_for(digits_run, tmp_pa
 
     export(digits_run, "saved_model", tmp_path / "saved")
     export(digits_run, "keras", tmp_path / "a.keras")
-    picture = np.random.default_rng(0).integers(0, 256, (3, *digits_run.classifier.preprocessing.shape), np.uint8)
-    expected = digits_run.classifier.probabilities(picture)
+    image = np.random.default_rng(0).integers(0, 256, (3, *digits_run.classifier.preprocessing.shape), np.uint8)
+    expected = digits_run.classifier.probabilities(image)
     signature = tf.saved_model.load(str(tmp_path / "saved")).signatures["serving_default"]
-    np.testing.assert_allclose(signature(pictures=tf.constant(picture))["probabilities"], expected, atol=1e-5)
+    np.testing.assert_allclose(signature(pictures=tf.constant(image))["probabilities"], expected, atol=1e-5)
     model = keras.models.load_model(tmp_path / "a.keras", safe_mode=True)
-    np.testing.assert_allclose(model.predict(picture, verbose=0), expected, atol=1e-5)
+    np.testing.assert_allclose(model.predict(image, verbose=0), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["onnx", "litert"])

@@ -29,37 +29,37 @@ def file(digits_run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_answers_as_the_classifier_does_through_every_door(digits_run, file: Path, photos: Path):
     own, light = digits_run.classifier, Classifier.load(file)
     assert (light.classes, light.preprocessing) == (own.classes, own.preprocessing)
-    pictures = sorted(photos.glob("*/*.jpg"))
-    a, b = own.predict(pictures), light.predict(pictures)
+    images = sorted(photos.glob("*/*.jpg"))
+    a, b = own.predict(images), light.predict(images)
     assert [one.label for one in a] == [one.label for one in b]
-    np.testing.assert_allclose(own.predict_proba(pictures), light.predict_proba(pictures), atol=1e-5)
-    pixels = np.stack([own.preprocessing(path) for path in pictures])
-    np.testing.assert_array_equal(light.predict_proba(pictures), light.probabilities(pixels))
+    np.testing.assert_allclose(own.predict_proba(images), light.predict_proba(images), atol=1e-5)
+    pixels = np.stack([own.preprocessing(path) for path in images])
+    np.testing.assert_array_equal(light.predict_proba(images), light.probabilities(pixels))
     np.testing.assert_allclose(light.log_probabilities(pixels), own.log_probabilities(pixels), atol=1e-3)
-    assert light.predict(pictures[0]).probabilities == pytest.approx(own.predict(pictures[0]).probabilities, abs=1e-5)
-    assert light.score(pictures, [one.label for one in a]) == 1
+    assert light.predict(images[0]).probabilities == pytest.approx(own.predict(images[0]).probabilities, abs=1e-5)
+    assert light.score(images, [one.label for one in a]) == 1
     assert light.probabilities(pixels[:0]).shape == (0, 10)
 
 
 def test_a_graph_for_one_picture_answers_many(digits_run, file: Path, photos: Path, tmp_path: Path):
     export(digits_run, "onnx", tmp_path / "one.onnx", batch=1)
-    pictures = sorted(photos.glob("*/*.jpg"))[:7]
+    images = sorted(photos.glob("*/*.jpg"))[:7]
     one, any_number = (Classifier.load(path) for path in (tmp_path / "one.onnx", file))
-    np.testing.assert_allclose(one.predict_proba(pictures), any_number.predict_proba(pictures), atol=1e-6)
+    np.testing.assert_allclose(one.predict_proba(images), any_number.predict_proba(images), atol=1e-6)
     assert one.probabilities(np.empty((0, *one.preprocessing.shape), np.uint8)).shape == (0, 10)
 
 
 def test_the_command_answers_without_loading_keras(file: Path, photos: Path):
-    picture = next(photos.glob("*/*.jpg"))
+    image = next(photos.glob("*/*.jpg"))
     code = (
         "import sys; from striate.cli import main; code = main(['predict', *sys.argv[1:], '--json'])\n"
         "loaded = [name for name in ('keras', 'tensorflow', 'sklearn', 'matplotlib', 'h5py') if name in sys.modules]\n"
         "print(code, loaded, file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", code, file, picture], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code, file, image], capture_output=True, text=True, check=True)
     assert done.stderr.splitlines()[-1] == "0 []"
-    (answer,) = json.loads(done.stdout)
-    assert answer["label"] == Classifier.load(file).predict(picture).label
+    (prediction,) = json.loads(done.stdout)
+    assert prediction["label"] == Classifier.load(file).predict(image).label
 
 
 def test_a_changed_or_cut_file_is_refused(file: Path, tmp_path: Path):

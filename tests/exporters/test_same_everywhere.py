@@ -43,23 +43,23 @@ def odd_pictures(folder: Path) -> list[Path]:
     for number in range(NUMBER):
         mode = modes[number % len(modes)]
         height, width = rng.integers(1, 90, 2).tolist() if number % 7 else (1, int(rng.integers(2, 300)))
-        grey = rng.integers(0, 256, (height, width)).astype(np.uint8)
-        colour = Image.fromarray(np.stack([grey, np.roll(grey, 3), 255 - grey], axis=2))
+        gray = rng.integers(0, 256, (height, width)).astype(np.uint8)
+        color = Image.fromarray(np.stack([gray, np.roll(gray, 3), 255 - gray], axis=2))
         options: dict[str, object] = {}
         if mode == "I;16":
-            image, ending = Image.fromarray(grey.astype(np.uint16) * 257), "png"
+            image, ending = Image.fromarray(gray.astype(np.uint16) * 257), "png"
         elif mode == "F":
-            image, ending = Image.fromarray(grey.astype(np.float32) / 255), "tiff"
+            image, ending = Image.fromarray(gray.astype(np.float32) / 255), "tiff"
         elif mode == "LAB":
             to_lab = ImageCms.buildTransform(
                 ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB"
             )
-            image, ending = ImageCms.applyTransform(colour, to_lab), "tiff"
+            image, ending = ImageCms.applyTransform(color, to_lab), "tiff"
         else:
-            image = colour.convert(mode)
+            image = color.convert(mode)
             ending = {"CMYK": "jpg", "YCbCr": "jpg", "RGB": ("jpg", "webp", "bmp", "avif")[number % 4]}.get(mode, "png")
             if mode in ("RGBA", "LA"):
-                image.putalpha(Image.fromarray(np.roll(grey, 7)))
+                image.putalpha(Image.fromarray(np.roll(gray, 7)))
         if ending == "jpg" and number % 2:
             exif = Image.Exif()
             exif[0x0112] = 1 + number % 8  # orientation
@@ -105,18 +105,18 @@ def test_one_picture_has_one_answer_everywhere(shipped, pictures: list[Path]):
     assert len(pictures) >= NUMBER and len(set(expected.argmax(axis=1))) > 1
     light = Classifier.load(folder / "c.onnx")
     moved = Classifier.load(folder / "classifier")
-    for picture in pictures:  # a path, its bytes, an open file: the same pixels, and by the same contract
-        pixels = classifier.preprocessing(picture)
-        assert pixels.tobytes() == light.preprocessing(picture.read_bytes()).tobytes()
-        assert pixels.tobytes() == moved.preprocessing(io.BytesIO(picture.read_bytes()).read()).tobytes()
+    for image in pictures:  # a path, its bytes, an open file: the same pixels, and by the same contract
+        pixels = classifier.preprocessing(image)
+        assert pixels.tobytes() == light.preprocessing(image.read_bytes()).tobytes()
+        assert pixels.tobytes() == moved.preprocessing(io.BytesIO(image.read_bytes()).read()).tobytes()
     np.testing.assert_allclose(moved.predict_proba(pictures), expected, rtol=0, atol=KERAS)
     np.testing.assert_allclose(light.predict_proba(pictures), expected, rtol=0, atol=EXPORTED)
-    stack = np.stack([light.preprocessing(picture) for picture in pictures])
+    stack = np.stack([light.preprocessing(image) for image in pictures])
     found = EXPORT_FORMATS["litert"].load(folder / "c.tflite", None)(stack)
     np.testing.assert_allclose(found, expected, rtol=0, atol=EXPORTED)
     for one, other in zip(moved.predict(pictures), light.predict(pictures), strict=True):
         assert (one.label, one.guess) == (other.label, other.guess)
-    singly = [moved.predict(picture).probabilities for picture in pictures[:20]]
+    singly = [moved.predict(image).probabilities for image in pictures[:20]]
     for found_singly, row in zip(singly, expected, strict=False):
         assert [found_singly[name] for name in CLASSES] == pytest.approx(row.tolist(), abs=KERAS)
 
@@ -144,8 +144,8 @@ def test_the_server_says_the_same(shipped, serve, pictures: list[Path], name: st
     expected, found = classifier.predict_proba(pictures), []
     server = serve(f"äpfel={folder / name}")
     try:
-        for picture in pictures:
-            status, told = server.predict(picture.read_bytes(), "application/octet-stream", "?classifier=%C3%A4pfel")
+        for image in pictures:
+            status, told = server.predict(image.read_bytes(), "application/octet-stream", "?classifier=%C3%A4pfel")
             assert (status, set(told["probabilities"])) == (200, set(CLASSES))
             found.append([told["probabilities"][one] for one in CLASSES])
             assert told["label"] == CLASSES[int(np.argmax(found[-1]))]
@@ -161,12 +161,12 @@ def test_the_servers_decoders_see_the_same_pixels(shipped, pictures: list[Path])
         decoders = DecodePool(ServerLimits())
         await decoders.start()
         try:
-            return await decoders.decode(form, [picture.read_bytes() for picture in pictures])
+            return await decoders.decode(form, [image.read_bytes() for image in pictures])
         finally:
             await decoders.stop()
 
-    for picture, pixels in zip(pictures, asyncio.run(decoded()), strict=True):
-        assert pixels.tobytes() == form(picture).tobytes()
+    for image, pixels in zip(pictures, asyncio.run(decoded()), strict=True):
+        assert pixels.tobytes() == form(image).tobytes()
 
 
 def test_what_cannot_be_decoded_cannot_be_anywhere(shipped, tmp_path: Path):

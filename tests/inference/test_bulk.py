@@ -58,8 +58,8 @@ def test_every_picture_of_a_folder_has_the_classifiers_answer(classifier, photos
     for row, one in zip(found, expected, strict=True):
         assert row["error"] == one.error
         if one.error is None:
-            shares = [one.probabilities[name] for name in classifier.classes]
-            assert np.abs(np.array(row["probabilities"]) - shares).max() < 1e-5
+            fractions = [one.probabilities[name] for name in classifier.classes]
+            assert np.abs(np.array(row["probabilities"]) - fractions).max() < 1e-5
             assert row["confidence"] == pytest.approx(one.confidence, abs=1e-5)
         else:
             assert row["probabilities"] is row["confidence"] is row["label"] is None
@@ -79,8 +79,8 @@ def test_shards_are_answered_where_they_lie_and_keep_their_keys(exported, photos
     files, here, there = (rows(tmp_path / name) for name in ("files", "here", "there"))
     assert [row["key"] for row in here] == [row["key"] for row in there] == images.keys.tolist()
     assert all(row["source"].startswith(f"{address}/all-0000") and "#" in row["source"] for row in there)
-    shares = [np.array([row["probabilities"] for row in found]) for found in (files, here, there)]
-    assert (shares[0] == shares[1]).all() and (shares[0] == shares[2]).all()
+    fractions = [np.array([row["probabilities"] for row in found]) for found in (files, here, there)]
+    assert (fractions[0] == fractions[1]).all() and (fractions[0] == fractions[2]).all()
 
 
 def test_objects_of_a_bucket_one_of_them_gone_one_broken(exported, photos, tmp_path, store):
@@ -123,9 +123,9 @@ def test_refusal_is_told_in_its_own_column(exported, photos, tmp_path):
 def test_what_a_killed_attempt_answered_is_not_answered_again(exported, photos, tmp_path, capsys):
     listing = tmp_path / "many"
     listing.mkdir()
-    picture = next(photos.rglob("*.jpg"))
+    image = next(photos.rglob("*.jpg"))
     for number in range(24 * IMAGES_PER_ITEM):
-        os.link(picture, listing / f"{number:06}.jpg")
+        os.link(image, listing / f"{number:06}.jpg")
     out = tmp_path / "out"
     words = ["predict", str(exported), str(listing), "--out", str(out)]
     with subprocess.Popen([sys.executable, "-m", "striate", *words, "-q"], start_new_session=True) as process:

@@ -143,10 +143,10 @@ def test_json_on_standard_output_and_both_files_say_the_same(home: Path, tmp_pat
 def test_pictures_are_copied_by_class_once_and_nothing_is_overwritten(home: Path, tmp_path: Path, capsys):
     command = ["predict", str(home / "c"), str(home / "pictures"), "-q", "--sort-into", str(tmp_path / "s")]
     assert main([*command, f"--jsonl={tmp_path}/t.jsonl"]) == 0
-    answers = [json.loads(line) for line in (tmp_path / "t.jsonl").read_text("utf-8").splitlines()]
-    expected = {(one["label"], Path(one["source"]).name) for one in answers if one["label"]}
+    predictions = [json.loads(line) for line in (tmp_path / "t.jsonl").read_text("utf-8").splitlines()]
+    expected = {(one["label"], Path(one["source"]).name) for one in predictions if one["label"]}
     assert {(path.parent.name, path.name) for path in (tmp_path / "s").rglob("*.png")} == expected
-    for one in answers[:20]:
+    for one in predictions[:20]:
         copy = tmp_path / "s" / one["label"] / Path(one["source"]).name
         assert copy.read_bytes() == Path(one["source"]).read_bytes()
     assert main(command) == 0
@@ -157,9 +157,9 @@ def test_pictures_are_copied_by_class_once_and_nothing_is_overwritten(home: Path
 
 
 def test_two_pictures_of_one_name_are_both_kept(tmp_path: Path):
-    for folder, colour in (("x", 1), ("y", 2), ("z", 1)):
+    for folder, color in (("x", 1), ("y", 2), ("z", 1)):
         (tmp_path / folder).mkdir()
-        Image.new("L", (4, 4), colour).save(tmp_path / folder / "1.png")
+        Image.new("L", (4, 4), color).save(tmp_path / folder / "1.png")
     sorter = ImageSorter(tmp_path / "out", CLASSES)
     for folder in ("x", "y", "z"):
         sorter(answer("1.png"), tmp_path / folder / "1.png")

@@ -47,15 +47,15 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer = cv2.VideoWriter(
             str(folder / f"film.{ending}"), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*code), 10.0, (64, 48)
         )
-        for colour in COLOURS:
+        for color in COLOURS:
             for _ in range(FRAMES):
-                writer.write(np.full((48, 64, 3), colour[::-1], np.uint8))
+                writer.write(np.full((48, 64, 3), color[::-1], np.uint8))
         writer.release()
     return folder
 
 
 def answered(classifier: Classifier, *sources: Path | str, **options) -> list[Prediction]:
-    return [answer for answer, _ in predict_stream(classifier, resolve_inputs(sources), **options)]
+    return [prediction for prediction, _ in predict_stream(classifier, resolve_inputs(sources), **options)]
 
 
 def test_archives_arrays_files_and_broken_ones_are_answered_in_order(classifier, photos: Path, tmp_path: Path):
@@ -107,8 +107,8 @@ def test_every_frame_of_a_film_is_answered_as_a_picture_of_it_would_be(classifie
     assert [one.frame for one in found] == list(range(3 * FRAMES))
     assert [one.seconds for one in found] == pytest.approx([number / 10 for number in range(3 * FRAMES)])
     assert {one.source for one in found} == {str(path)}
-    for at, colour in enumerate(COLOURS):
-        whole = classifier.predict(np.full((48, 64, 3), colour, np.uint8))
+    for at, color in enumerate(COLOURS):
+        whole = classifier.predict(np.full((48, 64, 3), color, np.uint8))
         middle = found[at * FRAMES + FRAMES // 2]
         assert middle.probabilities == pytest.approx(whole.probabilities, abs=0.02)  # videos lose a little
 
@@ -127,13 +127,13 @@ def test_every_nth_frame_and_the_answers_of_all_of_them_agree(classifier, films:
 def test_smoothing_is_an_exponential_mean_in_seconds_and_not_in_frames():
     steps = [(number / 10, np.array([1.0, 0.0]) if number < 10 else np.array([0.0, 1.0])) for number in range(40)]
     mean = ProbabilitySmoother(0.5)
-    found = [mean(at, shares) for at, shares in steps]
+    found = [mean(at, fractions) for at, fractions in steps]
     assert found[9] == pytest.approx([1, 0])
     assert found[14][1] == pytest.approx(1 - np.exp(-0.5 / 0.5))
     fewer = ProbabilitySmoother(0.5)
-    assert [fewer(at, shares) for at, shares in steps[::5]][3][0] == pytest.approx(np.exp(-2 * 0.5 / 0.5))
+    assert [fewer(at, fractions) for at, fractions in steps[::5]][3][0] == pytest.approx(np.exp(-2 * 0.5 / 0.5))
     none = ProbabilitySmoother(0)
-    assert all(none(at, shares) is shares for at, shares in steps)
+    assert all(none(at, fractions) is fractions for at, fractions in steps)
 
 
 def test_a_film_is_told_by_its_content_and_a_playlist_is_none(films: Path, photos: Path, tmp_path: Path):
@@ -172,11 +172,11 @@ def test_a_film_of_too_many_pixels_is_refused_before_it_is_decoded(films: Path, 
 
 def test_the_annotated_film_has_the_frames_with_bars_in_them(classifier, films: Path, tmp_path: Path):
     path = tmp_path / "drawn.mp4"
-    with AnnotatedVideoWriter(path, frame_stride=4) as film:
+    with AnnotatedVideoWriter(path, frame_stride=4) as video:
         found = [
-            answer
-            for answer, _ in predict_stream(
-                classifier, resolve_inputs([films / "film.mkv"]), frame_stride=4, on_frame=film
+            prediction
+            for prediction, _ in predict_stream(
+                classifier, resolve_inputs([films / "film.mkv"]), frame_stride=4, on_frame=video
             )
         ]
     with VideoReader(path) as again:
@@ -186,8 +186,8 @@ def test_the_annotated_film_has_the_frames_with_bars_in_them(classifier, films: 
     for frame, at in zip(frames, range(0, 3 * FRAMES, 4), strict=True):
         assert np.abs(frame.pixels[:12].mean(axis=(0, 1)) - COLOURS[at // FRAMES]).max() < 15  # untouched above
         assert frame.pixels[-3:].mean() < 90  # the panel
-    with pytest.raises(RuntimeError), AnnotatedVideoWriter(tmp_path / "b.mp4") as film:
-        for _ in predict_stream(classifier, resolve_inputs([films / "film.avi"]), on_frame=film):
+    with pytest.raises(RuntimeError), AnnotatedVideoWriter(tmp_path / "b.mp4") as video:
+        for _ in predict_stream(classifier, resolve_inputs([films / "film.avi"]), on_frame=video):
             raise RuntimeError
     assert sorted(one.name for one in tmp_path.iterdir()) == ["drawn.mp4"]
     with pytest.raises(DataError, match=r"as \.mp4"):
@@ -196,9 +196,9 @@ def test_the_annotated_film_has_the_frames_with_bars_in_them(classifier, films: 
 
 @pytest.mark.parametrize("size", [(16, 16), (31, 500), (640, 480), (1920, 200)])
 def test_names_of_any_length_and_script_fit_into_the_panel(size: tuple[int, int]):
-    shares = {"a very long name of a class that goes on and on" * 3: 0.5, "äpfel 日本\n\x1b[31m": 0.3, "🙂": 0.2}
-    picture = Image.new("RGB", size, (250, 250, 250))
-    result = draw_prediction(picture, Prediction("x", None, 0.5, shares, unsure=True))
+    fractions = {"a very long name of a class that goes on and on" * 3: 0.5, "äpfel 日本\n\x1b[31m": 0.3, "🙂": 0.2}
+    image = Image.new("RGB", size, (250, 250, 250))
+    result = draw_prediction(image, Prediction("x", None, 0.5, fractions, unsure=True))
     assert result.size == size
     assert np.asarray(result)[-1].mean() < 120
     assert np.asarray(result)[0].mean() == 250 or size[1] < 40

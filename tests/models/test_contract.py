@@ -193,11 +193,11 @@ def test_every_weight_gets_a_finite_gradient(row, network):
     pixels, labels = _digits(network.input_shape[1:])
     before = [weight.copy() for weight in network.get_weights()]
     assert math.isfinite(_compiled(network).train_on_batch(pixels, labels))
-    learnt = {variable.path for variable in network.trainable_variables}
-    assert len(learnt) == len(network.trainable_variables) > 0
+    trained = {variable.path for variable in network.trainable_variables}
+    assert len(trained) == len(network.trainable_variables) > 0
     for variable, old, new in zip(network.weights, before, network.get_weights(), strict=True):
         assert np.isfinite(new).all(), f"{variable.path} is no longer finite after one step"
-        assert variable.path not in learnt or (new != old).any(), f"no gradient reaches {variable.path}"
+        assert variable.path not in trained or (new != old).any(), f"no gradient reaches {variable.path}"
 
 
 @pytest.mark.backend
@@ -268,11 +268,11 @@ def test_a_row_tells_who_when_and_where(row):
 
 def _own(**names):
     def make(shape, classes, dropout, seed):
-        pictures = keras.Input(shape)
-        x = keras.layers.MaxPooling2D(4, padding="valid")(pictures)
+        images = keras.Input(shape)
+        x = keras.layers.MaxPooling2D(4, padding="valid")(images)
         x = keras.layers.Flatten(name=names.get("features", "features"))(x)
         x = keras.layers.Dense(4, name=names.get("embedding", "embedding"))(x)
-        return keras.Model(pictures, keras.layers.Dense(names.get("classes", classes))(x))
+        return keras.Model(images, keras.layers.Dense(names.get("classes", classes))(x))
 
     return Architecture("own", make, "of my own", "me", 2024, "nowhere in particular", "It is mine.")
 

@@ -116,9 +116,9 @@ def seen(model, axes=(0, 1)):
     height, width = linear.output_shape[1:3]
 
     def reaches(axis, lit):
-        picture = np.zeros((1, *model.input_shape[1:]), np.float32)
-        np.moveaxis(picture, axis + 1, 0)[lit] = 1
-        return bool(keras.ops.convert_to_numpy(linear(picture, training=False))[0, height // 2, width // 2, 0])
+        image = np.zeros((1, *model.input_shape[1:]), np.float32)
+        np.moveaxis(image, axis + 1, 0)[lit] = 1
+        return bool(keras.ops.convert_to_numpy(linear(image, training=False))[0, height // 2, width // 2, 0])
 
     extent = []
     for axis in axes:
@@ -131,8 +131,8 @@ def seen(model, axes=(0, 1)):
 
 
 def _model(make, shape=(61, 50, 1)):
-    pictures = keras.Input(shape)
-    return keras.Model(pictures, layers.Identity(name="features")(make(pictures)))
+    images = keras.Input(shape)
+    return keras.Model(images, layers.Identity(name="features")(make(images)))
 
 
 def _branches(x):

@@ -39,8 +39,8 @@ def _texts(figure):
 
 
 def _own(build, shape=(16, 16, 3)):
-    pictures = keras.Input(shape)
-    return keras.Model(pictures, build(pictures))
+    images = keras.Input(shape)
+    return keras.Model(images, build(images))
 
 
 @pytest.mark.backend
@@ -164,9 +164,9 @@ def test_png_and_svg_can_be_read_again(tmp_path):
     figure = diagram(_native("cnn"), title)
     save_figure(figure, tmp_path / "network.png")
     save_figure(figure, tmp_path / "network.svg")
-    with Image.open(tmp_path / "network.png") as picture:
-        picture.load()
-        assert picture.width > 800
+    with Image.open(tmp_path / "network.png") as image:
+        image.load()
+        assert image.width > 800
     tree = ElementTree.parse(tmp_path / "network.svg")
     words = ["".join(text.itertext()) for text in tree.iter("{http://www.w3.org/2000/svg}text")]
     assert '\\x1b[2J <b>$x$ & "猫" \\frac' in [word.strip() for word in words]

@@ -64,9 +64,9 @@ def test_networks_answer_the_same(name, left):
 
 
 def test_a_convolutions_own_bias_is_scaled_too():
-    pictures = keras.Input((8, 8, 2))
-    x = layers.Conv2D(3, 3, bias_initializer=keras.initializers.Constant(300.0))(pictures)
-    model = _unsettled(keras.Model(pictures, layers.BatchNormalization()(x)))
+    images = keras.Input((8, 8, 2))
+    x = layers.Conv2D(3, 3, bias_initializer=keras.initializers.Constant(300.0))(images)
+    model = _unsettled(keras.Model(images, layers.BatchNormalization()(x)))
     new = fold_batch_norm(model)
     assert _norms(new) == 0
     _compare(model, new)
@@ -81,7 +81,7 @@ def test_half_precision_answers_nearly_the_same():
 
 @pytest.mark.parametrize("case", ["activated", "read twice", "shared", "pooled", "an output", "bias", "no scale"])
 def test_only_what_can_be_folded_is(case):
-    x = pictures = keras.Input((8, 8, 2))
+    x = images = keras.Input((8, 8, 2))
     convolution = layers.Conv2D(2, 3, padding="same", activation="relu" if case == "activated" else None)
     y = convolution(x)
     if case == "shared":
@@ -91,7 +91,7 @@ def test_only_what_can_be_folded_is(case):
     if case == "read twice":
         z = layers.Add()([y, z])
     out = layers.GlobalAveragePooling2D()(z)
-    model = _unsettled(keras.Model(pictures, [y, out] if case == "an output" else out))
+    model = _unsettled(keras.Model(images, [y, out] if case == "an output" else out))
     new = fold_batch_norm(model)
     assert _norms(new) == (0 if case in ("bias", "no scale") else 1)
     if case == "an output":
@@ -102,9 +102,9 @@ def test_only_what_can_be_folded_is(case):
 def test_a_network_within_the_network_is_taken_as_it_is():
     inner = keras.Input((8, 8, 3))
     x = layers.BatchNormalization(name="norm")(layers.Conv2D(4, 3)(inner))
-    x = pictures = keras.Input((8, 8, 3))
+    x = images = keras.Input((8, 8, 3))
     x = keras.Model(inner, layers.BatchNormalization()(layers.Conv2D(4, 3)(inner)), name="inner")(x)
-    model = keras.Model(pictures, layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(images, layers.GlobalAveragePooling2D()(x))
     _compare(model, fold_batch_norm(model))
 
 

@@ -129,8 +129,8 @@ def _trial(folder: Path, undisturbed: _Undisturbed, number: int, seed: int) -> s
     """Kills one training and resumes it; returns where it was killed."""
     rng = np.random.default_rng((number, seed))
     in_save = number % 3 == 0
-    share = rng.uniform(0, 0.3) if in_save else rng.uniform(0, 1)  # before the report
-    where = _kill(folder, share * undisturbed.seconds, in_save=in_save)
+    fraction = rng.uniform(0, 0.3) if in_save else rng.uniform(0, 1)  # before the report
+    where = _kill(folder, fraction * undisturbed.seconds, in_save=in_save)
     _done(folder, "--resume", "r")
     run = folder / "runs" / "r"
     assert _bits(run) == undisturbed.bits, where

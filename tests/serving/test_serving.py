@@ -81,22 +81,25 @@ def in_base64(*pictures: bytes) -> bytes:
 
 def test_in_all_three_ways_the_answer_is_the_classifiers_own(server, file: Path, photos: Path):
     own = Classifier.load(file)
-    pictures = [path.read_bytes() for path in sorted(photos.glob("*/*.jpg"))[::9]]
-    expected = [own.predict(one) for one in pictures]
-    for one, answer in zip(pictures, expected, strict=True):
+    images = [path.read_bytes() for path in sorted(photos.glob("*/*.jpg"))[::9]]
+    expected = [own.predict(one) for one in images]
+    for one, prediction in zip(images, expected, strict=True):
         for kind in ("image/jpeg", "application/octet-stream", "image/png"):  # the content tells, not the header
             status, found = server.predict(one, kind)
             assert status == 200
-            assert (found["label"], found["confidence"]) == (answer.label, pytest.approx(answer.confidence, abs=1e-6))
-            assert found["probabilities"] == pytest.approx(answer.probabilities, abs=1e-6)
-    for body, kind in (multipart(*pictures), (in_base64(*pictures), "application/json")):
+            assert (found["label"], found["confidence"]) == (
+                prediction.label,
+                pytest.approx(prediction.confidence, abs=1e-6),
+            )
+            assert found["probabilities"] == pytest.approx(prediction.probabilities, abs=1e-6)
+    for body, kind in (multipart(*images), (in_base64(*images), "application/json")):
         status, found = server.predict(body, kind)
         assert status == 200
         assert [one["label"] for one in found["answers"]] == [one.label for one in expected]
         assert (found["classifier"], found["version"]) == ("digits", server.said["classifiers"]["digits"])
-    single = json.dumps({"picture": base64.b64encode(pictures[0]).decode()}).encode()
+    single = json.dumps({"picture": base64.b64encode(images[0]).decode()}).encode()
     assert server.predict(single, "application/json")[1]["label"] == expected[0].label
-    status, found = server.predict(pictures[0], query="?top=2&classifier=%C3%A4pfel")
+    status, found = server.predict(images[0], query="?top=2&classifier=%C3%A4pfel")
     assert (found["classifier"], len(found["probabilities"])) == ("äpfel", 2)
 
 
@@ -111,26 +114,26 @@ def test_a_broken_picture_among_whole_ones_is_told_in_its_place(server):
 
 def test_every_one_of_many_clients_gets_its_own_answer_though_some_leave(server, file: Path):
     own = Classifier.load(file)
-    pictures = [png(seed) for seed in range(300)]
-    expected = own.predict_proba(pictures)
+    images = [png(seed) for seed in range(300)]
+    expected = own.predict_proba(images)
 
     def ask(number: int) -> np.ndarray | None:
         if number % 5 == 4:  # leaves before the answer
             with socket.create_connection(server.place.split(":")) as client:
                 head = (
-                    f"POST /predict HTTP/1.1\r\nHost: {server.place}\r\nContent-Length: {len(pictures[number])}\r\n\r\n"
+                    f"POST /predict HTTP/1.1\r\nHost: {server.place}\r\nContent-Length: {len(images[number])}\r\n\r\n"
                 )
-                client.sendall(head.encode() + pictures[number])
+                client.sendall(head.encode() + images[number])
             return None
-        status, found = server.predict(pictures[number])
+        status, found = server.predict(images[number])
         assert status == 200
         return np.array([found["probabilities"][name] for name in own.classes])
 
     with ThreadPoolExecutor(32) as pool:
-        rows = list(pool.map(ask, range(len(pictures))))
-    answered = [number for number, row in enumerate(rows) if row is not None]
-    assert len(answered) == 240
-    np.testing.assert_allclose(np.stack([rows[number] for number in answered]), expected[answered], atol=1e-6)
+        rows = list(pool.map(ask, range(len(images))))
+    predicted = [number for number, row in enumerate(rows) if row is not None]
+    assert len(predicted) == 240
+    np.testing.assert_allclose(np.stack([rows[number] for number in predicted]), expected[predicted], atol=1e-6)
 
 
 def test_what_is_served_is_told_with_its_accuracy(digits_run, serve, server):
@@ -143,9 +146,9 @@ def test_what_is_served_is_told_with_its_accuracy(digits_run, serve, server):
         told = own.ask("GET", "/classifier")[1]
         assert told["test"]["accuracy"] == pytest.approx(digits_run.report.accuracy)
         assert told["test"]["interval"] == pytest.approx(list(digits_run.report.interval))
-        picture = png(7)
-        expected = digits_run.classifier.predict(picture)
-        assert own.predict(picture)[1]["probabilities"] == pytest.approx(expected.probabilities, abs=1e-5)
+        image = png(7)
+        expected = digits_run.classifier.predict(image)
+        assert own.predict(image)[1]["probabilities"] == pytest.approx(expected.probabilities, abs=1e-5)
     finally:
         assert own.end(signal.SIGINT) == 0
 
@@ -172,11 +175,11 @@ def test_tritons_client_gets_right_answers(server, file: Path):
             labels = [one.decode() if is_binary else one for one in found.as_numpy("label").tolist()]
             assert labels == [own.classes[row.argmax()] for row in own.probabilities(pixels)]
             assert found.get_response()["id"] == "my own"
-        pictures = [png(seed) for seed in range(3)]
+        images = [png(seed) for seed in range(3)]
         given = triton.InferInput("encoded", [3], "BYTES")
-        given.set_data_from_numpy(np.array(pictures, object))
+        given.set_data_from_numpy(np.array(images, object))
         found = client.infer("digits", [given]).as_numpy("probabilities")
-        np.testing.assert_allclose(found, own.predict_proba(pictures), atol=1e-6)
+        np.testing.assert_allclose(found, own.predict_proba(images), atol=1e-6)
         with pytest.raises(triton.InferenceServerException, match="no such version"):
             client.infer("digits", [given], model_version="1")
     finally:
@@ -417,10 +420,10 @@ def test_the_confidence_from_which_on_is_answered_is_the_servers(serve, file: Pa
 
 def test_what_was_asked_before_the_end_is_answered(serve, file: Path):
     found, codes = serve(file), []
-    pictures = in_base64(*(png(seed, 400) for seed in range(60)))
+    images = in_base64(*(png(seed, 400) for seed in range(60)))
 
     def ask() -> None:
-        codes.append(found.predict(pictures, "application/json")[0])
+        codes.append(found.predict(images, "application/json")[0])
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:

@@ -76,8 +76,8 @@ class Served:
     def raw(self, path: str, **asked: Any) -> bytes:
         """Returns what TensorBoard answers."""
         address = f"{self.said['address']}data/{path}?{urllib.parse.urlencode(asked)}"
-        with DIRECT.open(address, timeout=30) as answer:
-            return answer.read()
+        with DIRECT.open(address, timeout=30) as prediction:
+            return prediction.read()
 
     def get(self, path: str, **asked: Any) -> Any:
         """Returns the same, read as JSON."""
@@ -161,8 +161,8 @@ def test_pictures_and_confusion_are_shown(served: Served, name: str):
     for tag in ("pictures/3", "confusion"):
         (row,) = served.get("plugin/images/images", run=f"{name}/tensorboard/test", tag=tag, sample=0)
         content = served.raw("plugin/images/individualImage", **dict(urllib.parse.parse_qsl(row["query"])))
-        with Image.open(io.BytesIO(content)) as picture:
-            assert len(np.unique(np.asarray(picture))) > 5
+        with Image.open(io.BytesIO(content)) as image:
+            assert len(np.unique(np.asarray(image))) > 5
 
 
 @pytest.mark.backend
@@ -248,10 +248,8 @@ def test_a_nested_network_is_a_group():
 
     inner = build_model(ARCHITECTURES["lenet"], (28, 28, 1), 10)
     inner = keras.Model(inner.input, inner.get_layer("features").output, name="backbone")
-    picture = keras.Input((28, 28, 1))
-    model = keras.Model(
-        picture, keras.layers.Dense(3, name="logits")(keras.layers.Flatten(name="flat")(inner(picture)))
-    )
+    image = keras.Input((28, 28, 1))
+    model = keras.Model(image, keras.layers.Dense(3, name="logits")(keras.layers.Flatten(name="flat")(inner(image))))
     nodes = {node.name: list(node.input) for node in build_graph_def(model).node}
     assert nodes["backbone/c3"] == ["backbone/s2"]
     assert nodes["flat"] == ["backbone/features"]

@@ -16,7 +16,7 @@ needs_tensorflow = pytest.mark.skipif(not on_tensorflow, reason="TensorFlow's ke
 
 def _model(policy="float32", *, inner=False, **options):
     keras.utils.set_random_seed(0)
-    x = pictures = keras.Input((8, 6, 3))
+    x = images = keras.Input((8, 6, 3))
     x = layers.Conv2D(5, 3, dtype=policy)(x)
     if inner:
         within = keras.Input(x.shape[1:])
@@ -24,7 +24,7 @@ def _model(policy="float32", *, inner=False, **options):
     else:
         x = layers.BatchNormalization(name="norm", dtype=policy, **options)(x)
     x = layers.GlobalAveragePooling2D(dtype=policy)(layers.ReLU(dtype=policy)(x))
-    model = keras.Model(pictures, layers.Dense(2, dtype="float32")(x))
+    model = keras.Model(images, layers.Dense(2, dtype="float32")(x))
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.05, momentum=0.9), loss, jit_compile=False)
     return model

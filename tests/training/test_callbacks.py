@@ -24,9 +24,9 @@ NAN, INF = math.nan, math.inf
 
 
 def _model():
-    pictures = keras.Input((2, 2, 1))
-    logits = keras.layers.Dense(2)(keras.layers.Flatten()(pictures))
-    model = keras.Model(pictures, logits)
+    images = keras.Input((2, 2, 1))
+    logits = keras.layers.Dense(2)(keras.layers.Flatten()(images))
+    model = keras.Model(images, logits)
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.01), loss, metrics=["accuracy"], jit_compile=False)
     return model

@@ -135,10 +135,10 @@ def test_a_network_whose_weights_need_large_pictures_gets_them(home, stripes):
 
 
 def test_grey_pictures_are_made_colour_and_asking_for_grey_is_a_mistake(home):
-    grey = from_arrays(np.zeros((8, 70, 70), np.uint8), np.arange(8) % 2)
-    assert plan(Recipe(pretrained="imagenet"), grey).channels == 3
+    gray = from_arrays(np.zeros((8, 70, 70), np.uint8), np.arange(8) % 2)
+    assert plan(Recipe(pretrained="imagenet"), gray).channels == 3
     with pytest.raises(ConfigError, match=r"three channels.*Try: --colour, or --pretrained none"):
-        plan(Recipe(pretrained="imagenet", channels=1), grey)
+        plan(Recipe(pretrained="imagenet", channels=1), gray)
     refuse_grey(Recipe(pretrained="none", channels=1))
 
 

@@ -16,11 +16,11 @@ layers = keras.layers
 
 def _network(side=8, *, norm=True):
     set_seed(0)
-    pictures = keras.Input((side, side, 3), name="pictures")
-    x = layers.Conv2D(4, 3, name="conv")(layers.Rescaling(1 / 255, name="rescale")(pictures))
+    images = keras.Input((side, side, 3), name="pictures")
+    x = layers.Conv2D(4, 3, name="conv")(layers.Rescaling(1 / 255, name="rescale")(images))
     x = layers.BatchNormalization(name="norm")(x) if norm else x
     x = layers.GlobalAveragePooling2D(name="embedding")(layers.Activation("relu", name="features")(x))
-    return keras.Model(pictures, layers.Dense(2, name="logits")(layers.Dropout(0.5)(x)))
+    return keras.Model(images, layers.Dense(2, name="logits")(layers.Dropout(0.5)(x)))
 
 
 def _pixels(count=5, side=8):

@@ -119,9 +119,9 @@ def explain(
 
 
 def _print_central_fraction(rows: list[dict[str, Any]]) -> None:
-    shares = [row["central_share"] for row in rows if row.get("central_share") is not None]
-    if len(shares) > 1:
-        click.echo(f"Heat in the central half: {np.mean(shares):.1%} on average of {len(shares):,} images.")
+    fractions = [row["central_share"] for row in rows if row.get("central_share") is not None]
+    if len(fractions) > 1:
+        click.echo(f"Heat in the central half: {np.mean(fractions):.1%} on average of {len(fractions):,} images.")
 
 
 def _draw_figures(
@@ -192,7 +192,7 @@ def _write_explainer(
     from striate.explain.heatmap import normalize_heatmap
     from striate.runs.store import RunStore
 
-    pictures = [
+    images = [
         ExplainerImage(one.source, one.pixels, heatmap=normalize_heatmap(one.heatmap))
         for one in explanations
         if one.pixels is not None and one.heatmap is not None
@@ -209,7 +209,7 @@ def _write_explainer(
     save_explainer(
         html,
         classifier,
-        pictures,
+        images,
         run_name=name,
         method=method,
         epochs=epochs,

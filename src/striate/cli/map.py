@@ -119,28 +119,28 @@ def _report_similar_images(
         known, vectors = known_pictures(run, progress=progress)
         pixels = np.stack([one for _, one in whole])
         found = find_neighbors(vectors, compute_embeddings(run.classifier.model, pixels, progress=progress), count)
-        shares, classes = run.classifier.probabilities(pixels), run.classifier.classes
+        fractions, classes = run.classifier.probabilities(pixels), run.classifier.classes
         for at, (path, _) in enumerate(whole):
             told[path] = {
                 "source": str(path),
-                "label": classes[int(shares[at].argmax())],
-                "confidence": float(shares[at].max()),
+                "label": classes[int(fractions[at].argmax())],
+                "confidence": float(fractions[at].max()),
                 "resembles": [
-                    {"picture": known.keys[index], "label": classes[known.labels[index]], "similarity": float(share)}
-                    for index, share in zip(found.indices[at].tolist(), found.similarities[at], strict=True)
+                    {"picture": known.keys[index], "label": classes[known.labels[index]], "similarity": float(fraction)}
+                    for index, fraction in zip(found.indices[at].tolist(), found.similarities[at], strict=True)
                 ],
                 "error": None,
             }
         names = [path.name for path, _ in whole]
-        save_figure(draw_neighbors(names, pixels, shares, known, found, classes), png)
+        save_figure(draw_neighbors(names, pixels, fractions, known, found, classes), png)
     rows = [told[path] for path in paths]
     if as_json:
         print_json(rows)
     else:
         for row in rows:
             alike = ", ".join(f"{one['label']} {one['similarity']:.2f}" for one in row.get("resembles", ()))
-            answer = row["error"] or f"{row['label']} {row['confidence']:.1%}; is similar to {alike}"
-            click.echo(to_printable(f"{row['source']}: {answer}"))
+            prediction = row["error"] or f"{row['label']} {row['confidence']:.1%}; is similar to {alike}"
+            click.echo(to_printable(f"{row['source']}: {prediction}"))
         if whole:
             click.echo(to_printable(f"Drawn:  {png}"))
     return 0 if whole else 2

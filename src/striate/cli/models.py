@@ -199,8 +199,8 @@ def _print_story(row: Architecture, shape: Shape, classes: int, cost: Cost, min_
     console.print()
     console.print(Text(row.story))
     console.print()
-    colours = "grey" if shape[2] == 1 else "colour"
-    click.echo(f"For images of {_format_sides(shape[:2], both=True)} pixels in {colours} and {classes:,} classes:")
+    colors = "grey" if shape[2] == 1 else "colour"
+    click.echo(f"For images of {_format_sides(shape[:2], both=True)} pixels in {colors} and {classes:,} classes:")
     click.echo(f"  weights           {cost.parameters:,}")
     click.echo(f"  multiply-adds     {cost.multiply_adds:,} for one image")
     click.echo(

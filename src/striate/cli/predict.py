@@ -124,9 +124,9 @@ def predict(
             progress=shown,
         )
         with _open_printer(as_json, top) as say:
-            for item, picture in found:
+            for item, image in found:
                 if sorter is not None:
-                    sorter(item, picture)
+                    sorter(item, image)
                 for take in takers:
                     take(item)
                 tally.add(item)
@@ -204,18 +204,18 @@ def _open_outputs(
     from striate.inference.stream import has_video
 
     require_distinct_paths(paths)
-    films = has_video(inputs)
+    videos = has_video(inputs)
     files = [
-        PredictionWriter(path, classifier.classes, has_frames=films, resume=resume)
+        PredictionWriter(path, classifier.classes, has_frames=videos, resume=resume)
         for path in paths
         if path is not None
     ]
     if not resume:
         return 0, [open_files.enter_context(file) for file in files]
-    if len(files) != 1 or films:
+    if len(files) != 1 or videos:
         raise DataError(
             "One file of predictions about images is resumed",
-            received="videos among the sources" if films else f"{len(files)} files",
+            received="videos among the sources" if videos else f"{len(files)} files",
             expected="--resume with --csv FILE or with --jsonl FILE",
         )
     files[0].require_same_sources(iter_image_names(inputs))

@@ -42,10 +42,10 @@ def print_report(report: Report) -> None:
             f"Matthews' coefficient {found.mcc.value:.3f}, calibration error {format_percent(report.calibration.ece)}"
         )
     if report.without_leaks is not None:
-        share = report.without_leaks
-        low, high = share.interval
+        fraction = report.without_leaks
+        low, high = fraction.interval
         click.echo(
-            f"Without leaks: {format_percent(share.accuracy, 2)} of the {share.n:,} that have no copy among those "
+            f"Without leaks: {format_percent(fraction.accuracy, 2)} of the {fraction.n:,} that have no copy among those "
             "learned or "
             f"chosen from (95 % interval {format_percent(low)} to {format_percent(high)})"
         )
@@ -112,7 +112,7 @@ def summarize_run(run: Run) -> dict[str, Any]:
 def print_robustness(robustness: Robustness, folder: Path) -> None:
     """Prints how the classifier holds when images are made worse."""
     rows = [
-        (curve.name, f"{curve.held:.0%}", *(format_percent(share) for share in curve.accuracy))
+        (curve.name, f"{curve.held:.0%}", *(format_percent(fraction) for fraction in curve.accuracy))
         for curve in robustness.curves
     ]
     print_table(["corruption", ">kept", *(f">severity {number}" for number in range(1, len(rows[0]) - 1))], rows)

@@ -168,9 +168,9 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> bool:
     while process.poll() is None and time.monotonic() < until:
         with (
             contextlib.suppress(OSError, ValueError, HTTPException),
-            direct.open(f"http://{HOST}:{port}/data/environment", timeout=5) as answer,
+            direct.open(f"http://{HOST}:{port}/data/environment", timeout=5) as prediction,
         ):
-            if "data_location" in json.load(answer) and process.poll() is None:
+            if "data_location" in json.load(prediction) and process.poll() is None:
                 return True
         time.sleep(0.1)
     process.kill()

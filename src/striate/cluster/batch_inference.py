@@ -126,10 +126,10 @@ def predict_on_ray(
         ClusterError: a computer does not see the images, or the cluster is gone.
     """
     _silence_ray()
-    network = ray.put(path.read_bytes())
+    model = ray.put(path.read_bytes())
     form = build_schema(BatchPredictor(path, threads=1).classifier.classes)
     ledger = create_driver_actor(AttemptCounter)
-    make = (ledger, [network], reject_below, _find_probe_file(items) if cluster.node_count > 1 else None)
+    make = (ledger, [model], reject_below, _find_probe_file(items) if cluster.node_count > 1 else None)
     for start in range(0, len(items), MAX_ITEMS_SUBMITTED):
         window = {piece.number: piece for piece in items[start : start + MAX_ITEMS_SUBMITTED]}
         for number, table in _predict_window(cluster, make, form, list(window.values()), should_stop, progress):

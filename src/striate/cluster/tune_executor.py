@@ -166,8 +166,8 @@ def packed(folder: Path) -> bytes:
 
 def sent(trial: Trial) -> Trial:
     """Returns the trial as it travels, see `portable`."""
-    network: Any = None if trial.architecture is None else to_picklable(trial.architecture)
-    return replace(trial, architecture=network)
+    model: Any = None if trial.architecture is None else to_picklable(trial.architecture)
+    return replace(trial, architecture=model)
 
 
 LOST = "its worker died, time and again (out of memory, or its computer went away)"

@@ -93,9 +93,9 @@ class Augment:
             out = np.empty_like(pixels)
             height, width = pixels.shape[1:3]
             matrices = self.sample_affine_matrices(mirrored, height, width, rng)[rows]
-            for picture, matrix, place in zip(pixels, matrices, out, strict=True):
+            for image, matrix, place in zip(pixels, matrices, out, strict=True):
                 moved = cv2.warpAffine(
-                    picture,
+                    image,
                     matrix,
                     (width, height),
                     flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
@@ -120,8 +120,8 @@ class Augment:
             rng.integers(-(reach // 2), side - reach // 2, batch_size)[rows]
             for reach, side in ((tall, height), (wide, width))
         )
-        for picture, mean, top, left in zip(pixels, means, y.tolist(), x.tolist(), strict=True):
-            picture[max(0, top) : top + tall, max(0, left) : left + wide] = mean
+        for image, mean, top, left in zip(pixels, means, y.tolist(), x.tolist(), strict=True):
+            image[max(0, top) : top + tall, max(0, left) : left + wide] = mean
         return pixels
 
     def _shift_and_flip(
@@ -134,8 +134,8 @@ class Augment:
         step = np.where(flip_mask[rows], -1, 1)
         wide = np.pad(pixels, ((0, 0), *((reach, reach) for reach in most), (0, 0)), _NUMPY_PAD_MODES[self.border])
         out = np.empty_like(pixels)
-        for place, picture, top, left, way in zip(out, wide, y.tolist(), x.tolist(), step.tolist(), strict=True):
-            place[...] = picture[top : top + height, left : left + width][:, ::way]
+        for place, image, top, left, way in zip(out, wide, y.tolist(), x.tolist(), step.tolist(), strict=True):
+            place[...] = image[top : top + height, left : left + width][:, ::way]
         return out
 
     def sample_affine_matrices(

@@ -87,8 +87,8 @@ def iter_decoded(
             range(0, len(sources), IMAGES_PER_JOB),
             max(1, PREFETCH_BATCHES * batch_size // IMAGES_PER_JOB),
         )
-        pictures = chain.from_iterable(jobs)
-        while found := list(islice(pictures, batch_size)):
+        images = chain.from_iterable(jobs)
+        while found := list(islice(images, batch_size)):
             yield found
 
 

@@ -135,10 +135,10 @@ def _apply_orientation(image: Image.Image) -> Image.Image:
 
 def _convert_mode(image: Image.Image, background: int) -> Image.Image:
     """Returns an image of any mode as "L" or "RGB"."""
-    grey = image.mode in ("1", "L", "LA", "La")
+    gray = image.mode in ("1", "L", "LA", "La")
     if image.mode in ("1", "L", "RGB"):
         if "transparency" not in image.info:
-            return image.convert("L") if grey else image
+            return image.convert("L") if gray else image
         image = image.convert("RGBA")
     if image.mode.startswith("I;16") or image.mode == "I":
         wide = np.asarray(image).astype(np.int64)
@@ -153,7 +153,7 @@ def _convert_mode(image: Image.Image, background: int) -> Image.Image:
     if image.has_transparency_data:
         ground = Image.new("RGBA", image.size, (background, background, background, 255))
         flat = Image.alpha_composite(ground, image.convert("RGBA"))
-        return flat.convert("L" if grey else "RGB")
+        return flat.convert("L" if gray else "RGB")
     if image.mode == "LAB":
         from PIL import ImageCms
 
@@ -189,6 +189,6 @@ def _resize_image(image: Image.Image, target: Preprocessing) -> Image.Image:
     if target.fit == "crop":
         return ImageOps.fit(image, size, method)
     if target.fit == "pad":
-        colour = target.background if image.mode == "L" else (target.background,) * 3
-        return ImageOps.pad(image, size, method, color=colour)
+        color = target.background if image.mode == "L" else (target.background,) * 3
+        return ImageOps.pad(image, size, method, color=color)
     return image if image.size == size else image.resize(size, method)

@@ -47,20 +47,20 @@ def split_stratified(
     Raises:
         DataError: a share out of range, fewer than two classes, or a class with too few images or groups.
     """
-    for name, share in (("validation", validation), ("test", test)):
-        if not 0 < share <= 0.5:
-            raise DataError(f"The {name} share is out of range", received=share, expected="more than 0, at most 0.5")
+    for name, fraction in (("validation", validation), ("test", test)):
+        if not 0 < fraction <= 0.5:
+            raise DataError(f"The {name} share is out of range", received=fraction, expected="more than 0, at most 0.5")
     _check_classes(images)
     assigned = np.where(images.given == "", "train", images.given).astype("U10")
     rng = np.random.default_rng((seed, 0x5371))
-    for name, share in (("test", test), ("validation", validation)):
+    for name, fraction in (("test", test), ("validation", validation)):
         if name in images.given:
             continue
         # The share counts all images that were there to divide, so 0.1 and 0.2 leave exactly 0.7.
         pool = np.isin(images.given, ("", "train"))
         for label in range(len(images.classes)):
             own = np.flatnonzero((images.labels == label) & (assigned == "train"))
-            size = max(1, round(share * int(np.sum(pool & (images.labels == label)))))
+            size = max(1, round(fraction * int(np.sum(pool & (images.labels == label)))))
             size -= int(np.sum((assigned == name) & (images.labels == label)))  # what a group has brought along
             if len(own) <= size:
                 raise _build_class_size_error(images, label)

@@ -169,12 +169,8 @@ def find_leaked_images(images: ImageSet, duplicates: DuplicateGroups, split: str
 
 
 def _describe_groups(groups: list[NDArray[np.intp]]) -> str:
-    pictures = f"{sum(map(len, groups)):,} images"
-    return (
-        f"{pictures} that show the same"
-        if len(groups) == 1
-        else f"{len(groups):,} duplicate groups, {pictures} in all,"
-    )
+    images = f"{sum(map(len, groups)):,} images"
+    return f"{images} that show the same" if len(groups) == 1 else f"{len(groups):,} duplicate groups, {images} in all,"
 
 
 def _describe_changes(duplicates: DuplicateGroups, groups: list[NDArray[np.intp]]) -> str:

@@ -169,9 +169,9 @@ def scan_image(images: ImageSet, index: int) -> Any:
     fact["colour"], fact["spread"] = mean[:, 0], deviation[:, 0]
     ring = np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]]).astype(np.float32)
     fact["border"] = [*ring.mean(axis=0), float(ring.std(axis=0).mean())]
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    fact["sharpness"] = cv2.Laplacian(grey, cv2.CV_32F).var()
-    fact["thumbnail"] = cv2.resize(grey, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA)
+    gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    fact["sharpness"] = cv2.Laplacian(gray, cv2.CV_32F).var()
+    fact["thumbnail"] = cv2.resize(gray, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA)
     return fact
 
 

@@ -39,16 +39,16 @@ def detect_outliers(stats: ImageStats) -> list[Finding]:
         "of one color": (deviation < MIN_DEVIATION, deviation),
     }
     if np.median(shorter) >= MIN_MEDIAN_SIDE:
-        grey = facts["colour"] @ np.array([0.299, 0.587, 0.114])
+        gray = facts["colour"] @ np.array([0.299, 0.587, 0.114])
         shape = np.maximum(facts["width"], facts["height"]) / np.maximum(1, shorter)
         sharp = np.log1p(facts["sharpness"].astype(np.float64))
         flat = deviation < MIN_DEVIATION
         ranks |= {
             "much blurrier than the rest": (~flat & (_compute_z_scores(sharp) < -OUTLIER_Z_SCORE), sharp),
-            "nearly black": (~flat & (grey < MAX_DARK_LEVEL) & (_compute_z_scores(grey) < -OUTLIER_Z_SCORE / 2), grey),
+            "nearly black": (~flat & (gray < MAX_DARK_LEVEL) & (_compute_z_scores(gray) < -OUTLIER_Z_SCORE / 2), gray),
             "nearly white": (
-                ~flat & (grey > MIN_BRIGHT_LEVEL) & (_compute_z_scores(grey) > OUTLIER_Z_SCORE / 2),
-                -grey,
+                ~flat & (gray > MIN_BRIGHT_LEVEL) & (_compute_z_scores(gray) > OUTLIER_Z_SCORE / 2),
+                -gray,
             ),
             "much smaller than the rest": (SMALL_IMAGE_RATIO * shorter < np.median(shorter), shorter),
             "of an extreme shape": ((shape > MAX_ASPECT_RATIO) & (shape > 2 * np.median(shape)), -shape),

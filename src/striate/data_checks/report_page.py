@@ -188,10 +188,10 @@ def iter_figures(stats: ImageStats) -> Iterator[tuple[str, Figure, str]]:
     facts, labels = stats.records[rows], stats.images.labels[rows]
     if np.ptp(facts["width"]) or np.ptp(facts["height"]):
         yield "Sizes", _draw_sizes(facts["width"], facts["height"], labels, stats.images.classes), "Widths and heights"
-    grey = facts["colour"] @ np.array([0.299, 0.587, 0.114], np.float32)
+    gray = facts["colour"] @ np.array([0.299, 0.587, 0.114], np.float32)
     yield (
         "Brightness",
-        _draw_histogram(grey, labels, stats.images.classes, "mean grayscale level"),
+        _draw_histogram(gray, labels, stats.images.classes, "mean grayscale level"),
         "Brightness by class",
     )
     sharp = np.log10(1 + facts["sharpness"])
@@ -214,11 +214,11 @@ def _draw_sizes(
     with mpl.rc_context(MATPLOTLIB_STYLE):
         figure = Figure(figsize=(5, 3.8), layout="constrained")
         axes = figure.subplots()
-        colours = [
+        colors = [
             SERIES_COLORS[label % len(SERIES_COLORS)] if len(classes) <= MAX_CLASSES_COLORED else SERIES_COLORS[0]
             for label in labels[some]
         ]
-        axes.scatter(width[some], height[some], s=9, alpha=0.35, c=colours, linewidths=0)
+        axes.scatter(width[some], height[some], s=9, alpha=0.35, c=colors, linewidths=0)
         axes.set(xlabel="width, pixels", ylabel="height, pixels")
         if max(width.max() / max(1, width.min()), height.max() / max(1, height.min())) > 20:
             axes.set(xscale="log", yscale="log")

@@ -173,12 +173,12 @@ def _load_outcomes(
         return count_outcomes(load_labeled_predictions(path, classes))
     except DataError:
         report: Report = run.validation if table_name == "validation" else run.report
-        answers = list(_load_records(path))
-        if len(answers) != report.n:
+        predictions = list(_load_records(path))
+        if len(predictions) != report.n:
             missing_evidence.append(f"its single answers ({path.name})")
-        confidence = np.array([one.confidence for one in answers], np.float64)
+        confidence = np.array([one.confidence for one in predictions], np.float64)
         return rebuild_outcomes(
-            report, confidence, np.array([one.true_class == one.predicted_class for one in answers], bool)
+            report, confidence, np.array([one.true_class == one.predicted_class for one in predictions], bool)
         )
 
 

@@ -181,10 +181,10 @@ def measure_layer_activity(
     inputs, highest = [], [np.full(layer.output.shape[-1], -np.inf) for layer in rectified]
     for start in range(0, min(max_images, len(pixels)), at_once):
         found = probe([pixels[start : min(start + at_once, max_images)]], training=False)
-        given, *answers = found if isinstance(found, list | tuple) else (found,)
+        given, *predictions = found if isinstance(found, list | tuple) else (found,)
         inputs.append(keras.ops.convert_to_numpy(keras.ops.cast(given, "float32")).ravel())
-        for number, answer in enumerate(answers):
-            largest = keras.ops.max(keras.ops.cast(answer, "float32"), axis=tuple(range(len(answer.shape) - 1)))
+        for number, prediction in enumerate(predictions):
+            largest = keras.ops.max(keras.ops.cast(prediction, "float32"), axis=tuple(range(len(prediction.shape) - 1)))
             highest[number] = np.maximum(highest[number], keras.ops.convert_to_numpy(largest))
     units = tuple(
         LayerActivity(layer.name, len(one), int(np.sum(one <= 0)))
@@ -228,13 +228,13 @@ def collect_training_signals(
 
     chosen = [_sample_indices(len(part.pixels)) for part in splits]
     pixels = [np.ascontiguousarray(part.pixels[one]) for part, one in zip(splits, chosen, strict=True)]
-    learnt, scale = None, None
+    trained, scale = None, None
     units: tuple[LayerActivity, ...] = ()
     if classifier is not None:
         images = splits[0].images
         rows = classifier.log_probabilities(pixels[0])
         if np.isfinite(rows).all():
-            learnt = count_outcomes(
+            trained = count_outcomes(
                 LabeledPredictions(images.classes, images.keys[chosen[0]], images.labels[chosen[0]], rows)
             )
             scale, units = measure_layer_activity(classifier.model, pixels[0])
@@ -242,7 +242,7 @@ def collect_training_signals(
     return TrainingSignals(
         format=SIGNALS_FORMAT,
         looks=_compute_split_statistics(pixels),
-        learnt=learnt,
+        learnt=trained,
         neighbours=_count_neighbor_outcomes(splits, pixels, chosen),
         scale=scale,
         units=units,
@@ -301,8 +301,8 @@ def _count_neighbor_outcomes(
     """Returns how the nearest training images answer for those of validation, by thumbnails of equal contrast."""
     train, validation = (part.images for part in itertools.islice(splits, 2))
     known, asked = (_build_thumbnails(part) for part in pixels[:2])
-    shares = _vote_neighbors(known, train.labels[indices[0]], asked, len(train.classes))
-    rows = np.log(np.clip(shares, 1e-6, 1))
+    fractions = _vote_neighbors(known, train.labels[indices[0]], asked, len(train.classes))
+    rows = np.log(np.clip(fractions, 1e-6, 1))
     return count_outcomes(
         LabeledPredictions(train.classes, validation.keys[indices[1]], validation.labels[indices[1]], rows)
     )
@@ -324,9 +324,9 @@ def _vote_neighbors(
     distances = np.sqrt(np.square(there[:, None] - here[nearest]).sum(axis=2))  # exact where images are the same
     is_same = distances == 0
     weights = np.where(is_same.any(axis=1, keepdims=True), is_same, 1 / np.where(is_same, 1, distances))
-    shares = np.zeros((len(there), num_classes))
-    np.add.at(shares, (np.arange(len(there))[:, None], labels[nearest]), weights)
-    result: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
+    fractions = np.zeros((len(there), num_classes))
+    np.add.at(fractions, (np.arange(len(there))[:, None], labels[nearest]), weights)
+    result: NDArray[np.float64] = fractions / fractions.sum(axis=1, keepdims=True)
     return result
 
 

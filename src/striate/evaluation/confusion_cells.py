@@ -99,11 +99,11 @@ def list_top_classes(evaluation: Evaluation, index: int, max_classes: int = 3) -
     true = int(evaluation.decoded.images.labels[index])
     if true not in order:
         order[-1] = true
-    shares = [(label, round(float(np.exp(row[label])), 4)) for label in order]
+    fractions = [(label, round(float(np.exp(row[label])), 4)) for label in order]
     return [
-        (label, share)
-        for place, (label, share) in enumerate(shares)
-        if not place or label == true or share >= MIN_SHOWN_PROBABILITY
+        (label, fraction)
+        for place, (label, fraction) in enumerate(fractions)
+        if not place or label == true or fraction >= MIN_SHOWN_PROBABILITY
     ]
 
 

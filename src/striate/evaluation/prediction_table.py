@@ -74,8 +74,8 @@ def save_labeled_predictions(predictions: LabeledPredictions, path: Path) -> Non
     with write_atomically(_get_array_path(path)) as temporary, temporary.open("wb") as file:
         np.save(file, predictions.log_probabilities.astype(np.float32), allow_pickle=False)
     rows = (
-        (key, predictions.classes[label], predictions.classes[guess], f"{share:.6g}")
-        for key, label, guess, share in zip(
+        (key, predictions.classes[label], predictions.classes[guess], f"{fraction:.6g}")
+        for key, label, guess, fraction in zip(
             predictions.keys.tolist(),
             predictions.labels,
             predictions.predicted_labels,

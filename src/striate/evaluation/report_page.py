@@ -133,10 +133,10 @@ def _build_metric_rows(report: Report) -> list[tuple[str, str, str, str]]:
     found = report.metrics
     if found is None:
         return []
-    share, thousandths = html.format_percent_nbsp, partial(html.format_fraction, digits=3)
+    fraction, thousandths = html.format_percent_nbsp, partial(html.format_fraction, digits=3)
     rows: list[tuple[str, MetricEstimate | None, Callable[[float], str], str]] = [
-        ("balanced accuracy", found.balanced_accuracy, share, "mean of the classes' recalls"),
-        ("top-5 accuracy", found.top, share, "the class is among the five likeliest"),
+        ("balanced accuracy", found.balanced_accuracy, fraction, "mean of the classes' recalls"),
+        ("top-5 accuracy", found.top, fraction, "the class is among the five likeliest"),
         ("Cohen's κ", found.kappa, thousandths, "agreement beyond chance; 1 is perfect, 0 is chance"),
         ("Matthews' coefficient", found.mcc, thousandths, "correlation of predictions and classes, −1 to 1"),
         ("log loss", found.log_loss, "{:.4f}".format, "mean cross-entropy, nats; lower is better"),
@@ -152,7 +152,7 @@ def _build_metric_rows(report: Report) -> list[tuple[str, str, str, str]]:
         )
     if report.calibration is not None:
         what = "expected distance of confidence from accuracy"
-        told.append(("calibration error", share(report.calibration.ece, 2), "", what))
+        told.append(("calibration error", fraction(report.calibration.ece, 2), "", what))
         told.append(
             ("Brier score", f"{report.calibration.brier:.4f}", "", "squared error of all probabilities, 0 to 2")
         )
@@ -167,8 +167,8 @@ def _build_gallery_item(evaluation: Evaluation, index: int) -> dict[str, Any]:
         "key": to_printable(str(images.keys[index])),
         "true": to_printable(names[images.labels[index]]),
         "said": [
-            (to_printable(names[label]), share, label == images.labels[index])
-            for label, share in confusion_cells.list_top_classes(evaluation, index)
+            (to_printable(names[label]), fraction, label == images.labels[index])
+            for label, fraction in confusion_cells.list_top_classes(evaluation, index)
         ],
         "image": html.encode_image_uri(pixels, image_format="PNG" if is_tiny else "WEBP"),
         "tiny": is_tiny,
@@ -205,9 +205,9 @@ def choose_percent_digits(n: int) -> int:
 def format_verdict(report: Report) -> str:
     """Returns the result in one sentence."""
     low, high = report.interval
-    share = format_percent(report.accuracy, choose_percent_digits(report.n))
+    fraction = format_percent(report.accuracy, choose_percent_digits(report.n))
     return insert_nonbreaking_spaces(
-        f"Answers {share} of the {report.n:,} {report.split} images rightly; "
+        f"Answers {fraction} of the {report.n:,} {report.split} images rightly; "
         f"on images like these, expect between {format_percent(low)} and {format_percent(high)}."
         + (" That is no better than always giving the commonest answer." if low <= report.baseline else "")
     )

@@ -103,10 +103,10 @@ def compute_robustness(
                 _count_correct(classifier, corrupt_images(pixels, corruption, severity, seed), labels)
                 for severity in range(1, MAX_SEVERITY + 1)
             ]
-            shares = tuple(count / len(rows) for count in counts)
+            fractions = tuple(count / len(rows) for count in counts)
             intervals = tuple((low, high) for low, high in (wilson(count, len(rows)) for count in counts))
-            held = float(np.mean(shares)) / accuracy if accuracy else 0.0
-            curves.append(CorruptionCurve(name, shares, intervals, held))
+            held = float(np.mean(fractions)) / accuracy if accuracy else 0.0
+            curves.append(CorruptionCurve(name, fractions, intervals, held))
             task.advance()
     low, high = wilson(right, len(rows))
     worst_first = tuple(sorted(curves, key=lambda curve: curve.held))

@@ -77,7 +77,7 @@ def compute_risk_coverage_table(predictions: LabeledPredictions) -> tuple[Operat
     equally sure, or n is small, some fall together.
     """
     ordered = np.sort(predictions.confidence)[::-1]
-    thresholds = [float(ordered[max(0, int(np.ceil(share * len(ordered))) - 1)]) for share in COVERAGE_LEVELS]
+    thresholds = [float(ordered[max(0, int(np.ceil(fraction * len(ordered))) - 1)]) for fraction in COVERAGE_LEVELS]
     return tuple(compute_operating_point(predictions, one) for one in dict.fromkeys(thresholds))
 
 

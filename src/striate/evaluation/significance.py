@@ -41,11 +41,11 @@ def compute_detectable_difference(n: int, discordant_count: int, test_count: int
     from scipy.optimize import brentq
     from scipy.stats import norm
 
-    share = (discordant_count + 1) / (n + 2)
+    fraction = (discordant_count + 1) / (n + 2)
     alpha, beta = float(norm.ppf(1 - ALPHA / test_count / 2)), float(norm.ppf(POWER))
 
     def compute_excess(delta: float) -> float:
-        psi = max(share, delta)
+        psi = max(fraction, delta)
         return n * delta**2 - (alpha * math.sqrt(psi) + beta * math.sqrt(psi - delta**2)) ** 2
 
     return float(brentq(compute_excess, 1e-9, 1.0)) if compute_excess(1.0) > 0 else None
@@ -76,16 +76,16 @@ def compute_seeded_difference(
     n = len(by_picture)
     difference = float(by_picture.mean())
     centre = by_picture.sum() / (n + 2)
-    pictures = float(((by_picture**2).sum() + 1) / (n + 2) - centre**2) / (n + 2)
+    images = float(((by_picture**2).sum() + 1) / (n + 2) - centre**2) / (n + 2)
     seeds, spread = 0.0, 0.0
     several = [group for group in (first_correct, second_correct) if len(group) > 1]
     for group in several:
         between, beyond = _estimate_seed_variance(group)
-        share = 1 / len(group) + (1.0 if len(several) == 1 else 0.0)  # lent to the group of one
-        seeds += share * beyond
-        spread += (share * between) ** 2 / (len(group) - 1)
-    error = math.sqrt(pictures + seeds)
-    freedom = error**4 / (pictures**2 / (n - 1) + spread)
+        fraction = 1 / len(group) + (1.0 if len(several) == 1 else 0.0)  # lent to the group of one
+        seeds += fraction * beyond
+        spread += (fraction * between) ** 2 / (len(group) - 1)
+    error = math.sqrt(images + seeds)
+    freedom = error**4 / (images**2 / (n - 1) + spread)
     half = float(t.ppf((1 + CONFIDENCE_LEVEL) / 2, freedom)) * error
     tested = PairedDifference(
         difference=difference,

@@ -63,14 +63,14 @@ def maximize_activation(
     pixels = np.clip(rng.normal(128, 12, (len(chosen), *shape)), 0, 255).astype(np.float32)
     reach = [max(1, round(side * JITTER_FRACTION)) for side in shape[:2]]
     for step in range(steps):
-        share = step / max(1, steps - 1)
+        fraction = step / max(1, steps - 1)
         moved = tuple(int(rng.integers(-one, one + 1)) for one in reach)
         rolled = np.roll(pixels, moved, axis=(1, 2))
         steepness = np.roll(slope(rolled, chosen).gradients, (-moved[0], -moved[1]), axis=(1, 2))
-        blur = INITIAL_BLUR + (FINAL_BLUR - INITIAL_BLUR) * share
+        blur = INITIAL_BLUR + (FINAL_BLUR - INITIAL_BLUR) * fraction
         steepness = gaussian_filter(steepness, (0, blur, blur, 0), mode="nearest")
         size = np.sqrt(np.square(steepness).mean(axis=(1, 2, 3), keepdims=True))
-        length = INITIAL_STEP_SIZE + (FINAL_STEP_SIZE - INITIAL_STEP_SIZE) * share
+        length = INITIAL_STEP_SIZE + (FINAL_STEP_SIZE - INITIAL_STEP_SIZE) * fraction
         pixels = np.clip(pixels + length * steepness / np.maximum(size, 1e-12), 0, 255).astype(np.float32)
     final = pixels.round().astype(np.uint8)
     return MaximizedImages(final, slope(final, chosen).logits[np.arange(len(chosen)), chosen])
@@ -104,5 +104,9 @@ class _UnitMeanModel:
 
         with patch_layer_output(self.layer, capture_output):
             forward()
-        answer = keras.ops.cast(caught[-1], "float32")
-        return answer if len(answer.shape) == 2 else keras.ops.mean(answer, axis=tuple(range(1, len(answer.shape) - 1)))
+        prediction = keras.ops.cast(caught[-1], "float32")
+        return (
+            prediction
+            if len(prediction.shape) == 2
+            else keras.ops.mean(prediction, axis=tuple(range(1, len(prediction.shape) - 1)))
+        )

@@ -69,8 +69,8 @@ class Attribution:
         rows, columns = (round(side * (1 - CENTRAL_SIDE_FRACTION) / 2) for side in (height, width))
         inside = self.heatmaps[:, rows : height - rows, columns : width - columns].sum(axis=(1, 2), dtype=np.float64)
         total = self.heatmaps.sum(axis=(1, 2), dtype=np.float64)
-        shares: NDArray[np.float64] = np.divide(inside, total, out=np.full(len(total), np.nan), where=total > 0)
-        return shares
+        fractions: NDArray[np.float64] = np.divide(inside, total, out=np.full(len(total), np.nan), where=total > 0)
+        return fractions
 
 
 class Attributor:

@@ -61,8 +61,8 @@ class Explanation:
         """Returns the same for people."""
         if self.error is not None:
             return f"{self.source}: {self.error}"
-        share = self.central_fraction
-        heat = "nothing speaks for it" if share is None else f"{share:.1%} of the heat in the central half"
+        fraction = self.central_fraction
+        heat = "nothing speaks for it" if fraction is None else f"{fraction:.1%} of the heat in the central half"
         return f"{self.source}: {self.target_class} {self.probability:.1%}, {heat}"
 
 
@@ -101,11 +101,11 @@ def _explain_batch(
     classifier: Classifier, pixels: NDArray[np.uint8], attributor: Attributor, target_class: str | None
 ) -> Iterator[tuple[Any, ...]]:
     """Yields what Looked says of each readable image, from its heat on."""
-    answers = classifier.probabilities(pixels)
-    labels = answers.argmax(axis=1)
+    predictions = classifier.probabilities(pixels)
+    labels = predictions.argmax(axis=1)
     asked = labels if target_class is None else np.full(len(pixels), classifier.classes.index(target_class))
     attribution = attributor(pixels, asked)
-    rows = zip(attribution.heatmaps, labels, asked, answers, attribution.compute_central_fractions(), strict=True)
-    for heat, label, one, shares, central in rows:
+    rows = zip(attribution.heatmaps, labels, asked, predictions, attribution.compute_central_fractions(), strict=True)
+    for heat, label, one, fractions, central in rows:
         names = classifier.classes[int(label)], classifier.classes[int(one)]
-        yield heat, *names, float(shares[one]), None if np.isnan(central) else float(central)
+        yield heat, *names, float(fractions[one]), None if np.isnan(central) else float(central)

@@ -35,19 +35,19 @@ def render_overlay(pixels: NDArray[np.uint8], heatmap: Array, *, strength: float
     """
     import matplotlib as mpl
 
-    grey = pixels.astype(np.float32).mean(axis=2, keepdims=True) / 255
-    share = normalize_heatmap(heatmap)
-    colour = mpl.colormaps["inferno"](0.15 + 0.85 * share)[:, :, :3]
-    weight = strength * np.sqrt(share)[:, :, None]
-    mixed: NDArray[np.uint8] = np.round(255 * ((1 - weight) * grey + weight * colour)).astype(np.uint8)
+    gray = pixels.astype(np.float32).mean(axis=2, keepdims=True) / 255
+    fraction = normalize_heatmap(heatmap)
+    color = mpl.colormaps["inferno"](0.15 + 0.85 * fraction)[:, :, :3]
+    weight = strength * np.sqrt(fraction)[:, :, None]
+    mixed: NDArray[np.uint8] = np.round(255 * ((1 - weight) * gray + weight * color)).astype(np.uint8)
     return mixed
 
 
 def normalize_heatmap(heatmap: Array) -> Array:
     """Returns heat as fractions of what is drawn hottest, 0..1; zeros where there is none."""
     high = float(np.percentile(heatmap, HEATMAP_PERCENTILE)) or float(heatmap.max())
-    shares: Array = np.clip(heatmap / high, 0, 1) if high > 0 else np.zeros_like(heatmap)
-    return shares
+    fractions: Array = np.clip(heatmap / high, 0, 1) if high > 0 else np.zeros_like(heatmap)
+    return fractions
 
 
 def save_overlay(pixels: NDArray[np.uint8], heatmap: Array, path: Path) -> None:
@@ -72,10 +72,10 @@ def draw_overlays(
         axes = drawn.subplots(rows, columns, squeeze=False).ravel()
         for ax in axes:
             ax.axis("off")
-        for ax, picture, one, words in zip(axes, pixels[:count], heatmaps, captions, strict=False):
-            shown = np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture
+        for ax, image, one, words in zip(axes, pixels[:count], heatmaps, captions, strict=False):
+            shown = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
             gap = np.full((len(shown), max(1, shown.shape[1] // 16), 3), 255, np.uint8)
-            ax.imshow(np.concatenate([shown, gap, render_overlay(picture, one)], axis=1), interpolation="nearest")
+            ax.imshow(np.concatenate([shown, gap, render_overlay(image, one)], axis=1), interpolation="nearest")
             ax.set_title(words, fontsize=9, fontweight="normal", loc="left")
     return drawn
 

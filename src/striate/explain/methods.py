@@ -33,8 +33,8 @@ def grad_cam_pp(
     _, maps, gradients = gradient_function(images, target_classes)
     second, third = gradients**2, gradients**3
     below = 2 * second + maps.sum(axis=(1, 2), keepdims=True) * third
-    shares = np.divide(second, below, out=np.zeros_like(second), where=np.abs(below) > np.finfo(np.float32).tiny)
-    weights = (shares * np.maximum(gradients, 0)).sum(axis=(1, 2))
+    fractions = np.divide(second, below, out=np.zeros_like(second), where=np.abs(below) > np.finfo(np.float32).tiny)
+    weights = (fractions * np.maximum(gradients, 0)).sum(axis=(1, 2))
     return _resize_heatmaps(np.einsum("nhwc,nc->nhw", maps, weights), images)
 
 
@@ -122,18 +122,18 @@ def occlusion(predict: PredictFunction, images: NDArray[np.uint8], target_classe
 
 def _compute_occlusion(predict: PredictFunction, image: NDArray[np.uint8], label: int) -> Array:
     squares = list(_iter_squares(*image.shape[:2]))
-    colour = np.round(image.mean(axis=(0, 1))).astype(np.uint8)
+    color = np.round(image.mean(axis=(0, 1))).astype(np.uint8)
     before = float(predict(image[None])[0, label])
     fallen, covered = (np.zeros(image.shape[:2]) for _ in range(2))
     for start in range(0, len(squares), OCCLUSION_BATCH_SIZE):
         some = squares[start : start + OCCLUSION_BATCH_SIZE]
-        pictures = np.repeat(image[None], len(some), axis=0)
-        for one, square in zip(pictures, some, strict=True):
-            one[square] = colour
+        images = np.repeat(image[None], len(some), axis=0)
+        for one, square in zip(images, some, strict=True):
+            one[square] = color
         filled = (
-            pictures
+            images
             if len(some) == OCCLUSION_BATCH_SIZE or len(squares) < OCCLUSION_BATCH_SIZE
-            else np.resize(pictures, (OCCLUSION_BATCH_SIZE, *image.shape))
+            else np.resize(images, (OCCLUSION_BATCH_SIZE, *image.shape))
         )
         for square, logit in zip(some, predict(filled)[: len(some), label], strict=True):
             fallen[square] += before - float(logit)

@@ -145,9 +145,9 @@ def draw_top_activations(
                 _show_unit(axes[row, 0], maximized_images.pixels[row], "made for it")
             axes[row, 0].set_ylabel(f"{unit}", rotation=0, ha="right", va="center", fontsize=10, fontweight="bold")
             for rank in range(ranks):
-                picture = int(activations.image_indices[unit, rank])
-                name = "" if labels is None else f"{to_printable(labels[picture])[:10]}: "
-                part = activations.crop(pixels[picture], unit, rank)
+                image = int(activations.image_indices[unit, rank])
+                name = "" if labels is None else f"{to_printable(labels[image])[:10]}: "
+                part = activations.crop(pixels[image], unit, rank)
                 _show_unit(
                     axes[row, rank + (maximized_images is not None)],
                     part,
@@ -197,8 +197,8 @@ def draw_neighbors(
             ax.axis("off")
         for row in range(rows):
             said = int(probabilities[row].argmax())
-            answer = f"{shorten_name(classes[said])} {format_percent(float(probabilities[row, said]))}"
-            _show_neighbor(axes[row, 0], pixels[row], f"{shorten_name(image_names[row])[:20]}\n{answer}", "bold")
+            prediction = f"{shorten_name(classes[said])} {format_percent(float(probabilities[row, said]))}"
+            _show_neighbor(axes[row, 0], pixels[row], f"{shorten_name(image_names[row])[:20]}\n{prediction}", "bold")
             for rank, index in enumerate(neighbors.indices[row].tolist()):
                 name = shorten_name(classes[training_images.labels[index]])[:16]
                 words = f"{name}\n{neighbors.similarities[row, rank]:.2f}"

@@ -100,6 +100,6 @@ def _fit_umap(vectors: NDArray[np.float64], seed: int) -> NDArray[np.float32]:
         ) from None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a seed means one thread
-        neighbours = min(15, len(vectors) - 1)
-        found: NDArray[np.float32] = umap.UMAP(n_neighbors=neighbours, random_state=seed).fit_transform(vectors)
+        neighbors = min(15, len(vectors) - 1)
+        found: NDArray[np.float32] = umap.UMAP(n_neighbors=neighbors, random_state=seed).fit_transform(vectors)
     return found

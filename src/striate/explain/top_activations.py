@@ -82,14 +82,14 @@ def find_top_activations(
     most, least, where, means = [], [], [], []
     with progress.task("looking for what excites", len(pixels), "pictures") as task:
         for start in range(0, len(pixels), ACTIVATION_BATCH_SIZE):
-            answers = _compute_layer_output(model, layer, pixels[start : start + ACTIVATION_BATCH_SIZE])
-            flat = answers.reshape(len(answers), -1, answers.shape[-1])
+            predictions = _compute_layer_output(model, layer, pixels[start : start + ACTIVATION_BATCH_SIZE])
+            flat = predictions.reshape(len(predictions), -1, predictions.shape[-1])
             most.append(flat.max(axis=1))
             least.append(flat.min(axis=1))
             where.append(flat.argmax(axis=1))
             means.append(flat.mean(axis=1))
-            task.advance(len(answers))
-    width = answers.shape[2] if answers.ndim == 4 else 1
+            task.advance(len(predictions))
+    width = predictions.shape[2] if predictions.ndim == 4 else 1
     highest, lowest, at = np.concatenate(most), np.concatenate(least), np.concatenate(where)
     order = np.argsort(-highest, axis=0, kind="stable")[:images_per_unit].T
     places = np.take_along_axis(at.T, order, axis=1)
@@ -99,7 +99,7 @@ def find_top_activations(
         image_indices=order,
         positions=np.stack([places // width, places % width], axis=-1),
         is_dead=highest.max(axis=0) == lowest.min(axis=0),
-        receptive_field=compute_receptive_fields(model).get(id(layer)) if answers.ndim == 4 else None,
+        receptive_field=compute_receptive_fields(model).get(id(layer)) if predictions.ndim == 4 else None,
         max_means=np.concatenate(means).max(axis=0),
     )
 

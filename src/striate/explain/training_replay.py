@@ -119,14 +119,14 @@ class ReplayRecorder:
 
         if not self._frames:
             raise ConfigError("No epoch was recorded")
-        numbers, answers, filters, vectors = zip(*self._frames, strict=True)
+        numbers, predictions, filters, vectors = zip(*self._frames, strict=True)
         last = vectors[-1].astype(np.float64)
         axes = PCA(min(2, *last.shape), random_state=0).fit(np.nan_to_num(last))
         places = [axes.transform(np.nan_to_num(one.astype(np.float64))) for one in vectors]
         places = [np.pad(one, ((0, 0), (0, 2 - one.shape[1]))) for one in places]
         return Replay(
             np.array(numbers, np.int32),
-            np.stack(answers),
+            np.stack(predictions),
             np.stack(filters),
             np.stack(places).astype(np.float32),
             self._pixels[: len(self._image_names)],
@@ -150,8 +150,8 @@ class ReplayRecorder:
             filters = get_first_filters(model)[1][:MAX_FILTERS_RECORDED]
         except ConfigError:
             filters = np.zeros((0, 1, 1, 1), np.float32)
-        answers = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
-        return answers, filters.astype(np.float32), vectors.astype(np.float16)  # places need no more digits
+        predictions = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+        return predictions, filters.astype(np.float32), vectors.astype(np.float16)  # places need no more digits
 
 
 def save_replay(replay: Replay, path: Path) -> None:

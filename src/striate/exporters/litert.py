@@ -45,8 +45,8 @@ def write_litert(
         if calibration_images is not None:
 
             def iter_samples() -> Iterator[list[Any]]:
-                for picture in calibration_images:
-                    yield [picture[None]]
+                for image in calibration_images:
+                    yield [image[None]]
 
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.representative_dataset = iter_samples

@@ -36,9 +36,9 @@ def build_onnx_model(classifier: Classifier, batch_size: int | None) -> Any:
     import onnx
     from tf2onnx import convert
 
-    answer, signature = trace_tf_function(classifier, batch_size)
+    prediction, signature = trace_tf_function(classifier, batch_size)
     with suppress_converter_logs():
-        proto, _ = convert.from_function(answer, input_signature=[signature], opset=ONNX_OPSET)
+        proto, _ = convert.from_function(prediction, input_signature=[signature], opset=ONNX_OPSET)
     if batch_size is None:  # which the converter names after its own count
         for value in (*proto.graph.input, *proto.graph.output):
             value.type.tensor_type.shape.dim[0].dim_param = "n"

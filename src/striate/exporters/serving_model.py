@@ -25,8 +25,8 @@ def build_serving_model(classifier: Classifier) -> Any:
     """Returns a keras.Model of plain layers that answers as the classifier does: (n, h, w, c) uint8 → (n, classes)
     float32, test-time augmentation, temperature and softmax included. Its weights are the classifier's own.
     """
-    pictures = keras.Input(classifier.preprocessing.shape, dtype="uint8", name=INPUT_NAME)
-    seen = keras.ops.cast(pictures, "float32")
+    images = keras.Input(classifier.preprocessing.shape, dtype="uint8", name=INPUT_NAME)
+    seen = keras.ops.cast(images, "float32")
     model = classifier.model
     if classifier.tta == "none":
         logits = model(seen)
@@ -35,8 +35,8 @@ def build_serving_model(classifier: Classifier) -> Any:
         stacked = keras.ops.concatenate([_apply_view(seen, view) for view in views])
         parts = keras.ops.split(model(stacked), len(views))
         logits = sum(part * view.weight for part, view in zip(parts, views, strict=True))
-    answer = keras.layers.Softmax(dtype="float32", name=OUTPUT_NAME)(logits / classifier.temperature)
-    return keras.Model(pictures, answer, name="classifier")
+    prediction = keras.layers.Softmax(dtype="float32", name=OUTPUT_NAME)(logits / classifier.temperature)
+    return keras.Model(images, prediction, name="classifier")
 
 
 def _apply_view(images: Any, view: View) -> Any:
@@ -80,10 +80,10 @@ def require_tensorflow(format_name: str) -> None:
 
 def write_tf_graph(classifier: Classifier, folder: Path, batch_size: int | None) -> None:
     """Writes a SavedModel whose one signature answers by name."""
-    answer, signature = trace_tf_function(classifier, batch_size)
+    prediction, signature = trace_tf_function(classifier, batch_size)
     archive = keras.export.ExportArchive()
     archive.track(classifier.model)
-    archive.add_endpoint("serving_default", answer.python_function, input_signature=[signature])
+    archive.add_endpoint("serving_default", prediction.python_function, input_signature=[signature])
     with suppress_converter_logs():
         archive.write_out(str(folder), verbose=False)
 

@@ -68,11 +68,11 @@ def resolve_inputs(sources: Iterable[str | Path], *, progress: Progress = NO_PRO
         for path in expand_paths([source], include_videos=True):
             if path.is_file() and (is_archive(path) or path.suffix.lower() in ARRAY_SUFFIXES):
                 try:
-                    names, pictures = _unpack_archive(path, progress) if is_archive(path) else _load_array_images(path)
+                    names, images = _unpack_archive(path, progress) if is_archive(path) else _load_array_images(path)
                 except DataError as error:
                     found.append(UnreadableInput(str(path), str(error)))
                     continue
-                _append_images(found, names, pictures)
+                _append_images(found, names, images)
             elif has_video_signature(path):
                 found.append(VideoInput(str(path), path))
             else:
@@ -102,11 +102,11 @@ def _unpack_archive(path: Path, progress: Progress) -> tuple[list[str], list[Pat
 def _load_array_images(path: Path) -> tuple[list[str], list[Any]]:
     """Returns the images in a file of arrays and their names."""
     names: list[str] = []
-    pictures: list[Any] = []
+    images: list[Any] = []
     for name, pixels in _read_arrays(path):
         names += [f"{name}[{row}]" for row in range(len(pixels))]
-        pictures += list(pixels)
-    return names, pictures
+        images += list(pixels)
+    return names, images
 
 
 def _read_arrays(path: Path) -> list[tuple[str, Any]]:

@@ -157,7 +157,9 @@ class PredictionWriter:
             self._flush_counter = 0
 
     def _build_row(self, prediction: Prediction) -> tuple[object, ...]:
-        shares = [f"{prediction.probabilities[name]:.6g}" if prediction.probabilities else "" for name in self.classes]
+        fractions = [
+            f"{prediction.probabilities[name]:.6g}" if prediction.probabilities else "" for name in self.classes
+        ]
         places: tuple[object, ...] = ()
         if self.has_frames:
             places = ("", "") if prediction.frame is None else (prediction.frame, f"{prediction.seconds:.3f}")
@@ -168,7 +170,7 @@ class PredictionWriter:
             *places,
             prediction.label or "",
             confidence,
-            *shares,
+            *fractions,
             unsure,
             prediction.error or "",
         )

@@ -47,10 +47,10 @@ def predict_stream(
     """
     for part in inputs:
         if isinstance(part, VideoInput):
-            for answer in _predict_video(
+            for prediction in _predict_video(
                 classifier, part, frame_stride, smoothing_seconds, reject_below, on_frame, progress
             ):
-                yield answer, None
+                yield prediction, None
             continue
         if isinstance(part, UnreadableInput):
             if not skip:
@@ -59,10 +59,10 @@ def predict_stream(
             continue
         left = slice(min(skip, len(part.names)), None)
         skip -= left.start
-        names, pictures = part.names[left], part.images[left]
-        given = iter(pictures)
-        for answer in classifier.stream(pictures, names, reject_below=reject_below, progress=progress):
-            yield answer, next(given)
+        names, images = part.names[left], part.images[left]
+        given = iter(images)
+        for prediction in classifier.stream(images, names, reject_below=reject_below, progress=progress):
+            yield prediction, next(given)
 
 
 def _predict_video(
@@ -85,12 +85,12 @@ def _predict_video(
         size = 1 if isinstance(video.source, int) else FRAMES_PER_BATCH  # of a camera each at once
         while some := list(islice(frames, size)):
             pixels = np.stack([classifier.preprocessing(frame.pixels) for frame in some])
-            for frame, shares in zip(some, classifier.probabilities(pixels), strict=True):
-                answer = build_prediction(video.name, classifier.classes, mean(frame.seconds, shares), limit)
-                answer = replace(answer, frame=frame.number, seconds=frame.seconds)
+            for frame, fractions in zip(some, classifier.probabilities(pixels), strict=True):
+                prediction = build_prediction(video.name, classifier.classes, mean(frame.seconds, fractions), limit)
+                prediction = replace(prediction, frame=frame.number, seconds=frame.seconds)
                 if on_frame is not None:
-                    on_frame(film, frame, answer)
-                yield answer
+                    on_frame(film, frame, prediction)
+                yield prediction
             number += len(some)
             task.advance(len(some))
         if not number:

@@ -214,10 +214,10 @@ class AnnotatedVideoWriter:
             self._writer = cv2.VideoWriter(str(self._temporary_path), cv2.CAP_FFMPEG, code, rate, self._size)
             if not self._writer.isOpened():
                 raise DataError("The annotated video cannot be written", received=self.path)
-        picture = Image.fromarray(frame.pixels)
-        if picture.size != self._size:
-            picture = picture.resize(self._size)
-        self._writer.write(cv2.cvtColor(np.asarray(draw_prediction(picture, prediction)), cv2.COLOR_RGB2BGR))
+        image = Image.fromarray(frame.pixels)
+        if image.size != self._size:
+            image = image.resize(self._size)
+        self._writer.write(cv2.cvtColor(np.asarray(draw_prediction(image, prediction)), cv2.COLOR_RGB2BGR))
 
 
 def draw_prediction(image: Image.Image, prediction: Prediction) -> Image.Image:
@@ -229,18 +229,18 @@ def draw_prediction(image: Image.Image, prediction: Prediction) -> Image.Image:
     panel = Image.new("RGB", (width, len(shown) * line + 2 * pad), PANEL_COLOR)
     draw, font = ImageDraw.Draw(panel), load_font(find_bundled(), round(line * 0.62))
     left, right = pad + round(width * 0.42), width - pad - round(draw.textlength("100 %", font))
-    for row, (name, share) in enumerate(shown):
+    for row, (name, fraction) in enumerate(shown):
         top, is_answer = pad + row * line, row == 0 and not prediction.unsure
         ink = TEXT_COLOR if is_answer else DIM_COLOR
         draw.text(
             (pad, top), _truncate_text(draw, to_printable(name).replace("\n", " "), font, left - 2 * pad), ink, font
         )
-        end = left + round((right - pad - left) * share)
+        end = left + round((right - pad - left) * fraction)
         if right - pad > left:
             draw.rectangle(
                 (left, top + line // 4, max(left, end), top + line * 3 // 4), BAR_COLOR if is_answer else DIM_COLOR
             )
-        draw.text((right, top), f"{share:.0%}".replace("%", " %"), ink, font)
+        draw.text((right, top), f"{fraction:.0%}".replace("%", " %"), ink, font)
     result = image.copy()
     place = (0, height - panel.height)
     result.paste(Image.blend(result.crop((0, place[1], width, height)), panel, 0.78), place)

@@ -195,8 +195,8 @@ def _build_tag_rewriter(prefix: str, text: str) -> Callable[[re.Match[str]], str
         tag = re.sub(r'(?:xlink:)?href="#', f'href="#{prefix}', tag).replace("url(#", f"url(#{prefix}")
         tag = re.sub(r"font: (?:(\w+) )?([\d.]+)px [^;\"]*", r"font-weight: \1; font-size: \2px", tag)
         tag = tag.replace("font-weight: ; ", "")
-        for colour, variable in COLOR_VARIABLES.items():
-            tag = re.sub(re.escape(colour), f"var({variable})", tag, flags=re.I)
+        for color, variable in COLOR_VARIABLES.items():
+            tag = re.sub(re.escape(color), f"var({variable})", tag, flags=re.I)
         return tag
 
     return rewrite_tag

@@ -112,24 +112,24 @@ class _Routes:
     async def explain(self, request: Request) -> Response:
         """Tells where it looked in the one image in the request."""
         served = self._find_queried_model(request)
-        pictures, _ = await read_request_images(request, self.registry.limits)
-        if len(pictures) > 1:
+        images, _ = await read_request_images(request, self.registry.limits)
+        if len(images) > 1:
             raise RequestError("large", "one image at a time")
-        return JSONResponse(await explain_image(self.registry, served, pictures[0]))
+        return JSONResponse(await explain_image(self.registry, served, images[0]))
 
     async def predict(self, request: Request) -> Response:
         """Answers the images in the request."""
         served = self._find_queried_model(request)
         top = _parse_positive_int(_get_query_parameter(request, "top"))
-        pictures, several = await read_request_images(request, self.registry.limits)
-        with self.registry.reserve_capacity(len(pictures)):
-            answers = await self.registry.predict_images(served, pictures)
-        self._count_predictions(served, answers)
-        if all(answer.error is not None for answer in answers):
-            raise RequestError("undecodable", answers[0].error or "")
+        images, several = await read_request_images(request, self.registry.limits)
+        with self.registry.reserve_capacity(len(images)):
+            predictions = await self.registry.predict_images(served, images)
+        self._count_predictions(served, predictions)
+        if all(prediction.error is not None for prediction in predictions):
+            raise RequestError("undecodable", predictions[0].error or "")
         told = [
             {name: value for name, value in serialize_prediction(one, top).items() if name != "source"}
-            for one in answers
+            for one in predictions
         ]
         head = {"classifier": served.name, "version": served.version}
         return JSONResponse({**head, "answers": told} if several else {**head, **told[0]})

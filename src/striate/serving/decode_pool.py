@@ -111,9 +111,9 @@ class DecodePool:
         """Tells the jobs their answers; returns the process, or the one that took its place. Which of several brought
         it down is found by asking for each alone.
         """
-        answered, problem = await self._decode_jobs(process, jobs)
+        predicted, problem = await self._decode_jobs(process, jobs)
         if problem is None:
-            _deliver_results(jobs, answered)
+            _deliver_results(jobs, predicted)
             return process
         process = await self._replace_process(process)
         if len(jobs) == 1:
@@ -134,9 +134,9 @@ class DecodePool:
             while not self._queue:
                 self._has_jobs.clear()
                 await self._has_jobs.wait()
-            share = max(1, min(MAX_IMAGES_PER_MESSAGE, -(-len(self._queue) // self.limits.decoders)))
+            fraction = max(1, min(MAX_IMAGES_PER_MESSAGE, -(-len(self._queue) // self.limits.decoders)))
             jobs: list[_DecodeJob] = []
-            while self._queue and len(jobs) < share:
+            while self._queue and len(jobs) < fraction:
                 if self._queue[0].future.done():
                     self._queue.popleft()
                 elif jobs and self._queue[0].preprocessing_json != jobs[0].preprocessing_json:
@@ -214,10 +214,10 @@ def _serialize_preprocessing(preprocessing: Preprocessing) -> bytes:
 
 
 def _deliver_results(jobs: Sequence[_DecodeJob], results: Sequence[DecodeResult]) -> None:
-    for job, answer in zip(jobs, results, strict=True):
+    for job, prediction in zip(jobs, results, strict=True):
         if job.future.done():
             continue
-        if isinstance(answer, str):
-            job.future.set_result(answer)
+        if isinstance(prediction, str):
+            job.future.set_result(prediction)
         else:
-            job.callback(answer, job.future)
+            job.callback(prediction, job.future)

@@ -40,11 +40,11 @@ def main() -> None:
     asked, told = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a decoder prints is no answer
     while (question := read_request(asked.read)) is not None:
-        form, pictures = question
+        form, images = question
         decoded = []
-        for picture in pictures:
+        for image in images:
             try:
-                decoded.append(decode_or_error(_parse_preprocessing(form), picture))
+                decoded.append(decode_or_error(_parse_preprocessing(form), image))
             except MemoryError:
                 decoded.append("it needs more memory than one image may have")
         told.write(encode_response(decoded))
@@ -69,8 +69,8 @@ def read_request(read_exactly: Callable[[int], bytes]) -> tuple[bytes, list[byte
         return None
     (count,) = LENGTH_STRUCT.unpack(head)
     lengths = struct.unpack(f"<{count}I", read_exactly(LENGTH_STRUCT.size * count))
-    form, *pictures = (read_exactly(length) for length in lengths)
-    return form, pictures
+    form, *images = (read_exactly(length) for length in lengths)
+    return form, images
 
 
 def encode_response(results: Sequence[NDArray[np.uint8] | str]) -> bytes:

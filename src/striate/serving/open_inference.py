@@ -70,9 +70,9 @@ async def infer(request: Request, registry: ModelRegistry, served_model: ServedM
     elif given.get("name") == ENCODED_INPUT:
         files = _parse_encoded_images(given, data)
         with registry.reserve_capacity(_check_image_count(len(files), registry)):
-            answers = await registry.predict_images(served_model, files)
-        rows = [_get_probabilities(answer, served_model) for answer in answers]
-        labels = [answer.guess or "" for answer in answers]
+            predictions = await registry.predict_images(served_model, files)
+        rows = [_get_probabilities(prediction, served_model) for prediction in predictions]
+        labels = [prediction.guess or "" for prediction in predictions]
     else:
         raise RequestError("unfit", f"expected an input called {IMAGES_INPUT} or {ENCODED_INPUT}")
     outputs = {PROBABILITIES_OUTPUT: np.array(rows, np.float32).reshape(len(rows), -1), LABEL_OUTPUT: labels}

@@ -165,13 +165,13 @@ def _build_infer_operation(parameters: list[Any]) -> dict[str, Any]:
 
 
 def _build_schemas() -> dict[str, Any]:
-    text, share = {"type": "string"}, {"type": "number", "minimum": 0, "maximum": 1}
+    text, fraction = {"type": "string"}, {"type": "number", "minimum": 0, "maximum": 1}
     side = {"type": "integer", "minimum": 1}
     base64 = {"type": "string", "contentEncoding": "base64"}
-    answer = {
+    prediction = {
         "label": {"type": ["string", "null"]},
-        "confidence": {"anyOf": [share, {"type": "null"}]},
-        "probabilities": {"type": "object", "additionalProperties": share},
+        "confidence": {"anyOf": [fraction, {"type": "null"}]},
+        "probabilities": {"type": "object", "additionalProperties": fraction},
         "unsure": {"type": "boolean"},
         "error": {"type": ["string", "null"]},
     }
@@ -199,8 +199,10 @@ def _build_schemas() -> dict[str, Any]:
     return {
         "Object": {"type": "object"},
         "Fault": build_object_schema({"error": text, "code": {"enum": list(ERROR_CODES)}}),
-        "Answer": build_object_schema({**head, **answer}),
-        "Answers": build_object_schema({**head, "answers": {"type": "array", "items": build_object_schema(answer)}}),
+        "Answer": build_object_schema({**head, **prediction}),
+        "Answers": build_object_schema(
+            {**head, "answers": {"type": "array", "items": build_object_schema(prediction)}}
+        ),
         "Heat": build_object_schema(
             {**head, "label": text, "height": side, "width": side, "pixels": text, "overlay": text}
         ),
@@ -213,7 +215,7 @@ def _build_schemas() -> dict[str, Any]:
                 "classes": {"type": "array", "items": text},
                 "pages": {"type": "array", "items": {"enum": ["inside", "report"]}},
                 "preprocessing": {"type": "object"},
-                "reject_below": share,
+                "reject_below": fraction,
                 "test": {"type": "object"},
                 "classifiers": {"type": "array", "items": text},
             }

@@ -53,16 +53,16 @@ def climb(
     """
     trials = [
         Trial(
-            name=f"{network.name}-seed{seed}",
+            name=f"{model.name}-seed{seed}",
             recipe=replace_config(recipe, seed=seed),
-            architecture=network,
-            label=network.name,
-            about=str(network.year),
-            group=network.name,
+            architecture=model,
+            label=model.name,
+            about=str(model.year),
+            group=model.name,
             artifacts=artifacts,
         )
         for seed in range(recipe.seed, recipe.seed + seeds)
-        for network in networks
+        for model in networks
     ]
     return Trials(folder, trials, progress, whole="ladder")
 
@@ -153,7 +153,7 @@ def ladder(
     """
     wanted = parse_artifact_names(artifacts)
     engine = engine_on(on)
-    networks = None if rungs is None else _networks(rungs)
+    models = None if rungs is None else _networks(rungs)
     if seeds < 1:
         raise ConfigError("The number of seeds cannot be used", received=seeds, expected="1 or more")
     scratch = {"architecture": None, "pretrained": "none", "fine_tune": 0}
@@ -162,7 +162,7 @@ def ladder(
     found = gather(data, given, seed=chosen.seed, progress=progress)
     planned = plan(chosen, found.splits.train)
     form = preprocessing_of(planned)
-    networks = networks or _networks(SMALL_RUNGS if max(form.height, form.width) <= SMALL else LARGE_RUNGS)
+    models = models or _networks(SMALL_RUNGS if max(form.height, form.width) <= SMALL else LARGE_RUNGS)
     intended = Plan(
         data={
             "source": found.source,
@@ -172,7 +172,7 @@ def ladder(
             "validation": validation,
             "test": test,
         },
-        rungs=tuple(network.name for network in networks),
+        rungs=tuple(model.name for model in models),
         seeds=seeds,
         recipe=replace_config(chosen, height=form.height, width=form.width, channels=form.channels),
         backend=resolve_backend().name,
@@ -180,41 +180,39 @@ def ladder(
     name = name or folder_for("ladder", found.whole.name)
     folder = Path(runs) / name
     before = earlier(RunStore(runs), name, intended)
-    trials = climb(folder, intended.recipe, networks, seeds, progress, wanted)
+    trials = climb(folder, intended.recipe, models, seeds, progress, wanted)
     earlier_ones = [ARCHITECTURES[name] for name in (before.plan.rungs if before else ()) if name in ARCHITECTURES]
     known = climb(
-        folder, intended.recipe, {one.name: one for one in (*earlier_ones, *networks)}.values(), seeds, progress
+        folder, intended.recipe, {one.name: one for one in (*earlier_ones, *models)}.values(), seeds, progress
     )
-    networks = _with_earlier(networks, before, known)
-    intended = replace_config(intended, rungs=tuple(network.name for network in networks))
+    models = _with_earlier(models, before, known)
+    intended = replace_config(intended, rungs=tuple(model.name for model in models))
     if before is not None and before.state == "finished" and before.plan == intended and not trials.missing():
         progress.say(f"All {len(trials.trials)} runs are there already.")
         return Ladder(folder, before)
 
     progress.say(found.described(planned))
-    pictures = decode(found, planned, given, progress=progress)
-    classes = len(pictures.splits.train.classes)
-    work = {network.name: _work(network, form.shape, classes) for network in networks}
+    images = decode(found, planned, given, progress=progress)
+    classes = len(images.splits.train.classes)
+    work = {model.name: _work(model, form.shape, classes) for model in models}
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "ladder.json", Document(FORMAT, "unfinished", intended))
-    trials.train(
-        lambda trial: pictures, command=command, seconds_left=partial(seconds_left, trials, work), engine=engine
-    )
-    times = {} if trials.interrupted else _times(networks, known, pictures, progress)
+    trials.train(lambda trial: images, command=command, seconds_left=partial(seconds_left, trials, work), engine=engine)
+    times = {} if trials.interrupted else _times(models, known, images, progress)
     document = Document(
         format=FORMAT,
         state="interrupted" if trials.interrupted else "failed" if trials.failed else "finished",
         plan=intended,
         rungs=tuple(
             measured(
-                network,
-                known.finished(network.name),
+                model,
+                known.finished(model.name),
                 seeds,
-                reason=trials.failed.get(network.name),
-                multiply_adds=work[network.name],
-                milliseconds=times.get(network.name),
+                reason=trials.failed.get(model.name),
+                multiply_adds=work[model.name],
+                milliseconds=times.get(model.name),
             )
-            for network in networks
+            for model in models
         ),
     )
     reached = Ladder(folder, replace_config(document, steps=steps(document.rungs, lambda name: Run(folder / name))))
@@ -229,22 +227,20 @@ def _networks(rungs: Sequence[str | Architecture]) -> tuple[Architecture, ...]:
         UnknownNameError: there is none of that name.
         ConfigError: none is named.
     """
-    networks = tuple({network.name: network for network in map(architecture_named, rungs)}.values())
-    if not networks:
+    models = tuple({model.name: model for model in map(architecture_named, rungs)}.values())
+    if not models:
         raise ConfigError("The ladder has no rung", expected="names of models", hint="striate models lists them")
-    return networks
+    return models
 
 
 def _with_earlier(
     networks: tuple[Architecture, ...], before: Document | None, known: Trials
 ) -> tuple[Architecture, ...]:
     """Returns the models of the table: those asked for, and those that earlier commands have trained."""
-    asked = {network.name: network for network in networks}
+    asked = {model.name: model for model in networks}
     earlier = {name: asked.get(name) or ARCHITECTURES.get(name) for name in (before.plan.rungs if before else ())}
     kept = {
-        name: network
-        for name, network in earlier.items()
-        if network is not None and (name in asked or known.finished(name))
+        name: model for name, model in earlier.items() if model is not None and (name in asked or known.finished(name))
     }
     return networks if kept.keys() <= asked.keys() else tuple({**kept, **asked}.values())
 
@@ -262,7 +258,7 @@ def _work(network: Architecture, shape: Shape, classes: int) -> int | None:
 def _times(networks: Sequence[Architecture], known: Trials, pictures: Prepared, progress: Progress) -> dict[str, float]:
     """Returns model → prediction time, all measured now, one after the other, on the same images."""
     pixels = pictures.parts[2].pixels[:TIMED]
-    trained = {network.name: runs[0] for network in networks if (runs := known.finished(network.name))}
+    trained = {model.name: runs[0] for model in networks if (runs := known.finished(model.name))}
     times = {}
     with progress.task("timing predictions", len(trained), "networks") as task:
         for name, run in trained.items():

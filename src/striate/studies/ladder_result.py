@@ -149,8 +149,8 @@ def measured(network: Architecture, runs: Sequence[Run], seeds: int, *, reason: 
 
 
 def _train(run: Run) -> int:
-    pictures: int = run.manifest.data["counts"]["train"]
-    return pictures
+    images: int = run.manifest.data["counts"]["train"]
+    return images
 
 
 def _passes(run: Run) -> float:
@@ -247,9 +247,9 @@ class Ladder:
         """Returns accuracy against cost, see ladder_plot."""
         data, seeds = self.document.plan.data["name"], self.document.plan.seeds
         trained = [rung for rung in self.rows if rung.accuracy is not None]
-        pictures = f"{trained[0].n:,} test images" if trained else "test images"
+        images = f"{trained[0].n:,} test images" if trained else "test images"
         bars = "95 % intervals (Wilson)" if seeds == 1 else f"one standard deviation over {seeds} seeds"
-        return ladder_plot.ladder(self.points(), title=f"{data}: accuracy on {pictures}", note=f"Bars: {bars}.")
+        return ladder_plot.ladder(self.points(), title=f"{data}: accuracy on {images}", note=f"Bars: {bars}.")
 
     def points(self) -> list[ladder_plot.Point]:
         """Returns what a figure shows of the models that were trained."""

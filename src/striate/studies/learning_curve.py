@@ -268,10 +268,10 @@ def learning_curve(
     wanted = parse_artifact_names(artifacts)
     engine = engine_on(on)
     given, changes = parted(settings)
-    chosen, network = choose(recipe, architecture, changes, progress)
+    chosen, model = choose(recipe, architecture, changes, progress)
     if chosen.minutes is not None:
         raise ConfigError("A learning curve's trainings are planned in epochs", received="minutes", hint="--epochs")
-    prepared = prepare(data, chosen, given, network=network, progress=progress)
+    prepared = prepare(data, chosen, given, network=model, progress=progress)
     train = prepared.splits.train
     chosen_sizes = _checked(sizes, len(train)) if sizes else _halvings(len(train), len(train.classes))
     epochs = prepared.recipe.epochs
@@ -282,7 +282,7 @@ def learning_curve(
         Trial(
             name=trial,
             recipe=replace_config(chosen, seed=seed, epochs=max(1, round(epochs * math.sqrt(len(train) / size)))),
-            architecture=network,
+            architecture=model,
             effort=math.sqrt(size),
             artifacts=wanted,
         )

@@ -265,10 +265,10 @@ def repeat(
     wanted = parse_artifact_names(artifacts)
     engine = engine_on(on)
     given, changes = parted(settings)
-    chosen, network = choose(recipe, architecture, changes, progress)
-    prepared = prepare(data, chosen, given, network=network, progress=progress)
+    chosen, model = choose(recipe, architecture, changes, progress)
+    prepared = prepare(data, chosen, given, network=model, progress=progress)
     trials = [
-        Trial(f"seed-{seed}", replace_config(chosen, seed=seed), network, artifacts=wanted)
+        Trial(f"seed-{seed}", replace_config(chosen, seed=seed), model, artifacts=wanted)
         for seed in range(chosen.seed, chosen.seed + seeds)
     ]
     work = _Work("seeds", trials, lambda trial: prepared, prepared)
@@ -318,9 +318,9 @@ def cross_validate(
     wanted = parse_artifact_names(artifacts)
     engine = engine_on(on)
     given, changes = parted(settings)
-    chosen, network = choose(recipe, architecture, changes, progress)
-    prepared, pool = pooled(data, folds, chosen, given, network=network, progress=progress)
-    trials = [Trial(f"fold-{number}", chosen, network, artifacts=wanted) for number in range(1, folds + 1)]
+    chosen, model = choose(recipe, architecture, changes, progress)
+    prepared, pool = pooled(data, folds, chosen, given, network=model, progress=progress)
+    trials = [Trial(f"fold-{number}", chosen, model, artifacts=wanted) for number in range(1, folds + 1)]
     work = _Work("folds", trials, lambda trial: pool.fold(number_of(trial) - 1), prepared)
     return _done(work, chosen, engine, name=name, runs=runs, progress=progress, command=command)
 

@@ -126,10 +126,10 @@ def _download_remainder(url: str, partial: Path, file: RemoteFile, progress: Pro
     if have:
         request.add_header("Range", f"bytes={have}-")
     opener = urllib.request.build_opener()  # urlopen would keep the proxies of the first call of this process
-    with contextlib.closing(opener.open(request, timeout=TIMEOUT_SECONDS)) as answer:
-        resumed = answer.status == http.client.PARTIAL_CONTENT
+    with contextlib.closing(opener.open(request, timeout=TIMEOUT_SECONDS)) as prediction:
+        resumed = prediction.status == http.client.PARTIAL_CONTENT
         received = have if resumed else 0
-        size = file.size or received + int(answer.headers.get("Content-Length") or 0)
+        size = file.size or received + int(prediction.headers.get("Content-Length") or 0)
         if size == received:
             raise ConnectionError("the server does not say how long the file is")
         with (
@@ -137,7 +137,7 @@ def _download_remainder(url: str, partial: Path, file: RemoteFile, progress: Pro
             progress.task(f"downloading {file.name}", size, "bytes") as task,
         ):
             task.advance(received)
-            while block := answer.read(BLOCK_BYTES):
+            while block := prediction.read(BLOCK_BYTES):
                 received += len(block)
                 if received > size:
                     raise OSError(f"more than the published {size:,} bytes")

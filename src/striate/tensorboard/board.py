@@ -50,9 +50,9 @@ def build_graph_def(model: Any) -> Any:
         shapes = AttrValue.ListValue(shape=[TensorShapeProto(dim=sides)])
         return NodeDef(name=name, op=op_type, input=inputs, attr={"_output_shapes": AttrValue(list=shapes)})
 
-    (picture,) = model.inputs
-    seen, taken = {id(picture): INPUT_NODE_NAME}, {INPUT_NODE_NAME}
-    nodes = [make_node(INPUT_NODE_NAME, "InputLayer", [], picture.shape)]
+    (image,) = model.inputs
+    seen, taken = {id(image): INPUT_NODE_NAME}, {INPUT_NODE_NAME}
+    nodes = [make_node(INPUT_NODE_NAME, "InputLayer", [], image.shape)]
     for name, call in iter_nodes(model, seen):
         inputs = [seen[id(tensor)] for tensor in call.input_tensors]
         own = make_unique_name(BLOCK_PREFIX.sub(r"\1/", name), taken)
@@ -114,12 +114,12 @@ def _build_sprite(pixels: NDArray[np.uint8]) -> Image.Image:
     columns = math.ceil(math.sqrt(len(pixels)))
     sheet = Image.new("RGB", (columns * SPRITE_SIDE, columns * SPRITE_SIDE), "white")
     for at, one in enumerate(pixels):
-        picture = (
+        image = (
             Image.fromarray(one[:, :, 0] if one.shape[2] == 1 else one)
             .convert("RGB")
             .resize((SPRITE_SIDE, SPRITE_SIDE))
         )
-        sheet.paste(picture, (at % columns * SPRITE_SIDE, at // columns * SPRITE_SIDE))
+        sheet.paste(image, (at % columns * SPRITE_SIDE, at // columns * SPRITE_SIDE))
     return sheet
 
 
@@ -242,5 +242,5 @@ def _write_projector(folder: Path, classifier: Any, evaluation: Evaluation) -> N
 def _render_pixels(figure: Any) -> NDArray[np.uint8]:
     buffer = io.BytesIO()
     render_figure(figure, buffer, dpi=110)
-    with Image.open(buffer) as picture:
-        return np.asarray(picture.convert("RGB"))
+    with Image.open(buffer) as image:
+        return np.asarray(image.convert("RGB"))

@@ -157,19 +157,19 @@ def look(images: ImageSet) -> tuple[Sizes, bool]:
         return np.array([[height, width]]), rest not in ([], [1])
     chosen = np.random.default_rng(0).permutation(len(images))[:SAMPLE]
     sizes: list[tuple[int, int]] = []
-    colours: list[bool] = []
+    colors: list[bool] = []
     reason = "no images"
     for index in chosen.tolist():
         try:
             with open_image(images.source(index)) as image:
                 width, height = image.size
                 sizes.append((height, width))
-                colours.append(_is_colour(image) if not any(colours) else True)
+                colors.append(_is_colour(image) if not any(colors) else True)
         except Exception as error:  # foreign bytes; training reports each broken file with its reason
             reason = str(error)
     if not sizes:
         raise ImageDecodeError(f"none of {len(chosen)} images looked at can be read: {reason}")
-    return np.array(sizes), any(colours)
+    return np.array(sizes), any(colors)
 
 
 def short_side(sizes: Sizes) -> float:

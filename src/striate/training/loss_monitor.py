@@ -94,8 +94,8 @@ class WatchLoss(Callback):  # type: ignore[misc]
                 self.trace.early.append((done, (mean * done - self.trace.total) / (done - self.done)))
         elif self.trace.broken is None:
             size = self.batches.batch_size
-            pictures = self.batches.order[self.done * size : done * size]
-            self.trace.broken = Break(self.batches.epoch + 1, self.done + 1, done, np.asarray(pictures, np.int64))
+            images = self.batches.order[self.done * size : done * size]
+            self.trace.broken = Break(self.batches.epoch + 1, self.done + 1, done, np.asarray(images, np.int64))
             self._look(self.batches.epoch)
         self.done, self.trace.total = done, mean * done
 

@@ -62,8 +62,8 @@ def _discriminative(kind: Any, factors: dict[str, float]) -> Any:
             self.shares = tuple(factors.get(variable.path, 1.0) for variable in variables)
 
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-            share = self.shares[self._get_variable_index(variable)]  # TensorFlow's own variables have no path
-            super().update_step(gradient, variable, learning_rate * share)
+            fraction = self.shares[self._get_variable_index(variable)]  # TensorFlow's own variables have no path
+            super().update_step(gradient, variable, learning_rate * fraction)
 
     return Discriminative
 
@@ -94,8 +94,8 @@ def _fused(kind: Any) -> Any:
             powers = [tf.pow(beta, step) for beta in (self.beta_1, self.beta_2)] if is_adam else []
             for gradient, variable in zip(grads, variables, strict=True):
                 at = self._get_variable_index(variable)
-                share = self.shares[at] if hasattr(self, "shares") else 1.0
-                own = rate if share == 1 else rate * share
+                fraction = self.shares[at] if hasattr(self, "shares") else 1.0
+                own = rate if fraction == 1 else rate * fraction
                 (self._adam if is_adam else self._nesterov)(variable, at, tf.cast(gradient, tf.float32), own, *powers)
             self.iterations.assign_add(1)
 

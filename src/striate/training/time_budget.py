@@ -127,8 +127,8 @@ def pace(
         variable.assign(value)
     timed = watch.rounds[1:] or watch.rounds  # the first one compiles
     step = median(_step(one) for one in timed)
-    share = len(held_out) / len(some)
-    between = median(_before(one, step) + share * (one.ended - one.calls[-1][0]) for one in timed)
+    fraction = len(held_out) / len(some)
+    between = median(_before(one, step) + fraction * (one.ended - one.calls[-1][0]) for one in timed)
     first, usual = watch.rounds[0], timed[-1]
     compiling = max(0.0, (first.ended - began) - (usual.ended - usual.began)) if len(watch.rounds) > 1 else 0.0
     return Pace(step, between, compiling, time.perf_counter() - began)

@@ -70,11 +70,11 @@ def answer_times(runs: Sequence[Run], keys: Sequence[str], *, progress: Progress
     Raises:
         DataError: the images are gone.
     """
-    pictures = list(own_pictures(runs[0], keys[:TIMED], progress=progress).values())
+    images = list(own_pictures(runs[0], keys[:TIMED], progress=progress).values())
     times = []
     with progress.task("timing answers", len(runs), "runs") as task:
         for run in runs:
-            pixels = np.stack([run.classifier.preprocessing(picture) for picture in pictures])
+            pixels = np.stack([run.classifier.preprocessing(image) for image in images])
             times.append(measure_ms_per_image(run.classifier, pixels))
             task.advance()
     return times
@@ -86,10 +86,10 @@ def save_comparison_page(
     """Writes the page, with the images where they are still to be had, and returns why they are not ("" if so)."""
     keys = comparison_page.list_image_keys(found)
     missing = ""
-    pictures = {}
+    images = {}
     try:
-        pictures = own_pictures(runs[0], keys, progress=progress) if keys else {}
+        images = own_pictures(runs[0], keys, progress=progress) if keys else {}
     except DataError as error:
         missing = f"{error.problem.removesuffix('.')}."
-    comparison_page.save_comparison_html(path, found, pictures, missing_reason=missing, command=command)
+    comparison_page.save_comparison_html(path, found, images, missing_reason=missing, command=command)
     return missing

@@ -104,9 +104,9 @@ def save_results(
         write_csv(run.path / LEAKED, ("key",), ([key] for key in sorted(leaked)))
     rows = predict_log_probabilities(trained.classifier, parts[1], split="validation", progress=progress)
     chosen_by = parts[1].images
-    answered = LabeledPredictions(chosen_by.classes, chosen_by.keys, chosen_by.labels, rows)
+    predicted = LabeledPredictions(chosen_by.classes, chosen_by.keys, chosen_by.labels, rows)
     validation = build_evaluation(
-        parts[1], calibrate(trained.classifier, answered, target_risk, progress), "validation"
+        parts[1], calibrate(trained.classifier, predicted, target_risk, progress), "validation"
     )
     trained.classifier.save(run.path / "classifier")
     measured = evaluate_classifier(trained.classifier, parts[2], split="test", leaked_keys=leaked, progress=progress)
@@ -286,12 +286,12 @@ def some_measured(run: Run, most: int = 2000, *, seed: int = 0, progress: Progre
     Raises:
         DataError: the images are gone, or were handed over in Python, or the predictions are missing.
     """
-    answered = run.answered("test")
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(answered.keys))[:most])
+    predicted = run.answered("test")
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(predicted.keys))[:most])
     images = own_set(run, progress=progress)
     place = {key: at for at, key in enumerate(images.keys.tolist())}
-    there = [(at, place[key]) for at in chosen.tolist() if (key := str(answered.keys[at])) in place]
-    rows = answered.log_probabilities[[at for at, _ in there]]
+    there = [(at, place[key]) for at in chosen.tolist() if (key := str(predicted.keys[at])) in place]
+    rows = predicted.log_probabilities[[at for at, _ in there]]
     decoded = decode_all(
         images.subset(np.array([at for _, at in there], int)), run.classifier.preprocessing, progress=progress
     )

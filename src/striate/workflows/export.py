@@ -157,6 +157,6 @@ def _cost(
     calibrated_on: int, labels: NDArray[np.int64], before: NDArray[np.float64], after: NDArray[np.float64]
 ) -> Quantised:
     right = [found.argmax(axis=1) == labels for found in (before, after)]
-    shares = [Share(float(one.mean()), wilson(int(one.sum()), len(one))) for one in right]
+    fractions = [Share(float(one.mean()), wilson(int(one.sum()), len(one))) for one in right]
     paired = compute_paired_difference(right[0], right[1])
-    return Quantised(calibrated_on, len(labels), shares[0], shares[1], paired.difference, paired.interval)
+    return Quantised(calibrated_on, len(labels), fractions[0], fractions[1], paired.difference, paired.interval)

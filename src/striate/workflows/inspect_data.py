@@ -79,7 +79,7 @@ def out_of_fold(
     found = np.zeros((total, len(images.classes)))
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     division = kind(folds, shuffle=True, random_state=seed).split(np.zeros(total), images.labels, groups)
-    network = architecture_named(planned.architecture or DEFAULT_ARCHITECTURE)
+    model = architecture_named(planned.architecture or DEFAULT_ARCHITECTURE)
     for number, (learnt, judged) in enumerate(division, 1):
         progress.say(f"Judge {number} of {folds}: {len(learnt):,} images to learn from, {len(judged):,} to judge")
         chosen_by = np.random.default_rng((seed, number)).permutation(judged)[:HELD_OUT]
@@ -87,7 +87,7 @@ def out_of_fold(
             DecodedSet(images.subset(learnt), decoded.pixels[learnt], {}),
             DecodedSet(images.subset(chosen_by), decoded.pixels[chosen_by], {}),
             replace_config(planned, seed=seed + number, keep="last", patience=None),
-            architecture=network,
+            architecture=model,
             progress=progress,
         )
         found[judged] = np.exp(trained.classifier.log_probabilities(decoded.pixels[judged]))

@@ -79,19 +79,19 @@ def choose(
     and weights are looked for, before any image is read.
     """
     chosen = recipe_named(recipe)
-    network = None
+    model = None
     if named := architecture or chosen.architecture:
-        network = architecture_named(named)
-        changes = {**changes, "architecture": network.name}
+        model = architecture_named(named)
+        changes = {**changes, "architecture": model.name}
     chosen = replace_config(chosen, "the recipe", **one_budget(changes))
     if chosen.weights is not None:
         refuse_grey(chosen)
-        network = network or architecture_named(network_of(chosen.weights))
-        check_weights_match(network, fetch_weights(chosen.weights, network.name, progress=progress))
-        chosen = replace_config(chosen, architecture=network.name)
-    if network is not None and chosen.dropout is None:
-        chosen = replace_config(chosen, dropout=network.dropout)
-    return chosen, network
+        model = model or architecture_named(network_of(chosen.weights))
+        check_weights_match(model, fetch_weights(chosen.weights, model.name, progress=progress))
+        chosen = replace_config(chosen, architecture=model.name)
+    if model is not None and chosen.dropout is None:
+        chosen = replace_config(chosen, dropout=model.dropout)
+    return chosen, model
 
 
 def try_out(network: Architecture, recipe: Recipe, classes: tuple[str, ...]) -> None:

@@ -125,8 +125,8 @@ class Gathered:
         """Returns what there is, and the form it will be brought to, in one line."""
         form = preprocessing_of(planned)
         sizes = ", ".join(f"{len(part):,} to {purpose}" for part, purpose in zip(self.splits, PURPOSES, strict=True))
-        colour = "colour" if form.channels == 3 else "grey"
-        return f"{self.whole.name}: {sizes}; {form.height}×{form.width} pixels, {colour}"
+        color = "colour" if form.channels == 3 else "grey"
+        return f"{self.whole.name}: {sizes}; {form.height}×{form.width} pixels, {color}"
 
 
 def gather(data: DataSource | Splits, given: Conditions, *, seed: int, progress: Progress) -> Gathered:
@@ -284,7 +284,7 @@ def together(splits: Splits) -> ImageSet:
     elif isinstance(splits.train.sources, EncodedImages):
         sources = concatenate_encoded([part.sources for part in splits if isinstance(part.sources, EncodedImages)])
     else:
-        sources = [picture for part in splits for picture in part.sources]
+        sources = [image for part in splits for image in part.sources]
     return dataclass_replace(
         splits.train,
         labels=np.concatenate([part.labels for part in splits]),

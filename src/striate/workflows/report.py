@@ -131,18 +131,18 @@ def _test_images(
     Raises:
         DataError: some are gone, labeled otherwise or unreadable, or all were handed over in Python.
     """
-    answered = run.answered("test")
+    predicted = run.answered("test")
     images = _own_images(run, data, data_dir, nested, progress)
     place = {key: index for index, key in enumerate(images.keys.tolist())}
-    keys = answered.keys.tolist()
+    keys = predicted.keys.tolist()
     gone = [key for key in keys if key not in place]
     _refuse(run, images, gone, len(keys), "gone")
     images = images.subset([place[key] for key in keys])
-    before = [answered.classes[label] for label in answered.labels.tolist()]
+    before = [predicted.classes[label] for label in predicted.labels.tolist()]
     now = [images.classes[label] for label in images.labels.tolist()]
     other = [key for key, old, new in zip(keys, before, now, strict=True) if old != new]
     _refuse(run, images, other, len(keys), "labeled otherwise")
-    images = replace(images, classes=answered.classes, labels=answered.labels)
+    images = replace(images, classes=predicted.classes, labels=predicted.labels)
     decoded = decode_all(images, run.classifier_manifest.preprocessing, progress=progress, use_cache=True)
     _refuse(run, images, list(decoded.decode_errors), len(keys), "unreadable")
     return decoded

@@ -112,13 +112,13 @@ def train(
     measures_batch = changes.get("batch") == "auto"
     if measures_batch:
         changes = {**changes, "batch": None}
-    chosen, network = choose(recipe, architecture, changes, progress)
+    chosen, model = choose(recipe, architecture, changes, progress)
     if isinstance(data, Prepared):
-        pictures, given = data.under(chosen, network), data.given
+        images, given = data.under(chosen, model), data.given
     else:
-        pictures = prepare(data, chosen, given, network=network, progress=progress)
-    chosen = pictures.recipe
-    network = network or architecture_named(chosen.architecture or DEFAULT_ARCHITECTURE)
+        images = prepare(data, chosen, given, network=model, progress=progress)
+    chosen = images.recipe
+    model = model or architecture_named(chosen.architecture or DEFAULT_ARCHITECTURE)
     read = time.perf_counter()
 
     from striate.cluster.distributed_training import learn_together, require_together
@@ -130,29 +130,29 @@ def train(
         require_together(on, chosen, workers, watched=replay or enough is not None)
     if deterministic:
         enable_determinism()
-    try_out(network, chosen, pictures.splits.train.classes)
+    try_out(model, chosen, images.splits.train.classes)
     if measures_batch:
         from striate.training.performance.batch_size import with_fastest_batch
 
         keeps_rate = "learning_rate" in changes
-        chosen = with_fastest_batch(chosen, pictures.parts[0], network, progress, keeps_rate=keeps_rate)
-        pictures = pictures.under(chosen, network)
-    refuse_full(store.root, network, len(pictures.splits.train.classes), chosen)
-    run = store.create(name, f"{pictures.splits.train.name}-{network.name}")
+        chosen = with_fastest_batch(chosen, images.parts[0], model, progress, keeps_rate=keeps_rate)
+        images = images.under(chosen, model)
+    refuse_full(store.root, model, len(images.splits.train.classes), chosen)
+    run = store.create(name, f"{images.splits.train.name}-{model.name}")
     with hold_lock(run.path):
         begun = TrainingRequest(
             format=begun_.REQUEST_FORMAT,
             command=command,
             started=started,
-            source=pictures.source,
+            source=images.source,
             data_dir=given.place,
             nested=given.nested,
-            fingerprint=pictures.fingerprint,
+            fingerprint=images.fingerprint,
             validation=given.validation,
             test=given.test,
             max_broken=given.max_broken,
             allow_leaks=given.allow_leaks,
-            architecture=network.name,
+            architecture=model.name,
             target_risk=target_risk,
             replay=replay,
             deterministic=deterministic,
@@ -162,14 +162,14 @@ def train(
             threads=describe_threads(),
             artifacts=wanted,
         )
-        save_splits(pictures.splits, run.path / "split.csv")
+        save_splits(images.splits, run.path / "split.csv")
         if given.corrections is not None:
             save_corrections(load_corrections(Path(given.corrections)), run.path / CORRECTIONS_FILE)
-        if pictures.broken:
-            save_broken(pictures.broken, run.path / "broken.csv")
+        if images.broken:
+            save_broken(images.broken, run.path / "broken.csv")
         write_json(run.path / begun_.REQUEST_FILE, begun)
         write_json(run.path / "recipe.json", chosen)
-        work = Work(run, begun, pictures, network, began, read)
+        work = Work(run, begun, images, model, began, read)
         if on is not None and learn_together(work, on, workers, progress):
             return run
         return carry_out(work, progress, enough=enough)
@@ -223,15 +223,13 @@ def resume(
         from striate.system.backend import ACTIVE_BACKEND, enable_determinism
         from striate.workflows.training_job import Work, carry_out
 
-        recipe, network = found.recipe, architecture or architecture_named(before.architecture)
+        recipe, model = found.recipe, architecture or architecture_named(before.architecture)
         for leftover in remove_partial_files(found.path):
             progress.say(f"{leftover.name}, half written, is removed.")
         if isinstance(data, Prepared):
-            pictures = data.under(recipe, network)
+            images = data.under(recipe, model)
         else:
-            pictures = prepare(
-                _data(before, data), recipe, _conditions(found, before), network=network, progress=progress
-            )
+            images = prepare(_data(before, data), recipe, _conditions(found, before), network=model, progress=progress)
         if before.deterministic:
             enable_determinism()
         now = replace(before, backend=ACTIVE_BACKEND.name, versions=get_package_versions(), threads=describe_threads())
@@ -239,17 +237,17 @@ def resume(
             progress.say(
                 f"The last digits may differ from those of a training without a stop: {'; '.join(differences)}."
             )
-        if pictures.fingerprint != before.fingerprint:
+        if images.fingerprint != before.fingerprint:
             raise DataError(
                 "The images are not those that this training began with",
-                received=f"fingerprint {pictures.fingerprint[:12]}",
+                received=f"fingerprint {images.fingerprint[:12]}",
                 expected=before.fingerprint[:12],
                 hint="the folder or table as it was, or a new training",
             )
         read = time.perf_counter()
-        work = Work(found, before, pictures, network, began, read)
+        work = Work(found, before, images, model, began, read)
         if on is not None and not finish:
-            require_together(on, pictures.recipe, workers, watched=before.replay or enough is not None)
+            require_together(on, images.recipe, workers, watched=before.replay or enough is not None)
             if learn_together(work, on, workers, progress):
                 return found
         return carry_out(work, progress, enough=enough, finish=finish)

@@ -76,9 +76,9 @@ def carry_out(work: Work, progress: Progress, *, enough: Enough | None = None, f
     from striate.training.fit import DivergedError, fit
     from striate.training.loss_monitor import LossTrace
 
-    run, begun, pictures = work.run, work.begun, work.pictures
+    run, begun, images = work.run, work.begun, work.pictures
     trace = LossTrace()
-    watching = Watching(run, progress, pictures.parts[1] if begun.replay else None, pictures.recipe.seed)
+    watching = Watching(run, progress, images.parts[1] if begun.replay else None, images.recipe.seed)
     keeper = Keeper(
         Checkpoints(run.path / "checkpoints"),
         every=begun.save_every,
@@ -93,9 +93,9 @@ def carry_out(work: Work, progress: Progress, *, enough: Enough | None = None, f
     watching.begin(len(rows))
     try:
         trained = fit(
-            pictures.parts[0],
-            pictures.parts[1],
-            pictures.recipe,
+            images.parts[0],
+            images.parts[1],
+            images.recipe,
             architecture=work.network,
             progress=progress,
             record=record,
@@ -116,7 +116,7 @@ def carry_out(work: Work, progress: Progress, *, enough: Enough | None = None, f
             classifier.save(run.path / "classifier")
         reason = f"diverged: {error}" if trace.lost else str(error)
         failed = _manifest(work, keeper, "failed", classifier, kept=kept, reason=reason)
-        diagnosed(run, failed, pictures.parts, classifier, trace, progress)
+        diagnosed(run, failed, images.parts, classifier, trace, progress)
         _close(failed, run)
         if trace.broken is not None:  # else, as where memory ran out, it may be resumed when there is more
             keeper.checkpoints.clear()
@@ -162,14 +162,12 @@ def _finished(
     work: Work, trained: Trained, trace: LossTrace, keeper: Keeper, watching: Watching, progress: Progress
 ) -> Run:
     """Returns the run with its results, sealed."""
-    run, begun, pictures = work.run, work.begun, work.pictures
+    run, begun, images = work.run, work.begun, work.pictures
     learnt = time.perf_counter()
     HistoryWriter(run.path / "history.csv", trained.history.epochs)
     write_json(run.path / "recipe.json", trained.recipe)
     (run.path / test_access.TEST_ACCESS_FILE).unlink(missing_ok=True)  # an attempt that was cut off while measuring
-    measured = save_results(
-        run, trained, pictures.parts, progress, leaked=pictures.leaked, target_risk=begun.target_risk
-    )
+    measured = save_results(run, trained, images.parts, progress, leaked=images.leaked, target_risk=begun.target_risk)
     done = _manifest(
         work,
         keeper,
@@ -178,7 +176,7 @@ def _finished(
         learnt=learnt,
         kept=trained.history.kept,
     )
-    diagnosed(run, done, pictures.parts, trained.classifier, trace, progress)
+    diagnosed(run, done, images.parts, trained.classifier, trace, progress)
     watching.measured(trained.classifier, measured, trained.history.kept)
     missing = make_artifacts(Run(run.path, trained.classifier), done, measured.decoded, begun.artifacts, progress)
     _close(done, run)
@@ -204,8 +202,8 @@ def _manifest(
 ) -> RunManifest:
     from striate.system.backend import ACTIVE_BACKEND, list_devices
 
-    run, begun, pictures = work.run, work.begun, work.pictures
-    splits, now, earlier = pictures.splits, time.perf_counter(), keeper.seconds
+    run, begun, images = work.run, work.begun, work.pictures
+    splits, now, earlier = images.splits, time.perf_counter(), keeper.seconds
     seconds = {"total": now - work.began + earlier}
     if learnt is not None:
         parts = {"reading": work.read - work.began, "training": learnt - work.read + earlier, "measuring": now - learnt}
@@ -223,11 +221,11 @@ def _manifest(
             "name": splits.train.name,
             "classes": list(splits.train.classes),
             "counts": {name: len(part) for name, part in zip(SPLIT_NAMES, splits, strict=True)},
-            "fingerprint": pictures.fingerprint,
+            "fingerprint": images.fingerprint,
         },
         architecture=work.network.name,
         parameters=0 if classifier is None else int(classifier.model.count_params()),
-        seed=pictures.recipe.seed,
+        seed=images.recipe.seed,
         backend=ACTIVE_BACKEND.name,
         device=", ".join(list_devices()),
         versions=get_package_versions(),
@@ -236,7 +234,7 @@ def _manifest(
         seconds=seconds,
         epochs=len(run.epochs),
         kept=kept,
-        findings=pictures.findings,
+        findings=images.findings,
         multiply_adds=None if classifier is None else _multiply_adds(classifier),
     )
 

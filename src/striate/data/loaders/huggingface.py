@@ -85,17 +85,17 @@ def _fetch_dataset(address: str, name: str, configuration: str | None) -> Any:
 def _read_split(address: str, split: str, dataset: Any) -> _HubSplit:
     import datasets
 
-    picture = next((column for column in IMAGE_COLUMNS if column in dataset.column_names), None)
+    image = next((column for column in IMAGE_COLUMNS if column in dataset.column_names), None)
     label = next((column for column in LABEL_COLUMNS if column in dataset.column_names), None)
-    if picture is None or label is None:
+    if image is None or label is None:
         raise DataError(
             f"{address} holds no labeled images",
             received=", ".join(dataset.column_names)[:300],
             expected="a column image and a column label",
         )
-    plain = dataset.cast_column(picture, datasets.Image(decode=False)).flatten_indices()
+    plain = dataset.cast_column(image, datasets.Image(decode=False)).flatten_indices()
     table = plain.data.table
-    stored = parquet.get_struct_field(table.column(picture), "bytes")
+    stored = parquet.get_struct_field(table.column(image), "bytes")
     if stored.null_count:
         raise DataError(f"{address} names files instead of holding the images", hint="load its folder instead")
     where = Path(f"{address}, {split}")

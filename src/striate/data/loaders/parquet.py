@@ -97,7 +97,7 @@ def _read_table(table: Path, split: str) -> _ParquetTable:
         with pq.ParquetFile(table, memory_map=True) as file:
             if "label" not in file.schema_arrow.names:
                 raise _build_column_error(table, file, "label", "the class of each image")
-            pictures = _read_images(table, file)
+            images = _read_images(table, file)
             names = parse_class_names(file.schema_arrow.metadata, "label")
             labels = parse_labels(table, _read_column(file, "label"), names)
             given = [split] * file.metadata.num_rows
@@ -105,7 +105,7 @@ def _read_table(table: Path, split: str) -> _ParquetTable:
                 given = parse_splits(table, _read_column(file, "split"))
     except (pa.ArrowException, OSError, UnicodeError) as error:  # names and labels are foreign bytes too
         raise DataError(f"{table} {_describe_read_error(table, error)}") from None
-    return _ParquetTable(table, pictures, labels, names if labels.dtype.kind == "i" else None, given)
+    return _ParquetTable(table, images, labels, names if labels.dtype.kind == "i" else None, given)
 
 
 def _read_column(file: pq.ParquetFile, name: str) -> Any:

@@ -65,8 +65,8 @@ def is_webdataset_shard(path: Path) -> bool:
             names = [_split_member_name(member.name) for member in islice(file, MAX_MEMBERS_SCANNED) if member.isreg()]
     except (tarfile.TarError, OSError):
         return False
-    pictures = {name for name, ending in names if ending in IMAGE_SUFFIXES}
-    return any(name in pictures for name, ending in names if ending in LABEL_SUFFIXES)
+    images = {name for name, ending in names if ending in IMAGE_SUFFIXES}
+    return any(name in images for name, ending in names if ending in LABEL_SUFFIXES)
 
 
 def load_webdataset(root: Path, shards: list[Path]) -> ImageSet:
@@ -133,15 +133,15 @@ def iter_shard_images(file: IO[bytes], name: str) -> Iterator[tuple[str, bytes]]
         with tarfile.open(fileobj=file, mode="r|") as shard:
             members = (member for member in shard if member.isreg() and not member.issparse())
             for sample, together in groupby(members, key=lambda member: _split_member_name(member.name)[0]):
-                picture, key = None, sample
+                image, key = None, sample
                 for member in together:
                     _, ending = _split_member_name(member.name)
-                    if ending in IMAGE_SUFFIXES and picture is None:
-                        picture = _read_member(shard, member)
+                    if ending in IMAGE_SUFFIXES and image is None:
+                        image = _read_member(shard, member)
                     elif ending == "json" and member.size <= MAX_LABEL_BYTES:
                         key = _parse_key(_read_member(shard, member)) or key
-                if picture is not None:
-                    yield key, picture
+                if image is not None:
+                    yield key, image
     except (tarfile.TarError, EOFError) as error:
         raise DataError(f"{name} is damaged or cut off: {error}", hint="download it again") from None
 
@@ -180,17 +180,17 @@ def _iter_samples(shard: Path, data: memoryview) -> Iterator[_Sample]:
 
 
 def _build_sample(shard: Path, name: str, members: Iterable[tarfile.TarInfo], data: memoryview) -> _Sample:
-    picture, label, rank = (0, -1), None, len(LABEL_SUFFIXES)
+    image, label, rank = (0, -1), None, len(LABEL_SUFFIXES)
     for member in members:
         if member.offset_data + member.size > len(data):
             raise tarfile.ReadError("unexpected end of data")
         _, ending = _split_member_name(member.name)
-        if ending in IMAGE_SUFFIXES and picture[1] < 0:
-            picture = (member.offset_data, member.size)
+        if ending in IMAGE_SUFFIXES and image[1] < 0:
+            image = (member.offset_data, member.size)
         elif ending in LABEL_SUFFIXES[:rank]:
             text = bytes(data[member.offset_data : member.offset_data + min(member.size, MAX_LABEL_BYTES)])
             label, rank = _parse_label(shard, member.name, text, ending), LABEL_SUFFIXES.index(ending)
-    return _Sample(name, picture, label)
+    return _Sample(name, image, label)
 
 
 def _split_member_name(name: str) -> tuple[str, str]:

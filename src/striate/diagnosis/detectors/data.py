@@ -95,8 +95,8 @@ def detect_leak(e: Evidence) -> Diagnosis | None:
         return None
     evidence = f"{number:,} of {tested:,} test images have a copy among those learned or chosen from"
     if e.without_leaks is not None and e.test is not None:
-        share = e.without_leaks
-        evidence += f"; {format_percent(e.test.accuracy)} right with them, {format_percent(share.accuracy)} without"
+        fraction = e.without_leaks
+        evidence += f"; {format_percent(e.test.accuracy)} right with them, {format_percent(fraction.accuracy)} without"
     cure = build_data_command(e, "--fix")
     verdict = "The test images leak into the training: its accuracy flatters"
     return Diagnosis("leak", "error", verdict, evidence, cure, found.files)

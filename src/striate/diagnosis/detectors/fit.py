@@ -168,10 +168,10 @@ def detect_small_validation_set(e: Evidence) -> Diagnosis | None:
     if high - low < MIN_INTERVAL_WIDTH:
         return None
     total = sum(sum(counts) for counts in e.counts.values())
-    share = min(0.4, max(0.2, MIN_VALIDATION_IMAGES / max(1, total)))
+    fraction = min(0.4, max(0.2, MIN_VALIDATION_IMAGES / max(1, total)))
     interval = f"{format_percent(low)} and {format_percent(high)}"
     evidence = f"{e.validation.correct_count} of {e.validation.n} right: anything between {interval}"
-    cure = build_train_command(e, "--validation", format_setting(share))
+    cure = build_train_command(e, "--validation", format_setting(fraction))
     verdict = f"The {e.validation.n} validation images are too few to choose by"
     return Diagnosis("small_validation", "warning", verdict, evidence, cure)
 

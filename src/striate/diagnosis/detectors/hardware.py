@@ -20,11 +20,11 @@ def detect_input_bottleneck(e: Evidence) -> Diagnosis | None:
     rows = [row for row in (e.epochs[1:] or e.epochs) if math.isfinite(row.waiting)]
     if not rows:
         return None
-    share, seconds = float(np.median([row.waiting for row in rows])), float(np.median([row.seconds for row in rows]))
-    if share < MIN_WAIT_FRACTION or seconds < MIN_EPOCH_SECONDS:
+    fraction, seconds = float(np.median([row.waiting for row in rows])), float(np.median([row.seconds for row in rows]))
+    if fraction < MIN_WAIT_FRACTION or seconds < MIN_EPOCH_SECONDS:
         return None
     evidence = (
-        f"the model waited {share:.0%} of the time for images; epochs of {seconds:.1f} s, "
+        f"the model waited {fraction:.0%} of the time for images; epochs of {seconds:.1f} s, "
         f"{np.median([row.images_per_second for row in rows]):,.0f} images a second"
     )
     cure = build_train_command(e, "--augment", "none" if _has_cheap_augment(e) else "flip")

@@ -59,17 +59,17 @@ def _find_even_errors(outcomes: OutcomeCounts) -> tuple[str, str] | None:
         or outcomes.n == outcomes.correct_count
     ):
         return None
-    wrong, share = 1 - outcomes.accuracy, outcomes.surest_wrong / outcomes.surest
+    wrong, fraction = 1 - outcomes.accuracy, outcomes.surest_wrong / outcomes.surest
     if (
         wilson(outcomes.surest_wrong, outcomes.surest).low < MIN_CONFIDENT_ERROR_RATE
-        or share < MIN_ERROR_EVENNESS * wrong
+        or fraction < MIN_ERROR_EVENNESS * wrong
     ):
         return None
     evidence = (
-        f"{format_percent(share)} of the most confident fifth of the predictions on validation images are wrong, "
+        f"{format_percent(fraction)} of the most confident fifth of the predictions on validation images are wrong, "
         f"{format_percent(wrong)} of all: the mistakes strike easy images like difficult ones"
     )
-    return evidence, f"About {format_percent(share, 0)} of the labels seem to be wrong"
+    return evidence, f"About {format_percent(fraction, 0)} of the labels seem to be wrong"
 
 
 def _find_better_validation(e: Evidence) -> tuple[str, str] | None:
@@ -144,10 +144,10 @@ def detect_class_imbalance(e: Evidence) -> Diagnosis | None:
 
 def detect_class_collapse(e: Evidence) -> Diagnosis | None:
     """Some classes are never answered, though the others are."""
-    answers = e.test or e.validation
-    if answers is None or not (never := find_unpredicted_classes(answers)):
+    predictions = e.test or e.validation
+    if predictions is None or not (never := find_unpredicted_classes(predictions)):
         return None
-    matrix = answers.confusion_matrix
+    matrix = predictions.confusion_matrix
     n, right = matrix.sum(axis=1), np.diag(matrix)
     others = [i for i in range(len(n)) if i not in never]
     taken = matrix[never].sum(axis=0)

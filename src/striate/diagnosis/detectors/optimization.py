@@ -127,14 +127,14 @@ def detect_constant_prediction(e: Evidence) -> Diagnosis | None:
     """All images get the same prediction."""
     if e.validation is None or e.validation.n < 2 * len(e.classes):
         return None
-    answers = e.validation.confusion_matrix.sum(axis=0)
-    most = int(answers.argmax())
+    predictions = e.validation.confusion_matrix.sum(axis=0)
+    most = int(predictions.argmax())
     if (
-        answers[most] < MIN_ONE_CLASS_FRACTION * e.validation.n
+        predictions[most] < MIN_ONE_CLASS_FRACTION * e.validation.n
         or e.validation.confusion_matrix[most].sum() >= MIN_ONE_CLASS_FRACTION * e.validation.n
     ):
         return None
-    evidence = f"{answers[most]:,} of {e.validation.n:,} validation images are answered {e.classes[most]}"
+    evidence = f"{predictions[most]:,} of {e.validation.n:,} validation images are answered {e.classes[most]}"
     cure = build_train_command(e, "--lr", format_setting(e.recipe.learning_rate / 3))
     verdict = f"It always answers {e.classes[most]}"
     return Diagnosis("one_class", "error", verdict, evidence + _format_knn_comparison(e), cure)

@@ -102,8 +102,8 @@ def format_lead(comparison: Comparison) -> str:
     if not equals:
         return f"{best.name} is the best: better than each of the {len(comparison.groups) - 1} others, beyond chance."
     if len(equals) == len(comparison.groups) - 1:
-        share = format_percent(best.accuracy, 2)
-        return f"{best.name} has the highest accuracy, {share}, yet none of the others is surely worse."
+        fraction = format_percent(best.accuracy, 2)
+        return f"{best.name} has the highest accuracy, {fraction}, yet none of the others is surely worse."
     return (
         f"{best.name} has the highest accuracy, {format_percent(best.accuracy, 2)}; it cannot be told apart from "
         f"{' and '.join(equals[:4])}{' and others' if len(equals) > 4 else ''}, and is better than the rest."
@@ -181,16 +181,16 @@ def _build_gallery_item(pair: PairwiseResult, key: str, pixels: NDArray[np.uint8
     said = [
         (
             to_printable(group.name),
-            to_printable(answer.predicted_class),
+            to_printable(prediction.predicted_class),
             float(
                 np.mean(
-                    [one.answers[key].confidence for one in _list_agreeing_runs(group, key, answer.predicted_class)]
+                    [one.answers[key].confidence for one in _list_agreeing_runs(group, key, prediction.predicted_class)]
                 )
             ),
-            answer.predicted_class == answer.true_class,
+            prediction.predicted_class == prediction.true_class,
         )
         for group in (pair.first_group, pair.second_group)
-        for answer in (group.contenders[0].answers[key],)
+        for prediction in (group.contenders[0].answers[key],)
     ]
     return {
         "key": to_printable(key),
@@ -234,12 +234,12 @@ def _draw_curves(axes: Any, groups: Sequence[RunGroup], metric_name: str, *, has
     handles, labels = [], []
     numbers: list[int] = []
     for index, group in enumerate(groups):
-        colour = SERIES_COLORS[index % len(SERIES_COLORS)]
+        color = SERIES_COLORS[index % len(SERIES_COLORS)]
         several = len(group.contenders) > 1
         for place, one in enumerate(group.contenders):
             epochs = [row.epoch for row in one.epochs]
             numbers += epochs
-            thin: dict[str, Any] = {"color": colour, "alpha": 0.75 if several else 1}
+            thin: dict[str, Any] = {"color": color, "alpha": 0.75 if several else 1}
             dot = "o" if len(epochs) == 1 else None
             width = 1.2 if several else 1.8
             (line,) = axes.plot(

@@ -238,5 +238,5 @@ def _list_only_correct(
     winner_correct: NDArray[np.bool_], loser_correct: NDArray[np.bool_], losing_group: RunGroup, keys: Sequence[str]
 ) -> tuple[str, ...]:
     chosen = [keys[index] for index in np.flatnonzero(winner_correct.all(axis=0) & ~loser_correct.any(axis=0)).tolist()]
-    answers = losing_group.contenders[0].answers
-    return tuple(sorted(chosen, key=lambda key: -answers[key].confidence))
+    predictions = losing_group.contenders[0].answers
+    return tuple(sorted(chosen, key=lambda key: -predictions[key].confidence))

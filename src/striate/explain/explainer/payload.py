@@ -91,8 +91,8 @@ def build_payload(
     rows = [_build_step_row(step, found, has, position, numbers) for position, step in enumerate(found)]
     given = [position for position, state in enumerate(has.states) if state == "given"]
     images = images[: max(1, MAX_REFERENCE_BYTES // max(1, sum(4 * prod(found[position].shape) for position in given)))]
-    shares = classifier.probabilities(np.stack([one.pixels for one in images]))
-    shown = [_build_image_row(one, answer, numbers) for one, answer in zip(images, shares, strict=True)]
+    fractions = classifier.probabilities(np.stack([one.pixels for one in images]))
+    shown = [_build_image_row(one, prediction, numbers) for one, prediction in zip(images, fractions, strict=True)]
     if given:
         for row, one in zip(shown, images, strict=True):
             each = compute_step_values(classifier.model, found, one.pixels)
@@ -163,7 +163,7 @@ def _build_image_row(image: ExplainerImage, probabilities: NDArray[np.float64], 
         "label": None if image.label is None else to_printable(image.label),
         "pixels": arrays.add_array(image.pixels),
         "heat": heat,
-        "answer": [round(float(share), 9) for share in probabilities],
+        "answer": [round(float(fraction), 9) for fraction in probabilities],
     }
 
 

@@ -38,8 +38,8 @@ def build_schema(classes: tuple[str, ...]) -> pa.Schema:
 
     kinds = (pa.string(), pa.string(), pa.string(), pa.float32(), pa.bool_(), pa.string())
     fields = [pa.field(name, kind) for name, kind in zip(COLUMNS, kinds, strict=False)]
-    shares = pa.field(PROBABILITIES, pa.list_(pa.float32(), len(classes)))
-    return pa.schema([*fields, shares], metadata={b"classes": json.dumps(classes).encode()})
+    fractions = pa.field(PROBABILITIES, pa.list_(pa.float32(), len(classes)))
+    return pa.schema([*fields, fractions], metadata={b"classes": json.dumps(classes).encode()})
 
 
 class BatchPredictor:
@@ -77,19 +77,19 @@ class BatchPredictor:
 
         classes = np.array(self.classifier.classes, object)
         whole = [at for at, (_, pixels) in enumerate(images) if not isinstance(pixels, str)]
-        shares = np.zeros((len(images), len(classes)), np.float32)
+        fractions = np.zeros((len(images), len(classes)), np.float32)
         if whole:
             stacked = np.stack([pixels for _, pixels in images if not isinstance(pixels, str)])
-            shares[whole] = self.classifier.probabilities(stacked)
+            fractions[whole] = self.classifier.probabilities(stacked)
         is_broken = np.ones(len(images), bool)
         is_broken[whole] = False
-        confidence = shares.max(axis=1)
+        confidence = fractions.max(axis=1)
         is_unsure = ~is_broken & (confidence < self.threshold)
-        flat = pa.array(shares.reshape(-1), pa.float32())
+        flat = pa.array(fractions.reshape(-1), pa.float32())
         columns: dict[str, Any] = {
             SOURCE: [to_printable(one.source) for one, _ in images],
             KEY: [None if one.key is None else to_printable(one.key) for one, _ in images],
-            LABEL: pa.array(classes[shares.argmax(axis=1)], pa.string(), mask=is_broken | is_unsure),
+            LABEL: pa.array(classes[fractions.argmax(axis=1)], pa.string(), mask=is_broken | is_unsure),
             CONFIDENCE: pa.array(confidence, pa.float32(), mask=is_broken),
             UNSURE: is_unsure,
             ERROR: [pixels if isinstance(pixels, str) else None for _, pixels in images],
@@ -145,5 +145,5 @@ def predict_locally(
             takewhile(lambda _: not should_stop(), range(len(kept))),
             PREFETCH_ITEMS,
         )
-        for piece, pictures in zip(kept, work, strict=False):
-            yield piece, answerer.predict_table(pictures)
+        for piece, images in zip(kept, work, strict=False):
+            yield piece, answerer.predict_table(images)

@@ -101,7 +101,7 @@ def create_box(node: LayerNode, min_width: float = 0.0) -> Drawable:
     from matplotlib.patches import Circle, FancyBboxPatch
 
     text = format_box_text(node)
-    colour = KIND_COLORS[node.kind]
+    color = KIND_COLORS[node.kind]
     merge = node.kind == "merge"
     tall = 0.2 if merge else BOX_HEIGHT
     half = (
@@ -111,7 +111,7 @@ def create_box(node: LayerNode, min_width: float = 0.0) -> Drawable:
     )
 
     def draw(axes: Axes, x: float, y: float) -> None:
-        look: Any = {"facecolor": "white" if merge else compute_tint(colour), "edgecolor": colour, "lw": 1, "zorder": 2}
+        look: Any = {"facecolor": "white" if merge else compute_tint(color), "edgecolor": color, "lw": 1, "zorder": 2}
         rounding = f"round,pad=0,rounding_size={0.1 if merge else 0.05}"
         sign = merge and len(text) == 1
         axes.add_patch(

@@ -162,13 +162,13 @@ class DiagramLayout:
                 weight="bold",
             )
         self._draw_columns(axes, PAGE_MARGIN, top)
-        colours = {KIND_NAMES[kind]: KIND_COLORS[kind] for kind in kinds}
+        colors = {KIND_NAMES[kind]: KIND_COLORS[kind] for kind in kinds}
         for number, row in enumerate(legend):
             x, y = PAGE_MARGIN, bottom + LEGEND_ROW_HEIGHT * (number + 0.5)
             for name in row:
                 patch = FancyBboxPatch(
-                    (x, y - 0.07), 0.24, 0.14, "round,pad=0,rounding_size=0.04", fc=compute_tint(colours[name]),
-                    ec=colours[name],
+                    (x, y - 0.07), 0.24, 0.14, "round,pad=0,rounding_size=0.04", fc=compute_tint(colors[name]),
+                    ec=colors[name],
                 )  # fmt: skip
                 axes.add_patch(patch)
                 draw_text(axes, x + 0.31, y, name)
@@ -239,8 +239,8 @@ class DiagramLayout:
         front = [(left, base), (left, base - high), (left + wide, base - high), (left + wide, base)]
         lid = [front[1], (left + slant, base - high - rise), (left + wide + slant, base - high - rise), front[2]]
         flank = [front[3], front[2], lid[2], (left + wide + slant, base - rise)]
-        for corners, colour in ((front, "#BBD7EA"), (lid, "#DCEAF4"), (flank, "#7FB2D5")):
-            axes.add_patch(Polygon(corners, facecolor=colour, edgecolor="#00314D", lw=0.6))
+        for corners, color in ((front, "#BBD7EA"), (lid, "#DCEAF4"), (flank, "#7FB2D5")):
+            axes.add_patch(Polygon(corners, facecolor=color, edgecolor="#00314D", lw=0.6))
 
 
 def _measure_half_heading(part: StagePart) -> float:

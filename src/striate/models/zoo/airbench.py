@@ -38,8 +38,8 @@ def build_airbench(
     keras, layers = import_keras()
     side = min(shape[:2])
     patch, stride = (2, 1) if side <= 40 else (2, 2) if side <= 80 else (4, 4)
-    pictures = keras.Input(shape, name="pictures")
-    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(pictures)
+    images = keras.Input(shape, name="pictures")
+    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images)
     filters = 2 * patch * patch * shape[2]
     x = layers.Conv2D(filters, patch, stride, padding="valid" if side >= 8 else "same", name="whiten")(x)
     x = layers.ReLU(name="whiten_relu")(x)
@@ -54,7 +54,7 @@ def build_airbench(
     x = layers.GlobalMaxPooling2D(name="embedding")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
     x = layers.Rescaling(1 / 9, name="temper")(x)
-    return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name=name)
+    return keras.Model(images, layers.Dense(classes, dtype="float32", name="logits")(x), name=name)
 
 
 def build_airbench_half(shape: Shape, classes: int, dropout: float, seed: int) -> Any:

@@ -25,8 +25,8 @@ def build_alexnet(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     small = is_small_image(shape)
     padding, units = ("same", 1024) if small else ("valid", 4096)
     first = {"kernel_size": 5, "strides": 2} if small else {"kernel_size": 11, "strides": 4}
-    pictures = keras.Input(shape, name="pictures")
-    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(pictures)
+    images = keras.Input(shape, name="pictures")
+    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images)
     towers = {tower: _apply_conv(x, 48, f"conv1_{tower}", padding=padding, **first) for tower in TOWERS}
     for number, filters, side in ((2, 128, 5), (3, 192, 3), (4, 192, 3), (5, 128, 3)):
         if number in (2, 3):
@@ -40,7 +40,7 @@ def build_alexnet(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     for number, name in enumerate(("dense6", "embedding")):
         x = layers.Dense(units, activation="relu", kernel_initializer="he_uniform", name=name)(x)
         x = layers.Dropout(dropout, seed=seed + number, name=f"dropout{number + 6}")(x) if dropout else x
-    return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name="alexnet")
+    return keras.Model(images, layers.Dense(classes, dtype="float32", name="logits")(x), name="alexnet")
 
 
 def _apply_conv(x: Any, filters: int, name: str, kernel_size: int, strides: int = 1, padding: str = "same") -> Any:

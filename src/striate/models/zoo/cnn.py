@@ -15,8 +15,8 @@ def build_cnn(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     128 units at half its rate and after them.
     """
     keras, layers = import_keras()
-    pictures = keras.Input(shape, name="pictures")
-    x = layers.Rescaling(1 / 255, name="rescale")(pictures)
+    images = keras.Input(shape, name="pictures")
+    x = layers.Rescaling(1 / 255, name="rescale")(images)
     x = _apply_conv(x, 32, 3, "conv1")
     if max(shape[:2]) > 32:
         x = _apply_max_pooling(x, "pool1")
@@ -25,7 +25,7 @@ def build_cnn(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     x = layers.Dropout(dropout / 2, seed=seed, name="dropout1")(x) if dropout else x
     x = layers.Dense(128, activation="relu", name="embedding")(x)
     x = layers.Dropout(dropout, seed=seed + 1, name="dropout2")(x) if dropout else x
-    return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name="cnn")
+    return keras.Model(images, layers.Dense(classes, dtype="float32", name="logits")(x), name="cnn")
 
 
 def build_cnn_small(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
@@ -35,13 +35,13 @@ def build_cnn_small(shape: Shape, classes: int, dropout: float, seed: int) -> An
     (0.9861, 0.9862 and 0.9862 on MNIST); the table has the middle one.
     """
     keras, layers = import_keras()
-    pictures = keras.Input(shape, name="pictures")
-    x = layers.Rescaling(1 / 255, name="rescale")(pictures)
+    images = keras.Input(shape, name="pictures")
+    x = layers.Rescaling(1 / 255, name="rescale")(images)
     x = _apply_max_pooling(_apply_conv(x, 32, 5, "conv"), "features")
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
     x = layers.Dense(128, activation="relu", name="embedding")(x)
-    return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name="cnn-small")
+    return keras.Model(images, layers.Dense(classes, dtype="float32", name="logits")(x), name="cnn-small")
 
 
 def build_cnn_fast(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
@@ -52,8 +52,8 @@ def build_cnn_fast(shape: Shape, classes: int, dropout: float, seed: int) -> Any
     so that one epoch is enough for its statistics. `dropout` is applied before the 128 units.
     """
     keras, layers = import_keras()
-    pictures = keras.Input(shape, name="pictures")
-    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(pictures)
+    images = keras.Input(shape, name="pictures")
+    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images)
     for number, (filters, side) in enumerate(((32, 5), (64, 3)), 1):
         x = layers.Conv2D(filters, side, strides=2, padding="same", use_bias=False, name=f"conv{number}")(x)
         x = layers.BatchNormalization(momentum=0.8, name=f"norm{number}")(x)
@@ -62,7 +62,7 @@ def build_cnn_fast(shape: Shape, classes: int, dropout: float, seed: int) -> Any
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
     x = layers.Dense(128, use_bias=False, name="dense")(x)
     x = layers.ReLU(name="embedding")(layers.BatchNormalization(momentum=0.8, name="norm3")(x))
-    return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name="cnn-fast")
+    return keras.Model(images, layers.Dense(classes, dtype="float32", name="logits")(x), name="cnn-fast")
 
 
 def _apply_conv(x: Any, filters: int, kernel_size: int, name: str) -> Any:

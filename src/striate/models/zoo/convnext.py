@@ -19,8 +19,8 @@ def build_convnext_tiny(shape: Shape, classes: int, dropout: float, seed: int) -
     arXiv:1603.09382, eq. 4).
     """
     keras, layers = import_keras()
-    pictures = keras.Input(shape, name="pictures")
-    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(pictures)
+    images = keras.Input(shape, name="pictures")
+    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images)
     stem = _create_conv(3, STAGES[0][0], "stem_conv", strides=2) if is_small_image(shape) else None
     x = (stem or _create_conv(4, STAGES[0][0], "stem_conv", strides=4))(x)
     x = _apply_layer_norm(x, "stem_norm")
@@ -38,7 +38,7 @@ def build_convnext_tiny(shape: Shape, classes: int, dropout: float, seed: int) -
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     x = _apply_layer_norm(x, "embedding")
     logits = layers.Dense(classes, kernel_initializer=_create_initializer(), dtype="float32", name="logits")
-    return keras.Model(pictures, logits(x), name="convnext-tiny")
+    return keras.Model(images, logits(x), name="convnext-tiny")
 
 
 def _apply_convnext_block(x: Any, prefix: str, output_name: str, drop_rate: float, seed: int) -> Any:

@@ -24,10 +24,8 @@ def build_densenet121(shape: Shape, classes: int, dropout: float, seed: int) -> 
     every convolution, but only where nothing is augmented (section 4.2).
     """
     keras, layers = import_keras()
-    pictures = keras.Input(shape, name="pictures")
-    x = apply_stem(
-        layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(pictures), has_small_stem=is_small_image(shape)
-    )
+    images = keras.Input(shape, name="pictures")
+    x = apply_stem(layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images), has_small_stem=is_small_image(shape))
     for stage, depth in enumerate(BLOCK_DEPTHS, 1):
         for number in range(1, depth + 1):
             x = _apply_dense_layer(x, f"stage{stage}_block{number}")
@@ -36,7 +34,7 @@ def build_densenet121(shape: Shape, classes: int, dropout: float, seed: int) -> 
     x = layers.ReLU(name="features")(apply_batch_norm(x, "features_bn"))
     x = layers.GlobalAveragePooling2D(name="embedding")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
-    return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name="densenet121")
+    return keras.Model(images, layers.Dense(classes, dtype="float32", name="logits")(x), name="densenet121")
 
 
 def _apply_dense_layer(x: Any, prefix: str) -> Any:

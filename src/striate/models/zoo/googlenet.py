@@ -33,8 +33,8 @@ def build_googlenet(shape: Shape, classes: int, dropout: float, seed: int) -> An
     """
     keras, layers = import_keras()
     small = is_small_image(shape)
-    pictures = keras.Input(shape, name="pictures")
-    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(pictures)
+    images = keras.Input(shape, name="pictures")
+    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images)
     x = _apply_max_pooling(_apply_conv_bn_relu(x, 64, 3 if small else 7, "conv1", strides=2), "pool1")
     x = _apply_conv_bn_relu(_apply_conv_bn_relu(x, 64, 1, "conv2_reduce"), 192, 3, "conv2")
     x = x if small else _apply_max_pooling(x, "pool2")
@@ -46,7 +46,7 @@ def build_googlenet(shape: Shape, classes: int, dropout: float, seed: int) -> An
         )
     x = layers.GlobalAveragePooling2D(name="embedding")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
-    return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name="googlenet")
+    return keras.Model(images, layers.Dense(classes, dtype="float32", name="logits")(x), name="googlenet")
 
 
 def _apply_inception_module(x: Any, filters: tuple[int, ...], prefix: str, name: str) -> Any:

@@ -28,8 +28,8 @@ def build_inception_v3(shape: Shape, classes: int, dropout: float, seed: int) ->
     keras, layers = import_keras()
     small = is_small_image(shape)
     padding = "same" if small else "valid"
-    pictures = keras.Input(shape, name="pictures")
-    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(pictures)
+    images = keras.Input(shape, name="pictures")
+    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images)
     x = _apply_conv_bn_relu(x, 32, (3, 3), "stem_conv1", strides=2, padding=padding)
     x = _apply_conv_bn_relu(x, 32, (3, 3), "stem_conv2", padding=padding)
     x = _apply_conv_bn_relu(x, 64, (3, 3), "stem_conv3")
@@ -50,7 +50,7 @@ def build_inception_v3(shape: Shape, classes: int, dropout: float, seed: int) ->
 
     x = layers.GlobalAveragePooling2D(name="embedding")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
-    return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name="inception_v3")
+    return keras.Model(images, layers.Dense(classes, dtype="float32", name="logits")(x), name="inception_v3")
 
 
 def _apply_inception_module(x: Any, pool_filters: int, name: str) -> Any:

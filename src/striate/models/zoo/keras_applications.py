@@ -20,8 +20,8 @@ def build_application(shape: Shape, classes: int, dropout: float, seed: int, *, 
     """
     keras, layers = import_keras()
     backbone = BACKBONES[name]
-    pictures = keras.Input(shape, name="pictures")
-    x = layers.Rescaling(1 / 127.5, offset=-1.0, name="rescale")(pictures)
+    images = keras.Input(shape, name="pictures")
+    x = layers.Rescaling(1 / 127.5, offset=-1.0, name="rescale")(images)
     function = getattr(keras.applications, backbone.application)
     inner = function(include_top=False, weights=None, input_tensor=x, **backbone.options)
     for layer in inner.layers:
@@ -30,7 +30,7 @@ def build_application(shape: Shape, classes: int, dropout: float, seed: int, *, 
     x = layers.Activation("linear", name="features")(inner.output)
     x = layers.GlobalAveragePooling2D(name="embedding")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
-    return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name=name)
+    return keras.Model(images, layers.Dense(classes, dtype="float32", name="logits")(x), name=name)
 
 
 def _define_application(

@@ -18,8 +18,8 @@ def build_lenet(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     scaled so that 0 becomes -0.1 and 255 becomes 1.175 (section II.B). 61,706 weights at 32×32×1 and ten classes.
     """
     keras, layers = import_keras()
-    pictures = keras.Input(shape, name="pictures")
-    x = layers.Rescaling(1.275 / 255, offset=-0.1, name="rescale")(pictures)
+    images = keras.Input(shape, name="pictures")
+    x = layers.Rescaling(1.275 / 255, offset=-0.1, name="rescale")(images)
     x = _apply_conv(x, 6, "c1", is_padded=min(shape[:2]) < 32)
     x = _apply_subsampling(x, "s2")
     x = _apply_conv(x, 16, "c3", is_padded=min(x.shape[1:3]) < 6)
@@ -28,7 +28,7 @@ def build_lenet(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
     x = layers.Dense(84, activation="tanh", name="embedding")(x)
-    return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name="lenet")
+    return keras.Model(images, layers.Dense(classes, dtype="float32", name="logits")(x), name="lenet")
 
 
 def _apply_conv(x: Any, filters: int, name: str, *, is_padded: bool) -> Any:

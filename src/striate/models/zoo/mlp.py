@@ -10,14 +10,14 @@ from striate.models.architecture import Architecture, Shape, import_keras
 def build_mlp(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     """Returns 512 and 256 rectified units and a linear last layer, with dropout after each hidden layer."""
     keras, layers = import_keras()
-    pictures = keras.Input(shape, name="pictures")
-    x = layers.Rescaling(1 / 255, name="rescale")(pictures)
+    images = keras.Input(shape, name="pictures")
+    x = layers.Rescaling(1 / 255, name="rescale")(images)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(512, activation="relu", name="features")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout1")(x) if dropout else x
     x = layers.Dense(256, activation="relu", name="embedding")(x)
     x = layers.Dropout(dropout, seed=seed + 1, name="dropout2")(x) if dropout else x
-    return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name="mlp")
+    return keras.Model(images, layers.Dense(classes, dtype="float32", name="logits")(x), name="mlp")
 
 
 MLP = Architecture(

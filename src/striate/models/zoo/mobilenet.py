@@ -24,8 +24,8 @@ def build_mobilenet(shape: Shape, classes: int, dropout: float, seed: int) -> An
     no pooling to leave out. `dropout` is applied to the embedding; the paper names none.
     """
     keras, layers = import_keras()
-    pictures = keras.Input(shape, name="pictures")
-    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(pictures)
+    images = keras.Input(shape, name="pictures")
+    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images)
     x = apply_conv(x, 32, 3, "stem_conv", strides=1 if is_small_image(shape) else 2)
     x = layers.ReLU(name="stem_relu")(apply_batch_norm(x, "stem_bn"))
     for number, (filters, stride) in enumerate(BLOCKS, 1):
@@ -36,7 +36,7 @@ def build_mobilenet(shape: Shape, classes: int, dropout: float, seed: int) -> An
         x = layers.ReLU(name="features" if number == len(BLOCKS) else f"{prefix}_pointwise_relu")(x)
     x = layers.GlobalAveragePooling2D(name="embedding")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
-    return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name="mobilenet")
+    return keras.Model(images, layers.Dense(classes, dtype="float32", name="logits")(x), name="mobilenet")
 
 
 def _apply_depthwise_conv(x: Any, stride: int, name: str) -> Any:

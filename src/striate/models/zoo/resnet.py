@@ -22,10 +22,8 @@ def build_resnet(
     under 112 pixels get the stem of stem.py. `dropout` is applied to the embedding; the paper has none.
     """
     keras, layers = import_keras()
-    pictures = keras.Input(shape, name="pictures")
-    x = apply_stem(
-        layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(pictures), has_small_stem=is_small_image(shape)
-    )
+    images = keras.Input(shape, name="pictures")
+    x = apply_stem(layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images), has_small_stem=is_small_image(shape))
     for stage, depth in enumerate(depths, 1):
         for number in range(1, depth + 1):
             prefix = f"stage{stage}_block{number}"
@@ -33,7 +31,7 @@ def build_resnet(
             x = block(x, 64 * 2 ** (stage - 1), 2 if stage > 1 and number == 1 else 1, prefix, last)
     x = layers.GlobalAveragePooling2D(name="embedding")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
-    return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name=name)
+    return keras.Model(images, layers.Dense(classes, dtype="float32", name="logits")(x), name=name)
 
 
 def apply_stem(x: Any, *, has_small_stem: bool) -> Any:
@@ -149,8 +147,8 @@ def build_resnet_cifar(shape: Shape, classes: int, dropout: float, seed: int, *,
     as the image throughout the first stage. `dropout` is applied to the embedding; the paper has none.
     """
     keras, layers = import_keras()
-    pictures = keras.Input(shape, name="pictures")
-    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(pictures)
+    images = keras.Input(shape, name="pictures")
+    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images)
     x = apply_batch_norm(apply_conv(x, 16, 3, "stem_conv"), "stem_bn")
     x = layers.ReLU(name="stem_relu")(x)
     for stage, filters in enumerate((16, 32, 64), 1):
@@ -160,7 +158,7 @@ def build_resnet_cifar(shape: Shape, classes: int, dropout: float, seed: int, *,
             x = _apply_cifar_block(x, filters, 2 if stage > 1 and number == 1 else 1, prefix, last)
     x = layers.GlobalAveragePooling2D(name="embedding")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
-    return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name=name)
+    return keras.Model(images, layers.Dense(classes, dtype="float32", name="logits")(x), name=name)
 
 
 def _apply_cifar_block(x: Any, filters: int, stride: int, prefix: str, output_name: str) -> Any:

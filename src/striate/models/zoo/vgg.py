@@ -29,8 +29,8 @@ def build_vgg(depth: int, shape: Shape, classes: int, dropout: float, seed: int)
     """
     keras, layers = import_keras()
     small = is_small_image(shape)
-    pictures = keras.Input(shape, name="pictures")
-    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(pictures)
+    images = keras.Input(shape, name="pictures")
+    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images)
     for block, (filters, count) in enumerate(zip(BLOCK_FILTERS, CONVS_BY_DEPTH[depth], strict=True), start=1):
         for number in range(1, count + 1):
             last = (block, number) == (len(BLOCK_FILTERS), count)
@@ -42,7 +42,7 @@ def build_vgg(depth: int, shape: Shape, classes: int, dropout: float, seed: int)
         name = "embedding" if number == len(units) else f"dense{number}"
         x = layers.Dense(width, activation="relu", kernel_initializer="he_uniform", name=name)(x)
         x = layers.Dropout(dropout, seed=seed + number, name=f"dropout{number}")(x) if dropout else x
-    return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name=f"vgg{depth}")
+    return keras.Model(images, layers.Dense(classes, dtype="float32", name="logits")(x), name=f"vgg{depth}")
 
 
 def build_vgg_small(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
@@ -52,8 +52,8 @@ def build_vgg_small(shape: Shape, classes: int, dropout: float, seed: int) -> An
     halves the work on 28×28 digits; from 32 pixels on there are three.
     """
     keras, layers = import_keras()
-    pictures = keras.Input(shape, name="pictures")
-    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(pictures)
+    images = keras.Input(shape, name="pictures")
+    x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images)
     blocks = BLOCK_FILTERS[:2] if min(shape[:2]) < 32 else BLOCK_FILTERS[:3]
     for block, filters in enumerate(blocks, start=1):
         x = _apply_conv_relu(x, filters, f"block{block}_conv1", has_batch_norm=True)
@@ -62,7 +62,7 @@ def build_vgg_small(shape: Shape, classes: int, dropout: float, seed: int) -> An
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(128, activation="relu", kernel_initializer="he_uniform", name="embedding")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
-    return keras.Model(pictures, layers.Dense(classes, dtype="float32", name="logits")(x), name="vgg-small")
+    return keras.Model(images, layers.Dense(classes, dtype="float32", name="logits")(x), name="vgg-small")
 
 
 def _apply_conv_relu(x: Any, filters: int, name: str, *, has_batch_norm: bool, is_features: bool = False) -> Any:

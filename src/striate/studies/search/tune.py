@@ -89,7 +89,7 @@ def tune(
     wanted = parse_artifact_names(artifacts)
     engine = engine_on(on)
     given, changes = parted(settings)
-    chosen, network = choose(recipe, architecture, changes, progress)
+    chosen, model = choose(recipe, architecture, changes, progress)
     if chosen.minutes is not None:
         raise ConfigError("A search's trainings are planned in epochs", received="minutes", hint="--epochs")
     space = space_of(search, chosen)
@@ -97,12 +97,12 @@ def tune(
         raise ConfigError("The model is both given and searched", hint="--arch, or --search architecture=…")
     own: Callable[[Trial], Prepared]
     if folds is None:
-        prepared = prepare(data, chosen, given, network=network, progress=progress)
+        prepared = prepare(data, chosen, given, network=model, progress=progress)
         own = lambda trial: prepared  # noqa: E731
     else:
         if isinstance(data, Splits):
             raise ConfigError("Splits made before have no folds", hint="the images undivided")
-        prepared, pool = pooled(data, folds, chosen, given, network=network, progress=progress)
+        prepared, pool = pooled(data, folds, chosen, given, network=model, progress=progress)
         own = lambda trial: pool.fold(number_of(trial) - 1)  # noqa: E731
     intended = Plan(
         space=space,
@@ -117,7 +117,7 @@ def tune(
     name = name or folder_for("tune", prepared.splits.train.name)
     folder = Path(runs) / name
     before = earlier(RunStore(runs), name, intended)
-    made = _Maker(chosen, network, intended, wanted)
+    made = _Maker(chosen, model, intended, wanted)
     if before is not None and before.state == "finished" and before.plan == intended:
         progress.say(f"All {len(before.rows)} configurations are there already.")
         return Tuned(folder, before)
@@ -165,9 +165,9 @@ class _Maker:
         if kind == "seeds":
             recipe = replace_config(recipe, seed=recipe.seed + repetition)
         searched = values.get("architecture")
-        network = self.network if searched is None else architecture_named(str(searched))
+        model = self.network if searched is None else architecture_named(str(searched))
         about = ", ".join(
             f"{setting} {value:.3g}" if isinstance(value, float) else f"{setting} {value}"
             for setting, value in values.items()
         )
-        return Trial(name, recipe, network, label=f"trial {number}", about=about, artifacts=self.artifacts)
+        return Trial(name, recipe, model, label=f"trial {number}", about=about, artifacts=self.artifacts)

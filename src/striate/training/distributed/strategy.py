@@ -103,11 +103,11 @@ class Validate(Callback):  # type: ignore[misc]
         """Measures."""
         from scipy.special import log_softmax
 
-        answer, sums = self.parallel.logits(self.network), np.zeros(3)
+        prediction, sums = self.parallel.logits(self.network), np.zeros(3)
         mine = range(len(self.held_out))[self.parallel.rank :: self.parallel.size]
         for index in mine:
             pixels, targets = self.held_out[index]
-            logits = np.asarray(answer(_filled(pixels, self.held_out.batch_size)), np.float64)[: len(pixels)]
+            logits = np.asarray(prediction(_filled(pixels, self.held_out.batch_size)), np.float64)[: len(pixels)]
             smoothed = targets * (1 - self.label_smoothing) + self.label_smoothing / targets.shape[1]
             losses = -(smoothed * log_softmax(logits, axis=1)).sum(axis=1)
             right = logits.argmax(axis=1) == targets.argmax(axis=1)

@@ -184,7 +184,7 @@ def _timed(run: Epochs, batches: Batches) -> float:
 def _probe(kind: Kind, policy: str) -> Any:
     layers = keras.layers
     with_policy: dict[str, Any] = {"dtype": policy}
-    x = pictures = keras.Input((SIDE, SIDE, 3))
+    x = images = keras.Input((SIDE, SIDE, 3))
     x = layers.Rescaling(1 / 255, **with_policy)(x)
     if kind == "dense":
         x = layers.Flatten(**with_policy)(x)
@@ -200,7 +200,7 @@ def _probe(kind: Kind, policy: str) -> Any:
             x = layers.Conv2D(48, side, padding="same", use_bias=False, **with_policy)(x)
             x = layers.ReLU(**with_policy)(layers.BatchNormalization(**with_policy)(x))
         x = layers.GlobalAveragePooling2D(**with_policy)(x)
-    model = keras.Model(pictures, layers.Dense(10, dtype="float32")(x))
+    model = keras.Model(images, layers.Dense(10, dtype="float32")(x))
     model.compile(
         optimizer=keras.optimizers.SGD(1e-3),
         loss=keras.losses.CategoricalCrossentropy(from_logits=True),
