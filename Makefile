@@ -102,9 +102,9 @@ serving: $(VENV)/dev.stamp  ## what docs/serving.md promises, at full size, and 
 	$(BIN)/python benchmarks/run.py $(STRIATE_TEST_DATA) --only shipping,serving
 
 cluster: $(VENV)/dev.stamp  ## what docs/scale.md promises, in full, and its figures (half an hour)
-	$(BIN)/python -m pytest -m "slow or not slow" tests/cluster tests/test_tune.py tests/inference/test_bulk.py tests/data/test_shards.py
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -m "slow or not slow" tests/cluster/test_together.py
-	KERAS_BACKEND=torch $(BIN)/python -m pytest -m "slow or not slow" tests/cluster/test_together.py
+	$(BIN)/python -m pytest -m "slow or not slow" tests/cluster tests/test_tune.py tests/inference/test_batch_job.py tests/data/test_shards.py
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m "slow or not slow" tests/cluster/test_distributed_training.py
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -m "slow or not slow" tests/cluster/test_distributed_training.py
 	$(BIN)/python benchmarks/run.py $(STRIATE_TEST_DATA) --only scale,scale_plan
 
 mutants: $(VENV)/dev.stamp  ## plant faults, one at a time, and say which the tests catch (half an hour)

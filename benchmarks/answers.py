@@ -5,9 +5,9 @@
 DATA holds cats_dogs/test_set. One image is an array of the model's own size, answered from Python; its peers are
 the model as a traced TensorFlow function, handed the same array, and Keras' `model.predict`. Of a folder, three
 speeds are taken in turns: decoding all its images without a model; the model alone, all its images decoded; and
-`classifier.predict` from files to answers. `reached` is its fraction of the smaller of the two. They share the machine's
-cores, though: where each alone fills them, both together leave 1/(1/decoding + 1/network), and `of_both` is the share
-of that. Models have random weights; speed does not depend on them.
+`classifier.predict` from files to answers. `reached` is its fraction of the smaller of the two. They share the
+machine's cores, though: where each alone fills them, both together leave 1/(1/decoding + 1/network), and `of_both` is
+the share of that. Models have random weights; speed does not depend on them.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
     python benchmarks/data.py DATA [--rounds N] [--flips SHARE] [--large N]
 
 DATA holds cats_dogs (10,000 photographs) and fashion_mnist. Checking: `striate data` as a whole command, with a cache
-that knows nothing and with one that knows all. Label suspects: a fraction of Fashion-MNIST's training labels is flipped to
-another class, and the fraction of the flipped ones among the most doubtful so many is their precision. Memory: N images
-of 64×64 are written as JPEG, a tenth of them first; both are trained on for an epoch, and what the process holds at
-most is compared, its own memory and that of mapped files, which the system may take back.
+that knows nothing and with one that knows all. Label suspects: a fraction of Fashion-MNIST's training labels is flipped
+to another class, and the fraction of the flipped ones among the most doubtful so many is their precision. Memory: N
+images of 64×64 are written as JPEG, a tenth of them first; both are trained on for an epoch, and what the process holds
+at most is compared, its own memory and that of mapped files, which the system may take back.
 """
 
 from __future__ import annotations

@@ -25,12 +25,12 @@ from filelock import FileLock
 from PIL import Image
 
 LONGEST = (
-    *("test_command.py", "cluster/test_bulk_on_cluster.py", "cluster/test_together.py", "reliability/test_kills.py"),
+    *("test_command.py", "cluster/test_batch_inference.py", "cluster/test_distributed_training.py", "reliability/test_kills.py"),
     "test_tune.py",
     *("serving/test_serving.py", "cli/test_commands.py", "models/test_contract.py", "training/test_transfer.py"),
-    *("cluster/test_cluster.py", "test_ladder.py", "cli/test_ladder.py", "serving/test_holds.py", "test_repeat.py"),
-    *("test_experiment.py", "test_comparing.py", "test_learning_curve.py", "reliability/test_resumed_runs.py"),
-    *("examples/test_stories.py", "cluster/test_sweep.py", "reliability/test_ladder_of_bits.py"),
+    *("cluster/test_cluster.py", "test_ladder.py", "cli/test_ladder.py", "serving/test_load.py", "test_repeat.py"),
+    *("test_workflows.py", "test_compare_runs.py", "test_learning_curve.py", "reliability/test_resumed_runs.py"),
+    *("examples/test_stories.py", "cluster/test_tune_on_cluster.py", "reliability/test_reproducibility.py"),
 )
 """The files that take longest, begun first: of several workers none is left alone with one of them at the end."""
 

@@ -134,7 +134,7 @@ def test_some_artifacts_are_made_alone_and_the_report_learns_of_the_page_beside_
         write_report(run, "none")
 
 
-def test_a_training_gone_on_with_makes_what_it_was_asked_for(run: Run):
+def test_a_training_resumed_makes_what_it_was_asked_for(run: Run):
     for name in ("SHA256SUMS", "run.json"):
         (run.path / name).unlink()
     assert load_request(run.path).artifacts == ()

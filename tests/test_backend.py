@@ -64,7 +64,7 @@ def test_matplotlib_stays_where_it_was_imported_before():
     assert told(script) == ["True", "True"]
 
 
-def test_keras_wraps_networks_for_scikit_learn_though_it_is_imported_without_it():
+def test_keras_wraps_models_for_scikit_learn_though_it_is_imported_without_it():
     script = """
 import sys
 from striate.system.backend import keras

@@ -49,7 +49,9 @@ def files(photos: Path) -> list[Path]:
 # What can be handed in
 
 
-def test_a_path_its_text_its_bytes_and_its_pixels_get_the_same_answer(classifier, files: list[Path], tmp_path: Path):
+def test_a_path_its_text_its_bytes_and_its_pixels_get_the_same_prediction(
+    classifier, files: list[Path], tmp_path: Path
+):
     path = tmp_path / "a.png"
     Image.fromarray(decode_image(files[0])).save(path)
     predictions = [classifier.predict(image) for image in (path, str(path), path.read_bytes(), decode_image(path))]
@@ -60,7 +62,7 @@ def test_a_path_its_text_its_bytes_and_its_pixels_get_the_same_answer(classifier
         assert prediction.probabilities == pytest.approx(predictions[0].probabilities, abs=1e-5)
 
 
-def test_an_answer_holds_every_class_once_with_the_most_probable_first(classifier: Classifier, files: list[Path]):
+def test_a_prediction_holds_every_class_once_with_the_most_probable_first(classifier: Classifier, files: list[Path]):
     prediction = classifier.predict(files[0])
     fractions = list(prediction.probabilities.values())
     assert set(prediction.probabilities) == set(CLASSES)
@@ -71,7 +73,7 @@ def test_an_answer_holds_every_class_once_with_the_most_probable_first(classifie
     assert str(prediction).startswith(f"{prediction.label} {prediction.confidence:.1%} (")
 
 
-def test_a_folder_a_glob_and_a_list_are_several_pictures_in_order(classifier: Classifier, photos: Path):
+def test_a_folder_a_glob_and_a_list_are_several_images_in_order(classifier: Classifier, photos: Path):
     across = sorted((photos / "across").iterdir())
     by_folder = classifier.predict(photos / "across")
     by_glob = classifier.predict(f"{photos}/across/*.jpg")
@@ -82,7 +84,7 @@ def test_a_folder_a_glob_and_a_list_are_several_pictures_in_order(classifier: Cl
     assert by_folder[0] == by_glob[0]
 
 
-def test_a_folder_or_list_of_one_picture_is_still_several(classifier: Classifier, files: list[Path], tmp_path: Path):
+def test_a_folder_or_list_of_one_image_is_still_several(classifier: Classifier, files: list[Path], tmp_path: Path):
     shutil.copy(files[0], tmp_path)
     for images in (tmp_path, f"{tmp_path}/*.jpg", [files[0]], decode_image(files[0])[None]):
         assert isinstance(classifier.predict(images), Predictions)
@@ -98,7 +100,7 @@ def test_a_list_may_mix_every_kind_and_names_follow(classifier: Classifier, file
     assert [prediction.label for prediction in predictions[:3]] == [prediction.label for prediction in predictions[3:]]
 
 
-def test_stacks_of_arrays_are_read_picture_by_picture(classifier: Classifier):
+def test_stacks_of_arrays_are_read_image_by_image(classifier: Classifier):
     pixels = np.random.default_rng(0).integers(0, 256, (5, 9, 9), dtype=np.uint8)
     for stack in (pixels, pixels[..., None], np.repeat(pixels[..., None], 3, axis=3)):
         np.testing.assert_allclose(classifier.predict_proba(stack), classifier.predict_proba(list(pixels)), atol=1e-6)
@@ -107,7 +109,7 @@ def test_stacks_of_arrays_are_read_picture_by_picture(classifier: Classifier):
 @pytest.mark.parametrize(
     "pictures", [5, None, object(), [5], [None], [["nested.jpg"]], np.zeros((2, 8, 8, 3)), np.zeros((2, 2, 8, 8, 3))]
 )
-def test_what_is_no_picture_is_a_data_error(classifier: Classifier, pictures: Any):
+def test_what_is_no_image_is_a_data_error(classifier: Classifier, pictures: Any):
     with pytest.raises(DataError):
         classifier.predict(pictures)
 
@@ -121,7 +123,7 @@ def test_nothing_in_is_nothing_out(classifier: Classifier):
 # Broken images
 
 
-def test_a_broken_picture_among_several_has_its_error_and_the_others_their_answers(
+def test_a_broken_image_among_several_has_its_error_and_the_others_their_predictions(
     classifier: Classifier, files: list[Path], tmp_path: Path
 ):
     broken, gone = tmp_path / "broken.jpg", tmp_path / "gone.jpg"
@@ -141,21 +143,21 @@ def test_a_broken_picture_among_several_has_its_error_and_the_others_their_answe
     assert repr(predictions).splitlines()[1] == f"{broken}: a web page saved under an image's name"
 
 
-def test_only_broken_pictures_are_only_errors(classifier: Classifier):
+def test_only_broken_images_are_only_errors(classifier: Classifier):
     assert [prediction.error for prediction in classifier.predict([b"", b"x"])] == [
         "empty file (0 bytes)",
         "not an image in any known format",
     ]
 
 
-def test_one_broken_picture_alone_is_an_error_that_names_it(classifier: Classifier, tmp_path: Path):
+def test_one_broken_image_alone_is_an_error_that_names_it(classifier: Classifier, tmp_path: Path):
     (tmp_path / "broken.jpg").touch()
     for ask in (classifier.predict, classifier.predict_proba):
         with pytest.raises(ImageDecodeError, match=r"broken\.jpg: empty file"):
             ask(tmp_path / "broken.jpg")
 
 
-def test_probabilities_and_scores_of_a_set_with_a_broken_picture_are_refused(classifier: Classifier, files):
+def test_probabilities_and_scores_of_a_set_with_a_broken_image_are_refused(classifier: Classifier, files):
     with pytest.raises(ImageDecodeError, match="empty file"):
         classifier.predict_proba([files[0], b""])
     with pytest.raises(ImageDecodeError):
@@ -185,13 +187,13 @@ def test_score_is_what_scikit_learn_measures_on_the_predictions(classifier: Clas
 
 
 @pytest.mark.parametrize("labels", [["across"], ["across"] * 9, [["across"]] * 10, []])
-def test_a_score_needs_one_label_per_picture(classifier: Classifier, files: list[Path], labels: list[Any]):
+def test_a_score_needs_one_label_per_image(classifier: Classifier, files: list[Path], labels: list[Any]):
     assert len(files) == 10
     with pytest.raises(DataError, match="One label per image"):
         classifier.score(files, labels)
 
 
-def test_a_picture_gets_the_same_probabilities_in_any_company(classifier: Classifier):
+def test_an_image_gets_the_same_probabilities_in_any_company(classifier: Classifier):
     pixels = np.random.default_rng(1).integers(0, 256, (70, *FORM.shape), dtype=np.uint8)
     together = classifier.probabilities(pixels)
     for size in (1, 2, 3, 33, 64):
@@ -199,7 +201,7 @@ def test_a_picture_gets_the_same_probabilities_in_any_company(classifier: Classi
     np.testing.assert_allclose(classifier.probabilities(pixels[::-1]), together[::-1], atol=1e-5)
 
 
-def test_more_pictures_than_one_batch_come_back_whole_and_in_order(classifier: Classifier):
+def test_more_images_than_one_batch_come_back_whole_and_in_order(classifier: Classifier):
     pixels = np.random.default_rng(2).integers(0, 256, (2 * BATCH_SIZE + 5, *FORM.shape), dtype=np.uint8)
     images: list[Any] = list(pixels)
     images[BATCH_SIZE] = b"broken"
@@ -212,7 +214,7 @@ def test_more_pictures_than_one_batch_come_back_whole_and_in_order(classifier: C
         assert prediction.error or max(row) == pytest.approx(prediction.confidence, abs=1e-5)
 
 
-def test_the_temperature_softens_probabilities_and_changes_no_answer(files: list[Path]):
+def test_the_temperature_softens_probabilities_and_changes_no_prediction(files: list[Path]):
     cold, warm = untrained(temperature=0.1), untrained(temperature=5.0)
     one, two = cold.predict_proba(files), warm.predict_proba(files)
     assert (one.argmax(axis=1) == two.argmax(axis=1)).all()
@@ -236,7 +238,7 @@ def test_two_classes_and_two_hundred_take_the_same_path(number: int, files: list
     assert again.probabilities == pytest.approx(classifier.predict(files[0]).probabilities, abs=1e-6)
 
 
-def test_answers_over_six_views_are_the_weighted_mean_of_their_logits(files: list[Path], tmp_path: Path):
+def test_predictions_over_six_views_are_the_weighted_mean_of_their_logits(files: list[Path], tmp_path: Path):
     plain, several = untrained(temperature=0.02), untrained(temperature=0.02, tta="multicrop")
     pixels = np.stack([FORM(path) for path in files])
     height, width = pixels.shape[1:3]
@@ -256,7 +258,7 @@ def test_answers_over_six_views_are_the_weighted_mean_of_their_logits(files: lis
         np.testing.assert_allclose(one.probabilities(many), np.resize(expected, (len(many), 3)), atol=1e-4)
 
 
-def test_mirrored_answers_are_the_mean_of_the_logits_of_picture_and_mirror_image(files: list[Path], tmp_path: Path):
+def test_mirrored_predictions_are_the_mean_of_the_logits_of_image_and_mirror_image(files: list[Path], tmp_path: Path):
     plain, mirrored = untrained(temperature=0.02), untrained(temperature=0.02, tta="mirror")  # sharp: views differ
     pixels = np.stack([FORM(path) for path in files])
     logits = [np.log(plain.probabilities(one)) for one in (pixels, pixels[:, :, ::-1])]
@@ -325,7 +327,7 @@ def test_a_newer_format_is_refused_by_name_even_when_the_rest_is_strange(folder:
         Classifier.load(edited(folder, format=CLASSIFIER_FORMAT + 1, invented_later={"a": 1}))
 
 
-def test_a_folder_of_format_1_answers_as_before(folder: Path, original: Path, files: list[Path]):
+def test_a_folder_of_format_1_predictions_as_before(folder: Path, original: Path, files: list[Path]):
     manifest = json.loads((folder / "classifier.json").read_text())
     del manifest["tta"]
     (folder / "SHA256SUMS").unlink()
@@ -335,7 +337,7 @@ def test_a_folder_of_format_1_answers_as_before(folder: Path, original: Path, fi
     np.testing.assert_array_equal(loaded.predict_proba(files), Classifier.load(original).predict_proba(files))
 
 
-def test_a_folder_of_format_2_answers_everything_as_before(folder: Path, original: Path, files: list[Path]):
+def test_a_folder_of_format_2_predictions_everything_as_before(folder: Path, original: Path, files: list[Path]):
     manifest = json.loads((folder / "classifier.json").read_text())
     del manifest["reject_below"]
     (folder / "SHA256SUMS").unlink()
@@ -345,7 +347,7 @@ def test_a_folder_of_format_2_answers_everything_as_before(folder: Path, origina
     np.testing.assert_array_equal(loaded.predict_proba(files), Classifier.load(original).predict_proba(files))
 
 
-def test_below_a_confidence_the_answer_is_unsure_and_keeps_its_guess(classifier: Classifier, files: list[Path]):
+def test_below_a_confidence_the_prediction_is_unsure_and_keeps_its_guess(classifier: Classifier, files: list[Path]):
     plain = classifier.predict(files)
     limit = float(np.median([one.confidence for one in plain]))
     found = classifier.predict(files, reject_below=limit)
@@ -362,7 +364,7 @@ def test_below_a_confidence_the_answer_is_unsure_and_keeps_its_guess(classifier:
     assert np.array(found).tolist() == [one.label or "" for one in found]
 
 
-def test_the_confidence_to_answer_from_is_kept_with_the_classifier(files: list[Path], tmp_path: Path):
+def test_the_confidence_to_prediction_from_is_kept_with_the_classifier(files: list[Path], tmp_path: Path):
     careful = untrained(temperature=1.7, reject_below=0.99)
     careful.save(tmp_path)
     loaded = Classifier.load(tmp_path)
@@ -396,7 +398,7 @@ def test_a_manifest_changed_by_one_letter_is_refused(folder: Path):
         Classifier.load(folder)
 
 
-def test_a_folder_of_the_newest_format_without_its_seal_is_refused(folder: Path):
+def test_a_folder_of_the_newest_format_without_its_checksum_is_refused(folder: Path):
     (folder / "SHA256SUMS").unlink()
     with pytest.raises(ClassifierError, match="seal is missing"):
         Classifier.load(folder)
@@ -429,7 +431,7 @@ def test_a_manifest_that_makes_no_sense_is_refused(folder: Path, change: dict[st
         Classifier.load(edited(folder, **change))
 
 
-def test_a_network_with_foreign_code_is_refused_even_with_the_right_checksum(folder: Path):
+def test_a_model_with_foreign_code_is_refused_even_with_the_right_checksum(folder: Path):
     model = folder / "network.json"
     model.write_text(model.read_text().replace('"keras.layers"', '"canary"'))
     sums = {name: compute_sha256(folder / name) for name in ("network.json", "weights.safetensors")}
@@ -452,7 +454,7 @@ def test_saving_over_an_older_classifier_replaces_all_of_it(folder: Path, files:
     np.testing.assert_array_equal(Classifier.load(folder).predict_proba(files), other.predict_proba(files))
 
 
-def test_open_files_and_pillow_images_are_pictures_too(classifier, tmp_path):
+def test_open_files_and_pillow_images_are_images_too(classifier, tmp_path):
     pixels = np.random.default_rng(5).integers(0, 256, (*classifier.preprocessing.shape[:2], 3), np.uint8)
     image = Image.fromarray(pixels)
     image.save(tmp_path / "a.png")
@@ -462,7 +464,7 @@ def test_open_files_and_pillow_images_are_pictures_too(classifier, tmp_path):
     assert classifier.predict(image).probabilities == by_path
 
 
-def test_a_manifest_whose_preprocessing_does_not_fit_the_network_is_refused(classifier, tmp_path):
+def test_a_manifest_whose_preprocessing_does_not_fit_the_model_is_refused(classifier, tmp_path):
     classifier.save(tmp_path)
     manifest = json.loads((tmp_path / "classifier.json").read_text())
     manifest["preprocessing"]["height"] += 1

@@ -11,7 +11,7 @@ import pytest
 
 
 @pytest.mark.fast(trains=True)
-def test_the_command_trains_a_small_network_and_finishes_its_run(tmp_path: Path) -> None:
+def test_the_command_trains_a_small_model_and_finishes_its_run(tmp_path: Path) -> None:
     words = ("digits", "--arch", "mlp", "--epochs", "2", "--precision", "float32", "--name", "small", "--json")
     done = subprocess.run(
         [sys.executable, "-m", "striate", "train", *words],

@@ -134,7 +134,7 @@ def test_a_missing_file_is_fetched_whole_into_a_folder_that_is_made(server: Serv
     assert (progress.totals, progress.counts) == ([len(DATA)], [len(DATA)])
 
 
-def test_the_network_is_not_touched_when_the_file_is_there(server: Server, tmp_path: Path):
+def test_the_model_is_not_touched_when_the_file_is_there(server: Server, tmp_path: Path):
     (tmp_path / "a.bin").write_bytes(DATA)
     assert download_file(server.file("good"), tmp_path) == tmp_path / "a.bin"
     assert server.asked == []
@@ -268,7 +268,7 @@ def test_a_folder_that_cannot_be_written_to_is_said_to_be_the_problem(server: Se
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_said_to_be_the_problem_and_not_the_network(server: Server, tmp_path: Path):
+def test_a_full_disk_is_said_to_be_the_problem_and_not_the_model(server: Server, tmp_path: Path):
     server.answers["good"] = whole()
     (tmp_path / "a.bin.part").symlink_to("/dev/full")
     with pytest.raises(DownloadError, match=f"cannot be put there. Received: {os.strerror(errno.ENOSPC)}"):

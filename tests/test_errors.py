@@ -35,7 +35,7 @@ def test_falsy_values_received_are_still_shown():
     assert "Received: 0." in str(StriateError("Too few", received=0))
 
 
-def test_a_picture_error_keeps_its_reason_alone_for_lists():
+def test_an_image_error_keeps_its_reason_alone_for_lists():
     assert ImageDecodeError("empty file (0 bytes)", received="a.jpg").problem == "empty file (0 bytes)"
 
 

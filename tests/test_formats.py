@@ -50,7 +50,7 @@ def test_everything_in_it_is_read(run: Run):
     assert load_replay(run.file("replay.safetensors")).epochs.tolist() == [1, 2, 3]
 
 
-def test_its_classifier_answers_as_it_did(run: Run):
+def test_its_classifier_predictions_as_it_did(run: Run):
     before = run.answered("test")
     assert Classifier.load(run.path).classes == tuple("0123456789")
     measured = measure_again(run)
@@ -69,7 +69,7 @@ def test_a_newer_one_is_refused_by_name(run: Run):
         _ = run.manifest
 
 
-def test_one_that_kept_too_little_says_that_it_cannot_be_gone_on_with(run: Run):
+def test_one_that_kept_too_little_says_that_it_cannot_be_resumed(run: Run):
     if run.name == "run-1":
         (run.path / "run.json").unlink()
         with pytest.raises(RunError, match="cannot be resumed: it did not keep what it was asked to do"):

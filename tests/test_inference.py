@@ -27,7 +27,7 @@ def model():
     return model
 
 
-def test_answers_are_those_of_predict_for_batches_of_any_size(model):
+def test_predictions_are_those_of_predict_for_batches_of_any_size(model):
     prediction = compile_predict_function(model)
     for count in (6, 1, 4):
         expected = model.predict_on_batch(PIXELS[:count])
@@ -74,7 +74,7 @@ def test_half_precision_comes_out_as_numbers():
 
 
 @pytest.mark.parametrize("count", [1, 4, MIN_COMPILED_BATCH])
-def test_answers_follow_the_weights_whatever_the_number_of_pictures(model, count):
+def test_predictions_follow_the_weights_whatever_the_number_of_images(model, count):
     pixels = np.resize(PIXELS, (count, *PIXELS.shape[1:]))
     predictions = CompiledPredictor(model)
     for change in (0.0, 1.0, 1.0):

@@ -67,7 +67,7 @@ def found(runs):
     return ladder("digits", rungs=RUNGS, epochs=1, seeds=2, runs=runs, command="striate ladder digits", **FLOAT)
 
 
-def test_every_network_is_there_and_every_run_is_an_ordinary_one(found):
+def test_every_model_is_there_and_every_run_is_an_ordinary_one(found):
     assert found.state == "finished"
     assert found.path.name == "ladder-digits"
     assert [row.architecture for row in found.rows] == list(RUNGS)
@@ -106,7 +106,7 @@ def test_the_table_says_what_the_runs_say(found):
     assert mlp.multiply_adds == 64 * 512 + 512 * 256 + 256 * 10
 
 
-def test_all_seeds_and_networks_share_one_division_of_the_pictures(found):
+def test_all_seeds_and_models_share_one_division_of_the_images(found):
     texts = {(run.path / "split.csv").read_text() for run in found.runs.values()}
     assert len(texts) == 1
     (step,) = found.steps
@@ -162,7 +162,7 @@ def test_another_plan_under_the_same_name_is_refused(found, runs, changes, setti
     assert _trained(found) == before
 
 
-def test_other_pictures_under_the_same_name_are_refused(found, runs, photos):
+def test_other_images_under_the_same_name_are_refused(found, runs, photos):
     with pytest.raises(RunError, match=r"another plan\. Received: images"):
         ladder(photos, rungs=RUNGS, epochs=1, seeds=2, runs=runs, name=found.path.name, **FLOAT)
 
@@ -190,7 +190,7 @@ def _broken(shape, classes, dropout, seed):
 
 
 @pytest.mark.usefixtures("instant_training")
-def test_a_network_that_cannot_be_trained_does_not_lose_the_others(tmp_path):
+def test_a_model_that_cannot_be_trained_does_not_lose_the_others(tmp_path):
     broken = replace(ARCHITECTURES["mlp"], name="broken", build=_broken)
     found = ladder("digits", rungs=["mlp", broken, "cnn-small"], epochs=1, runs=tmp_path, **FLOAT)
     assert found.state == "failed"
@@ -292,7 +292,7 @@ def test_the_ladder_climbs_through_history(rungs):
 
 
 @pytest.mark.slow
-def test_a_budget_of_minutes_is_every_networks(tmp_path):
+def test_a_budget_of_minutes_is_every_models(tmp_path):
     with pytest.raises(ConfigError, match="Both a time and a number"):
         ladder("digits", rungs=RUNGS, epochs=1, minutes=1.0, runs=tmp_path, **FLOAT)
     found = ladder("digits", rungs=RUNGS, minutes=0.1, runs=tmp_path, **FLOAT)
@@ -306,7 +306,7 @@ def test_a_budget_of_minutes_is_every_networks(tmp_path):
             assert row.epochs == len(run.epochs)
 
 
-def test_networks_on_equal_terms_begin_with_nothing(found):
+def test_models_on_equal_terms_begin_with_nothing(found):
     assert found.document.plan.recipe.pretrained == "none"
     assert {run.recipe.pretrained for run in found.runs.values()} == {"none"}
 

@@ -39,7 +39,7 @@ def found(tmp_path_factory):
     return learning_curve("digits", sizes=SIZES, runs=tmp_path_factory.mktemp("runs"), **QUICK)
 
 
-def test_parts_are_nested_stratified_and_measured_on_the_same_pictures(found):
+def test_parts_are_nested_stratified_and_measured_on_the_same_images(found):
     splits = [_split(_runs(found, size)[0]) for size in SIZES]
     trained = [{key for key, (part, _) in split.items() if part == "train"} for split in splits]
     assert [len(keys) for keys in trained] == list(SIZES)

@@ -80,7 +80,7 @@ def test_help_and_version_load_not_even_the_command_line_library(words):
     assert not loaded & {"click", "rich", "keras", "numpy", "PIL", "msgspec"}
 
 
-def test_the_tables_that_need_no_network_load_no_keras():
+def test_the_tables_that_need_no_model_load_no_keras():
     loaded = _loaded_after("import striate\nstriate.load_images, striate.Recipe, striate.RECIPES, striate.Splits")
     assert "numpy" in loaded
     assert not loaded & {"keras", "tensorflow", "jax", "torch"}

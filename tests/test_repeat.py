@@ -104,7 +104,7 @@ def test_another_plan_under_the_same_name_is_refused(few, seeds):
         repeat(few, seeds=2, runs=seeds.path.parent, **{**QUICK, "epochs": 3})
 
 
-def test_every_picture_is_measured_in_one_fold_and_copies_lie_together(few, folds):
+def test_every_image_is_measured_in_one_fold_and_copies_lie_together(few, folds):
     splits = [_split(run) for run in folds.runs]
     tested = [key for split in splits for key, part in split.items() if part == "test"]
     assert sorted(tested) == sorted(few.keys.tolist())

@@ -33,7 +33,7 @@ def copied(digits_run, tmp_path):
     return run
 
 
-def test_a_run_whose_seal_is_not_written_yet_is_unfinished(digits_run, tmp_path):
+def test_a_run_whose_checksum_is_not_written_yet_is_unfinished(digits_run, tmp_path):
     run = Run(shutil.copytree(digits_run.path, tmp_path / "digits"))
     assert run.state == "finished"
     (run.path / "SHA256SUMS").unlink()
@@ -128,7 +128,7 @@ def test_a_run_that_is_not_there_suggests_the_nearest(tmp_path):
         RunStore(tmp_path / "absent").find("one")
 
 
-def test_a_finished_run_answers_what_it_holds(digits_run):
+def test_a_finished_run_predictions_what_it_holds(digits_run):
     run = Run(digits_run.path)
     assert run.state == "finished"
     assert repr(run) == f"Run({str(digits_run.path)!r}, finished)"

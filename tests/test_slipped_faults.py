@@ -232,7 +232,7 @@ def test_an_image_that_is_in_the_validation_split_as_well_is_leaked():
     assert find_leaked_images(images, copies).tolist() == [False, True, False, True, False, False]
 
 
-def test_one_colour_image_among_grey_ones_makes_a_network_of_three_channels(tmp_path: Path):
+def test_one_color_image_among_grey_ones_makes_a_model_of_three_channels(tmp_path: Path):
     for number in range(10):
         Image.new("RGB", (8, 8), (90, 90, 90)).save(tmp_path / f"{number}.png")
     paths = [tmp_path / f"{number}.png" for number in range(10)]
@@ -255,7 +255,7 @@ def test_an_image_as_confident_as_the_threshold_counts_as_answered():
     assert compute_operating_point(predicted, float(predicted.confidence[1])).answered == 2
 
 
-def test_a_history_that_is_gone_on_with_keeps_its_epochs(tmp_path: Path):
+def test_a_history_that_is_resumed_keeps_its_epochs(tmp_path: Path):
     rows = [EpochMetrics(number, *[0.5] * (len(fields(EpochMetrics)) - 1)) for number in (1, 2, 3)]
     Record(tmp_path / "history.csv", rows[:2], NO_PROGRESS)(rows[2])
     assert [row.epoch for row in read_history(tmp_path / "history.csv")] == [1, 2, 3]

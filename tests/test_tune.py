@@ -133,7 +133,7 @@ def test_every_configuration_is_an_ordinary_run_and_the_slow_ones_end_early(foun
         assert (row.epochs in rungs(3)) == (row.state == "ended early")
 
 
-def test_the_best_is_chosen_by_the_validation_pictures_alone(found):
+def test_the_best_is_chosen_by_the_validation_images_alone(found):
     best = found.document.best
     whole = [row for row in found.document.rows if row.state == "finished"]
     assert found.document.rows[best.number].accuracy.mean == max(row.accuracy.mean for row in whole)
@@ -197,7 +197,7 @@ def test_seeds_are_spent_on_what_holds_its_ground(few, tmp_path):
 
 
 @pytest.mark.slow
-def test_folds_measure_each_configuration_on_every_picture(few, tmp_path):
+def test_folds_measure_each_configuration_on_every_image(few, tmp_path):
     found = tune(few, runs=tmp_path, folds=2, search=["optimizer=adam,sgd"], eta=None, **QUICK)
     for row in found.document.rows:
         runs = [run for run in found.runs if run.name in row.runs]

@@ -105,7 +105,8 @@ class Classifier:
             pictures: one image (path, encoded bytes, an open file, a Pillow image, or an array (h, w), (h, w, 1 or 3)
                 uint8); or several: a folder, a glob, a list of any of these, or an array (n, h, w, 1 or 3). An array
                 (h, w, 3) is one image.
-            reject_below: confidence below which the prediction is that it is unsure, 0..1; by default the classifier's own.
+            reject_below: confidence below which the prediction is that it is unsure, 0..1; by default the classifier's
+                own.
             progress: told the number of images done.
 
         Raises:

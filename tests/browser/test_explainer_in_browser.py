@@ -94,7 +94,7 @@ def test_every_number_is_keras(chromium, tmp_path: Path, name: str):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_number_of_fifty_pictures_is_keras(chromium, tmp_path: Path, name: str):
+def test_every_number_of_fifty_images_is_keras(chromium, tmp_path: Path, name: str):
     made, most = classifier(name, seed=1), 0.0
     every = pictures(name, 50)
     for start in range(0, 50, 10):
@@ -218,7 +218,7 @@ def test_pooling_dense_and_softmax_tell_the_same_numbers(lenet: Page):
     assert table == pytest.approx(fractions, abs=1e-5)
 
 
-def test_painting_changes_the_answer_and_restoring_brings_it_back(lenet: Page):
+def test_painting_changes_the_prediction_and_restoring_brings_it_back(lenet: Page):
     from selenium.webdriver.common.action_chains import ActionChains
 
     prediction = "return Array.from(explorer.engine.values[SOFTMAX])"
@@ -284,7 +284,7 @@ def test_it_asks_for_nothing_and_everybody_can_read_it(chromium, tmp_path: Path,
     assert chromium.run("return document.title") == "Inside <i>run</i>"
 
 
-def test_a_large_network_holds_what_was_asked_for(chromium, tmp_path: Path):
+def test_a_large_model_holds_what_was_asked_for(chromium, tmp_path: Path):
     page = Page(
         chromium,
         classifier("xception"),

@@ -69,7 +69,7 @@ def test_the_surest_mistake_is_shown_first_with_what_it_resembles(chromium, page
     assert first.endswith("1.00")  # the image itself is among the known ones here
 
 
-def test_pointing_shows_the_picture_and_clicking_keeps_it(chromium, page: Path):
+def test_pointing_shows_the_image_and_clicking_keeps_it(chromium, page: Path):
     from selenium.webdriver.common.action_chains import ActionChains
 
     open_page(chromium, page)
@@ -90,7 +90,7 @@ def test_pointing_shows_the_picture_and_clicking_keeps_it(chromium, page: Path):
     assert name != before or shown
 
 
-def test_keys_and_buttons_go_through_the_pictures(chromium, page: Path):
+def test_keys_and_buttons_go_through_the_images(chromium, page: Path):
     from selenium.webdriver.common.keys import Keys
 
     open_page(chromium, page)
@@ -108,7 +108,7 @@ def test_keys_and_buttons_go_through_the_pictures(chromium, page: Path):
     assert len(mistakes) == 6
 
 
-def test_colours_and_classes_can_be_chosen(chromium, page: Path):
+def test_colors_and_classes_can_be_chosen(chromium, page: Path):
     open_page(chromium, page)
     image = "return document.querySelector('#map canvas').toDataURL()"
     before = chromium.run(image)

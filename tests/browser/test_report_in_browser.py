@@ -75,7 +75,7 @@ def test_it_asks_for_nothing_complains_of_nothing_and_axe_finds_nothing_serious(
     assert chromium.violations() == []
 
 
-def test_a_cell_opens_the_pictures_behind_it(chromium, small):
+def test_a_cell_opens_the_images_behind_it(chromium, small):
     path, given = small
     chromium.resize(1200)
     chromium.open(path)

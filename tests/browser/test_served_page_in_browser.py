@@ -95,7 +95,7 @@ def draw(page, strokes: list[list[tuple[float, float]]]) -> None:
         moves.release().perform()
 
 
-def test_a_chosen_picture_is_answered_as_python_answers_it(page, digits_run, tmp_path: Path):
+def test_a_chosen_image_is_answered_as_python_predictions_it(page, digits_run, tmp_path: Path):
     (path,) = files(tmp_path, 1)
     choose(page, path)
     page.wait("return document.querySelectorAll('#bars li').length === 5")
@@ -110,7 +110,7 @@ def test_a_chosen_picture_is_answered_as_python_answers_it(page, digits_run, tmp
     )
 
 
-def test_several_pictures_stay_and_can_be_returned_to(page, digits_run, tmp_path: Path):
+def test_several_images_stay_and_can_be_returned_to(page, digits_run, tmp_path: Path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
     paths = [*files(tmp_path, 3), broken]
@@ -126,7 +126,7 @@ def test_several_pictures_stay_and_can_be_returned_to(page, digits_run, tmp_path
 
 
 @pytest.mark.parametrize("how", ["paste", "drop"])
-def test_a_picture_is_pasted_or_dropped(page, digits_run, how: str):
+def test_an_image_is_pasted_or_dropped(page, digits_run, how: str):
     page.run(
         "const [bytes, how] = arguments, given = new DataTransfer();"
         "given.items.add(new File([new Uint8Array(bytes)], 'given.png', {type: 'image/png'}));"

@@ -85,7 +85,7 @@ def test_train_prints_one_json_document_and_its_progress_elsewhere(home: Path) -
 
 
 @pytest.mark.backend
-def test_predict_answers_in_order_and_reports_broken_inputs_in_their_place(home: Path, photos: Path) -> None:
+def test_predict_predictions_in_order_and_reports_broken_inputs_in_their_place(home: Path, photos: Path) -> None:
     (home / "broken.jpg").write_bytes(b"not a picture")
     one = photos / "upright" / "upright 3.jpg"
     done = striate("predict", "stripes", one, "broken.jpg", "missing.png", one, "--json", folder=home)
@@ -131,7 +131,7 @@ def test_predict_may_be_unsure_and_says_of_how_many(home: Path, photos: Path) ->
     assert item["confidence"] == max(item["probabilities"].values())
 
 
-def test_a_target_risk_that_few_pictures_cannot_promise_is_told(home: Path, photos: Path) -> None:
+def test_a_target_risk_that_few_images_cannot_promise_is_told(home: Path, photos: Path) -> None:
     done = striate("predict", "stripes", photos / "across", "--target-risk", "0.0001", folder=home)
     assert done.returncode == 2
     assert "validation images cannot promise so low a risk" in done.stderr
@@ -224,7 +224,7 @@ def test_evaluate_repeats_the_runs_own_figures(home: Path) -> None:
     assert said["test"]["accuracy"] == json.loads((home / "train.json").read_text())["test"]["accuracy"]
 
 
-def test_evaluate_on_the_very_data_of_the_training_measures_only_the_test_pictures(home: Path, photos: Path) -> None:
+def test_evaluate_on_the_very_data_of_the_training_measures_only_the_test_images(home: Path, photos: Path) -> None:
     own = json.loads((home / "train.json").read_text())["test"]
     done = striate("evaluate", "stripes", photos, "--json", folder=home)
     assert json.loads(done.stdout)["test"] == own
@@ -353,7 +353,7 @@ def test_a_leak_is_found_repaired_and_trained_without(photos: Path, tmp_path: Pa
     assert "Without the leaks" in (tmp_path / "runs" / "allowed" / "report.html").read_text(encoding="utf-8")
 
 
-def test_suspects_are_listed_to_be_decided_on(tmp_path: Path) -> None:
+def test_label_issues_are_listed_to_be_decided_on(tmp_path: Path) -> None:
     digits = load_images("digits")
     for index in np.flatnonzero(np.isin(digits.labels, (0, 1, 7))).tolist():
         folder = tmp_path / "doubtful" / f"class {digits.labels[index]}"
@@ -433,7 +433,7 @@ def test_an_unknown_key_in_a_recipe_names_the_nearest(home: Path, tmp_path: Path
     assert "Received: epohcs" in done.stderr and "Try: epochs." in done.stderr
 
 
-def test_a_runs_recipe_trains_the_same_network_again(home: Path, photos: Path) -> None:
+def test_a_runs_recipe_trains_the_same_model_again(home: Path, photos: Path) -> None:
     words = (
         "train",
         photos,
@@ -459,7 +459,7 @@ def test_offline_a_missing_data_set_says_which_file_to_put_where(tmp_path: Path)
     assert "Traceback" not in done.stderr
 
 
-def test_ctrl_c_leaves_a_run_that_can_be_gone_on_with_or_finished(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_a_run_that_can_be_resumed_or_finished(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "striate", "train", "digits", "--arch", "mlp", "--epochs", "5000", "--name", "long"]
     with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
@@ -543,7 +543,7 @@ def test_what_are_no_weights_gets_one_message_and_no_run(
     assert not (tmp_path / "runs").exists()
 
 
-def test_weights_of_another_network_name_the_right_one(
+def test_weights_of_another_model_name_the_right_one(
     test_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -566,7 +566,7 @@ def test_offline_missing_weights_say_which_file_to_put_where(tmp_path: Path) -> 
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_frozen_network_trains_predicts_and_is_measured_from_the_shell(
+def test_a_frozen_model_trains_predicts_and_is_measured_from_the_shell(
     test_data: Path, photos: Path, tmp_path: Path
 ) -> None:
     weights = test_data / "weights" / "mobilenet_v2_0.35_224_no_top.h5"

@@ -24,7 +24,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_it_tells_and_draws_each_picture(digits_run, folder: Path, capsys):
+def test_it_tells_and_draws_each_image(digits_run, folder: Path, capsys):
     code = main(["explain", str(digits_run.path), str(folder), "--overlays", "heat", "--quiet"])
     said = capsys.readouterr().out
     assert code == 0
@@ -40,7 +40,7 @@ def test_it_tells_and_draws_each_picture(digits_run, folder: Path, capsys):
         assert one.size == digits_run.classifier.preprocessing.shape[1::-1]
 
 
-def test_json_is_one_document_in_the_order_of_the_pictures(digits_run, folder: Path, capsys):
+def test_json_is_one_document_in_the_order_of_the_images(digits_run, folder: Path, capsys):
     arguments = ["--json", "--class", "7", "--method", "grad-cam++", "--png", "seven.png"]
     assert main(["explain", str(digits_run.path), str(folder), *arguments]) == 0
     rows = json.loads(capsys.readouterr().out)
@@ -56,7 +56,7 @@ def test_json_is_one_document_in_the_order_of_the_pictures(digits_run, folder: P
     assert Path("seven.png").is_file()
 
 
-def test_a_runs_network_is_drawn_without_a_picture(digits_run, folder: Path, capsys):
+def test_a_runs_model_is_drawn_without_an_image(digits_run, folder: Path, capsys):
     assert main(["explain", str(digits_run.path), "--draw", "network.svg", "--filters", "filters.png", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"drawn": ["filters.png", "network.svg"]}
     text = Path("network.svg").read_text(encoding="utf-8")
@@ -66,7 +66,7 @@ def test_a_runs_network_is_drawn_without_a_picture(digits_run, folder: Path, cap
     assert "SOURCES" in capsys.readouterr().err
 
 
-def test_the_page_of_some_pictures_is_written(digits_run, folder: Path, capsys):
+def test_the_page_of_some_images_is_written(digits_run, folder: Path, capsys):
     assert main(["explain", str(digits_run.path), str(folder), "--html", "page.html", "--quiet"]) == 0
     assert "Drawn:  page.html" in capsys.readouterr().out
     text = Path("page.html").read_text(encoding="utf-8")

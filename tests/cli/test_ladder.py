@@ -143,7 +143,7 @@ def test_bad_input_gets_one_message_and_exit_code_2(
     assert sorted(path for path in home.rglob("*")) == before
 
 
-def test_a_network_that_the_pictures_are_too_small_for_fails_alone(home: Path) -> None:
+def test_a_model_that_the_images_are_too_small_for_fails_alone(home: Path) -> None:
     words = (*WORDS, "--size", "1", "--name", "dots")
     done = striate(*words, folder=home)
     assert done.returncode == 1, done.stderr
@@ -169,7 +169,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_a_ladder_killed_in_the_middle_goes_on_with_the_run_that_was_lost(tmp_path: Path) -> None:
+def test_a_ladder_killed_in_the_middle_resumes_the_run_that_was_lost(tmp_path: Path) -> None:
     words = ("ladder", "digits", "--rungs", "mlp,cnn-small", "--epochs", "12")
     code, _ = stopped(tmp_path, "2/2", signal.SIGKILL, *words)
     assert code == -signal.SIGKILL

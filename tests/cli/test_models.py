@@ -65,7 +65,7 @@ def test_filters_keep_what_they_say(capsys: pytest.CaptureFixture[str]) -> None:
     assert _names(capsys, "--year", "1066") == []
 
 
-def test_only_those_with_weights_learnt_on_imagenet(capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_those_with_weights_learned_on_imagenet(capsys: pytest.CaptureFixture[str]) -> None:
     from striate.models.pretrained_weights import BACKBONES
 
     assert set(_names(capsys, "--pretrained")) == set(BACKBONES)
@@ -80,7 +80,7 @@ def test_a_filter_that_nothing_passes_says_so(capsys: pytest.CaptureFixture[str]
     assert "No model is like that" in capsys.readouterr().out
 
 
-def test_one_network_tells_its_story_and_every_layer(capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_model_tells_its_story_and_every_layer(capsys: pytest.CaptureFixture[str]) -> None:
     row = ARCHITECTURES["lenet"]
     said = _said(capsys, "lenet")
     assert {said["parameters"], said["multiply_adds"]} == {61_706, 416_520}
@@ -103,7 +103,7 @@ def test_the_figures_are_those_of_the_size_asked_for(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize("ending", ["png", "svg"])
-def test_a_network_is_drawn_where_asked(
+def test_a_model_is_drawn_where_asked(
     ending: str, capsys: pytest.CaptureFixture[str], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -154,7 +154,7 @@ def test_numbers_are_shown_with_three_digits(number: int, expected: str) -> None
     assert format_count(int(number)) == expected
 
 
-def test_a_deep_network_is_shortened_and_loses_no_weight() -> None:
+def test_a_deep_model_is_shortened_and_loses_no_weight() -> None:
     layers = compute_layer_costs(build_without_weights(ARCHITECTURES["resnet34"], (224, 224, 3), 1000))
     rows = build_layer_rows(layers)
     assert len(rows) < 40 < len(layers)

@@ -1,4 +1,4 @@
-"""Writes odd_pictures.json: python tests/data/golden.py FOLDER, FOLDER being the one with odd_images in it."""
+"""Writes odd_images.json: python tests/data/golden.py FOLDER, FOLDER being the one with odd_images in it."""
 
 from __future__ import annotations
 
@@ -25,4 +25,4 @@ if __name__ == "__main__":
     files = sorted(path for kind in ("valid", "bad") for path in (root / kind).rglob("*") if path.is_file())
     found = {path.relative_to(root).as_posix(): outcome(path) for path in files}
     text = json.dumps(found, indent=0, ensure_ascii=False, sort_keys=True)
-    Path(__file__).with_name("odd_pictures.json").write_text(text + "\n", encoding="utf-8")
+    Path(__file__).with_name("odd_images.json").write_text(text + "\n", encoding="utf-8")

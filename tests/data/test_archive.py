@@ -55,7 +55,7 @@ def make_tar(path: Path, files: dict[str, bytes], mode: str = "w") -> Path:
 @pytest.mark.parametrize(
     ("ending", "mode"), [(".zip", ""), (".tar", "w"), (".tar.gz", "w:gz"), (".TGZ", "w:gz"), (".tar.xz", "w:xz")]
 )
-def test_the_pictures_in_an_archive_are_those_of_its_folder(tmp_path: Path, ending: str, mode: str, prefix: str):
+def test_the_images_in_an_archive_are_those_of_its_folder(tmp_path: Path, ending: str, mode: str, prefix: str):
     files = {prefix + name: data for name, data in FILES.items()}
     path = tmp_path / f"my.pets{ending}"
     make_tar(path, files, mode) if mode else make_zip(path, files)

@@ -102,7 +102,7 @@ def test_alone_a_shift_is_by_whole_pixels_and_shows_each_of_them(border, flip, c
     assert {image.tobytes() for image in changed} == expected
 
 
-def test_pictures_a_pixel_thin_can_be_shifted():
+def test_images_a_pixel_thin_can_be_shifted():
     thin = rng().integers(0, 256, (5, 1, 9, 3), dtype=np.uint8)
     for border in ("black", "edge", "mirror"):
         assert Augment(shift=0.9, border=border)(thin, rng()).shape == thin.shape
@@ -142,7 +142,7 @@ def test_without_a_shift_the_middle_stays_where_it_is(augment, seed):
 
 @given(augments, stacks, seeds)
 @CASES
-def test_the_same_generator_gives_the_same_pictures_and_never_touches_the_originals(augment, pixels, seed):
+def test_the_same_generator_gives_the_same_images_and_never_touches_the_originals(augment, pixels, seed):
     before = pixels.copy()
     one, two = (augment(pixels, rng(seed)) for _ in range(2))
     np.testing.assert_array_equal(one, two)
@@ -150,7 +150,7 @@ def test_the_same_generator_gives_the_same_pictures_and_never_touches_the_origin
     assert (one.shape, one.dtype) == (pixels.shape, np.uint8)
 
 
-def test_pictures_are_changed_each_in_its_own_way():
+def test_images_are_changed_each_in_its_own_way():
     pixels = np.repeat(rng().integers(0, 256, (1, 16, 16, 3), dtype=np.uint8), 8, axis=0)
     changed = Augment(rotate=20)(pixels, rng())
     assert len({image.tobytes() for image in changed}) == 8
@@ -165,7 +165,7 @@ def test_brightness_multiplies_within_its_range_and_stops_at_white():
     assert Augment(brightness=0.9)(np.full((50, 2, 2, 3), 250, np.uint8), rng()).max() == 255
 
 
-def test_a_hole_is_a_square_in_the_mean_colour_somewhere_in_each_picture():
+def test_a_hole_is_a_square_in_the_mean_color_somewhere_in_each_image():
     pixels = np.zeros((400, 16, 16, 3), np.uint8)
     pixels[:, :8] = (200, 100, 40)
     changed = Augment(cutout=0.25)(pixels, rng())
@@ -184,7 +184,7 @@ def test_the_border_is_what_its_name_says(border: str, value: int):
     assert found.min() == value
 
 
-def test_a_changed_picture_without_black_borders_holds_no_new_extremes():
+def test_a_changed_image_without_black_borders_holds_no_new_extremes():
     pixels = rng().integers(90, 110, (20, 16, 16, 3), dtype=np.uint8)
     found = Augment(flip=True, shift=0.3, rotate=90, shear=30, zoom=0.5)(pixels, rng())
     assert found.min() >= 90

@@ -31,7 +31,7 @@ counts = st.integers(1, 60)
 
 @given(counts, counts, st.integers(0, 2**32 - 1), st.integers(0, 50))
 @CASES
-def test_an_epoch_shows_each_picture_at_most_once_and_drops_less_than_a_batch(count, batch, seed, epoch):
+def test_an_epoch_shows_each_image_at_most_once_and_drops_less_than_a_batch(count, batch, seed, epoch):
     batches = numbered(count, batch, seed)
     batches.set_epoch(epoch)
     shown = pictures(batches)
@@ -42,11 +42,11 @@ def test_an_epoch_shows_each_picture_at_most_once_and_drops_less_than_a_batch(co
 
 @given(counts, counts)
 @CASES
-def test_without_a_seed_every_picture_comes_once_in_order(count, batch):
+def test_without_a_seed_every_image_comes_once_in_order(count, batch):
     assert pictures(numbered(count, batch, None)) == list(range(count))
 
 
-def test_the_pictures_left_out_change_from_epoch_to_epoch():
+def test_the_images_left_out_change_from_epoch_to_epoch():
     batches, left_out = numbered(10, 4), []
     for epoch in range(20):
         batches.set_epoch(epoch)
@@ -55,7 +55,7 @@ def test_the_pictures_left_out_change_from_epoch_to_epoch():
     assert len(frozenset.union(*left_out)) > 6
 
 
-def test_labels_stay_with_their_pictures():
+def test_labels_stay_with_their_images():
     for index in range(5):
         pixels, targets = numbered(60, 12)[index]
         np.testing.assert_array_equal(targets, np.eye(3, dtype=np.float32)[pixels[:, 0, 0, 0] % 3])
@@ -89,7 +89,7 @@ def test_two_batches_of_one_epoch_are_not_changed_alike():
     assert not np.array_equal(batches[0][0], batches[1][0])
 
 
-def test_pictures_to_measure_on_are_never_changed():
+def test_images_to_measure_on_are_never_changed():
     batches = numbered(10, 5, None, augment=SHIFT)
     np.testing.assert_array_equal(batches[1][0], batches.pixels[5:])
 
@@ -108,7 +108,7 @@ def test_a_memory_map_gives_the_same_batches(tmp_path):
     assert pictures(other) == pictures(usual)
 
 
-def test_each_picture_is_mirrored_in_every_second_epoch_half_of_them_in_the_first():
+def test_each_image_is_mirrored_in_every_second_epoch_half_of_them_in_the_first():
     pixels = np.arange(400, dtype=np.uint16).astype(np.uint8).reshape(100, 1, 4, 1)
     for seed in range(3):
         batches = Batches(pixels, np.zeros(100, np.int32), 2, 100, shuffle_seed=seed, augment=Augment(flip=True))

@@ -43,7 +43,7 @@ def tile(sheet: Image.Image, row: int, column: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("side", [8, 100])
-def test_each_class_has_a_row_of_its_own_pictures(tmp_path: Path, side: int):
+def test_each_class_has_a_row_of_its_own_images(tmp_path: Path, side: int):
     save_contact_sheet(coloured(side), tmp_path / "sheet.png", columns=4)
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.format == "PNG"
@@ -64,7 +64,7 @@ def test_rows_are_labelled(tmp_path: Path):
             assert label.min() < 100
 
 
-def test_unreadable_pictures_are_left_out(photos: Path, tmp_path: Path):
+def test_unreadable_images_are_left_out(photos: Path, tmp_path: Path):
     root = tmp_path / "photos"
     shutil.copytree(photos, root)
     for file in sorted((root / "across").iterdir())[:27]:
@@ -78,7 +78,7 @@ def test_unreadable_pictures_are_left_out(photos: Path, tmp_path: Path):
         assert not (tile(sheet, 0, 2) == 255).all()
 
 
-def test_the_same_seed_draws_the_same_pictures_and_no_picture_twice(photos: Path):
+def test_the_same_seed_draws_the_same_images_and_no_image_twice(photos: Path):
     images = load_folder(photos)
     one, two, other = (sample_class_images(images, 0, 12, seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one, two)

@@ -32,7 +32,7 @@ def test_what_is_written_is_read_again_sorted(tmp_path: Path):
     assert load_corrections(tmp_path / "c.csv") == sorted(rows)
 
 
-def test_pictures_leave_or_change_their_label_and_the_rest_stays(images: ImageSet):
+def test_images_leave_or_change_their_label_and_the_rest_stays(images: ImageSet):
     keys = images.keys.tolist()
     rows = [Correction(keys[0], "exclude"), Correction(keys[1], "relabel", "dog"), Correction(keys[2], "keep", "dog")]
     after = apply_corrections(images, rows)

@@ -31,7 +31,7 @@ def fuzzed(seed: int, pictures: int, tables: int, cache: Path) -> dict[str, floa
     return found
 
 
-def test_a_few_hundred_mutated_pictures_and_tables(tmp_path: Path):
+def test_a_few_hundred_mutated_images_and_tables(tmp_path: Path):
     found = fuzzed(1, 400, 100, tmp_path)
     assert found["image decoded"] > 100 and found["image refused"] > 100
     assert found["table refused"] > 30
@@ -40,7 +40,7 @@ def test_a_few_hundred_mutated_pictures_and_tables(tmp_path: Path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [2, 3])
-def test_ten_thousand_mutated_pictures_and_tables(tmp_path: Path, seed: int):
+def test_ten_thousand_mutated_images_and_tables(tmp_path: Path, seed: int):
     found = fuzzed(seed, 4000, 1000, tmp_path)
     assert sum(number for name, number in found.items() if name.startswith(("picture", "table"))) == 5000
     assert found["peak_mib"] < MIB

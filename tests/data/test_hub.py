@@ -50,7 +50,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @needs_library
-def test_a_set_has_its_splits_its_class_names_and_its_pictures(published: Path):
+def test_a_set_has_its_splits_its_class_names_and_its_images(published: Path):
     images = load_images(f"hf://{published}")
     assert images.name == "shapes" and images.classes == ("disc", "square")
     assert {name: int(np.sum(images.given == name)) for name in set(images.given.tolist())} == {"train": 12, "test": 6}

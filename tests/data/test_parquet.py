@@ -69,7 +69,7 @@ def message(path: Path) -> str:
     return str(caught.value)
 
 
-def test_a_table_gives_its_pictures_labels_and_class_names(tmp_path: Path):
+def test_a_table_gives_its_images_labels_and_class_names(tmp_path: Path):
     images = load_images(bright_and_dark(tmp_path / "lamps.parquet"))
     pictures, labels = drawn(30)
     assert (images.name, images.classes, images.counts()) == ("lamps", NAMES, {"bright": 15, "dark": 15})
@@ -191,7 +191,7 @@ def test_subsets_share_the_bytes_and_the_fingerprint_tells_contents_apart(tmp_pa
     assert other.fingerprint() != images.fingerprint()
 
 
-def test_a_null_picture_is_broken_and_the_others_are_not(tmp_path: Path):
+def test_a_null_image_is_broken_and_the_others_are_not(tmp_path: Path):
     pictures, labels = drawn(20)
     cells: list[dict[str, bytes] | None] = [{"bytes": data} for data in pictures]
     cells[7], cells[11] = None, {"bytes": None}

@@ -60,7 +60,7 @@ def test_pixels_splits_kind_and_the_order_of_classes_come_back(tmp_path, form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_picture_that_cannot_be_read_stays_one_picture(images, photos, tmp_path, form):
+def test_an_image_that_cannot_be_read_stays_one_image(images, photos, tmp_path, form):
     copy = tmp_path / "photos"
     shutil.copytree(photos, copy)
     (copy / "across" / "across 0.jpg").write_bytes(b"")
@@ -133,7 +133,7 @@ def test_what_was_fetched_is_not_fetched_again_until_it_changes(images, store, m
     assert len(load_images(address)) == 10  # shards that are no longer there are gone here, too
 
 
-def test_a_bucket_of_loose_pictures_or_of_nothing_says_what_to_do(store):
+def test_a_bucket_of_loose_images_or_of_nothing_says_what_to_do(store):
     store.pipe_file("pictures/loose/cats/1.jpg", b"picture")
     with pytest.raises(DataError, match=r"No shards there.*Try: striate data FOLDER --shard OUT"):
         load_images("s3://pictures/loose")

@@ -43,7 +43,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 @given(class_sizes, shares, shares, seeds)
 @CASES
-def test_split_never_loses_doubles_or_separates_a_picture_from_its_class(sizes, validation, test, seed):
+def test_split_never_loses_doubles_or_separates_an_image_from_its_class(sizes, validation, test, seed):
     images = images_of(sizes)
     try:
         splits = split_stratified(images, validation=validation, test=test, seed=seed)
@@ -146,7 +146,7 @@ def test_a_class_too_small_to_divide_is_named_with_what_is_needed(size: int):
         split_stratified(images_of([9, size]))
 
 
-def test_with_a_given_test_split_two_pictures_of_a_class_are_enough():
+def test_with_a_given_test_split_two_images_of_a_class_are_enough():
     splits = split_stratified(images_of([9, 2], [1, 1]))
     assert splits.train.counts()["c1"] == splits.validation.counts()["c1"] == 1
 
@@ -182,14 +182,14 @@ def test_names_with_commas_quotes_and_line_breaks_survive_saving(tmp_path: Path)
     assert [keys(part) for part in load_splits(images, tmp_path / "split.csv")] == [keys(part) for part in splits]
 
 
-def test_pictures_that_are_gone_are_counted_and_named(tmp_path: Path):
+def test_images_that_are_gone_are_counted_and_named(tmp_path: Path):
     images = images_of([5, 5])
     save_splits(split_stratified(images), tmp_path / "split.csv")
     with pytest.raises(DataError, match=r"4 of the 10 images this run was made with are gone.*picture/\d"):
         load_splits(images.subset(range(6)), tmp_path / "split.csv")
 
 
-def test_pictures_that_came_later_belong_to_no_split(tmp_path: Path):
+def test_images_that_came_later_belong_to_no_split(tmp_path: Path):
     images = images_of([6, 6])
     splits = Splits(*(images.subset([2 * part, 2 * part + 1]) for part in range(3)))
     save_splits(splits, tmp_path / "split.csv")

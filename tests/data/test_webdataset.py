@@ -85,7 +85,7 @@ def test_labels_are_found_where_shards_keep_them(tmp_path: Path, members, expect
     assert len(images) == 2
 
 
-def test_a_sample_without_a_picture_is_left_out_and_a_broken_one_found_when_it_is_decoded(tmp_path: Path):
+def test_a_sample_without_an_image_is_left_out_and_a_broken_one_found_when_it_is_decoded(tmp_path: Path):
     path = make(tmp_path / "s.tar", [("x.cls", b"1"), *samples(range(4)), ("y.png", b"no picture"), ("y.cls", b"9")])
     images = load_images(path)
     assert len(images) == 5

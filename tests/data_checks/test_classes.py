@@ -25,7 +25,7 @@ def test_a_balanced_set_gets_no_remark(photos: Path):
 
 
 @pytest.mark.parametrize(("size", "remarked"), [(19, True), (20, False)])
-def test_classes_below_twenty_pictures_are_named(images_of, size: int, remarked: bool):
+def test_classes_below_twenty_images_are_named(images_of, size: int, remarked: bool):
     findings = found(detect_class_problems(images_of(large=30, small=size)))
     assert ("tiny_class" in findings) is remarked
     if remarked:
@@ -40,7 +40,7 @@ def test_more_than_ten_to_one_is_an_imbalance(images_of, large: int, remarked: b
         assert findings["imbalance"].message == "cat has 201 images, dog only 20"
 
 
-def test_a_class_without_a_picture_is_remarked_on_and_divides_nothing_by_zero(images_of):
+def test_a_class_without_an_image_is_remarked_on_and_divides_nothing_by_zero(images_of):
     findings = found(detect_class_problems(replace(images_of(a=30, b=30), classes=("a", "b", "empty"))))
     assert "empty (0)" in findings["tiny_class"].message
     assert "empty only 0" in findings["imbalance"].message

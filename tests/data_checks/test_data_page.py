@@ -46,7 +46,7 @@ def page_of(images, path: Path, **options) -> str:
 
 
 @pytest.mark.heavy
-def test_every_finding_is_on_the_page_with_its_pictures(faulty, tmp_path: Path):
+def test_every_finding_is_on_the_page_with_its_images(faulty, tmp_path: Path):
     inspection = inspect_images(faulty)
     page = html.unescape(page_of(faulty, tmp_path / "p.html", command="striate data faulty"))
     for finding in inspection.findings:
@@ -65,7 +65,7 @@ def test_a_page_needs_nothing_from_elsewhere_and_runs_nothing_from_the_data(faul
     assert html.escape(EVIL.replace("/", "")) in page
 
 
-def test_every_picture_of_the_page_can_be_decoded(faulty, tmp_path: Path):
+def test_every_image_of_the_page_can_be_decoded(faulty, tmp_path: Path):
     found = re.findall(r'src="data:image/(\w+);base64,([^"]+)"', page_of(faulty, tmp_path / "p.html"))
     assert len(found) > 20
     for kind, data in found:

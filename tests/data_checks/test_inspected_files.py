@@ -48,7 +48,7 @@ def test_nothing_broken_nothing_said(photos: Path):
 
 
 @pytest.mark.parametrize("kind", ["gif", "png", "webp", "tiff"])
-def test_of_animations_and_pages_the_first_picture_is_used_and_that_is_noted(tmp_path: Path, kind: str):
+def test_of_animations_and_pages_the_first_image_is_used_and_that_is_noted(tmp_path: Path, kind: str):
     frames = [Image.new("RGB", (40, 40), color) for color in ("red", "blue", "green")]
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -97,7 +97,7 @@ def test_small_jpeg_copies_are_called_lossy_before_anyone_compares(tmp_path: Pat
     [("png", [28] * 60), ("jpg", [65] * 60), ("jpg", [400] * 40), ("jpg", [28, 30] * 30)],
     ids=["PNG", "larger", "photographs", "sizes that differ"],
 )
-def test_other_pictures_are_not_called_lossy(tmp_path: Path, kind: str, sides: list[int]):
+def test_other_images_are_not_called_lossy(tmp_path: Path, kind: str, sides: list[int]):
     assert detect_lossy_images(small_pictures(tmp_path, kind, sides)) == []
 
 

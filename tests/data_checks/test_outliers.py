@@ -40,7 +40,7 @@ def test_each_way_of_standing_out_is_found_and_named(scene, scenes):
     assert found["One image is of an extreme shape"] == ("b/banner.png",)
 
 
-def test_ordinary_pictures_do_not_stand_out(photos: Path):
+def test_ordinary_images_do_not_stand_out(photos: Path):
     assert detect_outliers(scan_images(load_folder(photos))) == []
 
 

@@ -106,6 +106,6 @@ def test_copies_do_not_make_a_shortcut(tmp_path: Path):
     assert all(one.gain < 0.4 for one in measure_shortcuts(seen, find_duplicates(seen).group_ids))
 
 
-def test_one_class_or_few_pictures_give_no_verdict(images_of):
+def test_one_class_or_few_images_give_no_verdict(images_of):
     for images in (images_of(a=30, b=3), images_of(a=4, b=4)):
         assert measure_shortcuts(scan_images(images), np.arange(len(images))) == []

@@ -53,7 +53,7 @@ def test_overfitting(evidence):
     assert kinds(evidence(symptoms={"learnt": tally_of(0.97, 1000)}, validation=tally_of(0.93))) == []
 
 
-def test_overfitting_is_told_by_the_test_pictures_where_those_to_choose_by_are_too_few(evidence):
+def test_overfitting_is_told_by_the_test_images_where_those_to_choose_by_are_too_few(evidence):
     lucky = np.diag([5, 5, 5, 4])
     known = {"learnt": tally_of(1.0, 200, loss=0.05)}
     bad = evidence(symptoms=known, validation=tally_of(0, matrix=lucky, loss=0.2), test=tally_of(0.8, 600, loss=1.0))
@@ -95,7 +95,7 @@ def test_a_rate_too_low(evidence):
     assert found.try_.endswith("--lr 0.001")
 
 
-def test_a_loss_that_is_no_number_is_told_with_its_pictures(evidence):
+def test_a_loss_that_is_no_number_is_told_with_its_images(evidence):
     broken = NonFiniteBatches(2, 5, 8, tuple(f"p{n}.jpg" for n in range(128)), 128)
     bad = evidence(
         symptoms={"broken": broken, "learnt": None},
@@ -188,7 +188,7 @@ def test_class_collapse(evidence):
     assert diagnose(bad).found[0].verdict == "d is never answered"
 
 
-def test_test_pictures_of_another_kind(evidence):
+def test_test_images_of_another_kind(evidence):
     shifted = SplitStatistics("test", 400, 150.0, 40.0, 0.6, 1e-9)
     bad = evidence(symptoms={"looks": looks(test=shifted)}, test=tally_of(0.6))
     (found,) = diagnose(bad).found
@@ -199,7 +199,7 @@ def test_test_pictures_of_another_kind(evidence):
     assert "mismatch" not in kinds(guessing)
 
 
-def test_pictures_normalised_otherwise(evidence):
+def test_images_normalised_otherwise(evidence):
     dark = SplitStatistics("test", 400, 0.4, 0.3, 1.0, 0.0)
     found = diagnose(evidence(symptoms={"looks": looks(test=dark)}, test=tally_of(0.25))).found[0]
     assert found.kind == "wrong_normalisation"
@@ -263,7 +263,7 @@ def test_too_few_to_choose_by(evidence):
     assert kinds(evidence(validation=tally_of(0, matrix=few))) == ["small_validation"]
 
 
-def test_waiting_for_pictures(evidence):
+def test_waiting_for_images(evidence):
     assert kinds(evidence(epochs=epochs_of(1.0, 0.5, 0.3, 0.2, waiting=0.6))) == ["input_bound"]
     assert kinds(evidence(epochs=epochs_of(1.0, 0.5, 0.3, 0.2, waiting=0.6, seconds=0.05))) == []
 

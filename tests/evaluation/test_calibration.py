@@ -29,7 +29,7 @@ def drawn(seed: int, n: int = 400, classes: int = 4, temperature: float = 1.0):
     return labels, logits
 
 
-def test_a_bin_holds_what_its_pictures_say():
+def test_a_bin_holds_what_its_images_say():
     probabilities = np.array([[0.9, 0.1], [0.92, 0.08], [0.3, 0.7], [0.4, 0.6]])
     found = measure_calibration(np.array([0, 1, 1, 0]), probabilities, bin_count=10)
     assert [(one.n, one.accuracy) for one in found.bins] == [(1, 0.0), (1, 1.0), (2, 0.5)]
@@ -48,7 +48,7 @@ def test_brier_is_scikit_learns_twice_over_for_two_classes(seed: int):
     )
 
 
-def test_answers_that_follow_their_probabilities_are_calibrated_and_sharper_ones_are_not():
+def test_predictions_that_follow_their_probabilities_are_calibrated_and_sharper_ones_are_not():
     labels, logits = drawn(0, n=20_000)
     assert measure_calibration(labels, softmax(logits, axis=1)).ece < 0.015
     assert measure_calibration(labels, softmax(3 * logits, axis=1)).ece > 0.15
@@ -65,7 +65,7 @@ def test_the_temperature_that_was_drawn_with_is_found(temperature: float):
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 6), st.floats(0.3, 3))
 @settings(deadline=None, max_examples=25)
-def test_a_temperature_changes_no_answer_and_never_costs(seed: int, classes: int, temperature: float):
+def test_a_temperature_changes_no_prediction_and_never_costs(seed: int, classes: int, temperature: float):
     labels, logits = drawn(seed, n=300, classes=classes, temperature=temperature)
     found = fit_temperature(labels, logits)
     assert (softmax(logits / found, axis=1).argmax(axis=1) == logits.argmax(axis=1)).all()
@@ -79,7 +79,7 @@ def test_chance_is_not_taken_for_a_temperature():
     assert np.mean([one != 1 for one in fitted]) == pytest.approx(0.05, abs=0.03)
 
 
-def test_pictures_without_an_error_are_not_followed_to_certainty():
+def test_images_without_an_error_are_not_followed_to_certainty():
     labels, logits = np.repeat([0, 1, 2], 60), 3.0 * np.eye(3)[np.repeat([0, 1, 2], 60)]
     confidence = softmax(logits / fit_temperature(labels, logits), axis=1).max()
     assert 0.98 < confidence < 0.999
@@ -108,7 +108,7 @@ def test_the_curve_is_the_risk_of_answering_above_each_threshold(answers):
     assert found.coverage[-1] == 1
 
 
-def test_a_threshold_keeps_its_promise_on_new_pictures():
+def test_a_threshold_keeps_its_promise_on_new_images():
     rng = np.random.default_rng(0)
     kept = 0
     for _ in range(200):

@@ -61,19 +61,19 @@ def test_a_clear_winner_is_named_whichever_comes_first():
     assert pair.paired.difference == pytest.approx(-0.3)
 
 
-def test_equal_answers_cannot_be_told_apart():
+def test_equal_predictions_cannot_be_told_apart():
     (pair,) = compare([_contender("one", GOOD), _contender("two", GOOD)]).pairs
     assert pair.verdict == "cannot be told apart"
     assert pair.paired.p_value == 1
 
 
-def test_a_difference_of_two_pictures_cannot_be_told_apart():
+def test_a_difference_of_two_images_cannot_be_told_apart():
     (pair,) = compare([_contender("one", GOOD), _contender("two", [*GOOD[:88], *[False] * 12])]).pairs
     assert pair.paired.difference == pytest.approx(-0.02)
     assert pair.verdict == "cannot be told apart"
 
 
-def test_pictures_are_paired_by_key_and_not_by_place():
+def test_images_are_paired_by_key_and_not_by_place():
     good = _contender("good", GOOD)
     turned = replace(good, name="turned", settings={"network": "other"}, answers=dict(reversed(good.answers.items())))
     (pair,) = compare([good, turned]).pairs
@@ -91,7 +91,7 @@ def test_pictures_are_paired_by_key_and_not_by_place():
     ],
     ids=["other keys", "fewer images", "other classes", "one class in common", "other images of the same names"],
 )
-def test_runs_on_other_test_pictures_are_refused_with_their_number(other, message):
+def test_runs_on_other_test_images_are_refused_with_their_number(other, message):
     with pytest.raises(RunError, match=message):
         compare([_contender("one", GOOD), _contender("two", GOOD), other])
 
@@ -171,7 +171,7 @@ def test_two_runs_of_one_seed_are_no_group_and_one_seed_each_is_said():
     assert "another seed" in found.notes[0]
 
 
-def test_runs_of_other_sets_are_no_group_and_the_doubt_about_their_pictures_is_said():
+def test_runs_of_other_sets_are_no_group_and_the_doubt_about_their_images_is_said():
     one, two = _seeds("plain", 0.7, 2)
     found = compare([one, replace(two, fingerprint="changed")])
     assert len(found.groups) == 2 and not found.is_certain
@@ -204,7 +204,7 @@ def test_a_verdict_says_what_could_have_been_seen():
     assert f"{100 * pair.detectable_difference:.2g} points or more" in pair.sentence
 
 
-def test_the_page_shows_the_pictures_of_both_sides_and_asks_for_no_network(tmp_path):
+def test_the_page_shows_the_images_of_both_sides_and_asks_for_no_model(tmp_path):
     epochs = (_epoch(1, 0.5, 0.6), _epoch(2, 0.7, 0.6))
     names = ("<script>a</script>", "b & co")
     found = compare([_contender(names[0], GOOD, epochs=epochs), _contender(names[1], POOR, epochs=epochs)])
@@ -218,7 +218,7 @@ def test_the_page_shows_the_pictures_of_both_sides_and_asks_for_no_network(tmp_p
     assert "is better than" in text and "dog 90" in text.replace("\N{NO-BREAK SPACE}", " ")
 
 
-def test_the_page_lists_names_where_the_pictures_are_gone(tmp_path):
+def test_the_page_lists_names_where_the_images_are_gone(tmp_path):
     found = compare([_contender("one", GOOD), _contender("two", POOR)])
     render.save_comparison_html(tmp_path / "c.html", found, {}, missing_reason="The folder is gone.")
     text = (tmp_path / "c.html").read_text(encoding="utf-8")

@@ -84,13 +84,13 @@ def test_a_paired_difference_worked_by_hand():
     assert found.interval.high == pytest.approx(0.1840149, abs=1e-6)
 
 
-def test_one_picture_more_is_no_difference():
+def test_one_image_more_is_no_difference():
     found = compute_paired_difference(*_answers(both=8, only_first=0, only_second=1, neither=1))
     assert found.p_value == 1.0
     assert found.interval.low < 0 < found.interval.high
 
 
-def test_equal_answers_differ_in_nothing():
+def test_equal_predictions_differ_in_nothing():
     found = compute_paired_difference(*_answers(both=9, only_first=0, only_second=0, neither=1))
     assert found.difference == 0
     assert found.p_value == 1.0

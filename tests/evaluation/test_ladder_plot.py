@@ -54,7 +54,7 @@ def test_names_cover_nothing_and_stay_inside(name):
         assert not any(box.contains(*dot) for box in boxes for dot in dots)
 
 
-def test_both_panels_show_every_networks_accuracy_and_bar():
+def test_both_panels_show_every_models_accuracy_and_bar():
     rows = CASES["hard"]
     figure = ladder(rows, title="hard", note="Bars: …")
     for axes, costs in zip(figure.axes, ([r.seconds for r in rows], [r.multiply_adds for r in rows]), strict=True):
@@ -70,7 +70,7 @@ def test_both_panels_show_every_networks_accuracy_and_bar():
     assert low < min(row.bar[0] for row in rows) and max(row.bar[1] for row in rows) < high
 
 
-def test_a_ladder_without_a_trained_network_says_so(tmp_path):
+def test_a_ladder_without_a_trained_model_says_so(tmp_path):
     figure = ladder([], title="nothing", note="")
     save_figure(figure, tmp_path / "empty.png")
     assert "No model has been trained." in [text.get_text() for text in figure.texts]

@@ -50,7 +50,7 @@ def test_every_figure_is_scikit_learns(seed: int, n: int, classes: int):
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 6))
 @settings(deadline=None, max_examples=20)
-def test_a_resampled_matrix_gives_the_figures_of_resampled_pictures(seed: int, classes: int):
+def test_a_resampled_matrix_gives_the_figures_of_resampled_images(seed: int, classes: int):
     labels, rows = answers(seed, 60, classes)
     predicted = rows.argmax(axis=1)
     matrix = sk.confusion_matrix(labels, predicted, labels=np.arange(classes)).astype(float)

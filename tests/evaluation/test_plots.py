@@ -114,7 +114,7 @@ def test_a_confusion_matrix_of_any_size_renders(forge, tmp_path, classes):
     assert max(_pixels(figure, tmp_path).shape) < 4000
 
 
-def test_a_confusion_matrix_with_a_class_without_pictures_renders(forge, tmp_path):
+def test_a_confusion_matrix_with_a_class_without_images_renders(forge, tmp_path):
     measured = forge(["a", "b", "c"], each=1, errors=False)
     subset = measured.decoded.images.subset([0, 1])
     assert subset.counts()["c"] == 0
@@ -151,7 +151,7 @@ def test_a_gallery_of_nothing_says_none(forge, tmp_path):
     _pixels(figure, tmp_path)
 
 
-def test_pictures_to_show_are_spread_over_the_classes_and_errors_begin_with_the_surest(forge):
+def test_images_to_show_are_spread_over_the_classes_and_errors_begin_with_the_surest(forge):
     measured = forge([f"class {number}" for number in range(6)], each=9)
     right, wrong = plots.select_examples(measured, 12)
     labels = measured.decoded.images.labels

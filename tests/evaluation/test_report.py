@@ -101,7 +101,7 @@ def test_every_class_is_ranked_as_scikit_learn_ranks_it(case):
             assert row.average_precision == pytest.approx(metrics.average_precision_score(own, rows[:, label]))
 
 
-def test_answers_that_float_rounds_to_certainty_are_still_ranked():
+def test_predictions_that_float_rounds_to_certainty_are_still_ranked():
     rows = log_softmax(np.array([[900.0, 0.0, 0.0], [800.0, 0.0, 0.0], [0.0, 50.0, 0.0]]), axis=1)
     assert (np.exp(rows[:2, 0]) == 1).all()
     assert _report([0, 1, 1], rows, 3).classes[0].auc == 1.0
@@ -145,18 +145,18 @@ def test_cross_entropy_agrees_with_scikit_learns_log_loss():
     assert _report(labels, rows, 4).loss == pytest.approx(expected)
 
 
-def test_equally_confident_errors_keep_the_order_of_the_pictures():
+def test_equally_confident_errors_keep_the_order_of_the_images():
     rows = np.log([[0.9, 0.1]] * 5)
     assert [one.key for one in _report([1] * 5, rows, 2).wrong] == [f"picture/{i}" for i in range(5)]
 
 
-def test_a_class_without_a_picture_counts_as_zero_and_not_as_an_error():
+def test_a_class_without_an_image_counts_as_zero_and_not_as_an_error():
     report = _report([0, 1], np.log([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]), 3)
     missing = report.classes[2]
     assert (missing.support, missing.precision, missing.recall, missing.f1) == (0, 0, 0, 0)
     assert report.accuracy == 1
 
 
-def test_no_pictures_at_all_is_an_error():
+def test_no_images_at_all_is_an_error():
     with pytest.raises(DataError, match="no images to measure on in images, split test"):
         _report([], np.empty((0, 3)), 3)

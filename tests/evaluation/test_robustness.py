@@ -40,12 +40,12 @@ def test_a_corruption_grows_with_its_severity_and_keeps_the_form(name: str, chan
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (8, 8), (300, 200)])
-def test_pictures_of_any_size_can_be_made_worse(name: str, shape: tuple[int, int]):
+def test_images_of_any_size_can_be_made_worse(name: str, shape: tuple[int, int]):
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
     assert CORRUPTIONS[name](pixels, 5, np.random.default_rng(0)).shape == pixels.shape
 
 
-def test_the_same_seed_makes_the_same_pictures():
+def test_the_same_seed_makes_the_same_images():
     pixels = np.stack([scene(3)] * 3)
     one, two = (corrupt_images(pixels, CORRUPTIONS["noise"], 3, seed=4) for _ in range(2))
     np.testing.assert_array_equal(one, two)
@@ -89,7 +89,7 @@ def test_the_weakest_point_is_told_with_what_may_help():
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("channels", [1, 3])
-def test_the_sheet_shows_a_picture_under_each_severity(channels: int):
+def test_the_sheet_shows_an_image_under_each_severity(channels: int):
     figure = draw_corruption_sheet(scene(channels))
     shown = [axes.images[0].get_array() for axes in figure.axes]
     assert len(shown) == len(CORRUPTIONS) * (MAX_SEVERITY + 1)

@@ -33,7 +33,7 @@ def test_a_detectable_difference_is_found_in_four_cases_of_five(n, share):
     assert 0.72 < np.mean(np.array(rows) < 0.05) < 0.86
 
 
-def test_more_pictures_show_smaller_differences_and_three_show_none():
+def test_more_images_show_smaller_differences_and_three_show_none():
     assert (
         compute_detectable_difference(10_000, 600)
         < compute_detectable_difference(1_000, 60)
@@ -66,7 +66,7 @@ def test_equal_trainings_are_told_apart_in_at_most_one_case_of_twenty(seeds, see
     assert covered > 0.928
 
 
-def test_pictures_alone_would_call_lucky_seeds_better():
+def test_images_alone_would_call_lucky_seeds_better():
     rng = np.random.default_rng(0)
     pairs = [_trained(rng, 3000, 3, seed_spread=0.3) for _ in range(200)]
     single = np.mean([compute_paired_difference(one[0], two[0]).p_value < 0.05 for one, two in pairs])
@@ -85,7 +85,7 @@ def test_a_real_difference_is_found_and_one_seed_borrows_the_others_spread():
     assert np.ptp(single.interval) > np.ptp(paired.interval)
 
 
-def test_equal_answers_do_not_divide_by_nothing():
+def test_equal_predictions_do_not_divide_by_nothing():
     same = np.ones((3, 10), bool)
     paired, smallest = compute_seeded_difference(same, same)
     assert paired.difference == 0 and paired.p_value == 1

@@ -60,7 +60,7 @@ def test_overfitting_compares_without_and_with_dropout(test_data: Path, tmp_path
 
 
 @pytest.mark.slow
-def test_four_networks_show_accuracy_and_loss_side_by_side(
+def test_four_models_show_accuracy_and_loss_side_by_side(
     test_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = story("four_networks").main(test_data, tmp_path, epochs=1, every=300)
@@ -83,7 +83,7 @@ def test_right_and_wrong_reports_and_draws_both_galleries(tmp_path: Path, capsys
     assert is_drawn(tmp_path / "right.png") and is_drawn(tmp_path / "wrong.png")
 
 
-def test_cats_and_dogs_ends_with_one_new_picture(test_data: Path, tmp_path: Path) -> None:
+def test_cats_and_dogs_ends_with_one_new_image(test_data: Path, tmp_path: Path) -> None:
     image = sorted((test_data / "cats_dogs" / "test_set" / "cats").iterdir())[0]
     prediction = story("cats_and_dogs").main(test_data / "cats_dogs", image, tmp_path, epochs=1, every=20)
     assert prediction.label in ("cats", "dogs")

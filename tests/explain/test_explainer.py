@@ -46,7 +46,7 @@ FEW = ("mlp", "cnn", "alexnet", "googlenet", "resnet50_v2", "mobilenet_v2", "con
 @pytest.mark.parametrize(
     "name", [name if name in FEW else pytest.param(name, marks=pytest.mark.slow) for name in ARCHITECTURES]
 )
-def test_every_network_of_ours_can_be_computed_in_a_page(name: str):
+def test_every_model_of_ours_can_be_computed_in_a_page(name: str):
     row = ARCHITECTURES[name]
     model = build_without_weights(row, row.native if max(row.native[:2]) < 100 else (96, 96, 3), 10)
     assert "other" not in [step.kind for step in _outlined(model)]
@@ -85,7 +85,7 @@ def test_every_kind_has_a_lesson_or_the_first():
     assert set(STEP_DESCRIBERS) - kinds <= {"other"}
 
 
-def test_of_a_large_network_what_fits_is_held():
+def test_of_a_large_model_what_fits_is_held():
     found = extract_steps(build_model(ARCHITECTURES["resnet20"], (32, 32, 3), 10))
     assert held(found).is_whole
     part = held(found, most=200_000)
@@ -137,7 +137,7 @@ def test_names_cannot_end_the_element_they_stand_in(tmp_path: Path):
     assert text.count("<script") == 3
 
 
-def test_what_is_no_graph_from_one_picture_is_refused():
+def test_what_is_no_graph_from_one_image_is_refused():
     class Own(keras.Model):
         def call(self, pictures):
             return pictures

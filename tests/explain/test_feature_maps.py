@@ -35,7 +35,7 @@ def test_maps_are_what_keras_computes_of_every_layer(resnet):
 
 
 @pytest.mark.backend
-def test_maps_inside_a_network_inside_the_network_are_found():
+def test_maps_inside_a_model_inside_the_model_are_found():
     pixels = keras.Input((32, 32, 3))
     inner = keras.Model(pixels, keras.layers.Conv2D(5, 3, activation="relu", name="inside")(pixels))
     model = keras.Sequential([keras.Input((32, 32, 3)), inner, keras.layers.Flatten(), keras.layers.Dense(2)])
@@ -47,7 +47,7 @@ def test_maps_inside_a_network_inside_the_network_are_found():
 
 
 @pytest.mark.backend
-def test_filters_are_the_first_kernels_one_picture_each(resnet):
+def test_filters_are_the_first_kernels_one_image_each(resnet):
     name, kernels = get_first_filters(resnet)
     assert name == "stem_conv"
     kernel = keras.ops.convert_to_numpy(resnet.get_layer("stem_conv").kernel)
@@ -55,7 +55,7 @@ def test_filters_are_the_first_kernels_one_picture_each(resnet):
     np.testing.assert_array_equal(kernels[5], kernel[:, :, :, 5])
 
 
-def test_a_network_without_convolutions_has_neither():
+def test_a_model_without_convolutions_has_neither():
     model = build_model(ARCHITECTURES["mlp"], (32, 32, 3), 4)
     with pytest.raises(ConfigError, match="no filters to show"):
         get_first_filters(model)

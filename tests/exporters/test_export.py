@@ -72,7 +72,7 @@ def triton_config(repository: Path) -> Any:
 
 @pytest.mark.parametrize("batch", [None, 4])
 @pytest.mark.parametrize("name", EXPORT_FORMATS)
-def test_every_format_answers_as_the_classifier_and_says_what_it_needs(name, batch, pixels, tmp_path: Path):
+def test_every_format_predictions_as_the_classifier_and_says_what_it_needs(name, batch, pixels, tmp_path: Path):
     classifier = untrained("lenet", (16, 20, 3), temperature=0.3, tta="multicrop", reject_below=0.25)
     kind = EXPORT_FORMATS[name]
     path = tmp_path / f"my classifier{kind.suffix}"
@@ -115,7 +115,7 @@ def test_triton_is_told_names_shapes_types_and_labels(pixels, tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["resnet20", pytest.param("mobilenet_v2", marks=pytest.mark.slow)])
-def test_a_batch_norm_network_and_a_backbone_within_a_network_are_exported(name: str, tmp_path: Path):
+def test_a_batch_norm_model_and_a_backbone_within_a_model_are_exported(name: str, tmp_path: Path):
     images = np.random.default_rng(1).integers(0, 256, (6, 32, 32, 3), np.uint8)
     classifier = untrained(name, (32, 32, 3), tta="mirror")
     found, _ = export_and_verify(classifier, EXPORT_FORMATS["onnx"], tmp_path / "a.onnx", images)
@@ -123,7 +123,7 @@ def test_a_batch_norm_network_and_a_backbone_within_a_network_are_exported(name:
 
 
 @pytest.mark.parametrize("name", ["onnx", "saved_model"])
-def test_a_file_that_answers_otherwise_is_not_kept(name, pixels, tmp_path: Path, monkeypatch):
+def test_a_file_that_predictions_otherwise_is_not_kept(name, pixels, tmp_path: Path, monkeypatch):
     classifier, kind = untrained("lenet", (16, 20, 3)), EXPORT_FORMATS[name]
     path = tmp_path / f"classifier{kind.suffix}"
     if not kind.is_folder:
@@ -225,7 +225,7 @@ def test_int8_is_smaller_and_its_accuracy_is_told_with_intervals(digits_run, nam
     assert json.loads(contract_in(tmp_path / "small", name))["architecture"].endswith("int8")
 
 
-def test_pictures_that_are_gone_are_asked_for(digits_run, photos: Path, tmp_path: Path, monkeypatch):
+def test_images_that_are_gone_are_asked_for(digits_run, photos: Path, tmp_path: Path, monkeypatch):
     with pytest.raises(DataError, match=r"real images.*--data DATA"):
         export(digits_run.classifier, "onnx", tmp_path / "a.onnx")
     found = export(digits_run.classifier, "onnx", tmp_path / "a.onnx", data=photos)

@@ -26,7 +26,7 @@ def file(digits_run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_it_answers_as_the_classifier_does_through_every_door(digits_run, file: Path, photos: Path):
+def test_it_predictions_as_the_classifier_does_through_every_door(digits_run, file: Path, photos: Path):
     own, light = digits_run.classifier, Classifier.load(file)
     assert (light.classes, light.preprocessing) == (own.classes, own.preprocessing)
     images = sorted(photos.glob("*/*.jpg"))
@@ -41,7 +41,7 @@ def test_it_answers_as_the_classifier_does_through_every_door(digits_run, file: 
     assert light.probabilities(pixels[:0]).shape == (0, 10)
 
 
-def test_a_graph_for_one_picture_answers_many(digits_run, file: Path, photos: Path, tmp_path: Path):
+def test_a_graph_for_one_image_predictions_many(digits_run, file: Path, photos: Path, tmp_path: Path):
     export(digits_run, "onnx", tmp_path / "one.onnx", batch=1)
     images = sorted(photos.glob("*/*.jpg"))[:7]
     one, any_number = (Classifier.load(path) for path in (tmp_path / "one.onnx", file))
@@ -49,7 +49,7 @@ def test_a_graph_for_one_picture_answers_many(digits_run, file: Path, photos: Pa
     assert one.probabilities(np.empty((0, *one.preprocessing.shape), np.uint8)).shape == (0, 10)
 
 
-def test_the_command_answers_without_loading_keras(file: Path, photos: Path):
+def test_the_command_predictions_without_loading_keras(file: Path, photos: Path):
     image = next(photos.glob("*/*.jpg"))
     code = (
         "import sys; from striate.cli import main; code = main(['predict', *sys.argv[1:], '--json'])\n"
@@ -77,7 +77,7 @@ def test_a_changed_or_cut_file_is_refused(file: Path, tmp_path: Path):
             Classifier.load(path)
 
 
-def test_what_is_no_graph_of_ours_is_refused_though_it_is_sealed(file: Path, tmp_path: Path):
+def test_what_is_no_graph_of_ours_is_refused_though_it_is_checksummed(file: Path, tmp_path: Path):
     import onnx
 
     path = tmp_path / "a.onnx"

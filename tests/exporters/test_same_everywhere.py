@@ -36,7 +36,7 @@ KERAS, EXPORTED = 1e-5, 1e-4  # how far probabilities may lie apart
 LOCALES = ("C", "C.utf8", pytest.param("POSIX", marks=pytest.mark.slow))
 
 
-def odd_pictures(folder: Path) -> list[Path]:
+def odd_images(folder: Path) -> list[Path]:
     """Writes 200 images of every mode, format, size, orientation and transparency that there is."""
     rng = np.random.default_rng(0)
     modes = ("RGB", "L", "RGBA", "LA", "P", "1", "CMYK", "I;16", "F", "LAB", "YCbCr")
@@ -71,7 +71,7 @@ def odd_pictures(folder: Path) -> list[Path]:
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("odd")
-    found = odd_pictures(folder)
+    found = odd_images(folder)
     configured = os.environ.get("STRIATE_TEST_DATA")
     if configured:  # beside ours, those that others made
         for path in sorted((Path(configured) / "odd_images" / "valid").rglob("*")):
@@ -99,7 +99,7 @@ def shipped(request, tmp_path_factory: pytest.TempPathFactory) -> tuple[Classifi
     return classifier, folder
 
 
-def test_one_picture_has_one_answer_everywhere(shipped, pictures: list[Path]):
+def test_one_image_has_one_prediction_everywhere(shipped, pictures: list[Path]):
     classifier, folder = shipped
     expected = classifier.predict_proba(pictures)
     assert len(pictures) >= NUMBER and len(set(expected.argmax(axis=1))) > 1

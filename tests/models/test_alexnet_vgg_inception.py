@@ -102,7 +102,7 @@ def test_the_last_maps_have_the_size_that_the_documentation_names(name, sides):
 
 
 @pytest.mark.parametrize("name", SMALLEST)
-def test_small_pictures_will_do(name):
+def test_small_images_will_do(name):
     assert _fits(name, SMALLEST[name])
     assert not _fits(name, SMALLEST[name] - 1)
 
@@ -142,14 +142,14 @@ def _named(model):
     return zip((layer.name for layer in _of(model, "Conv2D")), _convolutions(model), strict=True)
 
 
-def test_alexnet_thins_small_pictures_out_more_gently():
+def test_alexnet_thins_small_images_out_more_gently():
     model = build_without_weights(ALEXNET, (32, 32, 3), 10)
     assert _convolutions(model)[0] == (48, (5, 5), (2, 2), "same")
     assert model.get_layer("embedding").units == 1024
 
 
 @pytest.mark.parametrize(("row", "convolutions"), [(VGG11, 8), (VGG16, 13), (VGG19, 16)], ids=lambda value: "")
-def test_vgg_is_padded_3x3_and_normalised_on_small_pictures_only(row, convolutions):
+def test_vgg_is_padded_3x3_and_normalised_on_small_images_only(row, convolutions):
     native, small = build_without_weights(row, (224, 224, 3), 1000), build_without_weights(row, (32, 32, 3), 10)
     for model in (native, small):
         assert {convolution[1:] for convolution in _convolutions(model)} == {((3, 3), (1, 1), "same")}

@@ -154,7 +154,7 @@ def test_maps_and_the_vector_that_is_classified_have_their_names(row, network):
 
 @pytest.mark.backend
 @tried_row
-def test_a_network_survives_the_disk_with_equal_output(row, network, tmp_path):
+def test_a_model_survives_the_disk_with_equal_output(row, network, tmp_path):
     pixels = _pictures(network.input_shape[1:])
     again = _after_the_disk(network, tmp_path)
     np.testing.assert_array_equal(_answers(network, pixels), _answers(again, pixels))
@@ -176,7 +176,7 @@ def test_dropout_is_there_when_asked_for_and_works_while_training(row, network, 
 
 @pytest.mark.backend
 @tried_row
-def test_half_precision_answers_and_survives_the_disk(row, half, tmp_path):
+def test_half_precision_predictions_and_survives_the_disk(row, half, tmp_path):
     assert half.get_layer("embedding").compute_dtype == "bfloat16"
     assert {weight.dtype for weight in half.trainable_variables} == {"float32"}
     pixels = _pictures(half.input_shape[1:])
@@ -202,7 +202,7 @@ def test_every_weight_gets_a_finite_gradient(row, network):
 
 @pytest.mark.backend
 @taught_row
-def test_a_network_learns_fifteen_digits(row, network):
+def test_a_model_learns_fifteen_digits(row, network):
     pixels, labels = _digits(network.input_shape[1:])
     model, losses = _compiled(network), []
     while len(losses) < STEPS and (len(losses) < 3 or max(losses[-2:]) > math.log(3) / 3):
@@ -229,7 +229,7 @@ def _digits(shape):
 # ---- what needs no weights
 
 
-def test_a_network_that_was_only_looked_at_never_gets_values():
+def test_a_model_that_was_only_looked_at_never_gets_values():
     model = build_without_weights(ARCHITECTURES["vgg19"], (224, 224, 3), 1000)
     with keras.StatelessScope():  # at whose end Keras makes the values that it had put off
         keras.layers.Dense(1).build((None, 1))
@@ -238,14 +238,14 @@ def test_a_network_that_was_only_looked_at_never_gets_values():
 
 
 @built_row
-def test_networks_fit_other_sizes_channels_and_numbers_of_classes(row):
+def test_models_fit_other_sizes_channels_and_numbers_of_classes(row):
     least = load_cost_table()[row.name]["smallest_side"]
     for shape in ((least, least, row.native[2]), (130, 115, 1)):
         assert build_without_weights(row, shape, 2).output_shape == (None, 2)
 
 
 @pytest.mark.parametrize("name", ["lenet", "alexnet", "vgg11", "resnet20", "xception", "mobilenet_v3_small"])
-def test_below_its_smallest_side_a_network_is_refused_with_that_side(name):
+def test_below_its_smallest_side_a_model_is_refused_with_that_side(name):
     row, least = ARCHITECTURES[name], load_cost_table()[name]["smallest_side"]
     with skip_weight_init(), pytest.raises(ConfigError, match="too small") as caught:
         build_model(row, (least - 1, least + 40, row.native[2]), 2)
@@ -281,7 +281,7 @@ def test_an_architecture_of_ones_own_is_built_like_any_other():
     assert build_model(_own(), (4, 4, 1), 3).output_shape == (None, 3)
 
 
-def test_pictures_too_small_for_an_architecture_of_ones_own_are_refused():
+def test_images_too_small_for_an_architecture_of_ones_own_are_refused():
     assert find_min_side(_own()) == 4
     with pytest.raises(ConfigError, match="too small for the model own") as caught:
         build_model(_own(), (3, 9, 1), 3)

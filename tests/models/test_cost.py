@@ -53,7 +53,7 @@ def test_published_figures_are_found_in_the_graph(name, side, weights, multiply_
         ("inception_v3", 5.71e9, 1311),
     ],
 )
-def test_our_own_networks_cost_what_is_published_of_them(name, multiply_adds, field):
+def test_our_own_models_cost_what_is_published_of_them(name, multiply_adds, field):
     found = load_cost_table()[name]
     assert found["multiply_adds"] == pytest.approx(multiply_adds, rel=0.003)
     assert found["receptive_field"] == [field, field]
@@ -62,7 +62,7 @@ def test_our_own_networks_cost_what_is_published_of_them(name, multiply_adds, fi
 @pytest.mark.parametrize(
     ("name", "weights"), [("mlp", 535_818), ("lenet", 61_706), ("cnn-small", 592_074), ("cnn", 1_199_882)]
 )
-def test_the_tutorials_networks_have_their_weights(name, weights):
+def test_the_tutorials_models_have_their_weights(name, weights):
     row = ARCHITECTURES[name]
     assert (
         build_model(row, row.native, row.native_classes).count_params()
@@ -78,7 +78,7 @@ def test_lenet_costs_what_its_figure_2_draws():
 
 
 @pytest.mark.backend
-def test_a_network_without_convolutions_sees_the_whole_picture():
+def test_a_model_without_convolutions_sees_the_whole_image():
     found = compute_cost(build_without_weights(ARCHITECTURES["mlp"], (20, 30, 3), 7))
     assert found == Cost(20 * 30 * 3 * 512 + 512 + 512 * 256 + 256 + 256 * 7 + 7, 1_054_464, (20, 30))
 
@@ -183,7 +183,7 @@ def test_the_receptive_field_of_a_deeper_row_is_what_reaches_a_unit(name, height
     assert compute_cost(model).receptive_field[:1] == seen(model, axes=(0,))
 
 
-def test_squeeze_and_excitation_sees_the_whole_picture():
+def test_squeeze_and_excitation_sees_the_whole_image():
     def make(x):
         x = layers.Conv2D(4, 3, padding="same")(x)
         gate = layers.Conv2D(4, 1, activation="sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(x))
@@ -192,7 +192,7 @@ def test_squeeze_and_excitation_sees_the_whole_picture():
     assert compute_cost(_model(make)).receptive_field == (61, 50)
 
 
-def test_a_field_larger_than_the_picture_is_not_cut_off():
+def test_a_field_larger_than_the_image_is_not_cut_off():
     def make(x):
         return layers.Conv2D(2, 3, padding="same", dilation_rate=40)(x)
 
@@ -232,7 +232,7 @@ def test_shared_layers_weigh_once_and_work_twice():
     assert sum(row.multiply_adds for row in rows) == 2 * 120 * 64
 
 
-def test_layers_of_a_nested_network_are_told_one_by_one():
+def test_layers_of_a_nested_model_are_told_one_by_one():
     rows = compute_layer_costs(_model(_nested))
     assert [row.name.partition("/")[0] for row in rows].count("inner") == 2
     assert [row.parameters for row in rows if row.parameters] == [3 * 3 + 1, 5 * 5 * 2, 3 * 3 * 2 * 2 + 2]

@@ -44,7 +44,7 @@ def _own(build, shape=(16, 16, 3)):
 
 
 @pytest.mark.backend
-def test_blocks_of_a_residual_network_are_counted_by_stage():
+def test_blocks_of_a_residual_model_are_counted_by_stage():
     runs = [run for run in _runs(_native("resnet50")) if isinstance(run.items[0], Block)]
     by_stage = {
         side: [run.count for run in found] for side, found in itertools.groupby(runs, lambda run: run.output.shape[0])
@@ -152,7 +152,7 @@ def test_the_drawing_names_every_layer_and_size_of_lenet():
     assert [text for text in expected if text not in written] == []
 
 
-def test_large_networks_fit_a_screen():
+def test_large_models_fit_a_screen():
     for name in ("resnet50", "resnet101", "densenet121", "vgg19", "mobilenet"):
         width, height = diagram(_native(name)).get_size_inches()
         assert width < 19, name
@@ -173,7 +173,7 @@ def test_png_and_svg_can_be_read_again(tmp_path):
     assert "3×3 conv 32" in words
 
 
-def test_networks_inside_a_network_are_opened():
+def test_models_inside_a_model_are_opened():
     inner = keras.Sequential([keras.Input((16, 16, 3)), layers.Conv2D(4, 3), layers.Conv2D(8, 3)], name="features")
     found, _ = extract_nodes(_own(lambda x: layers.Flatten()(inner(x))))
     assert [piece.label for piece in found] == ["input", "3×3 conv 4", "3×3 conv 8"]

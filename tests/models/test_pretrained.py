@@ -111,7 +111,7 @@ def _close(one, two):
     assert np.abs(two).max() > 1e-6 and two.std() > 0
 
 
-def test_a_backbone_with_published_weights_sees_what_keras_own_network_sees(published, tmp_path):
+def test_a_backbone_with_published_weights_sees_what_keras_own_model_sees(published, tmp_path):
     name, own, path, _ = published
     shape = own.input_shape[1:]
     row = ARCHITECTURES[name]
@@ -145,7 +145,7 @@ def test_names_addresses_and_checksums_are_those_that_keras_asks_for(published):
 
 
 @pytest.mark.parametrize("scaling", SCALINGS)
-def test_pixels_are_scaled_as_each_kind_of_network_wants_them(scaling):
+def test_pixels_are_scaled_as_each_kind_of_model_wants_them(scaling):
     pixels = np.random.default_rng(0).uniform(0, 255, (2, 5, 6, 3)).astype(np.float32)
     scale, offset = SCALINGS[scaling]
     ours = _run(keras.layers.Rescaling(scale, offset), pixels)
@@ -161,13 +161,13 @@ def test_pixels_are_scaled_as_each_kind_of_network_wants_them(scaling):
 # Whose weights they are
 
 
-def test_a_file_names_its_network(test_data):
+def test_a_file_names_its_model(test_data):
     assert identify_weights(test_data / "weights" / NARROW) == "mobilenet_v2_0.35"
     assert identify_weights(test_data / "weights" / WIDE) == "mobilenet_v2"
 
 
 @pytest.mark.parametrize("published", ["mobilenet_v3_small", "convnext-tiny"], indirect=True)
-def test_a_file_made_by_keras_names_its_network(published):
+def test_a_file_made_by_keras_names_its_model(published):
     assert identify_weights(published[2]) == published[0]
 
 
@@ -214,13 +214,13 @@ def test_the_last_layers_in_a_file_are_left_aside(with_top):
     assert model.output_shape == (None, 3)
 
 
-def test_a_network_saved_with_more_than_its_weights_is_read_too(with_top, tmp_path):
+def test_a_model_saved_with_more_than_its_weights_is_read_too(with_top, tmp_path):
     with h5py.File(with_top) as source, h5py.File(tmp_path / "whole.h5", "w") as file:
         source.copy(source, file, "model_weights")
     assert identify_weights(tmp_path / "whole.h5") == "mobilenet_v2_0.35"
 
 
-def test_weights_learnt_on_grey_pictures_are_told(tmp_path):
+def test_weights_learned_on_grey_images_are_told(tmp_path):
     path = _small(tmp_path / "grey.h5", channels=1)
     with pytest.raises(
         WeightsError, match=r"another number of channels\. Received: 1, in .*grayscale\.h5\. Expected: 3"
@@ -238,7 +238,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path, value):
         build_pretrained_model(ARCHITECTURES["mobilenet_v2_0.35"], (96, 96, 3), 2, path, dropout=0.0, seed=0)
 
 
-def test_weights_of_an_unknown_network_are_told(tmp_path):
+def test_weights_of_an_unknown_model_are_told(tmp_path):
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(3)])
     with h5py.File(tmp_path / "mine.h5", "w") as file:
         legacy_h5_format.save_weights_to_hdf5_group(file, model)
@@ -248,18 +248,18 @@ def test_weights_of_an_unknown_network_are_told(tmp_path):
         check_weights_match(ARCHITECTURES["mobilenet_v2"], tmp_path / "mine.h5")
 
 
-def test_a_network_without_published_weights_says_which_have_some(tmp_path):
+def test_a_model_without_published_weights_says_which_have_some(tmp_path):
     with pytest.raises(ConfigError, match=r"no pretrained weights for this model\. Received: lenet\. .*vgg16"):
         check_weights_match(ARCHITECTURES["lenet"], tmp_path)
 
 
 @pytest.mark.parametrize(("name", "side", "least"), [("convnext-tiny", 96, "112"), ("mobilenet_v3_small", 16, "32")])
-def test_pictures_too_small_for_the_weights_are_refused(with_top, name, side, least):
+def test_images_too_small_for_the_weights_are_refused(with_top, name, side, least):
     with pytest.raises(ConfigError, match=rf"too small.*at least {least} on each side"):
         build_pretrained_model(ARCHITECTURES[name], (side, side, 3), 2, with_top, dropout=0.0, seed=0)
 
 
-def test_the_scaling_of_an_untrained_network_is_not_the_published_ones():
+def test_the_scaling_of_an_untrained_model_is_not_the_published_ones():
     """Its own is the same for all; the published one comes with the weights."""
     model = build_model(ARCHITECTURES["mobilenet_v3_small"], (96, 96, 3), 2)
     assert (model.get_layer("rescale").scale, model.get_layer("rescale").offset) == (1 / 127.5, -1.0)
@@ -312,7 +312,7 @@ def test_a_wrong_file_where_the_weights_belong_is_refused_and_stays(home, is_che
     assert path.read_text() == "<html>"
 
 
-def test_weights_for_imagenet_of_a_network_without_are_a_mistake(home):
+def test_weights_for_imagenet_of_a_model_without_are_a_mistake(home):
     with pytest.raises(ConfigError, match="no pretrained weights for this model"):
         fetch_weights("imagenet", "lenet")
 

@@ -77,14 +77,14 @@ def test_the_last_maps_are_never_a_single_point(name, side, photograph, cifar):
 
 
 @every_row
-def test_the_smallest_picture_still_has_something_to_thin_out(name):
+def test_the_smallest_image_still_has_something_to_thin_out(name):
     smallest = 3 if name in CIFAR else 9
     assert find_collapsed_layer(_outline(name, smallest)) is None
     assert find_collapsed_layer(_outline(name, smallest - 1)) is not None
 
 
 @every_row
-def test_oblong_grey_pictures_and_two_classes_are_taken(name):
+def test_oblong_grey_images_and_two_classes_are_taken(name):
     model = build_without_weights(ARCHITECTURES[name], (21, 34, 1), 2)
     height, width = model.get_layer("features").output.shape[1:3]
     assert height < width
@@ -99,7 +99,7 @@ def test_the_stem_is_the_papers_for_photographs_and_gentle_below(name):
 
 
 @_rows(PHOTOGRAPHS)
-def test_a_small_picture_shrinks_half_as_much_as_a_photograph(name):
+def test_a_small_image_shrinks_half_as_much_as_a_photograph(name):
     assert _outline(name, 96).get_layer("features").output.shape[1] == 96 // 16
     assert _outline(name, 192).get_layer("features").output.shape[1] == 192 // 32
 
@@ -140,7 +140,7 @@ def test_a_dense_layer_hands_on_all_that_it_was_given():
 
 
 @pytest.mark.backend
-def test_stochastic_depth_drops_whole_blocks_of_single_pictures_more_often_the_deeper():
+def test_stochastic_depth_drops_whole_blocks_of_single_images_more_often_the_deeper():
     model = build_without_weights(ARCHITECTURES["convnext-tiny"], (32, 32, 3), 10)
     rates = [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
     assert rates == sorted(rates)

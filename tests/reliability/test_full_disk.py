@@ -84,7 +84,7 @@ def test_a_disk_that_is_full_while_training_costs_the_checkpoints_alone(
 
 
 @pytest.mark.usefixtures("instant_training")
-def test_a_disk_that_is_full_at_the_report_loses_nothing_that_was_learnt(
+def test_a_disk_that_is_full_at_the_report_loses_nothing_that_was_learned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     with monkeypatch.context() as patch:

@@ -1,5 +1,6 @@
 """Classifiers from a stranger: each is refused by name, in seconds, with little memory, and opens nothing outside its
-folder. What runs code through a model's description is in tests/test_network.py; its attacks are tried here again.
+folder. What runs code through a model's description is in tests/models/test_serialization.py; its attacks are tried
+here again.
 """
 
 from __future__ import annotations

@@ -213,7 +213,7 @@ def test_a_signal_while_the_report_is_made_leaves_a_run_to_finish(
 
 
 @pytest.mark.slow
-def test_of_two_that_go_on_with_one_run_one_is_refused_by_name(undisturbed: _Undisturbed, tmp_path: Path):
+def test_of_two_that_resume_one_run_one_is_refused_by_name(undisturbed: _Undisturbed, tmp_path: Path):
     _kill(tmp_path, undisturbed.seconds / 3, in_save=False)
     both = [_begin(tmp_path, "--resume", "r") for _ in range(2)]
     said = [process.communicate(timeout=200)[0] for process in both]

@@ -59,7 +59,7 @@ def stopped(stopped_once: Run, tmp_path: Path) -> Run:
 
 
 @pytest.mark.usefixtures("instant_training")
-def test_an_unfinished_run_is_listed_and_gone_on_with_by_name(stopped: Run, capsys: pytest.CaptureFixture[str]):
+def test_an_unfinished_run_is_listed_and_resumed_by_name(stopped: Run, capsys: pytest.CaptureFixture[str]):
     root = str(stopped.path.parent)
     assert main(["runs", "--runs", root]) == 0
     assert "r (unfinished)" in capsys.readouterr().out
@@ -86,7 +86,7 @@ def test_words_that_make_no_sense_are_refused(stopped: Run, capsys: pytest.Captu
 
 
 @pytest.mark.usefixtures("instant_training")
-def test_pictures_that_changed_are_refused_and_nothing_is_lost(stopped: Run, photos: Path, tmp_path: Path):
+def test_images_that_changed_are_refused_and_nothing_is_lost(stopped: Run, photos: Path, tmp_path: Path):
     before = {path.name: compute_sha256(path) for path in (stopped.path / "checkpoints").iterdir()}
     fewer = Path(shutil.copytree(photos, tmp_path / "photos"))
     next(fewer.rglob("*.jpg")).unlink()
@@ -139,7 +139,7 @@ def test_a_run_that_someone_works_in_is_refused(stopped: Run):
 
 
 @pytest.mark.usefixtures("instant_training")
-def test_pictures_handed_over_in_python_are_asked_for(tmp_path: Path):
+def test_images_handed_over_in_python_are_asked_for(tmp_path: Path):
     splits = split(load_images("digits"), seed=0)
     run = train(splits, runs=tmp_path, progress=_StopAfter(1), **QUICK)
     with pytest.raises(DataError, match="handed over in Python"):
@@ -148,7 +148,7 @@ def test_pictures_handed_over_in_python_are_asked_for(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("instant_training")
-def test_nothing_can_be_made_of_a_run_that_has_learnt_nothing(tmp_path: Path):
+def test_nothing_can_be_made_of_a_run_that_has_learned_nothing(tmp_path: Path):
     class Stop(Progress):
         def advance(self, count: int = 1, note: str | None = None) -> None:
             if note and note.startswith("epoch 1/"):
@@ -205,7 +205,7 @@ def test_a_training_that_diverges_late_fails_with_its_best_weights_kept(
         resume(run)
 
 
-def test_a_training_whose_memory_ran_out_can_be_gone_on_with(tmp_path: Path):
+def test_a_training_whose_memory_ran_out_can_be_resumed(tmp_path: Path):
     class Full(Progress):
         def say(self, line: str) -> None:
             if line.startswith("Epoch 3/"):
@@ -222,7 +222,7 @@ def test_a_training_whose_memory_ran_out_can_be_gone_on_with(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("instant_training")
-def test_a_ladder_goes_on_with_the_run_that_was_stopped(tmp_path: Path):
+def test_a_ladder_resumes_the_run_that_was_stopped(tmp_path: Path):
     words = {"rungs": ["mlp", "cnn-small"], "epochs": 3, "precision": "float32", "runs": tmp_path}
     stop = _StopAfter(4)
     assert ladder("digits", progress=stop, **words).state == "interrupted"

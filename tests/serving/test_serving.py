@@ -103,7 +103,7 @@ def test_in_all_three_ways_the_answer_is_the_classifiers_own(server, file: Path,
     assert (found["classifier"], len(found["probabilities"])) == ("äpfel", 2)
 
 
-def test_a_broken_picture_among_whole_ones_is_told_in_its_place(server):
+def test_a_broken_image_among_whole_ones_is_told_in_its_place(server):
     status, found = server.predict(in_base64(png(1), b"broken", png(2)), "application/json")
     assert status == 200
     assert [one["error"] is None for one in found["answers"]] == [True, False, True]
@@ -497,7 +497,7 @@ def decoded(limits: ServerLimits, code: str, monkeypatch: pytest.MonkeyPatch, tm
         (SAYS.format(r"b'\x05\0\0\0' + b'\0\x09\0\0\0'"), DECODER_CRASH_REASON),  # nine pixels, and none
     ],
 )
-def test_a_picture_that_brings_a_decoder_down_costs_only_itself(code, reason, monkeypatch, tmp_path: Path):
+def test_an_image_that_brings_a_decoder_down_costs_only_itself(code, reason, monkeypatch, tmp_path: Path):
     found, restarts = decoded(ServerLimits(decoders=1, decode_seconds=3), code, monkeypatch, tmp_path)
     assert found[1] == reason
     for at, seed in ((0, 0), (2, 1), (3, 2)):
@@ -505,7 +505,7 @@ def test_a_picture_that_brings_a_decoder_down_costs_only_itself(code, reason, mo
     assert (restarts > 0) is (reason in (DECODER_CRASH_REASON, DECODER_TIMEOUT_REASON))
 
 
-def test_a_decoder_that_was_ended_from_outside_is_no_pictures_fault():
+def test_a_decoder_that_was_ended_from_outside_is_no_images_fault():
     async def run() -> tuple[list[Any], int]:
         decoders = DecodePool(ServerLimits(decoders=1))
         await decoders.start()

@@ -155,7 +155,7 @@ def test_weights_are_told_for_each_epoch(served: Served, digits_run):
 
 @pytest.mark.backend
 @pytest.mark.parametrize("name", ["live", "later"])
-def test_pictures_and_confusion_are_shown(served: Served, name: str):
+def test_images_and_confusion_are_shown(served: Served, name: str):
     tags = served.get("plugin/images/tags")[f"{name}/tensorboard/test"]
     assert {f"pictures/{digit}" for digit in range(10)} | {"confusion"} == set(tags)
     for tag in ("pictures/3", "confusion"):
@@ -191,7 +191,7 @@ def test_the_projector_has_the_embedding(served: Served, digits_run, name: str):
 
 
 @pytest.mark.backend
-def test_it_answers_on_this_computer_only(served: Served):
+def test_it_predictions_on_this_computer_only(served: Served):
     port = urllib.parse.urlsplit(served.said["address"]).port
     listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     assert [row[1] for row in listening if row[3] == "0A" and int(row[1].split(":")[1], 16) == port] == [
@@ -232,7 +232,7 @@ def test_a_full_disk_ends_the_watching_and_not_the_training(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize("name", ["resnet20", "googlenet"])
-def test_a_network_that_branches_keeps_its_edges(name: str):
+def test_a_model_that_branches_keeps_its_edges(name: str):
     model = build_without_weights(ARCHITECTURES[name], (32, 32, 3), 10)
     nodes = {node.name: node for node in build_graph_def(model).node}
     assert len(nodes) == len(model.layers)
@@ -243,7 +243,7 @@ def test_a_network_that_branches_keeps_its_edges(name: str):
         assert list(nodes["stage1/block1/add"].input) == ["stage1/block1/bn2", "stem_relu"]
 
 
-def test_a_nested_network_is_a_group():
+def test_a_nested_model_is_a_group():
     from striate.system.backend import keras
 
     inner = build_model(ARCHITECTURES["lenet"], (28, 28, 1), 10)

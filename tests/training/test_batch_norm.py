@@ -69,7 +69,7 @@ def test_half_precision_makes_the_same_steps_within_its_three_digits():
 
 
 @needs_tensorflow
-def test_a_resting_layer_keeps_its_statistics_and_lets_gradients_through():
+def test_a_frozen_layer_keeps_its_statistics_and_lets_gradients_through():
     model = _model()
     _norm(model).trainable = False
     model.compile("sgd", model.loss, jit_compile=False)

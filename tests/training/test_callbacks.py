@@ -141,7 +141,7 @@ def test_the_clock_counts_every_step_once_however_many_a_call_makes(monkeypatch,
 
 
 @pytest.mark.backend
-def test_a_training_that_mostly_waits_for_pictures_says_so_once(monkeypatch):
+def test_a_training_that_mostly_waits_for_images_says_so_once(monkeypatch):
     progress = _Counting()
     batches = Batches(np.zeros((8, 2, 2, 1), np.uint8), np.zeros(8, np.int32), 2, 2, shuffle_seed=0)
     real = Batches.__getitem__

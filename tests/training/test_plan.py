@@ -82,7 +82,7 @@ def test_mixed_or_large_sizes_choose_the_side_that_the_median_fills(tmp_path, si
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg"])
-def test_grey_photographs_saved_in_colour_get_one_channel(tmp_path, kind):
+def test_grey_photographs_saved_in_color_get_one_channel(tmp_path, kind):
     assert _form(_folder(tmp_path, [(40, 40)] * 4, colour=False, kind=kind))[2] == 1
 
 
@@ -94,7 +94,7 @@ def test_files_of_a_grey_mode_get_one_channel(tmp_path, mode):
     assert _form(load_images(tmp_path)) == (20, 20, 1)
 
 
-def test_one_colour_picture_among_grey_ones_makes_three_channels(tmp_path):
+def test_one_color_image_among_grey_ones_makes_three_channels(tmp_path):
     images = _folder(tmp_path, [(20, 20)] * 5, colour=False)
     Image.new("RGB", (20, 20), (200, 10, 10)).save(images.source(2))
     assert _form(images)[2] == 3
@@ -117,13 +117,13 @@ def test_nothing_but_broken_files_is_told(tmp_path):
 
 
 @pytest.mark.parametrize(("n", "epochs", "batch"), [(10, 30, 32), (1258, 30, 32), (55_000, 6, 128), (200_000, 5, 128)])
-def test_epochs_and_batch_follow_from_the_number_of_pictures(n, epochs, batch):
+def test_epochs_and_batch_follow_from_the_number_of_images(n, epochs, batch):
     planned = plan(Recipe(), _arrays(n, 1, 1))
     assert (planned.epochs, planned.batch) == (epochs, batch)
 
 
 @pytest.mark.parametrize(("n", "resting", "tuning"), [(100, 30, 30), (7_200, 15, 30), (50_000, 5, 6)])
-def test_a_last_layer_alone_is_shown_a_third_of_the_pictures(n, resting, tuning):
+def test_a_last_layer_alone_is_shown_a_third_of_the_images(n, resting, tuning):
     recipe = Recipe(architecture="mobilenet_v2", pretrained="imagenet", height=96, width=96, channels=3)
     assert plan(recipe, _arrays(n, 1, 1)).epochs == resting
     assert plan(replace_config(recipe, fine_tune=2), _arrays(n, 1, 1)).epochs == tuning
@@ -131,7 +131,7 @@ def test_a_last_layer_alone_is_shown_a_third_of_the_pictures(n, resting, tuning)
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(2, 150_000))
-def test_epochs_and_batch_stay_within_their_bounds_for_any_number_of_pictures(n):
+def test_epochs_and_batch_stay_within_their_bounds_for_any_number_of_images(n):
     planned = plan(Recipe(), _arrays(n, 1, 1))
     assert 5 <= planned.epochs <= 30
     assert planned.batch in (32, 64, 128)
@@ -140,7 +140,7 @@ def test_epochs_and_batch_stay_within_their_bounds_for_any_number_of_pictures(n)
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda recipe: recipe.name)
-def test_no_place_is_left_open_but_those_where_none_is_an_answer(recipe, photos):
+def test_no_place_is_left_open_but_those_where_none_is_a_prediction(recipe, photos):
     for images in (load_images("digits"), load_images(photos)):
         planned = plan(recipe, images)
         open_places = {name for name in Recipe.__dataclass_fields__ if getattr(planned, name) is None}
@@ -170,12 +170,12 @@ def test_one_stated_side_stands_for_both():
     assert (planned.height, planned.width, planned.channels) == (24, 24, 3)
 
 
-def test_the_augmentation_follows_from_what_the_pictures_show(photos):
+def test_the_augmentation_follows_from_what_the_images_show(photos):
     assert plan(RECIPES["default"], load_images("digits")).augment == AUTO_PRESETS["digits"]
     assert plan(RECIPES["default"], load_images(photos)).augment == AUTO_PRESETS["photos"]
 
 
-def test_answers_are_averaged_over_mirror_images_where_training_mirrors_pictures(photos):
+def test_predictions_are_averaged_over_mirror_images_where_training_mirrors_images(photos):
     for data, augment, expected in (
         (load_images(photos), "flip,shift=0.1", "mirror"),
         (load_images(photos), "shift=0.1", "none"),
@@ -186,13 +186,13 @@ def test_answers_are_averaged_over_mirror_images_where_training_mirrors_pictures
         assert plan(Recipe(augment=augment), data).tta == "none"
 
 
-def test_the_rate_falls_in_two_steps_as_the_residual_networks_paper_says():
+def test_the_rate_falls_in_two_steps_as_the_residual_models_paper_says():
     rate = schedule(Recipe(schedule="step"), 0.1, 100)
     values = [float(rate(step)) for step in (0, 49, 51, 74, 76, 99)]
     assert values == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
 
 
-def test_an_epoch_of_so_many_steps_is_a_part_of_the_pictures_and_another_each_time():
+def test_an_epoch_of_so_many_steps_is_a_part_of_the_images_and_another_each_time():
     pixels, labels = np.arange(100, dtype=np.uint8).reshape(100, 1, 1, 1), np.zeros(100, np.int32)
     batches = Batches(pixels, labels, 2, 10, shuffle_seed=0, max_steps=3)
     assert len(batches) == 3
@@ -204,7 +204,7 @@ def test_an_epoch_of_so_many_steps_is_a_part_of_the_pictures_and_another_each_ti
     assert len(Batches(pixels, labels, 2, 10, max_steps=3)) == 10  # those to choose by are all looked at
 
 
-def test_the_residual_networks_recipe_is_that_of_their_paper(photos):
+def test_the_residual_models_recipe_is_that_of_their_paper(photos):
     planned = plan(RECIPES["resnet-cifar"], load_images(photos))
     assert (planned.architecture, planned.epochs, planned.batch, planned.pretrained) == ("resnet20", 164, 128, "none")
     assert (planned.optimizer, planned.learning_rate, planned.schedule) == ("sgd", 0.1, "step")

@@ -48,7 +48,7 @@ def kept(monkeypatch, tmp_path):
         ("convnext-tiny", "depthwise"),
     ],
 )
-def test_networks_differ_by_their_layers(name, kind):
+def test_models_differ_by_their_layers(name, kind):
     assert kind_of(build_model(ARCHITECTURES[name], (96, 96, 3), 10)) == kind
 
 

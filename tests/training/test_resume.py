@@ -144,7 +144,7 @@ def test_patience_and_the_best_epoch_are_remembered(digits, tmp_path):
     assert _outcome(fit(*digits, recipe, progress=KillAt(300), keeper=ended)) == expected
 
 
-def test_a_training_can_be_finished_with_what_it_has_learnt(digits, tmp_path):
+def test_a_training_can_be_finished_with_what_it_has_learned(digits, tmp_path):
     recipe = _recipe(digits, keep="last")
     with pytest.raises(Killed):
         fit(*digits, recipe, progress=KillAt(45), keeper=Keeper(Checkpoints(tmp_path), every=0))
@@ -167,7 +167,7 @@ def test_what_was_measured_to_plan_the_training_is_not_measured_again(digits, tm
     assert trained.recipe.precision == "mixed_bfloat16"
 
 
-def test_the_checkpoint_of_another_network_is_refused(digits, tmp_path):
+def test_the_checkpoint_of_another_model_is_refused(digits, tmp_path):
     with pytest.raises(Killed):
         fit(*digits, _recipe(digits), progress=KillAt(30), keeper=Keeper(Checkpoints(tmp_path), every=0))
     keeper = Keeper(Checkpoints(tmp_path))

@@ -108,7 +108,7 @@ def test_a_loss_that_is_never_finite_is_an_error_that_says_what_to_try(digits):
     assert "--lr 1e+29" in str(caught.value)
 
 
-def test_a_run_without_a_usable_network_says_so(tmp_path):
+def test_a_run_without_a_usable_model_says_so(tmp_path):
     with pytest.raises(TrainingError):
         settings = {"architecture": "mlp", "optimizer": "sgd", "learning_rate": 1e30, "epochs": 1}
         train("digits", runs=tmp_path, name="bad", precision="float32", artifacts="none", **settings)
@@ -143,7 +143,7 @@ class _SignalAt(Progress):
 
 
 @pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.backend), signal.SIGTERM])
-def test_a_signal_ends_the_training_and_keeps_what_was_learnt(digits, number):
+def test_a_signal_ends_the_training_and_keeps_what_was_learned(digits, number):
     before = signal.getsignal(number)
     progress = _SignalAt(25, number)
     trained = fit(*digits, _recipe(digits, epochs=50), progress=progress)  # 19 steps an epoch
@@ -256,7 +256,7 @@ def test_the_optimizer_is_the_recipes(settings, kind, decay):
 
 
 @pytest.mark.backend
-def test_fewer_pictures_than_a_batch_can_be_trained_on(digits):
+def test_fewer_images_than_a_batch_can_be_trained_on(digits):
     few = tuple(DecodedSet(part.images.subset(range(7)), part.pixels[:7], {}) for part in digits)
     trained = fit(*few, _recipe(digits, epochs=2, batch=128))
     assert len(trained.history.epochs) == 2

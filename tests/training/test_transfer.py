@@ -105,12 +105,12 @@ def test_only_the_last_layer_learns_and_the_backbone_stays_bit_for_bit(rested, w
     assert rested.history.epochs[-1].loss < rested.history.epochs[0].loss
 
 
-def test_pictures_are_not_changed_at_random_where_the_backbone_rests(planned):
+def test_images_are_not_changed_at_random_where_the_backbone_rests(planned):
     assert planned(augment="photos").augment == Augment()
     assert planned(augment="photos", fine_tune=1).augment != Augment()
 
 
-def test_the_classifier_answers_as_the_last_layer_did_while_it_learnt(rested, parts):
+def test_the_classifier_predictions_as_the_last_layer_did_while_it_learned(rested, parts):
     model, pixels = rested.classifier.model, parts[1].pixels
     kernel, bias = model.get_layer("logits").get_weights()
     logits = embeddings(model, pixels, progress=NO_PROGRESS) @ kernel + bias
@@ -128,7 +128,7 @@ def test_half_precision_learns_too(parts, planned):
     assert trained.classifier.model.get_layer("embedding").compute_dtype == "float32"
 
 
-def test_a_second_training_looks_at_no_picture(parts, planned, rested, monkeypatch):
+def test_a_second_training_looks_at_no_image(parts, planned, rested, monkeypatch):
     def never(model, policy):
         raise AssertionError("the images are looked at again")
 
@@ -160,7 +160,7 @@ def _of(layers):
 
 
 @compiles_long
-def test_stages_thaw_from_above_and_batch_norm_rests_throughout(parts, planned, weights, monkeypatch):
+def test_stages_unfreeze_from_above_and_batch_norm_rests_throughout(parts, planned, weights, monkeypatch):
     recipe = planned(fine_tune=3, fine_tune_rate=1e-2, optimizer="adam", epochs=1, keep="last", dropout=0.2)
     stages, trained = _stages(parts, recipe, monkeypatch)
     model = trained.classifier.model

@@ -47,7 +47,7 @@ def test_responses_are_white_and_come_in_opposite_pairs(side, channels):
     assert np.abs(found.mean(axis=0)).max() < 0.1
 
 
-def test_it_follows_from_the_pictures_and_the_seed_alone(monkeypatch):
+def test_it_follows_from_the_images_and_the_seed_alone(monkeypatch):
     monkeypatch.setattr(whitening, "PICTURES", 10)
     pixels, kernels = _pictures(40, 12, 3), []
     for seed in (0, 0, 1):
@@ -58,7 +58,7 @@ def test_it_follows_from_the_pictures_and_the_seed_alone(monkeypatch):
     assert np.abs(kernels[0] - kernels[2]).max() > 1e-3
 
 
-def test_a_network_without_such_a_layer_is_left_alone():
+def test_a_model_without_such_a_layer_is_left_alone():
     model = build_model(ARCHITECTURES["cnn"], (12, 12, 3), 3)
     before = model.get_weights()
     whiten(model, _pictures(4, 12, 3), seed=0)
@@ -67,7 +67,7 @@ def test_a_network_without_such_a_layer_is_left_alone():
     assert all(layer.trainable for layer in model.layers)
 
 
-def test_pictures_all_alike_give_finite_filters():
+def test_images_all_alike_give_finite_filters():
     model = build_model(ARCHITECTURES["airbench"], (12, 12, 3), 3)
     whiten(model, np.full((3, 12, 12, 3), 7, np.uint8), seed=0)
     assert all(np.isfinite(weight).all() for weight in model.get_weights())

@@ -42,8 +42,8 @@ def export(
 ) -> int:
     """Write the classifier of RUN as one file for another program: class names and preprocessing inside.
 
-    Its predictions are compared with the classifier's on real images; a file that answers otherwise is not kept, and the
-    exit code is 1. Images go in as uint8 in 0..255, probabilities come out.
+    Its predictions are compared with the classifier's on real images; a file that answers otherwise is not kept, and
+    the exit code is 1. Images go in as uint8 in 0..255, probabilities come out.
     """
     options.configure_backend(
         "tensorflow", "cpu"

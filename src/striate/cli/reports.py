@@ -45,9 +45,9 @@ def print_report(report: Report) -> None:
         fraction = report.without_leaks
         low, high = fraction.interval
         click.echo(
-            f"Without leaks: {format_percent(fraction.accuracy, 2)} of the {fraction.n:,} that have no copy among those "
-            "learned or "
-            f"chosen from (95 % interval {format_percent(low)} to {format_percent(high)})"
+            f"Accuracy without leaks: {format_percent(fraction.accuracy, 2)} of the {fraction.n:,} test images "
+            "without a duplicate in the training or validation set "
+            f"(95 % interval {format_percent(low)} to {format_percent(high)})"
         )
     print_baseline_warning(report)
 
