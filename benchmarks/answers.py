@@ -85,11 +85,11 @@ def one_picture(name: str, shape: tuple[int, int, int], rounds: int) -> dict[str
 def folder(name: str, shape: tuple[int, int, int], path: Path, rounds: int) -> dict[str, Any]:
     """Returns images a second."""
     classifier, images = made(name, shape), load_images(path)
-    files = [images.source(index) for index in range(len(images))]
+    files = [images.get_source(index) for index in range(len(images))]
     pixels = decode_all(images, classifier.preprocessing).pixels
     ways: dict[str, Callable[[], Any]] = {
         "decoding": lambda: decode_all(images, classifier.preprocessing),
-        "network": lambda: classifier.probabilities(pixels),
+        "network": lambda: classifier.predict_probabilities(pixels),
         "striate": lambda: list(classifier.predict(files)),
     }
     seconds = in_turns(ways, dict.fromkeys(ways, 1), rounds)

@@ -115,7 +115,7 @@ def published(name: str, data: Path) -> dict[str, Any]:
     """
     images = load_images(data / name) if name == "cats_dogs" else load_images(name, data_dir=data)
     facts = scan_images(images).records
-    is_test = images.given == "test"
+    is_test = images.splits == "test"
     rows = []
     for ratio in RATIOS:
         pairs = find_near_duplicates(facts["thumbnail"], max_distance_ratio=ratio)

@@ -57,7 +57,7 @@ def suspects(data: Path, share: float, seed: int = 0) -> dict[str, Any]:
     from striate.workflows.inspect_data import find_suspects
 
     images = load_images("fashion_mnist", data_dir=data)
-    images = images.subset(images.given == "train")
+    images = images.subset(images.splits == "train")
     rng = np.random.default_rng(seed)
     flipped = rng.permutation(len(images))[: round(share * len(images))]
     labels = images.labels.copy()

@@ -84,11 +84,11 @@ def named(plant: Plant, seed: int, data: Path, runs: Path, *, show: bool) -> lis
     if said is None:
         return ["none was made"]
     if show:
-        for one in said.found:
+        for one in said.diagnoses:
             print(f"      {one.kind}: {one.evidence}", file=sys.stderr)
-        if not said.found:
+        if not said.diagnoses:
             print(f"      {said.summary}", file=sys.stderr)
-    return [one.kind for one in said.found]
+    return [one.kind for one in said.diagnoses]
 
 
 @contextlib.contextmanager

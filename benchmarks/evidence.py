@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from striate.system.hardware import describe_machine, get_package_versions, processor_features
+from striate.system.hardware import describe_machine, get_package_versions, read_cpu_features
 
 FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")
 """What of a processor's abilities decides how fast a convolution is, as Linux names them."""
@@ -35,5 +35,5 @@ def spread(values: Sequence[float], digits: int = 3) -> dict[str, float]:
 
 
 def _flags() -> list[str]:
-    known = processor_features() or frozenset()
+    known = read_cpu_features() or frozenset()
     return [flag for flag in FLAGS if flag in known]

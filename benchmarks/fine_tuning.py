@@ -57,7 +57,7 @@ def main() -> None:
                 command += ["--name", name_of_run, "--seed", str(seed), *words]
                 seconds, said = trained(command, Path(scratch))
                 run = runs / name_of_run
-                pair = compare([Run(resting).contender(), Run(run).contender()]).pairs[0].paired
+                pair = compare([Run(resting).build_summary(), Run(run).build_summary()]).pairs[0].paired_difference
                 found[name].append(
                     {
                         "seed": seed,

@@ -39,7 +39,7 @@ PHASES = {
         "striate.workflows.observers:Watching.__call__",
         "striate.workflows.observers:Watching.measured",
     ),
-    "predictions after training": ("striate.classifier:Classifier.log_probabilities",),
+    "predictions after training": ("striate.classifier:Classifier.predict_log_probabilities",),
     "diagnosis": ("striate.workflows.training_job:diagnosed",),
     "heat maps of the explainer": ("striate.explain.attribution:Attributor.__call__",),
 }

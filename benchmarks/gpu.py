@@ -53,12 +53,12 @@ def cifar10(data: Path, seed: int, epochs: int, scratch: Path) -> dict[str, floa
     return {
         "accuracy": said["test"]["accuracy"],
         "command": seconds,
-        "training": Run(said["run"]).manifest.seconds["training"],
+        "training": Run(said["run"]).manifest.phase_seconds["training"],
         "first_epoch": rows[0].seconds,
         "steady_epoch": steady,
         "steps_alone": steady * epochs,
         "images_per_second": statistics.median(row.images_per_second for row in rows[1:]),
-        "waiting": statistics.median(row.waiting for row in rows[1:]),
+        "waiting": statistics.median(row.wait_fraction for row in rows[1:]),
     }
 
 

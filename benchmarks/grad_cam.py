@@ -85,7 +85,7 @@ def heat(folder: Path, weights: Path) -> dict[str, Any]:
         )
         classifier, accuracy = run.classifier, run.report.accuracy
     images = load_images(folder)
-    test = np.flatnonzero(images.given == "test")
+    test = np.flatnonzero(images.splits == "test")
     some = np.random.default_rng(0).permutation(test)[:SHOWN]
     pixels = np.stack([classifier.preprocessing(images.read(int(index))) for index in some])
     found = Attributor(classifier)(pixels)
@@ -120,11 +120,11 @@ def covering(classifier: Classifier, pixels: np.ndarray, found: Attribution) -> 
     heat = gaussian_filter(found.heatmaps, (0, SMOOTH, SMOOTH)).reshape(len(pixels), -1)
     order, count = np.argsort(heat, axis=1), heat.shape[1] // 4
     means = pixels.mean(axis=(1, 2), keepdims=True).round().astype(np.uint8)
-    told = {"before": float(classifier.probabilities(pixels)[rows, said].mean())}
+    told = {"before": float(classifier.predict_probabilities(pixels)[rows, said].mean())}
     for name, places in (("hottest", order[:, -count:]), ("coldest", order[:, :count])):
         covered = pixels.reshape(len(pixels), -1, pixels.shape[-1]).copy()
         covered[rows[:, None], places] = means[:, 0]
-        fractions = classifier.probabilities(covered.reshape(pixels.shape))
+        fractions = classifier.predict_probabilities(covered.reshape(pixels.shape))
         told[name] = float(fractions[rows, said].mean())
         told[f"changed_{name}"] = float(np.mean(fractions.argmax(axis=1) != said))
     return told

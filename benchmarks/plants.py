@@ -44,7 +44,7 @@ class Pictures:
                     labels=self.labels[part].astype(np.int32),
                     keys=np.array([f"{part}/{i}" for i in range(len(self.labels[part]))]),
                     sources=self.pixels[part],
-                    given=np.full(len(self.labels[part]), part),
+                    splits=np.full(len(self.labels[part]), part),
                     kind=self.kind,
                 )
                 for part in SPLIT_NAMES
@@ -242,17 +242,17 @@ PLANTS: dict[str, Plant] = {
     ),
     "all labels shuffled": Plant(("label_noise",), "all labels exchanged", tamper=shuffled(1.0), settings=SHORT),
     "test not normalize alike": Plant(
-        ("wrong_normalisation",), "test images in 0..1 instead of 0..255", tamper=dark("test"), settings=SHORT
+        ("wrong_normalization",), "test images in 0..1 instead of 0..255", tamper=dark("test"), settings=SHORT
     ),
     "all in 0..1": Plant(
-        ("wrong_normalisation",),
+        ("wrong_normalization",),
         "all images in 0..1 instead of 0..255",
         ("mnist", "fashion_mnist"),
         tamper=dark(*SPLIT_NAMES),
         settings=SHORT,
     ),
     "not divided by 255": Plant(
-        ("wrong_normalisation",),
+        ("wrong_normalization",),
         "a model of one's own that is given 0..255",
         settings={**SHORT, "architecture": UNSCALED},
     ),

@@ -36,7 +36,7 @@ PRECISIONS = ("float32", "mixed_bfloat16")
 def outcome(words: tuple[str, ...], data: Path, seed: int, precision: str, scratch: Path) -> dict[str, float]:
     """Returns the test accuracy and the seconds of training."""
     _, said = trained(filled((*words, "--seed", str(seed), "--precision", precision), data), scratch)
-    return {"accuracy": said["test"]["accuracy"], "seconds": Run(said["run"]).manifest.seconds["training"]}
+    return {"accuracy": said["test"]["accuracy"], "seconds": Run(said["run"]).manifest.phase_seconds["training"]}
 
 
 def judged(found: dict[str, list[dict[str, float]]]) -> dict[str, Any]:

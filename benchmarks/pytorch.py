@@ -66,7 +66,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.one:
         images = load_images("mnist", data_dir=options.data_dir)
-        chosen = np.flatnonzero(images.given == "train")[: options.pictures]
+        chosen = np.flatnonzero(images.splits == "train")[: options.pictures]
         pixels = np.asarray(images.sources)[chosen].reshape(-1, 28, 28, 1)
         measured = {"striate": ours, "pytorch": theirs}[options.one[0]]
         batch = options.batch or BATCHES[options.one[1]]

@@ -116,9 +116,9 @@ def striate(race: Race, entry: str, data: Path, seed: int, scratch: Path) -> dic
     later = run.epochs[1:]
     return {
         "command": seconds,
-        "training": run.manifest.seconds["training"],
+        "training": run.manifest.phase_seconds["training"],
         "epochs": run.manifest.epochs,
-        "waiting": max((one.waiting for one in later), default=0.0),
+        "waiting": max((one.wait_fraction for one in later), default=0.0),
         "accuracy": said["test"]["accuracy"],
         "n": said["test"]["n"],
     }

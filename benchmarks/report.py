@@ -24,7 +24,7 @@ from striate.data.loaders.load import load_images
 from striate.data.preprocessing import Preprocessing
 from striate.evaluation.evaluate import Evaluation
 from striate.evaluation.report import make_report
-from striate.evaluation.report_page import RunFacts, save_markdown, save_report_html
+from striate.evaluation.report_page import RunFacts, save_report_html, save_report_markdown
 from striate.training.history import EpochMetrics, History
 
 N = 10_000
@@ -36,7 +36,7 @@ def pictures(name: str, data: Path) -> DecodedSet:
     if name == "cats_dogs":
         return decode_all(load_images(data / "cats_dogs"), Preprocessing(128, 128, 3))
     images = load_images(name, data_dir=data)
-    return decode_all(images.subset(images.given == "test"), Preprocessing(28, 28, 1))
+    return decode_all(images.subset(images.splits == "test"), Preprocessing(28, 28, 1))
 
 
 def answers(decoded: DecodedSet, rng: np.random.Generator) -> np.ndarray:
@@ -59,7 +59,7 @@ def made(decoded: DecodedSet, rng: np.random.Generator, folder: Path) -> tuple[d
     measured = Evaluation(report, decoded, rows)
     save_report_html(folder / "r.html", facts, History(epochs, 10), measured)
     page = time.perf_counter()
-    save_markdown(folder / "r.md", facts, History(epochs, 10), measured)
+    save_report_markdown(folder / "r.md", facts, History(epochs, 10), measured)
     end = time.perf_counter()
     seconds = {"figures": figures - began, "page": page - figures, "markdown": end - page, "whole": end - began}
     return seconds, (folder / "r.html").stat().st_size

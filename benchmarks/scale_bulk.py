@@ -70,13 +70,13 @@ def bulk(stand: Stand) -> dict[str, Any]:
         "answers": found.num_rows,
         "doubled": len(sources) - len(set(sources)),
         "missing": len(set(expected.column("source").to_pylist()) - set(sources)),
-        "in_order": sources == expected.column("source").to_pylist(),
+        "map_in_order": sources == expected.column("source").to_pylist(),
         "greatest_difference": float(np.abs(_shares(found) - _shares(expected)).max()),
         "same_labels": found.column("label").equals(expected.column("label")),
         "seconds": round(seconds, 1),
         "seconds_in_one_process": round(alone, 1),
     }
-    whole = rows["answers"] == LOST and not rows["doubled"] and not rows["missing"] and rows["in_order"]
+    whole = rows["answers"] == LOST and not rows["doubled"] and not rows["missing"] and rows["map_in_order"]
     same = rows["same_labels"] and rows["greatest_difference"] == 0
     counted = json.loads(said)["pictures"] == LOST
     return {**rows, "reached": bool(was_at_work and whole and same and counted)}

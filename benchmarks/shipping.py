@@ -61,7 +61,7 @@ def measured(name: str, form: Preprocessing, folder: Path, rounds: int) -> dict[
     one, image = pixels[:1], pixels[0]
     ways: dict[str, Callable[[], Any]] = {
         "onnxruntime": lambda: bare.run(None, {"pictures": one}),
-        "exported_probabilities": lambda: light.probabilities(one),
+        "exported_probabilities": lambda: light.predict_probabilities(one),
         "exported_predict": lambda: light.predict(image),
         "keras_predict": lambda: classifier.model.predict(one, verbose=0),
         "classifier_predict": lambda: classifier.predict(image),

@@ -39,7 +39,7 @@ def all_figures() -> str:
     before = load_cost_table() if COST_TABLE_FILE.is_file() else {}
     lines = []
     for name, row in ARCHITECTURES.items():
-        found = compute_cost(build_without_weights(row, row.native, row.native_classes))
+        found = compute_cost(build_without_weights(row, row.native_shape, row.native_classes))
         side = _smallest(row, before.get(name, {}).get("smallest_side"))
         lines.append(f"{json.dumps(name)}: {json.dumps({**vars(found), 'smallest_side': side})}")
     return "{\n" + ",\n".join(lines) + "\n}\n"
@@ -47,7 +47,7 @@ def all_figures() -> str:
 
 def _smallest(row: Architecture, before: int | None) -> int:
     """Returns the smallest side; two looks show whether the one found before still holds, a search takes ten."""
-    channels = row.native[2]
+    channels = row.native_shape[2]
     if before and is_shape_supported(row, (before, before, channels)):
         less = before - 1
         if not less or not is_shape_supported(row, (less, less, channels)):

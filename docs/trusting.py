@@ -19,7 +19,7 @@ KINDS = {
     "class_collapse": "some classes are never answered, the others are",
     "imbalance": "rare classes that are recognised less than the others",
     "label_noise": "mistakes strike easy images like difficult ones, or images learned from more than others",
-    "wrong_normalisation": "values far from what initial weights expect, or splits on different scales",
+    "wrong_normalization": "values far from what initial weights expect, or splits on different scales",
     "mismatch": "test or validation images of another kind than those of training",
     "leak": "test images with copies among those learned or chosen from",
     "overfitting": "training images known by heart, others not",

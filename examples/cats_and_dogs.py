@@ -36,7 +36,7 @@ def main(
     print(f"Accuracy: {run.report.accuracy:.1%} of {run.report.n:,} test images, between {low:.1%} and {high:.1%}")
 
     if picture is None:
-        source = splits.test.source(0)
+        source = splits.test.get_source(0)
         assert isinstance(source, Path)
         picture = source
     prediction = run.classifier.predict(picture)

@@ -19,7 +19,7 @@ def main(data_dir: Path | None = None, runs: Path = Path("runs"), epochs: int = 
     images = images.subset(range(0, len(images), every))
     first = images.read(0)
     print(f"{len(images):,} images of shape {first.shape}, values {first.min()}..{first.max()}")
-    for name, number in images.counts().items():
+    for name, number in images.count_by_class().items():
         print(f"  {name:<12} {number:,}")
     runs.mkdir(parents=True, exist_ok=True)
     save_contact_sheet(images, runs / "clothes.png")

@@ -35,12 +35,12 @@ def main(data_dir: Path | None = None, runs: Path = Path("runs"), epochs: int = 
         for name, dropout in (("without-dropout", 0.0), ("with-dropout", 0.5))
     ]
     found = st.compare(both)
-    for one in found.contenders:
+    for one in found.runs:
         print(
             f"{one.name:<16} test {one.report.accuracy:.2%}   training minus validation {one.generalization_gap:+.2%}"
         )
     pair = found.pairs[0]
-    print(f"{pair.sentence} McNemar's p = {pair.paired.p_value:.2g}")
+    print(f"{pair.sentence} McNemar's p = {pair.paired_difference.p_value:.2g}")
     save_figure(comparison_page.draw_comparison_curves(found), runs / "overfitting.png")
     print(f"Both runs' curves: {runs / 'overfitting.png'}")
     return found

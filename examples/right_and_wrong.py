@@ -21,7 +21,7 @@ from striate.workflows.evaluate import measure_again
 def main(run: st.Run, test: st.ImageSet, out: Path = Path("runs")) -> Evaluation:
     """Returns what was measured, after drawing both galleries into `out`."""
     classifier = run.classifier
-    pixels = np.stack([classifier.preprocessing(test.source(index)) for index in range(len(test))])
+    pixels = np.stack([classifier.preprocessing(test.get_source(index)) for index in range(len(test))])
 
     # Probabilities → names. A classifier has scikit-learn's face, so scikit-learn's own functions take it.
     probabilities = classifier.predict_proba(pixels)
@@ -50,6 +50,6 @@ def digits(runs: Path = Path("runs")) -> tuple[st.Run, st.ImageSet]:
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         chosen = st.RunStore().find(sys.argv[1])
-        main(chosen, measure_again(chosen).decoded.images)  # the images that the run set aside for testing
+        main(chosen, measure_again(chosen).decoded_set.images)  # the images that the run set aside for testing
     else:
         main(*digits())

@@ -25,7 +25,12 @@ from filelock import FileLock
 from PIL import Image
 
 LONGEST = (
-    *("test_command.py", "cluster/test_batch_inference.py", "cluster/test_distributed_training.py", "reliability/test_kills.py"),
+    *(
+        "test_command.py",
+        "cluster/test_batch_inference.py",
+        "cluster/test_distributed_training.py",
+        "reliability/test_kills.py",
+    ),
     "test_tune.py",
     *("serving/test_serving.py", "cli/test_commands.py", "models/test_contract.py", "training/test_transfer.py"),
     *("cluster/test_cluster.py", "test_ladder.py", "cli/test_ladder.py", "serving/test_load.py", "test_repeat.py"),

@@ -149,7 +149,7 @@ def test_a_drawing_that_fails_costs_its_artifact_alone(photos: Path, tmp_path: P
         raise RuntimeError("no fonts\nhere")
 
     with monkeypatch.context() as patch:
-        patch.setattr(evaluate, "coverage_curve", has_no_fonts)
+        patch.setattr(evaluate, "draw_risk_coverage_curve", has_no_fonts)
         patch.setattr(evaluate.plots, "confusion", has_no_fonts)
         run = train(photos, runs=tmp_path, name="r", artifacts=["plots", "report"], progress=told, **QUICK)
     assert run.state == "finished" and find_damaged_files(run.path) == []

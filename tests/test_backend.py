@@ -9,8 +9,8 @@ from PIL import Image
 
 WITHIN = """
 import sys
-from striate.system.backend import _holding_back
-with _holding_back():
+from striate.system.backend import _defer_imports
+with _defer_imports():
     import matplotlib.pyplot as plt
     from matplotlib import patches
 """

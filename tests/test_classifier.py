@@ -195,10 +195,10 @@ def test_a_score_needs_one_label_per_image(classifier: Classifier, files: list[P
 
 def test_an_image_gets_the_same_probabilities_in_any_company(classifier: Classifier):
     pixels = np.random.default_rng(1).integers(0, 256, (70, *FORM.shape), dtype=np.uint8)
-    together = classifier.probabilities(pixels)
+    together = classifier.predict_probabilities(pixels)
     for size in (1, 2, 3, 33, 64):
-        np.testing.assert_allclose(classifier.probabilities(pixels[:size]), together[:size], atol=1e-5)
-    np.testing.assert_allclose(classifier.probabilities(pixels[::-1]), together[::-1], atol=1e-5)
+        np.testing.assert_allclose(classifier.predict_probabilities(pixels[:size]), together[:size], atol=1e-5)
+    np.testing.assert_allclose(classifier.predict_probabilities(pixels[::-1]), together[::-1], atol=1e-5)
 
 
 def test_more_images_than_one_batch_come_back_whole_and_in_order(classifier: Classifier):
@@ -206,7 +206,7 @@ def test_more_images_than_one_batch_come_back_whole_and_in_order(classifier: Cla
     images: list[Any] = list(pixels)
     images[BATCH_SIZE] = b"broken"
     seen: list[int] = []
-    rows = classifier.probabilities(pixels, advance=seen.append)
+    rows = classifier.predict_probabilities(pixels, advance=seen.append)
     predictions = classifier.predict(images)
     assert sum(seen) == len(predictions) == len(pixels)
     assert [number for number, prediction in enumerate(predictions) if prediction.error] == [BATCH_SIZE]
@@ -223,7 +223,7 @@ def test_the_temperature_softens_probabilities_and_changes_no_prediction(files: 
 
 
 def test_logarithms_stay_finite_where_a_probability_vanishes():
-    predictions = untrained(temperature=1e-6).log_probabilities(np.full((3, *FORM.shape), 200, np.uint8))
+    predictions = untrained(temperature=1e-6).predict_log_probabilities(np.full((3, *FORM.shape), 200, np.uint8))
     assert np.isfinite(predictions).all()
     assert predictions.min() < -700
 
@@ -247,31 +247,31 @@ def test_predictions_over_six_views_are_the_weighted_mean_of_their_logits(files:
     for start, weight in ((1, 1 / 2), (0, 1 / 4), (2, 1 / 4)):
         shifted = wide[:, start : start + height, start : start + width]
         for one in (shifted, shifted[:, :, ::-1]):
-            total += weight / 2 * np.log(plain.probabilities(np.ascontiguousarray(one)))
+            total += weight / 2 * np.log(plain.predict_probabilities(np.ascontiguousarray(one)))
     expected = scipy.special.softmax(total, axis=1)
-    assert np.abs(expected - plain.probabilities(pixels)).max() > 5e-4
+    assert np.abs(expected - plain.predict_probabilities(pixels)).max() > 5e-4
     several.save(tmp_path)
     for one in (several, Classifier.load(tmp_path)):
-        np.testing.assert_allclose(one.probabilities(pixels), expected, atol=1e-5)
-        np.testing.assert_allclose(one.probabilities(pixels[:1]), expected[:1], atol=1e-5)
+        np.testing.assert_allclose(one.predict_probabilities(pixels), expected, atol=1e-5)
+        np.testing.assert_allclose(one.predict_probabilities(pixels[:1]), expected[:1], atol=1e-5)
         many = np.resize(pixels, (2 * BATCH_SIZE + 5, *FORM.shape))
-        np.testing.assert_allclose(one.probabilities(many), np.resize(expected, (len(many), 3)), atol=1e-4)
+        np.testing.assert_allclose(one.predict_probabilities(many), np.resize(expected, (len(many), 3)), atol=1e-4)
 
 
 def test_mirrored_predictions_are_the_mean_of_the_logits_of_image_and_mirror_image(files: list[Path], tmp_path: Path):
     plain, mirrored = untrained(temperature=0.02), untrained(temperature=0.02, tta="mirror")  # sharp: views differ
     pixels = np.stack([FORM(path) for path in files])
-    logits = [np.log(plain.probabilities(one)) for one in (pixels, pixels[:, :, ::-1])]
+    logits = [np.log(plain.predict_probabilities(one)) for one in (pixels, pixels[:, :, ::-1])]
     expected = scipy.special.softmax((logits[0] + logits[1]) / 2, axis=1)
-    assert np.abs(expected - plain.probabilities(pixels)).max() > 5e-4
+    assert np.abs(expected - plain.predict_probabilities(pixels)).max() > 5e-4
     mirrored.save(tmp_path)
     for one in (mirrored, Classifier.load(tmp_path)):
-        np.testing.assert_allclose(one.probabilities(pixels), expected, atol=1e-5)
-        np.testing.assert_allclose(one.probabilities(pixels[:, :, ::-1]), expected, atol=1e-5)
+        np.testing.assert_allclose(one.predict_probabilities(pixels), expected, atol=1e-5)
+        np.testing.assert_allclose(one.predict_probabilities(pixels[:, :, ::-1]), expected, atol=1e-5)
         np.testing.assert_allclose(one.predict_proba(files), expected, atol=1e-5)
-        np.testing.assert_allclose(one.probabilities(pixels[:1]), expected[:1], atol=1e-5)
+        np.testing.assert_allclose(one.predict_probabilities(pixels[:1]), expected[:1], atol=1e-5)
         many = np.resize(pixels, (2 * BATCH_SIZE + 5, *FORM.shape))
-        np.testing.assert_allclose(one.probabilities(many), np.resize(expected, (len(many), 3)), atol=1e-4)
+        np.testing.assert_allclose(one.predict_probabilities(many), np.resize(expected, (len(many), 3)), atol=1e-4)
 
 
 # On disk
@@ -351,16 +351,16 @@ def test_below_a_confidence_the_prediction_is_unsure_and_keeps_its_guess(classif
     plain = classifier.predict(files)
     limit = float(np.median([one.confidence for one in plain]))
     found = classifier.predict(files, reject_below=limit)
-    assert 0 < sum(one.unsure for one in found) < len(found)
+    assert 0 < sum(one.is_abstention for one in found) < len(found)
     for before, after in zip(plain, found, strict=True):
-        assert (after.guess, after.confidence, after.probabilities) == (
+        assert (after.top_label, after.confidence, after.probabilities) == (
             before.label,
             before.confidence,
             before.probabilities,
         )
-        assert after.unsure == (before.confidence < limit)
-        assert after.label == (None if after.unsure else before.label)
-        assert str(after).startswith("unsure (" if after.unsure else f"{before.label} ")
+        assert after.is_abstention == (before.confidence < limit)
+        assert after.label == (None if after.is_abstention else before.label)
+        assert str(after).startswith("unsure (" if after.is_abstention else f"{before.label} ")
     assert np.array(found).tolist() == [one.label or "" for one in found]
 
 
@@ -369,8 +369,8 @@ def test_the_confidence_to_prediction_from_is_kept_with_the_classifier(files: li
     careful.save(tmp_path)
     loaded = Classifier.load(tmp_path)
     assert loaded.reject_below == 0.99
-    assert loaded.predict(files[0]).unsure and loaded.predict(files[0]).error is None
-    assert loaded.predict(files[0], reject_below=0).label == careful.predict(files[0]).guess
+    assert loaded.predict(files[0]).is_abstention and loaded.predict(files[0]).error is None
+    assert loaded.predict(files[0], reject_below=0).label == careful.predict(files[0]).top_label
 
 
 @pytest.mark.parametrize("name", ["network.json", "weights.safetensors"])

@@ -38,9 +38,9 @@ def test_the_folder_that_repeat_made_stands_for_all_its_runs(runs, tmp_path):
     assert [run.name for run in chosen] == ["seed-0", "seed-1"] * 2
     found = compare_runs(chosen, is_timed=True)
     assert [group.name for group in found.groups] == ["dense", "dropped"]
-    assert found.pairs[0].is_seeded and found.is_certain
-    assert all(one.milliseconds > 0 for one in found.contenders)
-    assert found.contenders[0].multiply_adds == 64 * 512 + 512 * 256 + 256 * 10
+    assert found.pairs[0].has_several_seeds and found.is_content_verified
+    assert all(one.ms_per_image > 0 for one in found.runs)
+    assert found.runs[0].multiply_adds == 64 * 512 + 512 * 256 + 256 * 10
     with pytest.raises(RunError, match="no such run"):
         expanded(store, "nothing")
 
@@ -55,7 +55,7 @@ def test_the_page_shows_the_images_while_they_are_to_be_had(runs, tmp_path, phot
     assert save_comparison_page(tmp_path / "c.html", found, both) == ""
     text = (tmp_path / "c.html").read_text(encoding="utf-8")
     assert text.count('<img class="tiny"') + text.count("data:image/webp") >= min(shown, 3)
-    key = next(iter(found.contenders[0].answers))
+    key = next(iter(found.runs[0].predictions))
     images = load_images(folder)
     (place,) = np.flatnonzero(images.keys == key)
     assert (own_pictures(both[0], [key])[key] == images.read(int(place))).all()
@@ -87,7 +87,7 @@ def test_equal_names_over_other_images_are_found_out(tmp_path, photos):
     manifest["data"]["source"] = str(tmp_path / "nowhere")
     (two / "run.json").write_text(json.dumps(manifest))
     write_checksums(two)
-    assert not compare_runs([one, RunStore(tmp_path).find("two")]).is_certain
+    assert not compare_runs([one, RunStore(tmp_path).find("two")]).is_content_verified
 
 
 @pytest.mark.usefixtures("instant_training")

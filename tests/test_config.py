@@ -209,8 +209,8 @@ def test_a_config_in_a_config_is_taken_as_it_is():
         (Shards, {"classes": "a"}, r"x: classes cannot be used\. Received: 'a'\. Expected: a list\."),
         (
             ClassifierManifest,
-            {"made_with": {"keras": 3}},
-            r"x: made_with cannot be used\. .*'keras': 3.* Expected: an object\.",
+            {"versions": {"keras": 3}},
+            r"x: versions cannot be used\. .*'keras': 3.* Expected: an object\.",
         ),
         (MetricEstimate, {"interval": [1]}, r"x: interval cannot be used\. Received: \[1\]\. Expected: a list of 2\."),
         (MetricEstimate, {"interval": {"0": 1}}, r"x: interval cannot be used"),

@@ -178,11 +178,11 @@ import sys
 import striate.inference.stream, striate.cli.predict, striate.cli.console, striate.models.onnx_model
 from striate.config import from_json
 from striate.data.decoding import open_image_bytes
-from striate.models.classifier_manifest import Manifest
+from striate.models.classifier_manifest import ClassifierManifest
 
 form = '{"height": 8, "width": 8, "channels": 1}'
-from_json(Manifest, '{"format": 4, "architecture": "mlp", "classes": ["a", "b"], "preprocessing": %s, '
-                    '"temperature": 1.0, "sha256": {}, "made_with": {}}' % form, "classifier.json")
+from_json(ClassifierManifest, '{"format": 4, "architecture": "mlp", "classes": ["a", "b"], "preprocessing": %s, '
+                    '"temperature": 1.0, "sha256": {}, "versions": {}}' % form, "classifier.json")
 open_image_bytes(open("photos/a/0.png", "rb").read())
 print([name for name in LEFT_OUT if name in sys.modules])
 """

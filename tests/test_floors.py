@@ -183,7 +183,7 @@ def test_an_import_from_a_higher_layer_is_found(module: str, code: str) -> None:
 @pytest.mark.parametrize(
     ("module", "code"),
     [
-        ("striate.classifier", "from striate.models.serialization import load_network"),
+        ("striate.classifier", "from striate.models.serialization import load_model"),
         ("striate.config", "from striate.errors import ConfigError"),
         ("striate.system.atomic_files", "from striate.config import to_json"),
         ("striate.data.decoded_cache", "from striate.data.image_set import ImageSet"),

@@ -40,18 +40,18 @@ def test_everything_in_it_is_read(run: Run):
     assert run.state == "finished"
     assert has_checksums(run.path) == (run.name != "run-1")
     assert run.manifest.architecture == run.recipe.architecture == "cnn-small"
-    assert len(run.epochs) == 3 and run.history.kept == 3
-    assert run.report.n == run.answered("test").labels.size == 359
-    assert run.validation.n == run.answered("validation").labels.size == 179
-    assert run.report.accuracy == pytest.approx(run.answered("test").is_correct.mean())
-    assert len(run.contender().answers) == 359
+    assert len(run.epochs) == 3 and run.history.best_epoch == 3
+    assert run.report.n == run.load_predictions("test").labels.size == 359
+    assert run.validation_report.n == run.load_predictions("validation").labels.size == 179
+    assert run.report.accuracy == pytest.approx(run.load_predictions("test").is_correct.mean())
+    assert len(run.build_summary().predictions) == 359
     assert len(load_access_records(run.path)) == 1
-    assert collect_evidence(run).missing == ()
-    assert load_replay(run.file("replay.safetensors")).epochs.tolist() == [1, 2, 3]
+    assert collect_evidence(run).missing_evidence == ()
+    assert load_replay(run.get_verified_file("replay.safetensors")).epochs.tolist() == [1, 2, 3]
 
 
 def test_its_classifier_predictions_as_it_did(run: Run):
-    before = run.answered("test")
+    before = run.load_predictions("test")
     assert Classifier.load(run.path).classes == tuple("0123456789")
     measured = measure_again(run)
     assert measured.report.accuracy == run.report.accuracy

@@ -315,5 +315,5 @@ def test_a_step_is_real_only_when_every_seed_says_so():
     assert Step("a", "b", (0.1, 0.2), (0.01, 0.04)).better == "b"
     assert Step("a", "b", (-0.1, -0.2), (0.01, 0.04)).verdict == "a is better"
     assert Step("a", "b", (0.1, 0.2), (0.01, 0.06)).better is None
-    assert Step("a", "b", (0.1, -0.2), (0.01, 0.01)).verdict == "cannot be told apart"
+    assert Step("a", "b", (0.1, -0.2), (0.01, 0.01)).verdict == "no significant difference"
     assert Step("a", "b", (0.1, 0.2), (0.01, 0.04)).difference == pytest.approx(0.15)

@@ -10,14 +10,14 @@ import pytest
 
 BESIDE = """
 import os, sys, threading
-from striate.system.native_output import native_quiet
-from striate.progress import Lines
+from striate.system.native_output import suppress_native_output
+from striate.progress import LineProgress
 
-lines, is_quiet, may_end = Lines(is_error=True), threading.Event(), threading.Event()
+lines, is_quiet, may_end = LineProgress(is_stderr=True), threading.Event(), threading.Event()
 
 
 def import_backend():
-    with native_quiet():
+    with suppress_native_output():
         os.write(2, b"a greeting of native code\\n")
         is_quiet.set()
         may_end.wait()
@@ -28,7 +28,7 @@ before = sys.stderr
 thread = threading.Thread(target=import_backend)
 thread.start()
 is_quiet.wait()
-lines.say("said beside it")
+lines.log("said beside it")
 print("printed beside it", file=sys.stderr)
 found = sys.stderr
 OTHERS

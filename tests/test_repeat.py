@@ -130,7 +130,9 @@ def test_a_fold_is_an_ordinary_run_that_can_be_measured_again(folds, few):
     run = folds.runs[1]
     measured = measure_again(run, few)
     assert measured.report.accuracy == run.report.accuracy
-    assert set(measured.decoded.images.keys.tolist()) == {key for key, part in _split(run).items() if part == "test"}
+    assert set(measured.decoded_set.images.keys.tolist()) == {
+        key for key, part in _split(run).items() if part == "test"
+    }
 
 
 @pytest.mark.usefixtures("instant_training")
@@ -180,7 +182,7 @@ def test_the_interval_of_a_mean_is_students_and_wider_for_folds():
     low, high = t.interval(0.95, 3, np.mean(values), np.std(values, ddof=1) / 2)
     assert found.interval == pytest.approx((low, high))
     wide = summarize_scores(values, is_cross_validation=True)
-    assert (wide.mean, wide.deviation) == (found.mean, found.deviation)
+    assert (wide.mean, wide.std) == (found.mean, found.std)
     ratio = (wide.interval[1] - wide.mean) / (found.interval[1] - found.mean)
     assert ratio == pytest.approx(np.sqrt((1 / 4 + 1 / 3) / (1 / 4)))
     assert summarize_scores([0.5]).interval is None

@@ -76,11 +76,11 @@ def test_a_name_made_from_any_data_is_a_plain_folder_name(tmp_path, stem, name):
 def test_a_name_that_is_taken_is_refused(tmp_path):
     store = RunStore(tmp_path)
     store.create("one", "")
-    for attempt in (lambda: store.create("one", ""), lambda: store.check_free("one")):
+    for attempt in (lambda: store.create("one", ""), lambda: store.check_name("one")):
         with pytest.raises(RunError, match=r"there already.*another --name"):
             attempt()
-    store.check_free("two")
-    store.check_free(None)
+    store.check_name("two")
+    store.check_name(None)
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,8 @@ def test_a_finished_run_predictions_what_it_holds(digits_run):
     assert run.manifest.name == run.name == "digits"
     assert run.recipe.architecture == run.manifest.architecture == "cnn-small"
     assert run.report.split == "test"
-    assert run.validation.split == "validation"
-    assert run.history.kept == run.manifest.kept in range(1, 5)
+    assert run.validation_report.split == "validation"
+    assert run.history.best_epoch == run.manifest.best_epoch in range(1, 5)
     assert [row.epoch for row in run.epochs] == [1, 2, 3, 4]
     assert run.manifest.parameters == run.classifier.model.count_params()
     assert run.classifier is run.classifier

@@ -45,7 +45,7 @@ def images_of(given: list[str]) -> ImageSet:
         labels=np.arange(count, dtype=np.int32) % 2,
         keys=np.array([f"image/{number}" for number in range(count)]),
         sources=np.zeros((count, 4, 4), np.uint8),
-        given=np.array(given, "U10"),
+        splits=np.array(given, "U10"),
     )
 
 
@@ -64,7 +64,7 @@ def test_the_orientations_that_exchange_width_and_height_are_the_last_four(tmp_p
     images = load_folder(tmp_path)
     fact = scan_image(images, 0)
     assert (fact["width"], fact["height"]) == ((20, 40) if orientation > 4 else (40, 20))
-    with open_image(images.source(0)) as image:
+    with open_image(images.get_source(0)) as image:
         assert is_sideways(image) is (orientation > 4)
 
 
@@ -173,7 +173,7 @@ def test_a_difference_must_be_larger_to_be_found_by_one_of_several_tests():
 @pytest.mark.parametrize(("confidence", "is_unsure"), [(0.75, False), (0.7499, True)])
 def test_a_prediction_as_confident_as_the_threshold_is_given(confidence: float, is_unsure: bool):
     found = build_prediction("x", ("a", "b"), np.array([confidence, 1 - confidence]), reject_below=0.75)
-    assert (found.unsure, found.label) == (is_unsure, None if is_unsure else "a")
+    assert (found.is_abstention, found.label) == (is_unsure, None if is_unsure else "a")
 
 
 @pytest.mark.parametrize(("size", "is_taken"), [(10, True), (11, False)])
@@ -215,7 +215,7 @@ def test_a_server_decodes_no_image_of_more_pixels_than_its_limit():
         return held.getvalue()
 
     async def run() -> list[object]:
-        decoders = DecodePool(ServerLimits(pixels=100, decoders=1))
+        decoders = DecodePool(ServerLimits(max_pixels=100, decode_workers=1))
         await decoders.start()
         try:
             return await decoders.decode(Preprocessing(8, 8, 1), [png(10), png(11)])
@@ -252,7 +252,7 @@ def test_room_is_asked_for_as_many_checkpoints_as_lie_on_the_disk_at_once():
 def test_an_image_as_confident_as_the_threshold_counts_as_answered():
     logs = np.log([[0.6, 0.4], [0.3, 0.7], [0.9, 0.1]])
     predicted = LabeledPredictions(("a", "b"), np.array(["x", "y", "z"]), np.zeros(3, np.int32), logs)
-    assert compute_operating_point(predicted, float(predicted.confidence[1])).answered == 2
+    assert compute_operating_point(predicted, float(predicted.confidence[1])).accepted_count == 2
 
 
 def test_a_history_that_is_resumed_keeps_its_epochs(tmp_path: Path):

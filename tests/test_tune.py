@@ -192,7 +192,7 @@ def test_seeds_are_spent_on_what_holds_its_ground(few, tmp_path):
     for row in found.document.rows:
         expected = 1 if row.state == "ended early" else 2
         assert len(row.runs) == expected
-        assert (row.accuracy.deviation is None) == (expected == 1)
+        assert (row.accuracy.std is None) == (expected == 1)
     assert found.document.rows[0].runs == ("trial-000-seed-0", "trial-000-seed-1")
 
 

@@ -191,7 +191,7 @@ def test_measuring_again_after_the_run_was_moved_gives_the_same_report(run, tmp_
     assert report.accuracy == run.report.accuracy
     assert report.confusion == run.report.confusion
     assert report.loss == pytest.approx(run.report.loss, rel=1e-5)
-    assert [one.key for one in report.wrong] == [one.key for one in run.report.wrong]
+    assert [one.key for one in report.misclassifications] == [one.key for one in run.report.wrong]
 
 
 def test_measuring_on_other_data_takes_its_test_images_alone_if_it_brings_some(run, photos, tmp_path):
@@ -268,7 +268,7 @@ def test_an_architecture_and_a_recipe_of_ones_own_are_used(tmp_path):
     assert run.recipe.name == "mine"
     assert (run.recipe.epochs, run.recipe.batch, run.recipe.keep) == (2, 64, "last")
     assert run.manifest.parameters == run.classifier.model.count_params() == 64 * 4 + 4 + 4 * 10 + 10
-    assert run.manifest.kept == 2
+    assert run.manifest.best_epoch == 2
     assert Classifier.load(run.path).architecture == "tiny"
 
 

@@ -90,19 +90,19 @@ class Classifier:
 
     @overload
     def predict(
-        self, pictures: str | Path | bytes, *, reject_below: float | None = ..., progress: Progress = ...
+        self, images: str | Path | bytes, *, reject_below: float | None = ..., progress: Progress = ...
     ) -> Prediction: ...
     @overload
     def predict(
-        self, pictures: Sequence[Any] | NDArray[np.uint8], *, reject_below: float | None = ..., progress: Progress = ...
+        self, images: Sequence[Any] | NDArray[np.uint8], *, reject_below: float | None = ..., progress: Progress = ...
     ) -> Predictions: ...
     def predict(
-        self, pictures: Any, *, reject_below: float | None = None, progress: Progress = NO_PROGRESS
+        self, images: Any, *, reject_below: float | None = None, progress: Progress = NO_PROGRESS
     ) -> Prediction | Predictions:
         """Returns what the images show: a Prediction for one, Predictions for several.
 
         Args:
-            pictures: one image (path, encoded bytes, an open file, a Pillow image, or an array (h, w), (h, w, 1 or 3)
+            images: one image (path, encoded bytes, an open file, a Pillow image, or an array (h, w), (h, w, 1 or 3)
                 uint8); or several: a folder, a glob, a list of any of these, or an array (n, h, w, 1 or 3). An array
                 (h, w, 3) is one image.
             reject_below: confidence below which the prediction is that it is unsure, 0..1; by default the classifier's
@@ -110,20 +110,20 @@ class Classifier:
             progress: told the number of images done.
 
         Raises:
-            PictureError: the one image cannot be decoded. Among several, such an image has `error` set instead.
+            ImageDecodeError: the one image cannot be decoded. Among several, such an image has `error` set instead.
             DataError: a folder or glob without a file, or an array of another shape or type.
         """
-        names, sources, several = normalize_inputs(pictures)
+        names, sources, several = normalize_inputs(images)
         if several:
-            return Predictions(self.stream(sources, names, reject_below=reject_below, progress=progress))
+            return Predictions(self.iter_predictions(sources, names, reject_below=reject_below, progress=progress))
         pixels = decode_or_error(self.preprocessing, sources[0])
         if isinstance(pixels, str):
             raise ImageDecodeError(f"{names[0]}: {pixels}")
         return build_prediction(
-            names[0], self.classes, self.probabilities(pixels[None])[0], self._resolve_threshold(reject_below)
+            names[0], self.classes, self.predict_probabilities(pixels[None])[0], self._resolve_threshold(reject_below)
         )
 
-    def stream(
+    def iter_predictions(
         self,
         sources: Sequence[ImageSource],
         names: Sequence[str],
@@ -133,7 +133,7 @@ class Classifier:
     ) -> Iterator[Prediction]:
         """Yields one Prediction per source, in order, decoding the next images while the model works."""
         given, limit = iter(names), self._resolve_threshold(reject_below)
-        with progress.task("predicting", len(sources), "pictures") as task:
+        with progress.track("predicting", len(sources), "pictures") as task:
             for batch, rows in self._iter_batches(sources):
                 predictions = iter(rows)
                 for pixels, name in zip(batch, given, strict=False):
@@ -143,13 +143,13 @@ class Classifier:
                         yield build_prediction(name, self.classes, next(predictions), limit)
                 task.advance(len(batch))
 
-    def predict_proba(self, pictures: Any) -> NDArray[np.float64]:
+    def predict_proba(self, images: Any) -> NDArray[np.float64]:
         """Returns (n, classes) probabilities in the order of `classes_`; takes what `predict` takes.
 
         Raises:
-            PictureError: an image cannot be decoded (there is no row that could stand for it).
+            ImageDecodeError: an image cannot be decoded (there is no row that could stand for it).
         """
-        names, sources, _ = normalize_inputs(pictures)
+        names, sources, _ = normalize_inputs(images)
         given, found = iter(names), [np.empty((0, len(self.classes)))]
         for batch, rows in self._iter_batches(sources):
             for pixels, name in zip(batch, given, strict=False):
@@ -158,26 +158,26 @@ class Classifier:
             found.append(rows)
         return np.concatenate(found)
 
-    def score(self, pictures: Any, labels: ArrayLike) -> float:
+    def score(self, images: Any, labels: ArrayLike) -> float:
         """Returns the fraction of images whose predicted class equals its label (names, as in `classes`), 0..1.
 
         Raises:
-            PictureError: an image cannot be decoded.
+            ImageDecodeError: an image cannot be decoded.
             DataError: not one label per image, or no image.
         """
-        predicted = self.predict_proba(pictures).argmax(axis=1)
+        predicted = self.predict_proba(images).argmax(axis=1)
         names = np.asarray(labels).astype(np.str_)
         if names.shape != predicted.shape or not len(names):
             raise DataError("One label per image is needed", received=names.shape, expected=f"({len(predicted)},)")
         return float(np.mean(self.classes_[predicted] == names))
 
-    def probabilities(
+    def predict_probabilities(
         self, pixels: NDArray[np.uint8], *, advance: Callable[[int], None] | None = None
     ) -> NDArray[np.float64]:
         """Returns (n, classes) probabilities for images that are already preprocessed: (n, h, w, c) uint8."""
         return self._predict_in_batches(self._compute_probabilities, pixels, advance)
 
-    def log_probabilities(
+    def predict_log_probabilities(
         self, pixels: NDArray[np.uint8], *, advance: Callable[[int], None] | None = None
     ) -> NDArray[np.float64]:
         """Returns (n, classes) logarithms of the probabilities; `advance` is told the images done, batch by batch."""
@@ -246,7 +246,7 @@ class Classifier:
         result: NDArray[np.float64] = log_softmax(logits / self.temperature, axis=1)
         return result
 
-    def require_network(self) -> None:
+    def require_keras_model(self) -> None:
         """Raises ClassifierError where there are answers alone, and no layers: those of an exported file."""
         if isinstance(self.model, OnnxModel):
             raise ClassifierError("This classifier is an exported file already", hint="copy the file, or name its run")
@@ -260,7 +260,7 @@ class Classifier:
         """
         from striate.models.serialization import save_model
 
-        self.require_network()
+        self.require_keras_model()
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         model, weights = folder / MODEL_FILE, folder / WEIGHTS_FILE
@@ -276,7 +276,7 @@ class Classifier:
                 tta=self.tta,
                 reject_below=self.reject_below,
                 sha256={path.name: compute_sha256(path) for path in (model, weights)},
-                made_with={name: get_package_version(name) or "unknown" for name in ("striate", "keras")},
+                versions={name: get_package_version(name) or "unknown" for name in ("striate", "keras")},
             ),
         )
         write_checksums(folder, ("classifier.json", MODEL_FILE, WEIGHTS_FILE))

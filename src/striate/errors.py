@@ -4,7 +4,7 @@ StriateError                 what is wrong. Received. Expected. Try.
 ├── ConfigError              a recipe or another JSON document says something impossible
 │   └── UnknownNameError     a name that no table holds (the nearest one is suggested)
 ├── DataError                a data set that cannot be used as it is
-│   ├── PictureError         one image that cannot be decoded
+│   ├── ImageDecodeError         one image that cannot be decoded
 │   └── DownloadError        a named data set that could not be fetched
 ├── RunError                 a run folder that is missing, taken, unfinished or damaged
 ├── ClassifierError          a saved classifier that cannot be loaded safely

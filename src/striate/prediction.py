@@ -22,7 +22,7 @@ class Prediction:
         confidence: the most probable class's probability, 0..1.
         probabilities: class name → probability, most probable first.
         error: why the image could not be decoded.
-        unsure: whether the confidence is below what was asked for, so that no class is answered.
+        is_abstention: whether the confidence is below what was asked for, so that no class is answered.
         frame: which one of a video, from 0; None for an image.
         seconds: when it is shown, from the video's beginning.
     """
@@ -32,26 +32,26 @@ class Prediction:
     confidence: float | None
     probabilities: dict[str, float]
     error: str | None = None
-    unsure: bool = False
+    is_abstention: bool = False
     frame: int | None = None
     seconds: float | None = None
 
     @property
-    def guess(self) -> str | None:
+    def top_label(self) -> str | None:
         """The most probable class, whether sure or not; None when the image could not be decoded."""
         return next(iter(self.probabilities), None)
 
-    def said(self, top: int = 4) -> str:
+    def describe(self, top: int = 4) -> str:
         """Returns the prediction in words, with the `top` most probable classes."""
         if self.error is not None:
             return self.error
         fractions = [f"{name} {fraction:.1%}" for name, fraction in list(self.probabilities.items())[:top]]
-        if self.unsure:
+        if self.is_abstention:
             return f"unsure ({', '.join(fractions)})"
         return fractions[0] + (f" ({', '.join(fractions[1:])})" if fractions[1:] else "")
 
     def __str__(self) -> str:
-        return f"{self.source}: {self.error}" if self.error is not None else self.said()
+        return f"{self.source}: {self.error}" if self.error is not None else self.describe()
 
 
 def build_prediction(
@@ -63,7 +63,7 @@ def build_prediction(
     confidence = values[order[0]]
     is_unsure = confidence < reject_below
     ranked = {classes[index]: values[index] for index in order}
-    return Prediction(source, None if is_unsure else classes[order[0]], confidence, ranked, unsure=is_unsure)
+    return Prediction(source, None if is_unsure else classes[order[0]], confidence, ranked, is_abstention=is_unsure)
 
 
 class Predictions(Sequence[Prediction]):

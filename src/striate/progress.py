@@ -19,11 +19,11 @@ class Progress:
     def end(self) -> None:
         """The task is over."""
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """A line worth keeping, such as an epoch's figures."""
 
     @contextlib.contextmanager
-    def task(self, name: str, total: int, unit: str) -> Iterator[Progress]:
+    def track(self, name: str, total: int, unit: str) -> Iterator[Progress]:
         """`begin` … `end` around a block, also when it fails."""
         self.begin(name, total, unit)
         try:
@@ -42,7 +42,7 @@ class LineProgress(Progress):
     def __init__(self, *, is_stderr: bool = False) -> None:
         self.is_stderr = is_stderr
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Prints the line at once, so that a log file can be followed."""
         print(line, file=sys.stderr if self.is_stderr else sys.stdout, flush=True)
 

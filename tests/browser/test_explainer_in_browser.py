@@ -64,7 +64,7 @@ def differences(chromium: Any, made: Classifier, shown: list[ExplainerImage]) ->
         sizes = [None if value is None else value.size for value in expected]
         most = max(most, chromium.run(COMPARE, base64.b64encode(block).decode(), sizes))
         fractions = np.array(chromium.run("return Array.from(explorer.engine.values[SOFTMAX])"))
-        assert fractions == pytest.approx(made.probabilities(one.pixels[None])[0], abs=1e-5)
+        assert fractions == pytest.approx(made.predict_probabilities(one.pixels[None])[0], abs=1e-5)
     return most
 
 

@@ -37,19 +37,19 @@ def save(path: Path, given: Evaluation) -> None:
     """Writes a page on which everything is shown."""
     facts = RunFacts(
         name=EVIL,
-        network="cnn",
+        architecture="cnn",
         parameters=1234,
-        seconds=12.0,
+        training_seconds=12.0,
         state="finished",
         findings=(Finding("tiny_class", "warning", EVIL, "Look at it."),),
         settings={"epochs": 3, "dropout": 0.5},
         versions={"striate": "1"},
-        machine={"cores": 2},
+        hardware={"cores": 2},
         command="striate train photos --name " + "long" * 40,
-        validation=given.report,
+        validation_report=given.report,
         access_records=(AccessRecord("2026-01-02T03:04:05+00:00", "train"),),
         temperature=1.3,
-        refused=compute_operating_point(given.predictions, 0.8),
+        operating_point=compute_operating_point(given.predictions, 0.8),
         advice=(Advice("error", EVIL, EVIL, f"striate train {EVIL}"),),
     )
     rows = [EpochMetrics(n, 1 / n, 0.5 + n / 20, 1.1 / n, 0.5 + n / 25, 1e-3, 1.0, 100.0, 0.1) for n in range(1, 9)]

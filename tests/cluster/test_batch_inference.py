@@ -98,7 +98,7 @@ def test_an_actor_is_killed_and_an_image_kills_and_every_image_has_one_predictio
     thread.start()
     summary = predict_all(exported, [many], tmp_path / "there", on="local", progress=shown)
     thread.join()
-    assert killed and (summary.pictures, summary.answered, summary.broken) == (5000, 4998, 2)
+    assert killed and (summary.image_count, summary.label_count, summary.error_count) == (5000, 4998, 2)
     assert any("got lost 3 times" in line for line in shown.lines)
     safe = tmp_path / "safe"
     shutil.copytree(many, safe, copy_function=os.link)
@@ -129,7 +129,9 @@ def test_objects_that_went_away_are_broken_images(exported, photos, cluster, sto
     shutil.copy(exported, folder / "_classifier.onnx")
     BatchJob(folder).start(list_work_items(["s3://pictures/gone/**"]), {"reject_below": None})
     store.rm("pictures/gone", recursive=True)
-    assert predict_all(exported, [], folder, on="local", resume=True).broken == 40  # gone objects are no such files
+    assert (
+        predict_all(exported, [], folder, on="local", resume=True).error_count == 40
+    )  # gone objects are no such files
     with pytest.raises(ClusterError, match="Not the address"):
         predict_all(exported, [photos], tmp_path / "no", on="http://somewhere")
     assert not (tmp_path / "no").exists()

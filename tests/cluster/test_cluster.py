@@ -16,8 +16,8 @@ from striate.errors import ClusterError
 
 PROBE = """
 import json, sys
-from striate.cluster.connection import connected
-with connected("local") as cluster:
+from striate.cluster.connection import connect_cluster
+with connect_cluster("local") as cluster:
     import ray, os
     node, context = ray.nodes()[0], ray.get_runtime_context()
     print(json.dumps({"node": node["NodeManagerAddress"], "gcs": context.gcs_address,

@@ -28,7 +28,7 @@ def test_the_digits_are_built_in(tmp_path: Path):
     assert images.kind == "digits"
     assert images.read(0).shape == (8, 8, 1)
     assert (images.sources.min(), images.sources.max()) == (0, 255)
-    assert set(images.given.tolist()) == {""}
+    assert set(images.splits.tolist()) == {""}
     assert not (tmp_path / "never made").exists()
 
 
@@ -36,7 +36,7 @@ def test_the_digits_are_built_in(tmp_path: Path):
 def test_the_two_mnists_have_their_well_known_numbers(test_data: Path, name: str):
     images = load_images(name, data_dir=test_data)
     assert images.sources.shape == (70_000, 28, 28, 1)
-    assert images.given.tolist() == ["train"] * 60_000 + ["test"] * 10_000
+    assert images.splits.tolist() == ["train"] * 60_000 + ["test"] * 10_000
     assert len(images.classes) == 10
     training = np.bincount(images.labels[:60_000]).tolist()
     assert np.bincount(images.labels[60_000:]).sum() == 10_000
@@ -84,7 +84,7 @@ def test_idx_files_are_read_with_training_and_test_images_apart(tmp_path: Path, 
     images = load_builtin("mnist", tmp_path)
     np.testing.assert_array_equal(images.sources[..., 0], np.concatenate([train, test]))
     assert images.labels.tolist() == [*labels, *labels[:4]]
-    assert images.given.tolist() == ["train"] * 12 + ["test"] * 4
+    assert images.splits.tolist() == ["train"] * 12 + ["test"] * 4
 
 
 def test_a_file_that_is_not_idx_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -112,7 +112,7 @@ def test_cifar_10_is_read_from_its_five_batches_in_order(tmp_path: Path, monkeyp
     images = load_builtin("cifar10", tmp_path)
     assert images.labels.tolist() == [0, 9, 1, 8, 2, 7, 3, 6, 4, 5, 7]
     np.testing.assert_array_equal(images.sources, np.concatenate([*(pixels for _, pixels in batches), test_pixels]))
-    assert images.given.tolist() == ["train"] * 10 + ["test"]
+    assert images.splits.tolist() == ["train"] * 10 + ["test"]
     assert images.classes[images.labels[-1]] == "horse"
     assert images.kind == "photos"
 

@@ -40,7 +40,7 @@ def test_images_leave_or_change_their_label_and_the_rest_stays(images: ImageSet)
     assert after.labels.tolist() == [1, 0, 1, 1, 1]
     assert np.asarray(after.sources).ravel().tolist() == [1, 2, 3, 4, 5]
     assert images.labels.tolist() == [0, 0, 0, 1, 1, 1]
-    assert after.fingerprint() != images.fingerprint()
+    assert after.compute_fingerprint() != images.compute_fingerprint()
 
 
 def test_only_key_and_action_are_needed_and_a_spreadsheets_byte_order_mark_is_no_harm(tmp_path: Path):

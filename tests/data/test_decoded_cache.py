@@ -45,7 +45,7 @@ def test_pixels_are_those_that_preprocessing_gives_in_order(photos: Path):
     decoded = decode_all(images, FORM)
     assert decoded.decode_errors == {}
     assert decoded.images is images
-    np.testing.assert_array_equal(decoded.pixels, np.stack([FORM(images.source(i)) for i in range(len(images))]))
+    np.testing.assert_array_equal(decoded.pixels, np.stack([FORM(images.get_source(i)) for i in range(len(images))]))
 
 
 def test_broken_files_are_left_out_and_named_with_their_reasons(spoilt: ImageSet):
@@ -61,7 +61,7 @@ def test_broken_files_are_left_out_and_named_with_their_reasons(spoilt: ImageSet
     assert set(decoded.images.keys.tolist()) == set(spoilt.keys.tolist()) - set(decoded.decode_errors)
     assert len(decoded.pixels) == len(decoded.images) == 88
     for index in range(len(decoded.images)):
-        np.testing.assert_array_equal(decoded.pixels[index], FORM(decoded.images.source(index)))
+        np.testing.assert_array_equal(decoded.pixels[index], FORM(decoded.images.get_source(index)))
 
 
 @pytest.mark.parametrize("limit", [0, 10**9])

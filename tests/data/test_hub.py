@@ -53,12 +53,15 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_set_has_its_splits_its_class_names_and_its_images(published: Path):
     images = load_images(f"hf://{published}")
     assert images.name == "shapes" and images.classes == ("disc", "square")
-    assert {name: int(np.sum(images.given == name)) for name in set(images.given.tolist())} == {"train": 12, "test": 6}
+    assert {name: int(np.sum(images.splits == name)) for name in set(images.splits.tolist())} == {
+        "train": 12,
+        "test": 6,
+    }
     assert images.keys[0] == "train/0" and images.keys[-1] == "test/5"
     place = images.keys.tolist().index("test/3")
     assert images.labels[place] == 1
     np.testing.assert_array_equal(images.read(place), np.full((6, 8, 3), 30))
-    assert load_images(f"hf://{published}").fingerprint() == images.fingerprint()
+    assert load_images(f"hf://{published}").compute_fingerprint() == images.compute_fingerprint()
 
 
 @pytest.mark.slow

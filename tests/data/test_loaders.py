@@ -39,7 +39,7 @@ def listed(images: ImageSet) -> dict[str, tuple[str, str]]:
     """Key → (class, split)."""
     return {
         key: (images.classes[label], given)
-        for key, label, given in zip(images.keys.tolist(), images.labels, images.given.tolist(), strict=True)
+        for key, label, given in zip(images.keys.tolist(), images.labels, images.splits.tolist(), strict=True)
     }
 
 
@@ -67,8 +67,8 @@ def test_split_folders_are_known_by_any_of_their_names_in_any_case(tmp_path: Pat
 def test_the_cats_and_dogs_layout_keeps_its_own_test_split(test_data: Path):
     images = load_folder(test_data / "cats_dogs")
     assert images.classes == ("cats", "dogs")
-    assert images.counts() == {"cats": 5000, "dogs": 5000}
-    assert {name: int(np.sum(images.given == name)) for name in set(images.given.tolist())} == {
+    assert images.count_by_class() == {"cats": 5000, "dogs": 5000}
+    assert {name: int(np.sum(images.splits == name)) for name in set(images.splits.tolist())} == {
         "train": 8000,
         "test": 2000,
     }
@@ -82,7 +82,7 @@ def test_a_class_of_the_test_split_alone_is_still_a_class(tmp_path: Path):
 def test_a_class_may_be_called_train(tmp_path: Path):
     images = load_folder(pictures(tmp_path, "train/1.png", "bus/1.png", "test/1.png"))
     assert images.classes == ("bus", "test", "train")
-    assert set(images.given.tolist()) == {""}
+    assert set(images.splits.tolist()) == {""}
 
 
 def test_split_folders_without_class_folders_are_not_taken_for_classes(tmp_path: Path):
@@ -111,7 +111,7 @@ def test_litter_is_ignored_and_listed_and_loose_programs_files_are_not_entered(t
     pictures(root, ".git/x.png", "__MACOSX/x.png", "cat/.ipynb_checkpoints/1-checkpoint.png", "dog/@eaDir/1.png")
     images = load_folder(root)
     assert set(listed(images)) == {"cat/1.png", "dog/1.png"}
-    assert sorted(images.ignored) == sorted(litter)
+    assert sorted(images.ignored_files) == sorted(litter)
 
 
 def test_files_without_or_with_an_unknown_extension_count_as_images(tmp_path: Path):
@@ -147,7 +147,7 @@ def test_links_that_lead_out_of_the_root_are_not_followed_and_are_listed(tmp_pat
     (root / "dog" / "up.png").symlink_to("../../elsewhere/1.png")
     images = load_folder(root)
     assert set(listed(images)) == {"cat/1.png", "dog/1.png"}
-    assert set(images.ignored) == {"fox", "dog/secret.png", "dog/up.png"}
+    assert set(images.ignored_files) == {"fox", "dog/secret.png", "dog/up.png"}
 
 
 def test_a_folder_of_links_that_lead_out_says_what_to_name_instead(tmp_path: Path):
@@ -206,7 +206,7 @@ def test_names_that_are_not_utf_8_become_text_that_can_be_written_and_their_file
     for text in (*images.classes, *images.keys.tolist()):
         assert text.encode("utf-8")
     assert images.classes == ("caf\\udce9", "dog")
-    assert images.fingerprint()
+    assert images.compute_fingerprint()
     assert images.read(0).shape == (4, 4, 1)
 
 
@@ -243,10 +243,10 @@ def test_a_single_class_is_loaded_and_left_for_the_split_to_refuse(tmp_path: Pat
 
 def test_loading_twice_gives_the_same_set_and_a_changed_file_another_fingerprint(tmp_path: Path):
     root = pictures(tmp_path, "cat/1.png", "dog/1.png")
-    before = load_folder(root).fingerprint()
-    assert load_folder(root).fingerprint() == before
+    before = load_folder(root).compute_fingerprint()
+    assert load_folder(root).compute_fingerprint() == before
     Image.effect_noise((64, 64), 50).save(root / "dog" / "1.png")
-    assert load_folder(root).fingerprint() != before
+    assert load_folder(root).compute_fingerprint() != before
 
 
 # Tables
@@ -293,7 +293,7 @@ def test_quoted_cells_may_hold_the_separator(two: Path):
 @pytest.mark.parametrize("word", SPLIT_ALIASES)
 def test_every_word_for_a_split_is_understood(two: Path, word: str):
     images = load_csv(table(two, f"path,label,split\na.png,x,{word.upper()}\nsub/b.png,y,\n"))
-    assert images.given.tolist() == [SPLIT_ALIASES[word], ""]
+    assert images.splits.tolist() == [SPLIT_ALIASES[word], ""]
 
 
 @pytest.mark.parametrize(
@@ -343,7 +343,7 @@ def test_labels_may_be_numbers_with_or_without_names_for_them():
     assert from_arrays(stack(3), [7, 3, 7]).classes == ("3", "7")
     images = from_arrays(stack(3), np.array([2, 0, 2]), classes=["x", "y", "z"])
     assert images.classes == ("x", "y", "z")
-    assert images.counts() == {"x": 1, "y": 0, "z": 2}
+    assert images.count_by_class() == {"x": 1, "y": 0, "z": 2}
 
 
 def test_names_keep_the_order_of_the_classes_given():
@@ -364,7 +364,7 @@ def test_each_image_of_a_stack_is_read_with_its_channels(shape):
 
 def test_a_test_split_is_given_and_the_rest_is_for_training():
     images = from_arrays(stack(3), ["a", "b", "a"], test=(stack(2) + np.uint8(9), ["b", "c"]))
-    assert images.given.tolist() == ["train"] * 3 + ["test"] * 2
+    assert images.splits.tolist() == ["train"] * 3 + ["test"] * 2
     assert images.keys.tolist() == ["train/0", "train/1", "train/2", "test/0", "test/1"]
     assert images.classes == ("a", "b", "c")
     assert images.read(3).max() == 9
@@ -397,7 +397,7 @@ def test_faulty_arrays_are_refused_with_what_was_expected(pixels, labels, option
 def test_class_names_always_lead_back_to_the_labels(labels):
     images = from_arrays(stack(len(labels)), labels)
     assert [int(images.classes[label]) for label in images.labels] == labels
-    assert sum(images.counts().values()) == len(labels)
+    assert sum(images.count_by_class().values()) == len(labels)
 
 
 def test_a_subset_keeps_classes_and_takes_images_in_the_order_asked_for():
@@ -421,8 +421,8 @@ def test_a_fingerprint_changes_with_pixels_labels_and_classes():
         from_arrays(stack(2), [1, 0]),
         from_arrays(stack(2), ["a", "b"]),
     ]
-    assert len({images.fingerprint() for images in (base, *others)}) == 4
-    assert from_arrays(stack(2), [0, 1]).fingerprint() == base.fingerprint()
+    assert len({images.compute_fingerprint() for images in (base, *others)}) == 4
+    assert from_arrays(stack(2), [0, 1]).compute_fingerprint() == base.compute_fingerprint()
 
 
 # Files, folders, globs, a list on standard input
@@ -497,7 +497,7 @@ def test_what_keras_load_data_returns_is_taken_with_its_test_split() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (12, 4, 4, 3), np.uint8)
     labels = np.arange(12).reshape(-1, 1) % 3
     images = load_images(((pixels[:9], labels[:9]), (pixels[9:], labels[9:])))
-    assert images.given.tolist() == ["train"] * 9 + ["test"] * 3
+    assert images.splits.tolist() == ["train"] * 9 + ["test"] * 3
     assert images.labels.tolist() == [0, 1, 2] * 4
     assert np.array_equal(images.read(11), pixels[11])
 

@@ -72,11 +72,11 @@ def message(path: Path) -> str:
 def test_a_table_gives_its_images_labels_and_class_names(tmp_path: Path):
     images = load_images(bright_and_dark(tmp_path / "lamps.parquet"))
     pictures, labels = drawn(30)
-    assert (images.name, images.classes, images.counts()) == ("lamps", NAMES, {"bright": 15, "dark": 15})
+    assert (images.name, images.classes, images.count_by_class()) == ("lamps", NAMES, {"bright": 15, "dark": 15})
     assert images.labels.tolist() == labels
     assert images.keys[[0, 29]].tolist() == ["lamps/0", "lamps/29"]
-    assert images.given.tolist() == [""] * 30
-    assert [images.source(index) for index in range(30)] == pictures
+    assert images.splits.tolist() == [""] * 30
+    assert [images.get_source(index) for index in range(30)] == pictures
     assert np.array_equal(images.read(17), np.asarray(Image.open(io.BytesIO(pictures[17]))))
     assert preprocessing_of(plan(Recipe(architecture="mlp"), images)).shape == (12, 12, 3)
 
@@ -86,7 +86,7 @@ def test_bytes_may_stand_in_the_column_itself(tmp_path: Path, kind: pa.DataType 
     pictures, labels = drawn(10)
     column = pa.array(pictures, kind) if kind else pa.array(pictures).dictionary_encode()
     images = load_images(write(tmp_path / "t.parquet", img=column, label=labels))
-    assert [images.source(index) for index in range(10)] == pictures
+    assert [images.get_source(index) for index in range(10)] == pictures
 
 
 def test_a_table_may_name_files_beside_it(tmp_path: Path):
@@ -143,11 +143,11 @@ def test_a_folder_of_tables_brings_its_splits(tmp_path: Path, files: tuple[str, 
     bright_and_dark(root / files[1], 6)
     images = load_images(root)
     assert images.name == "lamps"
-    assert images.given.tolist() == ["test"] * 6 + ["train"] * 30
+    assert images.splits.tolist() == ["test"] * 6 + ["train"] * 30
     assert len(set(images.keys.tolist())) == 36
     if keys:
         assert images.keys[[0, 6]].tolist() == list(keys)
-    assert load_images(root / files[1]).given.tolist() == [""] * 6
+    assert load_images(root / files[1]).splits.tolist() == [""] * 6
 
 
 def test_shards_are_read_together_and_a_missing_one_is_named(tmp_path: Path):
@@ -163,7 +163,7 @@ def test_a_split_column_says_the_split(tmp_path: Path):
     words = ["train", "Validation", "test", None, "val", "", "training", "testing", "train", "train"]
     images = load_images(bright_and_dark(tmp_path / "t.parquet", 10, split=words))
     expected = ["train", "validation", "test", "", "validation", "", "train", "test", "train", "train"]
-    assert images.given.tolist() == expected
+    assert images.splits.tolist() == expected
     assert "unknown split. Received: holdout" in message(
         bright_and_dark(tmp_path / "t.parquet", 2, split=["train", "holdout"])
     )
@@ -179,16 +179,16 @@ def test_an_index_beside_class_folders_does_not_hide_them(tmp_path: Path, photos
 def test_subsets_share_the_bytes_and_the_fingerprint_tells_contents_apart(tmp_path: Path):
     path = bright_and_dark(tmp_path / "t.parquet")
     images = load_images(path)
-    assert images.fingerprint() == load_images(path).fingerprint()
+    assert images.compute_fingerprint() == load_images(path).compute_fingerprint()
     some = images.subset([20, 3])
-    assert [some.source(0), some.source(1)] == [images.source(20), images.source(3)]
+    assert [some.get_source(0), some.get_source(1)] == [images.get_source(20), images.get_source(3)]
     assert some.sources.buffers is images.sources.buffers
     assert len(images.subset([])) == 0
-    assert list(images.sources[3:5]) == [images.source(3), images.source(4)]
+    assert list(images.sources[3:5]) == [images.get_source(3), images.get_source(4)]
     pictures, labels = drawn(30)
     swapped = [pictures[2], pictures[1], pictures[0], *pictures[3:]]
     other = load_images(write(path, image=structs(list(swapped)), label=labels))
-    assert other.fingerprint() != images.fingerprint()
+    assert other.compute_fingerprint() != images.compute_fingerprint()
 
 
 def test_a_null_image_is_broken_and_the_others_are_not(tmp_path: Path):
@@ -201,7 +201,7 @@ def test_a_null_image_is_broken_and_the_others_are_not(tmp_path: Path):
     broken["t/13"] = "empty file (0 bytes)"
     assert scan_images(images).decode_errors == broken
     with pytest.raises(ImageDecodeError, match="no image in this row"):
-        images.source(7)
+        images.get_source(7)
     decoded = decode_all(images, Preprocessing(12, 12, 3))
     assert decoded.decode_errors == broken
     assert np.array_equal(decoded.pixels[7], images.read(8))
@@ -278,7 +278,7 @@ def test_the_split_of_a_table_is_saved_and_found_again(tmp_path: Path):
     parts = split_stratified(images)
     save_splits(parts, tmp_path / "split.csv")
     for before, after in zip(parts, load_splits(images, tmp_path / "split.csv"), strict=True):
-        assert before.fingerprint() == after.fingerprint()
+        assert before.compute_fingerprint() == after.compute_fingerprint()
 
 
 @pytest.mark.heavy
@@ -319,10 +319,10 @@ def test_a_bad_table_ends_a_command_with_one_message_and_exit_code_two(
 
 def test_cifar10_as_it_is_published_in_parquet(test_data: Path):
     images = load_images(test_data / "cifar10_jpeg")
-    assert {name: int((images.given == name).sum()) for name in ("train", "test")} == {"train": 50_000, "test": 10_000}
-    assert set(images.counts().values()) == {6_000}
+    assert {name: int((images.splits == name).sum()) for name in ("train", "test")} == {"train": 50_000, "test": 10_000}
+    assert set(images.count_by_class().values()) == {6_000}
     assert images.classes[:2] == ("airplane", "automobile")
-    assert images.keys[images.given == "train"][17] == "train/17"
+    assert images.keys[images.splits == "train"][17] == "train/17"
     assert preprocessing_of(plan(Recipe(architecture="mlp"), images)).shape == (32, 32, 3)
     some = images.subset(np.arange(0, 60_000, 600))
     assert decode_all(some, Preprocessing(32, 32, 3)).pixels.std() > 50
@@ -349,6 +349,6 @@ def test_a_column_that_would_fill_the_memory_is_mapped_from_a_file_without_a_nam
     monkeypatch.setattr(parquet, "ROWS_PER_BATCH", 16)
     after = load_images(table)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet"]
-    assert after.fingerprint() == before.fingerprint()
-    assert [after.source(index) for index in range(60)] == [before.source(index) for index in range(60)]
+    assert after.compute_fingerprint() == before.compute_fingerprint()
+    assert [after.get_source(index) for index in range(60)] == [before.get_source(index) for index in range(60)]
     assert pa.total_allocated_bytes() < 100_000

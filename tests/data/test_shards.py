@@ -34,8 +34,8 @@ def same(found: ImageSet, images: ImageSet) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_what_is_read_is_what_was_written_in_several_shards(images, tmp_path, form):
-    manifest = write_shards(images, tmp_path / "out", form=form, size=40_000)
-    assert len(manifest.shards) > 2 and manifest.pictures == len(images) == 90
+    manifest = write_shards(images, tmp_path / "out", shard_format=form, shard_bytes=40_000)
+    assert len(manifest.shards) > 2 and manifest.image_count == len(images) == 90
     same(load_images(tmp_path / "out"), images)
     assert find_damaged_files(tmp_path / "out") == []
     assert not [path for path in tmp_path.iterdir() if path.name != "out"]
@@ -50,11 +50,11 @@ def test_pixels_splits_kind_and_the_order_of_classes_come_back(tmp_path, form):
         "three", ("z", "a", "10"), np.arange(30, dtype=np.int32) % 3, np.arange(30).astype(np.str_), pixels, given,
         kind="clothes",
     )  # fmt: skip
-    write_shards(images, tmp_path / "out", form=form)
+    write_shards(images, tmp_path / "out", shard_format=form)
     found = load_images(tmp_path / "out")
     assert (found.classes, found.kind, found.name) == (("z", "a", "10"), "clothes", "three")
     order = np.concatenate([np.flatnonzero(given == split) for split in ("test", "train")])  # as files are sorted
-    assert found.given.tolist() == given[order].tolist()
+    assert found.splits.tolist() == given[order].tolist()
     assert found.labels.tolist() == images.labels[order].tolist()
     assert all((found.read(at) == pixels[row]).all() for at, row in enumerate(order))
 
@@ -64,7 +64,7 @@ def test_an_image_that_cannot_be_read_stays_one_image(images, photos, tmp_path, 
     copy = tmp_path / "photos"
     shutil.copytree(photos, copy)
     (copy / "across" / "across 0.jpg").write_bytes(b"")
-    write_shards(load_images(copy), tmp_path / "out", form=form)
+    write_shards(load_images(copy), tmp_path / "out", shard_format=form)
     found = load_images(tmp_path / "out")
     assert len(found) == 90
     with pytest.raises(DataError):
@@ -83,7 +83,7 @@ def test_the_parquet_layout_is_the_one_that_hugging_face_reads(images, tmp_path,
 
 
 def test_a_shard_that_is_missing_or_cut_is_told(images, tmp_path):
-    manifest = write_shards(images, tmp_path / "out", form="webdataset", size=40_000)
+    manifest = write_shards(images, tmp_path / "out", shard_format="webdataset", shard_bytes=40_000)
     last = tmp_path / "out" / manifest.shards[-1].file
     content = last.read_bytes()
     last.write_bytes(content[:-512])
@@ -105,7 +105,7 @@ def test_a_place_that_is_taken_is_not_written_to(images, tmp_path):
 @pytest.mark.parametrize("form", FORMS)
 def test_a_bucket_holds_them_as_a_folder_does(images, store, form):
     address = f"s3://pictures/set-{form}"
-    manifest = write_shards(images, address, form=form, size=40_000)
+    manifest = write_shards(images, address, shard_format=form, shard_bytes=40_000)
     assert len(list_objects(address)) == len(manifest.shards) + 1
     same(load_images(address), images)
     with pytest.raises(DataError, match="taken"):
@@ -115,7 +115,7 @@ def test_a_bucket_holds_them_as_a_folder_does(images, store, form):
 @pytest.mark.heavy
 def test_what_was_fetched_is_not_fetched_again_until_it_changes(images, store, monkeypatch):
     address = "s3://pictures/kept"
-    manifest = write_shards(images, address, size=40_000)
+    manifest = write_shards(images, address, shard_bytes=40_000)
     folder = download_shards(address)
     shard = folder / manifest.shards[0].file
     before = shard.stat().st_mtime_ns

@@ -65,7 +65,7 @@ def test_every_class_gives_every_split_its_share_rounded_and_at_least_one(sizes,
     for number, size in enumerate(sizes):
         test, validation = max(1, round(0.2 * size)), max(1, round(0.1 * size))
         expected = (size - test - validation, validation, test)
-        assert tuple(part.counts()[f"c{number}"] for part in splits) == expected
+        assert tuple(part.count_by_class()[f"c{number}"] for part in splits) == expected
 
 
 @given(class_sizes, st.lists(st.integers(1, 9), min_size=6, max_size=6), seeds)
@@ -75,7 +75,7 @@ def test_a_given_test_split_stays_exactly_as_it_is(sizes, tested, seed):
     splits = split_stratified(images, seed=seed)
     assert keys(splits.test) == [key for key in keys(images) if key.startswith("test/")]
     assert not any(key.startswith("test/") for part in (splits.train, splits.validation) for key in keys(part))
-    assert all(splits.validation.counts().values())
+    assert all(splits.validation.count_by_class().values())
 
 
 @pytest.mark.heavy
@@ -125,7 +125,7 @@ def test_three_given_splits_are_kept_whatever_the_shares():
     splits = split_stratified(with_given(images, words.tolist()), validation=0.5, test=0.5)
     assert [len(part) for part in splits] == [6, 4, 2]
     for part, word in zip(splits, ("train", "validation", "test"), strict=True):
-        assert set(part.given.tolist()) == {word}
+        assert set(part.splits.tolist()) == {word}
 
 
 @pytest.mark.parametrize("share", [0, -0.1, 0.51, 1, float("nan")])
@@ -148,7 +148,7 @@ def test_a_class_too_small_to_divide_is_named_with_what_is_needed(size: int):
 
 def test_with_a_given_test_split_two_images_of_a_class_are_enough():
     splits = split_stratified(images_of([9, 2], [1, 1]))
-    assert splits.train.counts()["c1"] == splits.validation.counts()["c1"] == 1
+    assert splits.train.count_by_class()["c1"] == splits.validation.count_by_class()["c1"] == 1
 
 
 def test_a_class_that_only_the_test_split_has_is_refused():

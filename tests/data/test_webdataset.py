@@ -54,7 +54,7 @@ def test_a_folder_of_shards_is_a_set_with_the_splits_that_their_names_say(tmp_pa
     images = load_images(tmp_path / "wds")
     assert (images.name, images.classes) == ("wds", ("9", "10", "11"))  # as numbers, not as text
     assert images.labels.tolist() == [number % 3 for number in range(12)]
-    assert images.given.tolist() == ["train"] * 9 + ["validation"] * 3
+    assert images.splits.tolist() == ["train"] * 9 + ["validation"] * 3
     assert images.keys.tolist()[5:7] == ["train-0/0005", "train-1/0006"]
     decoded = decode_all(images, FORM)
     assert decoded.pixels[:, 0, 0, 0].tolist() == list(range(12))
@@ -64,7 +64,7 @@ def test_a_folder_of_shards_is_a_set_with_the_splits_that_their_names_say(tmp_pa
 @pytest.mark.parametrize("folder", ["", "./", "a/b/"])
 def test_a_single_shard_by_itself_has_no_split(tmp_path: Path, folder: str):
     images = load_images(make(tmp_path / "train-0.tar", samples(range(6), folder)))
-    assert (images.name, set(images.given)) == ("train-0", {""})
+    assert (images.name, set(images.splits)) == ("train-0", {""})
     assert [int(images.read(index)[0, 0, 0]) for index in range(6)] == list(range(6))
 
 

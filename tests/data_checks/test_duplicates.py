@@ -44,17 +44,17 @@ def test_leaks_conflicts_and_duplicates_are_told_apart(divided):
     found = by_kind(divided, find_duplicates(scan_images(divided)))
     assert set(found) == {"leak", "conflict", "duplicate"}
     leak = found["leak"]
-    assert (leak.severity, leak.groups, leak.count) == ("error", 2, 4)
-    assert set(leak.members) == {
+    assert (leak.severity, leak.group_count, leak.count) == ("error", 2, 4)
+    assert set(leak.file_groups) == {
         ("test/a/leak.jpg", "train/a/4.png"),
         ("test/b/mirrored leak.png", "train/b/7.png"),
     }
     assert leak.evidence == {"identical": 0, "near": 1, "mirrored": 1}
     assert "train and test: 2" in leak.message and "--allow-leaks" in leak.fix
     conflict = found["conflict"]
-    assert (conflict.severity, conflict.members) == ("warning", (("train/a/2.png", "train/b/again 2.png"),))
+    assert (conflict.severity, conflict.file_groups) == ("warning", (("train/a/2.png", "train/b/again 2.png"),))
     assert "a and b" in conflict.message
-    assert set(found["duplicate"].members) == {
+    assert set(found["duplicate"].file_groups) == {
         ("train/a/2.png", "train/b/again 2.png"),
         ("train/a/6.png", "train/a/again 6.png"),
     }
@@ -117,9 +117,9 @@ def test_equal_arrays_are_found_without_looking_at_any(monkeypatch: pytest.Monke
     images = from_arrays(pixels, np.arange(40) % 2, test=(test, np.arange(20) % 2))
     monkeypatch.setattr(module, "find_duplicates", None)
     found = by_kind(images, find_duplicates_fast(images))
-    assert found["leak"].members == (("train/5", "test/3"),)
+    assert found["leak"].file_groups == (("train/5", "test/3"),)
     assert found["leak"].evidence == {"identical": 1, "near": 0, "mirrored": 0}
-    assert set(found["duplicate"].members) == {("train/8", "train/9")}
+    assert set(found["duplicate"].file_groups) == {("train/8", "train/9")}
 
 
 @pytest.mark.heavy
@@ -137,7 +137,7 @@ def test_the_cats_and_dogs_have_seven_motifs_twice_and_two_of_them_leak(test_dat
     copies = find_duplicates(scan_images(images))
     found = by_kind(images, copies)
     assert len(copies.list_groups()) == 7
-    assert set(found["leak"].members) == {
+    assert set(found["leak"].file_groups) == {
         ("test_set/cats/cat.4435.jpg", "training_set/cats/cat.3411.jpg"),
         ("test_set/cats/cat.4726.jpg", "training_set/cats/cat.2580.jpg"),
     }

@@ -80,7 +80,7 @@ def test_pixels_have_facts_too():
 def test_statistics_are_those_of_the_readable_images(mixed: ImageSet):
     found = compute_statistics(scan_images(mixed))
     assert found is not None
-    assert (found.width.least, found.width.median, found.width.greatest) == (30, 50, 100)
+    assert (found.width.minimum, found.width.median, found.width.maximum) == (30, 50, 100)
     assert found.formats == {"GIF": 1, "JPEG": 1, "PNG": 1} and found.cameras == {"Canon EOS 5D": 1}
     assert found.modes == {"L": 1, "P": 1, "RGB": 1}
     words = dict(found.describe())

@@ -37,7 +37,7 @@ def test_the_most_contradicted_label_comes_first_and_agreement_is_no_suspicion()
     assert (finding.kind, finding.severity, finding.count) == ("label_suspect", "warning", 2)
     assert "'fox', said to be 'cat'" in finding.message
     row = found.to_corrections()[0]
-    assert (row.action, row.label, row.was) == ("keep", "cat", "fox")
+    assert (row.action, row.label, row.original_label) == ("keep", "cat", "fox")
 
 
 def test_a_class_that_is_never_certain_is_held_to_its_own_threshold():

@@ -38,6 +38,6 @@ def test_each_finding_has_its_repair_and_a_repaired_set_has_none_left(scene, sce
     assert rows["train/a/4.png"].reason == "leak: shows the same as test/a/leak.jpg"
     assert rows["train/a/2.png"].reason == "conflict: lies under a and b"
     assert rows["train/b/7.png"].reason == "duplicate: shows the same as train/b/large copy.png"
-    assert rows["train/a/broken.jpg"].was == "a"
+    assert rows["train/a/broken.jpg"].original_label == "a"
     left = apply_corrections(images, rows.values())
     assert {one.kind for one in inspect_images(left).findings} & {"broken", "leak", "conflict", "duplicate"} == set()

@@ -54,7 +54,7 @@ def test_groups_of_any_size_stay_together_and_no_image_is_lost(pictures, seed):
     assert len(where) == len(images) == sum(map(len, parts))
     place = np.array([where[key] for key in images.keys.tolist()])
     assert all(len(np.unique(place[groups == group])) == 1 for group in np.unique(groups))
-    assert min(parts.train.counts().values()) > 0
+    assert min(parts.train.count_by_class().values()) > 0
     assert min(map(len, parts)) > 0
 
 

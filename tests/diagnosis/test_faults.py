@@ -21,7 +21,7 @@ from .conftest import CLASSES, epochs_of, tally_of
 
 def kinds(evidence) -> list[str]:
     """Returns what is named, the first first."""
-    return [one.kind for one in diagnose(evidence).found]
+    return [one.kind for one in diagnose(evidence).diagnoses]
 
 
 def looks(**changes: SplitStatistics) -> tuple[SplitStatistics, ...]:
@@ -32,7 +32,7 @@ def looks(**changes: SplitStatistics) -> tuple[SplitStatistics, ...]:
 
 def test_a_healthy_training_has_none(evidence):
     said = diagnose(evidence())
-    assert said.found == ()
+    assert said.diagnoses == ()
     assert said.summary == (
         "Nothing is wrong with this training: 97.2 % of the training images and 95.0 % of the validation images "
         "are answered rightly, after 8 epochs."
@@ -45,11 +45,11 @@ def test_overfitting(evidence):
     bad = evidence(
         symptoms=known, validation=tally_of(0.75, loss=1.2), test=tally_of(0.75), counts={"train": (40,) * 4}
     )
-    (found,) = diagnose(bad).found
+    (found,) = diagnose(bad).diagnoses
     assert found.kind == "overfitting"
     assert "only 160" in found.verdict
     assert "100.0 % of 1,000 training images right, 75.0 % of 400 validation images" in found.evidence
-    assert found.try_ == "striate train photos --epochs 8 --augment auto"
+    assert found.fix == "striate train photos --epochs 8 --augment auto"
     assert kinds(evidence(symptoms={"learnt": tally_of(0.97, 1000)}, validation=tally_of(0.93))) == []
 
 
@@ -57,7 +57,7 @@ def test_overfitting_is_told_by_the_test_images_where_those_to_choose_by_are_too
     lucky = np.diag([5, 5, 5, 4])
     known = {"learnt": tally_of(1.0, 200, loss=0.05)}
     bad = evidence(symptoms=known, validation=tally_of(0, matrix=lucky, loss=0.2), test=tally_of(0.8, 600, loss=1.0))
-    found = diagnose(bad).found
+    found = diagnose(bad).diagnoses
     assert found[0].kind == "overfitting"
     assert "80.6 % of 619 validation and test images" in found[0].evidence
 
@@ -74,9 +74,9 @@ def test_a_rate_too_high(evidence):
     bad = evidence(
         symptoms=lost, recipe=recipe, validation=tally_of(0.25), test=tally_of(0.25), epochs=epochs_of(80.0, 1.5, 1.4)
     )
-    (found,) = diagnose(bad).found
+    (found,) = diagnose(bad).diagnoses
     assert (found.kind, found.severity) == ("learning_rate_too_high", "error")
-    assert found.try_.endswith("--lr 0.001")
+    assert found.fix.endswith("--lr 0.001")
     recovered = evidence(symptoms={"peak": 900.0})
     assert kinds(recovered) == []
 
@@ -90,9 +90,9 @@ def test_a_rate_too_low(evidence):
         test=tally_of(0.5),
         epochs=epochs_of(1.38, 1.35, 1.32, 1.3, 1.28, 1.26, 1.24, 1.2),
     )
-    (found,) = diagnose(bad).found
+    (found,) = diagnose(bad).diagnoses
     assert found.kind == "learning_rate_too_low"
-    assert found.try_.endswith("--lr 0.001")
+    assert found.fix.endswith("--lr 0.001")
 
 
 def test_a_loss_that_is_no_number_is_told_with_its_images(evidence):
@@ -106,14 +106,14 @@ def test_a_loss_that_is_no_number_is_told_with_its_images(evidence):
         validation=None,
         test=None,
     )
-    (found,) = diagnose(bad).found
+    (found,) = diagnose(bad).diagnoses
     assert found.kind == "not_finite"
     assert "in epoch 2, batches 5 to 8, with 128 images: p0.jpg, p1.jpg, p2.jpg …; epoch 1 was kept" in found.evidence
     assert found.files == broken.files
     half = evidence(
         symptoms={"broken": broken}, recipe=Recipe(epochs=2, batch=32, precision="mixed_float16"), is_failed=True
     )
-    assert diagnose(half).found[0].try_.endswith("--precision float32")
+    assert diagnose(half).diagnoses[0].fix.endswith("--precision float32")
 
 
 def test_dead_units(evidence):
@@ -122,7 +122,7 @@ def test_dead_units(evidence):
         symptoms=dead, validation=tally_of(0.25), test=tally_of(0.25), epochs=epochs_of(1.4, 1.39, 1.39, 1.39)
     )
     assert kinds(bad)[0] == "dead_relus"
-    assert "128 of the 128 units of layer dense" in diagnose(bad).found[0].evidence
+    assert "128 of the 128 units of layer dense" in diagnose(bad).diagnoses[0].evidence
     assert kinds(evidence(symptoms={"units": dead["units"]})) == []  # a model that works
 
 
@@ -135,7 +135,7 @@ def test_one_class(evidence):
         test=tally_of(0, matrix=column),
         epochs=epochs_of(1.4, 1.39, 1.39, 1.39),
     )
-    (found,) = diagnose(bad).found
+    (found,) = diagnose(bad).diagnoses
     assert found.kind == "one_class"
     assert found.verdict == "It always answers c"
 
@@ -154,8 +154,8 @@ def test_label_noise(evidence):
 
 def test_training_labels_that_are_worse_than_others(evidence):
     noisy = {"learnt": tally_of(0.65, 1000, loss=1.3)}
-    found = diagnose(evidence(symptoms=noisy)).found[0]
-    assert (found.kind, found.try_) == ("label_noise", "striate data photos --suspects")
+    found = diagnose(evidence(symptoms=noisy)).diagnoses[0]
+    assert (found.kind, found.fix) == ("label_noise", "striate data photos --suspects")
     assert "64.8 % of 1,000 training images right, yet 95.0 % of 400" in found.evidence
     chance = {"learnt": tally_of(0.948, 1000, loss=0.16)}
     assert kinds(evidence(symptoms=chance)) == []
@@ -164,7 +164,7 @@ def test_training_labels_that_are_worse_than_others(evidence):
 def test_labels_that_mean_nothing(evidence):
     by_heart = {"learnt": tally_of(0.9, 1000), "neighbours": tally_of(0.25)}
     bad = evidence(symptoms=by_heart, validation=tally_of(0.25, loss=3.0), test=tally_of(0.25))
-    (found,) = diagnose(bad).found
+    (found,) = diagnose(bad).diagnoses
     assert (found.kind, found.severity) == ("label_noise", "error")
 
 
@@ -173,7 +173,7 @@ def test_imbalance(evidence):
     matrix[3] = (4, 0, 0, 4)
     counts = {"train": (1000, 1000, 1000, 30), "validation": (100, 100, 100, 8), "test": (100, 100, 100, 8)}
     bad = evidence(counts=counts, validation=tally_of(0, matrix=matrix), test=tally_of(0, matrix=matrix))
-    (found,) = diagnose(bad).found
+    (found,) = diagnose(bad).diagnoses
     assert found.kind == "imbalance"
     assert "30 to 1,000 training images a class; of the small classes (d) 50.0 % are recognised" in found.evidence
     fine = np.diag([100, 100, 100, 8])
@@ -185,13 +185,13 @@ def test_class_collapse(evidence):
     matrix[3] = (100, 0, 0, 0)
     bad = evidence(validation=tally_of(0, matrix=matrix), test=tally_of(0, matrix=matrix))
     assert kinds(bad) == ["class_collapse"]
-    assert diagnose(bad).found[0].verdict == "d is never answered"
+    assert diagnose(bad).diagnoses[0].verdict == "d is never answered"
 
 
 def test_test_images_of_another_kind(evidence):
     shifted = SplitStatistics("test", 400, 150.0, 40.0, 0.6, 1e-9)
     bad = evidence(symptoms={"looks": looks(test=shifted)}, test=tally_of(0.6))
-    (found,) = diagnose(bad).found
+    (found,) = diagnose(bad).diagnoses
     assert found.kind == "mismatch"
     assert "Kolmogorov–Smirnov distance 0.60" in found.evidence
     assert kinds(evidence(test=tally_of(0.93))) == []
@@ -201,18 +201,18 @@ def test_test_images_of_another_kind(evidence):
 
 def test_images_normalised_otherwise(evidence):
     dark = SplitStatistics("test", 400, 0.4, 0.3, 1.0, 0.0)
-    found = diagnose(evidence(symptoms={"looks": looks(test=dark)}, test=tally_of(0.25))).found[0]
-    assert found.kind == "wrong_normalisation"
+    found = diagnose(evidence(symptoms={"looks": looks(test=dark)}, test=tally_of(0.25))).diagnoses[0]
+    assert found.kind == "wrong_normalization"
     assert found.verdict == "The test images are normalize otherwise than those of training"
-    assert kinds(evidence(symptoms={"scale": InputScale("conv", 100.0, 60.0)})) == ["wrong_normalisation"]
+    assert kinds(evidence(symptoms={"scale": InputScale("conv", 100.0, 60.0)})) == ["wrong_normalization"]
     assert kinds(evidence(symptoms={"scale": InputScale("conv", 0.0, 1.0)})) == []
 
 
 def test_a_leak(evidence):
     leak = Finding("leak", "error", "copies", "remove them", ("test/1.jpg",), 40, 20)
     bad = evidence(findings=(leak,), leaked=40, without_leaks=AccuracyEstimate(360, 0.9, (0.86, 0.93)))
-    (found,) = diagnose(bad).found
-    assert (found.kind, found.try_) == ("leak", "striate data photos --fix")
+    (found,) = diagnose(bad).diagnoses
+    assert (found.kind, found.fix) == ("leak", "striate data photos --fix")
     assert "40 of 400 test images" in found.evidence
     assert kinds(evidence(findings=(leak,), leaked=2, without_leaks=AccuracyEstimate(398, 0.95, (0.9, 0.97)))) == []
 
@@ -225,8 +225,8 @@ def test_stopped_too_early(evidence):
         validation=tally_of(0.74, loss=0.75),
         test=tally_of(0.74),
     )
-    (found,) = diagnose(bad).found
-    assert (found.kind, found.try_) == ("stopped_too_early", "striate train photos --epochs 10")
+    (found,) = diagnose(bad).diagnoses
+    assert (found.kind, found.fix) == ("stopped_too_early", "striate train photos --epochs 10")
 
 
 def test_underfitting(evidence):
@@ -238,7 +238,7 @@ def test_underfitting(evidence):
         validation=tally_of(0.5, loss=1.0),
         test=tally_of(0.5),
     )
-    (found,) = diagnose(bad).found
+    (found,) = diagnose(bad).diagnoses
     assert found.kind == "underfitting"
     assert "the nearest training images alone give 70.0 %" in found.evidence
 
@@ -253,8 +253,8 @@ def test_plateau(evidence):
         test=tally_of(0.6),
         recipe=Recipe(epochs=8, batch=32, learning_rate=1e-3),
     )
-    (found,) = diagnose(bad).found
-    assert (found.kind, found.try_) == ("plateau", "striate train photos --epochs 8 --lr 0.0002")
+    (found,) = diagnose(bad).diagnoses
+    assert (found.kind, found.fix) == ("plateau", "striate train photos --epochs 8 --lr 0.0002")
 
 
 def test_too_few_to_choose_by(evidence):
@@ -277,8 +277,8 @@ def test_an_idle_graphics_processor(evidence):
 
 def test_too_little_memory(evidence):
     bad = evidence(symptoms=None, is_failed=True, reason="The memory does not suffice", validation=None, test=None)
-    (found,) = diagnose(bad).found
-    assert (found.kind, found.try_) == ("out_of_memory", "striate train photos --epochs 8 --batch 16")
+    (found,) = diagnose(bad).diagnoses
+    assert (found.kind, found.fix) == ("out_of_memory", "striate train photos --epochs 8 --batch 16")
 
 
 def test_two_tallies_together_are_the_tally_of_all():
@@ -292,7 +292,7 @@ def test_two_tallies_together_are_the_tally_of_all():
     both = first.merge(second)
     assert (both.confusion, both.n) == (whole.confusion, 90)
     assert both.loss == pytest.approx(whole.loss)
-    assert both.deviation == pytest.approx(whole.deviation, rel=0.02)
+    assert both.loss_std == pytest.approx(whole.loss_std, rel=0.02)
     assert whole.exclude_classes([1, 2]).n == int(np.isin(labels, (0, 3)).sum())
 
 

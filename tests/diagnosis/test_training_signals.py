@@ -33,10 +33,10 @@ def test_dead_units_are_counted_and_living_ones_are_not():
     model = keras.Model(images, keras.layers.Dense(2)(keras.layers.Concatenate()([x, dead(x)])))
     pixels = np.random.default_rng(0).integers(0, 256, (70, 6, 6, 1), dtype=np.uint8)
     scale, units = measure_layer_activity(model, pixels)
-    assert {(one.layer, one.units, one.dead) for one in units} == {("alive", 9, 0), ("dead", 7, 7)}
+    assert {(one.layer, one.unit_count, one.dead_count) for one in units} == {("alive", 9, 0), ("dead", 7, 7)}
     assert scale.layer == "conv"
     seen = pixels[:64] / 255
-    assert (scale.mean, scale.deviation) == pytest.approx((seen.mean(), seen.std()), rel=1e-4)
+    assert (scale.mean, scale.std) == pytest.approx((seen.mean(), seen.std()), rel=1e-4)
 
 
 def test_a_model_without_rectified_units_has_none():
@@ -44,7 +44,7 @@ def test_a_model_without_rectified_units_has_none():
     model = keras.Model(images, keras.layers.Dense(2)(keras.layers.Flatten()(images)))
     scale, units = measure_layer_activity(model, np.full((3, 6, 6, 1), 7, np.uint8))
     assert units == ()
-    assert (scale.mean, scale.deviation) == pytest.approx((7, 0))
+    assert (scale.mean, scale.std) == pytest.approx((7, 0))
 
 
 @pytest.mark.parametrize("at_once", [1, 4])
@@ -89,22 +89,22 @@ def test_a_run_that_overflows_says_in_which_images(tmp_path: Path):
     model = Architecture("huge", build, "huge", "a test", 2026, "here", "overflows")
     with pytest.raises(TrainingError):
         train("digits", architecture=model, epochs=3, runs=tmp_path, name="r", precision="float32", artifacts="none")
-    broken = load_training_signals(tmp_path / "r").broken
-    assert (broken.epoch, broken.first) == (1, 1)
-    assert 0 < len(broken.files) <= broken.count
+    broken = load_training_signals(tmp_path / "r").non_finite_batches
+    assert (broken.epoch, broken.first_batch) == (1, 1)
+    assert 0 < len(broken.files) <= broken.image_count
     assert set(broken.files) <= set(load_images("digits").keys.tolist())
     said = json.loads((tmp_path / "r" / "diagnosis.json").read_text(encoding="utf-8"))
-    assert said["found"][0]["kind"] in ("not_finite", "wrong_normalisation")
+    assert said["found"][0]["kind"] in ("not_finite", "wrong_normalization")
 
 
 def test_a_finished_run_keeps_what_the_doctor_needs(digits_run):
     noted = load_training_signals(digits_run.path)
-    assert [look.split for look in noted.looks] == list(SPLIT_NAMES)
-    assert noted.learnt.n == min(1000, digits_run.manifest.data["counts"]["train"])
-    assert noted.learnt.accuracy > 0.5
-    assert noted.neighbours.n == digits_run.manifest.data["counts"]["validation"]
-    assert noted.broken is None
-    assert 0 < len(noted.early) <= 20
+    assert [look.split for look in noted.split_statistics] == list(SPLIT_NAMES)
+    assert noted.train_outcomes.n == min(1000, digits_run.manifest.data["counts"]["train"])
+    assert noted.train_outcomes.accuracy > 0.5
+    assert noted.neighbor_outcomes.n == digits_run.manifest.data["counts"]["validation"]
+    assert noted.non_finite_batches is None
+    assert 0 < len(noted.early_losses) <= 20
     assert load_training_signals(digits_run.path / "nowhere") is None
 
 

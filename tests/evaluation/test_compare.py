@@ -54,30 +54,32 @@ def test_a_clear_winner_is_named_whichever_comes_first():
     good, poor = _contender("good", GOOD), _contender("poor", POOR)
     (pair,) = compare([poor, good]).pairs
     assert pair.verdict == "good is better"
-    assert pair.paired.difference == pytest.approx(0.3)
-    assert pair.paired.interval.low > 0
+    assert pair.paired_difference.difference == pytest.approx(0.3)
+    assert pair.paired_difference.interval.low > 0
     (pair,) = compare([good, poor]).pairs
     assert pair.verdict == "good is better"
-    assert pair.paired.difference == pytest.approx(-0.3)
+    assert pair.paired_difference.difference == pytest.approx(-0.3)
 
 
 def test_equal_predictions_cannot_be_told_apart():
     (pair,) = compare([_contender("one", GOOD), _contender("two", GOOD)]).pairs
-    assert pair.verdict == "cannot be told apart"
-    assert pair.paired.p_value == 1
+    assert pair.verdict == "no significant difference"
+    assert pair.paired_difference.p_value == 1
 
 
 def test_a_difference_of_two_images_cannot_be_told_apart():
     (pair,) = compare([_contender("one", GOOD), _contender("two", [*GOOD[:88], *[False] * 12])]).pairs
-    assert pair.paired.difference == pytest.approx(-0.02)
-    assert pair.verdict == "cannot be told apart"
+    assert pair.paired_difference.difference == pytest.approx(-0.02)
+    assert pair.verdict == "no significant difference"
 
 
 def test_images_are_paired_by_key_and_not_by_place():
     good = _contender("good", GOOD)
-    turned = replace(good, name="turned", settings={"network": "other"}, answers=dict(reversed(good.answers.items())))
+    turned = replace(
+        good, name="turned", settings={"network": "other"}, answers=dict(reversed(good.predictions.items()))
+    )
     (pair,) = compare([good, turned]).pairs
-    assert (pair.paired.only_first, pair.paired.only_second) == (0, 0)
+    assert (pair.paired_difference.only_first, pair.paired_difference.only_second) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,7 @@ def test_runs_on_other_test_images_are_refused_with_their_number(other, message)
 def test_the_order_of_the_classes_does_not_matter():
     one = _contender("one", GOOD)
     turned = replace(_contender("two", GOOD), report=replace(one.report, classes=one.report.classes[::-1]))
-    assert compare([one, turned]).pairs[0].paired.p_value == 1
+    assert compare([one, turned]).pairs[0].paired_difference.p_value == 1
 
 
 def test_without_a_list_of_predictions_nothing_is_compared():
@@ -111,7 +113,7 @@ def test_without_a_list_of_predictions_nothing_is_compared():
 def test_only_settings_that_differ_are_listed_missing_ones_as_none():
     one = _contender("one", GOOD, settings={"data": "pets", "epochs": 3, "augment": "none"})
     two = _contender("two", GOOD, settings={"data": "pets", "epochs": 5, "augment.flip": True})
-    assert compare([one, two]).differing == {
+    assert compare([one, two]).differing_settings == {
         "epochs": (3, 5),
         "augment": ("none", None),
         "augment.flip": (None, True),
@@ -119,7 +121,7 @@ def test_only_settings_that_differ_are_listed_missing_ones_as_none():
 
 
 def test_every_two_of_several_are_compared():
-    names = [(pair.a, pair.b) for pair in compare([_contender(name, GOOD) for name in "abcd"]).pairs]
+    names = [(pair.first_name, pair.second_name) for pair in compare([_contender(name, GOOD) for name in "abcd"]).pairs]
     assert names == [("a", "b"), ("a", "c"), ("a", "d"), ("b", "c"), ("b", "d"), ("c", "d")]
 
 
@@ -132,7 +134,7 @@ def test_the_gap_is_the_last_epochs_overfitting():
 def test_the_summary_is_plain_json_also_where_a_training_has_no_epoch():
     one = _contender("one", GOOD, settings={"epochs": 3}, epochs=(_epoch(1, 0.5, 0.6),))
     two = _contender("two", POOR, settings={"epochs": 5})
-    summary = json.loads(json.dumps(compare([one, two]).summary(), allow_nan=False))
+    summary = json.loads(json.dumps(compare([one, two]).to_dict(), allow_nan=False))
     assert [run["run"] for run in summary["runs"]] == ["one", "two"]
     assert summary["runs"][0]["accuracy"] == 0.9
     assert summary["runs"][1]["gap"] is None
@@ -141,7 +143,7 @@ def test_the_summary_is_plain_json_also_where_a_training_has_no_epoch():
     assert pair["verdict"] == "one is better"
     assert (pair["only_a"], pair["only_b"]) == (30, 0)
     assert pair["lost"] == [f"test/{index}" for index in range(60, 90)] and pair["gained"] == []
-    assert pair["p_adjusted"] == pair["p_value"] == pytest.approx(2 * 0.5**30)
+    assert pair["adjusted_p_value"] == pair["p_value"] == pytest.approx(2 * 0.5**30)
 
 
 def _seeds(name, rate, count, *, n=400, rng=None):
@@ -158,10 +160,10 @@ def test_runs_that_differ_only_in_the_seed_are_one_group():
     assert [group.name for group in found.groups] == ["plain", "better"]
     assert found.groups[0].std == pytest.approx(np.std(found.groups[0].accuracies, ddof=1))
     (pair,) = found.pairs
-    assert pair.is_seeded and pair.verdict == "better is better"
-    assert pair.paired.difference == pytest.approx(found.groups[1].accuracy - found.groups[0].accuracy)
+    assert pair.has_several_seeds and pair.verdict == "better is better"
+    assert pair.paired_difference.difference == pytest.approx(found.groups[1].accuracy - found.groups[0].accuracy)
     assert any("other seeds" in note for note in found.notes)
-    assert found.differing_groups == {"network": ("plain", "better")}
+    assert found.differing_group_settings == {"network": ("plain", "better")}
 
 
 def test_two_runs_of_one_seed_are_no_group_and_one_seed_each_is_said():
@@ -174,7 +176,7 @@ def test_two_runs_of_one_seed_are_no_group_and_one_seed_each_is_said():
 def test_runs_of_other_sets_are_no_group_and_the_doubt_about_their_images_is_said():
     one, two = _seeds("plain", 0.7, 2)
     found = compare([one, replace(two, fingerprint="changed")])
-    assert len(found.groups) == 2 and not found.is_certain
+    assert len(found.groups) == 2 and not found.is_content_verified
     assert "in content is not known" in found.notes[-1]
 
 
@@ -184,8 +186,8 @@ def test_several_pairs_are_judged_by_the_adjusted_p_value():
     worse[:6] = False  # p = 0.031 alone
     contenders = [_contender("a", right), _contender("b", worse), _contender("c", right), _contender("d", right)]
     pair = compare(contenders).pairs[0]
-    assert pair.paired.p_value == pytest.approx(2 * 0.5**6)
-    assert pair.p_adjusted > 0.05 and pair.verdict == "cannot be told apart"
+    assert pair.paired_difference.p_value == pytest.approx(2 * 0.5**6)
+    assert pair.adjusted_p_value > 0.05 and pair.verdict == "no significant difference"
     assert compare(contenders[:2]).pairs[0].verdict == "a is better"
 
 
@@ -194,13 +196,13 @@ def test_classes_that_change_are_named():
     worse = right.copy()
     worse[:120:2] = False  # cats alone
     (pair,) = compare([_contender("one", right), _contender("two", worse)]).pairs
-    assert [row.name for row in pair.classes if row.is_real] == ["cat"]
+    assert [row.name for row in pair.classes if row.is_significant] == ["cat"]
     assert pair.classes[0].difference == pytest.approx(-60 / 200)
 
 
 def test_a_verdict_says_what_could_have_been_seen():
     (pair,) = compare([_contender("one", GOOD), _contender("two", [*GOOD[:88], *[False] * 12])]).pairs
-    assert pair.detectable_difference > abs(pair.paired.difference)
+    assert pair.detectable_difference > abs(pair.paired_difference.difference)
     assert f"{100 * pair.detectable_difference:.2g} points or more" in pair.sentence
 
 
@@ -249,5 +251,9 @@ def test_whichever_comes_first_the_pair_says_the_same(answers):
     (pair,) = compare([_contender("one", one), _contender("two", two)]).pairs
     (turned,) = compare([_contender("two", two), _contender("one", one)]).pairs
     assert pair.verdict == turned.verdict
-    assert pair.paired.p_value == turned.paired.p_value == compute_paired_difference(one, two).p_value
+    assert (
+        pair.paired_difference.p_value
+        == turned.paired_difference.p_value
+        == compute_paired_difference(one, two).p_value
+    )
     assert pair.only_second_keys == turned.only_first_keys

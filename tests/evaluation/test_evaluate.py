@@ -89,7 +89,7 @@ def test_images_that_cannot_be_read_are_left_out_and_listed(digits_run, tmp_path
     (tmp_path / "1" / "broken.jpg").write_bytes(b"")
     measured = evaluate_classifier(digits_run.classifier, load_images(tmp_path))
     assert measured.report.n == 2
-    assert measured.decoded.decode_errors == {"1/broken.jpg": "empty file (0 bytes)"}
+    assert measured.decoded_set.decode_errors == {"1/broken.jpg": "empty file (0 bytes)"}
 
 
 def test_progress_counts_every_image(digits_run, test_digits):

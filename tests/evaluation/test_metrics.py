@@ -36,10 +36,10 @@ def test_every_figure_is_scikit_learns(seed: int, n: int, classes: int):
     assert found.kappa.value == pytest.approx(0.0 if np.isnan(kappa) else kappa)
     assert found.mcc.value == pytest.approx(sk.matthews_corrcoef(labels, predicted))
     assert found.log_loss.value == pytest.approx(sk.log_loss(labels, np.exp(rows), labels=np.arange(classes)))
-    assert (found.top is None) is (classes <= 5)
-    if found.top is not None:
+    assert (found.top5_accuracy is None) is (classes <= 5)
+    if found.top5_accuracy is not None:
         expected = sk.top_k_accuracy_score(labels, rows, k=5, labels=np.arange(classes))
-        assert found.top.value == pytest.approx(expected)
+        assert found.top5_accuracy.value == pytest.approx(expected)
     if found.auc is not None and classes > 2:
         assert found.auc == pytest.approx(sk.roc_auc_score(labels == 0, rows[:, 0]), abs=1)
         expected = sk.roc_auc_score(labels, np.exp(rows), multi_class="ovr", average="macro", labels=np.arange(classes))

@@ -88,7 +88,7 @@ def test_curves_draw_the_historys_own_numbers(training):
 
 def test_a_confusion_matrix_of_any_class_names_renders(forge, tmp_path):
     measured = forge(NAMES)
-    figure = plots.confusion(measured.report)
+    figure = plots.draw_confusion_matrix(measured.report)
     shown = figure.texts
     for name in ("$x$", "猫", "<script>alert(1)</scr…", "a" * 21 + "…", "_hidden", "red\\x1b[31m", "100 %"):
         assert shown.count(name) == 2, "once for its row, once for its column"
@@ -103,7 +103,7 @@ def test_a_confusion_matrix_of_any_class_names_renders(forge, tmp_path):
 @pytest.mark.parametrize("classes", [2, 30, 31, 200])
 def test_a_confusion_matrix_of_any_size_renders(forge, tmp_path, classes):
     measured = forge([f"class {number}" for number in range(classes)])
-    figure = plots.confusion(measured.report)
+    figure = plots.draw_confusion_matrix(measured.report)
     for number in range(classes):
         assert figure.texts.count(f"class {number}") == 2
     assert any(text.isdecimal() for text in figure.texts) == (classes <= 30)
@@ -122,7 +122,7 @@ def test_a_confusion_matrix_with_a_class_without_images_renders(forge, tmp_path)
 
     rows = np.log(np.full((2, 3), 1 / 3))
     report = make_report("two", "test", subset.classes, subset.keys, subset.labels, rows)
-    _pixels(plots.confusion(report), tmp_path)
+    _pixels(plots.draw_confusion_matrix(report), tmp_path)
 
 
 @pytest.mark.parametrize(("size", "channels"), [(1, 1), (8, 1), (90, 3)])
@@ -205,7 +205,7 @@ def test_the_same_figure_is_the_same_file(forge, training, tmp_path):
         for number in range(2):
             for name, figure in (
                 ("curves", plots.draw_training_curves(training((2.0, 2.1), (1.0, 1.2), kept=2))),
-                ("confusion", plots.confusion(measured.report)),
+                ("confusion", plots.draw_confusion_matrix(measured.report)),
                 ("wrong", plots.draw_prediction_gallery(measured, wrong, "Answered wrongly")),
             ):
                 path = tmp_path / f"{name}-{number}.{ending}"
@@ -233,7 +233,7 @@ def test_figures_need_no_matplotlib():
         "import sys\n"
         "sys.modules['matplotlib'] = None\n"
         "from striate.evaluation import plots, report_page\n"
-        "from striate.training.history import Epoch, History\n"
+        "from striate.training.history import EpochMetrics, History\n"
         "from striate.reporting.figures import save_figure\n"
         "from pathlib import Path\n"
         "history = History((Epoch(1, 1.0, 0.5, 1.0, 0.5, 1e-3, 1.0, 100.0, 10.0),), 1)\n"

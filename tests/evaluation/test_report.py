@@ -42,7 +42,7 @@ def test_every_figure_is_scikit_learns(case):
     guess, numbers = rows.argmax(axis=1), np.arange(classes)
     n, right = len(labels), int((guess == labels).sum())
     assert report.n == n
-    assert report.correct == right
+    assert report.correct_count == right
     assert report.accuracy == pytest.approx(metrics.accuracy_score(labels, guess))
     assert report.interval == pytest.approx(wilson(right, n))
     assert report.loss == pytest.approx(-np.mean([rows[i, label] for i, label in enumerate(labels)]))
@@ -68,14 +68,14 @@ def test_every_error_is_listed_once_most_confident_first(case):
     labels, rows, classes = case
     report = _report(labels, rows, classes)
     guess = rows.argmax(axis=1)
-    assert {one.key for one in report.wrong} == {f"picture/{i}" for i in np.flatnonzero(guess != labels)}
-    assert len(report.wrong) == report.n - report.correct
-    fractions = [one.confidence for one in report.wrong]
+    assert {one.key for one in report.misclassifications} == {f"picture/{i}" for i in np.flatnonzero(guess != labels)}
+    assert len(report.misclassifications) == report.n - report.correct_count
+    fractions = [one.confidence for one in report.misclassifications]
     assert fractions == sorted(fractions, reverse=True)
-    for one in report.wrong:
+    for one in report.misclassifications:
         index = int(one.key.partition("/")[2])
-        assert one.label == f"class {labels[index]}"
-        assert one.predicted == f"class {guess[index]}"
+        assert one.true_class == f"class {labels[index]}"
+        assert one.predicted_class == f"class {guess[index]}"
         assert one.confidence == pytest.approx(np.exp(rows[index]).max())
 
 
@@ -133,7 +133,7 @@ def test_a_report_of_format_1_can_be_read():
         for name in ("precision_interval", "recall_interval", "f1_interval", "auc", "average_precision"):
             del row[name]
     read = from_json(Report, to_json({**old, "format": 1}), "report.json")
-    assert (read.accuracy, read.metrics, read.calibration, read.coverage) == (report.accuracy, None, None, ())
+    assert (read.accuracy, read.metrics, read.calibration, read.risk_coverage) == (report.accuracy, None, None, ())
     assert read.classes[0].recall == report.classes[0].recall
 
 
@@ -147,7 +147,7 @@ def test_cross_entropy_agrees_with_scikit_learns_log_loss():
 
 def test_equally_confident_errors_keep_the_order_of_the_images():
     rows = np.log([[0.9, 0.1]] * 5)
-    assert [one.key for one in _report([1] * 5, rows, 2).wrong] == [f"picture/{i}" for i in range(5)]
+    assert [one.key for one in _report([1] * 5, rows, 2).misclassifications] == [f"picture/{i}" for i in range(5)]
 
 
 def test_a_class_without_an_image_counts_as_zero_and_not_as_an_error():

@@ -21,8 +21,8 @@ from striate.evaluation.report_page import (
     find_confused_pairs,
     format_insight,
     format_verdict,
-    save_markdown,
     save_report_html,
+    save_report_markdown,
 )
 from striate.reporting.html import format_percent_nbsp
 
@@ -244,7 +244,7 @@ def test_the_same_as_markdown_has_the_same_figures_and_nothing_that_markdown_wou
     measured = forge([EVIL, "a|b", "[x](y)"], each=6)
     path = tmp_path / "report.md"
     facts = _facts(name="*run*", findings=(Finding("tiny_class", "warning", EVIL, EVIL),))
-    save_markdown(path, facts, training((2.0, 2.1), (1.0, 1.2), kept=2), measured)
+    save_report_markdown(path, facts, training((2.0, 2.1), (1.0, 1.2), kept=2), measured)
     text = path.read_text(encoding="utf-8")
     assert format_verdict(measured.report) in text
     assert "# \\*run\\*" in text

@@ -60,10 +60,12 @@ def test_a_classifier_loses_with_severity_and_the_figure_shows_it(digits_run, tm
     found = compute_robustness(classifier, decoded, sample_size=300)
     assert found.n == 300 and found.interval[0] <= found.accuracy <= found.interval[1]
     assert {curve.name for curve in found.curves} == set(CORRUPTIONS)
-    assert [curve.held for curve in found.curves] == sorted(curve.held for curve in found.curves)
+    assert [curve.relative_accuracy for curve in found.curves] == sorted(
+        curve.relative_accuracy for curve in found.curves
+    )
     by_name = {curve.name: curve for curve in found.curves}
-    assert by_name["another angle"].accuracy[-1] < by_name["another angle"].accuracy[0]
-    assert by_name["noise"].held < 1.01
+    assert by_name["another angle"].accuracies[-1] < by_name["another angle"].accuracies[0]
+    assert by_name["noise"].relative_accuracy < 1.01
     save_figure(draw_robustness(found), tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as image:
         assert image.size[0] > 1000

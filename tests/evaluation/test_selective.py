@@ -7,7 +7,7 @@ import pytest
 
 from striate.errors import ConfigError, DataError
 from striate.evaluation.intervals import wilson
-from striate.evaluation.plots import coverage_curve
+from striate.evaluation.plots import draw_risk_coverage_curve
 from striate.evaluation.prediction_table import LabeledPredictions
 from striate.evaluation.selective import compute_operating_point, compute_risk_threshold
 
@@ -31,20 +31,20 @@ def drawn(seed: int, n: int = 4000):
 
 def test_coverage_and_risk_are_counted_above_the_threshold():
     found = compute_operating_point(answered([0.9, 0.8, 0.7, 0.6], [True, False, True, True]), 0.65)
-    assert (found.n, found.answered, found.wrong) == (4, 3, 1)
-    assert (found.coverage, found.risk, found.risk_of_all) == (0.75, pytest.approx(1 / 3), 0.25)
+    assert (found.n, found.accepted_count, found.error_count) == (4, 3, 1)
+    assert (found.coverage, found.risk, found.full_coverage_risk) == (0.75, pytest.approx(1 / 3), 0.25)
     assert found.interval == tuple(wilson(1, 3))
-    assert found.line().startswith(
+    assert found.describe().startswith(
         "Answers 75.0 % of the images, those with a confidence of 65.0 % or more; of those predictions 33.33 % are "
         "wrong"
     )
-    assert found.line().endswith("instead of 25.00 % of all.")
+    assert found.describe().endswith("instead of 25.00 % of all.")
 
 
 def test_a_threshold_above_all_predictions_nothing_and_says_so():
     found = compute_operating_point(answered([0.9, 0.8], [True, False]), 0.95)
-    assert (found.answered, found.coverage, found.risk, found.interval) == (0, 0.0, None, None)
-    assert "not one of 2 images" in found.line()
+    assert (found.accepted_count, found.coverage, found.risk, found.interval) == (0, 0.0, None, None)
+    assert "not one of 2 images" in found.describe()
 
 
 @pytest.mark.heavy
@@ -75,14 +75,14 @@ def test_a_risk_is_a_share(risk):
 def test_the_figure_shows_the_curve_and_the_threshold_on_it():
     given = drawn(1)
     found = compute_operating_point(given, 0.9)
-    figure = coverage_curve(given, found)
+    figure = draw_risk_coverage_curve(given, found)
     (panel,) = figure.panels
     curve, point = panel.series
     assert curve.x[-1] == 100
-    assert curve.y[-1] == pytest.approx(100 * found.risk_of_all)
-    assert panel.horizontal_lines == [pytest.approx(100 * found.risk_of_all)]
+    assert curve.y[-1] == pytest.approx(100 * found.full_coverage_risk)
+    assert panel.horizontal_lines == [pytest.approx(100 * found.full_coverage_risk)]
     assert (point.x[0], point.y[0]) == pytest.approx((100 * found.coverage, 100 * found.risk))
     assert point.label in figure.texts
-    (panel,) = coverage_curve(answered([0.9, 0.9], [True, True])).panels
+    (panel,) = draw_risk_coverage_curve(answered([0.9, 0.9], [True, True])).panels
     assert len(panel.series) == 1
     assert set(panel.series[0].y) == {0.0}

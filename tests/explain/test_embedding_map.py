@@ -28,7 +28,7 @@ def groups(n: int = 30, d: int = 12) -> tuple[np.ndarray, np.ndarray]:
 def test_an_embedding_is_what_the_last_layer_is_given(digits_run):
     classifier = digits_run.classifier
     images = load_images("digits")
-    pixels = np.stack([classifier.preprocessing(images.source(at)) for at in range(140)])
+    pixels = np.stack([classifier.preprocessing(images.get_source(at)) for at in range(140)])
     vectors = compute_embeddings(classifier.model, pixels)
     kernel, bias = classifier.model.layers[-1].get_weights()
     logits = vectors @ kernel + bias

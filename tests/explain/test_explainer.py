@@ -48,7 +48,7 @@ FEW = ("mlp", "cnn", "alexnet", "googlenet", "resnet50_v2", "mobilenet_v2", "con
 )
 def test_every_model_of_ours_can_be_computed_in_a_page(name: str):
     row = ARCHITECTURES[name]
-    model = build_without_weights(row, row.native if max(row.native[:2]) < 100 else (96, 96, 3), 10)
+    model = build_without_weights(row, row.native_shape if max(row.native_shape[:2]) < 100 else (96, 96, 3), 10)
     assert "other" not in [step.kind for step in _outlined(model)]
 
 
@@ -56,7 +56,7 @@ def _outlined(model):
     """Returns the steps of a model whose weights have no values."""
     from unittest.mock import patch
 
-    with patch("striate.explain.explainer.layer_ops._values", lambda variable: np.zeros(variable.shape, np.float32)):
+    with patch("striate.explain.explainer.layer_ops._to_array", lambda variable: np.zeros(variable.shape, np.float32)):
         return extract_steps(model)
 
 

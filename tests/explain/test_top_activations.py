@@ -67,7 +67,7 @@ def test_a_trained_models_units_agree_with_its_layers(digits_run, tmp_path):
 
     images = load_images("digits")
     model = digits_run.classifier.model
-    pixels = np.stack([digits_run.classifier.preprocessing(images.source(at)) for at in range(200)])
+    pixels = np.stack([digits_run.classifier.preprocessing(images.get_source(at)) for at in range(200)])
     logits = find_top_activations(model, find_unit_layer(model, "logits"), pixels, images_per_unit=200)
     assert logits.receptive_field is None
     own = digits_run.classifier.log_probabilities(pixels)

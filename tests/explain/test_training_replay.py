@@ -29,20 +29,20 @@ def epoch(number: int) -> EpochMetrics:
 def test_the_last_frame_is_what_the_model_predictions(digits_run):
     found = load_replay(digits_run.path / REPLAY_FILE)
     assert found.epochs.tolist() == [1, 2, 3, 4]
-    assert found.answers.shape == (4, 12, 10)
-    assert found.answers.sum(axis=2) == pytest.approx(np.ones((4, 12)), abs=1e-5)
+    assert found.probabilities.shape == (4, 12, 10)
+    assert found.probabilities.sum(axis=2) == pytest.approx(np.ones((4, 12)), abs=1e-5)
     kept = digits_run.history.kept - 1
     logits = digits_run.classifier.log_probabilities(found.pixels) * digits_run.classifier.temperature
     fractions = np.exp(logits - logits.max(axis=1, keepdims=True))
-    assert found.answers[kept] == pytest.approx(
+    assert found.probabilities[kept] == pytest.approx(
         fractions / fractions.sum(axis=1, keepdims=True), abs=0.02
     )  # learned in fewer digits
     kernel = digits_run.classifier.model.get_layer("conv").get_weights()[0]
     assert found.filters[kept] == pytest.approx(kernel.transpose(3, 0, 1, 2), abs=1e-6)
     assert np.abs(found.filters[3] - found.filters[0]).max() > 1e-4  # it learned
     assert sorted(found.labels[:10].tolist()) == list(range(10))  # some of every class
-    assert found.places.shape == (4, len(found.placed), 2)
-    spread = [np.ptp(one, axis=0).min() for one in found.places]
+    assert found.points.shape == (4, len(found.point_labels), 2)
+    spread = [np.ptp(one, axis=0).min() for one in found.points]
     assert min(spread) > 0
 
 

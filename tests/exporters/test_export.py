@@ -77,9 +77,11 @@ def test_every_format_predictions_as_the_classifier_and_says_what_it_needs(name,
     kind = EXPORT_FORMATS[name]
     path = tmp_path / f"my classifier{kind.suffix}"
     found, predictions = export_and_verify(classifier, kind, path, pixels, batch_size=batch)
-    assert found.pictures == len(pixels) and found.changed_labels == 0
+    assert found.image_count == len(pixels) and found.changed_labels == 0
     assert found.max_abs_difference <= MAX_PROBABILITY_DIFFERENCE / 10
-    np.testing.assert_allclose(predictions, classifier.probabilities(pixels), atol=MAX_PROBABILITY_DIFFERENCE / 10)
+    np.testing.assert_allclose(
+        predictions, classifier.predict_probabilities(pixels), atol=MAX_PROBABILITY_DIFFERENCE / 10
+    )
     assert predictions.std(axis=0).max() > 1e-3  # images are told apart
     said = from_json(ClassifierManifest, contract_in(path, name), name)
     assert said.classes == ODD
@@ -128,9 +130,9 @@ def test_a_file_that_predictions_otherwise_is_not_kept(name, pixels, tmp_path: P
     path = tmp_path / f"classifier{kind.suffix}"
     if not kind.is_folder:
         path.write_text("what was there before")
-    right = Classifier.probabilities
+    right = Classifier.predict_probabilities
     monkeypatch.setattr(
-        Classifier, "probabilities", lambda self, *given: right(self, *given) + 2 * MAX_PROBABILITY_DIFFERENCE
+        Classifier, "predict_probabilities", lambda self, *given: right(self, *given) + 2 * MAX_PROBABILITY_DIFFERENCE
     )
     with pytest.raises(ParityError, match="was not kept"):
         export_and_verify(classifier, kind, path, pixels)
@@ -153,7 +155,7 @@ def test_a_converter_that_fails_leaves_nothing(pixels, tmp_path: Path, monkeypat
 def test_parity_counts_what_differs():
     before = np.array([[0.6, 0.4], [0.5, 0.5], [0.1, 0.9]])
     found = compute_parity(before, np.array([[0.4, 0.6], [0.5, 0.5], [0.1, 0.9]]))
-    assert (found.pictures, found.changed_labels) == (3, 1)
+    assert (found.image_count, found.changed_labels) == (3, 1)
     assert found.max_abs_difference == pytest.approx(0.2)
     for other in (before[:2], np.where(before > 0.8, np.nan, before)):
         with pytest.raises(ParityError, match="nonsense"):
@@ -189,7 +191,7 @@ def test_another_program_finds_names_shapes_and_types_in_the_graph(digits_run, t
     form = digits_run.classifier.preprocessing
     assert (given.name, given.type, given.shape) == ("pictures", "tensor(uint8)", ["n", *form.shape])
     assert (prediction.name, prediction.type, prediction.shape) == ("probabilities", "tensor(float)", ["n", 10])
-    assert found.parity.pictures == 200
+    assert found.parity.image_count == 200
     assert found.bytes == (tmp_path / "a.onnx").stat().st_size
 
 
@@ -229,7 +231,7 @@ def test_images_that_are_gone_are_asked_for(digits_run, photos: Path, tmp_path: 
     with pytest.raises(DataError, match=r"real images.*--data DATA"):
         export(digits_run.classifier, "onnx", tmp_path / "a.onnx")
     found = export(digits_run.classifier, "onnx", tmp_path / "a.onnx", data=photos)
-    assert found.parity.pictures == 90
+    assert found.parity.image_count == 90
 
     def gone(*given: Any, **named: Any) -> None:
         raise DataError("digits is no longer there")

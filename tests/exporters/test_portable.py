@@ -34,11 +34,11 @@ def test_it_predictions_as_the_classifier_does_through_every_door(digits_run, fi
     assert [one.label for one in a] == [one.label for one in b]
     np.testing.assert_allclose(own.predict_proba(images), light.predict_proba(images), atol=1e-5)
     pixels = np.stack([own.preprocessing(path) for path in images])
-    np.testing.assert_array_equal(light.predict_proba(images), light.probabilities(pixels))
-    np.testing.assert_allclose(light.log_probabilities(pixels), own.log_probabilities(pixels), atol=1e-3)
+    np.testing.assert_array_equal(light.predict_proba(images), light.predict_probabilities(pixels))
+    np.testing.assert_allclose(light.predict_log_probabilities(pixels), own.log_probabilities(pixels), atol=1e-3)
     assert light.predict(images[0]).probabilities == pytest.approx(own.predict(images[0]).probabilities, abs=1e-5)
     assert light.score(images, [one.label for one in a]) == 1
-    assert light.probabilities(pixels[:0]).shape == (0, 10)
+    assert light.predict_probabilities(pixels[:0]).shape == (0, 10)
 
 
 def test_a_graph_for_one_image_predictions_many(digits_run, file: Path, photos: Path, tmp_path: Path):
@@ -46,7 +46,7 @@ def test_a_graph_for_one_image_predictions_many(digits_run, file: Path, photos: 
     images = sorted(photos.glob("*/*.jpg"))[:7]
     one, any_number = (Classifier.load(path) for path in (tmp_path / "one.onnx", file))
     np.testing.assert_allclose(one.predict_proba(images), any_number.predict_proba(images), atol=1e-6)
-    assert one.probabilities(np.empty((0, *one.preprocessing.shape), np.uint8)).shape == (0, 10)
+    assert one.predict_probabilities(np.empty((0, *one.preprocessing.shape), np.uint8)).shape == (0, 10)
 
 
 def test_the_command_predictions_without_loading_keras(file: Path, photos: Path):

@@ -115,7 +115,7 @@ def test_one_image_has_one_prediction_everywhere(shipped, pictures: list[Path]):
     found = EXPORT_FORMATS["litert"].load(folder / "c.tflite", None)(stack)
     np.testing.assert_allclose(found, expected, rtol=0, atol=EXPORTED)
     for one, other in zip(moved.predict(pictures), light.predict(pictures), strict=True):
-        assert (one.label, one.guess) == (other.label, other.guess)
+        assert (one.label, one.top_label) == (other.label, other.top_label)
     singly = [moved.predict(image).probabilities for image in pictures[:20]]
     for found_singly, row in zip(singly, expected, strict=False):
         assert [found_singly[name] for name in CLASSES] == pytest.approx(row.tolist(), abs=KERAS)

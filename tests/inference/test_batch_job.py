@@ -51,7 +51,7 @@ def test_every_image_of_a_folder_has_the_classifiers_prediction(classifier, phot
     shutil.copytree(photos, folder)
     (folder / "across" / "across 3.jpg").write_bytes(b"nothing")
     summary = predict_all(classifier, [folder], tmp_path / "out")
-    assert (summary.pictures, summary.answered, summary.unsure, summary.broken) == (90, 89, 0, 1)
+    assert (summary.image_count, summary.label_count, summary.abstention_count, summary.error_count) == (90, 89, 0, 1)
     found, expected = rows(tmp_path / "out"), classifier.predict(folder)
     assert [row["source"] for row in found] == [one.source for one in expected]
     assert [row["label"] for row in found] == [one.label for one in expected]
@@ -70,9 +70,9 @@ def test_every_image_of_a_folder_has_the_classifiers_prediction(classifier, phot
 @pytest.mark.parametrize("form", ["parquet", "webdataset"])
 def test_shards_are_answered_where_they_lie_and_keep_their_keys(exported, photos, tmp_path, form, store):
     images = load_images(photos)
-    write_shards(images, tmp_path / "shards", form=form, size=40_000)
+    write_shards(images, tmp_path / "shards", shard_format=form, shard_bytes=40_000)
     address = f"s3://pictures/bulk-{form}"
-    write_shards(images, address, form=form, size=40_000)
+    write_shards(images, address, shard_format=form, shard_bytes=40_000)
     predict_all(exported, [photos], tmp_path / "files")
     predict_all(exported, [tmp_path / "shards"], tmp_path / "here")
     predict_all(exported, [f"{address}/**"], tmp_path / "there")
@@ -90,7 +90,7 @@ def test_objects_of_a_bucket_one_of_them_gone_one_broken(exported, photos, tmp_p
     store.pipe_file("pictures/objects/b/readme.txt", b"no picture")
     store.pipe_file("pictures/objects/b/7.jpg", b"broken")
     summary = predict_all(exported, ["s3://pictures/objects/**"], tmp_path / "out")
-    assert (summary.pictures, summary.broken) == (8, 1)
+    assert (summary.image_count, summary.error_count) == (8, 1)
     assert rows(tmp_path / "out")[-1]["source"] == "s3://pictures/objects/b/7.jpg"
     pieces = list_work_items(["s3://pictures/objects/**"])
     store.rm("pictures/objects/a/3.jpg")  # between listing and reading
@@ -103,21 +103,23 @@ def test_objects_of_a_bucket_one_of_them_gone_one_broken(exported, photos, tmp_p
 
 
 def test_a_damaged_shard_costs_its_own_images_alone(exported, photos, tmp_path):
-    write_shards(load_images(photos), tmp_path / "t", form="webdataset")
+    write_shards(load_images(photos), tmp_path / "t", shard_format="webdataset")
     tar = tmp_path / "t" / "all-00000-of-00001.tar"
     tar.write_bytes(tar.read_bytes()[:60_000])
     table = tmp_path / "broken.parquet"
     table.write_bytes(b"PAR1 and nothing more")
     summary = predict_all(exported, [tar, table, sorted(photos.rglob("*.jpg"))[0]], tmp_path / "out")
     found = rows(tmp_path / "out")
-    assert summary.broken == 2 and summary.pictures == len(found) > 10
+    assert summary.error_count == 2 and summary.image_count == len(found) > 10
     assert "damaged or cut off" in found[-3]["error"] and "cannot be read" in found[-2]["error"]
     assert found[-1]["label"] is not None
 
 
 def test_refusal_is_told_in_its_own_column(exported, photos, tmp_path):
     summary = predict_all(exported, [photos], tmp_path / "out", reject_below=0.9999)
-    assert summary.unsure == 90 and all(row["unsure"] and row["label"] is None for row in rows(tmp_path / "out"))
+    assert summary.abstention_count == 90 and all(
+        row["unsure"] and row["label"] is None for row in rows(tmp_path / "out")
+    )
 
 
 def test_what_a_killed_attempt_answered_is_not_answered_again(exported, photos, tmp_path, capsys):
@@ -153,7 +155,7 @@ def test_a_damaged_plan_or_another_question_is_not_resumed(exported, photos, tmp
     BatchJob(folder).start(list_work_items([photos]), {"reject_below": None})
     with pytest.raises(DataError, match="begun with another reject_below"):
         predict_all(exported, [photos], folder, resume=True, reject_below=0.5)
-    assert predict_all(exported, [], folder, resume=True).pictures == 90
+    assert predict_all(exported, [], folder, resume=True).image_count == 90
     other = tmp_path / "other"
     shutil.copytree(folder, other)
     (other / "_summary.json").unlink()

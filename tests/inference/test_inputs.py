@@ -198,7 +198,7 @@ def test_the_annotated_video_has_the_frames_with_bars_in_them(classifier, films:
 def test_names_of_any_length_and_script_fit_into_the_panel(size: tuple[int, int]):
     fractions = {"a very long name of a class that goes on and on" * 3: 0.5, "äpfel 日本\n\x1b[31m": 0.3, "🙂": 0.2}
     image = Image.new("RGB", size, (250, 250, 250))
-    result = draw_prediction(image, Prediction("x", None, 0.5, fractions, unsure=True))
+    result = draw_prediction(image, Prediction("x", None, 0.5, fractions, is_abstention=True))
     assert result.size == size
     assert np.asarray(result)[-1].mean() < 120
     assert np.asarray(result)[0].mean() == 250 or size[1] < 40

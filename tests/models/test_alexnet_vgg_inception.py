@@ -69,7 +69,9 @@ def _convolutions(model):
 @pytest.mark.parametrize("name", GOLDEN)
 def test_as_many_weights_as_published(name):
     row = ARCHITECTURES[name]
-    assert _weights(build_without_weights(row, row.native, row.native_classes).trainable_variables) == GOLDEN[name]
+    assert (
+        _weights(build_without_weights(row, row.native_shape, row.native_classes).trainable_variables) == GOLDEN[name]
+    )
 
 
 def test_googlenet_has_the_weights_of_its_table_row_by_row():

@@ -23,7 +23,7 @@ from striate.models.architecture import (
     skip_weight_init,
 )
 from striate.models.cost import load_cost_table
-from striate.models.registry import ARCHITECTURES, architecture_named
+from striate.models.registry import ARCHITECTURES, get_architecture
 from striate.models.serialization import load_model, save_model
 from striate.system.backend import ACTIVE_BACKEND, keras, set_seed
 
@@ -248,7 +248,7 @@ def test_models_fit_other_sizes_channels_and_numbers_of_classes(row):
 def test_below_its_smallest_side_a_model_is_refused_with_that_side(name):
     row, least = ARCHITECTURES[name], load_cost_table()[name]["smallest_side"]
     with skip_weight_init(), pytest.raises(ConfigError, match="too small") as caught:
-        build_model(row, (least - 1, least + 40, row.native[2]), 2)
+        build_model(row, (least - 1, least + 40, row.native_shape[2]), 2)
     assert f"at least {least} on each side" in str(caught.value)
 
 
@@ -304,6 +304,6 @@ def test_an_architecture_with_another_number_of_outputs_is_refused():
 
 def test_an_unknown_name_suggests_the_nearest():
     with pytest.raises(UnknownNameError, match="Try: lenet"):
-        architecture_named("le-net")
-    assert architecture_named("lenet") is ARCHITECTURES["lenet"]
-    assert architecture_named(_own()).name == "own"
+        get_architecture("le-net")
+    assert get_architecture("lenet") is ARCHITECTURES["lenet"]
+    assert get_architecture(_own()).name == "own"

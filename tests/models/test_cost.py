@@ -38,7 +38,7 @@ def test_published_figures_are_found_in_the_graph(name, side, weights, multiply_
     if weights is not None:
         assert sum(row.parameters for row in rows) == weights
     if field is not None:
-        maps = [row for row in rows if len(row.output) == 3 and row.output[0] > 1]
+        maps = [row for row in rows if len(row.output_shape) == 3 and row.output_shape[0] > 1]
         assert maps[-1].receptive_field == (field, field)
 
 
@@ -65,7 +65,7 @@ def test_our_own_models_cost_what_is_published_of_them(name, multiply_adds, fiel
 def test_the_tutorials_models_have_their_weights(name, weights):
     row = ARCHITECTURES[name]
     assert (
-        build_model(row, row.native, row.native_classes).count_params()
+        build_model(row, row.native_shape, row.native_classes).count_params()
         == weights
         == load_cost_table()[name]["parameters"]
     )

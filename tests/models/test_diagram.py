@@ -12,7 +12,7 @@ from PIL import Image
 
 from striate.errors import ConfigError
 from striate.models.architecture import build_without_weights
-from striate.models.diagram import diagram
+from striate.models.diagram import plot_model
 from striate.models.diagram.blocks import Block, IrregularBlock, RepeatGroup, group_nodes, group_repeats, list_nodes
 from striate.models.diagram.pieces import LayerNode, extract_nodes
 from striate.models.registry import ARCHITECTURES
@@ -25,7 +25,7 @@ layers = keras.layers
 @functools.cache
 def _native(name):
     row = ARCHITECTURES[name]
-    return build_without_weights(row, row.native, row.native_classes)
+    return build_without_weights(row, row.native_shape, row.native_classes)
 
 
 def _runs(model) -> list[RepeatGroup]:
@@ -75,7 +75,7 @@ def test_densenet_has_its_58_dense_blocks_and_says_what_each_adds():
     model = _native("densenet121")
     counts = [run.count for run in _runs(model) if isinstance(run.items[0], Block)]
     assert counts == [6, 12, 24, 16]
-    assert "concat +32" in [text for text, _ in _texts(diagram(model))]
+    assert "concat +32" in [text for text, _ in _texts(plot_model(model))]
 
 
 def test_depthwise_and_pointwise_convolutions_repeat_in_pairs():
@@ -131,7 +131,7 @@ def test_a_name_ends_a_run_of_equal_layers():
 
 @pytest.mark.parametrize("name", ["lenet", "cnn", "vgg16", "alexnet", "googlenet", "inception_v3", "resnet101"])
 def test_nothing_written_overlaps_or_is_cut_off(name):
-    figure = diagram(_native(name), "A title " * 30)
+    figure = plot_model(_native(name), "A title " * 30)
     written = _texts(figure)
     for (one, box), (other, beside) in itertools.combinations(written, 2):
         assert not box.padded(-0.5).overlaps(beside), f"{one!r} on {other!r}"
@@ -144,7 +144,7 @@ def test_nothing_written_overlaps_or_is_cut_off(name):
 
 
 def test_the_drawing_names_every_layer_and_size_of_lenet():
-    written = [text for text, _ in _texts(diagram(_native("lenet"), "LeNet-5"))]
+    written = [text for text, _ in _texts(plot_model(_native("lenet"), "LeNet-5"))]
     expected = [
         *("LeNet-5", "input 32×32×1", "5×5 conv 6", "5×5 conv 16", "5×5 conv 120", "dense 84", "dense 10"),
         *("28×28×6", "14×14×6", "10×10×16", "5×5×16", "120 → 84 → 10", "61,706 weights, with tanh"),
@@ -154,14 +154,14 @@ def test_the_drawing_names_every_layer_and_size_of_lenet():
 
 def test_large_models_fit_a_screen():
     for name in ("resnet50", "resnet101", "densenet121", "vgg19", "mobilenet"):
-        width, height = diagram(_native(name)).get_size_inches()
+        width, height = plot_model(_native(name)).get_size_inches()
         assert width < 19, name
         assert height < 11, name
 
 
 def test_png_and_svg_can_be_read_again(tmp_path):
     title = '\x1b[2J <b>$x$ & "猫" \\frac\n'
-    figure = diagram(_native("cnn"), title)
+    figure = plot_model(_native("cnn"), title)
     save_figure(figure, tmp_path / "network.png")
     save_figure(figure, tmp_path / "network.svg")
     with Image.open(tmp_path / "network.png") as image:
@@ -186,7 +186,7 @@ def test_several_inputs_outputs_and_shared_layers_are_drawn():
     both = layers.Concatenate()([shared(left), shared(right)])
     ends = [layers.Dense(2)(layers.Flatten()(both)), layers.Conv2D(1, 1)(both)]
     model = keras.Model([left, right], ends)
-    written = [text for text, _ in _texts(diagram(model))]
+    written = [text for text, _ in _texts(plot_model(model))]
     assert written.count("3×3 conv 4") == written.count("input 16×16×3") == 2
     assert {"dense 2", "1×1 conv 1"} <= set(written)
 
@@ -202,7 +202,7 @@ def test_paths_that_cross_are_drawn_in_rows():
     assert [[piece.label for _, piece in rank] for rank in tangle.ranks] == [
         ["1×1 conv 4", "1×1 conv 5"], ["concat", "1×1 conv 7"], ["1×1 conv 6"],
     ]  # fmt: skip
-    assert "1×1 conv 6" in [text for text, _ in _texts(diagram(model))]
+    assert "1×1 conv 6" in [text for text, _ in _texts(plot_model(model))]
 
 
 def test_every_piece_is_in_the_chain_once():
@@ -221,7 +221,7 @@ def test_unknown_sides_and_foreign_layers_are_no_obstacle():
             return shape
 
     model = _own(lambda x: Überraschung()(layers.Conv2D(4, 3, name="a$\\b")(x)), (None, None, 3))
-    written = [text for text, _ in _texts(diagram(model))]
+    written = [text for text, _ in _texts(plot_model(model))]
     assert {"input ?×?×3", "Überraschung", "?×?×4"} <= set(written)
 
 
@@ -231,9 +231,9 @@ def test_a_model_without_a_graph_is_refused():
             return x
 
     with pytest.raises(ConfigError, match="cannot be drawn"):
-        diagram(Subclass())
+        plot_model(Subclass())
     with pytest.raises(ConfigError, match="cannot be drawn"):
-        diagram(keras.Sequential([layers.Dense(1)]))
+        plot_model(keras.Sequential([layers.Dense(1)]))
 
 
 def test_pieces_hold_labels_for_what_shapes_the_maps():

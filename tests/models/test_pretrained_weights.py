@@ -201,7 +201,7 @@ def test_a_layer_without_its_list_is_told(tmp_path):
 
 
 def test_more_tensors_than_any_model_has_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(pretrained_weights, "MOST", 5)
+    monkeypatch.setattr(pretrained_weights, "MAX_TENSORS", 5)
     path = _write(tmp_path / "w.h5", a={f"{number}": KERNEL for number in range(3)}, b={"k": KERNEL, "l": KERNEL})
     assert len(_read(path)) == 5
     with h5py.File(path, "a") as file:

@@ -35,7 +35,7 @@ LOADER = textwrap.dedent("""
     import striate
     from striate.classifier import Classifier
     from striate.errors import StriateError
-    from striate.models.serialization import load_network  # and Keras with it: what is measured is the loading alone
+    from striate.models.serialization import load_model  # and Keras with it: what is measured is the loading alone
 
     sound, *folders = sys.argv[1:]
     Classifier.load(sound)  # what is imported at the first use is imported now

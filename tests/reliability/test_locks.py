@@ -18,13 +18,13 @@ CONTENDER = """
 import sys, time
 from pathlib import Path
 from striate.errors import RunError
-from striate.runs.lock import locked
+from striate.runs.lock import hold_lock
 folder, start = Path(sys.argv[1]), Path(sys.argv[2])
 print("ready", flush=True)
 while not start.exists():
     pass
 try:
-    with locked(folder):
+    with hold_lock(folder):
         print("won", flush=True)
         sys.stdin.readline()
 except RunError as error:

@@ -33,13 +33,13 @@ Outcome = tuple[str, np.ndarray, dict[str, np.ndarray]]
 STOPPED = """
 import os, signal, sys
 from striate.cli import main
-from striate.progress import Lines
-say = Lines.say
+from striate.progress import LineProgress
+say = LineProgress.log
 def stop(self, line):
     say(self, line)
     if line.startswith("Epoch 2/"):
         os.kill(os.getpid(), signal.SIGINT)
-Lines.say = stop
+LineProgress.log = stop
 sys.exit(main(["train", *sys.argv[1:]]))
 """
 

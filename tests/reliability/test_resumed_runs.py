@@ -197,10 +197,10 @@ def test_a_training_that_diverges_late_fails_with_its_best_weights_kept(
     assert "no number in epoch 3, step" in said and "Try: --lr" in said
     run = RunStore(tmp_path).find("r")
     assert run.state == "failed" and run.manifest.reason == f"diverged: {said}"
-    assert run.manifest.kept == 2 and len(run.epochs) == 3
+    assert run.manifest.best_epoch == 2 and len(run.epochs) == 3
     assert all(np.isfinite(weights).all() for weights in run.classifier.model.get_weights())
     diagnosis = load_diagnosis_report(run.path)
-    assert diagnosis is not None and diagnosis.found[0].kind == "not_finite" and diagnosis.found[0].try_
+    assert diagnosis is not None and diagnosis.diagnoses[0].kind == "not_finite" and diagnosis.diagnoses[0].fix
     with pytest.raises(RunError, match="failed, and would fail again"):
         resume(run)
 

@@ -145,7 +145,7 @@ def system_fonts(monkeypatch):
             cached.cache_clear()
 
     def use(*folders: File):
-        monkeypatch.setattr(fonts, "FOLDERS", folders)
+        monkeypatch.setattr(fonts, "FONT_FOLDERS", folders)
         forget()
 
     yield use
@@ -181,7 +181,7 @@ def test_a_line_says_so_where_no_font_has_a_letter(cat_font, system_fonts):
 
 
 def test_text_is_drawn_without_matplotlibs_fonts(monkeypatch, system_fonts, cat_font):
-    monkeypatch.setattr(fonts, "find_bundled", lambda name="": None)
+    monkeypatch.setattr(fonts, "find_bundled_font", lambda name="": None)
     system_fonts(cat_font / "absent")
     left, top, right, bottom = extent(pixels_of(Text(20, 40, "cat", 20)))
     assert (left, bottom) == pytest.approx((40, 80), abs=4)

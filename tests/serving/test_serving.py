@@ -171,9 +171,9 @@ def test_tritons_client_gets_right_answers(server, file: Path):
             given.set_data_from_numpy(pixels, binary_data=is_binary)
             asked = [triton.InferRequestedOutput(name, binary_data=is_binary) for name in ("probabilities", "label")]
             found = client.infer("digits", [given], outputs=asked, model_version=version, request_id="my own")
-            np.testing.assert_allclose(found.as_numpy("probabilities"), own.probabilities(pixels), atol=1e-6)
+            np.testing.assert_allclose(found.as_numpy("probabilities"), own.predict_probabilities(pixels), atol=1e-6)
             labels = [one.decode() if is_binary else one for one in found.as_numpy("label").tolist()]
-            assert labels == [own.classes[row.argmax()] for row in own.probabilities(pixels)]
+            assert labels == [own.classes[row.argmax()] for row in own.predict_probabilities(pixels)]
             assert found.get_response()["id"] == "my own"
         images = [png(seed) for seed in range(3)]
         given = triton.InferInput("encoded", [3], "BYTES")
@@ -305,7 +305,7 @@ def test_a_head_that_does_not_end_is_refused(server, size: int):
 
 
 def test_a_head_that_takes_too_long_is_refused(monkeypatch):
-    monkeypatch.setattr("striate.serving.http_limits.SECONDS", 0.2)
+    monkeypatch.setattr("striate.serving.http_limits.MAX_HEAD_SECONDS", 0.2)
 
     async def run() -> bytes:
         config = uvicorn.Config(lambda scope: None, log_config=None)
@@ -498,7 +498,7 @@ def decoded(limits: ServerLimits, code: str, monkeypatch: pytest.MonkeyPatch, tm
     ],
 )
 def test_an_image_that_brings_a_decoder_down_costs_only_itself(code, reason, monkeypatch, tmp_path: Path):
-    found, restarts = decoded(ServerLimits(decoders=1, decode_seconds=3), code, monkeypatch, tmp_path)
+    found, restarts = decoded(ServerLimits(decode_workers=1, max_decode_seconds=3), code, monkeypatch, tmp_path)
     assert found[1] == reason
     for at, seed in ((0, 0), (2, 1), (3, 2)):
         np.testing.assert_array_equal(found[at], FORM(png(seed)))
@@ -507,7 +507,7 @@ def test_an_image_that_brings_a_decoder_down_costs_only_itself(code, reason, mon
 
 def test_a_decoder_that_was_ended_from_outside_is_no_images_fault():
     async def run() -> tuple[list[Any], int]:
-        decoders = DecodePool(ServerLimits(decoders=1))
+        decoders = DecodePool(ServerLimits(decode_workers=1))
         await decoders.start()
         try:
             (child,) = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()[-1:]
@@ -527,7 +527,7 @@ def test_a_decoder_whose_end_is_noticed_before_it_is_ended_is_replaced():
     """asyncio has no process to kill then, and said so in the middle of the work that all images waited for."""
 
     async def run() -> list[Any]:
-        decoders = DecodePool(ServerLimits(decoders=1))
+        decoders = DecodePool(ServerLimits(decode_workers=1))
         await decoders.start()
         asked = decoders._decode_jobs
 

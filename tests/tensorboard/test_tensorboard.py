@@ -185,7 +185,7 @@ def test_the_projector_has_the_embedding(served: Served, digits_run, name: str):
 
     images = load_images("digits")
     key = rows[5][3]
-    pixels = digits_run.classifier.preprocessing(images.source(images.keys.tolist().index(key)))
+    pixels = digits_run.classifier.preprocessing(images.get_source(images.keys.tolist().index(key)))
     own = compute_embeddings(digits_run.classifier.model, pixels[None])[0]
     assert vectors[5] == pytest.approx(own, abs=1e-4)
 
@@ -226,7 +226,7 @@ def test_a_full_disk_ends_the_watching_and_not_the_training(tmp_path: Path, monk
         raise OSError(28, os.strerror(28))
 
     monkeypatch.delenv("STRIATE_TENSORBOARD")
-    monkeypatch.setattr(EventFileWriter, "scalar", full)
+    monkeypatch.setattr(EventFileWriter, "add_scalar", full)
     run = st.train("digits", architecture="mlp", epochs=1, runs=tmp_path, name="run")
     assert run.state == "finished"
 

@@ -48,7 +48,7 @@ def test_waiting_is_shown_where_it_was_measured_and_runs_without_it_are_read(wri
     older = [line.rpartition(",")[0] for line in written.read_text().splitlines()]
     written.write_text("\n".join(older) + "\n")
     rows = read_history(written)
-    assert len(rows) == 3 and all(row.waiting != row.waiting for row in rows)
+    assert len(rows) == 3 and all(row.wait_fraction != row.wait_fraction for row in rows)
 
 
 def test_a_loss_that_is_no_number_comes_back_as_such(tmp_path):

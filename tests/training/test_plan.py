@@ -96,22 +96,22 @@ def test_files_of_a_grey_mode_get_one_channel(tmp_path, mode):
 
 def test_one_color_image_among_grey_ones_makes_three_channels(tmp_path):
     images = _folder(tmp_path, [(20, 20)] * 5, colour=False)
-    Image.new("RGB", (20, 20), (200, 10, 10)).save(images.source(2))
+    Image.new("RGB", (20, 20), (200, 10, 10)).save(images.get_source(2))
     assert _form(images)[2] == 3
 
 
 def test_broken_files_are_skipped(tmp_path):
     images = _folder(tmp_path, [(30, 30)] * 5)
-    images.source(0).write_bytes(b"")
-    images.source(1).write_bytes(b"<!doctype html>")
-    images.source(3).write_bytes(images.source(2).read_bytes()[:60])
+    images.get_source(0).write_bytes(b"")
+    images.get_source(1).write_bytes(b"<!doctype html>")
+    images.get_source(3).write_bytes(images.get_source(2).read_bytes()[:60])
     assert _form(images) == (30, 30, 3)
 
 
 def test_nothing_but_broken_files_is_told(tmp_path):
     images = _folder(tmp_path, [(30, 30)] * 2)
     for index in range(2):
-        images.source(index).write_bytes(b"not a picture")
+        images.get_source(index).write_bytes(b"not a picture")
     with pytest.raises(ImageDecodeError, match="none of 2 images"):
         _form(images)
 

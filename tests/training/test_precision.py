@@ -12,7 +12,7 @@ from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
 from striate.progress import NO_PROGRESS, Progress
 from striate.system.backend import keras
-from striate.system.hardware import processor_features
+from striate.system.hardware import read_cpu_features
 from striate.training.auto_config import plan
 from striate.training.fit import fit
 from striate.training.performance import precision
@@ -83,7 +83,7 @@ def test_half_precision_is_taken_where_it_is_clearly_faster_and_said(monkeypatch
 def test_only_a_processor_with_instructions_for_it_can_gain(monkeypatch, machine, features, gains):
     monkeypatch.setattr(precision, "devices", lambda: ["cpu"])
     monkeypatch.setattr(precision.platform, "machine", lambda: machine)
-    monkeypatch.setattr(precision, "processor_features", lambda: features)
+    monkeypatch.setattr(precision, "read_cpu_features", lambda: features)
     assert precision.can_gain() == (gains and keras.backend.backend() != "jax")
     monkeypatch.setattr(precision, "devices", lambda: ["gpu:0"])
     assert precision.can_gain()
@@ -102,7 +102,7 @@ def test_a_processors_features_are_those_that_linux_lists(monkeypatch, tmp_path,
     if text is not None:
         (tmp_path / "cpuinfo").write_text(text)
     monkeypatch.setattr("striate.system.hardware.CPUINFO", tmp_path / "cpuinfo")
-    assert processor_features() == (features and frozenset(features))
+    assert read_cpu_features() == (features and frozenset(features))
 
 
 def test_a_processor_without_bfloat16_is_not_measured(monkeypatch):

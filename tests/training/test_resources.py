@@ -39,7 +39,7 @@ MEASURE = """
 import numpy as np
 from pathlib import Path
 from striate.system.backend import keras
-from striate.models.architecture import build, outline
+from striate.models.architecture import build_model, build_without_weights
 from striate.models.registry import ARCHITECTURES
 from striate.training.resources import footprint
 from striate.training.recipe import Recipe
@@ -50,7 +50,7 @@ def status(field):
 keras.ops.convert_to_numpy(keras.ops.conv(np.ones((2, 9, 9, 3), "float32"), np.ones((3, 3, 3, 2), "float32")))
 Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
 before = status("VmRSS")
-model = build(ARCHITECTURES["cnn-small"], (96, 96, 3), 3)
+model = build_model(ARCHITECTURES["cnn-small"], (96, 96, 3), 3)
 model.compile("adam", keras.losses.CategoricalCrossentropy(from_logits=True), jit_compile=False)
 model.train_on_batch(pixels, targets)
 print(footprint(model, recipe), status("VmHWM") - before)
@@ -167,7 +167,7 @@ def test_a_containers_limit_is_honoured(tmp_path, monkeypatch, limit, expected):
     path = tmp_path / "memory.max"
     if limit is not None:
         path.write_text(limit)
-    monkeypatch.setattr(hardware, "LIMIT", path)
+    monkeypatch.setattr(hardware, "CGROUP_MEMORY_FILE", path)
     whole = hardware.measure_memory()
     assert whole == expected if expected else whole > 2**28
 

@@ -83,8 +83,8 @@ def test_the_kept_weights_really_are_those_of_the_kept_epoch(digits, keep):
     losses = [row.val_loss for row in trained.history.epochs]
     best = 1 + losses.index(min(losses))
     assert best < 4, "the test needs a best epoch before the last"
-    assert trained.history.kept == (best if keep == "best" else 4)
-    kept = trained.history.epochs[trained.history.kept - 1]
+    assert trained.history.best_epoch == (best if keep == "best" else 4)
+    kept = trained.history.epochs[trained.history.best_epoch - 1]
     loss, accuracy = _loss_and_accuracy(trained.classifier, contrary)
     assert loss == pytest.approx(kept.val_loss, rel=1e-3)
     assert accuracy == pytest.approx(kept.val_accuracy, abs=1e-6)
@@ -96,7 +96,7 @@ def test_patience_ends_a_training_that_no_longer_improves(digits):
     shuffled = np.random.default_rng(0).permutation(validation.images.labels)
     images = validation.images.__class__(**{**validation.images.__dict__, "labels": shuffled})
     trained = fit(training, DecodedSet(images, validation.pixels, {}), _recipe(digits, epochs=20, patience=2))
-    assert len(trained.history.epochs) == trained.history.kept + 2 < 20
+    assert len(trained.history.epochs) == trained.history.best_epoch + 2 < 20
     assert not trained.interrupted
 
 
@@ -115,7 +115,7 @@ def test_a_run_without_a_usable_model_says_so(tmp_path):
     run = RunStore(tmp_path).find("bad")
     assert run.state == "failed"
     assert "never had a finite loss" in run.manifest.reason
-    assert run.manifest.kept == 0
+    assert run.manifest.best_epoch == 0
     assert len(run.epochs) == run.manifest.epochs == 1
     assert not math.isfinite(run.epochs[0].val_loss)
     assert not (run.path / "classifier").exists()
@@ -190,7 +190,7 @@ def test_a_run_that_a_signal_stopped_can_be_finished_as_it_is(tmp_path):
     run = resume(run, finish=True)
     assert run.state == run.manifest.state == "interrupted"
     assert run.manifest.epochs == len(run.epochs) < 50
-    assert 1 <= run.manifest.kept <= run.manifest.epochs
+    assert 1 <= run.manifest.best_epoch <= run.manifest.epochs
     assert run.report.n == 359
     assert "stopped before its time" in (run.path / "report.html").read_text()
 

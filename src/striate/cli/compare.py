@@ -64,7 +64,7 @@ def compare(
     command = shlex.join(["striate", "compare", *sys.argv[2:]])
     missing = save_comparison_page(html, found, chosen, command=command, progress=shown)
     if as_json:
-        print_json({**found.summary(), "plot": str(png), "page": str(html), "pictures_missing": missing or None})
+        print_json({**found.to_dict(), "plot": str(png), "page": str(html), "pictures_missing": missing or None})
         return 0
     _print_comparison(found)
     if missing:
@@ -80,7 +80,7 @@ def _print_comparison(comparison: Comparison) -> None:
     columns = ["", *(f">{group.name}" for group in comparison.groups)]
     print_table(columns, [(name, *cells) for name, cells in build_comparison_table(comparison).items()])
     click.echo("training − validation: difference of accuracy in the last epoch; large means overfitting.\n")
-    if differing := comparison.differing_groups:
+    if differing := comparison.differing_group_settings:
         rows = [(name.replace("_", " "), *values) for name, values in differing.items()]
         print_table(["setting", *(group.name for group in comparison.groups)], rows)
     if not comparison.pairs:
@@ -95,11 +95,11 @@ def _print_pair(pair: PairwiseResult, *, several: bool) -> None:
     from striate.evaluation.comparison.paired_test import format_points, format_recalls
 
     _echo_wrapped(pair.sentence)
-    adjusted = f" (adjusted {pair.p_adjusted:.2g})" if several else ""
-    test = "McNemar" if not pair.is_seeded else "t-test over images and seeds"
-    _echo_wrapped(f"  {test} p = {pair.paired.p_value:.2g}{adjusted}; {pair.counts}")
+    adjusted = f" (adjusted {pair.adjusted_p_value:.2g})" if several else ""
+    test = "McNemar" if not pair.has_several_seeds else "t-test over images and seeds"
+    _echo_wrapped(f"  {test} p = {pair.paired_difference.p_value:.2g}{adjusted}; {pair.counts}")
     for row in pair.classes:
-        if row.is_real:
+        if row.is_significant:
             _echo_wrapped(
                 f"  {row.name}: recall {format_recalls(row)} ({format_points(row.difference)}, p = {row.p_value:.2g})"
             )

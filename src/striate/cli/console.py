@@ -66,7 +66,7 @@ class BarProgress(Progress):
             self._live.stop()
             self._live = None
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Prints a line above the bar."""
         self.console.print(to_printable(line), markup=False, highlight=False, soft_wrap=True)
 

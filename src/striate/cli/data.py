@@ -158,13 +158,13 @@ def _write_shards(
     images = load_images(data, data_dir=data_dir, nested=nested, progress=shown)
     if corrections is not None:
         images = apply_corrections(images, load_corrections(corrections))
-    written = write_shards(images, out, form=shard_format, size=size, progress=shown)
+    written = write_shards(images, out, shard_format=shard_format, shard_bytes=size, progress=shown)
     if as_json:
         print_json({"out": out, "manifest": written})
     else:
         size, number = sum(one.bytes for one in written.shards), len(written.shards)
         shards = f"{number} shard{'s' * (number != 1)}, {size / 1e6:,.1f} MB"
-        click.echo(to_printable(f"{written.pictures:,} images in {shards}: {out}"))
+        click.echo(to_printable(f"{written.image_count:,} images in {shards}: {out}"))
         click.echo(to_printable(f"Train on them with:  striate train {shlex.quote(out)}"))
     return 0
 
@@ -172,7 +172,7 @@ def _write_shards(
 def _build_summary(result: Examined, page: Path, corrections_path: Path | None) -> dict[str, Any]:
     return {
         "name": result.images.name,
-        "classes": result.images.counts(),
+        "classes": result.images.count_by_class(),
         "splits": _count_splits(result.images),
         "statistics": result.statistics,
         "findings": result.findings,
@@ -185,7 +185,7 @@ def _build_summary(result: Examined, page: Path, corrections_path: Path | None) 
 def _print_findings(findings: list[Finding]) -> None:
     for finding in findings:
         click.echo(to_printable(f"{finding.severity}: {finding.message}. To do: {finding.fix}."))
-        lines = [" = ".join(one) for one in finding.members] or list(finding.files)
+        lines = [" = ".join(one) for one in finding.file_groups] or list(finding.files)
         for line in lines[:MAX_FILES_SHOWN]:
             click.echo(to_printable(f"    {line}"))
         if len(lines) > MAX_FILES_SHOWN:
@@ -198,7 +198,7 @@ def _count_splits(images: ImageSet) -> dict[str, int]:
     """Returns split → images; `undivided` for those that training would divide itself."""
     import numpy as np
 
-    names, numbers = np.unique(images.given, return_counts=True)
+    names, numbers = np.unique(images.splits, return_counts=True)
     return {name or "undivided": int(number) for name, number in zip(names.tolist(), numbers, strict=True)}
 
 
@@ -208,7 +208,7 @@ def _print_overview(images: ImageSet) -> None:
     from striate.cli.console import print_table, render_bar, render_image_strip
     from striate.data.contact_sheet import sample_class_images
 
-    counts = images.counts()
+    counts = images.count_by_class()
     parts = ", ".join(f"{number:,} {name}" for name, number in _count_splits(images).items())
     click.echo(to_printable(f"{images.name}: {len(images):,} images ({parts}), {len(counts)} classes"))
     largest = max(counts.values())

@@ -64,15 +64,24 @@ def _diagnose_training(name: str, runs: Path, as_json: bool) -> int:
     run = RunStore(runs).find(name)
     said = diagnose(collect_evidence(run))
     if as_json:
-        findings = [serialize_diagnosis(one) for one in said.found]
-        print_json({"run": str(run.path), "summary": said.summary, "findings": findings, "missing": list(said.missing)})
+        findings = [serialize_diagnosis(one) for one in said.diagnoses]
+        print_json(
+            {
+                "run": str(run.path),
+                "summary": said.summary,
+                "findings": findings,
+                "missing": list(said.missing_evidence),
+            }
+        )
     else:
-        if not said.found:
+        if not said.diagnoses:
             click.echo(to_printable(said.summary))
-        for one in said.found:
+        for one in said.diagnoses:
             click.echo(to_printable(f"{SEVERITY_LABELS[one.severity]}  {one.verdict}."))
             click.echo(to_printable(f"         {one.evidence[0].upper()}{one.evidence[1:]}."))
-            click.echo(to_printable(f"         Try: {one.try_}"))
-        if said.missing:
-            click.echo(to_printable(f"Not looked at, since this run did not keep it: {'; '.join(said.missing)}."))
-    return 1 if any(one.severity == "error" for one in said.found) else 0
+            click.echo(to_printable(f"         Try: {one.fix}"))
+        if said.missing_evidence:
+            click.echo(
+                to_printable(f"Not looked at, since this run did not keep it: {'; '.join(said.missing_evidence)}.")
+            )
+    return 1 if any(one.severity == "error" for one in said.diagnoses) else 0

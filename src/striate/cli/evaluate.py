@@ -92,18 +92,20 @@ def evaluate(
                 "test": summarize_report(measured.report),
                 "refusal": to_plain(refused),
                 "robustness": to_plain(held),
-                "broken": [{"source": key, "error": reason} for key, reason in measured.decoded.decode_errors.items()],
+                "broken": [
+                    {"source": key, "error": reason} for key, reason in measured.decoded_set.decode_errors.items()
+                ],
             }
         )
     else:
         print_report(measured.report)
         if refused is not None:
-            click.echo(refused.line())
+            click.echo(refused.describe())
         if held is not None:
             print_robustness(held, found.path)
         for path in (html, md):
             if path is not None:
                 click.echo(to_printable(f"Report:  {path}"))
-        if broken := measured.decoded.decode_errors:
+        if broken := measured.decoded_set.decode_errors:
             click.echo(f"Left out: {len(broken):,} files that cannot be read (--json lists them).")
     return 0

@@ -137,7 +137,7 @@ def _draw_figures(
     from striate.explain.feature_maps import compute_feature_maps, get_first_filters
     from striate.explain.heatmap import draw_overlays, shorten_name
     from striate.explain.plots import draw_feature_maps, draw_filters
-    from striate.models.diagram.network import diagram
+    from striate.models.diagram.network import plot_model
     from striate.reporting.figures import save_figure
 
     drawn = []
@@ -162,7 +162,7 @@ def _draw_figures(
         save_figure(draw_filters(*get_first_filters(classifier.model)), filters)
         drawn.append(filters)
     if draw is not None:
-        save_figure(diagram(classifier.model, classifier.architecture), draw)
+        save_figure(plot_model(classifier.model, classifier.architecture), draw)
         drawn.append(draw)
     return drawn
 
@@ -240,8 +240,8 @@ def replay(run: str, html: Path, runs: Path, as_json: bool, quiet: bool, debug: 
     from striate.runs.store import RunStore
 
     found = RunStore(runs).find(run)
-    recorded, history = load_replay(found.file(REPLAY_FILE)), found.history
-    save_replay_page(html, found.name, recorded, history.epochs, history.kept)
+    recorded, history = load_replay(found.get_verified_file(REPLAY_FILE)), found.history
+    save_replay_page(html, found.name, recorded, history.epochs, history.best_epoch)
     if as_json:
         print_json({"run": str(found.path), "epochs": recorded.epochs.tolist(), "html": str(html)})
     else:

@@ -76,7 +76,7 @@ def _describe_export(result: Exported) -> list[str]:
     from striate.reporting.style import format_percent
 
     same = result.parity
-    changed = f"{same.changed_labels:,} of {same.pictures:,} labels are others"
+    changed = f"{same.changed_labels:,} of {same.image_count:,} labels are others"
     lines = [
         f"{result.format}, {result.bytes / 1e6:.2f} MB: its probabilities are at most {same.max_abs_difference:.1g} "
         f"from the classifier's; {changed}."

@@ -119,7 +119,7 @@ def _report_similar_images(
         known, vectors = known_pictures(run, progress=progress)
         pixels = np.stack([one for _, one in whole])
         found = find_neighbors(vectors, compute_embeddings(run.classifier.model, pixels, progress=progress), count)
-        fractions, classes = run.classifier.probabilities(pixels), run.classifier.classes
+        fractions, classes = run.classifier.predict_probabilities(pixels), run.classifier.classes
         for at, (path, _) in enumerate(whole):
             told[path] = {
                 "source": str(path),

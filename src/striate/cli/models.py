@@ -61,8 +61,8 @@ def models(
         limits = {"max_weights": max_weights, "side": side, "year": year, "pretrained": pretrained or None}
         _refuse_options(f"chooses from the list, and {name} is one model", limits)
         row = ARCHITECTURES[name]
-        height, width = row.native[:2] if size is None else options.parse_image_size(size)
-        channels = row.native[2] if grey is None else 1 if grey else 3
+        height, width = row.native_shape[:2] if size is None else options.parse_image_size(size)
+        channels = row.native_shape[2] if grey is None else 1 if grey else 3
         _show_architecture(row, (height, width, channels), classes or row.native_classes, draw, as_json=as_json)
     else:
         rows = _filter_architectures(name, max_weights, side, year, pretrained=pretrained)
@@ -179,10 +179,10 @@ def _show_architecture(row: Architecture, shape: Shape, classes: int, draw: Path
         _print_story(row, shape, classes, whole, smallest)
         _print_layers(layers)
     if draw is not None:
-        from striate.models.diagram import diagram
+        from striate.models.diagram import plot_model
         from striate.reporting.figures import save_figure
 
-        save_figure(diagram(model, f"{row.title}, {row.year}"), draw)
+        save_figure(plot_model(model, f"{row.title}, {row.year}"), draw)
         click.echo(to_printable(f"Drawn:  {draw}"), err=as_json)
 
 
@@ -197,7 +197,7 @@ def _print_story(row: Architecture, shape: Shape, classes: int, cost: Cost, min_
     console.print(Text(row.authors))
     console.print(Text(row.source, style="italic"))
     console.print()
-    console.print(Text(row.story))
+    console.print(Text(row.description))
     console.print()
     colors = "grey" if shape[2] == 1 else "colour"
     click.echo(f"For images of {_format_sides(shape[:2], both=True)} pixels in {colors} and {classes:,} classes:")
@@ -221,7 +221,7 @@ def _print_layers(layers: Sequence[LayerCost]) -> None:
             (
                 layer.name,
                 format_layer_kind(layer),
-                "×".join(map(str, layer.output)),
+                "×".join(map(str, layer.output_shape)),
                 format_count(layer.parameters) if layer.parameters else "",
                 _format_sides(layer.receptive_field),
                 *([mark] if shortened else []),
@@ -290,7 +290,9 @@ def _merge_minor_layers(layers: Sequence[LayerCost]) -> list[LayerCost]:
 
 
 def _collapse_repeats(layers: list[LayerCost]) -> list[LayerRow]:
-    marks = [(format_layer_kind(layer), layer.output, layer.parameters, layer.name in KEY_LAYERS) for layer in layers]
+    marks = [
+        (format_layer_kind(layer), layer.output_shape, layer.parameters, layer.name in KEY_LAYERS) for layer in layers
+    ]
     rows: list[LayerRow] = []
     at = 0
     while at < len(layers):

@@ -181,7 +181,7 @@ def resolve_threshold(
         return reject_below
     if reject_below is not None:
         raise click.UsageError("--reject-below and --target-risk both set the confidence from which on is answered.")
-    return load_run().threshold(target_risk)
+    return load_run().compute_threshold(target_risk)
 
 
 TRAINING_OPTIONS: tuple[Callable[[Any], Any], ...] = (

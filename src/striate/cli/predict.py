@@ -174,14 +174,14 @@ def _predict_to_parquet(
         click.echo(to_printable(f"Stopped. To go on: the same command with --resume ({out})"))
     else:
         click.echo(
-            f"{summary.pictures:,} images: {summary.answered:,} answered, {summary.unsure:,} unsure, "
-            f"{summary.broken:,} broken"
+            f"{summary.image_count:,} images: {summary.label_count:,} answered, {summary.abstention_count:,} unsure, "
+            f"{summary.error_count:,} broken"
         )
-        parts = f"{summary.parts} part{'s' * (summary.parts != 1)}"
+        parts = f"{summary.part_count} part{'s' * (summary.part_count != 1)}"
         click.echo(to_printable(f"Answers:  {out}, Parquet in {parts}"))
     if summary is None:
         return 130
-    return 0 if summary.answered or summary.unsure else 2
+    return 0 if summary.label_count or summary.abstention_count else 2
 
 
 def _find_run(run: str, runs: Path) -> Any:
@@ -233,7 +233,7 @@ class _PredictionCounts:
             self.error_count += 1
         else:
             self.prediction_count += 1
-            self.abstention_count += prediction.unsure
+            self.abstention_count += prediction.is_abstention
 
     def print_summary(self, threshold: float) -> None:
         """Tells what a refusal costs, and what was answered before."""

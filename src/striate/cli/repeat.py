@@ -115,13 +115,13 @@ def describe_repeats(document: Document) -> list[str]:
 
     accuracy, kind = document.accuracy, document.plan.kind
     assert accuracy is not None  # noqa: S101
-    if accuracy.deviation is None or accuracy.interval is None:
+    if accuracy.std is None or accuracy.interval is None:
         return [f"One training so far: {format_percent(accuracy.mean, 2)}."]
     low, high = accuracy.interval
     first = (
         f"Mean of {len(document.attempts)} {kind}: {format_percent(accuracy.mean, 2)} ± "
-        f"{100 * accuracy.deviation:.2f} points "
-        f"(standard deviation), from {format_percent(accuracy.least, 2)} to {format_percent(accuracy.greatest, 2)}; "
+        f"{100 * accuracy.std:.2f} points "
+        f"(standard deviation), from {format_percent(accuracy.minimum, 2)} to {format_percent(accuracy.maximum, 2)}; "
         "95 % interval of "
         f"the mean {format_percent(low, 2)} to {format_percent(high, 2)}."
     )
@@ -149,8 +149,8 @@ def _print_class_recalls(document: Document) -> None:
         (
             name,
             format_percent(one.mean),
-            "" if one.deviation is None else f"{100 * one.deviation:.1f}",
-            f"{format_percent(one.least)} … {format_percent(one.greatest)}",
+            "" if one.std is None else f"{100 * one.std:.1f}",
+            f"{format_percent(one.minimum)} … {format_percent(one.maximum)}",
         )
         for name, one in found[:MAX_CLASSES_SHOWN]
     ]

@@ -29,13 +29,13 @@ def print_report(report: Report) -> None:
         rows = sorted(rows, key=lambda row: row.f1)[:MAX_CLASSES_SHOWN]
     columns = ["class", ">precision", ">recall", ">F1", ">pictures"]
     cells = [(r.name, f"{r.precision:.3f}", f"{r.recall:.3f}", f"{r.f1:.3f}", f"{r.support:,}") for r in rows]
-    mean = report.macro
+    mean = report.macro_average
     cells.append(("mean", f"{mean.precision:.3f}", f"{mean.recall:.3f}", f"{mean.f1:.3f}", f"{report.n:,}"))
     print_table(columns, cells)
     click.echo(format_accuracy(report))
     if report.metrics is not None and report.calibration is not None:
         found = report.metrics
-        top = f"top-5 {format_percent(found.top.value)}, " if found.top is not None else ""
+        top = f"top-5 {format_percent(found.top5_accuracy.value)}, " if found.top5_accuracy is not None else ""
         click.echo(
             f"Balanced accuracy {format_percent(found.balanced_accuracy.value)}, {top}Cohen's kappa "
             f"{found.kappa.value:.3f}, "
@@ -57,8 +57,8 @@ def format_accuracy(report: Report) -> str:
     low, high = report.interval
     return (
         f"{report.split.capitalize()} accuracy: {format_percent(report.accuracy, 2)}"
-        + f"  ({report.correct:,} of {report.n:,}; 95 % interval {format_percent(low)} to {format_percent(high)}; "
-        + f"loss {report.loss:.4f})"
+        + f"  ({report.correct_count:,} of {report.n:,}; "
+        f"95 % interval {format_percent(low)} to {format_percent(high)}; " + f"loss {report.loss:.4f})"
     )
 
 
@@ -83,7 +83,7 @@ def summarize_report(report: Report) -> dict[str, Any]:
         "without_leaks": to_plain(report.without_leaks),
         "metrics": to_plain(report.metrics),
         "calibration": to_plain(report.calibration),
-        "coverage": to_plain(report.coverage),
+        "coverage": to_plain(report.risk_coverage),
     }
 
 
@@ -96,14 +96,14 @@ def summarize_run(run: Run) -> dict[str, Any]:
         "architecture": manifest.architecture,
         "classes": [row.name for row in run.report.classes],
         "test": summarize_report(run.report),
-        "validation": summarize_report(run.validation),
+        "validation": summarize_report(run.validation_report),
         "epochs": manifest.epochs,
-        "kept": manifest.kept,
-        "seconds": manifest.seconds["total"],
+        "kept": manifest.best_epoch,
+        "seconds": manifest.phase_seconds["total"],
         "artifacts": list(run.artifacts),
         "missing_artifacts": list(run.missing_artifacts),
         "findings": to_plain(manifest.findings),
-        "diagnosis": [serialize_diagnosis(one) for one in said.found]
+        "diagnosis": [serialize_diagnosis(one) for one in said.diagnoses]
         if (said := load_diagnosis_report(run.path))
         else [],
     }
@@ -112,7 +112,7 @@ def summarize_run(run: Run) -> dict[str, Any]:
 def print_robustness(robustness: Robustness, folder: Path) -> None:
     """Prints how the classifier holds when images are made worse."""
     rows = [
-        (curve.name, f"{curve.held:.0%}", *(format_percent(fraction) for fraction in curve.accuracy))
+        (curve.name, f"{curve.relative_accuracy:.0%}", *(format_percent(fraction) for fraction in curve.accuracies))
         for curve in robustness.curves
     ]
     print_table(["corruption", ">kept", *(f">severity {number}" for number in range(1, len(rows[0]) - 1))], rows)
@@ -135,10 +135,12 @@ def serialize_diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
 def print_diagnosis(run: Run) -> None:
     """Prints the first faults of a training, a line each; nothing where there are none."""
     said = load_diagnosis_report(run.path)
-    for one in said.found[:MAX_DIAGNOSES_SHOWN] if said else ():
+    for one in said.diagnoses[:MAX_DIAGNOSES_SHOWN] if said else ():
         click.echo(to_printable(f"Doctor:  {one.line}"))
-    if said and len(said.found) > MAX_DIAGNOSES_SHOWN:
-        click.echo(to_printable(f"         {len(said.found) - MAX_DIAGNOSES_SHOWN} more: striate doctor {run.path}"))
+    if said and len(said.diagnoses) > MAX_DIAGNOSES_SHOWN:
+        click.echo(
+            to_printable(f"         {len(said.diagnoses) - MAX_DIAGNOSES_SHOWN} more: striate doctor {run.path}")
+        )
 
 
 def print_run_files(run: Run) -> None:

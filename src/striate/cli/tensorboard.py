@@ -89,12 +89,12 @@ def _write_events(run: Run, progress: Progress) -> None:
     try:
         measured = some_measured(run, progress=progress)
     except StriateError as error:
-        progress.say(f"{run.name}: without its images. {error}")
+        progress.log(f"{run.name}: without its images. {error}")
         measured = None
     try:
         write_finished_run(run, measured)
     except StriateError as error:
-        progress.say(f"{run.name} cannot be shown: {error}")
+        progress.log(f"{run.name} cannot be shown: {error}")
 
 
 def _build_logdir_arguments(selected_runs: list[Run], runs: Path, *, is_all: bool) -> list[str]:

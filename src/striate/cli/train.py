@@ -198,7 +198,7 @@ def _print_outcome(run: Run, *, as_json: bool) -> int:
     else:
         print_report(run.report)
         if limit := run.classifier.reject_below:
-            click.echo(compute_operating_point(run.answered("test"), limit).line())
+            click.echo(compute_operating_point(run.load_predictions("test"), limit).describe())
         if run.state == "interrupted":
             click.echo(f"Finished early, after {run.manifest.epochs} epochs, with what had been learned by then.")
         print_diagnosis(run)

@@ -137,7 +137,7 @@ def describe_search(result: Tuned) -> list[str]:
     )
     if best.rivals:
         lines.append(
-            f"{best.rivals} more lie within that interval: with so many images they cannot be told apart from it."
+            f"{best.rivals} more lie within that interval: the difference from it is not statistically significant."
         )
     what = "images of its fold" if document.plan.kind == "folds" else "test images, which chose nothing"
     return [*lines, f"It is right on {_format_estimate(best.test)} {what}."]
@@ -160,7 +160,7 @@ def _format_row(row: Row, settings: list[str], *, several: bool) -> list[str]:
     from striate.reporting.style import format_percent
 
     accuracy = row.accuracy
-    deviation = "" if accuracy is None or accuracy.deviation is None else f"{100 * accuracy.deviation:.2f}"
+    deviation = "" if accuracy is None or accuracy.std is None else f"{100 * accuracy.std:.2f}"
     values = [row.values.get(name, "") for name in settings]
     return [
         str(row.number),

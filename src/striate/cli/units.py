@@ -89,7 +89,7 @@ def units(
             }
             for at, unit in enumerate(ours)
         ]
-        counts = [{"layer": one.layer, "units": one.units, "dead": one.dead} for one in silent]
+        counts = [{"layer": one.layer, "units": one.unit_count, "dead": one.dead_count} for one in silent]
         print_json({"layer": found.layer, "n": len(pixels), "units": rows, "dead": counts, "png": str(png)})
     else:
         alive = count - int(found.is_dead.sum())
@@ -97,9 +97,9 @@ def units(
             to_printable(f"{found.layer}: {alive:,} of {count:,} units answer {len(pixels):,} images differently.")
         )
         for one in silent:
-            if one.dead:
-                click.echo(to_printable(f"  {one.layer}: {one.dead:,} of {one.units:,} units never answer"))
-        dead, every = sum(one.dead for one in silent), sum(one.units for one in silent)
+            if one.dead_count:
+                click.echo(to_printable(f"  {one.layer}: {one.dead_count:,} of {one.unit_count:,} units never answer"))
+        dead, every = sum(one.dead_count for one in silent), sum(one.unit_count for one in silent)
         if silent:
             click.echo(f"Dead are {dead:,} of the {every:,} rectified units in {len(silent):,} layers.")
         click.echo(to_printable(f"Drawn:  {png}" if ours else "Nothing is drawn: no unit is alive."))
@@ -122,9 +122,9 @@ def _load_inputs(
     if not sources:
         found = RunStore(runs).find(run)
         measured = some_measured(found, MAX_IMAGES, progress=progress)
-        images = measured.decoded.images
+        images = measured.decoded_set.images
         labels = [images.classes[label] for label in images.labels]
-        return found.classifier, np.asarray(measured.decoded.pixels), images.keys.tolist(), labels
+        return found.classifier, np.asarray(measured.decoded_set.pixels), images.keys.tolist(), labels
     classifier: Any = load_classifier(run, runs)
     paths = expand_paths(sources)[:MAX_IMAGES]
     decoded = [one for batch in iter_decoded(classifier.preprocessing, paths, 256) for one in batch]
@@ -132,5 +132,5 @@ def _load_inputs(
     if not whole:
         raise DataError("None of these images can be read", received=f"{len(paths):,} files")
     if len(whole) < len(paths):
-        progress.say(f"{len(paths) - len(whole):,} of {len(paths):,} files cannot be read and are left out.")
+        progress.log(f"{len(paths) - len(whole):,} of {len(paths):,} files cannot be read and are left out.")
     return classifier, np.stack([pixels for _, pixels in whole]), [name for name, _ in whole], None

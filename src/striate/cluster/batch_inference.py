@@ -42,7 +42,7 @@ class AttemptCounter:
     def __init__(self) -> None:
         self.attempts: dict[tuple[int, int, int | None], int] = {}
 
-    def begin(self, item_key: tuple[int, int, int | None]) -> int:
+    def count_attempt(self, item_key: tuple[int, int, int | None]) -> int:
         """Returns how often a piece was begun, this time included; it is known by number, start and stop."""
         self.attempts[item_key] = self.attempts.get(item_key, 0) + 1
         return self.attempts[item_key]
@@ -171,7 +171,7 @@ def _predict_window(
             ) is not None:
                 yield piece.number, done
         if lost:
-            progress.say(
+            progress.log(
                 f"{len(lost)} piece{'s' * (len(lost) != 1)} of the work got lost {MAX_ATTEMPTS} times, with whoever "
                 "was "
                 "at it; smaller parts will tell why."
@@ -241,7 +241,7 @@ def _count_images(item: WorkItem) -> WorkItem:
 def _find_probe_file(items: list[WorkItem]) -> tuple[str, int] | None:
     """Returns an image's file and its size, where images lie in files."""
     for piece in items:
-        for place in piece.places if piece.kind != "broken" else ():
+        for place in piece.locations if piece.kind != "broken" else ():
             if not is_object_store_url(place) and Path(place).is_file():
                 return str(Path(place).resolve()), Path(place).stat().st_size
     return None

@@ -37,7 +37,7 @@ class Desk:
         """
         found, damaged = self.checkpoints.newest()
         if damaged and self.place is None:
-            self.told.append(("say", f"The checkpoint {damaged[0]} is damaged; an older one is used."))
+            self.told.append(("log", f"The checkpoint {damaged[0]} is damaged; an older one is used."))
         rows = () if found is None else tuple(EpochMetrics(**row) for row in found.about["rows"])
         self.record = Record(self.folder / "history.csv", rows, NO_PROGRESS)
         place = "the beginning" if found is None else found.about["place"]
@@ -120,9 +120,9 @@ class Told(Progress):
         """Sends it."""
         self._tell("end")
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Sends it."""
-        self._tell("say", line)
+        self._tell("log", line)
 
     def flush(self) -> None:
         """Sends what is left."""

@@ -26,7 +26,7 @@ from striate.cluster.coordinator import Desk, Told
 from striate.config import replace_config
 from striate.errors import ClusterError, ConfigError, StriateError
 from striate.models.architecture import Architecture
-from striate.models.registry import architecture_named, to_picklable
+from striate.models.registry import get_architecture, to_picklable
 from striate.progress import NO_PROGRESS, Progress
 from striate.system.signals import on_first_signal
 from striate.training.checkpoint_store import Checkpoints
@@ -82,14 +82,14 @@ def train_there(given: dict[str, Any]) -> None:
                 learnt,
                 held_out,
                 given["recipe"],
-                architecture=architecture_named(given["network"]),
+                architecture=get_architecture(given["network"]),
                 progress=shown,
                 record=(lambda row: ray.get(desk.epoch.remote(row))) if is_first else lambda row: None,
                 keeper=keeper,
                 parallel=parallel,
             )
             found = require_same(parallel, trained.classifier.model)
-            shown.say(f"The {parallel.size} processes hold the same weights (SHA-256 {found[:12]}…).")
+            shown.log(f"The {parallel.size} processes hold the same weights (SHA-256 {found[:12]}…).")
     except DivergedError:  # in all of them; who makes the report finds it in the last checkpoint
         pass
     except StriateError as error:
@@ -211,7 +211,7 @@ def learn_together(work: Work, on: str, workers: int | None, progress: Progress)
                 received=f"{number} processes",
                 expected=f"{cluster.cpu_count}",
             )
-        progress.say(f"{cluster}; {number} process{'es' * (number > 1)}, {each} processor{'s' * (each > 1)} each.")
+        progress.log(f"{cluster}; {number} process{'es' * (number > 1)}, {each} processor{'s' * (each > 1)} each.")
         return _trained(work, cluster, number, each, progress)
 
 
@@ -227,7 +227,7 @@ def _trained(work: Work, cluster: Cluster, number: int, each: int, progress: Pro
     def stop() -> None:
         nonlocal is_stopped
         is_stopped = True
-        progress.say(WILL_STOP)
+        progress.log(WILL_STOP)
         desk.stop.remote()
 
     if ACTIVE_BACKEND.name == "jax":
@@ -324,7 +324,7 @@ def _measured(network: Architecture | str, pictures: Any, recipe: Recipe) -> str
 
     images = pictures.images
     *_, found = networks(
-        architecture_named(network),
+        get_architecture(network),
         pictures.pixels.shape[1:],
         len(images.classes),
         recipe,

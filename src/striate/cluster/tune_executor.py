@@ -25,7 +25,7 @@ from ray.tune.search import Searcher
 
 from striate.cluster.connection import connect_cluster, create_driver_actor, require_ray
 from striate.errors import ClusterError, RunLockedError
-from striate.models.registry import architecture_named, to_picklable
+from striate.models.registry import get_architecture, to_picklable
 from striate.progress import NO_PROGRESS
 from striate.reporting.style import format_percent
 from striate.runs.run import Run
@@ -52,7 +52,7 @@ class OnCluster:
     def train(self, source: Source, pictures: Pictures, command: str) -> bool:
         """See Engine."""
         with connect_cluster(self.on) as cluster, _marked(source.folder) as mark:
-            source.progress.say(f"{cluster}.")
+            source.progress.log(f"{cluster}.")
             return _sweep(source, pictures, command, mark, has_gpus=cluster.gpu_count > 0)
 
 
@@ -64,7 +64,7 @@ def _sweep(source: Source, pictures: Pictures, command: str, mark: str, *, has_g
     def stop() -> None:
         nonlocal is_stopped
         is_stopped = True
-        source.progress.say(ENDS.format(source.whole))
+        source.progress.log(ENDS.format(source.whole))
 
     desk = create_driver_actor(Desk, str(source.folder))
     asks = Asks(source)
@@ -87,7 +87,7 @@ def _sweep(source: Source, pictures: Pictures, command: str, mark: str, *, has_g
                 log_to_file=False,
             ),
         )
-        with source.progress.task("training on the cluster", source.total, "trainings"):
+        with source.progress.track("training on the cluster", source.total, "trainings"):
             tuner.fit()
     return is_stopped
 
@@ -103,7 +103,7 @@ def _train_there(
 
     trial: Trial = config["trial"]
     if trial.architecture is not None:  # perhaps a name, see `portable`
-        trial = replace(trial, architecture=architecture_named(trial.architecture))
+        trial = replace(trial, architecture=get_architecture(trial.architecture))
     is_shared = (Path(folder) / mark).is_file()
     place = Path(folder) if is_shared else Path(tempfile.mkdtemp(prefix="striate-"))
 

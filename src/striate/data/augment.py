@@ -66,9 +66,9 @@ class Augment:
         self,
         pixels: NDArray[np.uint8],
         rng: np.random.Generator,
-        mirrored: NDArray[np.bool_] | None = None,
+        flip_mask: NDArray[np.bool_] | None = None,
         *,
-        count: int | None = None,
+        batch_size: int | None = None,
         rows: slice = ALL_ROWS,
     ) -> NDArray[np.uint8]:
         """Returns changed copies of the images (n, h, w, c) uint8, each in its own way.
@@ -76,23 +76,23 @@ class Augment:
         Args:
             pixels: the images.
             rng: what is drawn from.
-            mirrored: which are to be mirrored, where `flip` is set; drawn unless told.
-            count: of a batch that the images are some of: they are changed as they would be within it.
+            flip_mask: which are to be mirrored, where `flip` is set; drawn unless told.
+            batch_size: of a batch that the images are some of: they are changed as they would be within it.
             rows: which of it they are.
         """
         import cv2
 
-        count = len(pixels) if count is None else count
+        batch_size = len(pixels) if batch_size is None else batch_size
         if not self.flip:
-            mirrored = np.zeros(count, bool)
-        elif mirrored is None:
-            mirrored = rng.random(count) < 0.5
+            flip_mask = np.zeros(batch_size, bool)
+        elif flip_mask is None:
+            flip_mask = rng.random(batch_size) < 0.5
         if not any((self.rotate, self.shear, self.zoom)):
-            pixels = self._shift_and_flip(pixels, rng, mirrored, rows) if self.is_geometric else pixels
+            pixels = self._shift_and_flip(pixels, rng, flip_mask, rows) if self.is_geometric else pixels
         else:
             out = np.empty_like(pixels)
             height, width = pixels.shape[1:3]
-            matrices = self.sample_affine_matrices(mirrored, height, width, rng)[rows]
+            matrices = self.sample_affine_matrices(flip_mask, height, width, rng)[rows]
             for image, matrix, place in zip(pixels, matrices, out, strict=True):
                 moved = cv2.warpAffine(
                     image,
@@ -104,9 +104,9 @@ class Augment:
                 place[...] = moved.reshape(place.shape)
             pixels = out
         if self.brightness:
-            factors = rng.uniform(1 - self.brightness, 1 + self.brightness, (count, 1, 1, 1))[rows]
+            factors = rng.uniform(1 - self.brightness, 1 + self.brightness, (batch_size, 1, 1, 1))[rows]
             pixels = np.clip(pixels * factors.astype(np.float32), 0, 255).astype(np.uint8)
-        return self._apply_cutout(pixels, rng, count, rows) if self.cutout else pixels
+        return self._apply_cutout(pixels, rng, batch_size, rows) if self.cutout else pixels
 
     def _apply_cutout(
         self, pixels: NDArray[np.uint8], rng: np.random.Generator, batch_size: int, rows: slice

@@ -77,7 +77,7 @@ class Batches:
         if self.seed is not None and self.augment != NO_AUGMENT:
             rng = np.random.default_rng((self.seed, _AUGMENT_STREAM, self.epoch, index))
             mirrored = self.initial_flips[whole] ^ bool(self.epoch % 2)
-            pixels = self.augment(pixels, rng, mirrored, count=len(whole), rows=rows)
+            pixels = self.augment(pixels, rng, mirrored, batch_size=len(whole), rows=rows)
         return pixels, self.targets[whole[rows]]
 
 

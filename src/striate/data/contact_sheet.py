@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from striate.data.image_set import ImageSet
 from striate.data.preprocessing import FitMode, Preprocessing
 from striate.errors import ImageDecodeError, to_printable
-from striate.reporting.fonts import find_bundled, load_font
+from striate.reporting.fonts import find_bundled_font, load_font
 from striate.system.atomic_files import write_atomically
 
 TILE_PIXELS, GAP_PIXELS, MARGIN_PIXELS, LABEL_PIXELS, IMAGES_PER_ROW = 72, 4, 20, 190, 12  # pixels; images a row
@@ -22,13 +22,13 @@ def save_contact_sheet(images: ImageSet, path: Path, *, columns: int = IMAGES_PE
     """Writes a PNG with one row per class (the first 100): its name, its number, and `columns` images drawn at
     random; unreadable ones are left out.
     """
-    counts = images.counts()
+    counts = images.count_by_class()
     names = images.classes[:MAX_CLASSES]
     width = 2 * MARGIN_PIXELS + LABEL_PIXELS + columns * (TILE_PIXELS + GAP_PIXELS)
     sheet = Image.new("RGB", (width, 2 * MARGIN_PIXELS + 44 + len(names) * (TILE_PIXELS + GAP_PIXELS)), "white")
     draw = ImageDraw.Draw(sheet)
     bold, plain = (
-        load_font(find_bundled(name), size) for name, size in (("DejaVuSans-Bold.ttf", 17), ("DejaVuSans.ttf", 13))
+        load_font(find_bundled_font(name), size) for name, size in (("DejaVuSans-Bold.ttf", 17), ("DejaVuSans.ttf", 13))
     )
     draw.text(
         (MARGIN_PIXELS, MARGIN_PIXELS),
@@ -69,7 +69,7 @@ def sample_class_images(
         if len(found) == count:
             break
         try:
-            found.append(form(images.source(int(index))))
+            found.append(form(images.get_source(int(index))))
         except ImageDecodeError:
             continue
     return found

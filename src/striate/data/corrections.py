@@ -33,14 +33,14 @@ class Correction(NamedTuple):
         key: the image's.
         action: leave it out, give it another label, or neither (a row to be decided on).
         label: the new class, where it is relabelled.
-        was: the class it has in the data, for people.
+        original_label: the class it has in the data, for people.
         reason: why, for people.
     """
 
     key: str
     action: Action
     label: str = ""
-    was: str = ""
+    original_label: str = ""
     reason: str = ""
 
 

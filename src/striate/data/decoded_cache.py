@@ -86,7 +86,7 @@ def decode_all(
 
     def decode_row(index: int) -> None:
         try:
-            pixels[index] = preprocessing(images.source(index))
+            pixels[index] = preprocessing(images.get_source(index))
         except ImageDecodeError as error:
             broken[index] = error.problem
 

@@ -23,12 +23,12 @@ class ImageLimits(NamedTuple):
     """The most that one image may have.
 
     Attributes:
-        pixels: width times height; the default is what Pillow refuses as a decompression bomb.
-        bytes: of its file.
+        max_pixels: width times height; the default is what Pillow refuses as a decompression bomb.
+        max_bytes: of its file.
     """
 
-    pixels: int = 178_956_970
-    bytes: int = 512 << 20
+    max_pixels: int = 178_956_970
+    max_bytes: int = 512 << 20
 
 
 def get_image_limits() -> ImageLimits:
@@ -56,9 +56,9 @@ def check_file_size(size: int) -> None:
     """Returns nothing for a file that is not too large.
 
     Raises:
-        PictureError: it is.
+        ImageDecodeError: it is.
     """
-    most = get_image_limits().bytes
+    most = get_image_limits().max_bytes
     if size > most:
         raise ImageDecodeError(
             f"{size:,} bytes, more than the limit of {most:,} for one image ({MAX_BYTES_VARIABLE} raises it)"
@@ -69,9 +69,9 @@ def check_pixel_count(width: int, height: int) -> None:
     """Returns nothing for an image that has not too many pixels.
 
     Raises:
-        PictureError: it has.
+        ImageDecodeError: it has.
     """
-    most = get_image_limits().pixels
+    most = get_image_limits().max_pixels
     if width * height > most:
         raise ImageDecodeError(
             f"{width:,}×{height:,} pixels, more than {most:,}, the limit against decompression bombs "
@@ -83,7 +83,7 @@ def read_image_file(path: Path) -> bytes:
     """Returns an image file's bytes.
 
     Raises:
-        PictureError: it is too large, no regular file (reading a pipe could last for ever), or cannot be read.
+        ImageDecodeError: it is too large, no regular file (reading a pipe could last for ever), or cannot be read.
     """
     try:
         if not path.is_file() and path.exists() and not path.is_dir():
@@ -126,11 +126,11 @@ def open_image_bytes(data: bytes) -> Image.Image:
     """Returns the image in a file's bytes, not decoded yet.
 
     Raises:
-        PictureError: it has more pixels than the limit.
+        ImageDecodeError: it has more pixels than the limit.
         OSError, ValueError, …: whatever Pillow raises at foreign bytes.
     """
-    if get_image_limits().pixels > 2 * (Image.MAX_IMAGE_PIXELS or 0):
-        Image.MAX_IMAGE_PIXELS = get_image_limits().pixels  # asked for: Pillow's own limit lies below
+    if get_image_limits().max_pixels > 2 * (Image.MAX_IMAGE_PIXELS or 0):
+        Image.MAX_IMAGE_PIXELS = get_image_limits().max_pixels  # asked for: Pillow's own limit lies below
     try:
         image = Image.open(io.BytesIO(data), formats=IMAGE_FORMATS)
     except UnidentifiedImageError:
@@ -145,7 +145,7 @@ def describe_decode_error(error: Exception, head: bytes) -> str:
     """Returns why the bytes could not be decoded, in words that help."""
     if isinstance(error, Image.DecompressionBombError):
         return (
-            f"more than {get_image_limits().pixels:,} pixels, the limit against decompression bombs "
+            f"more than {get_image_limits().max_pixels:,} pixels, the limit against decompression bombs "
             f"({MAX_PIXELS_VARIABLE} raises it)"
         )
     if isinstance(error, ImageDecodeError):

@@ -39,7 +39,7 @@ class EncodedImages(Sequence[bytes]):
         """Returns one image's bytes, or some of the images.
 
         Raises:
-            PictureError: the row has no image.
+            ImageDecodeError: the row has no image.
         """
         if isinstance(index, slice):
             return EncodedImages(self.buffers, self.spans[index])
@@ -85,9 +85,9 @@ class ImageSet:
         labels: (n,) int32.
         keys: (n,) unique names, stable from one loading to the next (a path below the root, or `train/7`).
         sources: (n,) what to decode: paths, the bytes of files, or an array (n, h, w) or (n, h, w, c) uint8.
-        given: (n,) the split that the data set itself assigns: train, validation, test or "".
+        splits: (n,) the split that the data set itself assigns: train, validation, test or "".
         kind: what the images show.
-        ignored: files that lie among the images and are not images, by name.
+        ignored_files: files that lie among the images and are not images, by name.
     """
 
     name: str
@@ -95,18 +95,18 @@ class ImageSet:
     labels: NDArray[np.int32]
     keys: NDArray[np.str_]
     sources: Sequence[Path] | EncodedImages | NDArray[np.uint8]
-    given: NDArray[np.str_]
+    splits: NDArray[np.str_]
     kind: ImageKind = "photos"
-    ignored: tuple[str, ...] = ()
+    ignored_files: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def source(self, index: int) -> ImageSource:
+    def get_source(self, index: int) -> ImageSource:
         """Returns what `pixels.decode` takes for image `index`.
 
         Raises:
-            PictureError: a table's row has none.
+            ImageDecodeError: a table's row has none.
         """
         return self.sources[index]
 
@@ -114,11 +114,11 @@ class ImageSet:
         """Returns image `index` decoded at its own size: (h, w, 1 or 3) uint8.
 
         Raises:
-            PictureError: the file cannot be decoded.
+            ImageDecodeError: the file cannot be decoded.
         """
         from striate.data.preprocessing import decode_image
 
-        return decode_image(self.source(index))
+        return decode_image(self.get_source(index))
 
     def subset(self, indices: NDArray[np.intp] | NDArray[np.bool_] | Sequence[int]) -> ImageSet:
         """Returns the images at `indices` (or under a mask), in that order, with the same classes."""
@@ -135,15 +135,15 @@ class ImageSet:
             labels=self.labels[chosen],
             keys=self.keys[chosen],
             sources=sources,
-            given=self.given[chosen],
+            splits=self.splits[chosen],
         )
 
-    def counts(self) -> dict[str, int]:
+    def count_by_class(self) -> dict[str, int]:
         """Returns class name → number of images, in class order, zeros included."""
         numbers = np.bincount(self.labels, minlength=len(self.classes))
         return {name: int(number) for name, number in zip(self.classes, numbers, strict=True)}
 
-    def fingerprint(self) -> str:
+    def compute_fingerprint(self) -> str:
         """Returns 64 hexadecimal digits that change when a key, a label, a class or the images change.
 
         Pixels and bytes held in memory are hashed themselves; files by size, so that 100,000 photographs need not be

@@ -47,15 +47,15 @@ class Preprocessing:
         """(height, width, channels)."""
         return (self.height, self.width, self.channels)
 
-    def __call__(self, picture: ImageSource) -> NDArray[np.uint8]:
+    def __call__(self, source: ImageSource) -> NDArray[np.uint8]:
         """Returns the image as (height, width, channels) uint8.
 
         Raises:
-            PictureError: it cannot be decoded; the message says why.
+            ImageDecodeError: it cannot be decoded; the message says why.
         """
-        if isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.shape == self.shape:
-            return picture
-        image = _load_image(picture, self)
+        if isinstance(source, np.ndarray) and source.dtype == np.uint8 and source.shape == self.shape:
+            return source
+        image = _load_image(source, self)
         pixels = np.asarray(_resize_image(image.convert("L" if self.channels == 1 else "RGB"), self))
         return pixels.reshape(self.shape)
 
@@ -67,7 +67,7 @@ def decode_image(source: ImageSource, background: int = 255) -> NDArray[np.uint8
     grayscale is divided by 257. Of animations the first frame is taken.
 
     Raises:
-        PictureError: it cannot be decoded; the message says why.
+        ImageDecodeError: it cannot be decoded; the message says why.
     """
     pixels = np.asarray(_load_image(source, None, background))
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
@@ -121,7 +121,7 @@ def is_sideways(image: Image.Image) -> bool:
     """Returns whether an EXIF orientation exchanges width and height; an unreadable EXIF block turns nothing."""
     try:
         return image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
-    except Exception:  # see _oriented
+    except Exception:  # see _apply_orientation
         return False
 
 

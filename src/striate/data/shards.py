@@ -43,14 +43,14 @@ class Shard:
     Attributes:
         file: its name, beside the manifest.
         split: of all its images.
-        pictures: how many.
+        image_count: how many.
         bytes: of the file.
         sha256: of the file, 64 hexadecimal digits.
     """
 
     file: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.(parquet|tar)\Z")]
     split: SplitName
-    pictures: Annotated[int, Meta(ge=0)]
+    image_count: Annotated[int, Meta(ge=0)]
     bytes: Annotated[int, Meta(ge=0)]
     sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
@@ -76,9 +76,9 @@ class ShardManifest:
     shards: list[Shard]
 
     @property
-    def pictures(self) -> int:
+    def image_count(self) -> int:
         """How many in all."""
-        return sum(shard.pictures for shard in self.shards)
+        return sum(shard.image_count for shard in self.shards)
 
 
 def parse_shard_manifest(text: bytes, origin: str) -> ShardManifest | None:
@@ -176,8 +176,8 @@ def write_shards(
     images: ImageSet,
     out: str | Path,
     *,
-    form: ShardFormat = "parquet",
-    size: int = SHARD_BYTES,
+    shard_format: ShardFormat = "parquet",
+    shard_bytes: int = SHARD_BYTES,
     progress: Progress = NO_PROGRESS,
 ) -> ShardManifest:
     """Returns the manifest of the shards that were written, split by split and in order. The images' bytes are those
@@ -187,18 +187,18 @@ def write_shards(
         images: what to write.
         out: a folder that does not exist or is empty, or a prefix in an object store; shards and manifest are there
             when all are written (in a store the manifest comes last).
-        form: the layout.
-        size: bytes of images in a shard.
+        shard_format: the layout.
+        shard_bytes: bytes of images in a shard.
         progress: told the number of images.
 
     Raises:
         DataError: PyArrow is missing; the folder is taken or cannot be written to; the store cannot be used.
     """
-    if form == "parquet":
+    if shard_format == "parquet":
         _require_pyarrow()
-    planned = _plan_shards(images, size, SUFFIX_BY_FORMAT[form])
+    planned = _plan_shards(images, shard_bytes, SUFFIX_BY_FORMAT[shard_format])
     if is_object_store_url(out):
-        return _write_to_store(images, str(out), form, planned, progress)
+        return _write_to_store(images, str(out), shard_format, planned, progress)
     folder = Path(out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError("The place for the shards is taken", received=folder, expected="a folder that is not there yet")
@@ -207,8 +207,8 @@ def write_shards(
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
             whole = Path(beside) / folder.name
             whole.mkdir()
-            with progress.task("writing shards", len(images), "pictures") as task:
-                shards = [_write_shard(images, shard, whole, form, task) for shard in planned]
+            with progress.track("writing shards", len(images), "pictures") as task:
+                shards = [_write_shard(images, shard, whole, shard_format, task) for shard in planned]
             manifest = _write_manifest(images, shards, whole)
             if folder.exists():
                 folder.rmdir()
@@ -230,7 +230,7 @@ def _write_to_store(
     shards = []
     with tempfile.TemporaryDirectory(prefix="striate-shards-") as folder, translate_store_errors(address):
         place = Path(folder)
-        with progress.task("writing shards", len(images), "pictures") as task:
+        with progress.track("writing shards", len(images), "pictures") as task:
             for shard in plans:
                 shards.append(_write_shard(images, shard, place, shard_format, task))
                 store.put_file(str(place / shard.file), f"{prefix}/{shard.file}")
@@ -251,7 +251,7 @@ def _plan_shards(images: ImageSet, shard_bytes: int, suffix: str) -> list[_Shard
     """Returns which images go into which shard; the names say how many there are of the split."""
     sizes, found = _measure_source_bytes(images), []
     for split in (*SPLIT_NAMES, ""):
-        chosen = np.flatnonzero(images.given == split)
+        chosen = np.flatnonzero(images.splits == split)
         if not len(chosen):
             continue
         number = np.cumsum(sizes[chosen]) // max(1, shard_bytes)
@@ -285,7 +285,7 @@ def _write_shard(images: ImageSet, plan: _ShardPlan, folder: Path, shard_format:
 def _read_or_encode(images: ImageSet, index: int) -> bytes | None:
     """Returns an image's file; None where there is none, or none that may be read."""
     try:
-        source = images.source(index)
+        source = images.get_source(index)
         if isinstance(source, bytes):
             return source
         if isinstance(source, Path):

@@ -51,13 +51,13 @@ def split_stratified(
         if not 0 < fraction <= 0.5:
             raise DataError(f"The {name} share is out of range", received=fraction, expected="more than 0, at most 0.5")
     _check_classes(images)
-    assigned = np.where(images.given == "", "train", images.given).astype("U10")
+    assigned = np.where(images.splits == "", "train", images.splits).astype("U10")
     rng = np.random.default_rng((seed, 0x5371))
     for name, fraction in (("test", test), ("validation", validation)):
-        if name in images.given:
+        if name in images.splits:
             continue
         # The share counts all images that were there to divide, so 0.1 and 0.2 leave exactly 0.7.
-        pool = np.isin(images.given, ("", "train"))
+        pool = np.isin(images.splits, ("", "train"))
         for label in range(len(images.classes)):
             own = np.flatnonzero((images.labels == label) & (assigned == "train"))
             size = max(1, round(fraction * int(np.sum(pool & (images.labels == label)))))
@@ -156,7 +156,7 @@ def _check_classes(images: ImageSet) -> None:
             expected="two classes or more",
         )
     for label in range(len(images.classes)):
-        if not np.any((images.labels == label) & np.isin(images.given, ("", "train"))):
+        if not np.any((images.labels == label) & np.isin(images.splits, ("", "train"))):
             raise DataError(
                 f"The class {images.classes[label]!r} of {images.name} has no image to train on",
                 hint="add images, or remove the class",
@@ -164,9 +164,9 @@ def _check_classes(images: ImageSet) -> None:
 
 
 def _build_class_size_error(images: ImageSet, label: int) -> DataError:
-    own = images.given[images.labels == label]
+    own = images.splits[images.labels == label]
     have: NDArray[np.bool_] = np.isin(own, ("", "train"))
-    needed = 1 + sum(name not in images.given for name in ("validation", "test"))
+    needed = 1 + sum(name not in images.splits for name in ("validation", "test"))
     return DataError(
         f"The class {images.classes[label]!r} of {images.name} has too few images to divide",
         received=f"{int(have.sum())} to train on and choose by",

@@ -77,12 +77,12 @@ def suggest_corrections(inspection: Inspection) -> list[Correction]:
             names = " and ".join(sorted({images.classes[label] for label in labels}))
             found |= {str(key): Correction(str(key), "exclude", reason=f"conflict: lies under {names}") for key in keys}
             continue
-        ranks = np.array([SPLIT_RANK[split] for split in images.given[group].tolist()])
+        ranks = np.array([SPLIT_RANK[split] for split in images.splits[group].tolist()])
         best = int(np.lexsort((group, -area[group], ranks))[0])
         for place, key in enumerate(keys.tolist()):
             if place != best:
-                is_leak = images.given[group[place]] != images.given[group[best]]
+                is_leak = images.splits[group[place]] != images.splits[group[best]]
                 why = f"{'leak' if is_leak else 'duplicate'}: shows the same as {keys[best]}"
                 found[key] = Correction(key, "exclude", reason=why)
     classes = dict(zip(images.keys.tolist(), images.labels.tolist(), strict=True))
-    return [one._replace(was=images.classes[classes[one.key]]) for one in found.values()]
+    return [one._replace(original_label=images.classes[classes[one.key]]) for one in found.values()]

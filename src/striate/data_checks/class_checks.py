@@ -16,7 +16,7 @@ MAX_IMBALANCE_RATIO = 10  # largest class to smallest; above, accuracy flatters
 def detect_class_problems(images: ImageSet) -> list[Finding]:
     """Returns what is remarkable about the classes: tiny or empty ones, imbalance, names that may mean the same."""
     found = []
-    counts = images.counts()
+    counts = images.count_by_class()
     tiny = {name: number for name, number in counts.items() if number < MIN_CLASS_SIZE}
     if tiny:
         some = ", ".join(f"{name} ({number})" for name, number in list(tiny.items())[:5])
@@ -70,15 +70,15 @@ def _detect_name_clashes(images: ImageSet) -> list[Finding]:
 
 
 def _build_ignored_findings(images: ImageSet) -> list[Finding]:
-    if not images.ignored:
+    if not images.ignored_files:
         return []
     return [
         Finding(
             "ignored",
             "note",
-            f"{len(images.ignored):,} files among the images are something else, by their names",
+            f"{len(images.ignored_files):,} files among the images are something else, by their names",
             "leave them, unless images are among them",
-            images.ignored[:MAX_FILES_NAMED],
-            len(images.ignored),
+            images.ignored_files[:MAX_FILES_NAMED],
+            len(images.ignored_files),
         )
     ]

@@ -78,7 +78,7 @@ def find_duplicates(stats: ImageStats, *, progress: Progress = NO_PROGRESS) -> D
 
 def find_duplicates_fast(images: ImageSet, *, progress: Progress = NO_PROGRESS) -> DuplicateGroups:
     """Returns which images show the same, as far as can be told in a few seconds: changed copies are looked for among
-    up to NEAR encoded images of up to NEAR_BYTES in all, equal ones among any number.
+    up to NEAR encoded images of up to MAX_NEAR_BYTES in all, equal ones among any number.
     """
     is_encoded = not isinstance(images.sources, np.ndarray)
     if is_encoded and len(images) <= MAX_NEAR_IMAGES and measure_source_bytes(images).sum() <= MAX_NEAR_BYTES:
@@ -102,7 +102,7 @@ def _group_identical(digest: NDArray[np.bytes_], is_usable: NDArray[np.bool_]) -
 
 def _is_decodable(images: ImageSet, index: int) -> bool:
     try:
-        return bool(SCAN_PREPROCESSING(images.source(index)).size)
+        return bool(SCAN_PREPROCESSING(images.get_source(index)).size)
     except ImageDecodeError:
         return False
 
@@ -112,7 +112,7 @@ def build_duplicate_findings(images: ImageSet, duplicates: DuplicateGroups) -> l
     sets = duplicates.list_groups()
     if not sets:
         return []
-    given = images.given
+    given = images.splits
     leaks = [one for one in sets if len({split for split in given[one] if split}) > 1]
     conflicts = [one for one in sets if len(np.unique(images.labels[one])) > 1]
     within = [one for one in sets if any(np.sum(given[one] == split) > 1 for split in np.unique(given[one]))]
@@ -163,8 +163,8 @@ def build_duplicate_findings(images: ImageSet, duplicates: DuplicateGroups) -> l
 
 def find_leaked_images(images: ImageSet, duplicates: DuplicateGroups, split: str = "test") -> NDArray[np.bool_]:
     """Returns (n,) which images of a split have a copy in a split that is learned or chosen from."""
-    others = (images.given != split) & (images.given != "")
-    result: NDArray[np.bool_] = (images.given == split) & np.isin(duplicates.group_ids, duplicates.group_ids[others])
+    others = (images.splits != split) & (images.splits != "")
+    result: NDArray[np.bool_] = (images.splits == split) & np.isin(duplicates.group_ids, duplicates.group_ids[others])
     return result
 
 

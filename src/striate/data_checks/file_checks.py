@@ -101,7 +101,7 @@ def detect_lossy_images(images: ImageSet) -> list[Finding]:
     qualities: list[int | None] = []
     for index in np.random.default_rng(0).permutation(len(images))[:HEADER_SAMPLE_SIZE].tolist():
         try:
-            with open_image(images.source(index)) as image:
+            with open_image(images.get_source(index)) as image:
                 sizes.add(image.size)
                 qualities.append(estimate_jpeg_quality(image))
         except Exception:  # noqa: S112  (foreign bytes; decoding reports each broken file with its reason)

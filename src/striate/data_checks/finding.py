@@ -23,8 +23,8 @@ class Finding:
         fix: what to do.
         files: the images concerned, by key (at most 1,000).
         count: how many there are.
-        groups: how many sets of images that belong together they form; 0 where each stands for itself.
-        members: those sets, as far as `files` names them.
+        group_count: how many sets of images that belong together they form; 0 where each stands for itself.
+        file_groups: those sets, as far as `files` names them.
         evidence: figures it rests on, by name.
     """
 
@@ -34,8 +34,8 @@ class Finding:
     fix: str
     files: tuple[str, ...] = ()
     count: int = 0
-    groups: int = 0
-    members: tuple[tuple[str, ...], ...] = ()
+    group_count: int = 0
+    file_groups: tuple[tuple[str, ...], ...] = ()
     evidence: dict[str, float] | None = None
 
     @property
@@ -67,7 +67,7 @@ def build_group_finding(
         fix,
         files=tuple(key for group in members for key in group),
         count=sum(map(len, groups)),
-        groups=len(groups),
-        members=tuple(members),
+        group_count=len(groups),
+        file_groups=tuple(members),
         **fields,
     )

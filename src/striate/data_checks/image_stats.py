@@ -59,7 +59,7 @@ class ImageStats:
 
     Attributes:
         images: the whole set, unreadable images included.
-        records: (n,) of dtype FACTS, parallel to the images.
+        records: (n,) of dtype STATS_DTYPE, parallel to the images.
     """
 
     images: ImageSet
@@ -122,7 +122,7 @@ def compute_digests(images: ImageSet, *, progress: Progress = NO_PROGRESS) -> ND
     def hash_row(row: int) -> None:
         index = int(rows[row])
         try:
-            found[index] = _compute_digest(_read_source(images.source(index)))
+            found[index] = _compute_digest(_read_source(images.get_source(index)))
         except ImageDecodeError:
             found[index] = b""
 
@@ -147,12 +147,12 @@ def _get_file_size(path: Path) -> int:
 
 
 def scan_image(images: ImageSet, index: int) -> Any:
-    """Returns the facts about one image, a scalar of dtype FACTS."""
+    """Returns the facts about one image, a scalar of dtype STATS_DTYPE."""
     import cv2
 
     fact = np.zeros((), STATS_DTYPE)
     try:
-        source = _read_source(images.source(index))
+        source = _read_source(images.get_source(index))
         pixels = SCAN_PREPROCESSING(source)
     except ImageDecodeError as error:
         fact["reason"] = error.problem.encode()

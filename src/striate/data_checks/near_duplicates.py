@@ -99,7 +99,7 @@ def find_near_duplicates(
 
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
-        progress.task("comparing images", total, "pictures") as task,
+        progress.track("comparing images", total, "pictures") as task,
     ):
         parts = []
         for start, found in zip(
@@ -235,7 +235,7 @@ def _deduplicate_pairs(pairs: SimilarPairs) -> SimilarPairs:
 
 
 def _keep_best_matches(pairs: SimilarPairs) -> SimilarPairs:
-    """Returns, of each image's pairs with later ones, the PARTNERS most alike."""
+    """Returns, of each image's pairs with later ones, the MAX_MATCHES_PER_IMAGE most alike."""
     pairs = _select_pairs(pairs, np.lexsort((-pairs.similarity, pairs.first)))
     _, begin, number = np.unique(pairs.first, return_index=True, return_counts=True)
     rank = np.arange(len(pairs)) - np.repeat(begin, number)

@@ -72,7 +72,7 @@ def save_data_page(
         verdict=summarize_findings(findings),
         cards=_build_cards(inspection, findings),
         findings=[(one, _collect_evidence(images, one, place)) for one in findings],
-        splits=[split for split in ("", *SPLIT_NAMES) if (images.given == split).any()],
+        splits=[split for split in ("", *SPLIT_NAMES) if (images.splits == split).any()],
         counts=counts,
         largest=max(1, largest),
         rows=[
@@ -129,7 +129,7 @@ def _build_cards(inspection: Inspection, findings: Sequence[Finding]) -> list[tu
 
 
 def _count_splits(images: ImageSet, label: int) -> dict[str, int]:
-    names, numbers = np.unique(images.given[images.labels == label], return_counts=True)
+    names, numbers = np.unique(images.splits[images.labels == label], return_counts=True)
     return dict(zip(names.tolist(), numbers.tolist(), strict=True))
 
 
@@ -137,8 +137,8 @@ def _collect_evidence(images: ImageSet, finding: Finding, row_by_key: Mapping[st
     """Returns the images behind a finding, set by set; those without a set are one."""
     if finding.kind == "label_suspect":  # they have a section of their own
         return []
-    sets: Sequence[Sequence[str]] = finding.members[:MAX_GROUPS_SHOWN] or [finding.files]
-    most = MAX_GROUP_MEMBERS if finding.members else MAX_UNGROUPED_SHOWN
+    sets: Sequence[Sequence[str]] = finding.file_groups[:MAX_GROUPS_SHOWN] or [finding.files]
+    most = MAX_GROUP_MEMBERS if finding.file_groups else MAX_UNGROUPED_SHOWN
     found = [[row_by_key[key] for key in one if key in row_by_key][:most] for one in sets]
     return [shown for one in found if (shown := [part for index in one if (part := _build_page_image(images, index))])]
 
@@ -157,14 +157,18 @@ def _collect_label_issues(
 
 def _build_page_image(images: ImageSet, index: int) -> PageImage | None:
     try:
-        pixels = build_tile_preprocessing(images, IMAGE_SIDE)(images.source(index))
+        pixels = build_tile_preprocessing(images, IMAGE_SIDE)(images.get_source(index))
     except ImageDecodeError:
         return None
     label = images.classes[images.labels[index]]
     key = to_printable(str(images.keys[index]))
     name = key.rpartition("/")[2]
     return PageImage(
-        _encode_thumbnail(pixels), key, key if name.isdecimal() else name, to_printable(label), str(images.given[index])
+        _encode_thumbnail(pixels),
+        key,
+        key if name.isdecimal() else name,
+        to_printable(label),
+        str(images.splits[index]),
     )
 
 

@@ -36,20 +36,20 @@ class Shortcut:
         feature: its name.
         accuracy: cross-validated balanced accuracy (mean recall) of a decision tree on it, 0..1.
         chance: what guessing reaches, 1 / classes.
-        error: standard error of guessing's balanced accuracy.
-        n: images it was measured on.
+        standard_error: standard error of guessing's balanced accuracy.
+        image_count: images it was measured on.
     """
 
     feature: str
     accuracy: float
     chance: float
-    error: float
-    n: int
+    standard_error: float
+    image_count: int
 
     @property
     def gain(self) -> float:
         """Fraction of the way from chance to certainty, 0 where it is not surely above chance."""
-        if self.accuracy <= self.chance + MIN_STANDARD_ERRORS * self.error:
+        if self.accuracy <= self.chance + MIN_STANDARD_ERRORS * self.standard_error:
             return 0.0
         return (self.accuracy - self.chance) / (1 - self.chance)
 
@@ -104,11 +104,11 @@ def build_shortcut_findings(shortcuts: list[Shortcut]) -> list[Finding]:
             Finding(
                 "shortcut",
                 "warning" if one.gain >= warning else "note",
-                f"The {what} alone tells the class in {one.accuracy:.0%} of {one.n:,} images, guessing in "
+                f"The {what} alone tells the class in {one.accuracy:.0%} of {one.image_count:,} images, guessing in "
                 f"{one.chance:.0%} (mean recall of a cross-validated decision tree)",
                 fix,
-                evidence={"accuracy": one.accuracy, "chance": one.chance, "standard_error": one.error},
-                count=one.n,
+                evidence={"accuracy": one.accuracy, "chance": one.chance, "standard_error": one.standard_error},
+                count=one.image_count,
             )
         )
     return findings
@@ -136,7 +136,7 @@ def _extract_features(stats: ImageStats, rows: NDArray[np.intp]) -> Mapping[str,
 
 
 def _encode_one_hot(words: NDArray[np.bytes_]) -> NDArray[np.float64]:
-    """Returns (n, COMMON or fewer) whether a word is each of the commonest."""
+    """Returns (n, MAX_CATEGORIES or fewer) whether a word is each of the commonest."""
     known, number = np.unique(words, return_counts=True)
     common = known[np.argsort(-number, kind="stable")][:MAX_CATEGORIES]
     result: NDArray[np.float64] = (words[:, None] == common[None]).astype(np.float64)

@@ -18,14 +18,14 @@ MAX_VALUES_NAMED = 6  # formats or cameras named in words
 class ValueRange:
     """The least, the middle and the greatest of some numbers."""
 
-    least: float
+    minimum: float
     median: float
-    greatest: float
+    maximum: float
 
     def describe(self, unit: str = "", digits: int = 0) -> str:
         """Returns it for people."""
-        low, middle, high = (f"{value:,.{digits}f}" for value in (self.least, self.median, self.greatest))
-        return f"{low}{unit}, all alike" if self.least == self.greatest else f"{low} to {high}{unit}, median {middle}"
+        low, middle, high = (f"{value:,.{digits}f}" for value in (self.minimum, self.median, self.maximum))
+        return f"{low}{unit}, all alike" if self.minimum == self.maximum else f"{low} to {high}{unit}, median {middle}"
 
 
 @frozen_config
@@ -40,8 +40,8 @@ class DatasetStatistics:
         formats: format → images.
         modes: Pillow's color mode → images.
         cameras: EXIF make and model → images, those with one.
-        colour: mean red, green and blue of all, 0..255.
-        deviation: mean of the deviations within an image, grayscale levels.
+        mean_color: mean red, green and blue of all, 0..255.
+        mean_deviation: mean of the deviations within an image, grayscale levels.
     """
 
     width: ValueRange
@@ -51,8 +51,8 @@ class DatasetStatistics:
     formats: dict[str, int]
     modes: dict[str, int]
     cameras: dict[str, int]
-    colour: tuple[float, float, float]
-    deviation: float
+    mean_color: tuple[float, float, float]
+    mean_deviation: float
 
     def describe(self) -> list[tuple[str, str]]:
         """Returns name and value of each, for people."""
@@ -62,11 +62,11 @@ class DatasetStatistics:
             ("width to height", self.aspect.describe(digits=2)),
             ("format", _format_fractions(self.formats)),
             ("color mode", _format_fractions(self.modes)),
-            ("mean red, green, blue", ", ".join(f"{value:.0f}" for value in self.colour)),
-            ("mean contrast", f"{self.deviation:.0f} grayscale levels of deviation within an image"),
+            ("mean red, green, blue", ", ".join(f"{value:.0f}" for value in self.mean_color)),
+            ("mean contrast", f"{self.mean_deviation:.0f} grayscale levels of deviation within an image"),
         ]
         if self.bytes is not None:
-            kib = ValueRange(*(value / 1024 for value in (self.bytes.least, self.bytes.median, self.bytes.greatest)))
+            kib = ValueRange(*(value / 1024 for value in (self.bytes.minimum, self.bytes.median, self.bytes.maximum)))
             rows.insert(3, ("file size", kib.describe(" KiB", 1)))
         return rows + ([("camera", _format_fractions(self.cameras))] if self.cameras else [])
 
@@ -85,8 +85,8 @@ def compute_statistics(stats: ImageStats) -> DatasetStatistics | None:
         formats=_count_values(facts["format"]),
         modes=_count_values(facts["mode"]),
         cameras=_count_values(facts["camera"][facts["camera"] != b""]),
-        colour=(red, green, blue),
-        deviation=float(facts["spread"].mean()),
+        mean_color=(red, green, blue),
+        mean_deviation=float(facts["spread"].mean()),
     )
 
 

@@ -53,15 +53,15 @@ class DiagnosisReport:
 
     Attributes:
         format: of diagnosis.json.
-        found: faults, the most important first; none for a healthy run.
+        diagnoses: faults, the most important first; none for a healthy run.
         summary: one sentence.
-        missing: what could not be looked at.
+        missing_evidence: what could not be looked at.
     """
 
     format: int
-    found: tuple[Diagnosis, ...]
+    diagnoses: tuple[Diagnosis, ...]
     summary: str
-    missing: tuple[str, ...]
+    missing_evidence: tuple[str, ...]
 
 
 def diagnose(evidence: Evidence) -> DiagnosisReport:
@@ -77,7 +77,7 @@ def diagnose(evidence: Evidence) -> DiagnosisReport:
         DIAGNOSIS_FORMAT,
         tuple(found),
         found[0].verdict + "." if found else _describe_healthy_training(evidence),
-        evidence.missing,
+        evidence.missing_evidence,
     )
 
 
@@ -91,8 +91,8 @@ def load_diagnosis_report(folder: Path) -> DiagnosisReport | None:
 
 def _describe_healthy_training(evidence: Evidence) -> str:
     if evidence.is_failed:
-        return f"The training failed: {evidence.reason}"
-    if evidence.validation is None:
+        return f"The training failed: {evidence.failure_reason}"
+    if evidence.validation_outcomes is None:
         return "Nothing is known to be wrong, but there is little to judge by."
     seen = (
         f"{format_percent(evidence.train_outcomes.accuracy)} of the training images and "
@@ -100,7 +100,7 @@ def _describe_healthy_training(evidence: Evidence) -> str:
         else ""
     )
     return (
-        f"Nothing is wrong with this training: {seen}{format_percent(evidence.validation.accuracy)} of the "
+        f"Nothing is wrong with this training: {seen}{format_percent(evidence.validation_outcomes.accuracy)} of the "
         "validation images are "
         f"answered rightly, after {len(evidence.epochs)} {'epoch' if len(evidence.epochs) == 1 else 'epochs'}."
     )

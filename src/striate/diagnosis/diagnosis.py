@@ -19,7 +19,7 @@ class Diagnosis:
         severity: `error`: what came out is of no use, or its figures are wrong; `warning`: it could be better.
         verdict: what is wrong, in one sentence without its full stop.
         evidence: what shows it.
-        try_: one command.
+        fix: one command.
         files: the images concerned, by key, as far as they are known.
     """
 
@@ -27,13 +27,13 @@ class Diagnosis:
     severity: Literal["error", "warning"]
     verdict: str
     evidence: str
-    try_: str
+    fix: str
     files: tuple[str, ...] = ()
 
     @property
     def line(self) -> str:
         """Verdict and command in one line."""
-        return f"{self.verdict}. Try: {self.try_}"
+        return f"{self.verdict}. Try: {self.fix}"
 
 
 Detector = Callable[[Evidence], Diagnosis | None]

@@ -33,50 +33,50 @@ class Evidence:
         command: the command line that repeats it; "" for one made from Python.
         source: where its data came from; None for images handed over in Python.
         is_failed: whether no usable model came out.
-        reason: why.
+        failure_reason: why.
         recipe: every number that shaped it.
         classes: names in label order.
-        counts: split → images per class.
+        class_counts: split → images per class.
         epochs: the history.
-        kept: number of the epoch whose weights were kept, 0 for none.
-        validation: how the images to choose by were answered; None where that is not known.
-        test: how the images to measure on were answered.
+        best_epoch: number of the epoch whose weights were kept, 0 for none.
+        validation_outcomes: how the images to choose by were answered; None where that is not known.
+        test_outcomes: how the images to measure on were answered.
         findings: what is remarkable about the data.
-        leaked: test images with a copy among those learned or chosen from.
+        leak_count: test images with a copy among those learned or chosen from.
         without_leaks: accuracy on the others.
         device: what it ran on.
-        symptoms: what the training noted about itself; None for a run that noted nothing.
-        missing: what could not be looked at, in words.
+        signals: what the training noted about itself; None for a run that noted nothing.
+        missing_evidence: what could not be looked at, in words.
     """
 
     path: str
     command: str
     source: str | None
     is_failed: bool
-    reason: str | None
+    failure_reason: str | None
     recipe: Recipe
     classes: tuple[str, ...]
-    counts: dict[str, tuple[int, ...]]
+    class_counts: dict[str, tuple[int, ...]]
     epochs: tuple[EpochMetrics, ...]
-    kept: int
-    validation: OutcomeCounts | None
-    test: OutcomeCounts | None
+    best_epoch: int
+    validation_outcomes: OutcomeCounts | None
+    test_outcomes: OutcomeCounts | None
     findings: tuple[Finding, ...]
-    leaked: int
+    leak_count: int
     without_leaks: AccuracyEstimate | None
     device: str
-    symptoms: TrainingSignals | None
-    missing: tuple[str, ...] = ()
+    signals: TrainingSignals | None
+    missing_evidence: tuple[str, ...] = ()
 
     @property
     def train_outcomes(self) -> OutcomeCounts | None:
         """How training images are answered by the finished model."""
-        return self.symptoms.learnt if self.symptoms else None
+        return self.signals.train_outcomes if self.signals else None
 
     @property
     def neighbor_outcomes(self) -> OutcomeCounts | None:
         """How the nearest training images answer for those of validation."""
-        return self.symptoms.neighbours if self.symptoms else None
+        return self.signals.neighbor_outcomes if self.signals else None
 
     @property
     def chance_loss(self) -> float:
@@ -101,14 +101,14 @@ class Evidence:
     @property
     def is_worse_than_knn(self) -> bool:
         """Whether the nearest training images answer better than the model, beyond doubt."""
-        if self.validation is None or self.neighbor_outcomes is None:
+        if self.validation_outcomes is None or self.neighbor_outcomes is None:
             return False
-        return compute_accuracy_drop(self.neighbor_outcomes, self.validation).low > 0
+        return compute_accuracy_drop(self.neighbor_outcomes, self.validation_outcomes).low > 0
 
     @property
     def is_unusable(self) -> bool:
         """Whether the model is no better than guessing on images it did not learn from, or there is none."""
-        return self.is_failed or (self.validation is not None and self.validation.is_at_chance_level)
+        return self.is_failed or (self.validation_outcomes is not None and self.validation_outcomes.is_at_chance_level)
 
 
 def collect_evidence(run: Run, manifest: RunManifest | None = None) -> Evidence:
@@ -126,7 +126,7 @@ def collect_evidence(run: Run, manifest: RunManifest | None = None) -> Evidence:
     classes = tuple(manifest.data.get("classes") or ())
     is_failed = manifest.state == "failed"
     try:
-        epochs = read_history(run.file("history.csv"))
+        epochs = read_history(run.get_verified_file("history.csv"))
     except RunError:
         epochs = ()
         missing.append("the history of its epochs")
@@ -140,26 +140,26 @@ def collect_evidence(run: Run, manifest: RunManifest | None = None) -> Evidence:
     validation = None if is_failed else _load_outcomes(run, "validation", classes, missing)
     test = None if is_failed else _load_outcomes(run, "predictions", classes, missing)
     leaks = None if is_failed else run.report.without_leaks
-    counts = _count_images(run.file("split.csv"), classes)
+    counts = _count_images(run.get_verified_file("split.csv"), classes)
     return Evidence(
         path=str(run.path),
         command=manifest.command,
         source=manifest.data.get("source"),
         is_failed=is_failed,
-        reason=manifest.reason,
+        failure_reason=manifest.reason,
         recipe=recipe,
         classes=classes or tuple(counts.get("train", ())),
-        counts={split: tuple(counter[name] for name in classes) for split, counter in counts.items()},
+        class_counts={split: tuple(counter[name] for name in classes) for split, counter in counts.items()},
         epochs=epochs,
-        kept=manifest.kept,
-        validation=validation,
-        test=test,
+        best_epoch=manifest.best_epoch,
+        validation_outcomes=validation,
+        test_outcomes=test,
         findings=manifest.findings,
-        leaked=0 if leaks is None or test is None else test.n - leaks.n,
+        leak_count=0 if leaks is None or test is None else test.n - leaks.n,
         without_leaks=leaks,
         device=manifest.device,
-        symptoms=symptoms,
-        missing=tuple(missing),
+        signals=symptoms,
+        missing_evidence=tuple(missing),
     )
 
 
@@ -167,12 +167,12 @@ def _load_outcomes(
     run: Run, table_name: str, classes: tuple[str, ...], missing_evidence: list[str]
 ) -> OutcomeCounts | None:
     """Returns the predictions in validation.csv or predictions.csv; of an older run, as far as its report tells."""
-    path = run.file(f"{table_name}.csv")
-    run.file(f"{table_name}.npy")
+    path = run.get_verified_file(f"{table_name}.csv")
+    run.get_verified_file(f"{table_name}.npy")
     try:
         return count_outcomes(load_labeled_predictions(path, classes))
     except DataError:
-        report: Report = run.validation if table_name == "validation" else run.report
+        report: Report = run.validation_report if table_name == "validation" else run.report
         predictions = list(_load_records(path))
         if len(predictions) != report.n:
             missing_evidence.append(f"its single answers ({path.name})")

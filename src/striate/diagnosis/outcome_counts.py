@@ -26,16 +26,16 @@ class OutcomeCounts:
     Attributes:
         confusion: confusion[i][j] images of class i were answered with class j.
         loss: mean cross-entropy in nats, without label smoothing.
-        deviation: of the single images' losses; None where it is not known.
-        surest: how many predictions are the most confident fifth.
-        surest_wrong: how many of those are wrong.
+        loss_std: of the single images' losses; None where it is not known.
+        top_confidence_count: how many predictions are the most confident fifth.
+        top_confidence_errors: how many of those are wrong.
     """
 
     confusion: tuple[tuple[int, ...], ...]
     loss: float
-    deviation: float | None
-    surest: int
-    surest_wrong: int
+    loss_std: float | None
+    top_confidence_count: int
+    top_confidence_errors: int
 
     @property
     def confusion_matrix(self) -> NDArray[np.int64]:
@@ -72,12 +72,16 @@ class OutcomeCounts:
         n, further = self.n, other.n
         loss = (n * self.loss + further * other.loss) / (n + further)
         deviation = None
-        if self.deviation is not None and other.deviation is not None:
-            squares = n * (self.deviation**2 + self.loss**2) + further * (other.deviation**2 + other.loss**2)
+        if self.loss_std is not None and other.loss_std is not None:
+            squares = n * (self.loss_std**2 + self.loss**2) + further * (other.loss_std**2 + other.loss**2)
             deviation = math.sqrt(max(0.0, squares / (n + further) - loss**2))
         matrix = self.confusion_matrix + other.confusion_matrix
         return OutcomeCounts(
-            _to_tuples(matrix), loss, deviation, self.surest + other.surest, self.surest_wrong + other.surest_wrong
+            _to_tuples(matrix),
+            loss,
+            deviation,
+            self.top_confidence_count + other.top_confidence_count,
+            self.top_confidence_errors + other.top_confidence_errors,
         )
 
     def exclude_classes(self, labels: Sequence[int]) -> OutcomeCounts:
@@ -125,9 +129,9 @@ def compute_min_loss_rise(first: OutcomeCounts, second: OutcomeCounts) -> float 
     """
     from scipy.stats import norm
 
-    if first.deviation is None or second.deviation is None:
+    if first.loss_std is None or second.loss_std is None:
         return None
-    error = math.hypot(first.deviation / math.sqrt(first.n), second.deviation / math.sqrt(second.n))
+    error = math.hypot(first.loss_std / math.sqrt(first.n), second.loss_std / math.sqrt(second.n))
     return float(second.loss - first.loss - norm.ppf((1 + CONFIDENCE_LEVEL) / 2) * error)
 
 

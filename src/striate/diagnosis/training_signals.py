@@ -37,7 +37,7 @@ class SplitStatistics:
         split: which.
         n: images looked at.
         mean: of all their pixels.
-        deviation: of all their pixels.
+        std: of all their pixels.
         shift: how far their single means and deviations are from those of the training images: the larger of the
             two Kolmogorov–Smirnov distances, 0..1.
         p_value: of that distance, if the split were drawn from the same images (corrected for taking the larger).
@@ -46,7 +46,7 @@ class SplitStatistics:
     split: str
     n: int
     mean: float
-    deviation: float
+    std: float
     shift: float
     p_value: float
 
@@ -58,8 +58,8 @@ class LayerActivity:
     """
 
     layer: str
-    units: int
-    dead: int
+    unit_count: int
+    dead_count: int
 
 
 @frozen_config
@@ -68,7 +68,7 @@ class InputScale:
 
     layer: str
     mean: float
-    deviation: float
+    std: float
 
 
 @frozen_config
@@ -77,17 +77,17 @@ class NonFiniteBatches:
 
     Attributes:
         epoch: number, from 1.
-        first: first of the batches at work then, from 1 within the epoch.
-        last: last of them.
+        first_batch: first of the batches at work then, from 1 within the epoch.
+        last_batch: last of them.
         files: their images by key, batch after batch (at most 1,000).
-        count: how many images they hold.
+        image_count: how many images they hold.
     """
 
     epoch: int
-    first: int
-    last: int
+    first_batch: int
+    last_batch: int
     files: tuple[str, ...]
-    count: int
+    image_count: int
 
 
 @frozen_config
@@ -96,29 +96,29 @@ class TrainingSignals:
 
     Attributes:
         format: of symptoms.json.
-        looks: the images of each split.
-        learnt: how a sample of the training images is answered by the finished model, unchanged and without
+        split_statistics: the images of each split.
+        train_outcomes: how a sample of the training images is answered by the finished model, unchanged and without
             dropout; None where there is no finished model.
-        neighbours: how validation images are answered by the nearest training images, pixel by pixel: what there
+        neighbor_outcomes: how validation images are answered by the nearest training images, pixel by pixel: what there
             is to learn without learning.
-        scale: what reaches the first layer with weights; None where that is not known or normalize.
-        units: rectified layers.
-        early: mean training losses of the pieces of the first epoch.
-        peak: the largest loss of a few steps in the first epoch; None where none was finite.
-        broken: where the loss broke.
+        input_scale: what reaches the first layer with weights; None where that is not known or normalize.
+        layer_activities: rectified layers.
+        early_losses: mean training losses of the pieces of the first epoch.
+        peak_loss: the largest loss of a few steps in the first epoch; None where none was finite.
+        non_finite_batches: where the loss broke.
         devices: what Keras saw.
         accelerators: graphics processors that the machine has.
     """
 
     format: int
-    looks: tuple[SplitStatistics, ...]
-    learnt: OutcomeCounts | None
-    neighbours: OutcomeCounts | None
-    scale: InputScale | None
-    units: tuple[LayerActivity, ...]
-    early: tuple[float, ...]
-    peak: float | None
-    broken: NonFiniteBatches | None
+    split_statistics: tuple[SplitStatistics, ...]
+    train_outcomes: OutcomeCounts | None
+    neighbor_outcomes: OutcomeCounts | None
+    input_scale: InputScale | None
+    layer_activities: tuple[LayerActivity, ...]
+    early_losses: tuple[float, ...]
+    peak_loss: float | None
+    non_finite_batches: NonFiniteBatches | None
     devices: tuple[str, ...]
     accelerators: tuple[str, ...]
 
@@ -232,7 +232,7 @@ def collect_training_signals(
     units: tuple[LayerActivity, ...] = ()
     if classifier is not None:
         images = splits[0].images
-        rows = classifier.log_probabilities(pixels[0])
+        rows = classifier.predict_log_probabilities(pixels[0])
         if np.isfinite(rows).all():
             trained = count_outcomes(
                 LabeledPredictions(images.classes, images.keys[chosen[0]], images.labels[chosen[0]], rows)
@@ -241,14 +241,14 @@ def collect_training_signals(
     early, peak = summarize_first_epoch(loss_monitor)
     return TrainingSignals(
         format=SIGNALS_FORMAT,
-        looks=_compute_split_statistics(pixels),
-        learnt=trained,
-        neighbours=_count_neighbor_outcomes(splits, pixels, chosen),
-        scale=scale,
-        units=units,
-        early=early,
-        peak=peak,
-        broken=locate_non_finite_loss(loss_monitor, splits[0].images),
+        split_statistics=_compute_split_statistics(pixels),
+        train_outcomes=trained,
+        neighbor_outcomes=_count_neighbor_outcomes(splits, pixels, chosen),
+        input_scale=scale,
+        layer_activities=units,
+        early_losses=early,
+        peak_loss=peak,
+        non_finite_batches=locate_non_finite_loss(loss_monitor, splits[0].images),
         devices=tuple(list_devices()),
         accelerators=list_accelerators(),
     )

@@ -140,9 +140,9 @@ def find_risk_threshold(
     """Returns the lowest confidence from which on answers are wrong at most as often as asked, with 95 % certainty that
     it is so on images like these; None where no threshold promises that.
 
-    The bound is Clopper and Pearson's on the errors above a threshold, with Bonferroni's correction for the CANDIDATES
-    that are tried (the guarantee of Geifman and El-Yaniv 2017, arXiv:1705.08500, section 3; their bisection may miss a
-    threshold, since few answers prove little however sure they are).
+    The bound is Clopper and Pearson's on the errors above a threshold, with Bonferroni's correction for the
+    MAX_CANDIDATE_THRESHOLDS that are tried (the guarantee of Geifman and El-Yaniv 2017, arXiv:1705.08500, section 3;
+    their bisection may miss a threshold, since few answers prove little however sure they are).
 
     Args:
         confidence: (n,) of each prediction, on images that were not learned from.

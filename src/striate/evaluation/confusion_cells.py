@@ -30,7 +30,7 @@ def render_cell_data(evaluation: Evaluation) -> Markup:
     order = list(dict.fromkeys(int(index) for indices in cells.values() for index in indices))
     place = {index: number for number, index in enumerate(order)}
     document = {
-        "classes": [to_printable(name) for name in evaluation.decoded.images.classes],
+        "classes": [to_printable(name) for name in evaluation.decoded_set.images.classes],
         "pictures": [_build_image_row(evaluation, index) for index in order],
         "cells": {f"{i},{j}": [place[int(index)] for index in indices] for (i, j), indices in cells.items()},
     }
@@ -41,8 +41,12 @@ def select_cell_images(evaluation: Evaluation) -> dict[tuple[int, int], NDArray[
     """Returns (true, predicted) label → indices of images; where there are more than MOST in all, every cell gives of
     its own in turns.
     """
-    labels, predicted, confidence = evaluation.decoded.images.labels, evaluation.predicted_labels, evaluation.confidence
-    number = len(evaluation.decoded.images.classes)
+    labels, predicted, confidence = (
+        evaluation.decoded_set.images.labels,
+        evaluation.predicted_labels,
+        evaluation.confidence,
+    )
+    number = len(evaluation.decoded_set.images.classes)
     place = labels.astype(np.int64) * number + predicted
     ordered = np.lexsort((np.where(labels == predicted, confidence, -confidence), place))
     starts = np.flatnonzero(np.r_[True, place[ordered][1:] != place[ordered][:-1]])
@@ -77,8 +81,8 @@ def _compute_cell_limit(sizes: Sequence[int]) -> int:
 
 
 def _build_image_row(evaluation: Evaluation, index: int) -> dict[str, Any]:
-    images = evaluation.decoded.images
-    pixels = evaluation.decoded.pixels[index]
+    images = evaluation.decoded_set.images
+    pixels = evaluation.decoded_set.pixels[index]
     return {
         "key": to_printable(str(images.keys[index])),
         "true": int(images.labels[index]),
@@ -96,7 +100,7 @@ def list_top_classes(evaluation: Evaluation, index: int, max_classes: int = 3) -
     """
     row = evaluation.log_probabilities[index]
     order = [int(label) for label in np.argsort(-row, kind="stable")[:max_classes]]
-    true = int(evaluation.decoded.images.labels[index])
+    true = int(evaluation.decoded_set.images.labels[index])
     if true not in order:
         order[-1] = true
     fractions = [(label, round(float(np.exp(row[label])), 4)) for label in order]

@@ -30,18 +30,18 @@ class Evaluation:
 
     Attributes:
         report: the figures.
-        decoded: the images measured.
+        decoded_set: the images measured.
         log_probabilities: (n, classes) logarithms of the predicted probabilities.
     """
 
     report: Report
-    decoded: DecodedSet
+    decoded_set: DecodedSet
     log_probabilities: NDArray[np.float64]
 
     @property
     def predictions(self) -> LabeledPredictions:
         """The predictions without the images."""
-        images = self.decoded.images
+        images = self.decoded_set.images
         return LabeledPredictions(images.classes, images.keys, images.labels, self.log_probabilities)
 
     @cached_property
@@ -103,8 +103,8 @@ def predict_log_probabilities(
     Raises:
         ClassifierError: they are not finite.
     """
-    with progress.task(f"measuring on {split}", len(images.images), "pictures") as task:
-        rows = classifier.log_probabilities(images.pixels, advance=task.advance)
+    with progress.track(f"measuring on {split}", len(images.images), "pictures") as task:
+        rows = classifier.predict_log_probabilities(images.pixels, advance=task.advance)
     if not np.isfinite(rows).all():
         raise ClassifierError(
             "The model's predictions are not finite numbers",
@@ -154,10 +154,10 @@ def measure_ms_per_image(classifier: Classifier, pixels: NDArray[np.uint8]) -> f
         classifier: what predicts.
         pixels: (n, h, w, c) uint8, decoded already; a round goes over all of them in the classifier's batches.
     """
-    classifier.log_probabilities(pixels)
+    classifier.predict_log_probabilities(pixels)
     rounds: list[float] = []
     while len(rounds) < 3 or (len(rounds) < 9 and sum(rounds) < 2):
         began = time.perf_counter()
-        classifier.log_probabilities(pixels)
+        classifier.predict_log_probabilities(pixels)
         rounds.append(time.perf_counter() - began)
     return 1000 * statistics.median(rounds) / len(pixels)

@@ -17,7 +17,7 @@ TOP_K = 5
 MAX_RESAMPLED_VALUES = 1 << 16  # resampled numbers at a time: as many as fit into a processor's cache
 
 MetricFunction = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""From resampled matrices, see `_matrices`, to a figure of each."""
+"""From resampled matrices, see `_resample_confusion_sums`, to a figure of each."""
 
 
 @frozen_config
@@ -37,7 +37,8 @@ class Metrics:
         kappa: Cohen's κ: agreement beyond chance, −1..1.
         mcc: Matthews' correlation coefficient, −1..1.
         log_loss: mean cross-entropy, nats.
-        top: share whose class is among the TOP likeliest; None with fewer classes than that and one more.
+        top5_accuracy: fraction of images whose true class is among the five most probable; None with fewer classes
+            than that and one more.
         auc: area under the ROC curve, each class against the rest, mean over the classes; None where one is missing, or
             where there are too many (see ranking.MOST).
     """
@@ -46,7 +47,7 @@ class Metrics:
     kappa: MetricEstimate
     mcc: MetricEstimate
     log_loss: MetricEstimate
-    top: MetricEstimate | None
+    top5_accuracy: MetricEstimate | None
     auc: float | None
 
 
@@ -99,7 +100,7 @@ def compute_metrics(
         kappa=_estimate_metric(_compute_kappa, matrices, _replace_nan(kappa)),
         mcc=_estimate_metric(_compute_mcc, matrices, float(mcc)),
         log_loss=_estimate_mean(losses, float(log_loss(labels, np.exp(log_probabilities), labels=numbers)), rng),
-        top=None
+        top5_accuracy=None
         if hits is None
         else MetricEstimate(
             float(top_k_accuracy_score(labels, log_probabilities, k=TOP_K, labels=numbers)), wilson(hits, n)

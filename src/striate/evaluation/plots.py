@@ -66,11 +66,11 @@ def _build_curve_panel(history: History, metric_name: str) -> Panel:
         Series(numbers, train, TRAIN_COLOR, "training", radius=radius),
         Series(numbers, validation, VALIDATION_COLOR, "validation", radius=radius),
     ]
-    if history.kept:
-        best = validation[history.kept - 1]
-        label = f"epoch {history.kept} kept: {best:.4f}"
+    if history.best_epoch:
+        best = validation[history.best_epoch - 1]
+        label = f"epoch {history.best_epoch} kept: {best:.4f}"
         series.append(
-            Series((float(history.kept),), (best,), VALIDATION_COLOR, label, width=0, radius=4, is_hollow=True)
+            Series((float(history.best_epoch),), (best,), VALIDATION_COLOR, label, width=0, radius=4, is_hollow=True)
         )
     is_single = len(set(numbers)) == 1
     low, high = choose_limits([*train, *validation, *([0.0] if metric_name == "loss" else [])])
@@ -79,12 +79,12 @@ def _build_curve_panel(history: History, metric_name: str) -> Panel:
         Axis("epoch", (numbers[0] - 1, numbers[0] + 1) if is_single else None, is_integer=True),
         Axis(limits=(0.0 if metric_name == "loss" else low, high)),
         series,
-        vertical_lines=[float(history.kept)] if history.kept else [],
+        vertical_lines=[float(history.best_epoch)] if history.best_epoch else [],
         legend_location="best",
     )
 
 
-def confusion(report: Report) -> Drawing:
+def draw_confusion_matrix(report: Report) -> Drawing:
     """Returns the confusion matrix: color is the fraction of the true class, numbers are images."""
     counts = np.array(report.confusion)
     return draw_heatmap(
@@ -100,7 +100,7 @@ def confusion(report: Report) -> Drawing:
 
 def draw_prediction_gallery(evaluation: Evaluation, indices: NDArray[np.intp], title: str, columns: int = 8) -> Drawing:
     """Returns images with what was predicted for each, and its true class where that differs."""
-    images = evaluation.decoded.images
+    images = evaluation.decoded_set.images
     items = []
     for index in indices:
         predicted, true = (images.classes[n] for n in (evaluation.predicted_labels[index], images.labels[index]))
@@ -109,7 +109,9 @@ def draw_prediction_gallery(evaluation: Evaluation, indices: NDArray[np.intp], t
         if not is_right:
             lines.append(_format_caption("is ", true, ""))
         items.append(
-            GalleryItem(evaluation.decoded.pixels[index], tuple(lines), CORRECT_COLOR if is_right else INCORRECT_COLOR)
+            GalleryItem(
+                evaluation.decoded_set.pixels[index], tuple(lines), CORRECT_COLOR if is_right else INCORRECT_COLOR
+            )
         )
     return draw_gallery(items, title, columns)
 
@@ -125,7 +127,7 @@ def _format_caption(prefix: str, class_name: str, suffix: str) -> str:
 
 def select_examples(evaluation: Evaluation, max_examples: int = 24) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Returns indices to show: right ones spread over the classes, wrong ones most confident first."""
-    labels = evaluation.decoded.images.labels
+    labels = evaluation.decoded_set.images.labels
     is_right = evaluation.predicted_labels == labels
     rng = np.random.default_rng(0)
     order = rng.permutation(np.flatnonzero(is_right))
@@ -182,7 +184,7 @@ def draw_reliability_diagram(calibration: Calibration) -> Drawing:
     return Drawing(width, height, tuple(marks), (above, below))
 
 
-def coverage_curve(predictions: LabeledPredictions, operating_point: OperatingPoint | None = None) -> Drawing:
+def draw_risk_coverage_curve(predictions: LabeledPredictions, operating_point: OperatingPoint | None = None) -> Drawing:
     """Returns the risk–coverage curve (El-Yaniv and Wiener 2010), and where a threshold stands on it."""
     curve = compute_risk_coverage_curve(predictions.confidence, predictions.is_correct)
     risk = 100 * np.asarray(curve.risk, float)
@@ -323,8 +325,8 @@ def draw_robustness(robustness: Robustness) -> Figure:
                 "markersize": 3.5,
             }
             line = "-" if index < len(SERIES_COLORS) else "--"
-            label = f"{curve.name}: {curve.held:.0%} kept"
-            axes.plot(numbers, [robustness.accuracy, *curve.accuracy], line, label=label, **style)
+            label = f"{curve.name}: {curve.relative_accuracy:.0%} kept"
+            axes.plot(numbers, [robustness.accuracy, *curve.accuracies], line, label=label, **style)
             low, high = zip(robustness.interval, *curve.intervals, strict=True)
             axes.fill_between(numbers, low, high, color=style["color"], alpha=0.1, linewidth=0)
         axes.axhline(robustness.accuracy, color=MUTED_COLOR, linestyle=":", linewidth=1)

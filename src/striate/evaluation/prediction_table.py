@@ -87,7 +87,7 @@ def save_labeled_predictions(predictions: LabeledPredictions, path: Path) -> Non
 
 
 def load_labeled_predictions(path: Path, classes: tuple[str, ...]) -> LabeledPredictions:
-    """Returns what `save_answered` wrote.
+    """Returns what `save_labeled_predictions` wrote.
 
     Args:
         path: of the table.

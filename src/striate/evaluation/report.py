@@ -54,8 +54,8 @@ class Misclassification:
     """An image answered wrongly."""
 
     key: str
-    label: str
-    predicted: str
+    true_class: str
+    predicted_class: str
     confidence: float
 
 
@@ -82,15 +82,15 @@ class Report:
         loss: mean cross-entropy in nats, without label smoothing.
         baseline: the accuracy of always answering with the most frequent class.
         classes: per-class figures in class order.
-        macro: mean over the classes.
-        weighted: mean over the classes, weighted by support.
+        macro_average: mean over the classes.
+        weighted_average: mean over the classes, weighted by support.
         confusion: confusion[i][j] images of class i were answered with class j.
-        wrong: every image answered wrongly, most confident first.
+        misclassifications: every image answered wrongly, most confident first.
         without_leaks: the accuracy on those images that have no copy among those learned or chosen from; None where
             there are no others.
         metrics: figures beside accuracy.
         calibration: whether the probabilities mean what they say.
-        coverage: what answering only the surest images costs and buys, from all of them down.
+        risk_coverage: what answering only the surest images costs and buys, from all of them down.
 
     The last three are None and empty in reports of format 1, which did not know them.
     """
@@ -104,19 +104,19 @@ class Report:
     loss: float
     baseline: float
     classes: tuple[ClassMetrics, ...]
-    macro: ClassMetrics
-    weighted: ClassMetrics
+    macro_average: ClassMetrics
+    weighted_average: ClassMetrics
     confusion: tuple[tuple[int, ...], ...]
-    wrong: tuple[Misclassification, ...]
+    misclassifications: tuple[Misclassification, ...]
     without_leaks: AccuracyEstimate | None = None
     metrics: Metrics | None = None
     calibration: Calibration | None = None
-    coverage: tuple[OperatingPoint, ...] = ()
+    risk_coverage: tuple[OperatingPoint, ...] = ()
 
     @property
-    def correct(self) -> int:
+    def correct_count(self) -> int:
         """Images answered rightly."""
-        return self.n - len(self.wrong)
+        return self.n - len(self.misclassifications)
 
 
 def make_report(
@@ -168,10 +168,10 @@ def make_report(
         loss=float(-log_probabilities[np.arange(n), labels].mean()),
         baseline=float(np.bincount(labels).max() / n),
         classes=_build_per_class_metrics(classes, figures, matrix, ranked),
-        macro=_average_class_metrics("macro", figures, n),
-        weighted=_average_class_metrics("weighted", figures, n, weights=figures[3]),
+        macro_average=_average_class_metrics("macro", figures, n),
+        weighted_average=_average_class_metrics("weighted", figures, n, weights=figures[3]),
         confusion=tuple(tuple(int(cell) for cell in row) for row in matrix),
-        wrong=tuple(
+        misclassifications=tuple(
             Misclassification(str(keys[i]), classes[labels[i]], classes[predicted[i]], float(confidence[i]))
             for i in wrong
         ),
@@ -180,7 +180,7 @@ def make_report(
         else None,
         metrics=compute_metrics(labels, log_probabilities, curve_areas=ranked),
         calibration=measure_calibration(labels, np.exp(log_probabilities)),
-        coverage=compute_risk_coverage_table(answered),
+        risk_coverage=compute_risk_coverage_table(answered),
     )
 
 

@@ -7,9 +7,9 @@ from markupsafe import Markup
 from striate.evaluation import plots
 from striate.evaluation.evaluate import Evaluation
 from striate.evaluation.plots import (
-    coverage_curve,
     draw_precision_recall_curves,
     draw_reliability_diagram,
+    draw_risk_coverage_curve,
     draw_roc_curves,
 )
 from striate.evaluation.selective import OperatingPoint
@@ -44,7 +44,7 @@ def render_confidence_charts(evaluation: Evaluation, operating_point: OperatingP
             f"Reliability diagram: expected calibration error {format_percent(report.calibration.ece)}",
         )
     found["coverage"] = render_inline_svg(
-        coverage_curve(evaluation.predictions, operating_point),
+        draw_risk_coverage_curve(evaluation.predictions, operating_point),
         f"Fraction of wrong predictions against fraction of images answered; {format_percent(1 - report.accuracy)} "
         "when all "
         "are",
@@ -68,5 +68,5 @@ def render_roc_pr_curves(evaluation: Evaluation) -> dict[str, Markup]:
 def render_confusion_matrix(evaluation: Evaluation) -> Markup:
     """Returns the confusion matrix as a figure, for many classes."""
     return render_inline_svg(
-        plots.confusion(evaluation.report), f"Confusion matrix of {len(evaluation.report.classes)} classes"
+        plots.draw_confusion_matrix(evaluation.report), f"Confusion matrix of {len(evaluation.report.classes)} classes"
     )

@@ -44,39 +44,39 @@ class RunFacts:
 
     Attributes:
         name: the run's name.
-        network: title and name of the architecture.
+        architecture: title and name of the architecture.
         parameters: weights in the model.
-        seconds: training time.
+        training_seconds: training time.
         state: finished or interrupted.
         findings: what was remarkable about the data.
         settings: the recipe, flat.
         versions: package → version.
-        machine: the computer.
+        hardware: the computer.
         command: how to repeat the run; "" when it was made from Python.
-        validation: the report on the images that chose the epoch; None when measured on other data.
+        validation_report: the report on the images that chose the epoch; None when measured on other data.
         access_records: when the test images were looked at; none when measured on other data.
         temperature: that the logits are divided by.
-        refused: what its threshold does, where it has one.
+        operating_point: what its threshold does, where it has one.
         advice: what is wrong with the training, the most important first.
-        inside: the page that shows its model from within, beside the report; "" if there is none.
+        explainer_page: the page that shows its model from within, beside the report; "" if there is none.
     """
 
     name: str
-    network: str
+    architecture: str
     parameters: int
-    seconds: float
+    training_seconds: float
     state: str
     findings: tuple[Finding, ...]
     settings: Mapping[str, Any]
     versions: Mapping[str, str]
-    machine: Mapping[str, Any]
+    hardware: Mapping[str, Any]
     command: str
-    validation: Report | None
+    validation_report: Report | None
     access_records: tuple[AccessRecord, ...] = ()
     temperature: float = 1.0
-    refused: OperatingPoint | None = None
+    operating_point: OperatingPoint | None = None
     advice: tuple[Advice, ...] = ()
-    inside: str = ""
+    explainer_page: str = ""
 
 
 def save_report_html(path: Path, facts: RunFacts, history: History | None, evaluation: Evaluation) -> None:
@@ -90,7 +90,7 @@ def save_report_html(path: Path, facts: RunFacts, history: History | None, evalu
         "report.html.j2",
         **_build_context(facts, history, evaluation),
         curves=report_charts.render_training_curves(history),
-        trust=report_charts.render_confidence_charts(evaluation, facts.refused),
+        trust=report_charts.render_confidence_charts(evaluation, facts.operating_point),
         ranking=report_charts.render_roc_pr_curves(evaluation),
         matrix=None if is_table else report_charts.render_confusion_matrix(evaluation),
         heat=lambda i, j: format_cell_style(report.confusion[i][j] / max(1, report.classes[i].support), i == j),
@@ -101,7 +101,7 @@ def save_report_html(path: Path, facts: RunFacts, history: History | None, evalu
     )
 
 
-def save_markdown(path: Path, facts: RunFacts, history: History | None, evaluation: Evaluation) -> None:
+def save_report_markdown(path: Path, facts: RunFacts, history: History | None, evaluation: Evaluation) -> None:
     """Writes the same as Markdown, without the images."""
     html.save_markdown(
         path, "striate.evaluation", "report.md.j2", **_build_context(facts, history, evaluation, html.escape_markdown)
@@ -118,7 +118,7 @@ def _build_context(
         "history": history,
         "verdict": format_verdict(report),
         "insight": format_insight(report, format_name),
-        "opened": describe_test_access(facts.access_records, report.split),
+        "test_access": describe_test_access(facts.access_records, report.split),
         "digits": choose_percent_digits(report.n),
         "pairs": find_confused_pairs(report, MAX_CONFUSION_PAIRS),
         "figures": _build_metric_rows(report),
@@ -136,9 +136,9 @@ def _build_metric_rows(report: Report) -> list[tuple[str, str, str, str]]:
     fraction, thousandths = html.format_percent_nbsp, partial(html.format_fraction, digits=3)
     rows: list[tuple[str, MetricEstimate | None, Callable[[float], str], str]] = [
         ("balanced accuracy", found.balanced_accuracy, fraction, "mean of the classes' recalls"),
-        ("top-5 accuracy", found.top, fraction, "the class is among the five likeliest"),
+        ("top-5 accuracy", found.top5_accuracy, fraction, "the true class is among the five most probable"),
         ("Cohen's κ", found.kappa, thousandths, "agreement beyond chance; 1 is perfect, 0 is chance"),
-        ("Matthews' coefficient", found.mcc, thousandths, "correlation of predictions and classes, −1 to 1"),
+        ("Matthews correlation", found.mcc, thousandths, "correlation of predictions and classes, −1 to 1"),
         ("log loss", found.log_loss, "{:.4f}".format, "mean cross-entropy, nats; lower is better"),
     ]
     told = [
@@ -147,26 +147,24 @@ def _build_metric_rows(report: Report) -> list[tuple[str, str, str, str]]:
         if one is not None
     ]
     if found.auc is not None:
-        told.append(
-            ("area under ROC", html.format_fraction(found.auc), "", "mean over the classes, each against the rest")
-        )
+        told.append(("ROC AUC", html.format_fraction(found.auc), "", "mean over the classes, each against the rest"))
     if report.calibration is not None:
-        what = "expected distance of confidence from accuracy"
-        told.append(("calibration error", fraction(report.calibration.ece, 2), "", what))
+        what = "mean distance of confidence from accuracy"
+        told.append(("expected calibration error", fraction(report.calibration.ece, 2), "", what))
         told.append(
-            ("Brier score", f"{report.calibration.brier:.4f}", "", "squared error of all probabilities, 0 to 2")
+            ("Brier score", f"{report.calibration.brier:.4f}", "", "mean squared error of the probabilities, 0 to 2")
         )
     return told
 
 
 def _build_gallery_item(evaluation: Evaluation, index: int) -> dict[str, Any]:
-    images, pixels = evaluation.decoded.images, evaluation.decoded.pixels[index]
+    images, pixels = evaluation.decoded_set.images, evaluation.decoded_set.pixels[index]
     names = images.classes
     is_tiny = max(pixels.shape) <= confusion_cells.MAX_PIXELATED_SIDE
     return {
         "key": to_printable(str(images.keys[index])),
         "true": to_printable(names[images.labels[index]]),
-        "said": [
+        "predictions": [
             (to_printable(names[label]), fraction, label == images.labels[index])
             for label, fraction in confusion_cells.list_top_classes(evaluation, index)
         ],
@@ -183,18 +181,20 @@ class ConfusionPair(NamedTuple):
     """A confusion.
 
     Attributes:
-        i, j: labels of the true and of the predicted class.
-        actual, said: their names.
-        pictures: how many.
-        share: of the true class's images.
+        true_label: index of the true class.
+        predicted_label: index of the predicted class.
+        true_class: its name.
+        predicted_class: its name.
+        image_count: the number of images.
+        fraction: the fraction of the true class's images, 0..1.
     """
 
-    i: int
-    j: int
-    actual: str
-    said: str
-    pictures: int
-    share: float
+    true_label: int
+    predicted_label: int
+    true_class: str
+    predicted_class: str
+    image_count: int
+    fraction: float
 
 
 def choose_percent_digits(n: int) -> int:
@@ -207,9 +207,9 @@ def format_verdict(report: Report) -> str:
     low, high = report.interval
     fraction = format_percent(report.accuracy, choose_percent_digits(report.n))
     return insert_nonbreaking_spaces(
-        f"Answers {fraction} of the {report.n:,} {report.split} images rightly; "
-        f"on images like these, expect between {format_percent(low)} and {format_percent(high)}."
-        + (" That is no better than always giving the commonest answer." if low <= report.baseline else "")
+        f"Predicts {fraction} of the {report.n:,} {report.split} images correctly "
+        f"(95 % confidence interval {format_percent(low)} to {format_percent(high)})."
+        + (" That is no better than always predicting the most frequent class." if low <= report.baseline else "")
     )
 
 
@@ -221,9 +221,9 @@ def format_insight(report: Report, format_name: Callable[[str], str] = to_printa
     if pairs := find_confused_pairs(report, 1):
         one = pairs[0]
         said.append(
-            f"Its commonest mistake: “{format_name(one.actual)}” taken for “{format_name(one.said)}”, "
-            f"{one.pictures:,} of "
-            f"{_format_image_count(report, one.i)}."
+            f"Its most frequent confusion: “{format_name(one.true_class)}” predicted as "
+            f"“{format_name(one.predicted_class)}”, {one.image_count:,} of "
+            f"{_format_image_count(report, one.true_label)}."
         )
     if (found := report.calibration) is not None:
         said.append(describe_calibration(found.ece, found.confidence, report.accuracy))
@@ -234,10 +234,10 @@ def describe_calibration(ece: float, confidence: float, accuracy: float) -> str:
     """Returns what a calibration error means for people."""
     off = f"off by {format_percent(ece)} on average"
     if ece <= MAX_CALIBRATED_ECE:
-        return f"Its confidence can be taken at its word ({off})."
+        return f"Its confidence is well calibrated ({off})."
     if confidence > accuracy:
-        return f"It is surer than it is right ({off})."
-    return f"It is less sure than it could be ({off})."
+        return f"It is overconfident ({off})."
+    return f"It is underconfident ({off})."
 
 
 def find_confused_pairs(report: Report, max_pairs: int = 5) -> list[ConfusionPair]:

@@ -32,15 +32,15 @@ class CorruptionCurve:
 
     Attributes:
         name: of the corruption.
-        accuracy: at severities 1 to 5.
+        accuracies: at severities 1 to 5.
         intervals: their 95 % intervals (Wilson).
-        held: mean of the accuracies, as a fraction of the accuracy on the images as they are.
+        relative_accuracy: mean of the accuracies, as a fraction of the accuracy on the images as they are.
     """
 
     name: str
-    accuracy: tuple[float, ...]
+    accuracies: tuple[float, ...]
     intervals: tuple[tuple[float, float], ...]
-    held: float
+    relative_accuracy: float
 
 
 @frozen_config
@@ -64,9 +64,10 @@ class Robustness:
     def describe_weakest_point(self) -> str:
         """Returns the weakest point in a sentence, with what may help."""
         weakest = self.curves[0]
-        if weakest.held >= MIN_RELATIVE_ACCURACY:
-            return f"Under every corruption {format_percent(weakest.held, 0)} or more of the accuracy is kept."
-        mean = sum(weakest.accuracy) / len(weakest.accuracy)
+        if weakest.relative_accuracy >= MIN_RELATIVE_ACCURACY:
+            kept = format_percent(weakest.relative_accuracy, 0)
+            return f"Under every corruption {kept} or more of the accuracy is kept."
+        mean = sum(weakest.accuracies) / len(weakest.accuracies)
         said = (
             f"Weakest under {weakest.name}: {format_percent(mean)} on average over the severities, instead of "
             f"{format_percent(self.accuracy)}."
@@ -97,7 +98,7 @@ def compute_robustness(
     right = _count_correct(classifier, pixels, labels)
     accuracy = right / len(rows)
     curves = []
-    with progress.task("making images worse", len(CORRUPTIONS), "corruptions") as task:
+    with progress.track("making images worse", len(CORRUPTIONS), "corruptions") as task:
         for name, corruption in CORRUPTIONS.items():
             counts = [
                 _count_correct(classifier, corrupt_images(pixels, corruption, severity, seed), labels)
@@ -109,7 +110,7 @@ def compute_robustness(
             curves.append(CorruptionCurve(name, fractions, intervals, held))
             task.advance()
     low, high = wilson(right, len(rows))
-    worst_first = tuple(sorted(curves, key=lambda curve: curve.held))
+    worst_first = tuple(sorted(curves, key=lambda curve: curve.relative_accuracy))
     return Robustness(len(rows), accuracy, (low, high), worst_first, decoded_set.images.name)
 
 
@@ -120,4 +121,4 @@ def corrupt_images(pixels: NDArray[np.uint8], corruption: Corruption, severity: 
 
 
 def _count_correct(classifier: Classifier, pixels: NDArray[np.uint8], labels: NDArray[np.int32]) -> int:
-    return int((classifier.log_probabilities(pixels).argmax(axis=1) == labels).sum())
+    return int((classifier.predict_log_probabilities(pixels).argmax(axis=1) == labels).sum())

@@ -17,16 +17,16 @@ class ScoreStatistics:
 
     Attributes:
         mean: of them.
-        deviation: their standard deviation (n − 1); None of a single one.
-        least: the smallest.
-        greatest: the largest.
+        std: their standard deviation (n − 1); None of a single one.
+        minimum: the smallest.
+        maximum: the largest.
         interval: 95 % interval of the mean; None of a single one.
     """
 
     mean: float
-    deviation: float | None
-    least: float
-    greatest: float
+    std: float | None
+    minimum: float
+    maximum: float
     interval: tuple[float, float] | None
 
 

@@ -21,24 +21,24 @@ class OperatingPoint:
     Attributes:
         reject_below: confidence below which nothing is answered.
         n: images.
-        answered: how many of them were.
+        accepted_count: how many of them were.
         coverage: their share.
-        wrong: how many of those answered were so wrongly.
+        error_count: how many of those answered were so wrongly.
         risk: their share among those answered; None where nothing was answered.
         interval: of the risk.
-        risk_of_all: fraction of wrong predictions when everything is answered.
+        full_coverage_risk: fraction of wrong predictions when everything is answered.
     """
 
     reject_below: float
     n: int
-    answered: int
+    accepted_count: int
     coverage: float
-    wrong: int
+    error_count: int
     risk: float | None
     interval: tuple[float, float] | None
-    risk_of_all: float
+    full_coverage_risk: float
 
-    def line(self) -> str:
+    def describe(self) -> str:
         """Returns it in a sentence."""
         from striate.reporting.style import format_percent
 
@@ -51,7 +51,7 @@ class OperatingPoint:
             f"{format_percent(self.reject_below)} or more; of those predictions {format_percent(self.risk, 2)} are "
             "wrong "
             f"({format_percent(low, 2)} to {format_percent(high, 2)}), "
-            f"instead of {format_percent(self.risk_of_all, 2)} of all."
+            f"instead of {format_percent(self.full_coverage_risk, 2)} of all."
         )
 
 
@@ -63,12 +63,12 @@ def compute_operating_point(predictions: LabeledPredictions, reject_below: float
     return OperatingPoint(
         reject_below=reject_below,
         n=n,
-        answered=count,
+        accepted_count=count,
         coverage=count / n,
-        wrong=wrong,
+        error_count=wrong,
         risk=wrong / count if count else None,
         interval=(found.low, found.high) if found else None,
-        risk_of_all=float(1 - is_right.mean()),
+        full_coverage_risk=float(1 - is_right.mean()),
     )
 
 

@@ -81,7 +81,7 @@ class Attributor:
     Args:
         classifier: whose model.
         method: one of METHODS.
-        layer: for Grad-CAM: the layer whose maps are looked at, see `map_layer`.
+        layer: for Grad-CAM: the layer whose maps are looked at, see `find_map_layer`.
 
     Raises:
         UnknownNameError: no such method.

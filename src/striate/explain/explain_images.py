@@ -83,7 +83,7 @@ def iter_explanations(
         progress: told the images done.
     """
     left = iter(paths)
-    with progress.task("explaining", len(paths), "pictures") as task:
+    with progress.track("explaining", len(paths), "pictures") as task:
         for batch in iter_decoded(classifier.preprocessing, paths, DECODE_BATCH_SIZE):
             whole = [pixels for pixels in batch if not isinstance(pixels, str)]
             found = iter(_explain_batch(classifier, np.stack(whole), attributor, target_class) if whole else ())
@@ -101,7 +101,7 @@ def _explain_batch(
     classifier: Classifier, pixels: NDArray[np.uint8], attributor: Attributor, target_class: str | None
 ) -> Iterator[tuple[Any, ...]]:
     """Yields what Looked says of each readable image, from its heat on."""
-    predictions = classifier.probabilities(pixels)
+    predictions = classifier.predict_probabilities(pixels)
     labels = predictions.argmax(axis=1)
     asked = labels if target_class is None else np.full(len(pixels), classifier.classes.index(target_class))
     attribution = attributor(pixels, asked)

@@ -81,6 +81,6 @@ def draw_overlays(
 
 
 def shorten_name(name: str) -> str:
-    """Returns a name no longer than LETTERS."""
+    """Returns a name no longer than MAX_NAME_CHARACTERS."""
     clean = to_printable(name)
     return clean if len(clean) <= MAX_NAME_CHARACTERS else clean[: MAX_NAME_CHARACTERS - 1] + "…"

@@ -74,13 +74,13 @@ def find_top_activations(
 
     Args:
         model: whose.
-        layer: one of its own, or of a model inside it (see unit_layer).
+        layer: one of its own, or of a model inside it (see find_unit_layer).
         pixels: (n, h, w, c) uint8, preprocessed, n ≥ 1.
         images_per_unit: how many images a unit.
         progress: told the images done.
     """
     most, least, where, means = [], [], [], []
-    with progress.task("looking for what excites", len(pixels), "pictures") as task:
+    with progress.track("looking for what excites", len(pixels), "pictures") as task:
         for start in range(0, len(pixels), ACTIVATION_BATCH_SIZE):
             predictions = _compute_layer_output(model, layer, pixels[start : start + ACTIVATION_BATCH_SIZE])
             flat = predictions.reshape(len(predictions), -1, predictions.shape[-1])

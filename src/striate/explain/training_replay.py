@@ -40,24 +40,24 @@ class Replay:
 
     Attributes:
         epochs: (f,) their numbers.
-        answers: (f, p, classes) probabilities for the images watched, without temperature or mirror images.
+        probabilities: (f, p, classes) probabilities for the images watched, without temperature or mirror images.
         filters: (f, n, h, w, c) the first layer's kernels; (f, 0, 1, 1, 1) of a model without.
-        places: (f, q, 2) where images lie by their embedding, on the last frame's principal components.
+        points: (f, q, 2) where images lie by their embedding, on the last frame's principal components.
         pixels: (p, h, w, c) uint8, the images watched.
         labels: (p,) their classes.
-        placed: (q,) classes of the images that have places.
-        names: (p,) of the images.
+        point_labels: (q,) classes of the images that have places.
+        image_names: (p,) of the images.
         classes: names.
     """
 
     epochs: NDArray[np.int32]
-    answers: Array
+    probabilities: Array
     filters: Array
-    places: Array
+    points: Array
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int32]
-    placed: NDArray[np.int32]
-    names: tuple[str, ...]
+    point_labels: NDArray[np.int32]
+    image_names: tuple[str, ...]
     classes: tuple[str, ...]
 
 
@@ -158,7 +158,7 @@ def save_replay(replay: Replay, path: Path) -> None:
     """Writes a replay, whole or not at all."""
     names = ("epochs", "answers", "filters", "places", "pixels", "labels", "placed")
     arrays = {name: np.ascontiguousarray(getattr(replay, name)) for name in names}
-    about = {"names": json.dumps(replay.names), "classes": json.dumps(replay.classes)}
+    about = {"names": json.dumps(replay.image_names), "classes": json.dumps(replay.classes)}
     with write_atomically(path) as temporary:
         temporary.write_bytes(safetensors.numpy.save(arrays, about))  # save_file's can be read by their owner only
 
@@ -173,7 +173,9 @@ def load_replay(path: Path) -> Replay:
         with safetensors.safe_open(path, "numpy") as file:
             about = file.metadata()
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
-        return Replay(**arrays, names=tuple(json.loads(about["names"])), classes=tuple(json.loads(about["classes"])))
+        return Replay(
+            **arrays, image_names=tuple(json.loads(about["names"])), classes=tuple(json.loads(about["classes"]))
+        )
     except FileNotFoundError:
         raise RunError("This training was not recorded", received=path, hint="striate train DATA --replay") from None
     except (OSError, SafetensorError, ValueError, TypeError, KeyError) as error:
@@ -195,18 +197,18 @@ def save_replay_page(
         epochs: the training's history.
         best_epoch: number of the epoch whose weights were kept.
     """
-    low, high = replay.places.min(axis=(0, 1)), replay.places.max(axis=(0, 1))
+    low, high = replay.points.min(axis=(0, 1)), replay.points.max(axis=(0, 1))
     half = float((high - low).max()) / 2 or 1.0
     content = {
         "classes": [to_printable(one) for one in replay.classes],
         "epochs": replay.epochs.tolist(),
-        "answers": np.round(replay.answers, 4).tolist(),
+        "answers": np.round(replay.probabilities, 4).tolist(),
         "filters": np.round(np.nan_to_num(replay.filters), 4).tolist(),
-        "places": np.round((replay.places - (low + high) / 2) / half, 4).tolist(),
-        "placed": replay.placed.tolist(),
+        "places": np.round((replay.points - (low + high) / 2) / half, 4).tolist(),
+        "placed": replay.point_labels.tolist(),
         "pictures": [
             {"name": to_printable(Path(name).name or name), "label": int(label), "src": html.encode_image_uri(one)}
-            for name, label, one in zip(replay.names, replay.labels, replay.pixels, strict=True)
+            for name, label, one in zip(replay.image_names, replay.labels, replay.pixels, strict=True)
         ],
         "tiny": max(replay.pixels.shape[1:3]) <= MAX_PIXELATED_SIDE,
         "history": [
@@ -222,7 +224,7 @@ def save_replay_page(
         "replay.html.j2",
         name=to_printable(run_name),
         frames=len(replay.epochs),
-        pictures=len(replay.placed),
+        pictures=len(replay.point_labels),
         data=html.to_inline_json(content),
         script=html.load_script("striate.explain", "el.js", "classes.js", "replay.js"),
     )

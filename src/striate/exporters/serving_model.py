@@ -114,6 +114,6 @@ def build_metadata_json(classifier: Classifier, *, is_quantized: bool = False) -
             tta=classifier.tta,
             reject_below=classifier.reject_below,
             sha256={},
-            made_with={name: get_package_version(name) or "unknown" for name in ("striate", "keras", "tensorflow")},
+            versions={name: get_package_version(name) or "unknown" for name in ("striate", "keras", "tensorflow")},
         )
     )

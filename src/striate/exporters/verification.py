@@ -33,12 +33,12 @@ class Parity:
     """How an exported file's answers differ.
 
     Attributes:
-        pictures: on how many.
+        image_count: on how many.
         max_abs_difference: the largest difference of any probability, 0..1.
         changed_labels: images whose most probable class is another.
     """
 
-    pictures: int
+    image_count: int
     max_abs_difference: float
     changed_labels: int
 
@@ -63,10 +63,10 @@ def compute_parity(reference: NDArray[np.floating], predictions: NDArray[np.floa
 def check_parity(parity: Parity, *, is_quantized: bool) -> None:
     """Raises ParityError where the predictions differ by more than rounding does, or than int8 may."""
     if is_quantized:
-        if parity.changed_labels > MAX_CHANGED_FRACTION * parity.pictures:
+        if parity.changed_labels > MAX_CHANGED_FRACTION * parity.image_count:
             raise ParityError(
                 "In int8 this classifier answers otherwise too often, so no file was kept",
-                received=f"another label for {parity.changed_labels:,} of {parity.pictures:,} images",
+                received=f"another label for {parity.changed_labels:,} of {parity.image_count:,} images",
                 expected=f"at most {MAX_CHANGED_FRACTION:.0%}",
                 hint="export without --int8",
             )
@@ -74,7 +74,7 @@ def check_parity(parity: Parity, *, is_quantized: bool) -> None:
         raise ParityError(
             "The exported file answers otherwise than the classifier, so it was not kept",
             received=f"probabilities up to {parity.max_abs_difference:.2g} apart, another label for "
-            f"{parity.changed_labels:,} of {parity.pictures:,} images",
+            f"{parity.changed_labels:,} of {parity.image_count:,} images",
             expected=f"at most {MAX_PROBABILITY_DIFFERENCE:g}",
         )
 
@@ -115,7 +115,7 @@ def export_and_verify(
         else:
             export_format.write_int8(classifier, temporary, batch_size, calibration_images)
         found = np.asarray(export_format.load(temporary, batch_size)(images), np.float64)
-        differs = compute_parity(classifier.probabilities(images), found)
+        differs = compute_parity(classifier.predict_probabilities(images), found)
         check_parity(differs, is_quantized=calibration_images is not None)
     return differs, found
 

@@ -33,7 +33,7 @@ def serialize_prediction(prediction: Prediction, top: int | None = None) -> dict
         "label": prediction.label,
         "confidence": prediction.confidence,
         "probabilities": dict(list(prediction.probabilities.items())[:top]),
-        "unsure": prediction.unsure,
+        "unsure": prediction.is_abstention,
         "error": prediction.error,
     }
     if prediction.frame is not None:
@@ -164,7 +164,7 @@ class PredictionWriter:
         if self.has_frames:
             places = ("", "") if prediction.frame is None else (prediction.frame, f"{prediction.seconds:.3f}")
         confidence = "" if prediction.confidence is None else f"{prediction.confidence:.6g}"
-        unsure = "yes" if prediction.unsure else ""
+        unsure = "yes" if prediction.is_abstention else ""
         return (
             to_printable(prediction.source),
             *places,

@@ -61,7 +61,7 @@ def predict_stream(
         skip -= left.start
         names, images = part.names[left], part.images[left]
         given = iter(images)
-        for prediction in classifier.stream(images, names, reject_below=reject_below, progress=progress):
+        for prediction in classifier.iter_predictions(images, names, reject_below=reject_below, progress=progress):
             yield prediction, next(given)
 
 
@@ -80,12 +80,12 @@ def _predict_video(
     except DataError as error:
         yield build_error_prediction(video.name, error.problem)
         return
-    with film, progress.task(f"watching {video.name}", -(-(film.frame_count or 0) // frame_stride), "frames") as task:
+    with film, progress.track(f"watching {video.name}", -(-(film.frame_count or 0) // frame_stride), "frames") as task:
         mean, frames, number = ProbabilitySmoother(smoothing_seconds), film.iter_frames(frame_stride), 0
         size = 1 if isinstance(video.source, int) else FRAMES_PER_BATCH  # of a camera each at once
         while some := list(islice(frames, size)):
             pixels = np.stack([classifier.preprocessing(frame.pixels) for frame in some])
-            for frame, fractions in zip(some, classifier.probabilities(pixels), strict=True):
+            for frame, fractions in zip(some, classifier.predict_probabilities(pixels), strict=True):
                 prediction = build_prediction(video.name, classifier.classes, mean(frame.seconds, fractions), limit)
                 prediction = replace(prediction, frame=frame.number, seconds=frame.seconds)
                 if on_frame is not None:

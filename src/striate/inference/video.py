@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 from striate.data.decoding import check_pixel_count
 from striate.errors import DataError, to_printable
 from striate.prediction import Prediction
-from striate.reporting.fonts import find_bundled, load_font
+from striate.reporting.fonts import find_bundled_font, load_font
 
 VIDEO_SIGNATURES = (
     (4, b"ftyp"),  # MP4, QuickTime (ISO/IEC 14496-12), told from images by the brands below
@@ -227,10 +227,10 @@ def draw_prediction(image: Image.Image, prediction: Prediction) -> Image.Image:
     shown = list(prediction.probabilities.items())[:MAX_CLASSES_DRAWN][: max(1, (height - line) // line)]
     pad = line // 3
     panel = Image.new("RGB", (width, len(shown) * line + 2 * pad), PANEL_COLOR)
-    draw, font = ImageDraw.Draw(panel), load_font(find_bundled(), round(line * 0.62))
+    draw, font = ImageDraw.Draw(panel), load_font(find_bundled_font(), round(line * 0.62))
     left, right = pad + round(width * 0.42), width - pad - round(draw.textlength("100 %", font))
     for row, (name, fraction) in enumerate(shown):
-        top, is_answer = pad + row * line, row == 0 and not prediction.unsure
+        top, is_answer = pad + row * line, row == 0 and not prediction.is_abstention
         ink = TEXT_COLOR if is_answer else DIM_COLOR
         draw.text(
             (pad, top), _truncate_text(draw, to_printable(name).replace("\n", " "), font, left - 2 * pad), ink, font

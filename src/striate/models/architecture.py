@@ -37,9 +37,9 @@ class Architecture:
         authors: who proposed it.
         year: when.
         source: the paper or tutorial it follows, with the table or figure.
-        story: one sentence on why it matters.
+        description: one sentence on why it matters.
         dropout: the rate used unless the recipe says otherwise, 0..1.
-        native: the images it was proposed for.
+        native_shape: the images it was proposed for.
         native_classes: how many kinds it told apart there.
     """
 
@@ -49,9 +49,9 @@ class Architecture:
     authors: str
     year: int
     source: str
-    story: str
+    description: str
     dropout: float = 0.0
-    native: Shape = (224, 224, 3)
+    native_shape: Shape = (224, 224, 3)
     native_classes: int = 1000
 
 

@@ -40,7 +40,7 @@ class ClassifierManifest:
             and its mirror image, `multicrop` for shifted ones as well.
         reject_below: confidence below which no class is answered, 0..1.
         sha256: file name → checksum.
-        made_with: package → version.
+        versions: package → version.
     """
 
     format: int
@@ -49,7 +49,7 @@ class ClassifierManifest:
     preprocessing: Preprocessing
     temperature: float
     sha256: dict[str, str]
-    made_with: dict[str, str]
+    versions: dict[str, str]
     tta: TtaMode = "none"
     reject_below: float = 0.0
 

@@ -43,7 +43,7 @@ class LayerCost(Cost):
         kind: its class in Keras.
         window: height and width of what it slides over the maps, () if nothing.
         strides: the steps down and to the right that it slides in.
-        output: (height, width, channels) or (units,) for one image.
+        output_shape: (height, width, channels) or (units,) for one image.
         inputs: the names of the layers whose output it takes; the image has none.
     """
 
@@ -51,7 +51,7 @@ class LayerCost(Cost):
     kind: str
     window: tuple[int, ...]
     strides: tuple[int, ...]
-    output: tuple[int, ...]
+    output_shape: tuple[int, ...]
     inputs: tuple[str, ...]
 
 
@@ -62,7 +62,7 @@ def load_cost_table() -> dict[str, dict[str, Any]]:
 
 
 def compute_cost(model: Any) -> Cost:
-    """Returns the cost of a keras.Model that has a layer `features`; see `layer_costs`."""
+    """Returns the cost of a keras.Model that has a layer `features`; see `compute_layer_costs`."""
     rows = compute_layer_costs(model)
     return Cost(
         sum(row.parameters for row in rows),

@@ -80,7 +80,7 @@ class CompiledPredictor:
 
     Args:
         model: whose.
-        tta: over which views of an image each output is the mean, see VIEWS.
+        tta: over which views of an image each output is the mean, see TTA_VIEWS.
     """
 
     def __init__(self, model: Any, *, tta: str = "none") -> None:

@@ -120,10 +120,10 @@ def check_weights_match(architecture: Architecture, weights: Path) -> None:
 @cache
 def _compute_backbone_shapes(architecture: Architecture) -> TensorShapes:
     """Returns the sizes of the weights of the model's backbone, without making them."""
-    row = resolve_pretrained_architecture(architecture, architecture.native)
+    row = resolve_pretrained_architecture(architecture, architecture.native_shape)
     return [
         tuple(variable.shape)
-        for variable in list_backbone_variables(build_without_weights(row, architecture.native, 2))
+        for variable in list_backbone_variables(build_without_weights(row, architecture.native_shape, 2))
     ]
 
 

@@ -17,7 +17,7 @@ from striate.system.backend_choice import get_keras_config_path
 from striate.system.download import RemoteFile, download_file
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-MOST = 20_000  # tensors; the largest of keras.applications has under 3,000
+MAX_TENSORS = 20_000  # tensors; the largest of keras.applications has under 3,000
 
 WRONG_FILE_SIGNATURES = (
     (b"version https://git-lfs", "a Git LFS pointer: the file itself was not fetched", "git lfs pull"),
@@ -81,7 +81,7 @@ def _list_tensors(root: Any, path: Path) -> list[tuple[str, Any]]:
             found += [
                 (name, _get_dataset(group, name, path)) for name in _decode_names(group.attrs["weight_names"], path)
             ]
-            if len(found) > MOST:
+            if len(found) > MAX_TENSORS:
                 raise WeightsError("The weights hold more tensors than any model", received=path)
     except (KeyError, AttributeError, TypeError, ValueError) as error:
         raise WeightsError(f"The weights lack what their table of contents names: {error}", received=path) from None
@@ -90,7 +90,7 @@ def _list_tensors(root: Any, path: Path) -> list[tuple[str, Any]]:
 
 def _decode_names(attribute: Any, path: Path) -> list[str]:
     names = np.asarray(attribute).ravel()
-    if len(names) > MOST:
+    if len(names) > MAX_TENSORS:
         raise WeightsError("The weights hold more tensors than any model", received=path)
     return [name.decode() if isinstance(name, bytes) else str(name) for name in names.tolist()]
 

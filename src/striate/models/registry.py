@@ -43,7 +43,7 @@ DEFAULT_ARCHITECTURE = CNN.name
 """The model trained when none is named: small enough for a laptop, and sees edges before it sees pixels."""
 
 
-def architecture_named(name: str | Architecture) -> Architecture:
+def get_architecture(name: str | Architecture) -> Architecture:
     """Returns the architecture of that name, `-` and `_` taken for each other; a value is returned as it is.
 
     Raises:

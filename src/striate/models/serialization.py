@@ -71,7 +71,7 @@ def save_model(model: Any, config_path: Path, weights_path: Path) -> None:
 
 
 def load_model(config_path: Path, weights_path: Path) -> Any:
-    """Returns the keras.Model that `save_network` wrote, not compiled.
+    """Returns the keras.Model that `save_model` wrote, not compiled.
 
     Raises:
         ClassifierError: damaged, or it holds something that is not a plain Keras layer.

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont, features
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
-FOLDERS = (
+FONT_FOLDERS = (
     *(Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), Path("~/.local/share/fonts"), Path("~/.fonts")),
     *(Path("/System/Library/Fonts"), Path("/Library/Fonts"), Path("~/Library/Fonts")),
     Path(os.environ.get("WINDIR", "C:/Windows")) / "Fonts",
@@ -53,7 +53,7 @@ class TextRun(NamedTuple):
 
 
 @cache
-def find_bundled(file_name: str = "DejaVuSans.ttf") -> Path | None:
+def find_bundled_font(file_name: str = "DejaVuSans.ttf") -> Path | None:
     """Returns a font file that matplotlib brings, found without importing it; None where there is none."""
     spec = importlib.util.find_spec("matplotlib")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
@@ -95,7 +95,7 @@ def split_text_runs(text: str, *, is_bold: bool = False) -> tuple[TextRun, ...]:
     """Returns a text as runs, from left to right, each of which one font has; figures after an Arabic word are a run of
     their own, so that they stay behind it.
     """
-    own = find_bundled("DejaVuSans-Bold.ttf" if is_bold else "DejaVuSans.ttf")
+    own = find_bundled_font("DejaVuSans-Bold.ttf" if is_bold else "DejaVuSans.ttf")
     if _is_plain(text):
         return (TextRun(text, own, is_missing=False),)
     kinds: list[tuple[Path | None, bool, bool]] = []
@@ -133,7 +133,7 @@ def _find_system_font(char: str) -> Path | None:
 @cache
 def _list_system_fonts() -> tuple[Path, ...]:
     """Returns the system's font files, regular sans-serif ones first; the order is the same on every call."""
-    files = [file for folder in FOLDERS for file in _iter_font_files(folder.expanduser())][:MAX_FONT_FILES]
+    files = [file for folder in FONT_FOLDERS for file in _iter_font_files(folder.expanduser())][:MAX_FONT_FILES]
     styles = ("bold", "italic", "oblique", "light", "thin", "black", "medium", "condensed")
     return tuple(
         sorted(

@@ -146,7 +146,7 @@ class _Canvas:
 
 
 class _Mask:
-    """A part of an image, FINER times as large, that says where a color goes.
+    """A part of an image, SUPERSAMPLING times as large, that says where a color goes.
 
     Args:
         left: of the part, in pixels of the image, as the others.

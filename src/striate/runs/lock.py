@@ -24,7 +24,7 @@ def hold_lock(folder: Path) -> Iterator[None]:
     """Holds the folder's lock around a block.
 
     Raises:
-        BusyError: another process holds it; the message says which.
+        RunLockedError: another process holds it; the message says which.
         RunError: there is no folder, or it cannot be locked.
     """
     from filelock import FileLock, Timeout

@@ -22,7 +22,7 @@ class TrainingRequest:
     Attributes:
         format: see FORMAT.
         command: the command line; "" for a training begun in Python.
-        started: date and time, UTC, ISO 8601.
+        started_at: date and time, UTC, ISO 8601.
         source: where the images come from; None when they were handed over in Python.
         data_dir: where named data sets lie.
         nested: what folders within class folders are, see `load_images`.
@@ -44,7 +44,7 @@ class TrainingRequest:
 
     format: int
     command: str
-    started: str
+    started_at: str
     source: str | None
     data_dir: str | None
     nested: Literal["top", "path"]

@@ -68,11 +68,11 @@ class RunManifest:
         backend: Keras' backend.
         device: what it ran on.
         versions: package → version.
-        machine: processor, cores, memory, system.
-        started: date and time, UTC, ISO 8601.
-        seconds: what took how long.
+        hardware: processor, cores, memory, system.
+        started_at: date and time, UTC, ISO 8601.
+        phase_seconds: what took how long.
         epochs: epochs trained.
-        kept: number of the epoch whose weights were kept.
+        best_epoch: number of the epoch whose weights were kept.
         findings: what was remarkable about the data.
         multiply_adds: of the model for one image; None in runs that did not count them.
     """
@@ -89,11 +89,11 @@ class RunManifest:
     backend: str
     device: str
     versions: dict[str, str]
-    machine: dict[str, Any]
-    started: str
-    seconds: dict[str, float]
+    hardware: dict[str, Any]
+    started_at: str
+    phase_seconds: dict[str, float]
     epochs: int
-    kept: int
+    best_epoch: int
     findings: tuple[Finding, ...]
     multiply_adds: int | None = None
 
@@ -161,15 +161,15 @@ class Run:
         return self._load_json(Report, "report.json")
 
     @property
-    def validation(self) -> Report:
+    def validation_report(self) -> Report:
         """The figures on the validation images."""
         return self._load_json(Report, "validation.json")
 
     @property
     def history(self) -> History:
         """Every epoch, and which was kept (0 while unfinished)."""
-        kept = self.manifest.kept if (self.path / "run.json").is_file() else 0
-        return History(read_history(self.file("history.csv")), kept)
+        kept = self.manifest.best_epoch if (self.path / "run.json").is_file() else 0
+        return History(read_history(self.get_verified_file("history.csv")), kept)
 
     @property
     def epochs(self) -> tuple[EpochMetrics, ...]:
@@ -200,26 +200,28 @@ class Run:
         """Names of the artifacts that it holds, see ARTIFACTS."""
         return list_artifacts(self.path)
 
-    def answered(self, split: Literal["validation", "test"]) -> LabeledPredictions:
+    def load_predictions(self, split: Literal["validation", "test"]) -> LabeledPredictions:
         """Returns what the classifier answered to the validation or the test images.
 
         Raises:
             DataError: the lists are missing, as in runs of older versions, or damaged.
         """
         name = {"validation": "validation.csv", "test": "predictions.csv"}[split]
-        self.file(Path(name).with_suffix(".npy").name)
-        return load_labeled_predictions(self.file(name), tuple(row.name for row in self.validation.classes))
+        self.get_verified_file(Path(name).with_suffix(".npy").name)
+        return load_labeled_predictions(
+            self.get_verified_file(name), tuple(row.name for row in self.validation_report.classes)
+        )
 
-    def threshold(self, target_risk: float) -> float:
+    def compute_threshold(self, target_risk: float) -> float:
         """Returns the confidence from which on at most that fraction of the predictions is wrong: found on the
         validation images, promised with 95 % certainty for images like them.
 
         Raises:
             DataError: no threshold can promise it; the message says what could.
         """
-        return compute_risk_threshold(self.answered("validation"), target_risk)
+        return compute_risk_threshold(self.load_predictions("validation"), target_risk)
 
-    def contender(self) -> RunSummary:
+    def build_summary(self) -> RunSummary:
         """Returns what comparing needs to know of this run.
 
         Raises:
@@ -237,16 +239,16 @@ class Run:
             name=self.name,
             settings=settings,
             report=self.report,
-            answers=load_prediction_records(self.file("predictions.csv")),
+            predictions=load_prediction_records(self.get_verified_file("predictions.csv")),
             epochs=self.epochs,
-            best_epoch=manifest.kept,
+            best_epoch=manifest.best_epoch,
             parameters=manifest.parameters,
-            training_seconds=manifest.seconds.get("training", 0.0),
+            training_seconds=manifest.phase_seconds.get("training", 0.0),
             fingerprint=str(manifest.data.get("fingerprint") or ""),
             multiply_adds=manifest.multiply_adds,
         )
 
-    def file(self, name: str) -> Path:
+    def get_verified_file(self, name: str) -> Path:
         """Returns the path of one of its files, to be read.
 
         Raises:
@@ -257,7 +259,7 @@ class Run:
     def _load_json(self, cls: type[T], name: str) -> T:
         path = self.path / name
         try:
-            return from_json(cls, self.file(name).read_bytes(), str(path))
+            return from_json(cls, self.get_verified_file(name).read_bytes(), str(path))
         except FileNotFoundError:
             raise RunError(
                 f"{name} is missing, so this run is unfinished" if self.path.is_dir() else "There is no such run",

@@ -22,7 +22,7 @@ class RunStore:
     def __init__(self, root: Path | str = "runs") -> None:
         self.root = Path(root)
 
-    def check_free(self, name: str | None) -> None:
+    def check_name(self, name: str | None) -> None:
         """Raises RunError when a run of that name could not be made; to be called before long work."""
         if name is None:
             return
@@ -35,24 +35,24 @@ class RunStore:
         if (self.root / name).exists():
             raise RunError("A run of that name is there already", received=self.root / name, hint="another --name")
 
-    def create(self, name: str | None, stem: str) -> Run:
-        """Returns a new run in an empty folder: `name`, or `stem` and the next free number.
+    def create(self, name: str | None, name_prefix: str) -> Run:
+        """Returns a new run in an empty folder: `name`, or `name_prefix` and the next free number.
 
         Raises:
             RunError: the name is taken, or the folder cannot be made.
         """
-        self.check_free(name)
+        self.check_name(name)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             if name is not None:
                 (self.root / name).mkdir()
                 return Run(self.root / name)
-            stem = re.sub(r"[^\w.+-]+", "-", stem).strip("-.") or "run"
+            name_prefix = re.sub(r"[^\w.+-]+", "-", name_prefix).strip("-.") or "run"
             number = 1
             while True:
                 try:
-                    (self.root / f"{stem}-{number}").mkdir()
-                    return Run(self.root / f"{stem}-{number}")
+                    (self.root / f"{name_prefix}-{number}").mkdir()
+                    return Run(self.root / f"{name_prefix}-{number}")
                 except FileExistsError:
                     number += 1
         except OSError as error:

@@ -58,7 +58,7 @@ def create_app(
         Router(routes.list_routes(), redirect_slashes=False, default=_respond_not_found, lifespan=lifespan),
         allowed_hosts=allowed_hosts,
         token=token,
-        max_body_bytes=registry.limits.body,
+        max_body_bytes=registry.limits.max_body_bytes,
         max_body_seconds=MAX_BODY_SECONDS,
         should_close=lambda: registry.is_shutting_down,
     )
@@ -136,7 +136,7 @@ class _Routes:
 
     def _count_predictions(self, served_model: ServedModel, predictions: list[Prediction]) -> None:
         for one in predictions:
-            outcome = "undecodable" if one.error is not None else "unsure" if one.unsure else "answered"
+            outcome = "undecodable" if one.error is not None else "unsure" if one.is_abstention else "answered"
             self.metrics.count_prediction(served_model.name, outcome)
 
     async def get_classifier(self, request: Request) -> Response:

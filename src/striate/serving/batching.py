@@ -72,7 +72,7 @@ class Batcher:
         work.add_done_callback(lambda done: self._deliver_results(batch, done))
 
     def _predict_batch(self, batch: Sequence[BatchItem]) -> NDArray[np.float64]:
-        return self.classifier.probabilities(np.stack([pixels for pixels, _ in batch]))
+        return self.classifier.predict_probabilities(np.stack([pixels for pixels, _ in batch]))
 
     def _deliver_results(self, batch: Sequence[BatchItem], future: asyncio.Future[NDArray[np.float64]]) -> None:
         """Tells a batch its answers; where the network failed, each of its images is told so."""

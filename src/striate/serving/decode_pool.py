@@ -60,7 +60,7 @@ class DecodePool:
 
     async def start(self) -> None:
         """Starts the processes; returns once each has answered."""
-        ready = [asyncio.Event() for _ in range(self.limits.decoders)]
+        ready = [asyncio.Event() for _ in range(self.limits.decode_workers)]
         self._tasks = [asyncio.create_task(self._run_worker(event)) for event in ready]
         for event in ready:
             await event.wait()
@@ -134,7 +134,7 @@ class DecodePool:
             while not self._queue:
                 self._has_jobs.clear()
                 await self._has_jobs.wait()
-            fraction = max(1, min(MAX_IMAGES_PER_MESSAGE, -(-len(self._queue) // self.limits.decoders)))
+            fraction = max(1, min(MAX_IMAGES_PER_MESSAGE, -(-len(self._queue) // self.limits.decode_workers)))
             jobs: list[_DecodeJob] = []
             while self._queue and len(jobs) < fraction:
                 if self._queue[0].future.done():
@@ -166,11 +166,11 @@ class DecodePool:
 
     async def _launch_process(self) -> Process:
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "striate.serving.decode_worker", str(self.limits.decoder_bytes)),
+            *(sys.executable, "-m", "striate.serving.decode_worker", str(self.limits.max_worker_bytes)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env={**os.environ, MAX_PIXELS_VARIABLE: str(self.limits.pixels)},
+            env={**os.environ, MAX_PIXELS_VARIABLE: str(self.limits.max_pixels)},
             limit=1 << 20,
         )
 
@@ -178,7 +178,7 @@ class DecodePool:
         """Returns the answers, or none and what went wrong."""
         assert process.stdin is not None and process.stdout is not None  # noqa: S101
         try:
-            async with asyncio.timeout(self.limits.decode_seconds * len(jobs)):
+            async with asyncio.timeout(self.limits.max_decode_seconds * len(jobs)):
                 process.stdin.write(
                     decode_worker.encode_request(jobs[0].preprocessing_json, [job.encoded_image for job in jobs])
                 )

@@ -47,7 +47,7 @@ class CoalescingTransport:
             self.write(b"")
 
 
-SECONDS = 30.0  # that it may take to arrive; of an idle connection that was used, see uvicorn's keep-alive
+MAX_HEAD_SECONDS = 30.0  # that it may take to arrive; of an idle connection that was used, see uvicorn's keep-alive
 
 
 class LimitedHeadProtocol(HttpToolsProtocol):
@@ -89,7 +89,7 @@ class LimitedHeadProtocol(HttpToolsProtocol):
                 self._start_timer()
 
     def _start_timer(self) -> None:
-        self._timer = self.loop.call_later(SECONDS, self._reject_head, "The request's head took too long.")
+        self._timer = self.loop.call_later(MAX_HEAD_SECONDS, self._reject_head, "The request's head took too long.")
 
     def _stop_timer(self) -> None:
         self._is_reading_head = False

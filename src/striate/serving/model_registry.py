@@ -91,9 +91,11 @@ class ServedModel:
         Raises:
             ClassifierError: it answers with what is no number.
         """
-        self.batcher = Batcher(self.classifier, limits.batch)
-        for number in (1, limits.batch):
-            rows = self.classifier.probabilities(np.zeros((number, *self.classifier.preprocessing.shape), np.uint8))
+        self.batcher = Batcher(self.classifier, limits.max_batch_size)
+        for number in (1, limits.max_batch_size):
+            rows = self.classifier.predict_probabilities(
+                np.zeros((number, *self.classifier.preprocessing.shape), np.uint8)
+            )
             if not np.isfinite(rows).all():
                 raise ClassifierError("This classifier answers with what is no number", received=self.name)
 
@@ -137,7 +139,7 @@ class ModelRegistry:
     async def announce_shutdown(self) -> None:
         """Answers on for a moment, and tells everyone that it will not."""
         self.is_ready, self.is_shutting_down = False, True
-        await asyncio.sleep(self.limits.leave_seconds)
+        await asyncio.sleep(self.limits.shutdown_delay_seconds)
 
     async def close(self) -> None:
         """Finishes what is being computed, and ends the processes."""
@@ -191,9 +193,9 @@ class ModelRegistry:
             Fault: busy.
         """
         waiting, most = self.throughput.pending_images, self.limits
-        if waiting and waiting + image_count > most.waiting:
+        if waiting and waiting + image_count > most.max_pending_images:
             raise RequestError("busy")
-        if waiting >= most.batch and self.throughput.expected_wait > most.wait_seconds:
+        if waiting >= most.max_batch_size and self.throughput.expected_wait > most.max_wait_seconds:
             raise RequestError("busy")
         self.throughput.add_images(image_count)
         try:

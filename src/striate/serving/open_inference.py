@@ -72,7 +72,7 @@ async def infer(request: Request, registry: ModelRegistry, served_model: ServedM
         with registry.reserve_capacity(_check_image_count(len(files), registry)):
             predictions = await registry.predict_images(served_model, files)
         rows = [_get_probabilities(prediction, served_model) for prediction in predictions]
-        labels = [prediction.guess or "" for prediction in predictions]
+        labels = [prediction.top_label or "" for prediction in predictions]
     else:
         raise RequestError("unfit", f"expected an input called {IMAGES_INPUT} or {ENCODED_INPUT}")
     outputs = {PROBABILITIES_OUTPUT: np.array(rows, np.float32).reshape(len(rows), -1), LABEL_OUTPUT: labels}
@@ -85,8 +85,8 @@ async def infer(request: Request, registry: ModelRegistry, served_model: ServedM
 def _check_image_count(count: int, registry: ModelRegistry) -> int:
     if not count:
         raise RequestError("unfit", "there is no image in it")
-    if count > registry.limits.pictures:
-        raise RequestError("large", f"more than {registry.limits.pictures} images")
+    if count > registry.limits.max_images:
+        raise RequestError("large", f"more than {registry.limits.max_images} images")
     return count
 
 

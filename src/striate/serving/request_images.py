@@ -36,8 +36,8 @@ async def read_request_images(request: Request, limits: ServerLimits) -> tuple[l
         raise RequestError("type", "send multipart/form-data, application/json, image/* or application/octet-stream")
     if not found:
         raise RequestError("malformed", "there is no image in it")
-    if len(found) > limits.pictures:
-        raise RequestError("large", f"more than {limits.pictures} images")
+    if len(found) > limits.max_images:
+        raise RequestError("large", f"more than {limits.max_images} images")
     return found, several and len(found) > 1
 
 
@@ -77,7 +77,7 @@ def _parse_json_images(value: Any) -> tuple[list[bytes], bool]:
 
 async def _read_form_files(request: Request, limits: ServerLimits) -> list[bytes]:
     try:
-        async with request.form(max_files=limits.pictures + 1, max_fields=8, max_part_size=1 << 16) as form:
+        async with request.form(max_files=limits.max_images + 1, max_fields=8, max_part_size=1 << 16) as form:
             return [await part.read() for _, part in form.multi_items() if isinstance(part, UploadFile)]
     except (MultiPartException, HTTPException, ValueError):
         raise RequestError("malformed", "no multipart/form-data, or of too many parts") from None

@@ -55,7 +55,7 @@ class Pool:
         from sklearn.model_selection import StratifiedGroupKFold
 
         images = together(prepared.splits)
-        images = replace(images, given=np.full(len(images), "", "U10"))
+        images = replace(images, splits=np.full(len(images), "", "U10"))
         keys, labels = images.keys, images.labels
         groups = np.array([prepared.copies.get(key, -1 - row) for row, key in enumerate(keys.tolist())], np.int64)
         for label, name in enumerate(images.classes):
@@ -79,7 +79,7 @@ class Pool:
         """Returns the images of a training that leaves fold `number` (from 0) out, to measure on."""
         given = np.where(self.place == number, "test", "").astype("U10")
         splits = split_stratified(
-            replace(self.images, given=given),
+            replace(self.images, splits=given),
             validation=self.validation,
             seed=self.seed + number,
             groups=self.groups,
@@ -103,9 +103,9 @@ def pooled(
     images = load_images(data, data_dir=given.data_dir, nested=given.nested, progress=progress)
     if given.corrections is not None:
         images = apply_corrections(images, load_corrections(Path(given.corrections)))
-    whole = images.subset(images.given != "test")
-    whole = replace(whole, given=np.full(len(whole), "", "U10"))
+    whole = images.subset(images.splits != "test")
+    whole = replace(whole, splits=np.full(len(whole), "", "U10"))
     alone = replace(given, corrections=None)
     prepared = prepare(whole, recipe, alone, network=network, progress=progress)
-    prepared = replace(prepared, source=lasting(data), given=given, fingerprint=images.fingerprint())
+    prepared = replace(prepared, source=lasting(data), given=given, fingerprint=images.compute_fingerprint())
     return prepared, Pool.of(prepared, folds, given.validation, recipe.seed)

@@ -84,7 +84,7 @@ class Here:
         def stop() -> None:
             nonlocal is_stopped
             is_stopped = True
-            source.progress.say(ENDS.format(source.whole))
+            source.progress.log(ENDS.format(source.whole))
 
         while not is_stopped and (trial := source.next()) is not None:
             run = Run(source.folder / trial.name)
@@ -92,7 +92,7 @@ class Here:
             shown = Labelled(source.progress, f"{number} {trial.label or trial.name}")
             try:
                 with listen_for_signals(stop), explained(trial.recipe):
-                    source.progress.say(f"{number}  {trial.name}" + (f", {trial.about}" if trial.about else ""))
+                    source.progress.log(f"{number}  {trial.name}" + (f", {trial.about}" if trial.about else ""))
                     own = pictures(trial)
                     enough = partial(source.on_epoch, trial)
                     train_trial(trial, source.folder, own, progress=shown, command=command, enough=enough)
@@ -133,9 +133,9 @@ class Labelled(Progress):
         """Ends it."""
         self.outer.end()
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Says it."""
-        self.outer.say(line)
+        self.outer.log(line)
 
 
 Guess = Callable[[Sequence[Trial]], float | None]
@@ -189,7 +189,7 @@ class Trials:
         """
         self._waiting, self._guess = self.missing(), seconds_left or self._seconds_left
         if len(self._waiting) < self.total:
-            self.progress.say(f"{self.total - len(self._waiting)} of {self.total} runs are there already.")
+            self.progress.log(f"{self.total - len(self._waiting)} of {self.total} runs are there already.")
         self.interrupted = (engine or Here()).train(self, pictures, command)
 
     @property
@@ -216,7 +216,7 @@ class Trials:
     def on_failed(self, trial: Trial, reason: str) -> None:
         """Notes and says it."""
         self.failed[trial.kind] = reason
-        self.progress.say(f"{trial.kind} failed: {reason}")
+        self.progress.log(f"{trial.kind} failed: {reason}")
 
     def on_finished(self, trial: Trial, run: Run) -> None:
         """Says what it reached."""
@@ -224,9 +224,9 @@ class Trials:
         line = f"{run.name}: {format_percent(report.accuracy, 2)} of {report.n:,} {report.split} images"
         if self._waiting and (left := self._guess(self._waiting)):
             line += f"; roughly {max(1, round(left / 60))} min left"
-        self.progress.say(line)
+        self.progress.log(line)
 
     def _seconds_left(self, rest: Sequence[Trial]) -> float:
         done = [trial for trial in self.trials if self.run(trial).state == "finished"]
-        seconds = sum(self.run(trial).manifest.seconds["total"] for trial in done)
+        seconds = sum(self.run(trial).manifest.phase_seconds["total"] for trial in done)
         return seconds / sum(trial.effort for trial in done) * sum(trial.effort for trial in rest)

@@ -15,7 +15,7 @@ from striate.data.splits import Splits
 from striate.errors import ConfigError
 from striate.evaluation.evaluate import measure_ms_per_image
 from striate.models.architecture import Architecture, Shape, build_without_weights
-from striate.models.registry import ARCHITECTURES, architecture_named
+from striate.models.registry import ARCHITECTURES, get_architecture
 from striate.progress import NO_PROGRESS, Progress
 from striate.runs.artifacts import parse_artifact_names
 from striate.runs.run import Run
@@ -78,7 +78,7 @@ def seconds_left(trials: Trials, work: dict[str, int | None], rest: Sequence[Tri
         rest: those that are still to be trained.
     """
     taken = {trial.group: runs[-1] for trial in trials.trials if (runs := trials.finished(trial.group))}
-    seconds = {name: run.manifest.seconds["total"] for name, run in taken.items()}
+    seconds = {name: run.manifest.phase_seconds["total"] for name, run in taken.items()}
     if rest[0].recipe.minutes is not None:
         return len(rest) * max(seconds.values())
     size = {name: adds or 1 for name, adds in work.items()}
@@ -168,7 +168,7 @@ def ladder(
             "source": found.source,
             "data_dir": given.place,
             "name": found.whole.name,
-            "fingerprint": found.whole.fingerprint(),
+            "fingerprint": found.whole.compute_fingerprint(),
             "validation": validation,
             "test": test,
         },
@@ -188,10 +188,10 @@ def ladder(
     models = _with_earlier(models, before, known)
     intended = replace_config(intended, rungs=tuple(model.name for model in models))
     if before is not None and before.state == "finished" and before.plan == intended and not trials.missing():
-        progress.say(f"All {len(trials.trials)} runs are there already.")
+        progress.log(f"All {len(trials.trials)} runs are there already.")
         return Ladder(folder, before)
 
-    progress.say(found.described(planned))
+    progress.log(found.described(planned))
     images = decode(found, planned, given, progress=progress)
     classes = len(images.splits.train.classes)
     work = {model.name: _work(model, form.shape, classes) for model in models}
@@ -227,7 +227,7 @@ def _networks(rungs: Sequence[str | Architecture]) -> tuple[Architecture, ...]:
         UnknownNameError: there is none of that name.
         ConfigError: none is named.
     """
-    models = tuple({model.name: model for model in map(architecture_named, rungs)}.values())
+    models = tuple({model.name: model for model in map(get_architecture, rungs)}.values())
     if not models:
         raise ConfigError("The ladder has no rung", expected="names of models", hint="striate models lists them")
     return models
@@ -260,7 +260,7 @@ def _times(networks: Sequence[Architecture], known: Trials, pictures: Prepared, 
     pixels = pictures.parts[2].pixels[:TIMED]
     trained = {model.name: runs[0] for model in networks if (runs := known.finished(model.name))}
     times = {}
-    with progress.task("timing predictions", len(trained), "networks") as task:
+    with progress.track("timing predictions", len(trained), "networks") as task:
         for name, run in trained.items():
             times[name] = measure_ms_per_image(Classifier.load(run.path), pixels)
             task.advance()

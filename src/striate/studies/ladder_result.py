@@ -48,7 +48,7 @@ class Rung:
         seconds: whole training, validation included.
         parameters: weights in the model.
         multiply_adds: for one image.
-        milliseconds: per image when predicting in batches (see `milliseconds_per_picture`).
+        milliseconds: per image when predicting in batches (see `measure_ms_per_image`).
     """
 
     architecture: str
@@ -100,7 +100,7 @@ class Step:
 
     @property
     def better(self) -> str | None:
-        """The model that is better under every seed (p < 0.05), or None when the two cannot be told apart."""
+        """The model that is better under every seed (p < 0.05), or None if the difference is not significant."""
         for name, sign in ((self.a, -1), (self.b, 1)):
             if all(p < 0.05 and sign * d > 0 for p, d in zip(self.p_values, self.differences, strict=True)):
                 return name
@@ -109,7 +109,7 @@ class Step:
     @property
     def verdict(self) -> str:
         """What may be said about the two, in the words of `compare`."""
-        return f"{self.better} is better" if self.better else "cannot be told apart"
+        return f"{self.better} is better" if self.better else "no significant difference"
 
 
 def measured(network: Architecture, runs: Sequence[Run], seeds: int, *, reason: str | None, **known: Any) -> Rung:
@@ -142,7 +142,7 @@ def measured(network: Architecture, runs: Sequence[Run], seeds: int, *, reason: 
         loss=statistics.fmean(report.loss for report in reports),
         epochs=statistics.fmean(map(_passes, runs)),
         seconds_per_epoch=_train(runs[0]) / statistics.median(e.images_per_second for run in runs for e in run.epochs),
-        seconds=statistics.fmean(manifest.seconds["training"] for manifest in manifests),
+        seconds=statistics.fmean(manifest.phase_seconds["training"] for manifest in manifests),
         parameters=manifests[0].parameters,
         **known,
     )
@@ -160,11 +160,11 @@ def _passes(run: Run) -> float:
 
 def steps(rungs: Sequence[Rung], run: Callable[[str], Run]) -> tuple[Step, ...]:
     """Returns each finished rung against the next one, seed by seed; `run` finds a run by its name."""
-    contenders = {rung.architecture: [run(name).contender() for name in rung.runs] for rung in rungs if rung.runs}
+    contenders = {rung.architecture: [run(name).build_summary() for name in rung.runs] for rung in rungs if rung.runs}
     found = []
     names = list(contenders)
     for a, b in itertools.pairwise(names):
-        both = [compare(pair).pairs[0].paired for pair in zip(contenders[a], contenders[b], strict=False)]
+        both = [compare(pair).pairs[0].paired_difference for pair in zip(contenders[a], contenders[b], strict=False)]
         found.append(Step(a, b, tuple(one.difference for one in both), tuple(one.p_value for one in both)))
     return tuple(step for step in found if step.differences)
 

@@ -300,7 +300,7 @@ def learning_curve(
     folder = Path(runs) / name
     work = Trials(folder, trials, progress, whole="learning curve")
     if before is not None and before.state == "finished" and before.plan == intended and not work.missing():
-        progress.say(f"All {len(trials)} runs are there already.")
+        progress.log(f"All {len(trials)} runs are there already.")
         return Growth(folder, before)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / Growth.FILE, Document(state="unfinished", plan=intended))

@@ -162,12 +162,12 @@ def attempt(run: Run) -> Attempt:
     return Attempt(
         run=run.name,
         n=report.n,
-        right=report.correct,
+        right=report.correct_count,
         accuracy=report.accuracy,
         interval=report.interval,
         recalls=tuple(row.recall for row in report.classes),
-        kept=manifest.kept,
-        seconds=manifest.seconds["total"],
+        kept=manifest.best_epoch,
+        seconds=manifest.phase_seconds["total"],
     )
 
 
@@ -342,7 +342,7 @@ def _done(
     whole = {"seeds": "repetition", "folds": "cross-validation"}[work.kind]
     trials = Trials(folder, work.trials, progress, whole=whole)
     if before is not None and before.state == "finished" and not trials.missing() and before.plan == intended:
-        progress.say(f"All {len(work.trials)} runs are there already.")
+        progress.log(f"All {len(work.trials)} runs are there already.")
         return Repeated(folder, before)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / Repeated.FILE, Document(state="unfinished", plan=intended))

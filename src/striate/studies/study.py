@@ -62,7 +62,7 @@ def read_earlier(cls: type[T], store: RunStore, name: str, file: str) -> T | Non
     if not path.is_file() and file in OLD_FILES:
         path = path.with_name(OLD_FILES[file])
     if not path.is_file():
-        store.check_free(name)
+        store.check_name(name)
         return None
     try:
         return from_json(cls, path.read_bytes(), str(path))

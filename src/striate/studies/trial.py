@@ -75,7 +75,7 @@ def train_trial(
         enough: asked after each epoch whether the training is to end with it.
 
     Raises:
-        BusyError: another process is at work in its run.
+        RunLockedError: another process is at work in its run.
         StriateError: it cannot be trained.
     """
     run = Run(folder / trial.name)
@@ -85,7 +85,7 @@ def train_trial(
         except RunLockedError:
             raise
         except (RunError, DataError) as error:
-            progress.say(f"{run.name} is begun anew: {error}")
+            progress.log(f"{run.name} is begun anew: {error}")
     if run.path.exists():
         shutil.rmtree(run.path)
     return train(

@@ -54,7 +54,7 @@ Keras' models estimators of scikit-learn, which brings most of scikit-learn and 
 
 
 class _LazyModule(types.ModuleType):
-    """Stands for a module of HELD_BACK, which is imported when one of its names is first used."""
+    """Stands for a module of DEFERRED_MODULES, which is imported when one of its names is first used."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name != "__version__":  # what Python itself looks for in any module
@@ -72,8 +72,8 @@ def _remove_lazy_modules() -> None:
 
 @contextlib.contextmanager
 def _defer_imports() -> Iterator[None]:
-    """Has the packages of HELD_BACK imported when they are used, not when Keras is imported: they are a quarter of the
-    processor time of that.
+    """Has the packages of DEFERRED_MODULES imported when they are used, not when Keras is imported: they are a
+    quarter of the processor time of that.
     """
     for name, modules in DEFERRED_MODULES.items():
         if name not in sys.modules:

@@ -134,7 +134,7 @@ def _download_remainder(url: str, partial: Path, file: RemoteFile, progress: Pro
             raise ConnectionError("the server does not say how long the file is")
         with (
             partial.open("ab" if resumed else "wb") as out,
-            progress.task(f"downloading {file.name}", size, "bytes") as task,
+            progress.track(f"downloading {file.name}", size, "bytes") as task,
         ):
             task.advance(received)
             while block := prediction.read(BLOCK_BYTES):

@@ -32,7 +32,7 @@ THREAD_VARIABLES = (
 )
 """Variables of the environment that change in how many parts, and so in which order, a backend adds up."""
 
-LIMIT = Path("/sys/fs/cgroup/memory.max")
+CGROUP_MEMORY_FILE = Path("/sys/fs/cgroup/memory.max")
 """Where Linux tells a container how much memory it may use, bytes."""
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -53,7 +53,7 @@ def measure_memory() -> int:
     except (AttributeError, ValueError, OSError):
         return 0
     try:
-        return min(whole, int(LIMIT.read_text(encoding="ascii")))
+        return min(whole, int(CGROUP_MEMORY_FILE.read_text(encoding="ascii")))
     except (OSError, ValueError):  # no container, or one without a limit ("max")
         return whole
 
@@ -75,7 +75,7 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def processor_features() -> frozenset[str] | None:
+def read_cpu_features() -> frozenset[str] | None:
     """Returns the processor's instruction sets by Linux's names, such as `avx512f` or, on ARM, `bf16`; None where the
     system does not list them.
     """

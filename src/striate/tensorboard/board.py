@@ -154,10 +154,10 @@ class TensorBoardLogger:
             ("accuracy", metrics.accuracy),
             ("learning_rate", metrics.learning_rate),
         ):
-            self.train_writer.scalar(tag, value, metrics.epoch, wall_time)
-        self.train_writer.scalar("images_per_second", metrics.images_per_second, metrics.epoch, wall_time)
+            self.train_writer.add_scalar(tag, value, metrics.epoch, wall_time)
+        self.train_writer.add_scalar("images_per_second", metrics.images_per_second, metrics.epoch, wall_time)
         for tag, value in (("loss", metrics.val_loss), ("accuracy", metrics.val_accuracy)):
-            self.validation_writer.scalar(tag, value, metrics.epoch, wall_time)
+            self.validation_writer.add_scalar(tag, value, metrics.epoch, wall_time)
 
     def log_weights(self, model: Any, epoch: int, wall_time: float | None = None) -> None:
         """Adds how each array of weights that learn is spread."""
@@ -205,31 +205,31 @@ def write_finished_run(run: Run, evaluation: Evaluation | None) -> None:
     board = TensorBoardLogger(run.path)
     try:
         history = run.history
-        when = datetime.fromisoformat(run.manifest.started).timestamp()
+        when = datetime.fromisoformat(run.manifest.started_at).timestamp()
         for row in history.epochs:
             when += row.seconds
             board.log_metrics(row, when)
-        board.log_weights(run.classifier.model, history.kept, when)
+        board.log_weights(run.classifier.model, history.best_epoch, when)
     finally:
         board.close()
-    write_evaluation(run.path, run.classifier, evaluation, history.kept)
+    write_evaluation(run.path, run.classifier, evaluation, history.best_epoch)
 
 
 def _write_images(writer: EventFileWriter, evaluation: Evaluation, epoch: int) -> None:
-    labels, names = evaluation.decoded.images.labels, evaluation.decoded.images.classes
+    labels, names = evaluation.decoded_set.images.labels, evaluation.decoded_set.images.classes
     for label, name in list(enumerate(names))[:MAX_SAMPLED_CLASSES]:
-        own = [evaluation.decoded.pixels[int(at)] for at in np.flatnonzero(labels == label)[:SAMPLES_PER_CLASS]]
+        own = [evaluation.decoded_set.pixels[int(at)] for at in np.flatnonzero(labels == label)[:SAMPLES_PER_CLASS]]
         if own:
             writer.add_image(f"pictures/{to_printable(name)}", np.concatenate(own, axis=1), epoch)
-    writer.add_image("confusion", _render_pixels(plots.confusion(evaluation.report)), epoch)
+    writer.add_image("confusion", _render_pixels(plots.draw_confusion_matrix(evaluation.report)), epoch)
 
 
 def _write_projector(folder: Path, classifier: Any, evaluation: Evaluation) -> None:
-    images = evaluation.decoded.images
+    images = evaluation.decoded_set.images
     some = np.sort(np.random.default_rng(0).permutation(len(images))[:MAX_PROJECTED_IMAGES])
     if not len(some):
         return
-    pixels = np.stack([evaluation.decoded.pixels[int(at)] for at in some])
+    pixels = np.stack([evaluation.decoded_set.pixels[int(at)] for at in some])
     try:
         vectors = compute_embeddings(classifier.model, pixels)
     except StriateError:  # a model of the user's own that has no vector before its last layer

@@ -134,7 +134,7 @@ class EventFileWriter:
         self._file = self.path.open("wb")
         self._write_event(time.time(), file_version=FILE_VERSION)
 
-    def scalar(self, tag: str, value: float, step: int, wall_time: float | None = None) -> None:
+    def add_scalar(self, tag: str, value: float, step: int, wall_time: float | None = None) -> None:
         """Adds a number."""
         self._write_summary(step, wall_time, tag=tag, simple_value=float(value))
 

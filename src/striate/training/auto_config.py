@@ -150,7 +150,7 @@ def look(images: ImageSet) -> tuple[Sizes, bool]:
     ones are skipped.
 
     Raises:
-        PictureError: none of the sample can be read.
+        ImageDecodeError: none of the sample can be read.
     """
     if isinstance(images.sources, np.ndarray):
         height, width, *rest = images.sources.shape[1:]
@@ -161,7 +161,7 @@ def look(images: ImageSet) -> tuple[Sizes, bool]:
     reason = "no images"
     for index in chosen.tolist():
         try:
-            with open_image(images.source(index)) as image:
+            with open_image(images.get_source(index)) as image:
                 width, height = image.size
                 sizes.append((height, width))
                 colors.append(_is_colour(image) if not any(colors) else True)

@@ -70,13 +70,13 @@ class EpochClock(Callback):  # type: ignore[misc]
             seconds=seconds,
             images_per_second=self.done * self.batches.batch_size / seconds,
             ms_per_step=1000 * seconds / max(1, self.done),
-            waiting=min(1.0, self.feed.waited / seconds),
+            wait_fraction=min(1.0, self.feed.waited / seconds),
         )
         self.record(row)
-        self.progress.say(row.format_line(self.epochs))
-        if row.waiting > MUCH_WAITING and seconds > 1 and not self.has_warned:
+        self.progress.log(row.format_line(self.epochs))
+        if row.wait_fraction > MUCH_WAITING and seconds > 1 and not self.has_warned:
             self.has_warned = True
-            self.progress.say(WAITING.format(row.waiting))
+            self.progress.log(WAITING.format(row.wait_fraction))
 
 
 class KeepBest(Callback):  # type: ignore[misc]
@@ -167,7 +167,7 @@ class StopWhenAsked(Callback):  # type: ignore[misc]
     def ask(self) -> None:
         """Asks for the end; may be called from a signal handler."""
         self.asked = True
-        self.progress.say(self.promise)
+        self.progress.log(self.promise)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Stops Keras' loop when asked to."""

@@ -107,7 +107,7 @@ class Keeper:
         self.others = others
         self.found, damaged = checkpoints.newest()
         for name in damaged:
-            progress.say(
+            progress.log(
                 f"The checkpoint {name} is damaged; " + ("an older one is used." if self.found else "begun anew.")
             )
         self.place = Place()
@@ -149,7 +149,7 @@ class Keeper:
         except OSError as error:
             if not self.has_failed:
                 where = self.checkpoints.folder
-                self.progress.say(
+                self.progress.log(
                     f"No checkpoint can be written ({error.strerror}: {where}); the training goes on, and the last "
                     "checkpoint that is whole stays."
                 )

@@ -14,7 +14,7 @@ from striate.data.batches import Batches
 from striate.data.decoded_cache import DecodedSet
 from striate.errors import TrainingError
 from striate.models.architecture import Architecture
-from striate.models.registry import architecture_named
+from striate.models.registry import get_architecture
 from striate.progress import NO_PROGRESS, Progress
 from striate.system.signals import on_first_signal
 from striate.training.auto_config import preprocessing_of
@@ -73,7 +73,7 @@ class DivergedError(TrainingError):
             more = " …" if len(broken.pictures) > NAMED else ""
             received = f"no number in epoch {broken.epoch}, {steps}, with {', '.join(keys)}{more}; {received}"
         super().__init__(
-            f"The training diverged; the best weights before that, epoch {trained.history.kept}'s, are kept",
+            f"The training diverged; the best weights before that, epoch {trained.history.best_epoch}'s, are kept",
             received=received,
             hint=f"--lr {rate / 10:g}",
         )
@@ -125,7 +125,7 @@ def fit(
         recipe = replace_config(recipe, keep="best")
     assert recipe.architecture  # noqa: S101  (plan() did)
     classes = train.images.classes
-    network = architecture or architecture_named(recipe.architecture)
+    network = architecture or get_architecture(recipe.architecture)
     began = time.perf_counter()
     plain, model, recipe = networks(
         network, train.pixels.shape[1:], len(classes), recipe, progress, images=len(train.images)
@@ -164,7 +164,7 @@ def fit(
         with on_first_signal(loop.stop.ask):
             optimizer = make_optimizer(recipe, recipe.learning_rate, steps=len(batches) * recipe.epochs)
             loop.learn(model, batches, held_out, epochs=recipe.epochs, optimizer=optimizer)
-            if loop.history().kept == loop.best.best_epoch:
+            if loop.history().best_epoch == loop.best.best_epoch:
                 loop.best.restore()
     else:
         seen = seen_by(model, train, validation, recipe, progress=progress) if stage == 0 else None

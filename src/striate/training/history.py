@@ -28,8 +28,8 @@ class EpochMetrics:
         seconds: training alone, without validation.
         images_per_second: training images per second.
         ms_per_step: milliseconds per training step.
-        waiting: fraction of `seconds` in which the model waited for images, 0..1; not a number in runs that did not
-            measure it.
+        wait_fraction: fraction of `seconds` in which the model waited for images, 0..1; not a number in runs that did
+            not measure it.
     """
 
     epoch: int
@@ -41,7 +41,7 @@ class EpochMetrics:
     seconds: float
     images_per_second: float
     ms_per_step: float
-    waiting: float = math.nan
+    wait_fraction: float = math.nan
 
     def format_line(self, epoch_count: int) -> str:
         """Returns the epoch as one line of text."""
@@ -51,7 +51,7 @@ class EpochMetrics:
             f"  loss {self.loss:.4f}  accuracy {self.accuracy:.4f}"
             f"  val_loss {self.val_loss:.4f}  val_accuracy {self.val_accuracy:.4f}"
             f"  {self.seconds:.1f} s  {step} ms/step  {self.images_per_second:,.0f} images/s"
-            + ("" if math.isnan(self.waiting) else f"  waiting {self.waiting:.0%}")
+            + ("" if math.isnan(self.wait_fraction) else f"  waiting {self.wait_fraction:.0%}")
         )
 
 
@@ -59,7 +59,7 @@ class History(NamedTuple):
     """A training's epochs, and the number (from 1) of the one whose weights were kept; 0 when there is none."""
 
     epochs: tuple[EpochMetrics, ...]
-    kept: int
+    best_epoch: int
 
 
 def read_history(path: Path) -> tuple[EpochMetrics, ...]:

@@ -105,7 +105,7 @@ class Loop:
         place, run = self._begin_stage(model, stage), Epochs(model)
         last = self.first + epochs
         done = (place.epoch - self.first) * len(batches) + place.step
-        with self.progress.task(name, len(batches) * epochs, "steps"), explained(self.recipe), fused_batch_norm(model):
+        with self.progress.track(name, len(batches) * epochs, "steps"), explained(self.recipe), fused_batch_norm(model):
             self.progress.advance(done)
             if place.ended or self.stop.asked or self.end.is_enough:
                 return

@@ -93,7 +93,7 @@ def is_surely_fit(name: str, shape: tuple[int, int, int], classes: int, recipe: 
         recipe: planned.
     """
     known, row = load_cost_table()[name], ARCHITECTURES[name]
-    growth = max(1.0, prod(shape[:2]) / prod(row.native[:2])) * max(1.0, classes / row.native_classes)
+    growth = max(1.0, prod(shape[:2]) / prod(row.native_shape[:2])) * max(1.0, classes / row.native_classes)
     maps = 2 * STEM * known["multiply_adds"] / LEAST_WORK  # twice: behind a layer, and behind the join that follows it
     needed = growth * (4 * 4 * known["parameters"] + 4 * maps * (recipe.batch or 1))
     return bool(needed < measure_memory())
@@ -179,5 +179,5 @@ def batch_work(recipe: Recipe) -> float | None:
     name = recipe.architecture or DEFAULT_ARCHITECTURE
     if name not in ARCHITECTURES or recipe.height is None or recipe.width is None:
         return None
-    growth = recipe.height * recipe.width / prod(ARCHITECTURES[name].native[:2])
+    growth = recipe.height * recipe.width / prod(ARCHITECTURES[name].native_shape[:2])
     return float(load_cost_table()[name]["multiply_adds"] * growth * (recipe.batch or 1))

@@ -87,7 +87,7 @@ def within(
     steps = None if epochs else min(len(batches), max(1, int((left - found.between) / found.step)))
     planned = replace_config(recipe, minutes=None, epochs=max(1, epochs), steps_per_epoch=steps)
     length = f"1 epoch of {steps:,} of {len(batches):,} steps" if steps else f"{epochs} epochs of {epoch:.1f} s each"
-    progress.say(f"{minutes:g} minutes are planned as {length}.")
+    progress.log(f"{minutes:g} minutes are planned as {length}.")
     return planned
 
 
@@ -104,7 +104,7 @@ def fine_tuning_within(
         left = max(0.0, seconds - found.measuring - 2 * found.compiling)
         epochs = int(left / (found.step * len(batches) + found.between))
     if epochs < recipe.fine_tune:
-        progress.say(f"{epochs} of {recipe.fine_tune} epochs of fine-tuning fit the time.")
+        progress.log(f"{epochs} of {recipe.fine_tune} epochs of fine-tuning fit the time.")
     return replace_config(recipe, minutes=None, fine_tune=min(recipe.fine_tune, epochs))
 
 
@@ -120,7 +120,7 @@ def pace(
     batches.max_steps = min(total, CALLS * steps_per_call(batches))
     compiled(model, make_optimizer(recipe, rate, steps=total), recipe.label_smoothing)
     watch, feed, some = _Stopwatch(SHARE * seconds), Feed(batches), _first(held_out, LOOKS)
-    with progress.task("measuring the speed", 1, "rounds"), explained(recipe), fused_batch_norm(model):
+    with progress.track("measuring the speed", 1, "rounds"), explained(recipe), fused_batch_norm(model):
         Epochs(model).run(feed, some, until=1 + MOST, callbacks=[watch])
     batches.max_steps = most
     for variable, value in before:

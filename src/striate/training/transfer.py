@@ -54,11 +54,11 @@ def embeddings(
     key, shape = _key(extractor, pixels, policy), (len(pixels), extractor.output_shape[1])
     known = SHELF.get(key)
     if known is not None and known[0].shape == shape and known[0].dtype == np.float32:
-        progress.say(f"What the model sees of {len(pixels):,} images is known from an earlier training.")
+        progress.log(f"What the model sees of {len(pixels):,} images is known from an earlier training.")
         return known[0]
     found = np.empty(shape, np.float32)
     see = compile_predict_function(extractor, policy)
-    with progress.task("looking at images", len(pixels), "pictures") as task:
+    with progress.track("looking at images", len(pixels), "pictures") as task:
         for start in range(0, len(pixels), BATCH):
             part = pixels[start : start + BATCH]
             filled = part if len(part) == BATCH else np.resize(part, (BATCH, *part.shape[1:]))
@@ -129,7 +129,7 @@ def learn_head(model: Any, seen: Batches, held_out: Batches, recipe: Recipe, loo
     logits.set_weights(head.layers[-1].get_weights())
     loop.best.set_model(model)
     loop.best.weights = model.get_weights()  # the best so far, should no epoch of fine-tuning surpass it
-    if loop.history().kept != loop.best.best_epoch:
+    if loop.history().best_epoch != loop.best.best_epoch:
         logits.set_weights(last)
 
 
@@ -146,7 +146,7 @@ def fine_tune(model: Any, batches: Batches, held_out: Batches, recipe: Recipe, l
         factors = thaw(groups, thawed)
         optimizer = make_optimizer(recipe, recipe.fine_tune_rate, steps=len(batches) * epochs, factors=factors)
         loop.learn(model, batches, held_out, epochs=epochs, optimizer=optimizer, stage=number, name="fine-tuning")
-    if loop.history().kept == loop.best.best_epoch:
+    if loop.history().best_epoch == loop.best.best_epoch:
         loop.best.restore()
 
 

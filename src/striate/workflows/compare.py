@@ -33,13 +33,15 @@ def compare_runs(runs: Sequence[Run], *, is_timed: bool = False, progress: Progr
         RunError: as in `compare`, or the images of equal names show different things.
         DataError: answers are to be timed and the images are gone.
     """
-    contenders = [dataclasses.replace(run.contender(), name=_name(run)) for run in runs]
+    contenders = [dataclasses.replace(run.build_summary(), name=_name(run)) for run in runs]
     if is_timed:
-        times = answer_times(runs, list(contenders[0].answers), progress=progress)
-        contenders = [dataclasses.replace(one, milliseconds=time) for one, time in zip(contenders, times, strict=True)]
+        times = answer_times(runs, list(contenders[0].predictions), progress=progress)
+        contenders = [dataclasses.replace(one, ms_per_image=time) for one, time in zip(contenders, times, strict=True)]
     found = compare(contenders)
-    if not found.is_certain and refuse_other_contents(runs, list(contenders[0].answers), progress=progress):
-        return dataclasses.replace(found, is_certain=True)
+    if not found.is_content_verified and refuse_other_contents(
+        runs, list(contenders[0].predictions), progress=progress
+    ):
+        return dataclasses.replace(found, is_content_verified=True)
     return found
 
 
@@ -72,7 +74,7 @@ def answer_times(runs: Sequence[Run], keys: Sequence[str], *, progress: Progress
     """
     images = list(own_pictures(runs[0], keys[:TIMED], progress=progress).values())
     times = []
-    with progress.task("timing answers", len(runs), "runs") as task:
+    with progress.track("timing answers", len(runs), "runs") as task:
         for run in runs:
             pixels = np.stack([run.classifier.preprocessing(image) for image in images])
             times.append(measure_ms_per_image(run.classifier, pixels))

@@ -25,9 +25,9 @@ from striate.errors import DataError
 from striate.evaluation import plots
 from striate.evaluation.calibration import fit_temperature
 from striate.evaluation.evaluate import Evaluation, build_evaluation, evaluate_classifier, predict_log_probabilities
-from striate.evaluation.plots import coverage_curve, draw_corruption_sheet, draw_robustness
+from striate.evaluation.plots import draw_corruption_sheet, draw_risk_coverage_curve, draw_robustness
 from striate.evaluation.prediction_table import LabeledPredictions, save_labeled_predictions
-from striate.evaluation.report_page import Advice, RunFacts, save_markdown, save_report_html
+from striate.evaluation.report_page import Advice, RunFacts, save_report_html, save_report_markdown
 from striate.evaluation.robustness import ROBUSTNESS_SAMPLE_SIZE, Robustness, compute_robustness
 from striate.evaluation.selective import OperatingPoint, compute_operating_point, compute_risk_threshold
 from striate.evaluation.test_access import load_access_records, log_test_access
@@ -66,7 +66,7 @@ def calibrate(
         from scipy.special import log_softmax
 
         before, rows = rows, log_softmax(rows / temperature, axis=1)
-        progress.say(
+        progress.log(
             f"Its confidence was too {'high' if temperature > 1 else 'low'}: temperature {temperature:.2f} (loss on "
             f"the validation images {_loss(validation, before):.4f} → {_loss(validation, rows):.4f}; no prediction "
             "changes)."
@@ -74,9 +74,9 @@ def calibrate(
     if target_risk is not None:
         try:
             classifier.reject_below = compute_risk_threshold(replace(validation, log_probabilities=rows), target_risk)
-            progress.say(f"It answers from a confidence of {classifier.reject_below:.4f} on, else it is unsure.")
+            progress.log(f"It answers from a confidence of {classifier.reject_below:.4f} on, else it is unsure.")
         except DataError as error:
-            progress.say(f"It answers everything. {error}")
+            progress.log(f"It answers everything. {error}")
     return rows
 
 
@@ -125,8 +125,8 @@ def save_plots(run: Run, history: History, measured: Evaluation) -> None:
     right, wrong = plots.select_examples(measured)
     refused = _refused(run.classifier_manifest.reject_below, measured)
     save_figure(plots.draw_training_curves(history), folder / "curves.png")
-    save_figure(plots.confusion(measured.report), folder / "confusion.png")
-    save_figure(coverage_curve(measured.predictions, refused), folder / "coverage.png")
+    save_figure(plots.draw_confusion_matrix(measured.report), folder / "confusion.png")
+    save_figure(draw_risk_coverage_curve(measured.predictions, refused), folder / "coverage.png")
     save_figure(plots.draw_prediction_gallery(measured, right, "Answered rightly"), folder / "right.png")
     save_figure(
         plots.draw_prediction_gallery(measured, wrong, "Answered wrongly, most confident first"), folder / "wrong.png"
@@ -137,7 +137,7 @@ def save_report_page(run: Run, manifest: RunManifest, recipe: Recipe, history: H
     """Writes the report of a run, as a page and as Markdown."""
     facts = _facts(run, manifest, recipe, measured)
     save_report_html(run.path / "report.html", _with_inside(facts, run, run.path), history, measured)
-    save_markdown(run.path / "report.md", facts, history, measured)
+    save_report_markdown(run.path / "report.md", facts, history, measured)
 
 
 def save_report_again(run: Run, measured: Evaluation, html: Path | None, markdown: Path | None) -> None:
@@ -145,7 +145,7 @@ def save_report_again(run: Run, measured: Evaluation, html: Path | None, markdow
     is_own = measured.report.split == "test" and measured.report.data == run.report.data
     facts = _facts(run, run.manifest, run.recipe, measured, is_own=is_own)
     history = run.history if is_own else None
-    for path, save in ((html, save_report_html), (markdown, save_markdown)):
+    for path, save in ((html, save_report_html), (markdown, save_report_markdown)):
         if path is not None:
             with rewrite_files(run.path, *([path.name] if path.parent.resolve() == run.path.resolve() else [])):
                 save(path, _with_inside(facts, run, path.parent) if is_own else facts, history, measured)
@@ -154,33 +154,33 @@ def save_report_again(run: Run, measured: Evaluation, html: Path | None, markdow
 def _with_inside(facts: RunFacts, run: Run, folder: Path) -> RunFacts:
     """Returns the facts with the run's explainer, for a report that lies beside it."""
     is_beside = folder.resolve() == run.path.resolve() and (run.path / INSIDE).is_file()
-    return replace(facts, inside=INSIDE) if is_beside else facts
+    return replace(facts, explainer_page=INSIDE) if is_beside else facts
 
 
 def _facts(run: Run, manifest: RunManifest, recipe: Recipe, measured: Evaluation, *, is_own: bool = True) -> RunFacts:
     classifier = run.classifier_manifest
     return RunFacts(
         name=run.name,
-        network=manifest.architecture,
+        architecture=manifest.architecture,
         parameters=manifest.parameters,
-        seconds=manifest.seconds["training"],
+        training_seconds=manifest.phase_seconds["training"],
         state=manifest.state,
         findings=manifest.findings if is_own else (),
         settings=flatten_settings(recipe),
         versions=manifest.versions,
-        machine={**manifest.machine, "backend": manifest.backend, "device": manifest.device},
+        hardware={**manifest.hardware, "backend": manifest.backend, "device": manifest.device},
         command=manifest.command,
-        validation=run.validation,
+        validation_report=run.validation_report,
         access_records=load_access_records(run.path) if is_own else (),
         temperature=classifier.temperature,
-        refused=_refused(classifier.reject_below, measured),
+        operating_point=_refused(classifier.reject_below, measured),
         advice=_advice(run) if is_own else (),
     )
 
 
 def _advice(run: Run) -> tuple[Advice, ...]:
     said = load_diagnosis_report(run.path)
-    return tuple(Advice(one.severity, one.verdict, one.evidence, one.try_) for one in said.found) if said else ()
+    return tuple(Advice(one.severity, one.verdict, one.evidence, one.fix) for one in said.diagnoses) if said else ()
 
 
 def _refused(limit: float, measured: Evaluation) -> OperatingPoint | None:
@@ -219,24 +219,28 @@ def measure_again(
     place = data_dir or (trained_on["data_dir"] if data is None else None)
     kind = nested or trained_on.get("nested", "top")
     images = load_images(source, data_dir=place, nested=kind, progress=progress)
-    own = run.file(CORRECTIONS_FILE)
+    own = run.get_verified_file(CORRECTIONS_FILE)
     if corrections is not None:
         images = apply_corrections(images, load_corrections(Path(corrections)))
     elif own.is_file() and (data is None or lasting(data) == trained_on["source"]):
         images = apply_corrections(images, load_corrections(own))
-    if data is None or lasting(data) == trained_on["source"] or images.fingerprint() == trained_on["fingerprint"]:
+    if (
+        data is None
+        or lasting(data) == trained_on["source"]
+        or images.compute_fingerprint() == trained_on["fingerprint"]
+    ):
         if data is not None:
-            progress.say("The run was trained on this data; only the images it set aside for testing are measured.")
-        test = load_splits(images, run.file("split.csv")).test
+            progress.log("The run was trained on this data; only the images it set aside for testing are measured.")
+        test = load_splits(images, run.get_verified_file("split.csv")).test
         measured = evaluate_classifier(run.classifier, test, split="test", leaked_keys=_leaked(run), progress=progress)
         try:
             log_test_access(run.path, "evaluate")
         except OSError as error:
-            progress.say(f"This look at the test images cannot be noted in {run.path}: {error.strerror}.")
+            progress.log(f"This look at the test images cannot be noted in {run.path}: {error.strerror}.")
         return measured
-    if "test" in images.given:
+    if "test" in images.splits:
         return evaluate_classifier(
-            run.classifier, images.subset(images.given == "test"), split="test", progress=progress
+            run.classifier, images.subset(images.splits == "test"), split="test", progress=progress
         )
     return evaluate_classifier(run.classifier, images, split="all", progress=progress)
 
@@ -244,7 +248,7 @@ def measure_again(
 def _leaked(run: Run) -> frozenset[str]:
     if not (run.path / LEAKED).is_file():
         return frozenset()
-    with run.file(LEAKED).open(newline="", encoding="utf-8") as file:
+    with run.get_verified_file(LEAKED).open(newline="", encoding="utf-8") as file:
         return frozenset(row["key"] for row in csv.DictReader(file))
 
 
@@ -263,13 +267,13 @@ def hold(
         pictures: of how many, drawn at random.
         progress: shows what happens.
     """
-    found = compute_robustness(run.classifier, measured.decoded, sample_size=pictures, progress=progress)
+    found = compute_robustness(run.classifier, measured.decoded_set, sample_size=pictures, progress=progress)
     folder = run.path / "plots"
     folder.mkdir(exist_ok=True)
     right = np.flatnonzero(measured.predictions.is_correct)
     with rewrite_files(run.path, NAME, f"plots/{PLOT}", f"plots/{SHEET}"):
         save_figure(draw_robustness(found), folder / PLOT)
-        save_figure(draw_corruption_sheet(measured.decoded.pixels[right[0] if len(right) else 0]), folder / SHEET)
+        save_figure(draw_corruption_sheet(measured.decoded_set.pixels[right[0] if len(right) else 0]), folder / SHEET)
         write_json(run.path / NAME, found)
     return found
 
@@ -286,7 +290,7 @@ def some_measured(run: Run, most: int = 2000, *, seed: int = 0, progress: Progre
     Raises:
         DataError: the images are gone, or were handed over in Python, or the predictions are missing.
     """
-    predicted = run.answered("test")
+    predicted = run.load_predictions("test")
     chosen = np.sort(np.random.default_rng(seed).permutation(len(predicted.keys))[:most])
     images = own_set(run, progress=progress)
     place = {key: at for at, key in enumerate(images.keys.tolist())}
@@ -323,4 +327,4 @@ def diagnosed(
         write_json(run.path / training_signals.SIGNALS_FILE, collect_training_signals(parts, classifier, trace))
         write_json(run.path / diagnose.DIAGNOSIS_FILE, diagnose.diagnose(collect_evidence(run, manifest)))
     except Exception as error:  # a model of the user's own may refuse to be looked into
-        progress.say(f"The training could not be diagnosed ({type(error).__name__}: {error}).")
+        progress.log(f"The training could not be diagnosed ({type(error).__name__}: {error}).")

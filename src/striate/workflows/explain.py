@@ -42,11 +42,11 @@ def save_inside(
     try:
         _save(run, classifier, history, measured, shown)
     except StriateError as error:
-        progress.say(f"No page of what is inside the model was made: {error}")
+        progress.log(f"No page of what is inside the model was made: {error}")
 
 
 def _save(run: Run, classifier: Classifier, history: History, measured: Evaluation, shown: NDArray[np.intp]) -> None:
-    images, pixels = measured.decoded.images, np.stack([measured.decoded.pixels[int(index)] for index in shown])
+    images, pixels = measured.decoded_set.images, np.stack([measured.decoded_set.pixels[int(index)] for index in shown])
     method = resolve_method(classifier.model)
     heat = Attributor(classifier, method)(pixels, measured.predicted_labels[shown].astype(np.intp)).heatmaps
     pictures = [
@@ -60,7 +60,7 @@ def _save(run: Run, classifier: Classifier, history: History, measured: Evaluati
         run_name=run.name,
         method=method,
         epochs=history.epochs,
-        best_epoch=history.kept,
+        best_epoch=history.best_epoch,
         max_weight_bytes=MOST,
     )
 
@@ -70,7 +70,7 @@ SHOWN, KNOWN = 1000, 10_000  # images on the map; training images that are looke
 
 @dataclass(frozen=True, eq=False)
 class Mapped:
-    """A map and what it is made of; see save_map for the parts."""
+    """A map and what it is made of; see save_embedding_map for the parts."""
 
     run: Run
     split: str
@@ -132,7 +132,7 @@ def mapped(
         ConfigError: the model has no vector before its last layer, or UMAP is not installed.
     """
     classifier = run.classifier
-    splits = load_splits(own_set(run, progress=progress), run.file("split.csv"))
+    splits = load_splits(own_set(run, progress=progress), run.get_verified_file("split.csv"))
     shown = _decoded(run, splits.test if split == "test" else splits.validation, most, seed, progress)
     known = _decoded(run, splits.train, KNOWN, seed, progress)
     vectors, others = (compute_embeddings(classifier.model, one.pixels, progress=progress) for one in (shown, known))
@@ -140,7 +140,7 @@ def mapped(
         run,
         split,
         shown,
-        classifier.probabilities(shown.pixels),
+        classifier.predict_probabilities(shown.pixels),
         project_embeddings(vectors, method, seed),
         known,
         find_neighbors(others, vectors, neighbours),
@@ -156,7 +156,11 @@ def known_pictures(
         DataError: they are gone, or were handed over in Python.
     """
     known = _decoded(
-        run, load_splits(own_set(run, progress=progress), run.file("split.csv")).train, KNOWN, seed, progress
+        run,
+        load_splits(own_set(run, progress=progress), run.get_verified_file("split.csv")).train,
+        KNOWN,
+        seed,
+        progress,
     )
     return known, compute_embeddings(run.classifier.model, known.pixels, progress=progress)
 

@@ -106,18 +106,18 @@ def export(
     kind = EXPORT_FORMATS[format]
     kind.require_modules()
     classifier = what.classifier if isinstance(what, Run) else what
-    classifier.require_network()
+    classifier.require_keras_model()
     measured_on, calibrated_on = _sets(what, data, progress)
     pixels, labels = _drawn(classifier, measured_on, MEASURED if int8 else COMPARED, seed, progress)
     calibration = _drawn(classifier, calibrated_on, CALIBRATED, seed, progress)[0] if int8 else None
     target = _target(what, kind, path, int8=int8)
-    progress.say(f"Writing {kind.name}, and comparing its predictions for {len(pixels):,} images.")
+    progress.log(f"Writing {kind.name}, and comparing its predictions for {len(pixels):,} images.")
     differs, found = export_and_verify(
         classifier, kind, target, pixels, batch_size=batch, calibration_images=calibration
     )
     cost = None
     if calibration is not None:
-        cost = _cost(len(calibration), labels, classifier.probabilities(pixels), found)
+        cost = _cost(len(calibration), labels, classifier.predict_probabilities(pixels), found)
     return Exported(str(target), kind.name, compute_total_bytes(target), batch, differs, cost)
 
 
@@ -129,7 +129,7 @@ def _sets(what: Run | Classifier, data: DataSource | None, progress: Progress) -
     if not isinstance(what, Run):
         raise DataError("An export is checked on real images, and a classifier alone has none", hint="--data DATA")
     try:
-        splits = load_splits(own_set(what, progress=progress), what.file("split.csv"))
+        splits = load_splits(own_set(what, progress=progress), what.get_verified_file("split.csv"))
     except DataError as error:
         raise DataError(f"An export is checked on real images. {error}", hint="--data DATA") from None
     return splits.test, splits.train

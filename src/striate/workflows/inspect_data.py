@@ -19,7 +19,7 @@ from striate.data_checks.finding import Finding
 from striate.data_checks.label_issues import LabelIssues, build_label_issue_findings, rank_label_issues
 from striate.data_checks.report_page import save_data_page
 from striate.data_checks.summary import DatasetStatistics, compute_statistics
-from striate.models.registry import DEFAULT_ARCHITECTURE, architecture_named
+from striate.models.registry import DEFAULT_ARCHITECTURE, get_architecture
 from striate.progress import NO_PROGRESS, Progress
 from striate.training.auto_config import plan, preprocessing_of
 from striate.training.presets import recipe_named
@@ -79,9 +79,9 @@ def out_of_fold(
     found = np.zeros((total, len(images.classes)))
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     division = kind(folds, shuffle=True, random_state=seed).split(np.zeros(total), images.labels, groups)
-    model = architecture_named(planned.architecture or DEFAULT_ARCHITECTURE)
+    model = get_architecture(planned.architecture or DEFAULT_ARCHITECTURE)
     for number, (learnt, judged) in enumerate(division, 1):
-        progress.say(f"Judge {number} of {folds}: {len(learnt):,} images to learn from, {len(judged):,} to judge")
+        progress.log(f"Judge {number} of {folds}: {len(learnt):,} images to learn from, {len(judged):,} to judge")
         chosen_by = np.random.default_rng((seed, number)).permutation(judged)[:HELD_OUT]
         trained = fit(
             DecodedSet(images.subset(learnt), decoded.pixels[learnt], {}),
@@ -90,7 +90,7 @@ def out_of_fold(
             architecture=model,
             progress=progress,
         )
-        found[judged] = np.exp(trained.classifier.log_probabilities(decoded.pixels[judged]))
+        found[judged] = np.exp(trained.classifier.predict_log_probabilities(decoded.pixels[judged]))
         if trained.interrupted:
             raise KeyboardInterrupt
     return found

@@ -56,7 +56,7 @@ class Watching:
                 self.recorder(model, row)
             except StriateError as error:
                 self.recorder = None
-                self.progress.say(f"This training cannot be recorded: {error}")
+                self.progress.log(f"This training cannot be recorded: {error}")
 
     def measured(self, classifier: Classifier, found: Evaluation, kept: int) -> None:
         """Writes down the model that was kept, what it makes of the test images, and the recording."""
@@ -66,7 +66,7 @@ class Watching:
             try:
                 save_replay(self.recorder.build_replay(), self.run.path / REPLAY_FILE)
             except (StriateError, OSError) as error:
-                self.progress.say(f"The recording is not kept: {error}")
+                self.progress.log(f"The recording is not kept: {error}")
 
     def close(self) -> None:
         """Closes what is open; what cannot be written any more is left out."""
@@ -83,4 +83,4 @@ class Watching:
         except OSError as error:
             self.close()
             self.board = None
-            self.progress.say(f"Nothing more is written for TensorBoard: {error.strerror}.")
+            self.progress.log(f"Nothing more is written for TensorBoard: {error.strerror}.")

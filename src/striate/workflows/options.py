@@ -15,7 +15,7 @@ from striate.errors import ConfigError
 from striate.models.architecture import Architecture, build_model
 from striate.models.pretrained import check_weights_match
 from striate.models.pretrained_weights import fetch_weights
-from striate.models.registry import ARCHITECTURES, architecture_named
+from striate.models.registry import ARCHITECTURES, get_architecture
 from striate.progress import Progress
 from striate.training.auto_config import network_of, preprocessing_of, refuse_grey
 from striate.training.presets import recipe_named
@@ -81,12 +81,12 @@ def choose(
     chosen = recipe_named(recipe)
     model = None
     if named := architecture or chosen.architecture:
-        model = architecture_named(named)
+        model = get_architecture(named)
         changes = {**changes, "architecture": model.name}
     chosen = replace_config(chosen, "the recipe", **one_budget(changes))
     if chosen.weights is not None:
         refuse_grey(chosen)
-        model = model or architecture_named(network_of(chosen.weights))
+        model = model or get_architecture(network_of(chosen.weights))
         check_weights_match(model, fetch_weights(chosen.weights, model.name, progress=progress))
         chosen = replace_config(chosen, architecture=model.name)
     if model is not None and chosen.dropout is None:

@@ -78,7 +78,7 @@ def predict_all(
     if resume and not folder.is_dir():
         raise DataError("There is nothing to resume", received=folder, expected="unfinished answers")
     if not resume:
-        with progress.task("listing images", 0, "pictures"):
+        with progress.track("listing images", 0, "pictures"):
             pieces = list_work_items(sources)
         folder.mkdir(parents=True, exist_ok=True)
     with lock.hold_lock(folder):
@@ -101,12 +101,12 @@ def _answer(job: BatchJob, on: str | None, reject_below: float | None, progress:
     def stop() -> None:
         nonlocal is_stopped
         is_stopped = True
-        progress.say(ENDS)
+        progress.log(ENDS)
 
     left = job.list_pending()
-    known = sum(piece.weight for piece in job.items) - sum(piece.weight for piece in left)
+    known = sum(piece.size_estimate for piece in job.items) - sum(piece.size_estimate for piece in left)
     if known:
-        progress.say(f"{known:,} images are answered already.")
+        progress.log(f"{known:,} images are answered already.")
     with on_first_signal(stop):
         for _ in _told(
             job.write_results(_answers(job, on, reject_below, left, lambda: is_stopped, progress)), left, progress
@@ -126,23 +126,23 @@ def _answers(
     with connect_cluster(on) as cluster:
         from striate.cluster.batch_inference import predict_on_ray
 
-        progress.say(f"{cluster}.")
+        progress.log(f"{cluster}.")
         yield from predict_on_ray(cluster, job.classifier_path, reject_below, left, is_stopped, progress)
 
 
 def _told(pieces: Iterator[WorkItem], left: list[WorkItem], progress: Progress) -> Iterator[WorkItem]:
     """Passes the pieces on that are done, and tells how many images that is, and how long the rest will take."""
-    total, done, began, told = sum(piece.weight for piece in left), 0, 0.0, time.perf_counter()
-    with progress.task("answering", total, "pictures") as task:
+    total, done, began, told = sum(piece.size_estimate for piece in left), 0, 0.0, time.perf_counter()
+    with progress.track("answering", total, "pictures") as task:
         for piece in pieces:
             now = time.perf_counter()
             began = began or now  # the first ones wait for the cluster
-            done += piece.weight
-            task.advance(piece.weight)
+            done += piece.size_estimate
+            task.advance(piece.size_estimate)
             if now > told + OFTEN and done < total:
                 told, rate = now, done / max(1e-3, now - began)
                 left_over = str(datetime.timedelta(seconds=round((total - done) / rate)))
-                task.say(f"{done:,} of {total:,} images, {rate:,.0f} a second, {left_over} left")
+                task.log(f"{done:,} of {total:,} images, {rate:,.0f} a second, {left_over} left")
             yield piece
 
 
@@ -155,7 +155,7 @@ def _place(classifier: str | Path | Classifier, target: Path, pieces: list[WorkI
     from striate.exporters.formats import EXPORT_FORMATS
     from striate.exporters.verification import export_and_verify
 
-    classifier.require_network()
+    classifier.require_keras_model()
     export_and_verify(classifier, EXPORT_FORMATS["onnx"], target, _some(classifier, pieces))
 
 
@@ -173,7 +173,7 @@ def _some(classifier: Classifier, pieces: list[WorkItem]) -> Any:
             if len(found) >= COMPARED:
                 return np.stack(found)
     if not found:
-        raise DataError("Of the first images none can be decoded", received=pieces[0].places[0])
+        raise DataError("Of the first images none can be decoded", received=pieces[0].locations[0])
     return np.stack(found)
 
 

@@ -33,7 +33,7 @@ from striate.errors import DataError
 from striate.models.architecture import Architecture
 from striate.models.pretrained import check_weights_match
 from striate.models.pretrained_weights import fetch_weights
-from striate.models.registry import DEFAULT_ARCHITECTURE, architecture_named
+from striate.models.registry import DEFAULT_ARCHITECTURE, get_architecture
 from striate.progress import Progress
 from striate.system.atomic_files import write_csv
 from striate.system.object_store import is_object_store_url
@@ -154,16 +154,16 @@ def gather(data: DataSource | Splits, given: Conditions, *, seed: int, progress:
             whole, validation=given.validation, test=given.test, seed=seed, progress=progress
         )
     if not copies.is_near_searched and not isinstance(whole.sources, np.ndarray):
-        progress.say("Among so many images only equal copies were looked for; striate data looks for changed ones.")
+        progress.log("Among so many images only equal copies were looked for; striate data looks for changed ones.")
     findings = (*build_duplicate_findings(whole, copies), *detect_class_problems(whole), *detect_lossy_images(whole))
     for finding in findings:
         if finding.kind == "leak" and not given.allow_leaks and source not in DATASETS:  # whose divisions are published
             raise DataError(
                 f"{whole.name}: {finding.message}",
-                received="; ".join(" = ".join(one) for one in finding.members[:3]),
+                received="; ".join(" = ".join(one) for one in finding.file_groups[:3]),
                 hint="striate data DATA --fix, then --corrections; or --allow-leaks",
             )
-        progress.say(finding.line)
+        progress.log(finding.line)
     return Gathered(whole, splits, source, copies, findings)
 
 
@@ -187,16 +187,16 @@ def prepare(
     planned = plan(recipe, found.splits.train)
     _check_network(planned, found.splits.train, network)
     if recipe.pretrained is None and planned.pretrained == "imagenet":  # else the caller has looked
-        chosen = architecture_named(planned.architecture or DEFAULT_ARCHITECTURE)
+        chosen = get_architecture(planned.architecture or DEFAULT_ARCHITECTURE)
         check_weights_match(chosen, fetch_weights("imagenet", chosen.name, progress=progress))
     weights = "" if planned.weights is None else ", with pretrained weights,"
     further = f" and {planned.fine_tune} of fine-tuning" if planned.fine_tune else ""
     length = f"at most {planned.epochs} epochs{further}" if planned.minutes is None else f"{planned.minutes:g} minutes"
-    progress.say(
+    progress.log(
         f"{planned.architecture}{weights} on {found.described(planned)}; {length} in batches of {planned.batch}"
     )
     if planned.augment == NO_AUGMENT and recipe.augment not in (NO_AUGMENT, "none", "auto", "classic"):
-        progress.say(
+        progress.log(
             "The pretrained layers rest and look at every image once, unchanged: --augment is for --fine-tune."
         )
     limit_threads(planned)
@@ -217,19 +217,19 @@ def decode(found: Gathered, planned: Recipe, given: Conditions, *, progress: Pro
     train, chosen_by, measured_on = (decode_all(part, form, progress=progress, use_cache=True) for part in splits)
     parts = (train, chosen_by, measured_on)
     if known := sum(len(part.images) for part in parts if part.is_cached):
-        progress.say(f"{known:,} images are known, decoded, from an earlier run.")
+        progress.log(f"{known:,} images are known, decoded, from an earlier run.")
     broken = {key: reason for part in parts for key, reason in part.decode_errors.items()}
     _check_readable(splits, parts, broken, given.max_broken)
     unreadable = build_unreadable_findings(found.whole, broken)
     for finding in unreadable:
-        progress.say(finding.line)
+        progress.log(finding.line)
     return Prepared(
         planned,
         parts,
         broken,
         (*unreadable, *found.findings),
         found.source,
-        found.whole.fingerprint(),
+        found.whole.compute_fingerprint(),
         frozenset(found.whole.keys[find_leaked_images(found.whole, found.copies)].tolist()),
         given,
         dict(zip(found.whole.keys.tolist(), found.copies.group_ids.tolist(), strict=True)),
@@ -239,9 +239,7 @@ def decode(found: Gathered, planned: Recipe, given: Conditions, *, progress: Pro
 def _check_network(planned: Recipe, train: ImageSet, network: Architecture | None) -> None:
     from striate.training.resources import refuse_unfit
 
-    refuse_unfit(
-        network or architecture_named(planned.architecture or DEFAULT_ARCHITECTURE), len(train.classes), planned
-    )
+    refuse_unfit(network or get_architecture(planned.architecture or DEFAULT_ARCHITECTURE), len(train.classes), planned)
 
 
 def save_broken(broken: dict[str, str], path: Path) -> None:
@@ -259,7 +257,7 @@ def _check_readable(splits: Splits, decoded: tuple[DecodedSet, ...], broken: dic
             hint=f"repair them (striate data lists all), or --max-broken {min(1, len(broken) / total + 0.01):.2f}",
         )
     for part, purpose in zip(decoded, PURPOSES, strict=True):
-        counts = part.images.counts()
+        counts = part.images.count_by_class()
         empty = [label for label, number in counts.items() if not number]
         if not any(counts.values()) or (empty and part is decoded[0]):
             raise DataError(
@@ -289,6 +287,6 @@ def together(splits: Splits) -> ImageSet:
         splits.train,
         labels=np.concatenate([part.labels for part in splits]),
         keys=np.concatenate([part.keys for part in splits]),
-        given=np.repeat(np.array(SPLIT_NAMES), [len(part) for part in splits]),
+        splits=np.repeat(np.array(SPLIT_NAMES), [len(part) for part in splits]),
         sources=sources,
     )

@@ -131,7 +131,7 @@ def _test_images(
     Raises:
         DataError: some are gone, labeled otherwise or unreadable, or all were handed over in Python.
     """
-    predicted = run.answered("test")
+    predicted = run.load_predictions("test")
     images = _own_images(run, data, data_dir, nested, progress)
     place = {key: index for index, key in enumerate(images.keys.tolist())}
     keys = predicted.keys.tolist()
@@ -173,7 +173,7 @@ def _own_images(
         nested=nested or about.get("nested", "top"),
         progress=progress,
     )
-    own = run.file(CORRECTIONS_FILE)
+    own = run.get_verified_file(CORRECTIONS_FILE)
     return apply_corrections(images, load_corrections(own)) if own.is_file() else images
 
 
@@ -226,7 +226,7 @@ def make_artifacts(
         except Exception as error:  # of fonts, of a disk, of someone's own model: anything
             failed[name] = reason_of(error)
             _remove(run.path, set(ARTIFACTS[name]) - before)
-            progress.say(
+            progress.log(
                 f"The artifact {name} is missing: {failed[name]}. To make it: striate report {run.path} --artifacts "
                 f"{name}"
             )
@@ -243,8 +243,8 @@ def reason_of(error: Exception) -> str:
 
 def _material(run: Run, manifest: RunManifest, decoded: DecodedSet) -> tuple[History, Evaluation]:
     """Returns the history and the measurement as the folder holds them: in its precision, whenever they are drawn."""
-    history = History(read_history(run.file("history.csv")), manifest.kept)
-    rows = run.answered("test").log_probabilities
+    history = History(read_history(run.get_verified_file("history.csv")), manifest.best_epoch)
+    rows = run.load_predictions("test").log_probabilities
     return history, Evaluation(run.report, decoded, np.asarray(rows, np.float64))
 
 

@@ -15,7 +15,7 @@ from striate.data.loaders.load import DataSource
 from striate.data.splits import Splits, save_splits
 from striate.errors import DataError, RunError
 from striate.models.architecture import Architecture
-from striate.models.registry import DEFAULT_ARCHITECTURE, architecture_named
+from striate.models.registry import DEFAULT_ARCHITECTURE, get_architecture
 from striate.progress import NO_PROGRESS, Progress
 from striate.runs import request as begun_
 from striate.runs.artifacts import parse_artifact_names
@@ -103,7 +103,7 @@ def train(
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     wanted = parse_artifact_names(artifacts)
     store = RunStore(runs)
-    store.check_free(name)
+    store.check_name(name)
     if target_risk is not None:
         from striate.evaluation.selective import require_valid_risk
 
@@ -118,7 +118,7 @@ def train(
     else:
         images = prepare(data, chosen, given, network=model, progress=progress)
     chosen = images.recipe
-    model = model or architecture_named(chosen.architecture or DEFAULT_ARCHITECTURE)
+    model = model or get_architecture(chosen.architecture or DEFAULT_ARCHITECTURE)
     read = time.perf_counter()
 
     from striate.cluster.distributed_training import learn_together, require_together
@@ -143,7 +143,7 @@ def train(
         begun = TrainingRequest(
             format=begun_.REQUEST_FORMAT,
             command=command,
-            started=started,
+            started_at=started,
             source=images.source,
             data_dir=given.place,
             nested=given.nested,
@@ -213,7 +213,7 @@ def resume(
     found = run if isinstance(run, Run) else RunStore(runs).find(run)
     with hold_lock(found.path):
         if (state := found.state) in ("finished", "interrupted"):
-            progress.say(f"{found.name} is {state}; there is nothing to resume.")
+            progress.log(f"{found.name} is {state}; there is nothing to resume.")
             return found
         if state == "failed":
             _reopen(found, progress)
@@ -223,9 +223,9 @@ def resume(
         from striate.system.backend import ACTIVE_BACKEND, enable_determinism
         from striate.workflows.training_job import Work, carry_out
 
-        recipe, model = found.recipe, architecture or architecture_named(before.architecture)
+        recipe, model = found.recipe, architecture or get_architecture(before.architecture)
         for leftover in remove_partial_files(found.path):
-            progress.say(f"{leftover.name}, half written, is removed.")
+            progress.log(f"{leftover.name}, half written, is removed.")
         if isinstance(data, Prepared):
             images = data.under(recipe, model)
         else:
@@ -234,7 +234,7 @@ def resume(
             enable_determinism()
         now = replace(before, backend=ACTIVE_BACKEND.name, versions=get_package_versions(), threads=describe_threads())
         if differences := before.describe_differences(now):
-            progress.say(
+            progress.log(
                 f"The last digits may differ from those of a training without a stop: {'; '.join(differences)}."
             )
         if images.fingerprint != before.fingerprint:
@@ -264,7 +264,7 @@ def _reopen(run: Run, progress: Progress) -> None:
     reason = run.manifest.reason
     if Checkpoints(run.path / "checkpoints").newest().checkpoint is None:
         raise RunError("This training failed, and would fail again", received=reason, hint=run.manifest.command or None)
-    progress.say(f"It had failed: {reason}")
+    progress.log(f"It had failed: {reason}")
     for name in (checksums.CHECKSUM_FILE, "run.json"):  # in this order, it is unfinished from the first on
         (run.path / name).unlink(missing_ok=True)
 

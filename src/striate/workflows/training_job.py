@@ -112,7 +112,7 @@ def carry_out(work: Work, progress: Progress, *, enough: Enough | None = None, f
     except StriateError as error:
         kept, classifier = 0, None
         if isinstance(error, DivergedError):
-            kept, classifier = error.trained.history.kept, error.trained.classifier
+            kept, classifier = error.trained.history.best_epoch, error.trained.classifier
             classifier.save(run.path / "classifier")
         reason = f"diverged: {error}" if trace.lost else str(error)
         failed = _manifest(work, keeper, "failed", classifier, kept=kept, reason=reason)
@@ -126,7 +126,7 @@ def carry_out(work: Work, progress: Progress, *, enough: Enough | None = None, f
     try:
         return _finished(work, trained, trace, keeper, watching, progress)
     except KeyboardInterrupt:
-        progress.say(f"All is learned; striate train --resume {run.path} makes the report.")
+        progress.log(f"All is learned; striate train --resume {run.path} makes the report.")
         raise
     except OSError as error:
         raise RunError(
@@ -154,7 +154,7 @@ class Record:
             self.file.append(row)
         except OSError as error:
             if not self.has_failed:
-                self.progress.say(f"The history cannot be written ({error.strerror}); the training goes on.")
+                self.progress.log(f"The history cannot be written ({error.strerror}); the training goes on.")
             self.has_failed = True
 
 
@@ -174,11 +174,11 @@ def _finished(
         "interrupted" if trained.interrupted else "finished",
         trained.classifier,
         learnt=learnt,
-        kept=trained.history.kept,
+        kept=trained.history.best_epoch,
     )
     diagnosed(run, done, images.parts, trained.classifier, trace, progress)
-    watching.measured(trained.classifier, measured, trained.history.kept)
-    missing = make_artifacts(Run(run.path, trained.classifier), done, measured.decoded, begun.artifacts, progress)
+    watching.measured(trained.classifier, measured, trained.history.best_epoch)
+    missing = make_artifacts(Run(run.path, trained.classifier), done, measured.decoded_set, begun.artifacts, progress)
     _close(done, run)
     keeper.checkpoints.clear()
     return Run(run.path, trained.classifier, tuple(missing))
@@ -229,11 +229,11 @@ def _manifest(
         backend=ACTIVE_BACKEND.name,
         device=", ".join(list_devices()),
         versions=get_package_versions(),
-        machine=describe_machine(),
-        started=begun.started,
-        seconds=seconds,
+        hardware=describe_machine(),
+        started_at=begun.started_at,
+        phase_seconds=seconds,
         epochs=len(run.epochs),
-        kept=kept,
+        best_epoch=kept,
         findings=images.findings,
         multiply_adds=None if classifier is None else _multiply_adds(classifier),
     )

@@ -57,7 +57,7 @@ def unpack_archive(archive: Path, *, progress: Progress = NO_PROGRESS) -> Path:
 
     Raises:
         DataError: damaged, encrypted or empty; a member that leaves the folder, is a link or a device; more files or
-            bytes than MOST_FILES, RATIO and the disk allow.
+            bytes than MAX_ARCHIVE_FILES, RATIO and the disk allow.
     """
     import shutil
     import tempfile
@@ -99,7 +99,7 @@ def _extract_members(archive: Path, size: int, folder: Path, progress: Progress)
     limit = min(BASE_BYTE_ALLOWANCE + MAX_EXPANSION_RATIO * size, shutil.disk_usage(folder).free - (256 << 20))
     written = 0
     try:
-        with progress.task("unpacking", size, "bytes") as task, _open_members(archive) as members:
+        with progress.track("unpacking", size, "bytes") as task, _open_members(archive) as members:
             for number, member in enumerate(members):
                 if number >= MAX_ARCHIVE_FILES:
                     raise _build_archive_error(

@@ -50,7 +50,7 @@ def from_arrays(
         labels=numbers,
         keys=np.array(keys, np.str_),
         sources=stacked[..., None] if stacked.ndim == 3 else stacked,
-        given=given,
+        splits=given,
     )
 
 

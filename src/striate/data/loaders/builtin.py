@@ -51,7 +51,7 @@ def load_builtin(name: str, data_dir: Path | None = None, *, progress: Progress 
 
     Args:
         name: a row of DATASETS.
-        data_dir: the folder that holds (or will hold) one folder per data set; see `data_folder`.
+        data_dir: the folder that holds (or will hold) one folder per data set; see `resolve_data_folder`.
         progress: told the bytes received.
 
     Raises:

@@ -44,7 +44,7 @@ def load_csv(table: Path) -> ImageSet:
         labels=np.array([place[row["label"]] for row in rows], np.int32),
         keys=np.array(keys, np.str_),
         sources=paths,
-        given=np.array(splits, "U10"),
+        splits=np.array(splits, "U10"),
     )
 
 

@@ -78,8 +78,8 @@ def load_folder(root: Path, *, nested: NestedMode = "top") -> ImageSet:
         labels=np.array([place[name] for _, name, _ in files], np.int32),
         keys=np.array([_build_key(path, root) for _, _, path in files], np.str_),
         sources=[path for _, _, path in files],
-        given=np.array([split for split, _, _ in files], "U10"),
-        ignored=tuple(ignored),
+        splits=np.array([split for split, _, _ in files], "U10"),
+        ignored_files=tuple(ignored),
     )
 
 

@@ -55,7 +55,7 @@ def load_from_hub(address: str) -> ImageSet:
         labels=labels.astype(np.int32),
         keys=np.array([f"{part.split}/{row}" for part in parts for row in range(len(part.labels))], np.str_),
         sources=concatenate_encoded([part.images for part in parts]),
-        given=np.concatenate([np.full(len(part.labels), part.split, "U10") for part in parts]),
+        splits=np.concatenate([np.full(len(part.labels), part.split, "U10") for part in parts]),
     )
 
 

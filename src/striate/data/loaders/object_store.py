@@ -55,7 +55,7 @@ def download_shards(address: str, *, progress: Progress = NO_PROGRESS) -> Path:
     wanted = [name for name in shards if not _is_cached(places[name], about[name], expected[name])]
     total = sum(int(about[name]["size"]) for name in wanted)
     with (
-        progress.task(f"fetching {len(wanted)} shards", total, "bytes") as task,
+        progress.track(f"fetching {len(wanted)} shards", total, "bytes") as task,
         ThreadPoolExecutor(MAX_PARALLEL_DOWNLOADS) as pool,
     ):
         try:

@@ -79,7 +79,7 @@ def load_parquet(root: Path, tables: list[Path]) -> ImageSet:
         labels=labels,
         keys=np.array(keys, np.str_),
         sources=sources,
-        given=np.array([split for part in parts for split in part.splits], "U10"),
+        splits=np.array([split for part in parts for split in part.splits], "U10"),
     )
 
 

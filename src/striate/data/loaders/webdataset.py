@@ -118,7 +118,7 @@ def load_webdataset(root: Path, shards: list[Path]) -> ImageSet:
         labels=np.array([number[label] for label in labels], np.int32),
         keys=np.array(keys, np.str_),
         sources=EncodedImages(buffers, np.array(places, np.int64).reshape(-1, 3)),
-        given=np.array(given, "U10"),
+        splits=np.array(given, "U10"),
     )
 
 
@@ -148,7 +148,7 @@ def iter_shard_images(file: IO[bytes], name: str) -> Iterator[tuple[str, bytes]]
 
 def _read_member(shard: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     """Returns a member's bytes; none of one that is larger than an image may be."""
-    held = shard.extractfile(member) if member.size <= get_image_limits().bytes else None
+    held = shard.extractfile(member) if member.size <= get_image_limits().max_bytes else None
     found = b"" if held is None else held.read()
     if held is not None and len(found) < member.size:
         raise tarfile.ReadError("unexpected end of data")

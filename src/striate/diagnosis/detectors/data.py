@@ -31,55 +31,58 @@ MIN_LEAK_FRACTION = 0.01
 
 def detect_wrong_normalization(e: Evidence) -> Diagnosis | None:
     """What the model is given is far from what initial weights expect, or the splits are on different scales."""
-    if e.symptoms is None:
+    if e.signals is None:
         return None
-    train = e.symptoms.looks[0]
-    for look in e.symptoms.looks[1:]:
+    train = e.signals.split_statistics[0]
+    for look in e.signals.split_statistics[1:]:
         if _has_other_scale(train, look):
             evidence = (
                 f"pixels of the {look.split} images have a mean of {look.mean:.3g} and a deviation of "
-                f"{look.deviation:.3g}, those of training {train.mean:.3g} and {train.deviation:.3g} (of 0 to 255)"
+                f"{look.std:.3g}, those of training {train.mean:.3g} and {train.std:.3g} (of 0 to 255)"
             )
             verdict = f"The {look.split} images are normalize otherwise than those of training"
             return Diagnosis(
-                "wrong_normalisation", "error", verdict, evidence + _format_accuracies(e), build_data_command(e)
+                "wrong_normalization", "error", verdict, evidence + _format_accuracies(e), build_data_command(e)
             )
-    scale = e.symptoms.scale
-    if scale is None or e.recipe.weights is not None or INPUT_STD_RANGE[0] <= scale.deviation <= INPUT_STD_RANGE[1]:
+    scale = e.signals.input_scale
+    if scale is None or e.recipe.weights is not None or INPUT_STD_RANGE[0] <= scale.std <= INPUT_STD_RANGE[1]:
         return None
     evidence = (
-        f"layer {scale.layer} is given values of mean {scale.mean:.3g} and deviation {scale.deviation:.3g}, where "
-        f"about 1 is expected; the images' own are {train.mean:.3g} and {train.deviation:.3g} (of 0 to 255)"
+        f"layer {scale.layer} is given values of mean {scale.mean:.3g} and deviation {scale.std:.3g}, where "
+        f"about 1 is expected; the images' own are {train.mean:.3g} and {train.std:.3g} (of 0 to 255)"
     )
     verdict = "The images are not normalize as the model expects"
-    return Diagnosis("wrong_normalisation", "error", verdict, evidence, build_data_command(e))
+    return Diagnosis("wrong_normalization", "error", verdict, evidence, build_data_command(e))
 
 
 def detect_split_mismatch(e: Evidence) -> Diagnosis | None:
     """The test (or validation) images are of another kind than those of training, and are answered worse."""
-    if e.validation is None or e.validation.is_at_chance_level:  # then nothing was learned that could be lost
+    if (
+        e.validation_outcomes is None or e.validation_outcomes.is_at_chance_level
+    ):  # then nothing was learned that could be lost
         return None
-    looks = {look.split: look for look in e.symptoms.looks} if e.symptoms else {}
+    looks = {look.split: look for look in e.signals.split_statistics} if e.signals else {}
     validation, test = looks.get("validation"), looks.get("test")
     if (
-        e.test is not None
-        and _has_accuracy_drop(e.validation, e.test)
-        and (lost := compute_accuracy_drop(e.validation, e.test)).low > MIN_ACCURACY_DROP
+        e.test_outcomes is not None
+        and _has_accuracy_drop(e.validation_outcomes, e.test_outcomes)
+        and (lost := compute_accuracy_drop(e.validation_outcomes, e.test_outcomes)).low > MIN_ACCURACY_DROP
     ):
         evidence = (
-            f"{format_percent(e.validation.accuracy)} of {e.validation.n:,} validation images right, "
-            f"{format_percent(e.test.accuracy)} of {e.test.n:,} test images (between {format_percent(lost.low)} and "
+            f"{format_percent(e.validation_outcomes.accuracy)} of {e.validation_outcomes.n:,} validation images right, "
+            f"{format_percent(e.test_outcomes.accuracy)} of {e.test_outcomes.n:,} test images (between "
+            f"{format_percent(lost.low)} and "
             f"{format_percent(lost.high)} fewer)"
         )
         return _build_mismatch_diagnosis(e, "test", evidence + _describe_shift(test))
     if (
         e.train_outcomes is not None
         and _has_shift(validation)
-        and compute_accuracy_drop(e.train_outcomes, e.validation).low > MIN_ACCURACY_DROP
+        and compute_accuracy_drop(e.train_outcomes, e.validation_outcomes).low > MIN_ACCURACY_DROP
     ):
         evidence = (
             f"{format_percent(e.train_outcomes.accuracy)} of the training images right, "
-            f"{format_percent(e.validation.accuracy)} of those "
+            f"{format_percent(e.validation_outcomes.accuracy)} of those "
             "to choose by"
         )
         return _build_mismatch_diagnosis(e, "validation", evidence + _describe_shift(validation))
@@ -89,14 +92,16 @@ def detect_split_mismatch(e: Evidence) -> Diagnosis | None:
 def detect_leak(e: Evidence) -> Diagnosis | None:
     """Test images have copies among those learned or chosen from, more than a few."""
     found = next((one for one in e.findings if one.kind == "leak"), None)
-    tested = e.test.n if e.test else sum(e.counts.get("test", ()))
-    number = e.leaked or (found.groups if found is not None and e.test is None else 0)
+    tested = e.test_outcomes.n if e.test_outcomes else sum(e.class_counts.get("test", ()))
+    number = e.leak_count or (found.group_count if found is not None and e.test_outcomes is None else 0)
     if found is None or not tested or number < MIN_LEAK_FRACTION * tested:
         return None
     evidence = f"{number:,} of {tested:,} test images have a copy among those learned or chosen from"
-    if e.without_leaks is not None and e.test is not None:
+    if e.without_leaks is not None and e.test_outcomes is not None:
         fraction = e.without_leaks
-        evidence += f"; {format_percent(e.test.accuracy)} right with them, {format_percent(fraction.accuracy)} without"
+        evidence += (
+            f"; {format_percent(e.test_outcomes.accuracy)} right with them, {format_percent(fraction.accuracy)} without"
+        )
     cure = build_data_command(e, "--fix")
     verdict = "The test images leak into the training: its accuracy flatters"
     return Diagnosis("leak", "error", verdict, evidence, cure, found.files)
@@ -122,7 +127,7 @@ def _build_mismatch_diagnosis(e: Evidence, split: str, evidence: str) -> Diagnos
 
 
 def _has_other_scale(train_statistics: SplitStatistics, other_statistics: SplitStatistics) -> bool:
-    one, two = sorted((max(train_statistics.deviation, 0.01), max(other_statistics.deviation, 0.01)))
+    one, two = sorted((max(train_statistics.std, 0.01), max(other_statistics.std, 0.01)))
     return two > MIN_SCALE_RATIO * one
 
 
@@ -137,7 +142,7 @@ def _describe_shift(statistics: SplitStatistics | None) -> str:
 
 
 def _format_accuracies(e: Evidence) -> str:
-    if e.validation is None or e.test is None:
+    if e.validation_outcomes is None or e.test_outcomes is None:
         return ""
-    validation, test = format_percent(e.validation.accuracy), format_percent(e.test.accuracy)
+    validation, test = format_percent(e.validation_outcomes.accuracy), format_percent(e.test_outcomes.accuracy)
     return f"; {validation} of the validation images right, {test} of the test's"

@@ -43,13 +43,13 @@ MIN_VALIDATION_IMAGES = 100  # images; with more, the width comes from an accura
 
 def detect_overfitting(e: Evidence) -> Diagnosis | None:
     """Training images are known by heart, and other images of the same kind are not."""
-    seen, other, name = e.train_outcomes, e.validation, "validation"
+    seen, other, name = e.train_outcomes, e.validation_outcomes, "validation"
     if other is None or not e.epochs:
         return None
     if seen is None:
         return _detect_overfitting_in_history(e)
-    if other.n < MIN_VALIDATION_IMAGES and e.test is not None:
-        other, name = other.merge(e.test), "validation and test"
+    if other.n < MIN_VALIDATION_IMAGES and e.test_outcomes is not None:
+        other, name = other.merge(e.test_outcomes), "validation and test"
     lost = compute_accuracy_drop(seen, other)
     rise = compute_min_loss_rise(seen, other)
     is_told = (
@@ -98,7 +98,7 @@ def _build_overfitting_diagnosis(e: Evidence, evidence: str) -> Diagnosis:
         cure = build_train_command(e, "--patience", 5)
     else:
         cure = build_train_command(e, "--dropout", format_setting(min(0.8, e.recipe.dropout + 0.2)))
-    number = sum(e.counts.get("train", ()))
+    number = sum(e.class_counts.get("train", ()))
     verdict = "It overfits: it knows its training images by heart"
     if number and number < 100 * len(e.classes):
         verdict += f", of which there are only {number:,}"
@@ -107,7 +107,7 @@ def _build_overfitting_diagnosis(e: Evidence, evidence: str) -> Diagnosis:
 
 def detect_premature_stop(e: Evidence) -> Diagnosis | None:
     """The last epoch was the best, and the loss was still falling; or the images were hardly looked at."""
-    if e.validation is None or not e.finite_losses or e.kept < len(e.epochs):
+    if e.validation_outcomes is None or not e.finite_losses or e.best_epoch < len(e.epochs):
         return None
     seen = e.train_outcomes
     if seen is not None and seen.interval.high > SATURATED_TRAIN_ACCURACY:
@@ -142,11 +142,11 @@ def detect_plateau(e: Evidence) -> Diagnosis | None:
 
 def detect_underfitting(e: Evidence) -> Diagnosis | None:
     """Even training images are not answered well, and more of the same would not change that."""
-    if e.validation is None or not _has_stalled(e):
+    if e.validation_outcomes is None or not _has_stalled(e):
         return None
     right = e.train_outcomes.accuracy if e.train_outcomes else e.epochs[-1].accuracy
     evidence = (
-        f"{format_percent(right)} of the training images right and {format_percent(e.validation.accuracy)} of "
+        f"{format_percent(right)} of the training images right and {format_percent(e.validation_outcomes.accuracy)} of "
         "those to choose by; "
         f"the second half of {len(e.epochs)} epochs took away {format_percent(max(0.0, e.late_loss_drop))} of the loss"
     )
@@ -162,17 +162,17 @@ def detect_underfitting(e: Evidence) -> Diagnosis | None:
 
 def detect_small_validation_set(e: Evidence) -> Diagnosis | None:
     """Too few images to tell one epoch or one recipe from another."""
-    if e.validation is None or e.validation.n >= MIN_VALIDATION_IMAGES:
+    if e.validation_outcomes is None or e.validation_outcomes.n >= MIN_VALIDATION_IMAGES:
         return None
-    low, high = e.validation.interval
+    low, high = e.validation_outcomes.interval
     if high - low < MIN_INTERVAL_WIDTH:
         return None
-    total = sum(sum(counts) for counts in e.counts.values())
+    total = sum(sum(counts) for counts in e.class_counts.values())
     fraction = min(0.4, max(0.2, MIN_VALIDATION_IMAGES / max(1, total)))
     interval = f"{format_percent(low)} and {format_percent(high)}"
-    evidence = f"{e.validation.correct_count} of {e.validation.n} right: anything between {interval}"
+    evidence = f"{e.validation_outcomes.correct_count} of {e.validation_outcomes.n} right: anything between {interval}"
     cure = build_train_command(e, "--validation", format_setting(fraction))
-    verdict = f"The {e.validation.n} validation images are too few to choose by"
+    verdict = f"The {e.validation_outcomes.n} validation images are too few to choose by"
     return Diagnosis("small_validation", "warning", verdict, evidence, cure)
 
 

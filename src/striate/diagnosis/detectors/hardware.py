@@ -17,10 +17,13 @@ MIN_EPOCH_SECONDS = 0.2  # seconds an epoch takes; in less, a single late thread
 
 def detect_input_bottleneck(e: Evidence) -> Diagnosis | None:
     """The model waits for images for a good part of the time."""
-    rows = [row for row in (e.epochs[1:] or e.epochs) if math.isfinite(row.waiting)]
+    rows = [row for row in (e.epochs[1:] or e.epochs) if math.isfinite(row.wait_fraction)]
     if not rows:
         return None
-    fraction, seconds = float(np.median([row.waiting for row in rows])), float(np.median([row.seconds for row in rows]))
+    fraction, seconds = (
+        float(np.median([row.wait_fraction for row in rows])),
+        float(np.median([row.seconds for row in rows])),
+    )
     if fraction < MIN_WAIT_FRACTION or seconds < MIN_EPOCH_SECONDS:
         return None
     evidence = (
@@ -34,9 +37,9 @@ def detect_input_bottleneck(e: Evidence) -> Diagnosis | None:
 
 def detect_unused_gpu(e: Evidence) -> Diagnosis | None:
     """The machine has an accelerator, and the training ran on the processor."""
-    if e.symptoms is None or not e.symptoms.accelerators or e.symptoms.devices != ("cpu",):
+    if e.signals is None or not e.signals.accelerators or e.signals.devices != ("cpu",):
         return None
-    evidence = f"the machine has {', '.join(e.symptoms.accelerators)}, the training ran on {e.device}"
+    evidence = f"the machine has {', '.join(e.signals.accelerators)}, the training ran on {e.device}"
     verdict = "The graphics processor is not used"
     if "--device" in e.command and "cpu" in e.command:
         return None
@@ -45,11 +48,11 @@ def detect_unused_gpu(e: Evidence) -> Diagnosis | None:
 
 def detect_out_of_memory(e: Evidence) -> Diagnosis | None:
     """The training failed for want of memory."""
-    if not e.is_failed or not e.reason or "memory" not in e.reason:
+    if not e.is_failed or not e.failure_reason or "memory" not in e.failure_reason:
         return None
     cure = build_train_command(e, "--batch", max(1, (e.recipe.batch or 32) // 2))
     return Diagnosis(
-        "out_of_memory", "error", "The machine's memory did not suffice", e.reason.partition("\n")[0], cure
+        "out_of_memory", "error", "The machine's memory did not suffice", e.failure_reason.partition("\n")[0], cure
     )
 
 

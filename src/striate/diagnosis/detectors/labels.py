@@ -40,9 +40,9 @@ MIN_CONFIDENT_PREDICTIONS = 20
 
 def detect_label_noise(e: Evidence) -> Diagnosis | None:
     """Labels that do not belong to their images."""
-    if e.validation is None:
+    if e.validation_outcomes is None:
         return None
-    seen = None if e.is_worse_than_knn else _find_even_errors(e.validation) or _find_better_validation(e)
+    seen = None if e.is_worse_than_knn else _find_even_errors(e.validation_outcomes) or _find_better_validation(e)
     if seen is None:
         seen = _find_random_labels(e)
     if seen is None:
@@ -55,13 +55,13 @@ def detect_label_noise(e: Evidence) -> Diagnosis | None:
 def _find_even_errors(outcomes: OutcomeCounts) -> tuple[str, str] | None:
     if (
         outcomes.is_at_chance_level
-        or outcomes.surest < MIN_CONFIDENT_PREDICTIONS
+        or outcomes.top_confidence_count < MIN_CONFIDENT_PREDICTIONS
         or outcomes.n == outcomes.correct_count
     ):
         return None
-    wrong, fraction = 1 - outcomes.accuracy, outcomes.surest_wrong / outcomes.surest
+    wrong, fraction = 1 - outcomes.accuracy, outcomes.top_confidence_errors / outcomes.top_confidence_count
     if (
-        wilson(outcomes.surest_wrong, outcomes.surest).low < MIN_CONFIDENT_ERROR_RATE
+        wilson(outcomes.top_confidence_errors, outcomes.top_confidence_count).low < MIN_CONFIDENT_ERROR_RATE
         or fraction < MIN_ERROR_EVENNESS * wrong
     ):
         return None
@@ -76,7 +76,7 @@ def _find_better_validation(e: Evidence) -> tuple[str, str] | None:
     """A model answers the images that it learned from better than others of their kind, unless their labels are
     wrong: unchanged and without dropout, as they are tallied here.
     """
-    seen, other = e.train_outcomes, e.validation
+    seen, other = e.train_outcomes, e.validation_outcomes
     if seen is None or other is None or other.accuracy <= seen.accuracy or other.is_at_chance_level:
         return None
     rise = compute_min_loss_rise(other, seen)
@@ -91,8 +91,8 @@ def _find_better_validation(e: Evidence) -> tuple[str, str] | None:
 
 
 def _find_random_labels(e: Evidence) -> tuple[str, str] | None:
-    assert e.validation is not None  # noqa: S101  (label_noise looked)
-    if not e.validation.is_at_chance_level or e.validation.n < MIN_CLASS_SUPPORT * len(e.classes):
+    assert e.validation_outcomes is not None  # noqa: S101  (label_noise looked)
+    if not e.validation_outcomes.is_at_chance_level or e.validation_outcomes.n < MIN_CLASS_SUPPORT * len(e.classes):
         return None
     by_heart = max([row.accuracy for row in e.epochs if np.isfinite(row.accuracy)], default=0.0)
     if e.train_outcomes is not None:
@@ -104,10 +104,10 @@ def _find_random_labels(e: Evidence) -> tuple[str, str] | None:
         and e.neighbor_outcomes.is_at_chance_level
         and not exploded
     )
-    if by_heart < e.validation.baseline + MIN_MEMORIZATION_GAP and not is_hopeless:
+    if by_heart < e.validation_outcomes.baseline + MIN_MEMORIZATION_GAP and not is_hopeless:
         return None
-    evidence = f"{format_percent(e.validation.accuracy)} of the validation images right, as by guessing"
-    if by_heart >= e.validation.baseline + MIN_MEMORIZATION_GAP:
+    evidence = f"{format_percent(e.validation_outcomes.accuracy)} of the validation images right, as by guessing"
+    if by_heart >= e.validation_outcomes.baseline + MIN_MEMORIZATION_GAP:
         evidence += f", where {format_percent(by_heart)} of the training images are known by heart"
     if e.neighbor_outcomes is not None:
         evidence += f"; the most similar training images answer {format_percent(e.neighbor_outcomes.accuracy)} rightly"
@@ -116,7 +116,7 @@ def _find_random_labels(e: Evidence) -> tuple[str, str] | None:
 
 def detect_class_imbalance(e: Evidence) -> Diagnosis | None:
     """Classes with few images, which are answered worse for it."""
-    counts = np.array(e.counts.get("train", ()))
+    counts = np.array(e.class_counts.get("train", ()))
     if (
         len(counts) < 2
         or counts.max() <= MIN_IMBALANCE_RATIO * max(1, counts.min())
@@ -144,7 +144,7 @@ def detect_class_imbalance(e: Evidence) -> Diagnosis | None:
 
 def detect_class_collapse(e: Evidence) -> Diagnosis | None:
     """Some classes are never answered, though the others are."""
-    predictions = e.test or e.validation
+    predictions = e.test_outcomes or e.validation_outcomes
     if predictions is None or not (never := find_unpredicted_classes(predictions)):
         return None
     matrix = predictions.confusion_matrix
@@ -157,7 +157,7 @@ def detect_class_collapse(e: Evidence) -> Diagnosis | None:
         f"of {int(n[never].sum()):,} images of {names}, {int(right[never].sum()):,} are recognised; most are "
         f"answered {instead}; of the other classes {format_percent(sum(right[others]) / max(1, sum(n[others])))} are"
     )
-    counts = np.array(e.counts.get("train", ()))
+    counts = np.array(e.class_counts.get("train", ()))
     if len(counts):
         evidence += (
             f"; {', '.join(f'{counts[i]:,}' for i in never)} of {int(counts.sum()):,} training images are {names}"
@@ -168,5 +168,5 @@ def detect_class_collapse(e: Evidence) -> Diagnosis | None:
 
 def _sum_confusions(e: Evidence) -> NDArray[np.int64] | None:
     """Returns the confusions on validation and test images together: rare classes have too few in one of them."""
-    found = [one.confusion_matrix for one in (e.validation, e.test) if one is not None]
+    found = [one.confusion_matrix for one in (e.validation_outcomes, e.test_outcomes) if one is not None]
     return sum(found[1:], found[0]) if found else None

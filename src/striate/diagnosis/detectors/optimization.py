@@ -36,7 +36,7 @@ MAX_FILES_NAMED = 3  # images that a sentence names
 
 def detect_non_finite_loss(e: Evidence) -> Diagnosis | None:
     """The loss became NaN or infinite: when, in which batches, on which images."""
-    broken = e.symptoms.broken if e.symptoms else None
+    broken = e.signals.non_finite_batches if e.signals else None
     epochs = [row.epoch for row in e.epochs if not (math.isfinite(row.loss) and math.isfinite(row.val_loss))]
     if broken is None and not epochs:
         return None
@@ -44,10 +44,16 @@ def detect_non_finite_loss(e: Evidence) -> Diagnosis | None:
         where = f"the loss is no number from epoch {epochs[0]} on"
         files: tuple[str, ...] = ()
     else:
-        which = f"batch {broken.first}" if broken.first == broken.last else f"batches {broken.first} to {broken.last}"
+        which = (
+            f"batch {broken.first_batch}"
+            if broken.first_batch == broken.last_batch
+            else f"batches {broken.first_batch} to {broken.last_batch}"
+        )
         some = ", ".join(broken.files[:MAX_FILES_NAMED])
-        where = f"the loss was no number any more in epoch {broken.epoch}, {which}, with {broken.count:,} images: "
-        where += some + (" …" if broken.count > MAX_FILES_NAMED else "")
+        where = (
+            f"the loss was no number any more in epoch {broken.epoch}, {which}, with {broken.image_count:,} images: "
+        )
+        where += some + (" …" if broken.image_count > MAX_FILES_NAMED else "")
         files = broken.files
     rate = e.recipe.learning_rate
     if e.recipe.precision == "mixed_float16":
@@ -56,7 +62,7 @@ def detect_non_finite_loss(e: Evidence) -> Diagnosis | None:
         cure = build_train_command(
             e, "--lr", format_setting(min(rate / 10, TYPICAL_LEARNING_RATES[e.recipe.optimizer]))
         )
-    kept = f"; epoch {e.kept} was kept" if e.kept else "; nothing usable came out"
+    kept = f"; epoch {e.best_epoch} was kept" if e.best_epoch else "; nothing usable came out"
     verdict = "The numbers in the model overflowed: its loss became NaN or infinite"
     return Diagnosis("not_finite", "error", verdict, where + kept, cure, files)
 
@@ -64,7 +70,7 @@ def detect_non_finite_loss(e: Evidence) -> Diagnosis | None:
 def detect_high_learning_rate(e: Evidence) -> Diagnosis | None:
     """The loss rose far above that of plain ignorance, and the training did not recover."""
     rate, (_, highest) = e.recipe.learning_rate, LEARNING_RATE_RANGES[e.recipe.optimizer]
-    peaks = [*e.finite_losses, *([e.symptoms.peak] if e.symptoms and e.symptoms.peak is not None else [])]
+    peaks = [*e.finite_losses, *([e.signals.peak_loss] if e.signals and e.signals.peak_loss is not None else [])]
     peak = max(peaks, default=math.inf)
     broke = any(not math.isfinite(row.loss) for row in e.epochs)
     exploded = peak > EXPLODING_LOSS_RATIO * e.chance_loss or broke
@@ -76,8 +82,8 @@ def detect_high_learning_rate(e: Evidence) -> Diagnosis | None:
     seen = f"loss up to {peak:.3g}" if math.isfinite(peak) else "a loss that is no number"
     end = f", {e.finite_losses[-1]:.3g} at the end" if e.finite_losses else ""
     evidence = f"rate {rate:g} with {e.recipe.optimizer}; {seen}{end}, where guessing costs {e.chance_loss:.2f}"
-    if e.validation is not None:
-        evidence += f"; {format_percent(e.validation.accuracy)} of the validation images right"
+    if e.validation_outcomes is not None:
+        evidence += f"; {format_percent(e.validation_outcomes.accuracy)} of the validation images right"
     tried = TYPICAL_LEARNING_RATES[e.recipe.optimizer] if rate > highest else rate / 10
     cure = build_train_command(e, "--lr", format_setting(tried))
     return Diagnosis("learning_rate_too_high", "error", "The learning rate is too high", evidence, cure)
@@ -86,7 +92,7 @@ def detect_high_learning_rate(e: Evidence) -> Diagnosis | None:
 def detect_low_learning_rate(e: Evidence) -> Diagnosis | None:
     """The loss falls, steadily and hardly, from where it began, under a rate below the usual ones."""
     rate, (lowest, _) = e.recipe.learning_rate, LEARNING_RATE_RANGES[e.recipe.optimizer]
-    if rate >= lowest or e.validation is None or not e.finite_losses or e.recipe.weights is not None:
+    if rate >= lowest or e.validation_outcomes is None or not e.finite_losses or e.recipe.weights is not None:
         return None
     if (
         e.train_outcomes is not None
@@ -107,12 +113,14 @@ def detect_low_learning_rate(e: Evidence) -> Diagnosis | None:
 
 def detect_dead_units(e: Evidence) -> Diagnosis | None:
     """A layer whose rectified units answer nothing, in a model that does not work."""
-    if e.symptoms is None or not (e.is_unusable or e.is_worse_than_knn):
+    if e.signals is None or not (e.is_unusable or e.is_worse_than_knn):
         return None
-    worst = max(e.symptoms.units, key=lambda one: one.dead / one.units, default=None)
-    if worst is None or worst.dead < MIN_DEAD_FRACTION * worst.units:
+    worst = max(e.signals.layer_activities, key=lambda one: one.dead_count / one.unit_count, default=None)
+    if worst is None or worst.dead_count < MIN_DEAD_FRACTION * worst.unit_count:
         return None
-    evidence = f"{worst.dead:,} of the {worst.units:,} units of layer {worst.layer} are 0 on every image looked at"
+    evidence = (
+        f"{worst.dead_count:,} of the {worst.unit_count:,} units of layer {worst.layer} are 0 on every image looked at"
+    )
     cure = build_train_command(e, "--lr", format_setting(e.recipe.learning_rate / 10))
     return Diagnosis(
         "dead_relus",
@@ -125,16 +133,16 @@ def detect_dead_units(e: Evidence) -> Diagnosis | None:
 
 def detect_constant_prediction(e: Evidence) -> Diagnosis | None:
     """All images get the same prediction."""
-    if e.validation is None or e.validation.n < 2 * len(e.classes):
+    if e.validation_outcomes is None or e.validation_outcomes.n < 2 * len(e.classes):
         return None
-    predictions = e.validation.confusion_matrix.sum(axis=0)
+    predictions = e.validation_outcomes.confusion_matrix.sum(axis=0)
     most = int(predictions.argmax())
     if (
-        predictions[most] < MIN_ONE_CLASS_FRACTION * e.validation.n
-        or e.validation.confusion_matrix[most].sum() >= MIN_ONE_CLASS_FRACTION * e.validation.n
+        predictions[most] < MIN_ONE_CLASS_FRACTION * e.validation_outcomes.n
+        or e.validation_outcomes.confusion_matrix[most].sum() >= MIN_ONE_CLASS_FRACTION * e.validation_outcomes.n
     ):
         return None
-    evidence = f"{predictions[most]:,} of {e.validation.n:,} validation images are answered {e.classes[most]}"
+    evidence = f"{predictions[most]:,} of {e.validation_outcomes.n:,} validation images are answered {e.classes[most]}"
     cure = build_train_command(e, "--lr", format_setting(e.recipe.learning_rate / 3))
     verdict = f"It always answers {e.classes[most]}"
     return Diagnosis("one_class", "error", verdict, evidence + _format_knn_comparison(e), cure)
@@ -145,10 +153,11 @@ def _has_wrong_normalization(e: Evidence) -> bool:
 
 
 def _format_knn_comparison(e: Evidence) -> str:
-    if e.neighbor_outcomes is None or e.validation is None:
+    if e.neighbor_outcomes is None or e.validation_outcomes is None:
         return ""
     return (
-        f"; {format_percent(e.validation.accuracy)} of the validation images right, where the nearest training "
+        f"; {format_percent(e.validation_outcomes.accuracy)} of the validation images right, where the nearest "
+        "training "
         "pictures "
         f"alone give {format_percent(e.neighbor_outcomes.accuracy)}"
     )

@@ -17,7 +17,7 @@ def require_same_test_set(summaries: Sequence[RunSummary]) -> None:
     """Raises RunError unless all have the same classes and were measured on images of the same names and labels."""
     first, *others = summaries
     for one in summaries:
-        if not one.answers:
+        if not one.predictions:
             raise RunError(f"{one.name} has no list of predictions", hint="the runs as they were written")
     for other in others:
         known, theirs = (sorted(row.name for row in one.report.classes) for one in (first, other))
@@ -32,7 +32,7 @@ def require_same_test_set(summaries: Sequence[RunSummary]) -> None:
         raise RunError(
             "Runs measured on different test images cannot be compared",
             received="; ".join(told[:4]) + (f"; and {len(told) - 4} runs more" if len(told) > 4 else ""),
-            expected=f"the {len(first.answers):,} test images of {first.name}",
+            expected=f"the {len(first.predictions):,} test images of {first.name}",
             hint="train them on one division: a data set with a test split, one --seed, or striate repeat --seeds N",
         )
 
@@ -45,7 +45,7 @@ def has_common_fingerprint(summaries: Sequence[RunSummary]) -> bool:
 
 def _describe_difference(first: RunSummary, other: RunSummary) -> str:
     """Returns in words how the other's images differ; "" where they do not."""
-    mine, theirs = first.answers, other.answers
+    mine, theirs = first.predictions, other.predictions
     missing, further = len(mine.keys() - theirs.keys()), len(theirs.keys() - mine.keys())
     relabelled = sum(mine[key].true_class != theirs[key].true_class for key in mine.keys() & theirs.keys())
     parts = [
@@ -65,31 +65,31 @@ class Comparison:
     """Runs side by side.
 
     Attributes:
-        contenders: the runs, in the order given.
+        runs: the runs, in the order given.
         groups: the same, those that differ in nothing but the seed put together.
-        differing: setting → the runs' values, for settings that are not the same everywhere.
+        differing_settings: setting → the runs' values, for settings that are not the same everywhere.
         pairs: every two of the groups.
-        is_certain: whether the contents of the test images are known to be the same, beside names and labels.
+        is_content_verified: whether the contents of the test images are known to be the same, beside names and labels.
     """
 
-    contenders: tuple[RunSummary, ...]
+    runs: tuple[RunSummary, ...]
     groups: tuple[RunGroup, ...]
-    differing: dict[str, tuple[Any, ...]]
+    differing_settings: dict[str, tuple[Any, ...]]
     pairs: tuple[PairwiseResult, ...]
-    is_certain: bool
+    is_content_verified: bool
 
     @property
-    def differing_groups(self) -> dict[str, tuple[Any, ...]]:
+    def differing_group_settings(self) -> dict[str, tuple[Any, ...]]:
         """Setting → the groups' values, for settings that differ between them; of seeds, all."""
-        place = {one.name: index for index, one in enumerate(self.contenders)}
+        place = {one.name: index for index, one in enumerate(self.runs)}
         found = {
-            name: tuple(values[place[group.contenders[0].name]] for group in self.groups)
-            for name, values in self.differing.items()
+            name: tuple(values[place[group.runs[0].name]] for group in self.groups)
+            for name, values in self.differing_settings.items()
             if name != "seed"
         }
         found = {name: values for name, values in found.items() if any(value != values[0] for value in values)}
-        if "seed" in self.differing:
-            seeds = tuple(", ".join(str(one.settings.get("seed")) for one in group.contenders) for group in self.groups)
+        if "seed" in self.differing_settings:
+            seeds = tuple(", ".join(str(one.settings.get("seed")) for one in group.runs) for group in self.groups)
             if any(value != seeds[0] for value in seeds):
                 found["seed"] = seeds
         return found
@@ -97,7 +97,7 @@ class Comparison:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the verdicts must know, one sentence each."""
-        single = [group.name for group in self.groups if len(group.contenders) == 1]
+        single = [group.name for group in self.groups if len(group.runs) == 1]
         found = []
         if len(single) == len(self.groups):
             found.append(
@@ -109,23 +109,23 @@ class Comparison:
                 f"{' and '.join(single[:3])} {'was' if len(single) == 1 else 'were'} trained with one seed only; the "
                 "spread over seeds of the others is taken for theirs too."
             )
-        if any(pair.is_seeded for pair in self.pairs):
+        if any(pair.has_several_seeds for pair in self.pairs):
             found.append("Test and interval ask what other images and other seeds of the same kind would show.")
         if len(self.pairs) > 1:
             found.append(
                 f"p-values are adjusted for {len(self.pairs)} comparisons (Holm), intervals are not: one may leave out "
                 "zero and yet tell nothing."
             )
-        if not self.is_certain:
+        if not self.is_content_verified:
             found.append(
                 "The sets that the runs were trained from are not the same; their test images agree in name and "
                 "label, and whether in content is not known."
             )
         return tuple(found)
 
-    def summary(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Returns the comparison as plain JSON values."""
-        of = {one.name: group.name for group in self.groups for one in group.contenders}
+        of = {one.name: group.name for group in self.groups for one in group.runs}
         return {
             "runs": [
                 {
@@ -142,12 +142,12 @@ class Comparison:
                     "parameters": one.parameters,
                     "multiply_adds": one.multiply_adds,
                     "seconds": one.training_seconds,
-                    "milliseconds": one.milliseconds,
+                    "milliseconds": one.ms_per_image,
                 }
-                for one in self.contenders
+                for one in self.runs
             ],
             "groups": [group.to_dict() for group in self.groups],
-            "differing": {name: list(values) for name, values in self.differing.items()},
+            "differing": {name: list(values) for name, values in self.differing_settings.items()},
             "pairs": [pair.to_dict() for pair in self.pairs],
             "notes": list(self.notes),
         }
@@ -163,7 +163,7 @@ def compare(runs: Sequence[RunSummary | Comparable]) -> Comparison:
     Raises:
         RunError: fewer than two, one that is not whole, or runs that were not measured on the same test images.
     """
-    contenders = tuple(one if isinstance(one, RunSummary) else one.contender() for one in runs)
+    contenders = tuple(one if isinstance(one, RunSummary) else one.build_summary() for one in runs)
     if len(contenders) < 2:
         raise RunError("Two runs or more are needed to compare", received=len(contenders))
     contenders = _make_names_unique(contenders)
@@ -172,11 +172,13 @@ def compare(runs: Sequence[RunSummary | Comparable]) -> Comparison:
     table = {name: tuple(one.settings.get(name) for one in contenders) for name in names}
     groups = group_by_settings(contenders)
     return Comparison(
-        contenders=contenders,
+        runs=contenders,
         groups=groups,
-        differing={name: values for name, values in table.items() if any(value != values[0] for value in values)},
-        pairs=compare_groups(list(itertools.combinations(groups, 2)), list(contenders[0].answers)),
-        is_certain=has_common_fingerprint(contenders),
+        differing_settings={
+            name: values for name, values in table.items() if any(value != values[0] for value in values)
+        },
+        pairs=compare_groups(list(itertools.combinations(groups, 2)), list(contenders[0].predictions)),
+        is_content_verified=has_common_fingerprint(contenders),
     )
 
 

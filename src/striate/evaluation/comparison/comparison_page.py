@@ -53,13 +53,15 @@ def save_comparison_html(
         missing_reason: why there are none, if so.
         command: the command line that repeats it.
     """
-    has_epochs = any(one.epochs for one in comparison.contenders)
-    reach = min(1.0, 1.1 * max((abs(end) for pair in comparison.pairs for end in pair.paired.interval), default=1.0))
+    has_epochs = any(one.epochs for one in comparison.runs)
+    reach = min(
+        1.0, 1.1 * max((abs(end) for pair in comparison.pairs for end in pair.paired_difference.interval), default=1.0)
+    )
     html.save_page(
         path,
         "striate.evaluation.comparison",
         "compare.html.j2",
-        found=comparison,
+        comparison=comparison,
         lead=format_lead(comparison),
         reach=reach,
         place=lambda difference: 50 + 50 * difference / reach,
@@ -77,11 +79,11 @@ def save_comparison_html(
         unbroken=_format_unbroken,
         galleries=[_build_gallery(pair, images) for pair in _select_pairs(comparison)],
         real_classes=[
-            (pair, real) for pair in comparison.pairs if (real := [row for row in pair.classes if row.is_real])
+            (pair, real) for pair in comparison.pairs if (real := [row for row in pair.classes if row.is_significant])
         ],
         missing=missing_reason,
         command=command,
-        n=len(comparison.contenders[0].answers),
+        n=len(comparison.runs[0].predictions),
     )
 
 
@@ -90,23 +92,27 @@ def format_lead(comparison: Comparison) -> str:
     if not comparison.pairs:
         (group,) = comparison.groups
         return (
-            f"These {len(group.contenders)} runs differ in nothing but the seed: {format_percent(group.accuracy, 2)} "
-            "on "
-            f"average, with a standard deviation of {100 * (group.std or 0):.2f} points."
+            f"These {len(group.runs)} runs differ only in the seed: {format_percent(group.accuracy, 2)} on average, "
+            "with"
+            f" a standard deviation of {100 * (group.std or 0):.2f} points."
         )
     if len(comparison.pairs) == 1:
         return comparison.pairs[0].sentence
     best = max(comparison.groups, key=lambda group: group.accuracy)
-    own = [pair for pair in comparison.pairs if best.name in (pair.a, pair.b)]
-    equals = [pair.b if pair.a == best.name else pair.a for pair in own if not pair.is_real]
+    own = [pair for pair in comparison.pairs if best.name in (pair.first_name, pair.second_name)]
+    equals = [
+        pair.second_name if pair.first_name == best.name else pair.first_name for pair in own if not pair.is_significant
+    ]
     if not equals:
-        return f"{best.name} is the best: better than each of the {len(comparison.groups) - 1} others, beyond chance."
+        return f"{best.name} is the best: significantly better than each of the {len(comparison.groups) - 1} others."
     if len(equals) == len(comparison.groups) - 1:
         fraction = format_percent(best.accuracy, 2)
-        return f"{best.name} has the highest accuracy, {fraction}, yet none of the others is surely worse."
+        return f"{best.name} has the highest accuracy, {fraction}, but no difference from the others is significant."
+    others = f"{' and '.join(equals[:4])}{' and others' if len(equals) > 4 else ''}"
     return (
-        f"{best.name} has the highest accuracy, {format_percent(best.accuracy, 2)}; it cannot be told apart from "
-        f"{' and '.join(equals[:4])}{' and others' if len(equals) > 4 else ''}, and is better than the rest."
+        f"{best.name} has the highest accuracy, {format_percent(best.accuracy, 2)}. Its difference from {others} is "
+        "not "
+        "significant; it is better than the rest."
     )
 
 
@@ -114,21 +120,23 @@ def build_comparison_table(comparison: Comparison) -> dict[str, list[str]]:
     """Returns row's title → one cell a group: accuracy and what it costs. Figures that no group knows are left out."""
     groups = comparison.groups
     rows: dict[str, list[str]] = {"test accuracy": [format_percent(group.accuracy, 2) for group in groups]}
-    if any(len(group.contenders) > 1 for group in groups):
+    if any(len(group.runs) > 1 for group in groups):
         rows["± over seeds"] = [_format_std(group) for group in groups]
-        rows["seeds"] = [str(len(group.contenders)) for group in groups]
-    if any(len(group.contenders) == 1 for group in groups):
+        rows["seeds"] = [str(len(group.runs)) for group in groups]
+    if any(len(group.runs) == 1 for group in groups):
         rows["95 % interval"] = [_format_interval(group) for group in groups]
-    rows["test images"] = [f"{group.contenders[0].report.n:,}" for group in groups]
+    rows["test images"] = [f"{group.runs[0].report.n:,}" for group in groups]
     rows["loss"] = [_format_mean(group, lambda one: one.report.loss, "{:.4f}") for group in groups]
-    rows["training − validation"] = [_format_mean(group, lambda one: one.gap, format_points) for group in groups]
+    rows["generalization gap"] = [
+        _format_mean(group, lambda one: one.generalization_gap, format_points) for group in groups
+    ]
     rows["epochs"] = [_format_mean(group, lambda one: len(one.epochs), "{:.3g}") for group in groups]
-    rows["weights"] = [f"{group.contenders[0].parameters:,}" for group in groups]
+    rows["parameters"] = [f"{group.runs[0].parameters:,}" for group in groups]
     adds = [group.compute_mean("multiply_adds") for group in groups]
     if any(adds):
         rows["multiply-adds"] = ["not known" if value is None else f"{value:,.0f}" for value in adds]
-    rows["training time"] = [_format_mean(group, lambda one: one.seconds, "{:,.0f} s") for group in groups]
-    times = [group.compute_mean("milliseconds") for group in groups]
+    rows["training time"] = [_format_mean(group, lambda one: one.training_seconds, "{:,.0f} s") for group in groups]
+    times = [group.compute_mean("ms_per_image") for group in groups]
     if any(times):
         rows["one prediction"] = ["not known" if value is None else f"{value:.3g} ms" for value in times]
     return rows
@@ -140,7 +148,7 @@ def _format_unbroken(text: str) -> str:
 
 
 def _format_mean(group: RunGroup, get_value: Any, number_format: Any) -> str:
-    value = float(np.mean([get_value(one) for one in group.contenders]))
+    value = float(np.mean([get_value(one) for one in group.runs]))
     if np.isnan(value):
         return "not known"
     return str(number_format(value)) if callable(number_format) else str(number_format.format(value))
@@ -151,51 +159,57 @@ def _format_std(group: RunGroup) -> str:
 
 
 def _format_interval(group: RunGroup) -> str:
-    if len(group.contenders) > 1:
+    if len(group.runs) > 1:
         return ""
-    low, high = group.contenders[0].report.interval
+    low, high = group.runs[0].report.interval
     return f"{format_percent(low).removesuffix(' %')} … {format_percent(high)}"
 
 
 def _select_pairs(comparison: Comparison) -> list[PairwiseResult]:
-    return sorted(comparison.pairs, key=lambda pair: pair.p_adjusted)[:MAX_PAIRS_SHOWN]
+    return sorted(comparison.pairs, key=lambda pair: pair.adjusted_p_value)[:MAX_PAIRS_SHOWN]
 
 
 def _build_gallery(pair: PairwiseResult, images: Mapping[str, NDArray[np.uint8]]) -> dict[str, Any]:
-    sides = ((pair.a, pair.b, pair.only_first_keys), (pair.b, pair.a, pair.only_second_keys))
+    sides = (
+        (pair.first_name, pair.only_first_keys),
+        (pair.second_name, pair.only_second_keys),
+    )
     return {
         "pair": pair,
         "sides": [
             {
-                "title": f"{winner} gets right and {loser} does not",
+                "title": f"Correct in {winner} only",
                 "count": len(keys),
-                "pictures": [_build_gallery_item(pair, key, images.get(key)) for key in keys[:MAX_IMAGES_PER_SIDE]],
-                "seeds": pair.is_seeded,
+                "images": [_build_gallery_item(pair, key, images.get(key)) for key in keys[:MAX_IMAGES_PER_SIDE]],
+                "seeds": pair.has_several_seeds,
             }
-            for winner, loser, keys in sides
+            for winner, keys in sides
         ],
     }
 
 
 def _build_gallery_item(pair: PairwiseResult, key: str, pixels: NDArray[np.uint8] | None) -> dict[str, Any]:
-    said = [
+    predictions = [
         (
             to_printable(group.name),
             to_printable(prediction.predicted_class),
             float(
                 np.mean(
-                    [one.answers[key].confidence for one in _list_agreeing_runs(group, key, prediction.predicted_class)]
+                    [
+                        one.predictions[key].confidence
+                        for one in _list_agreeing_runs(group, key, prediction.predicted_class)
+                    ]
                 )
             ),
             prediction.predicted_class == prediction.true_class,
         )
         for group in (pair.first_group, pair.second_group)
-        for prediction in (group.contenders[0].answers[key],)
+        for prediction in (group.runs[0].predictions[key],)
     ]
     return {
         "key": to_printable(key),
-        "true": to_printable(pair.first_group.contenders[0].answers[key].true_class),
-        "said": said,
+        "true": to_printable(pair.first_group.runs[0].predictions[key].true_class),
+        "predictions": predictions,
         "image": None
         if pixels is None
         else html.encode_image_uri(pixels, image_format="WEBP" if max(pixels.shape) > MAX_PIXELATED_SIDE else "PNG"),
@@ -204,7 +218,7 @@ def _build_gallery_item(pair: PairwiseResult, key: str, pixels: NDArray[np.uint8
 
 
 def _list_agreeing_runs(group: RunGroup, key: str, predicted_class: str) -> list[Any]:
-    return [one for one in group.contenders if one.answers[key].predicted_class == predicted_class]
+    return [one for one in group.runs if one.predictions[key].predicted_class == predicted_class]
 
 
 def draw_metric_curves(comparison: Comparison, metric_name: str) -> Figure:
@@ -235,8 +249,8 @@ def _draw_curves(axes: Any, groups: Sequence[RunGroup], metric_name: str, *, has
     numbers: list[int] = []
     for index, group in enumerate(groups):
         color = SERIES_COLORS[index % len(SERIES_COLORS)]
-        several = len(group.contenders) > 1
-        for place, one in enumerate(group.contenders):
+        several = len(group.runs) > 1
+        for place, one in enumerate(group.runs):
             epochs = [row.epoch for row in one.epochs]
             numbers += epochs
             thin: dict[str, Any] = {"color": color, "alpha": 0.75 if several else 1}
@@ -255,7 +269,7 @@ def _draw_curves(axes: Any, groups: Sequence[RunGroup], metric_name: str, *, has
             )
             if not place:
                 handles.append(line)
-                labels.append(to_printable(group.name) + (f" ({len(group.contenders)} seeds)" if several else ""))
+                labels.append(to_printable(group.name) + (f" ({len(group.runs)} seeds)" if several else ""))
     axes.set(title=metric_name.capitalize(), xlabel="epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)
     if len(set(numbers)) == 1:

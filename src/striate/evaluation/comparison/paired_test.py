@@ -44,7 +44,7 @@ class ClassDifference:
         return self.recalls[1] - self.recalls[0]
 
     @property
-    def is_real(self) -> bool:
+    def is_significant(self) -> bool:
         """Whether chance hardly explains it."""
         return self.p_value < ALPHA
 
@@ -57,8 +57,8 @@ class ClassDifference:
             "recall_b": self.recalls[1],
             "difference": self.difference,
             "interval": list(self.interval),
-            "p_adjusted": self.p_value,
-            "real": self.is_real,
+            "adjusted_p_value": self.p_value,
+            "real": self.is_significant,
         }
 
 
@@ -69,8 +69,8 @@ class PairwiseResult:
     Attributes:
         first_group: the first.
         second_group: the second.
-        paired: how they differ, the second minus the first.
-        p_adjusted: its p-value, adjusted for the number of pairs that are compared (Holm).
+        paired_difference: how they differ, the second minus the first.
+        adjusted_p_value: its p-value, adjusted for the number of pairs that are compared (Holm).
         detectable_difference: the smallest difference that would have been found in four cases of five; None where
             the images are too few for any.
         classes: class by class.
@@ -81,83 +81,92 @@ class PairwiseResult:
 
     first_group: RunGroup
     second_group: RunGroup
-    paired: PairedDifference
-    p_adjusted: float
+    paired_difference: PairedDifference
+    adjusted_p_value: float
     detectable_difference: float | None
     classes: tuple[ClassDifference, ...]
     only_first_keys: tuple[str, ...]
     only_second_keys: tuple[str, ...]
 
     @property
-    def a(self) -> str:
+    def first_name(self) -> str:
         """The first's name."""
         return self.first_group.name
 
     @property
-    def b(self) -> str:
+    def second_name(self) -> str:
         """The second's name."""
         return self.second_group.name
 
     @property
-    def is_seeded(self) -> bool:
+    def has_several_seeds(self) -> bool:
         """Whether seeds were counted as chance too."""
-        return len(self.first_group.contenders) + len(self.second_group.contenders) > 2
+        return len(self.first_group.runs) + len(self.second_group.runs) > 2
 
     @property
-    def is_real(self) -> bool:
+    def is_significant(self) -> bool:
         """Whether chance hardly explains the difference."""
-        return self.p_adjusted < ALPHA
+        return self.adjusted_p_value < ALPHA
 
     @property
     def verdict(self) -> str:
         """What may be said about the two."""
-        if not self.is_real:
-            return "cannot be told apart"
-        return f"{self.b if self.paired.difference > 0 else self.a} is better"
+        if not self.is_significant:
+            return "no significant difference"
+        return f"{self.second_name if self.paired_difference.difference > 0 else self.first_name} is better"
 
     @property
-    def test(self) -> str:
+    def test_name(self) -> str:
         """The test's name."""
-        return "a t-test over images and seeds" if self.is_seeded else "McNemar's exact test"
+        return "a t-test over images and seeds" if self.has_several_seeds else "McNemar's exact test"
 
     @property
     def counts(self) -> str:
         """Returns how many images only one of the two gets right."""
-        one, two = f"{self.paired.only_first:,}", f"{self.paired.only_second:,}"
-        if self.is_seeded:
-            return f"{one} images right with every seed of {self.a} and none of {self.b}, {two} the other way round"
-        return f"{one} images right only in {self.a}, {two} only in {self.b}"
+        one, two = f"{self.paired_difference.only_first:,}", f"{self.paired_difference.only_second:,}"
+        if self.has_several_seeds:
+            return (
+                f"{one} images correct with every seed of {self.first_name} and none of {self.second_name}, "
+                f"{two} the other way round"
+            )
+        return f"{one} images correct only in {self.first_name}, {two} only in {self.second_name}"
 
     @property
     def sentence(self) -> str:
         """Returns the verdict in full."""
-        low, high = self.paired.interval
-        effect = f"{format_points(self.paired.difference)}, 95 % interval {format_signed(low)} to {format_signed(high)}"
-        if self.is_real:
-            better, worse = (self.b, self.a) if self.paired.difference > 0 else (self.a, self.b)
-            if better == self.a:
+        low, high = self.paired_difference.interval
+        interval = f"{format_signed(low)} to {format_signed(high)}"
+        effect = f"{format_points(self.paired_difference.difference)}, 95 % interval {interval}"
+        if self.is_significant:
+            better, worse = (
+                (self.second_name, self.first_name)
+                if self.paired_difference.difference > 0
+                else (self.first_name, self.second_name)
+            )
+            if better == self.first_name:
                 interval = f"{format_signed(-high)} to {format_signed(-low)}"
-                effect = f"{format_points(-self.paired.difference)}, 95 % interval {interval}"
+                effect = f"{format_points(-self.paired_difference.difference)}, 95 % interval {interval}"
             return f"{better} is better than {worse}: {effect}."
         if self.detectable_difference is None:
-            return f"{self.a} and {self.b} cannot be told apart: {effect}. So few images could show no difference."
+            names = f"{self.first_name} and {self.second_name}"
+            return f"{names} do not differ significantly: {effect}. There are too few images to detect any difference."
         return (
-            f"{self.a} and {self.b} cannot be told apart: {effect}. So many images would have shown a difference of "
-            f"{100 * self.detectable_difference:.2g} points or more in four cases of five."
+            f"{self.first_name} and {self.second_name} do not differ significantly: {effect}. With this many images, a "
+            f"difference of {100 * self.detectable_difference:.2g} points would be detected with 80 % power."
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the pair as plain JSON values."""
         return {
-            "a": self.a,
-            "b": self.b,
-            "difference": self.paired.difference,
-            "interval": list(self.paired.interval),
-            "p_value": self.paired.p_value,
-            "p_adjusted": self.p_adjusted,
-            "test": self.test,
-            "only_a": self.paired.only_first,
-            "only_b": self.paired.only_second,
+            "a": self.first_name,
+            "b": self.second_name,
+            "difference": self.paired_difference.difference,
+            "interval": list(self.paired_difference.interval),
+            "p_value": self.paired_difference.p_value,
+            "adjusted_p_value": self.adjusted_p_value,
+            "test": self.test_name,
+            "only_a": self.paired_difference.only_first,
+            "only_b": self.paired_difference.only_second,
             "smallest_detectable": self.detectable_difference,
             "verdict": self.verdict,
             "sentence": self.sentence,
@@ -173,14 +182,14 @@ def compare_groups(group_pairs: Sequence[tuple[RunGroup, RunGroup]], keys: Seque
     tested = [_run_test(right[one.name], right[two.name], len(group_pairs)) for one, two in group_pairs]
     adjusted = adjust_p_values([paired.p_value for paired, _ in tested])
     labels = np.array(
-        [group_pairs[0][0].contenders[0].answers[key].true_class for key in keys] if group_pairs else [], np.str_
+        [group_pairs[0][0].runs[0].predictions[key].true_class for key in keys] if group_pairs else [], np.str_
     )
     return tuple(
         PairwiseResult(
             first_group=one,
             second_group=two,
-            paired=paired,
-            p_adjusted=p,
+            paired_difference=paired,
+            adjusted_p_value=p,
             detectable_difference=smallest,
             classes=_compare_classes(one, right[one.name], right[two.name], labels),
             only_first_keys=_list_only_correct(right[one.name], right[two.name], two, keys),
@@ -220,7 +229,7 @@ def _compare_classes(
     group: RunGroup, first_correct: NDArray[np.bool_], second_correct: NDArray[np.bool_], labels: NDArray[np.str_]
 ) -> tuple[ClassDifference, ...]:
     found = []
-    for row in group.contenders[0].report.classes:
+    for row in group.runs[0].report.classes:
         own = labels == row.name
         if own.any():
             paired, _ = _run_test(first_correct[:, own], second_correct[:, own])
@@ -238,5 +247,5 @@ def _list_only_correct(
     winner_correct: NDArray[np.bool_], loser_correct: NDArray[np.bool_], losing_group: RunGroup, keys: Sequence[str]
 ) -> tuple[str, ...]:
     chosen = [keys[index] for index in np.flatnonzero(winner_correct.all(axis=0) & ~loser_correct.any(axis=0)).tolist()]
-    predictions = losing_group.contenders[0].answers
+    predictions = losing_group.runs[0].predictions
     return tuple(sorted(chosen, key=lambda key: -predictions[key].confidence))

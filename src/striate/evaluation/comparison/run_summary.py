@@ -25,27 +25,27 @@ class RunSummary:
         name: the run's name.
         settings: setting → value, flat.
         report: on its test images.
-        answers: image's key → its class, what was answered and with which probability.
+        predictions: image's key → its class, what was answered and with which probability.
         epochs: its training.
         best_epoch: number of the epoch whose weights it has.
         parameters: weights in its model.
         training_seconds: its training took.
         fingerprint: of the whole set of images; "" where it is not known.
         multiply_adds: for one image; None where it is not known.
-        milliseconds: a prediction takes; None where it was not measured.
+        ms_per_image: a prediction takes; None where it was not measured.
     """
 
     name: str
     settings: dict[str, Any]
     report: Report
-    answers: dict[str, PredictionRecord]
+    predictions: dict[str, PredictionRecord]
     epochs: tuple[EpochMetrics, ...]
     best_epoch: int
     parameters: int
     training_seconds: float
     fingerprint: str = ""
     multiply_adds: int | None = None
-    milliseconds: float | None = None
+    ms_per_image: float | None = None
 
     @property
     def generalization_gap(self) -> float:
@@ -56,13 +56,15 @@ class RunSummary:
 
     def is_correct(self, keys: Iterable[str]) -> NDArray[np.bool_]:
         """Returns (n,) whether each of the images was answered rightly."""
-        return np.array([self.answers[key].true_class == self.answers[key].predicted_class for key in keys], bool)
+        return np.array(
+            [self.predictions[key].true_class == self.predictions[key].predicted_class for key in keys], bool
+        )
 
 
 class Comparable(Protocol):
     """What can say how it did, as a Run can."""
 
-    def contender(self) -> RunSummary:
+    def build_summary(self) -> RunSummary:
         """Returns what comparing needs to know of it."""
         ...
 
@@ -73,16 +75,16 @@ class RunGroup:
 
     Attributes:
         name: the run's, or what the runs' names begin with.
-        contenders: one a seed.
+        runs: one a seed.
     """
 
     name: str
-    contenders: tuple[RunSummary, ...]
+    runs: tuple[RunSummary, ...]
 
     @property
     def accuracies(self) -> tuple[float, ...]:
         """On the test images, one a seed."""
-        return tuple(one.report.accuracy for one in self.contenders)
+        return tuple(one.report.accuracy for one in self.runs)
 
     @property
     def accuracy(self) -> float:
@@ -92,23 +94,23 @@ class RunGroup:
     @property
     def std(self) -> float | None:
         """Their standard deviation; None of one seed."""
-        return statistics.stdev(self.accuracies) if len(self.contenders) > 1 else None
+        return statistics.stdev(self.accuracies) if len(self.runs) > 1 else None
 
     def is_correct(self, keys: Sequence[str]) -> NDArray[np.bool_]:
         """Returns (seeds, n) whether each of the images was answered rightly."""
-        return np.stack([one.is_correct(keys) for one in self.contenders])
+        return np.stack([one.is_correct(keys) for one in self.runs])
 
     def compute_mean(self, field_name: str) -> float | None:
         """Returns the mean of a figure of the contenders; None where one does not know it."""
-        values = [getattr(one, field_name) for one in self.contenders]
+        values = [getattr(one, field_name) for one in self.runs]
         return None if None in values else statistics.fmean(values)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the group as plain JSON values."""
         return {
             "name": self.name,
-            "runs": [one.name for one in self.contenders],
-            "seeds": [one.settings.get("seed") for one in self.contenders],
+            "runs": [one.name for one in self.runs],
+            "seeds": [one.settings.get("seed") for one in self.runs],
             "accuracy": self.accuracy,
             "deviation": self.std,
             "range": [min(self.accuracies), max(self.accuracies)],

@@ -83,7 +83,7 @@ def extract_layer_ops(node: Any) -> list[LayerOp]:
     return known(layer, node.input_tensors[0].shape[1:]) if known else [UNSUPPORTED_OP]
 
 
-def _values(variable: Any) -> Array:
+def _to_array(variable: Any) -> Array:
     return np.asarray(keras.ops.convert_to_numpy(variable), np.float32)
 
 
@@ -128,10 +128,10 @@ def _convert_separable_conv(layer: Any, shape: tuple[int, ...]) -> list[LayerOp]
     activation = _get_activation_settings(layer)
     if activation is None:
         return [UNSUPPORTED_OP]
-    depthwise, pointwise = _values(layer.depthwise_kernel), _values(layer.pointwise_kernel)
+    depthwise, pointwise = _to_array(layer.depthwise_kernel), _to_array(layer.pointwise_kernel)
     between = (*layer.compute_output_shape((None, *shape))[1:3], pointwise.shape[2])
     slid = {**_get_window_settings(layer, shape, layer.kernel_size), "activation": "linear"}
-    weights = {"kernel": pointwise, **({"bias": _values(layer.bias)} if layer.use_bias else {})}
+    weights = {"kernel": pointwise, **({"bias": _to_array(layer.bias)} if layer.use_bias else {})}
     return [
         LayerOp("depthwise", slid, {"kernel": depthwise}, between),
         LayerOp("conv", {**POINTWISE_SETTINGS, **activation}, weights),
@@ -149,15 +149,15 @@ def _convert_dense(layer: Any, shape: tuple[int, ...]) -> list[LayerOp]:
 
 
 def _get_kernel_weights(kernel: Any, layer: Any) -> dict[str, Array]:
-    return {"kernel": _values(kernel), **({"bias": _values(layer.bias)} if layer.use_bias else {})}
+    return {"kernel": _to_array(kernel), **({"bias": _to_array(layer.bias)} if layer.use_bias else {})}
 
 
 def _convert_batch_norm(layer: Any, shape: tuple[int, ...]) -> list[LayerOp]:
     if layer.axis not in (-1, len(shape)):
         return [UNSUPPORTED_OP]
-    weights = {"mean": _values(layer.moving_mean), "variance": _values(layer.moving_variance)}
-    weights |= {"gamma": _values(layer.gamma)} if layer.scale else {}
-    weights |= {"beta": _values(layer.beta)} if layer.center else {}
+    weights = {"mean": _to_array(layer.moving_mean), "variance": _to_array(layer.moving_variance)}
+    weights |= {"gamma": _to_array(layer.gamma)} if layer.scale else {}
+    weights |= {"beta": _to_array(layer.beta)} if layer.center else {}
     return [LayerOp("norm", {"epsilon": float(layer.epsilon)}, weights)]
 
 
@@ -165,15 +165,15 @@ def _convert_layer_norm(layer: Any, shape: tuple[int, ...]) -> list[LayerOp]:
     axis = layer.axis if isinstance(layer.axis, int) else next(iter(layer.axis)) if len(layer.axis) == 1 else None
     if axis not in (-1, len(shape)):
         return [UNSUPPORTED_OP]
-    weights = {"gamma": _values(layer.gamma)} if layer.scale else {}
-    weights |= {"beta": _values(layer.beta)} if layer.center else {}
+    weights = {"gamma": _to_array(layer.gamma)} if layer.scale else {}
+    weights |= {"beta": _to_array(layer.beta)} if layer.center else {}
     return [LayerOp("layernorm", {"epsilon": float(layer.epsilon)}, weights)]
 
 
 def _convert_normalization(layer: Any, shape: tuple[int, ...]) -> list[LayerOp]:
     """Input normalization by means and variances that were measured or given."""
     channels = shape[-1]
-    mean, variance = (_values(getattr(layer, name)).ravel() for name in ("mean", "variance"))
+    mean, variance = (_to_array(getattr(layer, name)).ravel() for name in ("mean", "variance"))
     if mean.size not in (1, channels) or layer.invert:
         return [UNSUPPORTED_OP]
     deviation = np.maximum(np.sqrt(variance), 1e-7) * np.ones(channels)  # Keras' own guard against a variance of zero

@@ -91,7 +91,7 @@ def build_payload(
     rows = [_build_step_row(step, found, has, position, numbers) for position, step in enumerate(found)]
     given = [position for position, state in enumerate(has.states) if state == "given"]
     images = images[: max(1, MAX_REFERENCE_BYTES // max(1, sum(4 * prod(found[position].shape) for position in given)))]
-    fractions = classifier.probabilities(np.stack([one.pixels for one in images]))
+    fractions = classifier.predict_probabilities(np.stack([one.pixels for one in images]))
     shown = [_build_image_row(one, prediction, numbers) for one, prediction in zip(images, fractions, strict=True)]
     if given:
         for row, one in zip(shown, images, strict=True):
@@ -198,7 +198,7 @@ def held(found: Sequence[Step], asked: Collection[str] = (), most: int = MOST) -
         is_known = step.kind != "other" and kept[position]
         if is_known and step.weights:
             for source in step.inputs:
-                known_to_keras = found[source].operation is not None
+                known_to_keras = found[source].keras_layer is not None
                 if states[source] == "absent" and known_to_keras and _bytes(found[source]) <= LARGE:
                     states[source] = "given"
         is_computed = is_known and all(states[source] != "absent" for source in step.inputs)

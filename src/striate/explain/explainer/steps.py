@@ -33,7 +33,7 @@ class Step:
         settings: numbers and words that the computation needs.
         weights: arrays that it needs, by the names in arithmetic.py.
         parameters: weights of the layer, those that are not trained among them; 0 where an earlier step has the same.
-        operation: Keras' layer; None for the image, and where one layer is several steps for all but the last.
+        keras_layer: Keras' layer; None for the image, and where one layer is several steps for all but the last.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Step:
     settings: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, Array] = field(default_factory=dict)
     parameters: int = 0
-    operation: Any = None
+    keras_layer: Any = None
 
 
 def extract_steps(model: Any) -> list[Step]:
@@ -73,7 +73,7 @@ def extract_steps(model: Any) -> list[Step]:
         parts = extract_layer_ops(node)
         for part in parts[:-1]:
             first = _create_step(f"{name}/{part.kind}", operation, part, inputs, part.shape, found)
-            found.append(replace(first, operation=None))
+            found.append(replace(first, keras_layer=None))
             inputs = (len(found) - 1,)
         last = _create_step(name, operation, parts[-1], inputs, tuple(output.shape[1:]), found)
         found.append(replace(last, parameters=parameters))
@@ -97,7 +97,7 @@ def _create_step(
         shape,
         layer_op.settings,
         layer_op.weights,
-        operation=keras_layer,
+        keras_layer=keras_layer,
     )
 
 
@@ -110,7 +110,7 @@ def compute_step_values(model: Any, steps: Sequence[Step], image: NDArray[np.uin
         image: (h, w, c) uint8, preprocessed.
     """
     with capture_outputs(
-        {id(one.operation): one.operation for one in steps if one.operation is not None}.values()
+        {id(one.keras_layer): one.keras_layer for one in steps if one.keras_layer is not None}.values()
     ) as caught:
         model(np.asarray(image[None], np.float32), **get_inference_arguments(model))
     left = {key: iter(arrays) for key, arrays in caught.items()}
@@ -119,4 +119,4 @@ def compute_step_values(model: Any, steps: Sequence[Step], image: NDArray[np.uin
 
 def _pop_step_value(step: Step, remaining_outputs: dict[int, Iterator[Array]]) -> Array | None:
     """Returns what the step's layer gave at this use of it."""
-    return None if step.operation is None else next(remaining_outputs[id(step.operation)])[0]
+    return None if step.keras_layer is None else next(remaining_outputs[id(step.keras_layer)])[0]

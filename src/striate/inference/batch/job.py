@@ -37,18 +37,18 @@ class BatchSummary:
     """What a finished folder of predictions holds.
 
     Attributes:
-        pictures: rows.
-        answered: of them with a class.
-        unsure: of them without one, since the confidence is too low.
-        broken: of them that could not be read or decoded.
-        parts: files.
+        image_count: rows.
+        label_count: of them with a class.
+        abstention_count: of them without one, since the confidence is too low.
+        error_count: of them that could not be read or decoded.
+        part_count: files.
     """
 
-    pictures: int
-    answered: int
-    unsure: int
-    broken: int
-    parts: int
+    image_count: int
+    label_count: int
+    abstention_count: int
+    error_count: int
+    part_count: int
 
 
 class BatchJob:
@@ -75,7 +75,7 @@ class BatchJob:
         whole = {
             **settings,
             "format": JOB_FORMAT,
-            "per_part": self.items_per_part,
+            "items_per_part": self.items_per_part,
             "classifier": compute_sha256(self.classifier_path),
         }
         _save_plan(self.folder / PLAN_FILE, items, whole)
@@ -92,7 +92,7 @@ class BatchJob:
             raise DataError("There is nothing to resume", received=self.folder, expected="unfinished answers")
         remove_partial_files(self.folder)
         self.items, before = _load_plan(self.folder / PLAN_FILE)
-        self.items_per_part = int(before["per_part"])
+        self.items_per_part = int(before["items_per_part"])
         if not self.classifier_path.is_file() or compute_sha256(self.classifier_path) != before["classifier"]:
             raise DataError("The classifier of these predictions is damaged or gone", received=self.classifier_path)
         for name, value in settings.items():
@@ -130,7 +130,7 @@ class BatchJob:
         held: dict[int, dict[int, Any]] = {}
         for piece, table in results:
             if piece.image_count is not None and table.num_rows != piece.image_count:
-                raise StriateError("A piece's answers are not as many as its images", received=piece.places[0])
+                raise StriateError("A piece's answers are not as many as its images", received=piece.locations[0])
             number = piece.number // self.items_per_part
             mine = held.setdefault(number, {})
             mine[piece.number] = table

@@ -38,7 +38,7 @@ def read_images(item: WorkItem) -> Iterator[list[ImageRecord]]:
         DataError: the store cannot be used at all, so that another attempt may succeed.
     """
     if item.kind == "broken":
-        yield [ImageRecord(item.places[0], None, ImageDecodeError(item.places[1]))]
+        yield [ImageRecord(item.locations[0], None, ImageDecodeError(item.locations[1]))]
         return
     kinds = {"files": _read_files, "table": _read_rows, "tar": _read_samples}
     found = kinds[item.kind](item)
@@ -47,7 +47,7 @@ def read_images(item: WorkItem) -> Iterator[list[ImageRecord]]:
 
 
 def _read_files(item: WorkItem) -> Iterator[ImageRecord]:
-    places = item.places[item.start : item.stop]
+    places = item.locations[item.start : item.stop]
     for start in range(0, len(places), IMAGES_PER_CHUNK):
         some = places[start : start + IMAGES_PER_CHUNK]
         far = _fetch_objects([place for place in some if is_object_store_url(place)])
@@ -83,18 +83,18 @@ def _read_rows(item: WorkItem) -> Iterator[ImageRecord]:
 
     from striate.data.loaders.parquet import IMAGE_COLUMNS
 
-    place = item.places[0]
+    place = item.locations[0]
     try:
         with open_shard(place) as file:
             table = pq.ParquetFile(file)
             name = next((name for name in IMAGE_COLUMNS if name in table.schema_arrow.names), None)
             if name is None:
                 raise DataError("the table has no column image")
-            rows = table.read_row_group(item.group, columns=[name]).column(0).to_pylist()[item.start : item.stop]
+            rows = table.read_row_group(item.row_group, columns=[name]).column(0).to_pylist()[item.start : item.stop]
     except Exception as error:  # foreign bytes: Arrow's whole range; the rows are there, the images are not
         reason = f"the table cannot be read: {(str(error).splitlines() or [''])[0]}"
         rows = [ImageDecodeError(reason)] * (item.image_count or 0)
-    for at, row in enumerate(rows, item.row + item.start):
+    for at, row in enumerate(rows, item.first_row + item.start):
         yield _build_record(place, at, row)
 
 
@@ -117,7 +117,7 @@ def _build_record(location: str, index: int, row: Any) -> ImageRecord:
 
 
 def _read_samples(item: WorkItem) -> Iterator[ImageRecord]:
-    place = item.places[0]
+    place = item.locations[0]
     at = 0
     try:
         with open_shard(place) as file:

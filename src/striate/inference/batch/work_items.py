@@ -34,22 +34,22 @@ class WorkItem:
     Attributes:
         number: of the piece, from 0; answers stand in the order of these numbers.
         kind: `files`; `table`, a row group; `tar`; or `broken`, a shard that cannot be read at all.
-        places: the images' addresses and paths; or the shard's one, and why it cannot be read.
-        group: number of the row group.
-        row: the group's first row, counted in the table.
+        locations: the images' addresses and paths; or the shard's one, and why it cannot be read.
+        row_group: number of the row group.
+        first_row: the group's first row, counted in the table.
         start: the first of the piece's images that is meant, which is not 0 in a part of a piece.
         stop: the one after the last; None for all there are.
-        weight: about how many images.
+        size_estimate: about how many images.
     """
 
     number: int
     kind: WorkItemKind
-    places: tuple[str, ...]
-    group: int = 0
-    row: int = 0
+    locations: tuple[str, ...]
+    row_group: int = 0
+    first_row: int = 0
     start: int = 0
     stop: int | None = None
-    weight: int = 1
+    size_estimate: int = 1
 
     @property
     def image_count(self) -> int | None:
@@ -86,7 +86,7 @@ def list_work_items(sources: Iterable[str | Path]) -> list[WorkItem]:
         while len(loose) >= (1 if include_rest else IMAGES_PER_ITEM):
             places = tuple(loose[:IMAGES_PER_ITEM])
             del loose[:IMAGES_PER_ITEM]
-            add_item(WorkItem(0, "files", places, stop=len(places), weight=len(places)))
+            add_item(WorkItem(0, "files", places, stop=len(places), size_estimate=len(places)))
 
     for place in _iter_locations(sources):
         shards = _split_shard(place)
@@ -173,7 +173,7 @@ def _list_row_groups(location: str) -> list[WorkItem]:
         return [WorkItem(0, "broken", (location, f"the table cannot be read: {(str(error).splitlines() or [''])[0]}"))]
     firsts = list(accumulate(rows, initial=0))
     return [
-        WorkItem(0, "table", (location,), group=group, row=firsts[group], stop=count, weight=count)
+        WorkItem(0, "table", (location,), row_group=group, first_row=firsts[group], stop=count, size_estimate=count)
         for group, count in enumerate(rows)
         if count
     ]
@@ -183,8 +183,8 @@ def _build_tar_item(location: str) -> WorkItem:
     if is_object_store_url(location):
         store, path = open_file_system(location)
         with translate_store_errors(location):
-            return WorkItem(0, "tar", (location,), weight=max(1, store.size(path) // MEAN_IMAGE_BYTES))
-    return WorkItem(0, "tar", (location,), weight=max(1, Path(location).stat().st_size // MEAN_IMAGE_BYTES))
+            return WorkItem(0, "tar", (location,), size_estimate=max(1, store.size(path) // MEAN_IMAGE_BYTES))
+    return WorkItem(0, "tar", (location,), size_estimate=max(1, Path(location).stat().st_size // MEAN_IMAGE_BYTES))
 
 
 def open_shard(location: str) -> Any:

@@ -80,7 +80,7 @@ class BatchPredictor:
         fractions = np.zeros((len(images), len(classes)), np.float32)
         if whole:
             stacked = np.stack([pixels for _, pixels in images if not isinstance(pixels, str)])
-            fractions[whole] = self.classifier.probabilities(stacked)
+            fractions[whole] = self.classifier.predict_probabilities(stacked)
         is_broken = np.ones(len(images), bool)
         is_broken[whole] = False
         confidence = fractions.max(axis=1)
@@ -102,7 +102,7 @@ def build_failure_table(item: WorkItem, reason: str, table_schema: pa.Schema) ->
     """Returns what stands in the place of predictions for the one image of a piece that no process survives."""
     import pyarrow as pa
 
-    place = item.places[item.start] if item.kind == "files" else f"{item.places[0]}#{item.row + item.start}"
+    place = item.locations[item.start] if item.kind == "files" else f"{item.locations[0]}#{item.first_row + item.start}"
     row: dict[str, Any] = {**dict.fromkeys(COLUMNS), SOURCE: to_printable(place), UNSURE: False, ERROR: reason}
     return pa.Table.from_pylist([row], schema=table_schema)
 

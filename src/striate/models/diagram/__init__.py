@@ -2,6 +2,6 @@
 branches.py how it looks, page.py where it stands.
 """
 
-from striate.models.diagram.network import diagram
+from striate.models.diagram.network import plot_model
 
-__all__ = ["diagram"]
+__all__ = ["plot_model"]

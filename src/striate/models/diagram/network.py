@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def diagram(model: Any, title: str = "") -> Figure:
+def plot_model(model: Any, title: str = "") -> Figure:
     """Returns a figure as large as the model needs: each column holds the layers whose maps have the size drawn
     above it; a block that repeats is drawn once, with its count.
 

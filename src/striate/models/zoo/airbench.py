@@ -84,7 +84,7 @@ def _initialize_dirac(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
 def _apply_norm_relu(x: Any, name: str, *, is_features: bool = False) -> Any:
     _, layers = import_keras()
     x = layers.BatchNormalization(momentum=0.8, scale=False, name=f"{name}_norm")(x)
-    return layers.ReLU(name="features" if is_features else f"{name}_relu")(x)
+    return layers.ReLU(name="features" if is_features else f"{name}_convert_relu")(x)
 
 
 AIRBENCH = Architecture(
@@ -94,9 +94,9 @@ AIRBENCH = Architecture(
     authors="Jordan",
     year=2024,
     source="94 % on CIFAR-10 in 3.29 seconds on a single GPU, arXiv:2404.00498, listing 4",
-    native=(32, 32, 3),
+    native_shape=(32, 32, 3),
     native_classes=10,
-    story="What years of racing left of the model: six convolutions, wide and shallow, behind a whitened first one.",
+    description="Tuned for speed over years: six wide convolutions behind a whitened first layer.",
 )
 
 AIRBENCH_HALF = Architecture(
@@ -106,7 +106,7 @@ AIRBENCH_HALF = Architecture(
     authors="after Jordan",
     year=2024,
     source="94 % on CIFAR-10 in 3.29 seconds on a single GPU, arXiv:2404.00498, listing 4, with widths 64, 128 and 256",
-    native=(32, 32, 3),
+    native_shape=(32, 32, 3),
     native_classes=10,
-    story="The same for a processor: a laptop learns as much in half the time.",
+    description="The same for a processor: a laptop learns as much in half the time.",
 )

@@ -67,7 +67,7 @@ ALEXNET = Architecture(
     authors="Krizhevsky, Sutskever and Hinton",
     year=2012,
     source="ImageNet classification with deep convolutional neural networks, NIPS 2012, figure 2",
-    story="Trained on two graphics cards, it beat every hand-made feature on ImageNet by ten points.",
+    description="Trained on two graphics cards, it beat every hand-made feature on ImageNet by ten points.",
     dropout=0.5,
-    native=(227, 227, 3),
+    native_shape=(227, 227, 3),
 )

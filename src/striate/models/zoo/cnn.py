@@ -83,9 +83,9 @@ CNN = Architecture(
     year=1989,
     source="the four-networks and cats-and-dogs tutorials; idea: Backpropagation applied to handwritten zip code "
     "recognition, Neural Computation 1(4)",
-    native=(28, 28, 1),
+    native_shape=(28, 28, 1),
     native_classes=10,
-    story="Shared weights: what is learned about an edge in one place holds everywhere.",
+    description="Shared weights: what is learned about an edge in one place holds everywhere.",
 )
 
 CNN_SMALL = Architecture(
@@ -95,9 +95,9 @@ CNN_SMALL = Architecture(
     authors="after LeCun and colleagues",
     year=1989,
     source="the digits tutorial",
-    native=(28, 28, 1),
+    native_shape=(28, 28, 1),
     native_classes=10,
-    story="The smallest model that shows what a convolution is good for.",
+    description="The smallest model that shows what a convolution is good for.",
     dropout=0.3,
 )
 
@@ -108,7 +108,7 @@ CNN_FAST = Architecture(
     authors="after Springenberg and colleagues",
     year=2014,
     source="idea: Striving for simplicity, arXiv:1412.6806, section 3; and Ioffe and Szegedy, arXiv:1502.03167",
-    native=(28, 28, 1),
+    native_shape=(28, 28, 1),
     native_classes=10,
-    story="Strides in place of pooling, and normalize maps: digits are learned in one look at each of them.",
+    description="Strides in place of pooling, and normalize maps: digits are learned in one look at each of them.",
 )

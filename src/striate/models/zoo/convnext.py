@@ -30,7 +30,7 @@ def build_convnext_tiny(shape: Shape, classes: int, dropout: float, seed: int) -
             x = _apply_layer_norm(x, f"stage{stage}_downsample_norm")
             x = _create_conv(2, maps, f"stage{stage}_downsample", strides=2)(x)
         for number in range(1, depth + 1):
-            last = "features" if done == total - 1 else f"stage{stage}_block{number}_add"
+            last = "features" if done == total - 1 else f"stage{stage}_block{number}_append_images"
             x = _apply_convnext_block(
                 x, f"stage{stage}_block{number}", last, dropout * (done / (total - 1)), seed + done
             )
@@ -83,7 +83,6 @@ CONVNEXT_TINY = Architecture(
     authors="Liu, Mao, Wu, Feichtenhofer, Darrell and Xie",
     year=2022,
     source="A ConvNet for the 2020s, arXiv:2201.03545, figure 4 and table 9",
-    story="A ResNet given, one by one, the habits of vision transformers, until it beat them: it had not been the "
-    "convolutions that lagged behind.",
+    description="A ResNet that takes over the design of vision transformers step by step, until it outperforms them.",
     dropout=0.1,
 )

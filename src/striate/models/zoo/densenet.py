@@ -30,7 +30,7 @@ def build_densenet121(shape: Shape, classes: int, dropout: float, seed: int) -> 
         for number in range(1, depth + 1):
             x = _apply_dense_layer(x, f"stage{stage}_block{number}")
         if stage < len(BLOCK_DEPTHS):
-            x = _apply_transition_block(x, f"stage{stage}_transition")
+            x = _apply_transition_block(x, f"stage{stage}_apply_transition_block")
     x = layers.ReLU(name="features")(apply_batch_norm(x, "features_bn"))
     x = layers.GlobalAveragePooling2D(name="embedding")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
@@ -38,7 +38,7 @@ def build_densenet121(shape: Shape, classes: int, dropout: float, seed: int) -> 
 
 
 def _apply_dense_layer(x: Any, prefix: str) -> Any:
-    """Returns the maps given, followed by GROWTH new ones made of all of them by 1×1 and 3×3 filters (eq. 2)."""
+    """Returns the maps given, followed by GROWTH_RATE new ones made of all of them by 1×1 and 3×3 filters (eq. 2)."""
     _, layers = import_keras()
     y = layers.ReLU(name=f"{prefix}_relu1")(apply_batch_norm(x, f"{prefix}_bn1"))
     y = apply_conv(y, 4 * GROWTH_RATE, 1, f"{prefix}_conv1")
@@ -49,8 +49,8 @@ def _apply_dense_layer(x: Any, prefix: str) -> Any:
 
 def _apply_transition_block(x: Any, prefix: str) -> Any:
     _, layers = import_keras()
-    x = layers.ReLU(name=f"{prefix}_relu")(apply_batch_norm(x, f"{prefix}_bn"))
-    x = apply_conv(x, x.shape[-1] // 2, 1, f"{prefix}_conv")
+    x = layers.ReLU(name=f"{prefix}_convert_relu")(apply_batch_norm(x, f"{prefix}_bn"))
+    x = apply_conv(x, x.shape[-1] // 2, 1, f"{prefix}_describe_conv")
     return layers.AveragePooling2D(2, padding="same", name=f"{prefix}_pool")(x)
 
 
@@ -61,6 +61,6 @@ DENSENET121 = Architecture(
     authors="Huang, Liu, van der Maaten and Weinberger",
     year=2016,
     source="Densely connected convolutional models, arXiv:1608.06993, table 1",
-    story="Every layer sees the maps of all layers before it in its block, so that nothing is learned twice: ResNet's "
-    "accuracy with less than half of its weights.",
+    description="Every layer receives the feature maps of all layers before it in its block: the accuracy of ResNet "
+    "with less than half of its parameters.",
 )

@@ -71,7 +71,7 @@ def _apply_conv_bn_relu(x: Any, filters: int, kernel_size: int, name: str, strid
     _, layers = import_keras()
     x = layers.Conv2D(filters, kernel_size, strides=strides, padding="same", use_bias=False, name=name)(x)
     x = layers.BatchNormalization(scale=False, momentum=0.9, epsilon=1e-3, name=f"{name}_norm")(x)
-    return layers.ReLU(name=f"{name}_relu")(x)
+    return layers.ReLU(name=f"{name}_convert_relu")(x)
 
 
 def _apply_max_pooling(x: Any, name: str, strides: int = 2) -> Any:
@@ -85,6 +85,6 @@ GOOGLENET = Architecture(
     authors="Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke and Rabinovich",
     year=2014,
     source="Going deeper with convolutions, arXiv 1409.4842, table 1",
-    story="Won ImageNet with a ninth of AlexNet's weights, by looking at every map through filters of three sizes.",
+    description="Won ImageNet 2014 with a ninth of AlexNet's parameters, by combining filters of three sizes.",
     dropout=0.4,
 )

@@ -43,8 +43,8 @@ def _define_application(
         authors=authors,
         year=year,
         source=source,
-        story=description,
-        native=(side, side, 3),
+        description=description,
+        native_shape=(side, side, 3),
     )
 
 

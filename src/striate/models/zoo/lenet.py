@@ -48,7 +48,7 @@ LENET = Architecture(
     authors="LeCun, Bottou, Bengio and Haffner",
     year=1998,
     source="Gradient-based learning applied to document recognition, Proceedings of the IEEE 86(11), figure 2",
-    native=(32, 32, 1),
+    native_shape=(32, 32, 1),
     native_classes=10,
-    story="Read the amounts on a tenth of the cheques in the United States, years before the word deep learning.",
+    description="Read the amounts on a tenth of the cheques in the United States, years before the word deep learning.",
 )

@@ -27,7 +27,7 @@ MLP = Architecture(
     authors="Rumelhart, Hinton and Williams",
     year=1986,
     source="Learning representations by back-propagating errors, Nature 323; sizes as in the four-networks tutorial",
-    native=(28, 28, 1),
+    native_shape=(28, 28, 1),
     native_classes=10,
-    story="The baseline without convolution: it must learn the same stroke again at every place.",
+    description="The baseline without convolution: it must learn the same stroke again at every place.",
 )

@@ -56,6 +56,6 @@ MOBILENET = Architecture(
     year=2017,
     source="MobileNets: Efficient convolutional neural networks for mobile vision applications, arXiv:1704.04861, "
     "table 1",
-    story="Filtering each map alone and then mixing them costs a ninth of the work and one per cent of the accuracy: "
-    "models could move into telephones.",
+    description="Depthwise separable convolutions: a ninth of the cost for one per cent of the accuracy, which made "
+    "models for telephones possible.",
 )

@@ -34,7 +34,9 @@ def build_vgg(depth: int, shape: Shape, classes: int, dropout: float, seed: int)
     for block, (filters, count) in enumerate(zip(BLOCK_FILTERS, CONVS_BY_DEPTH[depth], strict=True), start=1):
         for number in range(1, count + 1):
             last = (block, number) == (len(BLOCK_FILTERS), count)
-            x = _apply_conv_relu(x, filters, f"block{block}_conv{number}", has_batch_norm=small, is_features=last)
+            x = _apply_conv_relu(
+                x, filters, f"block{block}_describe_conv{number}", has_batch_norm=small, is_features=last
+            )
         x = layers.MaxPooling2D(2, padding="same" if small else "valid", name=f"block{block}_pool")(x)
     x = layers.Flatten(name="flatten")(x)
     units = (512,) if small else (4096, 4096)
@@ -73,7 +75,7 @@ def _apply_conv_relu(x: Any, filters: int, name: str, *, has_batch_norm: bool, i
         return convolution(activation="relu", name="features" if is_features else name)(x)
     x = convolution(use_bias=False, name=name)(x)
     x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
-    return layers.ReLU(name="features" if is_features else f"{name}_relu")(x)
+    return layers.ReLU(name="features" if is_features else f"{name}_convert_relu")(x)
 
 
 def _define_vgg(depth: int, configuration: str, description: str) -> Architecture:
@@ -85,7 +87,7 @@ def _define_vgg(depth: int, configuration: str, description: str) -> Architectur
         year=2014,
         source="Very deep convolutional models for large-scale image recognition, arXiv 1409.1556, table 1, "
         f"configuration {configuration}; small images: Liu and Deng, ACPR 2015",
-        story=description,
+        description=description,
         dropout=0.5,
     )
 
@@ -107,8 +109,8 @@ VGG_SMALL = Architecture(
     year=2014,
     source="the four-networks tutorial; idea: Very deep convolutional models for large-scale image recognition, "
     "arXiv 1409.1556",
-    native=(28, 28, 1),
+    native_shape=(28, 28, 1),
     native_classes=10,
-    story="The idea of VGG at the size of a laptop: small filters in pairs, then half the side and twice the maps.",
+    description="VGG for a laptop: pairs of 3×3 filters, then half the side and twice the channels.",
     dropout=0.5,
 )

@@ -161,10 +161,10 @@ class Search:
         """Counts it, and when it was the configuration's last, tells the study."""
         configuration, repetition = self.of[trial.name]
         configuration.at_work.discard(repetition)
-        accuracy = configuration.accuracies[repetition] = run.validation.accuracy
+        accuracy = configuration.accuracies[repetition] = run.validation_report.accuracy
         epochs = len(run.epochs)
         end = f", ended after {epochs} epoch{'s' * (epochs > 1)}" if configuration.is_pruned else ""
-        self.progress.say(f"{run.name}: {format_percent(accuracy, 2)} of the validation images{end}")
+        self.progress.log(f"{run.name}: {format_percent(accuracy, 2)} of the validation images{end}")
         if not repetition and not configuration.is_pruned:
             configuration.waiting.extend(range(1, self.repetitions))
         self._settle(configuration)
@@ -175,7 +175,7 @@ class Search:
         configuration.at_work.discard(repetition)
         configuration.waiting.clear()
         self.failed[trial.name] = reason
-        self.progress.say(f"{trial.name} failed: {reason}")
+        self.progress.log(f"{trial.name} failed: {reason}")
         self._settle(configuration)
 
     def configurations(self) -> list[tuple[int, dict[str, Value], str]]:
@@ -228,7 +228,7 @@ class Search:
                 return self._new(handle, values)
             self._abandon(handle)
         self.trials = self.begun
-        self.progress.say(f"No further configuration was found that has not been tried; the search has {self.begun}.")
+        self.progress.log(f"No further configuration was found that has not been tried; the search has {self.begun}.")
         return None
 
     def _new(self, handle: Any, values: dict[str, Value]) -> Configuration:
@@ -276,7 +276,7 @@ class Search:
         for repetition in range(self.repetitions if first.state == "finished" else 1):
             run = self._run(configuration, repetition)
             if run.state == "finished":
-                configuration.accuracies[repetition] = run.validation.accuracy
+                configuration.accuracies[repetition] = run.validation_report.accuracy
             elif repetition == 0 or not configuration.is_pruned:
                 configuration.waiting.append(repetition)
         self._settle(configuration)

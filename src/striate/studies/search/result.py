@@ -181,7 +181,7 @@ def _cells(row: Row, settings: list[str]) -> list[object]:
         row.state,
         *(row.values.get(name, "") for name in settings),
         "" if accuracy is None else accuracy.mean,
-        "" if accuracy is None or accuracy.deviation is None else accuracy.deviation,
+        "" if accuracy is None or accuracy.std is None else accuracy.std,
         row.epochs,
         row.seconds,
         " ".join(row.runs),
@@ -223,11 +223,11 @@ def _row(
         state=outcome,
         values=values,
         runs=tuple(run.name for run in runs),
-        accuracy=summarize_scores([run.validation.accuracy for run in runs], is_cross_validation=folds)
+        accuracy=summarize_scores([run.validation_report.accuracy for run in runs], is_cross_validation=folds)
         if runs
         else None,
         epochs=len(runs[0].epochs) if runs else 0,
-        seconds=sum(run.manifest.seconds["total"] for run in runs),
+        seconds=sum(run.manifest.phase_seconds["total"] for run in runs),
         reason=reasons[0] if reasons else None,
     )
 
@@ -240,9 +240,9 @@ def _best(folder: Path, rows: tuple[Row, ...]) -> Best | None:
     if not whole:
         return None
     row = max(whole, key=lambda one: one.accuracy.mean if one.accuracy else 0.0)
-    run = max(map(Run, (folder / name for name in row.runs)), key=lambda one: one.validation.accuracy)
-    chosen_by, measured_on = run.validation, run.report
-    low, high = wilson(chosen_by.correct, chosen_by.n)
+    run = max(map(Run, (folder / name for name in row.runs)), key=lambda one: one.validation_report.accuracy)
+    chosen_by, measured_on = run.validation_report, run.report
+    low, high = wilson(chosen_by.correct_count, chosen_by.n)
     near = [one for one in whole if one is not row and one.accuracy is not None and one.accuracy.mean >= low]
     return Best(
         number=row.number,

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from striate.config import frozen_config, replace_config
 from striate.errors import ConfigError, UnknownNameError
-from striate.models.registry import architecture_named
+from striate.models.registry import get_architecture
 from striate.training.recipe import Recipe
 
 Value = str | int | float
@@ -151,7 +151,7 @@ def _dimension(name: str, values: Any, recipe: Recipe) -> Dimension:
         found = replace_config(found, low=kind(found.low or 0), high=kind(found.high or 0))
     for value in found.ends:
         if name == "architecture":
-            architecture_named(str(value))
+            get_architecture(str(value))
         replace_config(recipe, "the search", **{name: value})
     return found
 

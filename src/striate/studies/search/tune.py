@@ -11,7 +11,7 @@ from striate.data.loaders.load import DataSource
 from striate.data.splits import Splits
 from striate.errors import ConfigError
 from striate.models.architecture import Architecture
-from striate.models.registry import architecture_named
+from striate.models.registry import get_architecture
 from striate.progress import NO_PROGRESS, Progress
 from striate.runs.artifacts import parse_artifact_names
 from striate.runs.store import RunStore
@@ -119,7 +119,7 @@ def tune(
     before = earlier(RunStore(runs), name, intended)
     made = _Maker(chosen, model, intended, wanted)
     if before is not None and before.state == "finished" and before.plan == intended:
-        progress.say(f"All {len(before.rows)} configurations are there already.")
+        progress.log(f"All {len(before.rows)} configurations are there already.")
         return Tuned(folder, before)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / Tuned.FILE, Document(state="unfinished", plan=intended))
@@ -165,7 +165,7 @@ class _Maker:
         if kind == "seeds":
             recipe = replace_config(recipe, seed=recipe.seed + repetition)
         searched = values.get("architecture")
-        model = self.network if searched is None else architecture_named(str(searched))
+        model = self.network if searched is None else get_architecture(str(searched))
         about = ", ".join(
             f"{setting} {value:.3g}" if isinstance(value, float) else f"{setting} {value}"
             for setting, value in values.items()

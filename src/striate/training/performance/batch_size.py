@@ -62,7 +62,7 @@ def with_fastest_batch(
     assert recipe.batch  # noqa: S101  (plan() filled it)
     timed: list[Timed] = []
     batch, most = SMALLEST, max(SMALLEST, min(LARGEST, len(train.images) // LEAST_STEPS))
-    with progress.task("measuring batches", int(math.log2(most / SMALLEST)) + 1, "sizes") as task:
+    with progress.track("measuring batches", int(math.log2(most / SMALLEST)) + 1, "sizes") as task:
         while batch <= most:
             try:
                 timed.append(Timed(batch, _pace(replace_config(recipe, batch=batch), train, network, progress)))
@@ -79,7 +79,7 @@ def with_fastest_batch(
     ratio = best.batch / recipe.batch
     rate = recipe.learning_rate * (1 if keeps_rate else ratio if recipe.optimizer == "sgd" else math.sqrt(ratio))
     told = "; ".join(f"{one.batch}: {one.pace:,.0f}" for one in timed)
-    progress.say(f"Batches of {best.batch}, learning rate {rate:.3g}. Images a second with {told}.")
+    progress.log(f"Batches of {best.batch}, learning rate {rate:.3g}. Images a second with {told}.")
     return replace_config(recipe, batch=best.batch, learning_rate=float(f"{rate:.3g}"))
 
 

@@ -26,7 +26,7 @@ from striate.models.cost import compute_layer_costs
 from striate.progress import Progress
 from striate.system.atomic_files import write_text
 from striate.system.backend import ACTIVE_BACKEND, keras, list_devices
-from striate.system.hardware import describe_machine, get_package_versions, processor_features
+from striate.system.hardware import describe_machine, get_package_versions, read_cpu_features
 from striate.training.data_loader import Feed
 from striate.training.epoch_loop import Epochs
 from striate.training.performance.batch_norm import flat_layers, fused_batch_norm
@@ -70,7 +70,7 @@ def fastest(model: Any, progress: Progress, *, is_resting: bool = False, operati
     gain = gain_of("convolution" if is_resting else kind_of(model))
     if gain < ENOUGH:
         return "float32"
-    progress.say(f"Arithmetic: bfloat16, {gain:.1f} times as fast as float32 here; weights stay float32.")
+    progress.log(f"Arithmetic: bfloat16, {gain:.1f} times as fast as float32 here; weights stay float32.")
     return HALF
 
 
@@ -80,7 +80,7 @@ def can_gain() -> bool:
         return True
     if ACTIVE_BACKEND.name == "jax":  # XLA only imitates bfloat16 on a processor
         return False
-    name, features = platform.machine().lower(), processor_features()
+    name, features = platform.machine().lower(), read_cpu_features()
     family = "x86" if name in ("x86_64", "amd64", "i686") else "arm" if name in ("aarch64", "arm64") else None
     return features is None or family is None or not features.isdisjoint(FEATURES[family])
 
