@@ -1,4 +1,4 @@
-"""What is kept comes back whole or not at all, and the shelf never outgrows its limit."""
+"""What is kept comes back whole or not at all, and the cache never outgrows its limit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ARRAY = np.arange(20, dtype=np.float32).reshape(5, 4)
 
 
 @pytest.fixture
-def shelf(tmp_path, monkeypatch):
+def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     found = ArrayCache("things", max_bytes=10_000)
     assert found.folder.is_relative_to(tmp_path)
@@ -28,21 +28,21 @@ def shelf(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("mapped", [False, True])
-def test_what_was_kept_is_found_with_what_was_said_about_it(shelf, mapped):
-    assert shelf.find("key") is None
-    shelf.keep("key", ARRAY, {"broken": {"3": "empty"}})
-    found, about = shelf.find("key", mapped=mapped)
+def test_what_was_kept_is_found_with_what_was_said_about_it(cache, mapped):
+    assert cache.get("key") is None
+    cache.put("key", ARRAY, {"broken": {"3": "empty"}})
+    found, about = cache.get("key", use_mmap=mapped)
     np.testing.assert_array_equal(found, ARRAY)
     assert found.dtype == ARRAY.dtype
     assert isinstance(found, np.memmap) == mapped
     assert about == {"broken": {"3": "empty"}}
-    assert shelf.find("another") is None
+    assert cache.get("another") is None
 
 
-def test_a_key_can_be_kept_anew(shelf):
-    shelf.keep("key", ARRAY)
-    shelf.keep("key", ARRAY + 1)
-    np.testing.assert_array_equal(shelf.find("key")[0], ARRAY + 1)
+def test_a_key_can_be_kept_anew(cache):
+    cache.put("key", ARRAY)
+    cache.put("key", ARRAY + 1)
+    np.testing.assert_array_equal(cache.get("key")[0], ARRAY + 1)
 
 
 @pytest.mark.parametrize(
@@ -56,36 +56,36 @@ def test_a_key_can_be_kept_anew(shelf):
         lambda content: b"not an array",
     ],
 )
-def test_a_damaged_array_is_not_found(shelf, damage):
-    shelf.keep("key", ARRAY)
-    path = shelf.folder / "key.npy"
+def test_a_damaged_array_is_not_found(cache, damage):
+    cache.put("key", ARRAY)
+    path = cache.folder / "key.npy"
     path.write_bytes(damage(path.read_bytes()))
-    assert shelf.find("key") is None
-    shelf.keep("key", ARRAY)
-    assert shelf.find("key") is not None
+    assert cache.get("key") is None
+    cache.put("key", ARRAY)
+    assert cache.get("key") is not None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"sha256": 7}', "\xff"])
-def test_without_its_checksum_nothing_is_believed(shelf, text):
-    shelf.keep("key", ARRAY)
-    (shelf.folder / "key.json").write_text(text)
-    assert shelf.find("key") is None
+def test_without_its_checksum_nothing_is_believed(cache, text):
+    cache.put("key", ARRAY)
+    (cache.folder / "key.json").write_text(text)
+    assert cache.get("key") is None
 
 
-def test_pickled_objects_are_not_opened_even_with_a_right_checksum(shelf, tmp_path):
+def test_pickled_objects_are_not_opened_even_with_a_right_checksum(cache, tmp_path):
     class Canary:
         def __reduce__(self):
             return Path.touch, (tmp_path / "sung",)
 
-    shelf.keep("key", ARRAY)
-    path = shelf.folder / "key.npy"
+    cache.put("key", ARRAY)
+    path = cache.folder / "key.npy"
     np.save(path, np.array([Canary()], object), allow_pickle=True)
     path.with_suffix(".json").write_text(json.dumps({"sha256": array_cache.compute_sha256(path)}))
-    assert shelf.find("key") is None
+    assert cache.get("key") is None
     assert not (tmp_path / "sung").exists()
 
 
-def test_beyond_the_limit_the_longest_unused_leave(shelf):
+def test_beyond_the_limit_the_longest_unused_leave(cache):
     size = 128 + ARRAY.nbytes
     small = ArrayCache("things", max_bytes=3 * size)
     for number in range(4):
@@ -98,27 +98,27 @@ def test_beyond_the_limit_the_longest_unused_leave(shelf):
     }
 
 
-def test_what_is_larger_than_the_shelf_or_the_disk_is_not_kept(shelf, monkeypatch):
+def test_what_is_larger_than_the_shelf_or_the_disk_is_not_kept(cache, monkeypatch):
     ArrayCache("things", max_bytes=ARRAY.nbytes - 1).put("key", ARRAY)
-    assert shelf.find("key") is None
+    assert cache.get("key") is None
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2 * ARRAY.nbytes - 2))
-    shelf.keep("key", ARRAY)
-    assert shelf.find("key") is None
+    cache.put("key", ARRAY)
+    assert cache.get("key") is None
 
 
 def test_a_folder_that_cannot_be_written_costs_nothing_but_time(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    shelf = ArrayCache("things", max_bytes=10_000)
-    shelf.put("key", ARRAY)
-    assert shelf.get("key") is None
+    cache = ArrayCache("things", max_bytes=10_000)
+    cache.put("key", ARRAY)
+    assert cache.get("key") is None
 
 
-def test_a_full_disk_leaves_nothing_behind(shelf, monkeypatch):
+def test_a_full_disk_leaves_nothing_behind(cache, monkeypatch):
     def full(out, array):
         out.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "save", full)
-    shelf.keep("key", ARRAY)
-    assert list(shelf.folder.iterdir()) == []
+    cache.put("key", ARRAY)
+    assert list(cache.folder.iterdir()) == []

@@ -62,7 +62,7 @@ def run(bare: Run, tmp_path: Path) -> Run:
 
 
 def without_artifacts(run: Run, folder: Path) -> Run:
-    """Returns a copy of a run as its training would have left it with artifacts="none", but for begun.json."""
+    """Returns a copy of a run as its training would have left it with artifacts="none", but for request.json."""
     copy = Run(shutil.copytree(run.path, folder / run.name))
     with rewrite_files(copy.path, *FILES):
         for file in FILES:
@@ -150,7 +150,7 @@ def test_a_drawing_that_fails_costs_its_artifact_alone(photos: Path, tmp_path: P
 
     with monkeypatch.context() as patch:
         patch.setattr(evaluate, "draw_risk_coverage_curve", has_no_fonts)
-        patch.setattr(evaluate.plots, "confusion", has_no_fonts)
+        patch.setattr(evaluate.plots, "draw_confusion_matrix", has_no_fonts)
         run = train(photos, runs=tmp_path, name="r", artifacts=["plots", "report"], progress=told, **QUICK)
     assert run.state == "finished" and find_damaged_files(run.path) == []
     assert run.missing_artifacts == ("plots",) and run.artifacts == ("report",)
@@ -166,7 +166,7 @@ def test_a_disk_without_room_costs_the_artifact_alone(run: Run, monkeypatch: pyt
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(evaluate, "save_markdown", is_full)
+        patch.setattr(evaluate, "save_report_markdown", is_full)
         with pytest.raises(
             RunError, match=r"report \(No space left on device\).*Try: striate report .* --artifacts report"
         ):
@@ -182,7 +182,7 @@ def test_an_artifact_made_anew_is_kept_when_that_fails(complete: Run, tmp_path: 
     def fails(*given: object) -> None:
         raise RuntimeError("no fonts")
 
-    monkeypatch.setattr(evaluate, "save_markdown", fails)
+    monkeypatch.setattr(evaluate, "save_report_markdown", fails)
     with pytest.raises(RunError, match="Not every artifact could be made"):
         write_report(copy, "report")
     assert contents(copy) == contents(complete)

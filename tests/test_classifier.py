@@ -360,7 +360,7 @@ def test_below_a_confidence_the_prediction_is_unsure_and_keeps_its_guess(classif
         )
         assert after.is_abstention == (before.confidence < limit)
         assert after.label == (None if after.is_abstention else before.label)
-        assert str(after).startswith("unsure (" if after.is_abstention else f"{before.label} ")
+        assert str(after).startswith("abstained (" if after.is_abstention else f"{before.label} ")
     assert np.array(found).tolist() == [one.label or "" for one in found]
 
 

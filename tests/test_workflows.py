@@ -81,7 +81,7 @@ def run(folder, said, tmp_path_factory):
 def test_a_run_folder_holds_every_file_that_its_description_lists(run):
     assert sorted(path.relative_to(run.path).as_posix() for path in run.path.rglob("*") if path.is_file()) == [
         "SHA256SUMS",
-        "begun.json",
+        "request.json",
         "broken.csv",
         "classifier/SHA256SUMS",
         "classifier/classifier.json",
@@ -90,7 +90,7 @@ def test_a_run_folder_holds_every_file_that_its_description_lists(run):
         "diagnosis.json",
         "history.csv",
         "inside.html",
-        "opened.csv",
+        "test_access.csv",
         "plots/confusion.png",
         "plots/coverage.png",
         "plots/curves.png",

@@ -60,7 +60,7 @@ class Classifier:
         architecture: the model's name, for people.
         tta: test-time augmentation: `mirror` answers with the mean of the logits for an image and for its mirror
             image, in twice the time; `multicrop` over six views of it (see inference.VIEWS).
-        reject_below: confidence below which `predict` answers that it is unsure; 0 predictions always.
+        reject_below: confidence below which `predict` abstains, 0..1; 0 for never.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Classifier:
             images: one image (path, encoded bytes, an open file, a Pillow image, or an array (h, w), (h, w, 1 or 3)
                 uint8); or several: a folder, a glob, a list of any of these, or an array (n, h, w, 1 or 3). An array
                 (h, w, 3) is one image.
-            reject_below: confidence below which the prediction is that it is unsure, 0..1; by default the classifier's
+            reject_below: confidence below which the classifier abstains, 0..1; by default its
                 own.
             progress: told the number of images done.
 

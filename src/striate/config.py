@@ -11,7 +11,7 @@ import functools
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin, get_type_hints
 
@@ -56,6 +56,20 @@ def frozen_config(cls: type[T]) -> type[T]:
     return result
 
 
+def read_former_keys(**current_keys: str) -> Callable[[type[T]], type[T]]:
+    """Returns a decorator for a config whose fields had other names in older files.
+
+    Args:
+        **current_keys: former key → name of the field. `from_json` reads both; `to_json` writes the field's name.
+    """
+
+    def add_former_keys(cls: type[T]) -> type[T]:
+        cls.__former_keys__ = current_keys  # type: ignore[attr-defined]
+        return cls
+
+    return add_former_keys
+
+
 def to_json(value: Any) -> str:
     """Returns a config (or any mix of configs, lists and dicts) as indented JSON text."""
     return json.dumps(to_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -88,7 +102,7 @@ def from_json(cls: type[T], text: str | bytes, origin: str) -> T:
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         reason = str(error).partition(" - at ")[0]
         raise ConfigError(f"{origin} cannot be read as JSON: {reason[:1].lower()}{reason[1:]}") from None
-    return _convert_values(cls, document, origin)
+    return _convert_values(cls, _rename_former_keys(cls, document), origin)
 
 
 def replace_config(value: T, origin: str = "the settings", **changes: Any) -> T:
@@ -128,6 +142,22 @@ def _convert_values(cls: type[T], values: Any, origin: str) -> T:
         return msgspec.convert(values, cls)
     except msgspec.ValidationError as error:
         raise _build_validation_error(cls, values, str(error), origin) from None
+
+
+def _rename_former_keys(annotation: Any, values: Any) -> Any:
+    """Returns a document with the keys of older files replaced by the names of the fields, at any depth."""
+    if isinstance(values, list):
+        return [_rename_former_keys(_get_inner_type(annotation, number), item) for number, item in enumerate(values)]
+    if not isinstance(values, dict):
+        return values
+    former: dict[str, str] = {
+        key: name
+        for one in _list_alternatives(annotation)
+        for key, name in getattr(one, "__former_keys__", {}).items()
+        if key in values and name not in values
+    }
+    renamed = {former.get(str(key), str(key)): item for key, item in values.items()}
+    return {key: _rename_former_keys(_get_inner_type(annotation, key), item) for key, item in renamed.items()}
 
 
 def _refuse_unknown_keys(annotation: Any, values: Any, origin: str, key_path: tuple[str, ...]) -> None:

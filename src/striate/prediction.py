@@ -18,7 +18,7 @@ class Prediction:
 
     Attributes:
         source: where the image came from.
-        label: the most probable class; None when the image could not be decoded, and when the prediction is unsure.
+        label: the most probable class; None when the image could not be decoded, and when the classifier abstains.
         confidence: the most probable class's probability, 0..1.
         probabilities: class name → probability, most probable first.
         error: why the image could not be decoded.
@@ -47,7 +47,7 @@ class Prediction:
             return self.error
         fractions = [f"{name} {fraction:.1%}" for name, fraction in list(self.probabilities.items())[:top]]
         if self.is_abstention:
-            return f"unsure ({', '.join(fractions)})"
+            return f"abstained ({', '.join(fractions)})"
         return fractions[0] + (f" ({', '.join(fractions[1:])})" if fractions[1:] else "")
 
     def __str__(self) -> str:
@@ -57,13 +57,15 @@ class Prediction:
 def build_prediction(
     source: str, classes: Sequence[str], probabilities: NDArray[np.float64], reject_below: float
 ) -> Prediction:
-    """Returns the prediction that an image's (classes,) probabilities make; unsure below that confidence."""
+    """Returns the prediction for an image's (classes,) probabilities, an abstention below that confidence."""
     values: list[float] = probabilities.tolist()
     order = sorted(range(len(values)), key=values.__getitem__, reverse=True)  # stable; faster than NumPy on so few
     confidence = values[order[0]]
-    is_unsure = confidence < reject_below
+    is_abstention = confidence < reject_below
     ranked = {classes[index]: values[index] for index in order}
-    return Prediction(source, None if is_unsure else classes[order[0]], confidence, ranked, is_abstention=is_unsure)
+    return Prediction(
+        source, None if is_abstention else classes[order[0]], confidence, ranked, is_abstention=is_abstention
+    )
 
 
 class Predictions(Sequence[Prediction]):

@@ -290,8 +290,8 @@ def test_a_large_model_holds_what_was_asked_for(chromium, tmp_path: Path):
         classifier("xception"),
         pictures("xception", 1),
         tmp_path / "page.html",
-        most=2**21,
-        layers=["block13_sepconv2"],
+        max_weight_bytes=2**21,
+        include_layers=["block13_sepconv2"],
     )
     states = chromium.run("return STEPS.map((step) => step.state)")
     assert {"computed", "given", "absent"} <= set(states)

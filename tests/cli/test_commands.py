@@ -113,21 +113,21 @@ def test_predict_takes_folders_globs_and_a_list_and_writes_a_table(home: Path, p
     with (home / "t.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 30 + len(list((photos / "upright").glob("*1*.jpg")))
-    assert {"source", "label", "confidence", "across", "slanting", "upright", "unsure", "error"} == set(rows[0])
+    assert {"source", "label", "confidence", "across", "slanting", "upright", "abstained", "error"} == set(rows[0])
 
 
 def test_predict_may_be_unsure_and_says_of_how_many(home: Path, photos: Path) -> None:
     words = ("predict", "stripes", photos / "across", "--reject-below", "1")
     done = striate(*words, "--csv", "unsure.csv", folder=home)
     assert done.returncode == 0
-    assert len(re.findall(r": unsure \((?:across|slanting|upright) \d", done.stdout)) == 30
+    assert len(re.findall(r": abstained \((?:across|slanting|upright) \d", done.stdout)) == 30
     assert "Unsure of 30 of 30 (100.0 %)" in done.stdout
     with (home / "unsure.csv").open(encoding="utf-8") as file:
-        assert {(row["label"], row["unsure"], row["error"]) for row in csv.DictReader(file)} == {("", "yes", "")}
+        assert {(row["label"], row["abstained"], row["error"]) for row in csv.DictReader(file)} == {("", "yes", "")}
     (item,) = json.loads(
         striate(*words[:2], photos / "across" / "across 3.jpg", *words[3:], "--json", folder=home).stdout
     )
-    assert (item["label"], item["unsure"], item["error"]) == (None, True, None)
+    assert (item["label"], item["abstained"], item["error"]) == (None, True, None)
     assert item["confidence"] == max(item["probabilities"].values())
 
 
@@ -180,8 +180,8 @@ def test_evaluate_writes_the_report_anew_and_notes_each_look(home: Path, tmp_pat
     assert done.returncode == 0
     assert f"Report:  {page}" in done.stdout
     assert re.search(r"^Balanced accuracy [\d.]+ %, Cohen's kappa -?[\d.]+, Matthews'", done.stdout, flags=re.M)
-    with (home / "runs" / "stripes" / "opened.csv").open(encoding="utf-8") as file:
-        looks = [row["by"] for row in csv.DictReader(file)]
+    with (home / "runs" / "stripes" / "test_access.csv").open(encoding="utf-8") as file:
+        looks = [row["operation"] for row in csv.DictReader(file)]
     assert looks[0] == "train" and set(looks[1:]) == {"evaluate"}
     assert f"opened {len(looks)} times" in page.read_text(encoding="utf-8")
     assert f"opened {len(looks)} times" in text.read_text(encoding="utf-8")

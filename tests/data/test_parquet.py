@@ -345,7 +345,7 @@ def test_a_column_that_would_fill_the_memory_is_mapped_from_a_file_without_a_nam
     table = bright_and_dark(tmp_path / "a.parquet", 60)
     before = load_images(table)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr(parquet, "memory", lambda: 1000)
+    monkeypatch.setattr(parquet, "measure_memory", lambda: 1000)
     monkeypatch.setattr(parquet, "ROWS_PER_BATCH", 16)
     after = load_images(table)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet"]

@@ -24,7 +24,7 @@ def measured(forge):
 
 @pytest.fixture
 def table(measured, tmp_path):
-    save_labeled_predictions(measured.answered, tmp_path / "predictions.csv")
+    save_labeled_predictions(measured.predictions, tmp_path / "predictions.csv")
     return tmp_path / "predictions.csv"
 
 
@@ -44,7 +44,7 @@ def test_the_list_of_predictions_comes_back_as_right_and_wrong(measured, table):
 
 def test_every_probability_comes_back(measured, table):
     found = load_labeled_predictions(table, tuple(NAMES))
-    given = measured.answered
+    given = measured.predictions
     assert found.keys.tolist() == given.keys.tolist()
     assert found.labels.tolist() == given.labels.tolist()
     assert found.log_probabilities == pytest.approx(given.log_probabilities, abs=1e-6)

@@ -13,7 +13,7 @@ from striate.data.preprocessing import Preprocessing
 from striate.errors import ConfigError
 from striate.explain.explainer.html import save_explainer
 from striate.explain.explainer.lessons import LESSONS
-from striate.explain.explainer.payload import ExplainerImage, build_payload, held
+from striate.explain.explainer.payload import ExplainerImage, build_payload, plan_coverage
 from striate.explain.explainer.step_text import STEP_DESCRIBERS, describe_step, describe_step_sizes
 from striate.explain.explainer.steps import compute_step_values, extract_steps
 from striate.models.architecture import build_model, build_without_weights
@@ -87,16 +87,19 @@ def test_every_kind_has_a_lesson_or_the_first():
 
 def test_of_a_large_model_what_fits_is_held():
     found = extract_steps(build_model(ARCHITECTURES["resnet20"], (32, 32, 3), 10))
-    assert held(found).is_whole
-    part = held(found, most=200_000)
-    assert not part.is_whole
+    assert plan_coverage(found).is_complete
+    part = plan_coverage(found, max_weight_bytes=200_000)
+    assert not part.is_complete
     assert part.states[-1] == "computed"  # the logits' weights come first
     used = sum(
-        array.nbytes for step, has in zip(found, part.weights, strict=True) if has for array in step.weights.values()
+        array.nbytes
+        for step, has in zip(found, part.has_weights, strict=True)
+        if has
+        for array in step.weights.values()
     )
     assert used <= 200_000
     names = [step.name for step in found]
-    asked = held(found, ["stage3_block3_conv2"], most=200_000)
+    asked = plan_coverage(found, ["stage3_block3_conv2"], max_weight_bytes=200_000)
     at = names.index("stage3_block3_conv2")
     assert asked.states[at] == "computed"
     assert asked.states[found[at].inputs[0]] in ("given", "computed")
@@ -104,7 +107,7 @@ def test_of_a_large_model_what_fits_is_held():
         if state == "computed":
             assert all(asked.states[source] != "absent" for source in found[position].inputs)
     with pytest.raises(ConfigError, match="no such layer"):
-        held(found, ["nothing"])
+        plan_coverage(found, ["nothing"])
 
 
 def test_a_layer_that_the_page_does_not_know_is_shown_with_keras_numbers(tmp_path: Path):

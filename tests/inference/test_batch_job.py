@@ -118,7 +118,7 @@ def test_a_damaged_shard_costs_its_own_images_alone(exported, photos, tmp_path):
 def test_refusal_is_told_in_its_own_column(exported, photos, tmp_path):
     summary = predict_all(exported, [photos], tmp_path / "out", reject_below=0.9999)
     assert summary.abstention_count == 90 and all(
-        row["unsure"] and row["label"] is None for row in rows(tmp_path / "out")
+        row["abstained"] and row["label"] is None for row in rows(tmp_path / "out")
     )
 
 

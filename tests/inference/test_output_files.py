@@ -153,7 +153,7 @@ def test_images_are_copied_by_class_once_and_nothing_is_overwritten(home: Path, 
     assert {(path.parent.name, path.name) for path in (tmp_path / "s").rglob("*.png")} == expected
     assert "Copied:  399 images" in capsys.readouterr().out
     assert main([*command, "--reject-below", "1"]) == 0
-    assert len(list((tmp_path / "s" / "_unsure").iterdir())) == 399
+    assert len(list((tmp_path / "s" / "_abstained").iterdir())) == 399
 
 
 def test_two_images_of_one_name_are_both_kept(tmp_path: Path):
@@ -170,19 +170,19 @@ def test_two_images_of_one_name_are_both_kept(tmp_path: Path):
 def test_class_names_make_safe_and_distinct_folders(classes: list[str]):
     found = build_folder_names(classes)
     assert list(found) == classes
-    assert len({name.lower() for name in found.values()} | {"_unsure"}) == len(classes) + 1
+    assert len({name.lower() for name in found.values()} | {"_abstained"}) == len(classes) + 1
     for name in found.values():
         assert name not in ("", ".", "..")
         assert not UNSAFE_CHARACTERS.search(name) and not name.startswith(".") and not name.endswith((".", " "))
 
 
 def test_names_that_systems_reserve_and_climb_are_tamed():
-    assert build_folder_names(["..", "../../etc", "con", "A", "a", "nul.txt", "_unsure"]) == {
+    assert build_folder_names(["..", "../../etc", "con", "A", "a", "nul.txt", "_abstained"]) == {
         "..": "_",
         "../../etc": "_.._etc",
         "con": "con_",
         "A": "A",
         "a": "a (2)",
         "nul.txt": "nul.txt_",
-        "_unsure": "_unsure (2)",
+        "_abstained": "_abstained (2)",
     }

@@ -73,7 +73,7 @@ def test_a_disk_that_is_full_while_training_costs_the_checkpoints_alone(
             full.is_full |= line.startswith("Epoch 1/")
             full.is_full &= not line.startswith("Epoch 3/")
 
-        patch.setattr(told, "say", fills_up)
+        patch.setattr(told, "log", fills_up)
         run = train("digits", runs=tmp_path / "runs", save_every=0, progress=told, **QUICK)
     assert sum("No checkpoint can be written (No space left on device" in line for line in told.lines) == 1
     assert sum("The history cannot be written" in line for line in told.lines) == 1
@@ -140,7 +140,7 @@ def test_a_real_disk_that_fills_up_keeps_the_last_checkpoint(small_disk: Path, m
             ballast.write_bytes(b"0" * max(0, shutil.disk_usage(small_disk).free - 20_000))
 
     saved: list[str] = []
-    monkeypatch.setattr(told, "say", fills_up)
+    monkeypatch.setattr(told, "log", fills_up)
     with pytest.raises(RunError, match=r"results cannot be written: No space left on device"):
         train("digits", runs=small_disk, save_every=0, progress=told, **QUICK)
     assert any("No checkpoint can be written (No space left on device" in line for line in told.lines)

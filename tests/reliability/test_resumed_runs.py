@@ -91,14 +91,14 @@ def test_images_that_changed_are_refused_and_nothing_is_lost(stopped: Run, photo
     fewer = Path(shutil.copytree(photos, tmp_path / "photos"))
     next(fewer.rglob("*.jpg")).unlink()
     begun = load_request(stopped.path)
-    write_json(stopped.path / "begun.json", dataclasses.replace(begun, source=str(fewer)))
+    write_json(stopped.path / "request.json", dataclasses.replace(begun, source=str(fewer)))
     with pytest.raises(DataError, match="not those that this training began with"):
         resume(stopped)
-    write_json(stopped.path / "begun.json", dataclasses.replace(begun, source=str(tmp_path / "gone")))
+    write_json(stopped.path / "request.json", dataclasses.replace(begun, source=str(tmp_path / "gone")))
     with pytest.raises(DataError):
         resume(stopped)
     assert before == {path.name: compute_sha256(path) for path in (stopped.path / "checkpoints").iterdir()}
-    write_json(stopped.path / "begun.json", begun)
+    write_json(stopped.path / "request.json", begun)
     assert resume(stopped).state == "finished"
 
 
@@ -106,7 +106,7 @@ def test_images_that_changed_are_refused_and_nothing_is_lost(stopped: Run, photo
 def test_what_could_change_the_last_digits_is_told(stopped: Run):
     begun = load_request(stopped.path)
     other = {**begun.versions, "keras": "3.0.0"}
-    write_json(stopped.path / "begun.json", dataclasses.replace(begun, versions=other, threads={"cores": "64"}))
+    write_json(stopped.path / "request.json", dataclasses.replace(begun, versions=other, threads={"cores": "64"}))
     told = _StopAfter(99)
     resume(stopped, progress=told)
     assert any(

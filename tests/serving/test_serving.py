@@ -412,7 +412,7 @@ def test_the_confidence_from_which_on_is_answered_is_the_servers(serve, file: Pa
     found = serve(file, "--reject-below", "1")
     try:
         told = found.predict(png(1))[1]
-        assert (told["unsure"], told["label"]) == (True, None)
+        assert (told["abstained"], told["label"]) == (True, None)
     finally:
         assert found.end() == 0
     assert main(["serve", str(file), "--target-risk", "0.01", "--port", "0"]) == 2

@@ -71,7 +71,7 @@ def test_the_rate_grows_with_the_batch_unless_it_was_asked_for(digits, monkeypat
 
 
 def test_memory_that_a_batch_would_need_is_known_before_it_is_asked_for(digits, monkeypatch):
-    monkeypatch.setattr(batch_size, "memory", lambda: 1000)
+    monkeypatch.setattr(batch_size, "measure_memory", lambda: 1000)
     with pytest.raises(TrainingError, match=r"memory does not suffice.*--batch"):
         with_fastest_batch(_recipe(digits), digits[0], CNN, NO_PROGRESS, keeps_rate=False)
 

@@ -132,7 +132,7 @@ def test_the_clock_counts_every_step_once_however_many_a_call_makes(monkeypatch,
     assert done == [7, 7]
     assert progress.done == 14
     assert [row.epoch for row in rows] == [1, 2]
-    assert progress.lines == [row.line(2) for row in rows]
+    assert progress.lines == [row.format_line(2) for row in rows]
     for row in rows:
         assert row.ms_per_step == pytest.approx(1000 * row.seconds / 7)
         assert row.images_per_second == pytest.approx(42 / row.seconds)

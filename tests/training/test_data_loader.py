@@ -49,7 +49,7 @@ def test_several_makers_beside_a_gpu_keep_the_order(monkeypatch):
             time.sleep(0.002 * (index % 3))
             return super().__getitem__(index)
 
-    monkeypatch.setattr(module, "devices", lambda: ["gpu:0"])
+    monkeypatch.setattr(module, "list_devices", lambda: ["gpu:0"])
     monkeypatch.setattr(module.os, "cpu_count", lambda: 8)
     plain = _batches(90, 3, 5)
     feed = Feed(Slow(plain.pixels, plain.targets.argmax(axis=1).astype(np.int32), 3, 3, shuffle_seed=5))

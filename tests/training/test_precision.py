@@ -81,11 +81,11 @@ def test_half_precision_is_taken_where_it_is_clearly_faster_and_said(monkeypatch
     ],
 )
 def test_only_a_processor_with_instructions_for_it_can_gain(monkeypatch, machine, features, gains):
-    monkeypatch.setattr(precision, "devices", lambda: ["cpu"])
+    monkeypatch.setattr(precision, "list_devices", lambda: ["cpu"])
     monkeypatch.setattr(precision.platform, "machine", lambda: machine)
     monkeypatch.setattr(precision, "read_cpu_features", lambda: features)
     assert precision.can_gain() == (gains and keras.backend.backend() != "jax")
-    monkeypatch.setattr(precision, "devices", lambda: ["gpu:0"])
+    monkeypatch.setattr(precision, "list_devices", lambda: ["gpu:0"])
     assert precision.can_gain()
 
 

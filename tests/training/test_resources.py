@@ -86,16 +86,16 @@ def test_an_absurd_size_is_refused_at_once_with_what_to_lower():
 
 def test_what_fits_passes(monkeypatch):
     needed = _footprint("cnn", 32)
-    monkeypatch.setattr("striate.training.resources.devices", lambda: ["cpu"])
-    monkeypatch.setattr("striate.training.resources.memory", lambda: needed)
+    monkeypatch.setattr("striate.training.resources.list_devices", lambda: ["cpu"])
+    monkeypatch.setattr("striate.training.resources.measure_memory", lambda: needed)
     refuse_unfit(ARCHITECTURES["cnn"], 10, _recipe("cnn", 32))
-    monkeypatch.setattr("striate.training.resources.memory", lambda: needed - 1)
+    monkeypatch.setattr("striate.training.resources.measure_memory", lambda: needed - 1)
     with pytest.raises(TrainingError, match="does not suffice"):
         refuse_unfit(ARCHITECTURES["cnn"], 10, _recipe("cnn", 32))
-    monkeypatch.setattr("striate.training.resources.devices", lambda: ["gpu:0"])
+    monkeypatch.setattr("striate.training.resources.list_devices", lambda: ["gpu:0"])
     refuse_unfit(ARCHITECTURES["cnn"], 10, _recipe("cnn", 32))
-    monkeypatch.setattr("striate.training.resources.devices", lambda: ["cpu"])
-    monkeypatch.setattr("striate.training.resources.memory", lambda: 0)  # a system that does not say
+    monkeypatch.setattr("striate.training.resources.list_devices", lambda: ["cpu"])
+    monkeypatch.setattr("striate.training.resources.measure_memory", lambda: 0)  # a system that does not say
     refuse_unfit(ARCHITECTURES["cnn"], 10, _recipe("cnn", 32))
 
 

@@ -51,7 +51,7 @@ def test_three_epochs_beat_chance_by_far(digits):
     assert not trained.interrupted
     assert tuple(recorded) == trained.history.epochs
     assert [row.epoch for row in recorded] == [1, 2, 3]
-    assert lines == [row.line(3) for row in recorded]
+    assert lines == [row.format_line(3) for row in recorded]
     assert recorded[-1].loss < recorded[0].loss
     assert _loss_and_accuracy(trained.classifier, digits[1])[1] > 0.5
     assert trained.classifier.classes == digits[0].images.classes

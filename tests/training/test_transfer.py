@@ -132,7 +132,7 @@ def test_a_second_training_looks_at_no_image(parts, planned, rested, monkeypatch
     def never(model, policy):
         raise AssertionError("the images are looked at again")
 
-    monkeypatch.setattr(features, "forward", never)
+    monkeypatch.setattr(features, "compile_predict_function", never)
     again = fit(*parts, planned(epochs=12, learning_rate=5e-3, augment="photos"))
     rows = [[(row.loss, row.val_loss) for row in one.history.epochs] for one in (rested, again)]
     np.testing.assert_allclose(*rows, rtol=1e-6)

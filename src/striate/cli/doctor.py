@@ -40,7 +40,7 @@ def _diagnose_environment(backend: str | None, as_json: bool) -> int:
         facts["chosen_by"] = "the option --backend"
     if as_json:
         findings = [
-            {"kind": one.kind, "severity": one.severity, "evidence": one.evidence, "try": one.fix}
+            {"kind": one.kind, "severity": one.severity, "evidence": one.evidence, "fix": one.fix}
             for one in found
             if one.severity != "ok"
         ]

@@ -51,7 +51,7 @@ def evaluate(
     """Measure RUN again on its own test images, or on DATA.
 
     Of DATA that brings a test split, only that is measured. Its classes are matched with the classifier's by name. Each
-    look at a run's own test images is noted in its opened.csv: whoever chooses by them measures nothing.
+    look at a run's own test images is noted in its test_access.csv: whoever chooses by them measures nothing.
     """
     options.configure_backend(backend, device)
     from striate.cli.console import create_progress, print_json

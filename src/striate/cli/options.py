@@ -98,7 +98,7 @@ nested = click.option(
     help="Folders within class folders: more of the same class (top), or classes of their own (path).",
 )
 reject_below = click.option(
-    "--reject-below", type=click.FloatRange(0, 1), metavar="P", help="Below this confidence the prediction is: unsure."
+    "--reject-below", type=click.FloatRange(0, 1), metavar="P", help="Abstain below this confidence."
 )
 target_risk = click.option(
     "--target-risk",

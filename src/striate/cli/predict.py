@@ -78,7 +78,7 @@ def predict(
     RUN is a run's name or folder, a classifier's folder, or an ONNX file of striate export. SOURCES are files, folders,
     globs, zip and tar archives, .npy and .npz arrays, videos, camera:0, or - for a list of paths on standard input.
     What cannot be read is reported and does not stop the rest. With --reject-below or --target-risk, an image that the
-    classifier is not sure enough of gets no class: it is unsure. Of videos each frame is answered.
+    classifier is not confident enough about gets no class: it abstains. Of videos, every frame is predicted.
 
     With --out FOLDER any number of images is answered into Parquet, each once whatever dies: SOURCES then are files,
     folders, globs, Parquet tables and tar shards, here or in a bucket ('s3://BUCKET/PREFIX/**'); --on has a Ray cluster
@@ -174,8 +174,8 @@ def _predict_to_parquet(
         click.echo(to_printable(f"Stopped. To go on: the same command with --resume ({out})"))
     else:
         click.echo(
-            f"{summary.image_count:,} images: {summary.label_count:,} answered, {summary.abstention_count:,} unsure, "
-            f"{summary.error_count:,} broken"
+            f"{summary.image_count:,} images: {summary.label_count:,} predicted, "
+            f"{summary.abstention_count:,} abstained, {summary.error_count:,} unreadable"
         )
         parts = f"{summary.part_count} part{'s' * (summary.part_count != 1)}"
         click.echo(to_printable(f"Answers:  {out}, Parquet in {parts}"))
@@ -223,7 +223,7 @@ def _open_outputs(
 
 
 class _PredictionCounts:
-    """How many were answered, unsure, broken."""
+    """How many were predicted, abstained from, and unreadable."""
 
     def __init__(self, resume_count: int) -> None:
         self.resume_count, self.prediction_count, self.abstention_count, self.error_count = resume_count, 0, 0, 0

@@ -45,8 +45,8 @@ def report(
 
     The trainings of a study (ladder, repeat, learning-curve, tune) leave them out, and so does
     striate train --artifacts none. They are made from the predictions that the run keeps and from its test images,
-    which are looked up where they came from, or in DATA. Nothing is predicted anew, so opened.csv counts no further
-    look at the test images.
+    which are looked up where they came from, or in DATA. Nothing is predicted again, so test_access.csv is
+    not changed.
     """
     options.configure_backend(backend, device)
     from striate.cli.console import create_progress, print_json

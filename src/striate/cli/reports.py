@@ -128,7 +128,6 @@ def print_robustness(robustness: Robustness, folder: Path) -> None:
 def serialize_diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
     """Returns what `--json` says of a fault."""
     fields: dict[str, Any] = to_plain(diagnosis)
-    fields["try"] = fields.pop("try_")
     return fields
 
 

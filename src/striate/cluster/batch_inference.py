@@ -77,7 +77,7 @@ class PredictorActor:
 
         (text,) = batch["piece"]
         piece = _parse_item(text)
-        if ray.get(self.attempt_counter.begin.remote((piece.number, piece.start, piece.stop))) > MAX_ATTEMPTS:
+        if ray.get(self.attempt_counter.count_attempt.remote((piece.number, piece.start, piece.stop))) > MAX_ATTEMPTS:
             return {"piece": [text], "answers": [b""], "problem": [ATTEMPTS_EXHAUSTED]}
         held, problem = pa.BufferOutputStream(), ""
         try:
@@ -93,7 +93,7 @@ class PredictorActor:
 
 def _parse_item(text: str) -> WorkItem:
     found = json.loads(text)
-    return WorkItem(**{**found, "places": tuple(found["places"])})
+    return WorkItem(**{**found, "locations": tuple(found["locations"])})
 
 
 FILES_NOT_VISIBLE = "The computer {} does not see the images, which lie in files"

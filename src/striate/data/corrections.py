@@ -23,7 +23,7 @@ ACTIONS: tuple[str, ...] = get_args(Action)
 CORRECTIONS_FILE = "corrections.csv"
 """The name of the list of corrections in the folder of a run."""
 
-CORRECTION_COLUMNS = ("key", "action", "label", "was", "reason")
+CORRECTION_COLUMNS = ("key", "action", "label", "original_label", "reason")
 
 
 class Correction(NamedTuple):
@@ -73,7 +73,15 @@ def load_corrections(path: Path) -> list[Correction]:
         if action == "relabel" and not label:
             raise DataError(f"{path}, row {line}: the new label is missing", received=row["key"])
         kind = cast(Action, action)
-        found.append(Correction(row["key"] or "", kind, label, row.get("was") or "", row.get("reason") or ""))
+        found.append(
+            Correction(
+                row["key"] or "",
+                kind,
+                label,
+                row.get("original_label") or row.get("was") or "",
+                row.get("reason") or "",
+            )
+        )
     twice = [key for key, times in Counter(one.key for one in found).items() if times > 1]
     if twice:
         raise DataError(f"{path} lists an image more than once", received=twice[0], hint="keep one row per image")

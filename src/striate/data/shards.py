@@ -20,7 +20,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 from PIL import Image
 
-from striate.config import from_json, frozen_config, to_json
+from striate.config import from_json, frozen_config, read_former_keys, to_json
 from striate.data.decoding import open_image_bytes as header_of
 from striate.data.decoding import read_image_file
 from striate.data.image_set import SPLIT_NAMES, ImageKind, ImageSet
@@ -32,10 +32,11 @@ from striate.system.checksums import write_checksums
 from striate.system.object_store import is_object_store_url, open_file_system, translate_store_errors
 
 MANIFEST_NAME = "manifest.json"
-MANIFEST_FORMAT = 1
+MANIFEST_FORMAT = 2
 SplitName = Literal["train", "validation", "test", ""]
 
 
+@read_former_keys(pictures="image_count")
 @frozen_config
 class Shard:
     """A file of images.

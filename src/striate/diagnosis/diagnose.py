@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from striate.config import from_json, frozen_config
+from striate.config import from_json, frozen_config, read_former_keys
 from striate.diagnosis.detectors import data, fit, hardware, labels, optimization
 from striate.diagnosis.diagnosis import Detector, Diagnosis
 from striate.diagnosis.evidence import Evidence
@@ -12,7 +12,7 @@ from striate.errors import ConfigError
 from striate.reporting.style import format_percent
 from striate.system.checksums import verify_file
 
-DIAGNOSIS_FORMAT = 1
+DIAGNOSIS_FORMAT = 2
 DIAGNOSIS_FILE = "diagnosis.json"
 
 CONSEQUENCE_KINDS = frozenset(
@@ -47,6 +47,7 @@ DETECTORS: tuple[tuple[Detector, frozenset[str]], ...] = (
 """Every fault, a cause before what it causes, with the kinds that it explains: those are not named beside it."""
 
 
+@read_former_keys(found="diagnoses", missing="missing_evidence")
 @frozen_config
 class DiagnosisReport:
     """What the doctor says; a run keeps it as diagnosis.json.

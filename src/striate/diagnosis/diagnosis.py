@@ -6,10 +6,11 @@ import shlex
 from collections.abc import Callable
 from typing import Literal
 
-from striate.config import frozen_config
+from striate.config import frozen_config, read_former_keys
 from striate.diagnosis.evidence import Evidence
 
 
+@read_former_keys(try_="fix")
 @frozen_config
 class Diagnosis:
     """A fault, what shows it, and one thing to try.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.config import frozen_config, replace_config
+from striate.config import frozen_config, read_former_keys, replace_config
 from striate.evaluation.intervals import CONFIDENCE_LEVEL, Interval, wilson
 from striate.evaluation.prediction_table import LabeledPredictions
 
@@ -19,6 +19,7 @@ model
 makes few of its mistakes there, whereas wrong labels are spread over all predictions alike."""
 
 
+@read_former_keys(deviation="loss_std", surest="top_confidence_count", surest_wrong="top_confidence_errors")
 @frozen_config
 class OutcomeCounts:
     """How some images were answered.

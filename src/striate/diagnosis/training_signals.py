@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.classifier import Classifier
-from striate.config import from_json, frozen_config
+from striate.config import from_json, frozen_config, read_former_keys
 from striate.data.decoded_cache import DecodedSet
 from striate.data.image_set import SPLIT_NAMES, ImageSet
 from striate.diagnosis.outcome_counts import OutcomeCounts, count_outcomes
@@ -23,12 +23,13 @@ from striate.system.checksums import verify_file
 if TYPE_CHECKING:
     from striate.training.loss_monitor import LossTrace
 
-SIGNALS_FORMAT = 1
+SIGNALS_FORMAT = 2
 SIGNALS_FILE = "symptoms.json"
 MAX_LOSS_SEGMENTS = 20  # into which the first epoch's losses are brought
 MAX_FILES_NAMED = 1000  # images that are named
 
 
+@read_former_keys(deviation="std")
 @frozen_config
 class SplitStatistics:
     """How the images of a split look, in 0..255, before the model.
@@ -51,6 +52,7 @@ class SplitStatistics:
     p_value: float
 
 
+@read_former_keys(units="unit_count", dead="dead_count")
 @frozen_config
 class LayerActivity:
     """A rectified layer: its units (for maps: its channels), and those that answered no image at all with more than
@@ -62,6 +64,7 @@ class LayerActivity:
     dead_count: int
 
 
+@read_former_keys(deviation="std")
 @frozen_config
 class InputScale:
     """Mean and deviation of what the first layer with weights is given of the training images; which layer."""
@@ -71,6 +74,7 @@ class InputScale:
     std: float
 
 
+@read_former_keys(first="first_batch", last="last_batch", count="image_count")
 @frozen_config
 class NonFiniteBatches:
     """Where the loss was first NaN or infinite.
@@ -90,6 +94,16 @@ class NonFiniteBatches:
     image_count: int
 
 
+@read_former_keys(
+    looks="split_statistics",
+    learnt="train_outcomes",
+    neighbours="neighbor_outcomes",
+    scale="input_scale",
+    units="layer_activities",
+    early="early_losses",
+    peak="peak_loss",
+    broken="non_finite_batches",
+)
 @frozen_config
 class TrainingSignals:
     """What a training notes about itself.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.config import frozen_config
+from striate.config import frozen_config, read_former_keys
 from striate.evaluation.intervals import CONFIDENCE_LEVEL, wilson
 from striate.evaluation.roc_pr import CurveAreas, compute_curve_areas
 
@@ -28,6 +28,7 @@ class MetricEstimate:
     interval: tuple[float, float]
 
 
+@read_former_keys(top="top5_accuracy")
 @frozen_config
 class Metrics:
     """What scikit-learn's functions of the same names say of n images.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.config import frozen_config
+from striate.config import frozen_config, read_former_keys
 from striate.errors import DataError
 from striate.evaluation.calibration import Calibration, measure_calibration
 from striate.evaluation.intervals import compute_f1_interval, wilson
@@ -17,7 +17,7 @@ from striate.evaluation.prediction_table import LabeledPredictions
 from striate.evaluation.roc_pr import CurveAreas, compute_curve_areas
 from striate.evaluation.selective import OperatingPoint, compute_risk_coverage_table
 
-REPORT_FORMAT = 2
+REPORT_FORMAT = 3
 
 
 @frozen_config
@@ -49,6 +49,7 @@ class ClassMetrics:
     average_precision: float | None = None
 
 
+@read_former_keys(label="true_class", predicted="predicted_class")
 @frozen_config
 class Misclassification:
     """An image answered wrongly."""
@@ -68,6 +69,9 @@ class AccuracyEstimate:
     interval: tuple[float, float]
 
 
+@read_former_keys(
+    macro="macro_average", weighted="weighted_average", wrong="misclassifications", coverage="risk_coverage"
+)
 @frozen_config
 class Report:
     """What was measured.

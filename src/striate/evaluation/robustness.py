@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.classifier import Classifier
-from striate.config import frozen_config
+from striate.config import frozen_config, read_former_keys
 from striate.data.decoded_cache import DecodedSet
 from striate.evaluation.corruptions import CORRUPTIONS, MAX_SEVERITY, Corruption
 from striate.evaluation.intervals import wilson
@@ -26,6 +26,7 @@ ADVICE_BY_CORRUPTION = {
 """Corruption → what of a training makes a model used to it."""
 
 
+@read_former_keys(accuracy="accuracies", held="relative_accuracy")
 @frozen_config
 class CorruptionCurve:
     """Accuracy under one corruption.

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from striate.config import frozen_config
+from striate.config import frozen_config, read_former_keys
 from striate.evaluation.intervals import CONFIDENCE_LEVEL
 
 
+@read_former_keys(deviation="std", least="minimum", greatest="maximum")
 @frozen_config
 class ScoreStatistics:
     """Figures of several trainings.

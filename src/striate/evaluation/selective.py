@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from striate.config import frozen_config
+from striate.config import frozen_config, read_former_keys
 from striate.errors import ConfigError, DataError
 from striate.evaluation.calibration import find_risk_threshold
 from striate.evaluation.intervals import wilson
@@ -14,6 +14,7 @@ COVERAGE_LEVELS = (1.0, 0.99, 0.95, 0.9, 0.8, 0.7, 0.5)
 """Fractions of the images, the surest, whose predictions are priced."""
 
 
+@read_former_keys(answered="accepted_count", wrong="error_count", risk_of_all="full_coverage_risk")
 @frozen_config
 class OperatingPoint:
     """A threshold's price, with 95 % intervals (Wilson).

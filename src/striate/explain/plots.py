@@ -156,11 +156,11 @@ def draw_top_activations(
     return drawn
 
 
-def _show_unit(ax: mpl.axes.Axes, pixels: NDArray[np.uint8], words: str) -> None:
+def _show_unit(ax: mpl.axes.Axes, pixels: NDArray[np.uint8], title: str) -> None:
     ax.imshow(
         pixels[:, :, 0] if pixels.shape[2] == 1 else pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest"
     )
-    ax.set_title(words, fontsize=7, fontweight="normal", loc="left")
+    ax.set_title(title, fontsize=7, fontweight="normal", loc="left")
 
 
 MAX_IMAGES_DRAWN = 12  # images in a figure
@@ -206,7 +206,7 @@ def draw_neighbors(
     return drawn
 
 
-def _show_neighbor(ax: mpl.axes.Axes, pixels: NDArray[np.uint8], words: str, weight: str) -> None:
+def _show_neighbor(ax: mpl.axes.Axes, pixels: NDArray[np.uint8], title: str, font_weight: str) -> None:
     flat = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
     ax.imshow(flat, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    ax.set_title(words, fontsize=8, fontweight=weight, loc="left")
+    ax.set_title(title, fontsize=8, fontweight=font_weight, loc="left")

@@ -28,7 +28,10 @@ from striate.training.history import EpochMetrics
 MAX_PREDICTION_IMAGES, MAX_EMBEDDING_IMAGES = 12, 200  # images whose predictions are kept, and whose places are
 MAX_FRAMES = 64  # kept at most; of more epochs every second one, every fourth …
 MAX_FILTERS_RECORDED = 64
-FRAME_ARRAYS = ("epoch", "answers", "filters", "vectors")
+FRAME_ARRAYS = ("epoch", "probabilities", "filters", "vectors")
+FORMER_ARRAYS = {"answers": "probabilities", "places": "points", "placed": "point_labels"}
+"""Name of an array in runs of format 2 and older → its name now."""
+
 REPLAY_FILE = "replay.safetensors"
 
 Array = NDArray[np.float32]
@@ -156,9 +159,9 @@ class ReplayRecorder:
 
 def save_replay(replay: Replay, path: Path) -> None:
     """Writes a replay, whole or not at all."""
-    names = ("epochs", "answers", "filters", "places", "pixels", "labels", "placed")
+    names = ("epochs", "probabilities", "filters", "points", "pixels", "labels", "point_labels")
     arrays = {name: np.ascontiguousarray(getattr(replay, name)) for name in names}
-    about = {"names": json.dumps(replay.image_names), "classes": json.dumps(replay.classes)}
+    about = {"image_names": json.dumps(replay.image_names), "classes": json.dumps(replay.classes)}
     with write_atomically(path) as temporary:
         temporary.write_bytes(safetensors.numpy.save(arrays, about))  # save_file's can be read by their owner only
 
@@ -172,10 +175,9 @@ def load_replay(path: Path) -> Replay:
     try:
         with safetensors.safe_open(path, "numpy") as file:
             about = file.metadata()
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
-        return Replay(
-            **arrays, image_names=tuple(json.loads(about["names"])), classes=tuple(json.loads(about["classes"]))
-        )
+            arrays = {FORMER_ARRAYS.get(name, name): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        names = about["image_names"] if "image_names" in about else about["names"]
+        return Replay(**arrays, image_names=tuple(json.loads(names)), classes=tuple(json.loads(about["classes"])))
     except FileNotFoundError:
         raise RunError("This training was not recorded", received=path, hint="striate train DATA --replay") from None
     except (OSError, SafetensorError, ValueError, TypeError, KeyError) as error:
@@ -202,11 +204,11 @@ def save_replay_page(
     content = {
         "classes": [to_printable(one) for one in replay.classes],
         "epochs": replay.epochs.tolist(),
-        "answers": np.round(replay.probabilities, 4).tolist(),
+        "probabilities": np.round(replay.probabilities, 4).tolist(),
         "filters": np.round(np.nan_to_num(replay.filters), 4).tolist(),
-        "places": np.round((replay.points - (low + high) / 2) / half, 4).tolist(),
-        "placed": replay.point_labels.tolist(),
-        "pictures": [
+        "points": np.round((replay.points - (low + high) / 2) / half, 4).tolist(),
+        "pointLabels": replay.point_labels.tolist(),
+        "images": [
             {"name": to_printable(Path(name).name or name), "label": int(label), "src": html.encode_image_uri(one)}
             for name, label, one in zip(replay.image_names, replay.labels, replay.pixels, strict=True)
         ],
@@ -224,7 +226,7 @@ def save_replay_page(
         "replay.html.j2",
         name=to_printable(run_name),
         frames=len(replay.epochs),
-        pictures=len(replay.point_labels),
+        image_count=len(replay.point_labels),
         data=html.to_inline_json(content),
         script=html.load_script("striate.explain", "el.js", "classes.js", "replay.js"),
     )

@@ -33,7 +33,7 @@ def serialize_prediction(prediction: Prediction, top: int | None = None) -> dict
         "label": prediction.label,
         "confidence": prediction.confidence,
         "probabilities": dict(list(prediction.probabilities.items())[:top]),
-        "unsure": prediction.is_abstention,
+        "abstained": prediction.is_abstention,
         "error": prediction.error,
     }
     if prediction.frame is not None:
@@ -73,7 +73,7 @@ class PredictionWriter:
     @property
     def _columns(self) -> tuple[str, ...]:
         places = ("frame", "seconds") if self.has_frames else ()
-        return ("source", *places, "label", "confidence", *self.classes, "unsure", "error")
+        return ("source", *places, "label", "confidence", *self.classes, "abstained", "error")
 
     def _iter_records(self) -> Iterator[bytes]:
         """Yields the whole lines; a source's name may hold a line break, which CSV puts between quotes."""
@@ -164,14 +164,14 @@ class PredictionWriter:
         if self.has_frames:
             places = ("", "") if prediction.frame is None else (prediction.frame, f"{prediction.seconds:.3f}")
         confidence = "" if prediction.confidence is None else f"{prediction.confidence:.6g}"
-        unsure = "yes" if prediction.is_abstention else ""
+        abstained = "yes" if prediction.is_abstention else ""
         return (
             to_printable(prediction.source),
             *places,
             prediction.label or "",
             confidence,
             *fractions,
-            unsure,
+            abstained,
             prediction.error or "",
         )
 
@@ -188,7 +188,7 @@ def require_distinct_paths(paths: Sequence[Path | None]) -> None:
         raise ConfigError("Two outputs go to one file", received=given[0])
 
 
-ABSTENTION_FOLDER = "_unsure"
+ABSTENTION_FOLDER = "_abstained"
 UNSAFE_CHARACTERS = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 """What one of the usual file systems does not take in a name."""
 
@@ -215,7 +215,8 @@ def build_folder_names(classes: Sequence[str]) -> dict[str, str]:
 
 
 class ImageSorter:
-    """Puts a copy of each image file into the folder of its class; unsure ones into `_unsure`, broken ones nowhere.
+    """Puts a copy of each image file into the folder of its class; abstentions into `_abstained`; unreadable
+    files are left out.
 
     Args:
         folder: where the folders are put; what lies there stays.

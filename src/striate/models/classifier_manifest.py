@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from striate.config import from_json, frozen_config
+from striate.config import from_json, frozen_config, read_former_keys
 from striate.data.preprocessing import Preprocessing
 from striate.errors import ClassifierError, ConfigError, RunError
 from striate.system.atomic_files import compute_sha256
 from striate.system.checksums import CHECKSUM_FILE as SEAL
 from striate.system.checksums import has_checksums, verify_file
 
-CLASSIFIER_FORMAT = 4
+CLASSIFIER_FORMAT = 5
 """Raise it when an older Striate could misread a newer folder; add a migration, and a test of the older
 form, when you do. In format 1 there was no `tta`; that means none. In format 2 there was no `reject_below`; that means
-that every image is answered. Up to format 3 there was no seal: whether the manifest itself is whole was not known."""
+that every image is answered. Up to format 3 there were
+no checksums of the manifest itself. In format 4 `versions` was called `made_with`."""
 
 MIN_CHECKSUM_FORMAT = 4  # the format from which on the folder has a seal
 MAX_FILE_BYTES = {"classifier.json": 8 << 20, "network.json": 64 << 20, "weights.safetensors": 64 << 30}
@@ -26,12 +27,13 @@ MAX_FILE_BYTES = {"classifier.json": 8 << 20, "network.json": 64 << 20, "weights
 TtaMode = Literal["none", "mirror", "multicrop"]
 
 
+@read_former_keys(made_with="versions")
 @frozen_config
 class ClassifierManifest:
     """What classifier.json holds.
 
     Attributes:
-        format: see FORMAT.
+        format: see CLASSIFIER_FORMAT.
         architecture: its name, for people; loading does not need it.
         classes: names in the order of the model's outputs.
         preprocessing: how pixels become the model's input.

@@ -1,26 +1,26 @@
-"""Begun: what a training was asked to do, written before it begins, so that it can be resumed from its folder
-alone.
-"""
+"""The request of a training, written before it begins, so that it can be resumed from its folder alone."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
 
-from striate.config import from_json, frozen_config
+from striate.config import from_json, frozen_config, read_former_keys
 from striate.errors import ConfigError, RunError
 from striate.runs.artifacts import ARTIFACTS
 
-REQUEST_FILE = "begun.json"
-REQUEST_FORMAT = 1
+REQUEST_FILE = "request.json"
+FORMER_FILE = "begun.json"  # in runs of format 2 and older
+REQUEST_FORMAT = 2
 
 
+@read_former_keys(started="started_at")
 @frozen_config
 class TrainingRequest:
-    """What begun.json holds; what shapes the training itself is the recipe's.
+    """The contents of request.json; the settings of the training itself are in the recipe.
 
     Attributes:
-        format: see FORMAT.
+        format: see REQUEST_FORMAT.
         command: the command line; "" for a training begun in Python.
         started_at: date and time, UTC, ISO 8601.
         source: where the images come from; None when they were handed over in Python.
@@ -73,13 +73,19 @@ class TrainingRequest:
         ]
 
 
+def find_request_file(folder: Path) -> Path:
+    """Returns the path of the request in a run's folder, under its former name in older runs; it may not exist."""
+    former = folder / FORMER_FILE
+    return former if former.is_file() else folder / REQUEST_FILE
+
+
 def load_request(folder: Path) -> TrainingRequest:
     """Returns what the run in a folder was asked to do.
 
     Raises:
         RunError: it kept no such note, or the note is damaged.
     """
-    path = folder / REQUEST_FILE
+    path = find_request_file(folder)
     try:
         return from_json(TrainingRequest, path.read_bytes(), str(path))
     except OSError:
@@ -89,4 +95,4 @@ def load_request(folder: Path) -> TrainingRequest:
             hint="train again; striate train keeps it",
         ) from None
     except ConfigError as error:
-        raise RunError(f"{REQUEST_FILE} is damaged or from another version of Striate. {error}") from None
+        raise RunError(f"{path.name} is damaged or from another version of Striate. {error}") from None

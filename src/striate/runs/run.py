@@ -1,7 +1,7 @@
 """Run: one training's folder.
 
 run.json            what was done, on what, with what; the manifest, written last: a run without it is unfinished
-begun.json          what was asked for, written before the training begins
+request.json        the request, written before the training begins
 recipe.json         every number that shaped the training; itself valid input to --recipe
 split.csv           key, class, split
 broken.csv          key, reason, for images that could not be read (when there were any)
@@ -9,7 +9,7 @@ history.csv         one row per epoch, written as it happens
 report.json         figures on the test images; report.html and report.md to read, validation.json for the validation
                     images
 symptoms.json       what the training noted about itself; diagnosis.json what the doctor made of it
-opened.csv          time, by: every look at the test images
+test_access.csv     time, operation: every evaluation on the test set
 predictions.csv     key, class, predicted, confidence on the test images; validation.csv on those to choose by; beside
                     each, as .npy, the logarithms of all classes' probabilities
 replay.safetensors  what the model made of some images after each epoch (with --replay)
@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from striate.classifier import Classifier
-from striate.config import from_json, frozen_config, to_plain
+from striate.config import from_json, frozen_config, read_former_keys, to_plain
 from striate.data_checks.finding import Finding
 from striate.errors import ConfigError, RunError
 from striate.evaluation.comparison.run_summary import RunSummary
@@ -45,12 +45,13 @@ from striate.training.history import EpochMetrics, History, read_history
 from striate.training.recipe import Recipe
 
 MIN_CHECKSUM_FORMAT = 2  # the format from which on a run has a seal, written last
-RUN_FORMAT = 2
+RUN_FORMAT = 3
 """Raise it when an older Striate could misread a newer folder, and add a test of the older form. Runs of format 1 have
 no seal: nothing of them is known to be as it was."""
 T = TypeVar("T")
 
 
+@read_former_keys(machine="hardware", started="started_at", seconds="phase_seconds", kept="best_epoch")
 @frozen_config
 class RunManifest:
     """What run.json holds.

@@ -136,7 +136,7 @@ class _Routes:
 
     def _count_predictions(self, served_model: ServedModel, predictions: list[Prediction]) -> None:
         for one in predictions:
-            outcome = "undecodable" if one.error is not None else "unsure" if one.is_abstention else "answered"
+            outcome = "undecodable" if one.error is not None else "abstained" if one.is_abstention else "predicted"
             self.metrics.count_prediction(served_model.name, outcome)
 
     async def get_classifier(self, request: Request) -> Response:

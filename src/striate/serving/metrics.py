@@ -55,7 +55,7 @@ class Metrics:
         histogram.observe(seconds)
 
     def count_prediction(self, classifier: str, outcome: str) -> None:
-        """Counts an image: `answered`, `unsure` or `undecodable`."""
+        """Counts an image: `predicted`, `abstained` or `undecodable`."""
         self._get_outcome_counter(classifier, outcome).inc()
 
     def render_text(self) -> bytes:

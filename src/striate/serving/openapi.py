@@ -172,7 +172,7 @@ def _build_schemas() -> dict[str, Any]:
         "label": {"type": ["string", "null"]},
         "confidence": {"anyOf": [fraction, {"type": "null"}]},
         "probabilities": {"type": "object", "additionalProperties": fraction},
-        "unsure": {"type": "boolean"},
+        "abstained": {"type": "boolean"},
         "error": {"type": ["string", "null"]},
     }
     head = {"classifier": text, "version": text}

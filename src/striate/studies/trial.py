@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from striate.errors import DataError, RunError, RunLockedError, StriateError
 from striate.models.architecture import Architecture
 from striate.progress import Progress
-from striate.runs.request import REQUEST_FILE
+from striate.runs.request import find_request_file
 from striate.runs.run import Run
 from striate.training.recipe import Recipe
 from striate.workflows.prepare_data import Prepared
@@ -79,7 +79,7 @@ def train_trial(
         StriateError: it cannot be trained.
     """
     run = Run(folder / trial.name)
-    if run.state == "unfinished" and (run.path / REQUEST_FILE).is_file():
+    if run.state == "unfinished" and find_request_file(run.path).is_file():
         try:
             return resume(run, data=pictures, architecture=trial.architecture, enough=enough, progress=progress)
         except RunLockedError:

@@ -73,7 +73,7 @@ def read_history(path: Path) -> tuple[EpochMetrics, ...]:
         with path.open(newline="", encoding="utf-8") as file:
             lines = [line for line in file if line.endswith("\n")]
         header, *rows = csv.reader(lines) if lines else [[]]
-        if header not in (names, names[:-1]):  # older runs end before `waiting`
+        if header not in (names, [*names[:-1], "waiting"], names[:-1]):  # older runs: `waiting`, or without it
             raise RunError("Not a history", received=path, expected=",".join(names))
         return tuple(EpochMetrics(int(number), *map(float, rest)) for number, *rest in rows)
     except OSError as error:

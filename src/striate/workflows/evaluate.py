@@ -74,9 +74,9 @@ def calibrate(
     if target_risk is not None:
         try:
             classifier.reject_below = compute_risk_threshold(replace(validation, log_probabilities=rows), target_risk)
-            progress.log(f"It answers from a confidence of {classifier.reject_below:.4f} on, else it is unsure.")
+            progress.log(f"It abstains below a confidence of {classifier.reject_below:.4f}.")
         except DataError as error:
-            progress.log(f"It answers everything. {error}")
+            progress.log(f"It never abstains. {error}")
     return rows
 
 

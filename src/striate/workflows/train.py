@@ -167,7 +167,7 @@ def train(
             save_corrections(load_corrections(Path(given.corrections)), run.path / CORRECTIONS_FILE)
         if images.broken:
             save_broken(images.broken, run.path / "broken.csv")
-        write_json(run.path / begun_.REQUEST_FILE, begun)
+        write_json(begun_.find_request_file(run.path), begun)
         write_json(run.path / "recipe.json", chosen)
         work = Work(run, begun, images, model, began, read)
         if on is not None and learn_together(work, on, workers, progress):

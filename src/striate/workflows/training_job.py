@@ -166,7 +166,8 @@ def _finished(
     learnt = time.perf_counter()
     HistoryWriter(run.path / "history.csv", trained.history.epochs)
     write_json(run.path / "recipe.json", trained.recipe)
-    (run.path / test_access.TEST_ACCESS_FILE).unlink(missing_ok=True)  # an attempt that was cut off while measuring
+    for name in (test_access.TEST_ACCESS_FILE, test_access.FORMER_FILE):
+        (run.path / name).unlink(missing_ok=True)  # an attempt that was cut off while measuring
     measured = save_results(run, trained, images.parts, progress, leaked=images.leaked, target_risk=begun.target_risk)
     done = _manifest(
         work,

@@ -8,7 +8,7 @@ from typing import Any
 
 from striate.classifier import Classifier
 from striate.errors import to_printable
-from striate.explain.explainer.payload import MOST, ExplainerImage, build_payload
+from striate.explain.explainer.payload import MAX_WEIGHT_BYTES, ExplainerImage, build_payload
 from striate.reporting import html
 from striate.training.history import EpochMetrics
 
@@ -40,7 +40,7 @@ def save_explainer(
     epochs: Sequence[EpochMetrics] = (),
     best_epoch: int = 0,
     include_layers: Collection[str] = (),
-    max_weight_bytes: int = MOST,
+    max_weight_bytes: int = MAX_WEIGHT_BYTES,
 ) -> bool:
     """Returns whether the page holds the whole model; it is written whole or not at all.
 
@@ -73,7 +73,7 @@ def save_explainer(
         "striate.explain",
         "explainer.html.j2",
         name=to_printable(run_name),
-        lead=_format_lead(classifier, content, has.is_whole),
+        lead=_format_lead(classifier, content, has.is_complete),
         pictures=[
             {
                 "name": row["name"],
@@ -87,7 +87,7 @@ def save_explainer(
         footer="All numbers are computed in this page, from the model's own weights; it asks for nothing.",
         script=html.load_script("striate.explain", "el.js", *(f"explainer/{one}.js" for one in EXPLAINER_SCRIPTS)),
     )
-    return has.is_whole
+    return has.is_complete
 
 
 def _format_lead(classifier: Classifier, content: dict[str, Any], is_complete: bool) -> str:

@@ -19,9 +19,9 @@ from striate.explain.explainer.step_text import describe_step, describe_step_siz
 from striate.explain.explainer.steps import Step, compute_step_values, extract_steps
 from striate.training.history import EpochMetrics
 
-MOST = 12 * 2**20  # bytes of weights in a page
-ASKED_MOST = 64 * 2**20  # bytes of weights that somebody asked for by name
-LARGE = 4 * 2**20  # bytes of one step's value for one image that a page does not hold
+MAX_WEIGHT_BYTES = 12 * 2**20  # bytes of weights in a page
+MAX_REQUESTED_BYTES = 64 * 2**20  # bytes of weights that somebody asked for by name
+MAX_STEP_VALUE_BYTES = 4 * 2**20  # bytes of one step's value for one image that a page does not hold
 MAX_REFERENCE_BYTES = 12 * 2**20  # bytes of Keras' own numbers; fewer images are shown if these need more
 
 
@@ -71,8 +71,8 @@ def build_payload(
     epochs: Sequence[EpochMetrics] = (),
     best_epoch: int = 0,
     include_layers: Collection[str] = (),
-    max_weight_bytes: int = MOST,
-) -> tuple[dict[str, Any], ArrayPacker, Held]:
+    max_weight_bytes: int = MAX_WEIGHT_BYTES,
+) -> tuple[dict[str, Any], ArrayPacker, PageCoverage]:
     """Returns the document, the numbers that it points to, and what of the model is held.
 
     Args:
@@ -87,7 +87,7 @@ def build_payload(
         ConfigError: the model is no graph of layers, or has no such layer, or one too large.
     """
     found, numbers = extract_steps(classifier.model), ArrayPacker()
-    has = held(found, include_layers, max_weight_bytes)
+    has = plan_coverage(found, include_layers, max_weight_bytes)
     rows = [_build_step_row(step, found, has, position, numbers) for position, step in enumerate(found)]
     given = [position for position, state in enumerate(has.states) if state == "given"]
     images = images[: max(1, MAX_REFERENCE_BYTES // max(1, sum(4 * prod(found[position].shape) for position in given)))]
@@ -115,7 +115,7 @@ def build_payload(
             "views": classifier.tta,
             "steps": rows,
             "pictures": shown,
-            "whole": has.is_whole,
+            "whole": has.is_complete,
             "lessons": lessons,
             "epochs": [
                 [one.loss, one.accuracy, one.val_loss, one.val_accuracy]
@@ -130,10 +130,12 @@ def build_payload(
 
 
 def _build_step_row(
-    step: Step, steps: Sequence[Step], coverage: Held, position: int, arrays: ArrayPacker
+    step: Step, steps: Sequence[Step], coverage: PageCoverage, position: int, arrays: ArrayPacker
 ) -> dict[str, Any]:
     weights = (
-        {name: arrays.add_array(array) for name, array in step.weights.items()} if coverage.weights[position] else {}
+        {name: arrays.add_array(array) for name, array in step.weights.items()}
+        if coverage.has_weights[position]
+        else {}
     )
     return {
         "name": to_printable(step.name),
@@ -168,69 +170,75 @@ def _build_image_row(image: ExplainerImage, probabilities: NDArray[np.float64], 
 
 
 @dataclass(frozen=True)
-class Held:
+class PageCoverage:
     """What the page has of every step.
 
     Attributes:
-        weights: whether it has the weights, or there are none.
+        has_weights: whether it has the weights, or there are none.
         states: `computed` in the page; `given`: Keras' value is in the page; `absent`.
     """
 
-    weights: tuple[bool, ...]
+    has_weights: tuple[bool, ...]
     states: tuple[str, ...]
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether everything is computed in the page."""
         return set(self.states) == {"computed"}
 
 
-def held(found: Sequence[Step], asked: Collection[str] = (), most: int = MOST) -> Held:
-    """Returns what a page with `most` bytes of weights holds: the layers asked for, the logits, and then, from the
-    image on, whatever fits.
+def plan_coverage(
+    steps: Sequence[Step], include_layers: Collection[str] = (), max_weight_bytes: int = MAX_WEIGHT_BYTES
+) -> PageCoverage:
+    """Returns what a page with `max_weight_bytes` bytes of weights holds: the layers asked for, the logits, and then,
+    from the image on, whatever fits.
 
     Raises:
         ConfigError: a layer asked for is not in the model, or by far too large.
     """
-    kept = _kept(found, asked, most)
+    kept = _select_weights(steps, include_layers, max_weight_bytes)
     states: list[str] = []
-    for position, step in enumerate(found):
+    for position, step in enumerate(steps):
         is_known = step.kind != "other" and kept[position]
         if is_known and step.weights:
             for source in step.inputs:
-                known_to_keras = found[source].keras_layer is not None
-                if states[source] == "absent" and known_to_keras and _bytes(found[source]) <= LARGE:
+                known_to_keras = steps[source].keras_layer is not None
+                if (
+                    states[source] == "absent"
+                    and known_to_keras
+                    and _count_value_bytes(steps[source]) <= MAX_STEP_VALUE_BYTES
+                ):
                     states[source] = "given"
         is_computed = is_known and all(states[source] != "absent" for source in step.inputs)
-        is_last = position == len(found) - 1
-        is_small = step.kind == "other" and _bytes(step) <= LARGE
+        is_last = position == len(steps) - 1
+        is_small = step.kind == "other" and _count_value_bytes(step) <= MAX_STEP_VALUE_BYTES
         states.append("computed" if is_computed else "given" if is_last or is_small else "absent")
-    return Held(tuple(kept), tuple(states))
+    return PageCoverage(tuple(kept), tuple(states))
 
 
-def _kept(found: Sequence[Step], asked: Collection[str], most: int) -> list[bool]:
-    wanted = [any(step.name == name or step.name.startswith(f"{name}/") for name in asked) for step in found]
-    for name in asked:
-        if not any(step.name == name for step in found):
-            names = [step.name for step in found if step.weights]
+def _select_weights(steps: Sequence[Step], include_layers: Collection[str], max_weight_bytes: int) -> list[bool]:
+    wanted = [any(step.name == name or step.name.startswith(f"{name}/") for name in include_layers) for step in steps]
+    for name in include_layers:
+        if not any(step.name == name for step in steps):
+            names = [step.name for step in steps if step.weights]
             raise ConfigError("There is no such layer", received=name, expected=", ".join(names[-8:]))
-    sizes = [sum(array.nbytes for array in step.weights.values()) for step in found]
-    for step, size, is_wanted in zip(found, sizes, wanted, strict=True):
-        if is_wanted and size > ASKED_MOST:
+    sizes = [sum(array.nbytes for array in step.weights.values()) for step in steps]
+    for step, size, is_wanted in zip(steps, sizes, wanted, strict=True):
+        if is_wanted and size > MAX_REQUESTED_BYTES:
             raise ConfigError(
                 f"The weights of {step.name} are too many for a page",
                 received=f"{size / 2**20:,.0f} MB",
-                expected=f"at most {ASKED_MOST // 2**20} MB",
+                expected=f"at most {MAX_REQUESTED_BYTES // 2**20} MB",
             )
-    last = len(found) - 1
-    order = sorted(range(len(found)), key=lambda at: (not wanted[at], at != last, at))
-    kept, used = [False] * len(found), 0
+    last = len(steps) - 1
+    order = sorted(range(len(steps)), key=lambda at: (not wanted[at], at != last, at))
+    kept, used = [False] * len(steps), 0
     for position in order:
-        if wanted[position] or not sizes[position] or used + sizes[position] <= most:
+        if wanted[position] or not sizes[position] or used + sizes[position] <= max_weight_bytes:
             kept[position] = True
             used += sizes[position]
     return kept
 
 
-def _bytes(step: Step) -> int:
+def _count_value_bytes(step: Step) -> int:
     return 4 * prod(step.shape)

@@ -2,7 +2,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const hue = (i) => classColour(i, data.classes.length);
   const frame = document.getElementById("frame"), play = document.getElementById("play"), epoch = document.getElementById("epoch");
-  const places = document.getElementById("places"), filters = document.getElementById("filters");
+  const points = document.getElementById("points"), filters = document.getElementById("filters");
   const SVG = "http://www.w3.org/2000/svg", TOP = 4;
   const svg = (tag, attributes) => { const made = document.createElementNS(SVG, tag); for (const [name, text] of Object.entries(attributes)) made.setAttribute(name, text); return made; };
 
@@ -24,10 +24,10 @@
   }
 
   document.getElementById("legend").append(...data.classes.slice(0, 24).map((name, i) => { const dot = el("i"); dot.style.background = hue(i); return el("span", {}, dot, name); }));
-  const cards = data.pictures.map((picture) => {
-    const list = el("ol"), card = el("figure", {}, el("img", { src: picture.src, alt: picture.name, class: data.tiny ? "tiny" : null }),
-      el("div", {}, el("p", { text: picture.name }), list));
-    document.getElementById("pictures").append(card);
+  const cards = data.images.map((shown) => {
+    const list = el("ol"), card = el("figure", {}, el("img", { src: shown.src, alt: shown.name, class: data.tiny ? "tiny" : null }),
+      el("div", {}, el("p", { text: shown.name }), list));
+    document.getElementById("images").append(card);
     return list;
   });
 
@@ -39,10 +39,10 @@
     return [context, width];
   };
 
-  const drawPlaces = (at) => {
-    const [context, size] = fitted(places);
-    data.places[at].forEach(([x, y], i) => {
-      context.fillStyle = hue(data.placed[i]);
+  const drawPoints = (at) => {
+    const [context, size] = fitted(points);
+    data.points[at].forEach(([x, y], i) => {
+      context.fillStyle = hue(data.pointLabels[i]);
       context.beginPath();
       context.arc(size / 2 + x * size * 0.46, size / 2 - y * size * 0.46, 3.5, 0, 2 * Math.PI);
       context.fill();
@@ -72,8 +72,8 @@
     });
   };
 
-  const drawAnswers = (at) => data.answers[at].forEach((shares, i) => {
-    const label = data.pictures[i].label, order = shares.map((_, k) => k).sort((a, b) => shares[b] - shares[a]).slice(0, TOP);
+  const drawPredictions = (at) => data.probabilities[at].forEach((shares, i) => {
+    const label = data.images[i].label, order = shares.map((_, k) => k).sort((a, b) => shares[b] - shares[a]).slice(0, TOP);
     if (!order.includes(label)) order[order.length - 1] = label;
     cards[i].replaceChildren(...order.map((k) => {
       const bar = el("i");
@@ -86,7 +86,7 @@
     const at = Number(frame.value), number = data.epochs[at], row = data.history.find((one) => one[0] === number);
     epoch.textContent = `epoch ${number}${number === data.kept ? " (kept)" : ""}`;
     for (const one of cursors) if (one.update) one.update(row); else { one.setAttribute("x1", across(number)); one.setAttribute("x2", across(number)); }
-    drawPlaces(at); drawFilters(at); drawAnswers(at);
+    drawPoints(at); drawFilters(at); drawPredictions(at);
   };
 
   let timer = null;

@@ -26,8 +26,14 @@ from striate.system.atomic_files import compute_sha256, read_json, remove_partia
 if TYPE_CHECKING:
     import pyarrow as pa
 
+FORMER_SUMMARY_KEYS = {
+    "image_count": "pictures", "label_count": "answered", "abstention_count": "unsure", "error_count": "broken",
+    "part_count": "parts",
+}  # fmt: skip
+"""Field of BatchSummary → its key in summaries of format 1."""
+
 PLAN_FILE, CLASSIFIER_FILE, SUMMARY_FILE = "_plan.parquet", "_classifier.onnx", "_summary.json"
-JOB_FORMAT = 1
+JOB_FORMAT = 2
 MIN_ITEMS_PER_PART = 16  # pieces of a part
 MAX_PARTS = 2000  # at most about so many parts: of more images they are larger
 
@@ -143,13 +149,13 @@ class BatchJob:
         """Counts the predictions, and seals the folder."""
         import pyarrow.parquet as pq
 
-        rows = unsure = broken = 0
+        rows = abstained = broken = 0
         for number in range(self.part_count):
-            table = pq.read_table(self._get_part_path(number), columns=["unsure", "error"])
+            table = pq.read_table(self._get_part_path(number), columns=["abstained", "error"])
             rows += table.num_rows
-            unsure += int(np.sum(table.column("unsure").to_numpy()))
+            abstained += int(np.sum(table.column("abstained").to_numpy()))
             broken += table.num_rows - table.column("error").null_count
-        found = BatchSummary(rows, rows - unsure - broken, unsure, broken, self.part_count)
+        found = BatchSummary(rows, rows - abstained - broken, abstained, broken, self.part_count)
         names = [CLASSIFIER_FILE, *(self._get_part_path(number).name for number in range(self.part_count))]
         sums = {name: compute_sha256(self.folder / name) for name in names}
         write_json(self.folder / SUMMARY_FILE, {"format": JOB_FORMAT, **vars(found), "sha256": sums})
@@ -164,7 +170,8 @@ def load_summary(folder: Path) -> BatchSummary:
         RunError: it is not finished.
     """
     found = read_json(folder / SUMMARY_FILE, "The summary of the predictions")
-    return BatchSummary(**{name: int(found[name]) for name in BatchSummary.__dataclass_fields__})
+    former = FORMER_SUMMARY_KEYS if found["format"] == 1 else {}
+    return BatchSummary(**{name: int(found[former.get(name, name)]) for name in BatchSummary.__dataclass_fields__})
 
 
 def _write_parquet(path: Path, table: pa.Table) -> None:
@@ -174,14 +181,14 @@ def _write_parquet(path: Path, table: pa.Table) -> None:
         pq.write_table(table, temporary, compression="zstd")
 
 
-PLAN_COLUMNS = ("kind", "places", "group", "row", "stop", "weight")
+PLAN_COLUMNS = ("kind", "locations", "row_group", "first_row", "stop", "size_estimate")
 
 
 def _save_plan(path: Path, items: list[WorkItem], settings: dict[str, Any]) -> None:
     import pyarrow as pa
 
     columns = {name: [getattr(piece, name) for piece in items] for name in PLAN_COLUMNS}
-    kinds = {"kind": pa.string(), "places": pa.list_(pa.string()), "stop": pa.int64()}
+    kinds = {"kind": pa.string(), "locations": pa.list_(pa.string()), "stop": pa.int64()}
     fields = [pa.field(name, kinds.get(name, pa.int64())) for name in PLAN_COLUMNS]
     table = pa.table(columns, schema=pa.schema(fields, metadata={b"striate": json.dumps(settings).encode()}))
     _write_parquet(path, table)
@@ -197,6 +204,12 @@ def _load_plan(path: Path) -> tuple[list[WorkItem], dict[str, Any]]:
         rows = table.to_pylist()
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"The plan of these predictions is damaged: {error}", received=path) from None
-    if about["format"] > JOB_FORMAT:
-        raise DataError("These predictions were begun by a newer Striate", received=path)
-    return [WorkItem(number, **{**row, "places": tuple(row["places"])}) for number, row in enumerate(rows)], about
+    if about["format"] != JOB_FORMAT:
+        age = "newer" if about["format"] > JOB_FORMAT else "older"
+        raise DataError(
+            f"These predictions were started by a {age} Striate and cannot be resumed",
+            received=f"{path}: format {about['format']}",
+            expected=f"format {JOB_FORMAT}",
+            hint="start again in another folder, or resume with the version that started them",
+        )
+    return [WorkItem(number, **{**row, "locations": tuple(row["locations"])}) for number, row in enumerate(rows)], about

@@ -21,8 +21,8 @@ from striate.inference.batch.work_items import WorkItem
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SOURCE, KEY, LABEL, CONFIDENCE, UNSURE, ERROR, PROBABILITIES = COLUMNS = (
-    *("source", "key", "label", "confidence", "unsure", "error"),
+SOURCE, KEY, LABEL, CONFIDENCE, ABSTAINED, ERROR, PROBABILITIES = COLUMNS = (
+    *("source", "key", "label", "confidence", "abstained", "error"),
     "probabilities",
 )
 """The columns of a table of predictions."""
@@ -47,7 +47,7 @@ class BatchPredictor:
 
     Args:
         path: of its ONNX file.
-        reject_below: confidence below which it is unsure; None for its own.
+        reject_below: confidence below which it abstains; None for its own.
         threads: of the processor; None for all.
     """
 
@@ -84,14 +84,14 @@ class BatchPredictor:
         is_broken = np.ones(len(images), bool)
         is_broken[whole] = False
         confidence = fractions.max(axis=1)
-        is_unsure = ~is_broken & (confidence < self.threshold)
+        is_abstention = ~is_broken & (confidence < self.threshold)
         flat = pa.array(fractions.reshape(-1), pa.float32())
         columns: dict[str, Any] = {
             SOURCE: [to_printable(one.source) for one, _ in images],
             KEY: [None if one.key is None else to_printable(one.key) for one, _ in images],
-            LABEL: pa.array(classes[fractions.argmax(axis=1)], pa.string(), mask=is_broken | is_unsure),
+            LABEL: pa.array(classes[fractions.argmax(axis=1)], pa.string(), mask=is_broken | is_abstention),
             CONFIDENCE: pa.array(confidence, pa.float32(), mask=is_broken),
-            UNSURE: is_unsure,
+            ABSTAINED: is_abstention,
             ERROR: [pixels if isinstance(pixels, str) else None for _, pixels in images],
             PROBABILITIES: pa.FixedSizeListArray.from_arrays(flat, len(classes), mask=pa.array(is_broken)),
         }
@@ -103,7 +103,7 @@ def build_failure_table(item: WorkItem, reason: str, table_schema: pa.Schema) ->
     import pyarrow as pa
 
     place = item.locations[item.start] if item.kind == "files" else f"{item.locations[0]}#{item.first_row + item.start}"
-    row: dict[str, Any] = {**dict.fromkeys(COLUMNS), SOURCE: to_printable(place), UNSURE: False, ERROR: reason}
+    row: dict[str, Any] = {**dict.fromkeys(COLUMNS), SOURCE: to_printable(place), ABSTAINED: False, ERROR: reason}
     return pa.Table.from_pylist([row], schema=table_schema)
 
 

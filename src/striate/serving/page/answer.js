@@ -13,9 +13,9 @@ function percent(share) {
 // `of` is what was asked about. The rows are made once and then changed, so that bars move instead of jumping.
 function showAnswer(answer, of) {
   $("of").textContent = of;
-  $("guess").className = `guess${answer.unsure ? " unsure" : ""}`;
-  $("guess").textContent = answer.unsure ? "Not sure" : answer.label;
-  $("note").textContent = answer.unsure ? "The most probable class is less sure than this classifier was told to require." : "";
+  $("guess").className = `guess${answer.abstained ? " abstained" : ""}`;
+  $("guess").textContent = answer.abstained ? "Not sure" : answer.label;
+  $("note").textContent = answer.abstained ? "The most probable class is less sure than this classifier was told to require." : "";
   const rows = Object.entries(answer.probabilities).sort((a, b) => b[1] - a[1]).slice(0, BARS);
   const list = $("bars");
   while (list.children.length > rows.length) list.lastChild.remove();

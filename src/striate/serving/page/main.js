@@ -51,7 +51,7 @@ function showPicture(item) {
 }
 
 function keep(item) {
-  const said = item.problem ? "not read" : item.answer.unsure ? "not sure" : item.answer.label;
+  const said = item.problem ? "not read" : item.answer.abstained ? "not sure" : item.answer.label;
   const image = el("img", { src: item.url, alt: "" });
   image.onload = () => image.classList.toggle("tiny", Math.max(image.naturalWidth, image.naturalHeight) <= TINY);
   image.onerror = () => image.replaceWith(el("i", { class: "gone", "aria-hidden": "true", text: "?" }));
