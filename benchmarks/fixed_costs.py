@@ -141,7 +141,7 @@ def probe() -> dict[str, float]:
 
     images = load_images("digits")
     recipe = plan(DEFAULT, images)
-    row = import_module("striate.models.registry").architecture_named(recipe.architecture)
+    row = import_module("striate.models.registry").get_architecture(recipe.architecture)
     extra = {"images": len(images)} if "images" in build.networks.__annotations__ else {}
     seconds = []
     for one in (replace_config(recipe, precision="float32"), recipe):

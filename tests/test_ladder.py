@@ -39,7 +39,7 @@ class _Lines(Progress):
     def __init__(self, word=None, act=None):
         self.lines, self.word, self.act = [], word, act
 
-    def say(self, line):
+    def log(self, line):
         self.lines.append(line)
         if self.word is not None and line.startswith(self.word):
             self.word = None

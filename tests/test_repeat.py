@@ -27,7 +27,7 @@ class _Lines(Progress):
     def __init__(self):
         self.lines = []
 
-    def say(self, line):
+    def log(self, line):
         self.lines.append(line)
 
 
@@ -120,7 +120,7 @@ def test_every_image_is_measured_in_one_fold_and_copies_lie_together(few, folds)
 
 def test_the_folds_are_pooled_with_an_interval(folds, few):
     found = folds.document
-    right = sum(run.report.correct for run in folds.runs)
+    right = sum(run.report.correct_count for run in folds.runs)
     assert (found.pooled.n, found.pooled.accuracy) == (len(few), right / len(few))
     assert found.pooled.interval == tuple(wilson(right, len(few)))
     assert found.accuracy == summarize_scores([run.report.accuracy for run in folds.runs], is_cross_validation=True)
@@ -151,8 +151,8 @@ def test_a_signal_leaves_what_is_finished_and_the_same_command_goes_on(few, tmp_
     import signal
 
     class _Stops(_Lines):
-        def say(self, line):
-            super().say(line)
+        def log(self, line):
+            super().log(line)
             if line.startswith("2/3"):
                 os.kill(os.getpid(), signal.SIGINT)
 

@@ -143,14 +143,14 @@ def test_a_finished_run_predictions_what_it_holds(digits_run):
 
 
 def test_a_run_as_contender_is_what_it_holds(digits_run):
-    contender = digits_run.contender()
+    contender = digits_run.build_summary()
     assert contender.report == digits_run.report
-    assert contender.is_right(contender.answers).sum() == digits_run.report.correct
-    assert len(contender.answers) == digits_run.report.n
+    assert contender.is_correct(contender.predictions).sum() == digits_run.report.correct_count
+    assert len(contender.predictions) == digits_run.report.n
     assert contender.settings["data"] == "digits"
     assert contender.settings["epochs"] == 4
     assert "name" not in contender.settings
-    assert contender.seconds == digits_run.manifest.seconds["training"] > 0
+    assert contender.training_seconds == digits_run.manifest.phase_seconds["training"] > 0
 
 
 def test_a_run_without_its_manifest_is_unfinished(copied):

@@ -110,7 +110,7 @@ def room(**limits: float):
 def test_a_server_is_full_with_the_images_of_the_request_at_the_door():
     from striate.serving.http_errors import RequestError
 
-    room_for = room(waiting=4)
+    room_for = room(max_pending_images=4)
     with room_for(9), pytest.raises(RequestError, match="busy"), room_for(1):  # alone, a request of any size is taken
         pass
     with room_for(3):
@@ -124,7 +124,7 @@ def test_a_server_is_full_with_the_images_of_the_request_at_the_door():
 def test_a_server_sends_away_who_would_wait_too_long(seconds: float, is_taken: bool):
     from striate.serving.http_errors import RequestError
 
-    room_for = room(batch=1, wait_seconds=seconds)
+    room_for = room(max_batch_size=1, max_wait_seconds=seconds)
     with room_for(1):
         pass
     with room_for(1):

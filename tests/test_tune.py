@@ -28,7 +28,7 @@ class _Lines(Progress):
     def __init__(self):
         self.lines = []
 
-    def say(self, line):
+    def log(self, line):
         self.lines.append(line)
 
 
@@ -43,8 +43,8 @@ class _KilledAt(_Lines):
         super().__init__()
         self.words = words
 
-    def say(self, line):
-        super().say(line)
+    def log(self, line):
+        super().log(line)
         if line.startswith(self.words):
             raise _Killed
 

@@ -47,7 +47,7 @@ class _Lines(Progress):
     def __init__(self):
         self.lines = []
 
-    def say(self, line):
+    def log(self, line):
         self.lines.append(line)
 
 
@@ -158,7 +158,7 @@ def test_the_report_counts_the_test_images_of_the_split(run):
     predictions = _rows(run.path / "predictions.csv")
     assert {row["key"] for row in predictions} == tested
     assert run.report.n == len(tested)
-    assert run.report.correct == sum(row["class"] == row["predicted"] for row in predictions)
+    assert run.report.correct_count == sum(row["class"] == row["predicted"] for row in predictions)
     assert run.validation.n == run.manifest.data["counts"]["validation"]
 
 
@@ -170,8 +170,8 @@ def test_the_manifest_says_what_was_done(run, folder):
     assert len(manifest.data["fingerprint"]) == 64
     assert (manifest.epochs, manifest.kept, manifest.seed) == (1, 1, 0)
     assert manifest.versions["keras"]
-    assert manifest.machine["cores"] >= 1
-    assert manifest.started.endswith("+00:00")
+    assert manifest.hardware["cores"] >= 1
+    assert manifest.started_at.endswith("+00:00")
     parts = manifest.seconds
     assert parts["total"] >= parts["reading"] + parts["training"]
     assert manifest.reason is None
@@ -191,7 +191,7 @@ def test_measuring_again_after_the_run_was_moved_gives_the_same_report(run, tmp_
     assert report.accuracy == run.report.accuracy
     assert report.confusion == run.report.confusion
     assert report.loss == pytest.approx(run.report.loss, rel=1e-5)
-    assert [one.key for one in report.misclassifications] == [one.key for one in run.report.wrong]
+    assert [one.key for one in report.misclassifications] == [one.key for one in run.report.misclassifications]
 
 
 def test_measuring_on_other_data_takes_its_test_images_alone_if_it_brings_some(run, photos, tmp_path):

@@ -79,7 +79,7 @@ def test_a_cell_opens_the_images_behind_it(chromium, small):
     path, given = small
     chromium.resize(1200)
     chromium.open(path)
-    labels, predicted = given.decoded.images.labels, given.predicted
+    labels, predicted = given.decoded_set.images.labels, given.predicted_labels
     cells = chromium.run("return [...document.querySelectorAll('table.matrix [data-cell]')].map((b) => b.dataset.cell)")
     assert {tuple(map(int, cell.split(","))) for cell in cells} == set(
         zip(labels.tolist(), predicted.tolist(), strict=True)
@@ -92,7 +92,7 @@ def test_a_cell_opens_the_images_behind_it(chromium, small):
             "return [...document.querySelectorAll('#cell figure')].map((f) => [f.querySelector('img').title, "
             "f.querySelector('img').naturalWidth, f.querySelector('.first b').textContent])"
         )
-        keys = set(given.decoded.images.keys[(labels == i) & (predicted == j)].tolist())
+        keys = set(given.decoded_set.images.keys[(labels == i) & (predicted == j)].tolist())
         assert 0 < len(shown) <= 24
         assert {key for key, _, _ in shown} <= keys
         assert all(width == 12 and said == CLASSES[j] for _, width, said in shown)

@@ -33,7 +33,7 @@ def test_the_list_has_every_row_with_its_story_and_its_figures(capsys: pytest.Ca
     assert [row["name"] for row in rows] == list(ARCHITECTURES)
     for row in rows:
         assert {name: row[name] for name in NUMBERS} == load_cost_table()[row["name"]]
-        assert row["story"] == ARCHITECTURES[row["name"]].story
+        assert row["description"] == ARCHITECTURES[row["name"]].description
         assert {"title", "authors", "year", "source", "native"} <= row.keys()
 
 
@@ -89,7 +89,16 @@ def test_one_model_tells_its_story_and_every_layer(capsys: pytest.CaptureFixture
     assert sum(layer["parameters"] for layer in said["layers"]) == 61_706
     assert main(["models", "lenet"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    for text in (row.title, row.authors, str(row.year), row.source, row.story, "61,706", "416,520", "AvgPool 2×2"):
+    for text in (
+        row.title,
+        row.authors,
+        str(row.year),
+        row.source,
+        row.description,
+        "61,706",
+        "416,520",
+        "AvgPool 2×2",
+    ):
         assert text in shown
 
 

@@ -25,7 +25,7 @@ CLASSES = ("a", "b", "c", "d")
 
 
 def tally_of(
-    accuracy: float, n: int = 400, *, loss: float = 0.3, surest_wrong: int = 0, matrix: Any = None
+    accuracy: float, n: int = 400, *, loss: float = 0.3, top_confidence_errors: int = 0, matrix: Any = None
 ) -> OutcomeCounts:
     """Returns n answers, as often right in every class, mistakes spread over the others."""
     if matrix is None:
@@ -38,7 +38,7 @@ def tally_of(
                 matrix[i, (i + 1 + number % (len(CLASSES) - 1)) % len(CLASSES)] += 1
     cells = tuple(tuple(int(cell) for cell in row) for row in matrix)
     total = sum(map(sum, cells))
-    return OutcomeCounts(cells, loss, 0.6, round(TOP_CONFIDENCE_FRACTION * total), surest_wrong)
+    return OutcomeCounts(cells, loss, 0.6, round(TOP_CONFIDENCE_FRACTION * total), top_confidence_errors)
 
 
 def epochs_of(*losses: float, val: Sequence[float] | None = None, **changes: Any) -> tuple[EpochMetrics, ...]:
@@ -47,12 +47,12 @@ def epochs_of(*losses: float, val: Sequence[float] | None = None, **changes: Any
     for number, loss in enumerate(losses, 1):
         other = loss if val is None else val[number - 1]
         row = {"accuracy": max(0.0, 1 - loss / 2), "val_accuracy": max(0.0, 1 - other / 2), "learning_rate": 1e-3}
-        row |= {"seconds": 2.0, "ms_per_step": 4.0, "images_per_second": 500.0, "waiting": 0.01} | changes
+        row |= {"seconds": 2.0, "ms_per_step": 4.0, "images_per_second": 500.0, "wait_fraction": 0.01} | changes
         rows.append(EpochMetrics(epoch=number, loss=loss, val_loss=other, **row))
     return tuple(rows)
 
 
-def symptoms_of(**changes: Any) -> TrainingSignals:
+def signals_of(**changes: Any) -> TrainingSignals:
     """Returns what a healthy training notes."""
     looks = tuple(SplitStatistics(split, 400, 100.0, 60.0, 0.03, 0.5) for split in ("train", "validation", "test"))
     healthy = TrainingSignals(
@@ -73,9 +73,9 @@ def symptoms_of(**changes: Any) -> TrainingSignals:
 
 @pytest.fixture
 def evidence() -> Callable[..., Evidence]:
-    """Returns a maker of evidence; what is named is changed, `symptoms` by a dict or to None."""
+    """Returns a maker of evidence; what is named is changed, `signals` by a dict or to None."""
 
-    def make(symptoms: dict[str, Any] | None = {}, **changes: Any) -> Evidence:  # noqa: B006
+    def make(signals: dict[str, Any] | None = {}, **changes: Any) -> Evidence:  # noqa: B006
         healthy = Evidence(
             path="runs/r",
             command="striate train photos --epochs 8",
@@ -93,7 +93,7 @@ def evidence() -> Callable[..., Evidence]:
             leak_count=0,
             without_leaks=None,
             device="cpu",
-            signals=None if symptoms is None else symptoms_of(**symptoms),
+            signals=None if signals is None else signals_of(**signals),
         )
         return replace(healthy, **changes)
 

@@ -76,7 +76,7 @@ def test_a_difference_of_two_images_cannot_be_told_apart():
 def test_images_are_paired_by_key_and_not_by_place():
     good = _contender("good", GOOD)
     turned = replace(
-        good, name="turned", settings={"network": "other"}, answers=dict(reversed(good.predictions.items()))
+        good, name="turned", settings={"network": "other"}, predictions=dict(reversed(good.predictions.items()))
     )
     (pair,) = compare([good, turned]).pairs
     assert (pair.paired_difference.only_first, pair.paired_difference.only_second) == (0, 0)
@@ -105,7 +105,7 @@ def test_the_order_of_the_classes_does_not_matter():
 
 
 def test_without_a_list_of_predictions_nothing_is_compared():
-    empty = replace(_contender("one", GOOD), answers={})
+    empty = replace(_contender("one", GOOD), predictions={})
     with pytest.raises(RunError, match="no list of predictions"):
         compare([empty, empty])
 

@@ -116,7 +116,7 @@ def test_a_confusion_matrix_of_any_size_renders(forge, tmp_path, classes):
 
 def test_a_confusion_matrix_with_a_class_without_images_renders(forge, tmp_path):
     measured = forge(["a", "b", "c"], each=1, errors=False)
-    subset = measured.decoded.images.subset([0, 1])
+    subset = measured.decoded_set.images.subset([0, 1])
     assert subset.counts()["c"] == 0
     from striate.evaluation.report import make_report
 
@@ -133,7 +133,7 @@ def test_a_gallery_says_what_was_said_and_what_it_is(forge, tmp_path, size, chan
     images = [mark for mark in figure.marks if isinstance(mark, Raster)]
     assert len(images) == len(wrong) == 10
     for image, index in zip(images, wrong, strict=True):
-        assert np.array_equal(image.pixels, measured.decoded.pixels[index])
+        assert np.array_equal(image.pixels, measured.decoded_set.pixels[index])
         assert image.is_smooth == (size > 64)
     assert sum(text.startswith("is ") for text in figure.texts) == 10
     assert sum(text.endswith(" %") for text in figure.texts) >= 10
@@ -154,14 +154,14 @@ def test_a_gallery_of_nothing_says_none(forge, tmp_path):
 def test_images_to_show_are_spread_over_the_classes_and_errors_begin_with_the_surest(forge):
     measured = forge([f"class {number}" for number in range(6)], each=9)
     right, wrong = plots.select_examples(measured, 12)
-    labels = measured.decoded.images.labels
-    assert (measured.predicted[right] == labels[right]).all()
+    labels = measured.decoded_set.images.labels
+    assert (measured.predicted_labels[right] == labels[right]).all()
     assert np.bincount(labels[right]).tolist() == [2] * 6
     assert len(set(right.tolist())) == 12
-    assert (measured.predicted[wrong] != labels[wrong]).all()
+    assert (measured.predicted_labels[wrong] != labels[wrong]).all()
     fractions = measured.confidence[wrong].tolist()
     assert fractions == sorted(fractions, reverse=True)
-    every = measured.confidence[measured.predicted != labels]
+    every = measured.confidence[measured.predicted_labels != labels]
     assert fractions[0] == every.max()
 
 

@@ -30,11 +30,13 @@ def table(measured, tmp_path):
 
 def test_the_list_of_predictions_comes_back_as_right_and_wrong(measured, table):
     predictions = load_prediction_records(table)
-    images = measured.decoded.images
+    images = measured.decoded_set.images
     assert [one.confidence for one in predictions.values()] == pytest.approx(measured.confidence, rel=1e-5)
     correct = {key: one.true_class == one.predicted_class for key, one in predictions.items()}
-    assert correct == dict(zip(images.keys.tolist(), (measured.predicted == images.labels).tolist(), strict=True))
-    assert sum(correct.values()) == measured.report.correct
+    assert correct == dict(
+        zip(images.keys.tolist(), (measured.predicted_labels == images.labels).tolist(), strict=True)
+    )
+    assert sum(correct.values()) == measured.report.correct_count
     with table.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["key", "class", "predicted", "confidence"]
@@ -48,8 +50,8 @@ def test_every_probability_comes_back(measured, table):
     assert found.keys.tolist() == given.keys.tolist()
     assert found.labels.tolist() == given.labels.tolist()
     assert found.log_probabilities == pytest.approx(given.log_probabilities, abs=1e-6)
-    assert found.predicted_labels.tolist() == given.predicted.tolist()
-    assert found.is_correct.sum() == measured.report.correct
+    assert found.predicted_labels.tolist() == given.predicted_labels.tolist()
+    assert found.is_correct.sum() == measured.report.correct_count
 
 
 @pytest.mark.parametrize(

@@ -136,10 +136,10 @@ def test_names_from_the_data_are_text_and_never_markup(forge, training, tmp_path
 
     measured = forge([EVIL, 'a" onerror="x', "b & c", "\x1b[31m"], each=6)
     keys = np.array([f'{EVIL}"{index}.jpg' for index in range(24)])
-    images = replace(measured.decoded.images, keys=keys)
+    images = replace(measured.decoded_set.images, keys=keys)
     measured = replace(
         measured,
-        decoded=replace(measured.decoded, images=images),
+        decoded_set=replace(measured.decoded_set, images=images),
         report=replace(measured.report, data=EVIL),
     )
     page = _page(
@@ -151,7 +151,7 @@ def test_names_from_the_data_are_text_and_never_markup(forge, training, tmp_path
         command=f"striate train {EVIL}",
         findings=(Finding("tiny_class", "warning", EVIL, EVIL),),
         settings={EVIL: EVIL},
-        machine={"processor": EVIL},
+        hardware={"processor": EVIL},
         versions={EVIL: EVIL},
     )
     assert page.count("<script") == 2

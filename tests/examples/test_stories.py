@@ -53,9 +53,9 @@ def test_clothes_explores_trains_and_draws_its_curves(
 @pytest.mark.slow
 def test_overfitting_compares_without_and_with_dropout(test_data: Path, tmp_path: Path) -> None:
     found = story("overfitting").main(test_data, tmp_path, epochs=2, every=200)
-    assert [one.name for one in found.contenders] == ["without-dropout", "with-dropout"]
-    assert found.differing["dropout"] == (0.0, 0.5)
-    assert found.pairs[0].paired is not None
+    assert [one.name for one in found.runs] == ["without-dropout", "with-dropout"]
+    assert found.differing_settings["dropout"] == (0.0, 0.5)
+    assert found.pairs[0].paired_difference is not None
     assert is_drawn(tmp_path / "overfitting.png")
 
 

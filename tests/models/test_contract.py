@@ -240,7 +240,7 @@ def test_a_model_that_was_only_looked_at_never_gets_values():
 @built_row
 def test_models_fit_other_sizes_channels_and_numbers_of_classes(row):
     least = load_cost_table()[row.name]["smallest_side"]
-    for shape in ((least, least, row.native[2]), (130, 115, 1)):
+    for shape in ((least, least, row.native_shape[2]), (130, 115, 1)):
         assert build_without_weights(row, shape, 2).output_shape == (None, 2)
 
 
@@ -259,7 +259,7 @@ def test_a_row_tells_who_when_and_where(row):
     assert row.authors
     assert 1940 < row.year < 2100
     assert len(row.source) > 10
-    assert row.story.endswith(".")
+    assert row.description.endswith(".")
     assert 0 <= row.dropout < 1
 
 

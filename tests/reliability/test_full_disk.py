@@ -26,7 +26,7 @@ class _Lines(Progress):
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         self.lines.append(line)
 
 
@@ -66,7 +66,7 @@ def test_a_disk_that_is_full_while_training_costs_the_checkpoints_alone(
     with monkeypatch.context() as patch:
         full = _FullFrom(patch, ".safetensors.", "history.csv")
         full.is_full = False
-        say = told.say
+        say = told.log
 
         def fills_up(line: str) -> None:
             say(line)
@@ -131,7 +131,7 @@ def test_a_real_disk_that_fills_up_keeps_the_last_checkpoint(small_disk: Path, m
     monkeypatch.setattr("striate.training.resources.room_needed", lambda *_: 0)
     told = _Lines()
     ballast = small_disk / "ballast"
-    say = told.say
+    say = told.log
 
     def fills_up(line: str) -> None:
         say(line)

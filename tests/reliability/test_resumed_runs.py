@@ -38,7 +38,7 @@ class _StopAfter(Progress):
     def __init__(self, epochs: int) -> None:
         self.left, self.lines = epochs, []
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         self.lines.append(line)
         if line.startswith("Epoch"):
             self.left -= 1
@@ -207,7 +207,7 @@ def test_a_training_that_diverges_late_fails_with_its_best_weights_kept(
 
 def test_a_training_whose_memory_ran_out_can_be_resumed(tmp_path: Path):
     class Full(Progress):
-        def say(self, line: str) -> None:
+        def log(self, line: str) -> None:
             if line.startswith("Epoch 3/"):
                 raise MemoryError
 

@@ -35,7 +35,7 @@ def _pretend(monkeypatch, paces):
 @pytest.mark.backend
 def test_real_batches_are_measured_and_told(digits):
     class Lines(Progress):
-        def say(self, line):
+        def log(self, line):
             lines.append(line)
 
     lines, told = [], Lines()

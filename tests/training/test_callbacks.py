@@ -107,7 +107,7 @@ class _Counting(Progress):
         assert count >= 0
         self.done += count
 
-    def say(self, line):
+    def log(self, line):
         self.lines.append(line)
 
 

@@ -78,7 +78,7 @@ def test_the_second_time_no_image_is_looked_at_and_that_is_said(cache, looks):
     said = []
 
     class Say(Progress):
-        def say(self, line):
+        def log(self, line):
             said.append(line)
 
     first = embeddings(_network(), _pixels(), progress=NO_PROGRESS)

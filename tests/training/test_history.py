@@ -44,7 +44,7 @@ def test_a_slow_step_is_written_without_an_exponent():
 
 def test_waiting_is_shown_where_it_was_measured_and_runs_without_it_are_read(written):
     assert _epoch(1).format_line(3).endswith("  waiting 25%")
-    assert "waiting" not in _epoch(1, waiting=float("nan")).format_line(3)
+    assert "waiting" not in _epoch(1, wait_fraction=float("nan")).format_line(3)
     older = [line.rpartition(",")[0] for line in written.read_text().splitlines()]
     written.write_text("\n".join(older) + "\n")
     rows = read_history(written)

@@ -57,7 +57,7 @@ def test_half_precision_is_taken_where_it_is_clearly_faster_and_said(monkeypatch
     said = []
 
     class Say(Progress):
-        def say(self, line):
+        def log(self, line):
             said.append(line)
 
     monkeypatch.setattr(precision, "can_gain", lambda: True)

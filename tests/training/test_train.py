@@ -43,7 +43,7 @@ def test_three_epochs_beat_chance_by_far(digits):
     lines = []
 
     class Say(Progress):
-        def say(self, line):
+        def log(self, line):
             lines.append(line)
 
     recorded = []
@@ -138,7 +138,7 @@ class _SignalAt(Progress):
                 self.step = 0
                 os.kill(os.getpid(), self.number)
 
-    def say(self, line):
+    def log(self, line):
         self.lines.append(line)
 
 
@@ -159,8 +159,8 @@ def test_a_signal_ends_the_training_and_keeps_what_was_learned(digits, number):
 
 def test_a_second_ctrl_c_is_no_longer_ours(digits):
     class Twice(_SignalAt):
-        def say(self, line):
-            super().say(line)
+        def log(self, line):
+            super().log(line)
             if line.startswith("Stopping"):
                 os.kill(os.getpid(), signal.SIGINT)
 
