@@ -157,7 +157,7 @@ def test_a_run_without_its_manifest_is_unfinished(copied):
     (copied.path / "run.json").unlink()
     assert copied.state == "unfinished"
     assert repr(copied).endswith("unfinished)")
-    assert copied.history.kept == 0
+    assert copied.history.best_epoch == 0
     assert len(copied.epochs) == 4
     with pytest.raises(RunError, match=r"run\.json is missing, so this run is unfinished"):
         _ = copied.manifest
@@ -198,10 +198,12 @@ def test_a_manifest_with_a_foreign_key_is_told(copied):
         _ = copied.manifest
 
 
-@pytest.mark.parametrize("name", ["recipe.json", "report.json", "validation.json"])
-def test_any_other_damaged_document_is_told_by_name(copied, name):
+@pytest.mark.parametrize(
+    ("name", "attribute"),
+    [("recipe.json", "recipe"), ("report.json", "report"), ("validation.json", "validation_report")],
+)
+def test_any_other_damaged_document_is_told_by_name(copied, name, attribute):
     (copied.path / name).write_text("{}x")
-    attribute = name.removesuffix(".json")
     with pytest.raises(RunError, match=f"{name} is damaged"):
         getattr(copied, attribute)
 

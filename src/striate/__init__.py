@@ -1,4 +1,4 @@
-"""Striate: from labelled pictures to a classifier you can trust, understand and ship.
+"""Striate: from labeled images to a classifier you can trust, understand and ship.
 
     import striate as st
 

@@ -133,7 +133,7 @@ class Classifier:
     ) -> Iterator[Prediction]:
         """Yields one Prediction per source, in order, decoding the next images while the model works."""
         given, limit = iter(names), self._resolve_threshold(reject_below)
-        with progress.track("predicting", len(sources), "pictures") as task:
+        with progress.track("predicting", len(sources), "images") as task:
             for batch, rows in self._iter_batches(sources):
                 predictions = iter(rows)
                 for pixels, name in zip(batch, given, strict=False):

@@ -58,7 +58,7 @@ def differences(chromium: Any, made: Classifier, shown: list[ExplainerImage]) ->
     """Returns by how much a number in the page differs from Keras' at most, over all steps of all images."""
     found, most = extract_steps(made.model), 0.0
     for at, one in enumerate(shown):
-        chromium.run("explorer.engine.runNow(arguments[0], octets(DATA.pictures[arguments[0]].pixels))", at)
+        chromium.run("explorer.engine.runNow(arguments[0], octets(DATA.images[arguments[0]].pixels))", at)
         expected = compute_step_values(made.model, found, one.pixels)
         block = b"".join(value.astype("<f4").tobytes() for value in expected if value is not None)
         sizes = [None if value is None else value.size for value in expected]
@@ -222,7 +222,7 @@ def test_painting_changes_the_prediction_and_restoring_brings_it_back(lenet: Pag
     from selenium.webdriver.common.action_chains import ActionChains
 
     prediction = "return Array.from(explorer.engine.values[SOFTMAX])"
-    lenet.open("picture")
+    lenet.open("image")
     before = lenet.chromium.run(prediction)
     lenet.chromium.run("document.getElementById('brush').click()")
     frame = lenet.chromium.driver.find_element("css selector", "#view .frame")
@@ -276,7 +276,7 @@ def test_it_asks_for_nothing_and_everybody_can_read_it(chromium, tmp_path: Path,
     chromium.resize(width)
     chromium.prefer(scheme)
     assert chromium.requests() == []
-    for name in ("c1", "s2", "embedding", "probabilities", "picture"):
+    for name in ("c1", "s2", "embedding", "probabilities", "image"):
         page.open(name)
         assert chromium.violations() == []
         assert chromium.run("return document.documentElement.scrollWidth") <= width

@@ -62,7 +62,7 @@ def test_it_asks_for_nothing_and_everybody_can_read_it(chromium, page: Path, wid
 
 def test_the_surest_mistake_is_shown_first_with_what_it_resembles(chromium, page: Path):
     open_page(chromium, page)
-    assert "taken for" in chromium.run("return document.querySelector('#picture .wrong').textContent")
+    assert "taken for" in chromium.run("return document.querySelector('#image .wrong').textContent")
     near = chromium.run("return document.querySelectorAll('.near figure').length")
     first = chromium.run("return document.querySelector('.near figcaption').textContent")
     assert near == 4
@@ -103,7 +103,7 @@ def test_keys_and_buttons_go_through_the_images(chromium, page: Path):
     mistakes = set()
     for _ in range(6):
         chromium.run("document.getElementById('mistake').click()")
-        assert chromium.run("return document.querySelectorAll('#picture .wrong').length") == 1
+        assert chromium.run("return document.querySelectorAll('#image .wrong').length") == 1
         mistakes.add(chromium.run(title))
     assert len(mistakes) == 6
 
@@ -116,6 +116,6 @@ def test_colors_and_classes_can_be_chosen(chromium, page: Path):
     hidden = chromium.run(image)
     assert hidden != before
     assert chromium.run("return document.querySelector('#legend button').getAttribute('aria-pressed')") == "false"
-    chromium.run("const c = document.getElementById('colour'); c.value = 'right'; c.dispatchEvent(new Event('change'))")
+    chromium.run("const c = document.getElementById('color'); c.value = 'right'; c.dispatchEvent(new Event('change'))")
     assert chromium.run(image) not in (before, hidden)
     assert chromium.complaints() == []

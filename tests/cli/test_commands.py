@@ -146,7 +146,7 @@ def test_evaluate_tells_the_price_of_being_sure(home: Path) -> None:
     assert "of the images, those with a confidence of 34.0 % or more" in done.stdout
     found = json.loads(striate("evaluate", "stripes", "--reject-below", "0.6", "--json", folder=home).stdout)
     assert found["refusal"]["n"] == found["test"]["n"] == 18
-    assert found["refusal"]["answered"] <= 18
+    assert found["refusal"]["accepted_count"] <= 18
 
 
 def test_the_doctor_names_a_rate_of_ten_when_training_ends_and_later(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_the_doctor_names_a_rate_of_ten_when_training_ends_and_later(tmp_path: P
     found = json.loads(striate("doctor", "hot", "--json", folder=tmp_path).stdout)["findings"]
     assert (found[0]["kind"], found[0]["severity"]) == ("learning_rate_too_high", "error")
     page = (tmp_path / "runs" / "hot" / "report.html").read_text(encoding="utf-8")
-    assert "What could be better" in page
+    assert "Diagnosis" in page
     for name in ("symptoms.json", "diagnosis.json"):
         (tmp_path / "runs" / "hot" / name).unlink()
     older = striate("doctor", "hot", folder=tmp_path)
@@ -183,8 +183,8 @@ def test_evaluate_writes_the_report_anew_and_notes_each_look(home: Path, tmp_pat
     with (home / "runs" / "stripes" / "test_access.csv").open(encoding="utf-8") as file:
         looks = [row["operation"] for row in csv.DictReader(file)]
     assert looks[0] == "train" and set(looks[1:]) == {"evaluate"}
-    assert f"opened {len(looks)} times" in page.read_text(encoding="utf-8")
-    assert f"opened {len(looks)} times" in text.read_text(encoding="utf-8")
+    assert f"evaluated {len(looks)} times" in page.read_text(encoding="utf-8")
+    assert f"evaluated {len(looks)} times" in text.read_text(encoding="utf-8")
     bad = striate("evaluate", "stripes", "--html", tmp_path / "absent" / "r.html", folder=home)
     assert bad.returncode == 2
     assert "Traceback" not in bad.stderr
@@ -281,7 +281,7 @@ def test_compare_tells_what_differs_and_draws_the_curves(home: Path, photos: Pat
     with Image.open(home / said["plot"]) as plot:
         assert plot.size[0] > 1000
     page = (home / said["page"]).read_text(encoding="utf-8")
-    assert "image by image" in page and said["pictures_missing"] is None
+    assert "images on which they differ" in page and said["pictures_missing"] is None
     assert {"difference", "interval", "p_value", "adjusted_p_value", "verdict", "lost", "gained"} <= said["pairs"][
         0
     ].keys()
@@ -303,7 +303,7 @@ def test_data_counts_checks_and_writes_a_page(photos: Path, tmp_path: Path) -> N
     assert kinds["broken"]["files"][0].startswith("across/broken.png: ")
     assert kinds["ignored"]["files"] == ["across/Thumbs.db"]
     assert "across/broken.png" in (tmp_path / said["page"]).read_text(encoding="utf-8")
-    assert said["statistics"]["formats"] == {"JPEG": 90} and said["statistics"]["bytes"]["least"] > 500
+    assert said["statistics"]["formats"] == {"JPEG": 90} and said["statistics"]["bytes"]["minimum"] > 500
     assert {one["feature"] for one in said["shortcuts"]} >= {"file size", "mean color"}
     assert said["corrections"] is None
     shown = striate("data", folder, "--png", "sheet.png", "--html", "here.html", folder=tmp_path).stdout
@@ -333,7 +333,7 @@ def test_a_leak_is_found_repaired_and_trained_without(photos: Path, tmp_path: Pa
     assert said["corrections"] == "leaky-corrections.csv"
     rows = (tmp_path / said["corrections"]).read_text(encoding="utf-8").splitlines()
     assert rows == [
-        "key,action,label,was,reason",
+        "key,action,label,original_label,reason",
         "train/across/again.jpg,exclude,,across,leak: shows the same as test/across/across 0.jpg",
     ]
 

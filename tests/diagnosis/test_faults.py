@@ -239,14 +239,14 @@ def test_images_normalised_otherwise(evidence):
         0
     ]
     assert found.kind == "wrong_normalization"
-    assert found.verdict == "The test images are normalize otherwise than those of training"
+    assert found.verdict == "The test images are normalized differently from the training images"
     assert kinds(evidence(signals={"input_scale": InputScale("conv", 100.0, 60.0)})) == ["wrong_normalization"]
     assert kinds(evidence(signals={"input_scale": InputScale("conv", 0.0, 1.0)})) == []
 
 
 def test_a_leak(evidence):
     leak = Finding("leak", "error", "copies", "remove them", ("test/1.jpg",), 40, 20)
-    bad = evidence(findings=(leak,), leaked=40, without_leaks=AccuracyEstimate(360, 0.9, (0.86, 0.93)))
+    bad = evidence(findings=(leak,), leak_count=40, without_leaks=AccuracyEstimate(360, 0.9, (0.86, 0.93)))
     (found,) = diagnose(bad).diagnoses
     assert (found.kind, found.fix) == ("leak", "striate data photos --fix")
     assert "40 of 400 test images" in found.evidence
@@ -338,9 +338,11 @@ def test_two_tallies_together_are_the_tally_of_all():
     assert whole.exclude_classes([1, 2]).n == int(np.isin(labels, (0, 3)).sum())
 
 
-@pytest.mark.parametrize("missing", ["validation", "test", "epochs", "symptoms", "counts", "classes"])
+@pytest.mark.parametrize(
+    "missing", ["validation_outcomes", "test_outcomes", "epochs", "signals", "class_counts", "classes"]
+)
 def test_whatever_is_missing_no_fault_stumbles(evidence, missing):
-    gone = {"epochs": (), "counts": {}, "classes": ()}.get(missing)
+    gone = {"epochs": (), "class_counts": {}, "classes": ()}.get(missing)
     bare = replace(evidence(), **{missing: gone})
     for fault, _ in DETECTORS:
         fault(bare)

@@ -94,7 +94,7 @@ def test_a_run_that_overflows_says_in_which_images(tmp_path: Path):
     assert 0 < len(broken.files) <= broken.image_count
     assert set(broken.files) <= set(load_images("digits").keys.tolist())
     said = json.loads((tmp_path / "r" / "diagnosis.json").read_text(encoding="utf-8"))
-    assert said["found"][0]["kind"] in ("not_finite", "wrong_normalization")
+    assert said["diagnoses"][0]["kind"] in ("not_finite", "wrong_normalization")
 
 
 def test_a_finished_run_keeps_what_the_doctor_needs(digits_run):

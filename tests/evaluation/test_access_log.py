@@ -15,12 +15,12 @@ def test_looks_are_noted_in_their_order(tmp_path: Path):
     assert load_access_records(tmp_path) == ()
     assert describe_test_access((), "test") == ""
     log_test_access(tmp_path, "train")
-    assert "opened once" in describe_test_access(load_access_records(tmp_path), "test")
+    assert "evaluated once" in describe_test_access(load_access_records(tmp_path), "test")
     log_test_access(tmp_path, "evaluate")
     found = load_access_records(tmp_path)
     assert [one.operation for one in found] == ["train", "evaluate"]
     assert describe_test_access(found, "test").startswith(
-        f"The test images were opened 2 times, first on {found[0].time[:10]}"
+        f"The test set was evaluated 2 times, first on {found[0].time[:10]}"
     )
 
 

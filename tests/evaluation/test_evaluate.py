@@ -54,7 +54,7 @@ def test_some_of_the_classes_are_enough(digits_run, test_digits):
     report = evaluate(digits_run.classifier, only)
     assert report.n == len(only)
     assert len(report.classes) == 10
-    assert {row.name: row.support for row in report.classes if row.support} == only.counts()
+    assert {row.name: row.support for row in report.classes if row.support} == only.count_by_class()
     assert report.accuracy > 0.5
 
 

@@ -117,7 +117,7 @@ def test_a_confusion_matrix_of_any_size_renders(forge, tmp_path, classes):
 def test_a_confusion_matrix_with_a_class_without_images_renders(forge, tmp_path):
     measured = forge(["a", "b", "c"], each=1, errors=False)
     subset = measured.decoded_set.images.subset([0, 1])
-    assert subset.counts()["c"] == 0
+    assert subset.count_by_class()["c"] == 0
     from striate.evaluation.report import make_report
 
     rows = np.log(np.full((2, 3), 1 / 3))
@@ -236,8 +236,8 @@ def test_figures_need_no_matplotlib():
         "from striate.training.history import EpochMetrics, History\n"
         "from striate.reporting.figures import save_figure\n"
         "from pathlib import Path\n"
-        "history = History((Epoch(1, 1.0, 0.5, 1.0, 0.5, 1e-3, 1.0, 100.0, 10.0),), 1)\n"
-        "save_figure(plots.curves(history), Path(sys.argv[1]))\n"
+        "history = History((EpochMetrics(1, 1.0, 0.5, 1.0, 0.5, 1e-3, 1.0, 100.0, 10.0),), 1)\n"
+        "save_figure(plots.draw_training_curves(history), Path(sys.argv[1]))\n"
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "curves.png"

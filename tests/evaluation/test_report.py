@@ -52,7 +52,7 @@ def test_every_figure_is_scikit_learns(case):
     expected = metrics.precision_recall_fscore_support(labels, guess, labels=numbers, zero_division=0)
     np.testing.assert_allclose(np.array(per_class).T, np.array(expected))
     for name in ("macro", "weighted"):
-        row = getattr(report, name)
+        row = getattr(report, f"{name}_average")
         expected = metrics.precision_recall_fscore_support(
             labels, guess, labels=numbers, average=name, zero_division=0
         )[:3]
@@ -127,9 +127,9 @@ def test_intervals_hold_their_figures_and_are_there_where_these_are(case):
 def test_a_report_of_format_1_can_be_read():
     report = _report([0, 1, 1], np.log([[0.8, 0.2], [0.1, 0.9], [0.6, 0.4]]), 2)
     old = to_plain(report)
-    for name in ("metrics", "calibration", "coverage"):
+    for name in ("metrics", "calibration", "risk_coverage"):
         del old[name]
-    for row in (*old["classes"], old["macro"], old["weighted"]):
+    for row in (*old["classes"], old["macro_average"], old["weighted_average"]):
         for name in ("precision_interval", "recall_interval", "f1_interval", "auc", "average_precision"):
             del row[name]
     read = from_json(Report, to_json({**old, "format": 1}), "report.json")
@@ -158,5 +158,5 @@ def test_a_class_without_an_image_counts_as_zero_and_not_as_an_error():
 
 
 def test_no_images_at_all_is_an_error():
-    with pytest.raises(DataError, match="no images to measure on in images, split test"):
+    with pytest.raises(DataError, match="no images to measure on in pictures, split test"):
         _report([], np.empty((0, 3)), 3)

@@ -33,16 +33,16 @@ KERAS = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationW
 def _facts(**changes):
     facts = {
         "name": "run-1",
-        "network": "cnn",
+        "architecture": "cnn",
         "parameters": 1234,
-        "seconds": 2.5,
+        "training_seconds": 2.5,
         "state": "finished",
         "findings": (),
         "settings": {"epochs": 3, "dropout": None, "augment.flip": False, "augment.border": "mirror"},
         "versions": {"striate": "0.1.0"},
-        "machine": {"cores": 2},
+        "hardware": {"cores": 2},
         "command": "striate train photos",
-        "validation": None,
+        "validation_report": None,
     }
     return RunFacts(**(facts | changes))
 
@@ -147,7 +147,7 @@ def test_names_from_the_data_are_text_and_never_markup(forge, training, tmp_path
         measured,
         training((1.0, 1.0), kept=1),
         name=EVIL,
-        network=EVIL,
+        architecture=EVIL,
         command=f"striate train {EVIL}",
         findings=(Finding("tiny_class", "warning", EVIL, EVIL),),
         settings={EVIL: EVIL},
@@ -228,8 +228,8 @@ def test_findings_keep_their_capital_letters(forge, tmp_path):
 
 def test_an_interrupted_training_is_told(forge, tmp_path):
     measured = forge(["a", "b"])
-    assert "stopped before its time" in _page(tmp_path, measured, state="interrupted")
-    assert "stopped before its time" not in _page(tmp_path, measured)
+    assert "Its training was stopped early" in _page(tmp_path, measured, state="interrupted")
+    assert "Its training was stopped early" not in _page(tmp_path, measured)
 
 
 def test_the_commonest_confusions_come_first(forge):
@@ -260,9 +260,9 @@ def test_the_same_as_markdown_has_the_same_figures_and_nothing_that_markdown_wou
 
 
 def test_what_the_confidence_is_worth_is_said_in_words(forge):
-    assert describe_calibration(0.01, 0.9, 0.9) == "Its confidence can be taken at its word (off by 1.0 % on average)."
-    assert describe_calibration(0.1, 0.9, 0.8).startswith("It is surer than it is right")
-    assert describe_calibration(0.1, 0.7, 0.8).startswith("It is less sure than it could be")
+    assert describe_calibration(0.01, 0.9, 0.9) == "Its confidence is well calibrated (off by 1.0 % on average)."
+    assert describe_calibration(0.1, 0.9, 0.8).startswith("It is overconfident")
+    assert describe_calibration(0.1, 0.7, 0.8).startswith("It is underconfident")
     said = format_insight(forge(["a", "b", "c"], each=6).report)
-    assert said.startswith("Its commonest mistake: “a” taken for “b”, 2 of 6 images.")
-    assert "mistake" not in format_insight(forge(["a", "b"], errors=False).report)
+    assert said.startswith("Its most frequent confusion: “a” predicted as “b”, 2 of 6 images.")
+    assert "confusion" not in format_insight(forge(["a", "b"], errors=False).report)

@@ -68,7 +68,7 @@ def test_a_promise_that_cannot_be_made_says_which_could():
 
 @pytest.mark.parametrize("risk", [0.0, 1.0, -0.1, 2.0, float("nan")])
 def test_a_risk_is_a_share(risk):
-    with pytest.raises(ConfigError, match="target risk is a share"):
+    with pytest.raises(ConfigError, match="target risk is a fraction"):
         compute_risk_threshold(drawn(0), risk)
 
 

@@ -119,7 +119,7 @@ def test_the_command_tells_what_an_image_resembles(digits_run, tmp_path: Path, c
     ]
     assert main(["map", str(digits_run.path), *words, "--json"]) == 0
     own, broken = json.loads(capsys.readouterr().out)
-    assert own["resembles"][0]["picture"] == trained
+    assert own["similar_images"][0]["image"] == trained
     assert own["resembles"][0]["similarity"] == pytest.approx(1, abs=1e-4)
     assert len(own["resembles"]) == 5
     assert broken["error"]

@@ -189,7 +189,7 @@ def test_another_program_finds_names_shapes_and_types_in_the_graph(digits_run, t
     session = onnxruntime.InferenceSession(tmp_path / "a.onnx", providers=["CPUExecutionProvider"])
     ((given,), (prediction,)) = session.get_inputs(), session.get_outputs()
     form = digits_run.classifier.preprocessing
-    assert (given.name, given.type, given.shape) == ("pictures", "tensor(uint8)", ["n", *form.shape])
+    assert (given.name, given.type, given.shape) == ("images", "tensor(uint8)", ["n", *form.shape])
     assert (prediction.name, prediction.type, prediction.shape) == ("probabilities", "tensor(float)", ["n", 10])
     assert found.parity.image_count == 200
     assert found.bytes == (tmp_path / "a.onnx").stat().st_size
@@ -203,7 +203,7 @@ def test_tensorflow_serving_and_keras_find_what_they_look_for(digits_run, tmp_pa
     image = np.random.default_rng(0).integers(0, 256, (3, *digits_run.classifier.preprocessing.shape), np.uint8)
     expected = digits_run.classifier.probabilities(image)
     signature = tf.saved_model.load(str(tmp_path / "saved")).signatures["serving_default"]
-    np.testing.assert_allclose(signature(pictures=tf.constant(image))["probabilities"], expected, atol=1e-5)
+    np.testing.assert_allclose(signature(images=tf.constant(image))["probabilities"], expected, atol=1e-5)
     model = keras.models.load_model(tmp_path / "a.keras", safe_mode=True)
     np.testing.assert_allclose(model.predict(image, verbose=0), expected, atol=1e-5)
 

@@ -73,7 +73,7 @@ def multipart(*files: bytes) -> tuple[bytes, str]:
 
 
 def in_base64(*pictures: bytes) -> bytes:
-    return json.dumps({"pictures": [base64.b64encode(one).decode() for one in pictures]}).encode()
+    return json.dumps({"images": [base64.b64encode(one).decode() for one in pictures]}).encode()
 
 
 # Answers
@@ -97,7 +97,7 @@ def test_in_all_three_ways_the_answer_is_the_classifiers_own(server, file: Path,
         assert status == 200
         assert [one["label"] for one in found["answers"]] == [one.label for one in expected]
         assert (found["classifier"], found["version"]) == ("digits", server.said["classifiers"]["digits"])
-    single = json.dumps({"picture": base64.b64encode(images[0]).decode()}).encode()
+    single = json.dumps({"image": base64.b64encode(images[0]).decode()}).encode()
     assert server.predict(single, "application/json")[1]["label"] == expected[0].label
     status, found = server.predict(images[0], query="?top=2&classifier=%C3%A4pfel")
     assert (found["classifier"], len(found["probabilities"])) == ("äpfel", 2)
@@ -167,7 +167,7 @@ def test_tritons_client_gets_right_answers(server, file: Path):
         assert client.is_model_ready("digits", version)
         pixels = np.random.default_rng(0).integers(0, 256, (5, *own.preprocessing.shape), np.uint8)
         for is_binary in (True, False):
-            given = triton.InferInput("pictures", list(pixels.shape), "UINT8")
+            given = triton.InferInput("images", list(pixels.shape), "UINT8")
             given.set_data_from_numpy(pixels, binary_data=is_binary)
             asked = [triton.InferRequestedOutput(name, binary_data=is_binary) for name in ("probabilities", "label")]
             found = client.infer("digits", [given], outputs=asked, model_version=version, request_id="my own")
@@ -201,7 +201,7 @@ def bomb() -> bytes:
 
 
 def tensors(**changes: Any) -> bytes:
-    tensor = {"name": "pictures", "datatype": "UINT8", "shape": [1, 8, 8, 1], "data": [0] * 64} | changes
+    tensor = {"name": "images", "datatype": "UINT8", "shape": [1, 8, 8, 1], "data": [0] * 64} | changes
     return json.dumps({"inputs": [tensor]}).encode()
 
 
@@ -214,8 +214,8 @@ REFUSED: dict[str, tuple[str, str, Any, dict[str, str], str]] = {
     "deep JSON": ("POST", "/predict", b"[" * 100_000, {"Content_Type": "application/json"}, "malformed"),
     "other JSON": ("POST", "/predict", b'{"url": "http://x"}', {"Content_Type": "application/json"}, "malformed"),
     "no base64": ("POST", "/predict", b'{"picture": "?"}', {"Content_Type": "application/json"}, "malformed"),
-    "a number": ("POST", "/predict", b'{"pictures": [1]}', {"Content_Type": "application/json"}, "malformed"),
-    "none": ("POST", "/predict", b'{"pictures": []}', {"Content_Type": "application/json"}, "malformed"),
+    "a number": ("POST", "/predict", b'{"images": [1]}', {"Content_Type": "application/json"}, "malformed"),
+    "none": ("POST", "/predict", b'{"images": []}', {"Content_Type": "application/json"}, "malformed"),
     "too many": ("POST", "/predict", in_base64(*[b"x"] * 65), {"Content_Type": "application/json"}, "large"),
     "no boundary": ("POST", "/predict", b"x", {"Content_Type": "multipart/form-data"}, "malformed"),
     "no file": ("POST", "/predict", b"--x--\r\n", {"Content_Type": "multipart/form-data; boundary=x"}, "malformed"),
@@ -439,7 +439,7 @@ def test_what_was_asked_before_the_end_is_answered(serve, file: Path):
 def test_it_counts_and_describes_itself(server):
     server.predict(png(5))
     text = server.ask("GET", "/metrics")[1].decode()
-    assert 'striate_pictures_total{classifier="digits",outcome="answered"}' in text
+    assert 'striate_images_total{classifier="digits",outcome="predicted"}' in text
     assert 'striate_requests_total{route="/predict",status="200"}' in text
     described = server.ask("GET", "/openapi.json")[1]
     assert {"/predict", "/classifier", "/metrics", "/v2/models/{name}/infer"} <= set(described["paths"])

@@ -173,7 +173,7 @@ def test_the_projector_has_the_embedding(served: Served, digits_run, name: str):
     tensor = served.raw("plugin/projector/tensor", run=run, name=about["tensorName"])
     vectors = np.frombuffer(tensor, np.float32).reshape(-1, 128)
     table = served.raw("plugin/projector/metadata", run=run, name=about["tensorName"]).decode().splitlines()
-    assert table[0].split("\t") == ["class", "predicted", "right", "picture"]
+    assert table[0].split("\t") == ["class", "predicted", "correct", "image"]
     assert len(vectors) == len(table) - 1 == digits_run.report.n
     rows = [line.split("\t") for line in table[1:]]
     assert sum(right == "yes" for _, _, right, _ in rows) == round(digits_run.report.accuracy * len(rows))

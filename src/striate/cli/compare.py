@@ -64,7 +64,7 @@ def compare(
     command = shlex.join(["striate", "compare", *sys.argv[2:]])
     missing = save_comparison_page(html, found, chosen, command=command, progress=shown)
     if as_json:
-        print_json({**found.to_dict(), "plot": str(png), "page": str(html), "pictures_missing": missing or None})
+        print_json({**found.to_dict(), "plot": str(png), "page": str(html), "missing_images": missing or None})
         return 0
     _print_comparison(found)
     if missing:

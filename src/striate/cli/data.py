@@ -215,7 +215,7 @@ def _print_overview(images: ImageSet) -> None:
     rows: list[tuple[Any, ...]] = [
         (name, f"{number:,}", render_bar(number / largest)) for name, number in list(counts.items())[:MAX_CLASSES_SHOWN]
     ]
-    print_table(["class", ">pictures", ""], rows)
+    print_table(["class", ">images", ""], rows)
     if len(counts) > MAX_CLASSES_SHOWN:
         click.echo(f"… and {len(counts) - MAX_CLASSES_SHOWN} classes more")
     console = Console()

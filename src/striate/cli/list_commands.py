@@ -38,7 +38,7 @@ def datasets(data_dir: Path | None, as_json: bool, quiet: bool, debug: bool) -> 
     else:
         columns = [
             "name",
-            "pictures",
+            "images",
             ">classes",
             ">download",
             "here",

@@ -125,8 +125,8 @@ def _report_similar_images(
                 "source": str(path),
                 "label": classes[int(fractions[at].argmax())],
                 "confidence": float(fractions[at].max()),
-                "resembles": [
-                    {"picture": known.keys[index], "label": classes[known.labels[index]], "similarity": float(fraction)}
+                "similar_images": [
+                    {"image": known.keys[index], "label": classes[known.labels[index]], "similarity": float(fraction)}
                     for index, fraction in zip(found.indices[at].tolist(), found.similarities[at], strict=True)
                 ],
                 "error": None,
@@ -138,7 +138,7 @@ def _report_similar_images(
         print_json(rows)
     else:
         for row in rows:
-            alike = ", ".join(f"{one['label']} {one['similarity']:.2f}" for one in row.get("resembles", ()))
+            alike = ", ".join(f"{one['label']} {one['similarity']:.2f}" for one in row.get("similar_images", ()))
             prediction = row["error"] or f"{row['label']} {row['confidence']:.1%}; is similar to {alike}"
             click.echo(to_printable(f"{row['source']}: {prediction}"))
         if whole:

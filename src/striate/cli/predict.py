@@ -255,7 +255,7 @@ def _open_printer(as_json: bool, top: int | None) -> Iterator[Any]:
     from striate.inference.output_files import serialize_prediction
 
     if not as_json:
-        yield lambda item: click.echo(to_printable(f"{_format_source(item)}: {item.said(top or 4)}"))
+        yield lambda item: click.echo(to_printable(f"{_format_source(item)}: {item.describe(top or 4)}"))
         return
     count = 0
 

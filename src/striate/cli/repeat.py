@@ -95,7 +95,7 @@ def print_repeat_result(result: Repeated) -> None:
         )
         for one in document.attempts
     ]
-    print_table(["run", ">accuracy", ">95 % interval", ">pictures", ">seconds"], rows)
+    print_table(["run", ">accuracy", ">95 % interval", ">images", ">seconds"], rows)
     if document.accuracy is not None:
         _print_class_recalls(document)
         for line in describe_repeats(document):

@@ -27,7 +27,7 @@ def print_report(report: Report) -> None:
     if len(rows) > MAX_CLASSES_SHOWN:
         click.echo(f"\nThe {MAX_CLASSES_SHOWN} of {len(rows)} classes with the lowest F1:")
         rows = sorted(rows, key=lambda row: row.f1)[:MAX_CLASSES_SHOWN]
-    columns = ["class", ">precision", ">recall", ">F1", ">pictures"]
+    columns = ["class", ">precision", ">recall", ">F1", ">images"]
     cells = [(r.name, f"{r.precision:.3f}", f"{r.recall:.3f}", f"{r.f1:.3f}", f"{r.support:,}") for r in rows]
     mean = report.macro_average
     cells.append(("mean", f"{mean.precision:.3f}", f"{mean.recall:.3f}", f"{mean.f1:.3f}", f"{report.n:,}"))

@@ -83,7 +83,7 @@ def units(
             {
                 "unit": unit,
                 "values": found.values[unit].tolist(),
-                "pictures": [names[index] for index in found.image_indices[unit]],
+                "images": [names[index] for index in found.image_indices[unit]],
                 "places": found.positions[unit].tolist(),
                 "made": None if made is None else float(made.values[at]),
             }

@@ -75,7 +75,7 @@ def train_there(given: dict[str, Any]) -> None:
 
     kept = Elsewhere(Path("the run's folder"), put, content)
     keeper = Keeper(kept, every=given["every"], progress=shown, writes=is_first)
-    learnt, held_out = ray.get(given["pictures"])
+    learnt, held_out = ray.get(given["images"])
     try:
         with explained(given["recipe"]):
             trained = fit(
@@ -244,7 +244,7 @@ def _trained(work: Work, cluster: Cluster, number: int, each: int, progress: Pro
         recipe = replace_config(recipe, precision=precision)
     given = {
         "desk": desk,
-        "pictures": ray.put(work.pictures.parts[:2]),
+        "images": ray.put(work.pictures.parts[:2]),
         "recipe": recipe,
         "network": to_picklable(work.network),
         "every": work.begun.save_every,

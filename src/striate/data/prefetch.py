@@ -103,7 +103,7 @@ def run_in_parallel(task_name: str, total: int, job: Callable[[int], None], prog
     from concurrent.futures import ThreadPoolExecutor
 
     chunks = (range(start, min(start + IMAGES_PER_CHUNK, total)) for start in range(0, total, IMAGES_PER_CHUNK))
-    with ThreadPoolExecutor(os.cpu_count()) as pool, progress.track(task_name, total, "pictures") as shown:
+    with ThreadPoolExecutor(os.cpu_count()) as pool, progress.track(task_name, total, "images") as shown:
         try:
             for done in pool.map(run_chunk, chunks):
                 shown.advance(done)

@@ -208,7 +208,7 @@ def write_shards(
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
             whole = Path(beside) / folder.name
             whole.mkdir()
-            with progress.track("writing shards", len(images), "pictures") as task:
+            with progress.track("writing shards", len(images), "images") as task:
                 shards = [_write_shard(images, shard, whole, shard_format, task) for shard in planned]
             manifest = _write_manifest(images, shards, whole)
             if folder.exists():
@@ -231,7 +231,7 @@ def _write_to_store(
     shards = []
     with tempfile.TemporaryDirectory(prefix="striate-shards-") as folder, translate_store_errors(address):
         place = Path(folder)
-        with progress.track("writing shards", len(images), "pictures") as task:
+        with progress.track("writing shards", len(images), "images") as task:
             for shard in plans:
                 shards.append(_write_shard(images, shard, place, shard_format, task))
                 store.put_file(str(place / shard.file), f"{prefix}/{shard.file}")
@@ -313,7 +313,7 @@ def _write_parquet(images: ImageSet, indices: NDArray[np.intp], path: Path, task
     with pq.ParquetWriter(path, schema, compression="none") as writer:  # images are compressed already
         for start in range(0, len(indices), ROW_GROUP_SIZE):
             rows = indices[start : start + ROW_GROUP_SIZE]
-            pictures = [{"bytes": _read_or_encode(images, int(row)), "path": str(images.keys[row])} for row in rows]
+            encoded = [{"bytes": _read_or_encode(images, int(row)), "path": str(images.keys[row])} for row in rows]
             labels = images.labels[rows].astype(np.int64)
             writer.write_table(
                 pa.table([pa.array(pictures, kind), pa.array(labels)], schema=schema), row_group_size=ROW_GROUP_SIZE

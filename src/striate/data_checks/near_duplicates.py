@@ -99,7 +99,7 @@ def find_near_duplicates(
 
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
-        progress.track("comparing images", total, "pictures") as task,
+        progress.track("comparing images", total, "images") as task,
     ):
         parts = []
         for start, found in zip(

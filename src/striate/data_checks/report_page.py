@@ -252,5 +252,5 @@ def _draw_histogram(
             axes.legend(loc="best", fontsize=8)
         else:
             axes.hist(values, edges, color=MUTED_COLOR)
-        axes.set(xlabel=label, ylabel="pictures")
+        axes.set(xlabel=label, ylabel="images")
     return figure

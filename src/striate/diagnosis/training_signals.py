@@ -115,7 +115,7 @@ class TrainingSignals:
             dropout; None where there is no finished model.
         neighbor_outcomes: how validation images are answered by the nearest training images, pixel by pixel: what there
             is to learn without learning.
-        input_scale: what reaches the first layer with weights; None where that is not known or normalize.
+        input_scale: what reaches the first layer with weights; None where that is not known or normalized.
         layer_activities: rectified layers.
         early_losses: mean training losses of the pieces of the first epoch.
         peak_loss: the largest loss of a few steps in the first epoch; None where none was finite.

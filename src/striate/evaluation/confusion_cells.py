@@ -31,7 +31,7 @@ def render_cell_data(evaluation: Evaluation) -> Markup:
     place = {index: number for number, index in enumerate(order)}
     document = {
         "classes": [to_printable(name) for name in evaluation.decoded_set.images.classes],
-        "pictures": [_build_image_row(evaluation, index) for index in order],
+        "images": [_build_image_row(evaluation, index) for index in order],
         "cells": {f"{i},{j}": [place[int(index)] for index in indices] for (i, j), indices in cells.items()},
     }
     return html.to_inline_json(document)

@@ -103,7 +103,7 @@ def predict_log_probabilities(
     Raises:
         ClassifierError: they are not finite.
     """
-    with progress.track(f"measuring on {split}", len(images.images), "pictures") as task:
+    with progress.track(f"measuring on {split}", len(images.images), "images") as task:
         rows = classifier.predict_log_probabilities(images.pixels, advance=task.advance)
     if not np.isfinite(rows).all():
         raise ClassifierError(

@@ -74,7 +74,7 @@ class Robustness:
             f"{format_percent(self.accuracy)}."
         )
         helps = ADVICE_BY_CORRUPTION.get(weakest.name)
-        return f"{said} Try: {helps or 'training pictures of that kind'}."
+        return f"{said} Try: {helps or 'training images of that kind'}."
 
 
 def compute_robustness(

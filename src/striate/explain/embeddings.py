@@ -51,7 +51,7 @@ def compute_embeddings(
         else CompiledPredictor(network).get_predict_function(len(pixels))
     )
     found = []
-    with progress.track("looking at images", len(pixels), "pictures") as task:
+    with progress.track("looking at images", len(pixels), "images") as task:
         for start in range(0, len(pixels), EMBEDDING_BATCH_SIZE):
             part = pixels[start : start + EMBEDDING_BATCH_SIZE]
             filled = (

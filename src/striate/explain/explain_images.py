@@ -83,7 +83,7 @@ def iter_explanations(
         progress: told the images done.
     """
     left = iter(paths)
-    with progress.track("explaining", len(paths), "pictures") as task:
+    with progress.track("explaining", len(paths), "images") as task:
         for batch in iter_decoded(classifier.preprocessing, paths, DECODE_BATCH_SIZE):
             whole = [pixels for pixels in batch if not isinstance(pixels, str)]
             found = iter(_explain_batch(classifier, np.stack(whole), attributor, target_class) if whole else ())

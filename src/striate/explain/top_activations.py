@@ -80,7 +80,7 @@ def find_top_activations(
         progress: told the images done.
     """
     most, least, where, means = [], [], [], []
-    with progress.track("looking for what excites", len(pixels), "pictures") as task:
+    with progress.track("looking for what excites", len(pixels), "images") as task:
         for start in range(0, len(pixels), ACTIVATION_BATCH_SIZE):
             predictions = _compute_layer_output(model, layer, pixels[start : start + ACTIVATION_BATCH_SIZE])
             flat = predictions.reshape(len(predictions), -1, predictions.shape[-1])

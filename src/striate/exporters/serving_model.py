@@ -17,7 +17,7 @@ from striate.system.backend import ACTIVE_BACKEND, keras
 from striate.system.backend_choice import get_package_version
 from striate.system.native_output import suppress_native_output
 
-INPUT_NAME, OUTPUT_NAME = "pictures", "probabilities"
+INPUT_NAME, OUTPUT_NAME = "images", "probabilities"
 """The names of the graph's input (n, h, w, c) uint8 and of its output (n, classes) float32, in every format."""
 
 

@@ -26,18 +26,22 @@ class Metrics:
         )
         self._request_seconds = Histogram(
             "striate_request_seconds",
-            "From a request to its reply.",
+            "Time from request to response.",
             ("route",),
             buckets=LATENCY_BUCKETS,
             registry=self._collector_registry,
         )
         self._images = Counter(
-            "striate_pictures", "Pictures.", ("classifier", "outcome"), registry=self._collector_registry
+            "striate_images", "Images, by outcome.", ("classifier", "outcome"), registry=self._collector_registry
         )
-        waiting = Gauge("striate_waiting_pictures", "Images in the house.", registry=self._collector_registry)
+        waiting = Gauge(
+            "striate_pending_images", "Images waiting for or in a prediction.", registry=self._collector_registry
+        )
         waiting.set_function(lambda: model_registry.throughput.pending_images)
         restarts = Gauge(
-            "striate_decoder_restarts", "Decoders that an image brought down.", registry=self._collector_registry
+            "striate_decoder_restarts",
+            "Restarts of decoder processes after a crash.",
+            registry=self._collector_registry,
         )
         restarts.set_function(lambda: model_registry.decode_pool.restart_count)
         self._get_request_series = cache(
@@ -45,7 +49,7 @@ class Metrics:
         )
         self._get_outcome_counter = cache(self._images.labels)
         self._batch_size = Gauge(
-            "striate_batch_pictures", "Mean of recent batches.", ("classifier",), registry=self._collector_registry
+            "striate_batch_images", "Mean size of recent batches.", ("classifier",), registry=self._collector_registry
         )
 
     def record_request(self, route: str, status: int, seconds: float) -> None:

@@ -24,7 +24,7 @@ from striate.serving.http_errors import RequestError
 from striate.serving.model_registry import ModelRegistry, ServedModel
 from striate.serving.request_images import decode_base64
 
-IMAGES_INPUT, ENCODED_INPUT, PROBABILITIES_OUTPUT, LABEL_OUTPUT = "pictures", "encoded", "probabilities", "label"
+IMAGES_INPUT, ENCODED_INPUT, PROBABILITIES_OUTPUT, LABEL_OUTPUT = "images", "encoded", "probabilities", "label"
 JSON_LENGTH_HEADER = "inference-header-content-length"
 
 

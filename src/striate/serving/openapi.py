@@ -179,7 +179,7 @@ def _build_schemas() -> dict[str, Any]:
     tensor = {
         "type": "object",
         "properties": {
-            "name": {"enum": ["pictures", "encoded"]},
+            "name": {"enum": ["images", "encoded"]},
             "datatype": {"enum": ["UINT8", "BYTES"]},
             "shape": {
                 "description": "(n, height, width, channels) of images, (n,) of encoded ones",
@@ -222,9 +222,9 @@ def _build_schemas() -> dict[str, Any]:
         ),
         "Pictures": {
             "oneOf": [
-                {**build_object_schema({"picture": base64}), "additionalProperties": False},
+                {**build_object_schema({"image": base64}), "additionalProperties": False},
                 {
-                    **build_object_schema({"pictures": {"type": "array", "items": base64, "minItems": 1}}),
+                    **build_object_schema({"images": {"type": "array", "items": base64, "minItems": 1}}),
                     "additionalProperties": False,
                 },
             ]

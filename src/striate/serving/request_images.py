@@ -19,7 +19,7 @@ from striate.serving.settings import ServerLimits
 async def read_request_images(request: Request, limits: ServerLimits) -> tuple[list[bytes], bool]:
     """Returns encoded images, and whether the client speaks of several.
 
-    multipart/form-data: every file. application/json: {"pictures": [BASE64, …]} or {"picture": BASE64}. image/* and
+    multipart/form-data: every file. application/json: {"images": [BASE64, …]} or {"image": BASE64}. image/* and
     application/octet-stream: the body is the image.
 
     Raises:
@@ -68,11 +68,13 @@ def decode_base64(text: Any) -> bytes:
 
 
 def _parse_json_images(value: Any) -> tuple[list[bytes], bool]:
-    if isinstance(value, dict) and value.keys() == {"picture"}:
-        return [decode_base64(value["picture"])], False
-    if isinstance(value, dict) and value.keys() == {"pictures"} and isinstance(value["pictures"], list):
-        return [decode_base64(one) for one in value["pictures"]], True
-    raise RequestError("malformed", 'expected {"pictures": [BASE64, …]} or {"picture": BASE64}')
+    if isinstance(value, dict) and len(value) == 1:
+        ((key, found),) = value.items()
+        if key in ("image", "picture"):  # the second of each is the former name
+            return [decode_base64(found)], False
+        if key in ("images", "pictures") and isinstance(found, list):
+            return [decode_base64(one) for one in found], True
+    raise RequestError("malformed", 'expected {"images": [BASE64, …]} or {"image": BASE64}')
 
 
 async def _read_form_files(request: Request, limits: ServerLimits) -> list[bytes]:

@@ -27,7 +27,7 @@ from striate.system.backend import keras
 from striate.tensorboard.events import EVENTS_FOLDER, EventFileWriter
 from striate.training.history import EpochMetrics
 
-INPUT_NODE_NAME = "pictures"
+INPUT_NODE_NAME = "images"
 
 BLOCK_PREFIX = re.compile(r"((?:^|(?<=/)|(?<=\d_))(?:stage|block)\d+)_")
 """The beginnings of names, such as `stage1_block2_`, that become groups within groups."""
@@ -64,7 +64,7 @@ def build_graph_def(model: Any) -> Any:
 
 
 SPRITE_SIDE = 48  # pixels of a thumbnail
-METADATA_COLUMNS = ("class", "predicted", "right", "picture")
+METADATA_COLUMNS = ("class", "predicted", "correct", "image")
 
 
 def write_projector_files(
@@ -220,7 +220,7 @@ def _write_images(writer: EventFileWriter, evaluation: Evaluation, epoch: int) -
     for label, name in list(enumerate(names))[:MAX_SAMPLED_CLASSES]:
         own = [evaluation.decoded_set.pixels[int(at)] for at in np.flatnonzero(labels == label)[:SAMPLES_PER_CLASS]]
         if own:
-            writer.add_image(f"pictures/{to_printable(name)}", np.concatenate(own, axis=1), epoch)
+            writer.add_image(f"images/{to_printable(name)}", np.concatenate(own, axis=1), epoch)
     writer.add_image("confusion", _render_pixels(plots.draw_confusion_matrix(evaluation.report)), epoch)
 
 

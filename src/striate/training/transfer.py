@@ -58,7 +58,7 @@ def embeddings(
         return known[0]
     found = np.empty(shape, np.float32)
     see = compile_predict_function(extractor, policy)
-    with progress.track("looking at images", len(pixels), "pictures") as task:
+    with progress.track("looking at images", len(pixels), "images") as task:
         for start in range(0, len(pixels), BATCH):
             part = pixels[start : start + BATCH]
             filled = part if len(part) == BATCH else np.resize(part, (BATCH, *part.shape[1:]))

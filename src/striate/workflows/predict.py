@@ -78,7 +78,7 @@ def predict_all(
     if resume and not folder.is_dir():
         raise DataError("There is nothing to resume", received=folder, expected="unfinished answers")
     if not resume:
-        with progress.track("listing images", 0, "pictures"):
+        with progress.track("listing images", 0, "images"):
             pieces = list_work_items(sources)
         folder.mkdir(parents=True, exist_ok=True)
     with lock.hold_lock(folder):
@@ -133,7 +133,7 @@ def _answers(
 def _told(pieces: Iterator[WorkItem], left: list[WorkItem], progress: Progress) -> Iterator[WorkItem]:
     """Passes the pieces on that are done, and tells how many images that is, and how long the rest will take."""
     total, done, began, told = sum(piece.size_estimate for piece in left), 0, 0.0, time.perf_counter()
-    with progress.track("answering", total, "pictures") as task:
+    with progress.track("answering", total, "images") as task:
         for piece in pieces:
             now = time.perf_counter()
             began = began or now  # the first ones wait for the cluster

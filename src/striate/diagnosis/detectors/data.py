@@ -40,7 +40,7 @@ def detect_wrong_normalization(e: Evidence) -> Diagnosis | None:
                 f"pixels of the {look.split} images have a mean of {look.mean:.3g} and a deviation of "
                 f"{look.std:.3g}, those of training {train.mean:.3g} and {train.std:.3g} (of 0 to 255)"
             )
-            verdict = f"The {look.split} images are normalize otherwise than those of training"
+            verdict = f"The {look.split} images are normalized differently from the training images"
             return Diagnosis(
                 "wrong_normalization", "error", verdict, evidence + _format_accuracies(e), build_data_command(e)
             )
@@ -51,7 +51,7 @@ def detect_wrong_normalization(e: Evidence) -> Diagnosis | None:
         f"layer {scale.layer} is given values of mean {scale.mean:.3g} and deviation {scale.std:.3g}, where "
         f"about 1 is expected; the images' own are {train.mean:.3g} and {train.std:.3g} (of 0 to 255)"
     )
-    verdict = "The images are not normalize as the model expects"
+    verdict = "The images are not normalized as the model expects"
     return Diagnosis("wrong_normalization", "error", verdict, evidence, build_data_command(e))
 
 

@@ -14,15 +14,15 @@
     return shown.toFixed(digits) + "\u00a0%";
   };
 
-  const figure = (picture) => {
+  const figure = (item) => {
     const made = element("figure", "");
-    const image = element("img", picture.tiny ? "tiny" : "");
-    image.src = picture.src;
-    image.alt = data.classes[picture.true];
-    image.title = picture.key;
+    const image = element("img", item.tiny ? "tiny" : "");
+    image.src = item.src;
+    image.alt = data.classes[item.true];
+    image.title = item.key;
     const caption = element("figcaption", "");
-    picture.said.forEach(([label, share], place) => {
-      const line = element("span", "said" + (place ? "" : " first") + (label === picture.true ? " true" : ""));
+    item.said.forEach(([label, share], place) => {
+      const line = element("span", "said" + (place ? "" : " first") + (label === item.true ? " true" : ""));
       const bar = element("s", "");
       bar.style.width = 100 * share + "%";
       line.append(element("b", "", data.classes[label]), element("i", "", percent(share)), bar);
@@ -44,7 +44,7 @@
     dialog.querySelector(".note").textContent =
       (shown.length < total ? `${shown.length} of ${total.toLocaleString("en")} images` : `${total} image${total === 1 ? "" : "s"}`) +
       (total > 1 ? `, ${which}.` : ".");
-    dialog.querySelector(".gallery").replaceChildren(...shown.map((place) => figure(data.pictures[place])));
+    dialog.querySelector(".gallery").replaceChildren(...shown.map((place) => figure(data.images[place])));
     dialog.showModal();
     dialog.scrollTop = 0;
   };

@@ -74,13 +74,13 @@ def save_explainer(
         "explainer.html.j2",
         name=to_printable(run_name),
         lead=_format_lead(classifier, content, has.is_complete),
-        pictures=[
+        images=[
             {
                 "name": row["name"],
                 "src": html.encode_image_uri(one.pixels, MAX_PIXELATED_SIDE),
                 "tiny": max(one.pixels.shape) <= MAX_PIXELATED_SIDE,
             }
-            for row, one in zip(content["pictures"], shown, strict=False)  # fewer of large values
+            for row, one in zip(content["images"], shown, strict=False)  # fewer of large values
         ],
         network=html.to_inline_json(content),
         numbers=numbers.to_base64(),

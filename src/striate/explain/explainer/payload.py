@@ -114,7 +114,7 @@ def build_payload(
             "temperature": classifier.temperature,
             "views": classifier.tta,
             "steps": rows,
-            "pictures": shown,
+            "images": shown,
             "whole": has.is_complete,
             "lessons": lessons,
             "epochs": [

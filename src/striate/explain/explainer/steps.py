@@ -60,7 +60,7 @@ def extract_steps(model: Any) -> list[Step]:
         raise ConfigError("This model is no graph of layers", received=type(model).__name__)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ConfigError("A model with one input and one output can be explained", received=model.name)
-    found = [Step("picture", "InputLayer", "input", (), tuple(model.inputs[0].shape[1:]))]
+    found = [Step("image", "InputLayer", "input", (), tuple(model.inputs[0].shape[1:]))]
     seen, counted = {id(model.inputs[0]): 0}, set()
     for name, node in iter_nodes(model, seen):
         (output,) = node.output_tensors

@@ -1,8 +1,8 @@
 {
   const data = JSON.parse(document.getElementById("data").textContent);
   const box = document.getElementById("map"), canvas = box.querySelector("canvas"), context = canvas.getContext("2d");
-  const tip = document.getElementById("tip"), colour = document.getElementById("colour"), about = document.getElementById("picture");
-  const hue = (i) => classColour(i, data.classes.length);
+  const tip = document.getElementById("tip"), color = document.getElementById("color"), about = document.getElementById("image");
+  const hue = (i) => classColor(i, data.classes.length);
   const hidden = new Set();
   let view = { x: 0, y: 0, zoom: 1 }, over = -1, kept = -1;
 
@@ -17,7 +17,7 @@
 
   const scale = () => Math.min(box.clientWidth, box.clientHeight) * 0.47 * view.zoom;
   const place = ([x, y]) => [box.clientWidth / 2 + (x - view.x) * scale(), box.clientHeight / 2 - (y - view.y) * scale()];
-  const group = (point) => (colour.value === "said" ? point[3] : point[2]);
+  const group = (point) => (color.value === "said" ? point[3] : point[2]);
   const isShown = (point) => !hidden.has(group(point));
 
   const draw = () => {
@@ -26,14 +26,14 @@
     context.scale(dots, dots);
     const ink = style.getPropertyValue("--ink"), red = style.getPropertyValue("--red"), faint = style.getPropertyValue("--range");
     const order = data.points.map((_, i) => i).filter((i) => isShown(data.points[i]));
-    if (colour.value === "right") order.sort((a, b) => (data.points[a][2] !== data.points[a][3]) - (data.points[b][2] !== data.points[b][3]));
+    if (color.value === "right") order.sort((a, b) => (data.points[a][2] !== data.points[a][3]) - (data.points[b][2] !== data.points[b][3]));
     for (const i of order) {
       const point = data.points[i], [x, y] = place(point), wrong = point[2] !== point[3];
-      context.fillStyle = colour.value === "right" ? (wrong ? red : faint) : hue(group(point));
+      context.fillStyle = color.value === "right" ? (wrong ? red : faint) : hue(group(point));
       context.beginPath();
-      context.arc(x, y, colour.value === "right" && wrong ? 5 : 3.5, 0, 2 * Math.PI);
+      context.arc(x, y, color.value === "right" && wrong ? 5 : 3.5, 0, 2 * Math.PI);
       context.fill();
-      if (colour.value !== "right" && wrong) { context.strokeStyle = ink; context.lineWidth = 1.2; context.stroke(); }
+      if (color.value !== "right" && wrong) { context.strokeStyle = ink; context.lineWidth = 1.2; context.stroke(); }
     }
     for (const i of [over, kept]) if (i >= 0) {
       const [x, y] = place(data.points[i]);
@@ -150,12 +150,12 @@
     const counts = data.classes.map((_, i) => data.points.filter((point) => group(point) === i).length);
     document.getElementById("legend").replaceChildren(...data.classes.map((name, i) => {
       const dot = el("i"), made = el("button", { type: "button", "aria-pressed": `${!hidden.has(i)}`, title: name }, dot, el("span", { text: `${name} · ${counts[i]}` }));
-      dot.style.background = colour.value === "right" ? "var(--range)" : hue(i);
+      dot.style.background = color.value === "right" ? "var(--range)" : hue(i);
       made.addEventListener("click", () => { if (!hidden.delete(i)) hidden.add(i); made.setAttribute("aria-pressed", `${!hidden.has(i)}`); draw(); });
       return made;
     }));
   };
-  colour.addEventListener("change", () => { legend(); draw(); });
+  color.addEventListener("change", () => { legend(); draw(); });
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   new ResizeObserver(draw).observe(box);
   legend();

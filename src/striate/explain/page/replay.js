@@ -1,6 +1,6 @@
 {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const hue = (i) => classColour(i, data.classes.length);
+  const hue = (i) => classColor(i, data.classes.length);
   const frame = document.getElementById("frame"), play = document.getElementById("play"), epoch = document.getElementById("epoch");
   const points = document.getElementById("points"), filters = document.getElementById("filters");
   const SVG = "http://www.w3.org/2000/svg", TOP = 4;
@@ -62,8 +62,8 @@
       const h = kernel.length, w = kernel[0].length, image = new ImageData(w, h), most = Math.max(1e-9, ...kernel.flat(2).map(Math.abs));
       kernel.flat().forEach((channels, place) => {
         const v = channels.map((one) => one / most);
-        const colour = v.length === 3 ? v.map((one) => 127.5 * (1 + one)) : v[0] < 0 ? [255 * (1 + v[0]), 255 + 141 * v[0], 255 + 77 * v[0]] : [255 - 79 * v[0], 255 - 213 * v[0], 255 - 229 * v[0]];
-        image.data.set([...colour.map(Math.round), 255], place * 4);
+        const color = v.length === 3 ? v.map((one) => 127.5 * (1 + one)) : v[0] < 0 ? [255 * (1 + v[0]), 255 + 141 * v[0], 255 + 77 * v[0]] : [255 - 79 * v[0], 255 - 213 * v[0], 255 - 229 * v[0]];
+        image.data.set([...color.map(Math.round), 255], place * 4);
       });
       buffer.width = w; buffer.height = h;
       buffer.getContext("2d").putImageData(image, 0, 0);

@@ -28,7 +28,7 @@ def build_airbench(
 
     As in the paper: the first convolution, over 2×2 pixels, has as many filters as there are whitened directions in
     such a patch, twice (a training fills them in from the images, see training/whitening.py); the others begin by
-    handing their input on; each block pools after its first convolution, before it normalize; the last maps are
+    handing their input on; each block pools after its first convolution, before it normalizes; the last maps are
     pooled by their maximum and divided by nine. Unlike it: ReLU for GELU, which costs a processor more than it gains.
 
     The maps begin at about 32×32 whatever the image: above 40 pixels the first convolution looks at patches side by
@@ -38,7 +38,7 @@ def build_airbench(
     keras, layers = import_keras()
     side = min(shape[:2])
     patch, stride = (2, 1) if side <= 40 else (2, 2) if side <= 80 else (4, 4)
-    images = keras.Input(shape, name="pictures")
+    images = keras.Input(shape, name="images")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images)
     filters = 2 * patch * patch * shape[2]
     x = layers.Conv2D(filters, patch, stride, padding="valid" if side >= 8 else "same", name="whiten")(x)

@@ -25,7 +25,7 @@ def build_alexnet(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     small = is_small_image(shape)
     padding, units = ("same", 1024) if small else ("valid", 4096)
     first = {"kernel_size": 5, "strides": 2} if small else {"kernel_size": 11, "strides": 4}
-    images = keras.Input(shape, name="pictures")
+    images = keras.Input(shape, name="images")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images)
     towers = {tower: _apply_conv(x, 48, f"conv1_{tower}", padding=padding, **first) for tower in TOWERS}
     for number, filters, side in ((2, 128, 5), (3, 192, 3), (4, 192, 3), (5, 128, 3)):

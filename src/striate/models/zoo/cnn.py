@@ -15,7 +15,7 @@ def build_cnn(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     128 units at half its rate and after them.
     """
     keras, layers = import_keras()
-    images = keras.Input(shape, name="pictures")
+    images = keras.Input(shape, name="images")
     x = layers.Rescaling(1 / 255, name="rescale")(images)
     x = _apply_conv(x, 32, 3, "conv1")
     if max(shape[:2]) > 32:
@@ -35,7 +35,7 @@ def build_cnn_small(shape: Shape, classes: int, dropout: float, seed: int) -> An
     (0.9861, 0.9862 and 0.9862 on MNIST); the table has the middle one.
     """
     keras, layers = import_keras()
-    images = keras.Input(shape, name="pictures")
+    images = keras.Input(shape, name="images")
     x = layers.Rescaling(1 / 255, name="rescale")(images)
     x = _apply_max_pooling(_apply_conv(x, 32, 5, "conv"), "features")
     x = layers.Flatten(name="flatten")(x)
@@ -45,14 +45,14 @@ def build_cnn_small(shape: Shape, classes: int, dropout: float, seed: int) -> An
 
 
 def build_cnn_fast(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
-    """Returns convolutions of 32 5×5 and 64 3×3 filters that halve the side by stride, each normalize, 128 units and a
+    """Returns convolutions of 32 5×5 and 64 3×3 filters that halve the side by stride, each normalized, 128 units and a
     linear last layer.
 
     A stride does for a quarter of the work what a convolution and a pooling do; batch-norm forgets fast (momentum 0.8),
     so that one epoch is enough for its statistics. `dropout` is applied before the 128 units.
     """
     keras, layers = import_keras()
-    images = keras.Input(shape, name="pictures")
+    images = keras.Input(shape, name="images")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images)
     for number, (filters, side) in enumerate(((32, 5), (64, 3)), 1):
         x = layers.Conv2D(filters, side, strides=2, padding="same", use_bias=False, name=f"conv{number}")(x)
@@ -104,11 +104,11 @@ CNN_SMALL = Architecture(
 CNN_FAST = Architecture(
     name="cnn-fast",
     build=build_cnn_fast,
-    title="two convolutions that stride, normalize, 128 units",
+    title="two convolutions that stride, normalized, 128 units",
     authors="after Springenberg and colleagues",
     year=2014,
     source="idea: Striving for simplicity, arXiv:1412.6806, section 3; and Ioffe and Szegedy, arXiv:1502.03167",
     native_shape=(28, 28, 1),
     native_classes=10,
-    description="Strides in place of pooling, and normalize maps: digits are learned in one look at each of them.",
+    description="Strides in place of pooling, and normalizes maps: digits are learned in one look at each of them.",
 )

@@ -19,7 +19,7 @@ def build_convnext_tiny(shape: Shape, classes: int, dropout: float, seed: int) -
     arXiv:1603.09382, eq. 4).
     """
     keras, layers = import_keras()
-    images = keras.Input(shape, name="pictures")
+    images = keras.Input(shape, name="images")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images)
     stem = _create_conv(3, STAGES[0][0], "stem_conv", strides=2) if is_small_image(shape) else None
     x = (stem or _create_conv(4, STAGES[0][0], "stem_conv", strides=4))(x)

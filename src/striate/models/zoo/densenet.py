@@ -24,7 +24,7 @@ def build_densenet121(shape: Shape, classes: int, dropout: float, seed: int) -> 
     every convolution, but only where nothing is augmented (section 4.2).
     """
     keras, layers = import_keras()
-    images = keras.Input(shape, name="pictures")
+    images = keras.Input(shape, name="images")
     x = apply_stem(layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images), has_small_stem=is_small_image(shape))
     for stage, depth in enumerate(BLOCK_DEPTHS, 1):
         for number in range(1, depth + 1):

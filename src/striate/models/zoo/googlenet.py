@@ -33,7 +33,7 @@ def build_googlenet(shape: Shape, classes: int, dropout: float, seed: int) -> An
     """
     keras, layers = import_keras()
     small = is_small_image(shape)
-    images = keras.Input(shape, name="pictures")
+    images = keras.Input(shape, name="images")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images)
     x = _apply_max_pooling(_apply_conv_bn_relu(x, 64, 3 if small else 7, "conv1", strides=2), "pool1")
     x = _apply_conv_bn_relu(_apply_conv_bn_relu(x, 64, 1, "conv2_reduce"), 192, 3, "conv2")

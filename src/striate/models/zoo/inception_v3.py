@@ -28,7 +28,7 @@ def build_inception_v3(shape: Shape, classes: int, dropout: float, seed: int) ->
     keras, layers = import_keras()
     small = is_small_image(shape)
     padding = "same" if small else "valid"
-    images = keras.Input(shape, name="pictures")
+    images = keras.Input(shape, name="images")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images)
     x = _apply_conv_bn_relu(x, 32, (3, 3), "stem_conv1", strides=2, padding=padding)
     x = _apply_conv_bn_relu(x, 32, (3, 3), "stem_conv2", padding=padding)

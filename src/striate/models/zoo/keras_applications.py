@@ -20,7 +20,7 @@ def build_application(shape: Shape, classes: int, dropout: float, seed: int, *, 
     """
     keras, layers = import_keras()
     backbone = BACKBONES[name]
-    images = keras.Input(shape, name="pictures")
+    images = keras.Input(shape, name="images")
     x = layers.Rescaling(1 / 127.5, offset=-1.0, name="rescale")(images)
     function = getattr(keras.applications, backbone.application)
     inner = function(include_top=False, weights=None, input_tensor=x, **backbone.options)

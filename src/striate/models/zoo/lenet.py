@@ -18,7 +18,7 @@ def build_lenet(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     scaled so that 0 becomes -0.1 and 255 becomes 1.175 (section II.B). 61,706 weights at 32×32×1 and ten classes.
     """
     keras, layers = import_keras()
-    images = keras.Input(shape, name="pictures")
+    images = keras.Input(shape, name="images")
     x = layers.Rescaling(1.275 / 255, offset=-0.1, name="rescale")(images)
     x = _apply_conv(x, 6, "c1", is_padded=min(shape[:2]) < 32)
     x = _apply_subsampling(x, "s2")

@@ -10,7 +10,7 @@ from striate.models.architecture import Architecture, Shape, import_keras
 def build_mlp(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
     """Returns 512 and 256 rectified units and a linear last layer, with dropout after each hidden layer."""
     keras, layers = import_keras()
-    images = keras.Input(shape, name="pictures")
+    images = keras.Input(shape, name="images")
     x = layers.Rescaling(1 / 255, name="rescale")(images)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(512, activation="relu", name="features")(x)

@@ -24,7 +24,7 @@ def build_mobilenet(shape: Shape, classes: int, dropout: float, seed: int) -> An
     no pooling to leave out. `dropout` is applied to the embedding; the paper names none.
     """
     keras, layers = import_keras()
-    images = keras.Input(shape, name="pictures")
+    images = keras.Input(shape, name="images")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images)
     x = apply_conv(x, 32, 3, "stem_conv", strides=1 if is_small_image(shape) else 2)
     x = layers.ReLU(name="stem_relu")(apply_batch_norm(x, "stem_bn"))

@@ -22,7 +22,7 @@ def build_resnet(
     under 112 pixels get the stem of stem.py. `dropout` is applied to the embedding; the paper has none.
     """
     keras, layers = import_keras()
-    images = keras.Input(shape, name="pictures")
+    images = keras.Input(shape, name="images")
     x = apply_stem(layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images), has_small_stem=is_small_image(shape))
     for stage, depth in enumerate(depths, 1):
         for number in range(1, depth + 1):
@@ -90,7 +90,7 @@ def apply_conv(x: Any, filters: int, kernel_size: int, name: str, strides: int =
 
 
 def apply_batch_norm(x: Any, name: str) -> Any:
-    """Returns normalize maps.
+    """Returns normalized maps.
 
     The running averages keep 0.9 a step: at Keras' 0.99 they lag behind what a run of a few epochs has learned.
     """
@@ -147,7 +147,7 @@ def build_resnet_cifar(shape: Shape, classes: int, dropout: float, seed: int, *,
     as the image throughout the first stage. `dropout` is applied to the embedding; the paper has none.
     """
     keras, layers = import_keras()
-    images = keras.Input(shape, name="pictures")
+    images = keras.Input(shape, name="images")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images)
     x = apply_batch_norm(apply_conv(x, 16, 3, "stem_conv"), "stem_bn")
     x = layers.ReLU(name="stem_relu")(x)

@@ -29,7 +29,7 @@ def build_vgg(depth: int, shape: Shape, classes: int, dropout: float, seed: int)
     """
     keras, layers = import_keras()
     small = is_small_image(shape)
-    images = keras.Input(shape, name="pictures")
+    images = keras.Input(shape, name="images")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images)
     for block, (filters, count) in enumerate(zip(BLOCK_FILTERS, CONVS_BY_DEPTH[depth], strict=True), start=1):
         for number in range(1, count + 1):
@@ -48,13 +48,13 @@ def build_vgg(depth: int, shape: Shape, classes: int, dropout: float, seed: int)
 
 
 def build_vgg_small(shape: Shape, classes: int, dropout: float, seed: int) -> Any:
-    """Returns blocks of two normalize 3×3 convolutions and a pooling, 128 units and a linear last layer.
+    """Returns blocks of two normalized 3×3 convolutions and a pooling, 128 units and a linear last layer.
 
     Of the blocks with 64, 128 and 256 filters, images whose smaller side is under 32 pixels get the first two, which
     halves the work on 28×28 digits; from 32 pixels on there are three.
     """
     keras, layers = import_keras()
-    images = keras.Input(shape, name="pictures")
+    images = keras.Input(shape, name="images")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="rescale")(images)
     blocks = BLOCK_FILTERS[:2] if min(shape[:2]) < 32 else BLOCK_FILTERS[:3]
     for block, filters in enumerate(blocks, start=1):
@@ -68,7 +68,7 @@ def build_vgg_small(shape: Shape, classes: int, dropout: float, seed: int) -> An
 
 
 def _apply_conv_relu(x: Any, filters: int, name: str, *, has_batch_norm: bool, is_features: bool = False) -> Any:
-    """Padded 3×3, normalize (decay 0.9, epsilon 0.001) or not, and rectified; the last activation is `is_features`."""
+    """Padded 3×3, normalize (decay 0.9, epsilon 0.001) or not, and rectified; the last activation is called `features`."""
     _, layers = import_keras()
     convolution = partial(layers.Conv2D, filters, 3, padding="same", kernel_initializer="he_uniform")
     if not has_batch_norm:

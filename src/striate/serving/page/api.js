@@ -24,8 +24,8 @@ async function ask(path, { body = null, query = {}, as = "json" } = {}) {
 }
 
 const aboutClassifier = () => ask("/classifier", { query: { classifier: API.name } });
-const answerTo = (picture) => ask("/predict", { body: picture, query: { classifier: API.name } });
-const heatOf = (picture) => ask("/explain", { body: picture, query: { classifier: API.name } });
+const answerTo = (image) => ask("/predict", { body: image, query: { classifier: API.name } });
+const heatOf = (image) => ask("/explain", { body: image, query: { classifier: API.name } });
 
 // Calls `work` with the latest of what it is given, one call at a time: what comes meanwhile replaces what waits.
 function latest(work) {

@@ -20,13 +20,13 @@ class Camera {
   async watch() {
     const { stream } = this;
     while (this.stream === stream) {
-      if (!document.hidden && this.video.videoWidth) await this.seen(await this.picture());
+      if (!document.hidden && this.video.videoWidth) await this.seen(await this.image());
       await new Promise((done) => setTimeout(done, 150));
     }
   }
 
   // The square in the middle, as it is shown.
-  picture() {
+  image() {
     const { videoWidth: width, videoHeight: height } = this.video;
     const from = Math.min(width, height), side = Math.min(from, LARGEST);
     const canvas = Object.assign(document.createElement("canvas"), { width: side, height: side });

@@ -85,7 +85,7 @@ class Pad {
   }
 
   // The drawing as a PNG; `side` is the network's, null leaves the ink where it is.
-  async picture(side) {
+  async image(side) {
     const canvas = Object.assign(document.createElement("canvas"), { width: SIDE, height: SIDE });
     const found = side === null ? null : this.box();
     this.paint(canvas.getContext("2d"), (context) => {

@@ -1,7 +1,7 @@
 // The page: one image at a time, from a file, the pad or the camera, and those before it.
 
 const MOST = 24, TINY = 64, NAMED = 4;  // images kept; pixels drawn with hard edges; classes named above
-const PAGE = { about: null, current: null, mode: "picture" };
+const PAGE = { about: null, current: null, mode: "image" };
 
 // An image that was answered: {blob, name, url, answer | problem}.
 async function answer(item) {
@@ -30,7 +30,7 @@ function show(item) {
 async function take(files) {
   const chosen = [...files];
   if (!chosen.length) return;
-  turnTo("picture");
+  turnTo("image");
   for (const file of chosen) {
     const item = { blob: file, name: file.name || "A pasted image", url: URL.createObjectURL(file), answer: null };
     showPicture(item);
@@ -56,7 +56,7 @@ function keep(item) {
   image.onload = () => image.classList.toggle("tiny", Math.max(image.naturalWidth, image.naturalHeight) <= TINY);
   image.onerror = () => image.replaceWith(el("i", { class: "gone", "aria-hidden": "true", text: "?" }));
   const button = el("button", { type: "button", title: item.name, "aria-pressed": "false", onclick: () => {
-    turnTo("picture");
+    turnTo("image");
     PAGE.current = item;
     $("views").hidden = true;
     showPicture(item);
@@ -100,7 +100,7 @@ async function look() {
 const drawn = latest(async () => {
   if (pad.isEmpty) { PAGE.current = null; $("look").disabled = true; $("views").hidden = true; return showNothing("Nothing drawn yet"); }
   const { height, width } = PAGE.about.preprocessing;
-  const blob = await pad.picture($("centre").checked ? Math.min(height, width) : null);
+  const blob = await pad.image($("centre").checked ? Math.min(height, width) : null);
   if (PAGE.mode === "draw") await answer({ blob, name: "Your drawing" });
 });
 const pad = new Pad($("pad"), () => drawn());
@@ -121,7 +121,7 @@ function turnTo(mode) {
   if (PAGE.mode === mode) return;
   if (PAGE.mode === "camera") camera.stop();
   PAGE.mode = mode;
-  for (const one of ["picture", "draw", "camera"]) {
+  for (const one of ["image", "draw", "camera"]) {
     $(one).hidden = one !== mode;
     $(`tab-${one}`).setAttribute("aria-pressed", String(one === mode));
   }
@@ -193,7 +193,7 @@ document.addEventListener("paste", (event) => take(event.clipboardData.files));
 for (const kind of ["dragenter", "dragover"]) document.addEventListener(kind, (event) => { event.preventDefault(); document.body.classList.add("over"); });
 document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.body.classList.remove("over"); });
 document.addEventListener("drop", (event) => { event.preventDefault(); document.body.classList.remove("over"); take(event.dataTransfer.files); });
-for (const mode of ["picture", "draw", "camera"]) $(`tab-${mode}`).addEventListener("click", () => turnTo(mode));
+for (const mode of ["image", "draw", "camera"]) $(`tab-${mode}`).addEventListener("click", () => turnTo(mode));
 $("clear").addEventListener("click", () => pad.clear());
 $("pen").addEventListener("input", () => { pad.width = Number($("pen").value); });
 $("ink").addEventListener("change", () => { pad.isDark = $("ink").checked; pad.show(); drawn(); });
@@ -202,9 +202,9 @@ $("pad").addEventListener("focus", () => pad.show());
 $("look").addEventListener("click", look);
 $("shoot").addEventListener("click", async () => {
   if (!camera.stream || !$("video").videoWidth) return;
-  const blob = await camera.picture();
+  const blob = await camera.image();
   await take([new File([blob], "A photograph", { type: blob.type })]);
 });
-$("classifier").addEventListener("change", async () => { API.name = $("classifier").value; PAGE.current = null; showNothing(); $("look").disabled = true; $("views").hidden = true; turnTo("picture"); await introduce(); });
+$("classifier").addEventListener("change", async () => { API.name = $("classifier").value; PAGE.current = null; showNothing(); $("look").disabled = true; $("views").hidden = true; turnTo("image"); await introduce(); });
 $("unlock").addEventListener("submit", async (event) => { event.preventDefault(); remember($("token").value.trim()); $("token").value = ""; await introduce(); });
 introduce();

@@ -19,8 +19,8 @@ function tint(value, scale) {
 const css = ([r, g, b]) => `rgb(${r} ${g} ${b})`;
 
 // Black or white, whichever can be read on the color (WCAG 2's relative luminance).
-function readableOn(colour) {
-  const [r, g, b] = colour.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+function readableOn(color) {
+  const [r, g, b] = color.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
 }
 
@@ -37,10 +37,10 @@ const BUFFER = document.createElement("canvas");
 function drawMap(context, values, [H, W, C], c, scale, x0, y0, width, height) {
   const image = new ImageData(W, H), to = image.data;
   for (let place = 0; place < H * W; place++) {
-    let colour;
-    if (c === "rgb") colour = C === 3 ? values.subarray(place * 3, place * 3 + 3) : [values[place], values[place], values[place]];
-    else colour = tint(values[place * C + c], scale);
-    to[place * 4] = colour[0]; to[place * 4 + 1] = colour[1]; to[place * 4 + 2] = colour[2]; to[place * 4 + 3] = 255;
+    let color;
+    if (c === "rgb") color = C === 3 ? values.subarray(place * 3, place * 3 + 3) : [values[place], values[place], values[place]];
+    else color = tint(values[place * C + c], scale);
+    to[place * 4] = color[0]; to[place * 4 + 1] = color[1]; to[place * 4 + 2] = color[2]; to[place * 4 + 3] = 255;
   }
   BUFFER.width = W; BUFFER.height = H;
   BUFFER.getContext("2d").putImageData(image, 0, 0);
@@ -102,9 +102,9 @@ function grid(title, rows, { scale, show = true, best = -1, name }) {
   let at = 0;
   const small = rows[0].length > 5 || rows.length > 5;
   const body = rows.map((cells) => el("div", { role: "row" }, ...cells.map(({ value, outside }) => {
-    const colour = tint(value, scale), cell = el("span", { role: "cell", "data-value": value, title: `${value}` });
-    cell.style.background = css(colour);
-    cell.style.color = readableOn(colour);
+    const color = tint(value, scale), cell = el("span", { role: "cell", "data-value": value, title: `${value}` });
+    cell.style.background = css(color);
+    cell.style.color = readableOn(color);
     if (outside) cell.className = "outside";
     if (at++ === best) cell.classList.add("best");
     if (show && rows.length <= 7 && rows[0].length <= 7) cell.textContent = outside ? "0" : brief(value);

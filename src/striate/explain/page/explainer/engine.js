@@ -32,14 +32,14 @@ const SOFTMAX = LOGITS + 1;
 class Engine {
   constructor() {
     this.values = STEPS.map(() => null);
-    this.picture = -1;
+    this.image = -1;
     this.pixels = null;
     this.dropped = null;       // {at, rate, seed}: a dropout layer that drops though nothing is trained
   }
 
   // Computes everything at once, or, with `pause`, awaits that function whenever it has worked for 30 ms.
-  async run(picture, pixels, pause) {
-    this.picture = picture;
+  async run(image, pixels, pause) {
+    this.image = image;
     this.pixels = pixels;
     const turn = (this.turn = {});
     let since = performance.now();
@@ -54,15 +54,15 @@ class Engine {
     return true;
   }
 
-  runNow(picture, pixels) {
-    this.picture = picture;
+  runNow(image, pixels) {
+    this.image = image;
     this.pixels = pixels;
     this.turn = {};
     for (const step of STEPS) this.compute(step);
   }
 
   compute(step) {
-    const given = DATA.pictures[this.picture].given;
+    const given = DATA.images[this.image].given;
     if (step.state === "given") this.values[step.at] = given && given[step.at] ? floats(given[step.at]) : null;
     else if (step.state === "absent") this.values[step.at] = null;
     else if (step.kind === "input") this.values[step.at] = Float32Array.from(this.pixels);

@@ -29,7 +29,7 @@ class Lessons {
   }
 
   get label() {
-    const own = DATA.classes.indexOf(DATA.pictures[this.explorer.engine.picture].label);
+    const own = DATA.classes.indexOf(DATA.images[this.explorer.engine.image].label);
     return this.right ?? (own >= 0 ? own : argmax(this.explorer.engine.values[LOGITS]));
   }
 

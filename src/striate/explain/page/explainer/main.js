@@ -20,17 +20,17 @@ class Explorer {
   }
 
   async choose(at) {
-    for (const button of document.querySelectorAll("#pictures button")) button.setAttribute("aria-pressed", `${Number(button.dataset.picture) === at}`);
+    for (const button of document.querySelectorAll("#images button")) button.setAttribute("aria-pressed", `${Number(button.dataset.image) === at}`);
     this.lessons.right = null;
-    await this.compute(at, Uint8Array.from(octets(DATA.pictures[at].pixels)));
+    await this.compute(at, Uint8Array.from(octets(DATA.images[at].pixels)));
   }
 
-  recompute() { return this.compute(this.engine.picture, this.engine.pixels); }
+  recompute() { return this.compute(this.engine.image, this.engine.pixels); }
 
-  async compute(picture, pixels) {
+  async compute(image, pixels) {
     const told = document.getElementById("working");
     const pause = (at) => { told.textContent = `computing ${STEPS[at].name} …`; return new Promise((done) => setTimeout(done)); };
-    if (!(await this.engine.run(picture, pixels, pause))) return;
+    if (!(await this.engine.run(image, pixels, pause))) return;
     told.textContent = "";
     this.engine.version++;
     this.refresh();
@@ -144,30 +144,30 @@ class Explorer {
   }
 
   answer() {
-    const { engine } = this, picture = DATA.pictures[engine.picture], shares = engine.values[SOFTMAX];
+    const { engine } = this, image = DATA.images[engine.image], shares = engine.values[SOFTMAX];
     if (!shares) return;
     const order = Array.from(shares.keys()).sort((a, b) => shares[b] - shares[a]).slice(0, 3);
     const rows = order.map((i) => el("li", {}, el("span", { text: DATA.classes[i] }), el("b", { text: percent(shares[i]) }), bar(shares[i])));
-    const original = octets(picture.pixels), same = engine.dropped === null && original.every((v, i) => v === engine.pixels[i]);
+    const original = octets(image.pixels), same = engine.dropped === null && original.every((v, i) => v === engine.pixels[i]);
     const told = [];
-    if (picture.label) told.push(`Labeled ${picture.label}.`);
+    if (image.label) told.push(`Labeled ${image.label}.`);
     if (!same) told.push(engine.dropped ? "Some units are dropped." : "You changed the image.");
-    else if (DATA.views === "none") told.push(`Keras' answer differs by ${largestDifference(shares, picture.answer)} at most.`);
-    else told.push(`The classifier looks at the image ${DATA.views === "mirror" ? "and its mirror image" : "and five views of it"} and predictions ${percent(Math.max(...picture.answer))} for ${DATA.classes[argmax(picture.answer)]}; this page looks at it as it is.`);
+    else if (DATA.views === "none") told.push(`Keras' answer differs by ${largestDifference(shares, image.answer)} at most.`);
+    else told.push(`The classifier looks at the image ${DATA.views === "mirror" ? "and its mirror image" : "and five views of it"} and predictions ${percent(Math.max(...image.answer))} for ${DATA.classes[argmax(image.answer)]}; this page looks at it as it is.`);
     document.getElementById("answer").replaceChildren(el("ol", {}, ...rows), el("p", { class: "note", text: told.join(" ") }));
-    this.seen(picture);
+    this.seen(image);
   }
 
   // The image, and the heat on it.
-  seen(picture) {
+  seen(image) {
     const shape = STEPS[0].block, [H, W] = shape, box = new MapBox("as the model sees it", shape, null, 132), boxes = [box.element];
     box.draw(Float32Array.from(this.engine.pixels), "rgb", 255);
     box.mark(0, 0, 0, 0);
-    if (picture.heat) {
-      const heat = octets(picture.heat), laid = new Float32Array(H * W * 3), C = shape[2], original = octets(picture.pixels);
+    if (image.heat) {
+      const heat = octets(image.heat), laid = new Float32Array(H * W * 3), C = shape[2], original = octets(image.pixels);
       for (let i = 0; i < H * W; i++) {
         const grey = C === 3 ? 0.299 * original[i * 3] + 0.587 * original[i * 3 + 1] + 0.114 * original[i * 3 + 2] : original[i], h = heat[i] / 255;
-        [255, 110, 0].forEach((colour, c) => { laid[i * 3 + c] = grey * 0.75 * (1 - 0.8 * h) + colour * 0.8 * h; });
+        [255, 110, 0].forEach((color, c) => { laid[i * 3 + c] = grey * 0.75 * (1 - 0.8 * h) + color * 0.8 * h; });
       }
       const warm = new MapBox(`where it looked (${DATA.method})`, [H, W, 3], null, 132);
       warm.draw(laid, "rgb", 255);
@@ -185,4 +185,4 @@ function largestDifference(shares, others) {
 
 const explorer = new Explorer();
 explorer.choose(0);
-for (const button of document.querySelectorAll("#pictures button")) button.addEventListener("click", () => explorer.choose(Number(button.dataset.picture)));
+for (const button of document.querySelectorAll("#images button")) button.addEventListener("click", () => explorer.choose(Number(button.dataset.image)));

@@ -131,8 +131,8 @@ class PictureView {
     this.sum = el("p", { class: "formula" });
     this.brush = el("input", { type: "checkbox", id: "brush" });
     this.ink = this.grey ? el("input", { type: "range", min: 0, max: 255, value: 255, id: "ink" }) : el("input", { type: "color", value: "#ffffff", id: "ink" });
-    const tools = el("p", { class: "tools" }, el("label", {}, this.brush, " paint on it"), el("label", {}, this.grey ? "brightness " : "colour ", this.ink),
-      el("button", { type: "button", text: "Restore", onclick: () => explorer.choose(explorer.engine.picture) }));
+    const tools = el("p", { class: "tools" }, el("label", {}, this.brush, " paint on it"), el("label", {}, this.grey ? "brightness " : "color ", this.ink),
+      el("button", { type: "button", text: "Restore", onclick: () => explorer.choose(explorer.engine.image) }));
     this.element = el("div", {}, el("div", { class: "scene" }, this.map.element), this.sum, DATA.whole ? tools : null);
   }
 

@@ -68,11 +68,11 @@ class ConvolutionView {
     const most = Math.max(1e-9, ...channels.map(({ sum }) => Math.abs(sum)));
     const shown = channels.length <= 48 ? channels : [...channels].sort((a, b) => Math.abs(b.sum) - Math.abs(a.sum)).slice(0, 48);
     const buttons = shown.map(({ c, sum }) => {
-      const colour = tint(sum, most), button = el("button", {
+      const color = tint(sum, most), button = el("button", {
         type: "button", "aria-pressed": `${c === i}`, "data-channel": c, onclick: () => this.explorer.lookAt(c),
       }, el("span", { text: `${c}` }), el("b", { text: number(sum) }));
-      button.style.background = css(colour);
-      button.style.color = readableOn(colour);
+      button.style.background = css(color);
+      button.style.color = readableOn(color);
       return button;
     });
     const title = channels.length > 48 ? `What each channel adds (the 48 largest of ${channels.length})` : "What each channel adds";
