@@ -203,7 +203,7 @@ def test_classes_that_change_are_named():
 def test_a_verdict_says_what_could_have_been_seen():
     (pair,) = compare([_contender("one", GOOD), _contender("two", [*GOOD[:88], *[False] * 12])]).pairs
     assert pair.detectable_difference > abs(pair.paired_difference.difference)
-    assert f"{100 * pair.detectable_difference:.2g} points or more" in pair.sentence
+    assert f"{100 * pair.detectable_difference:.2g} points would be detected with 80 % power" in pair.sentence
 
 
 def test_the_page_shows_the_images_of_both_sides_and_asks_for_no_model(tmp_path):

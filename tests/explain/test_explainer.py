@@ -121,7 +121,7 @@ def test_a_layer_that_the_page_does_not_know_is_shown_with_keras_numbers(tmp_pat
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 1), dtype=np.uint8)
     content, numbers, has = build_payload(classifier, [ExplainerImage("p.png", pixels)])
     assert has.states == ("computed", "given", "computed", "computed")
-    offset, count = content["pictures"][0]["given"]["1"]
+    offset, count = content["images"][0]["given"]["1"]
     block = b"".join(numbers.chunks)[offset : offset + 4 * count]
     assert np.frombuffer(block, "<f4").reshape(16, 16) == pytest.approx(
         np.repeat(np.repeat(pixels[..., 0], 2, 0), 2, 1)
@@ -156,9 +156,9 @@ def test_what_is_no_graph_from_one_image_is_refused():
 def test_a_run_has_its_page_beside_the_report(digits_run):
     text = (digits_run.path / "inside.html").read_text(encoding="utf-8")
     content = json.loads(text.split('id="network">')[1].split("</script>")[0])
-    assert len(content["pictures"]) == 12
-    assert {one["label"] for one in content["pictures"]} <= set(digits_run.classifier.classes)
-    wrong = [one for one in content["pictures"] if content["classes"][int(np.argmax(one["answer"]))] != one["label"]]
+    assert len(content["images"]) == 12
+    assert {one["label"] for one in content["images"]} <= set(digits_run.classifier.classes)
+    wrong = [one for one in content["images"] if content["classes"][int(np.argmax(one["answer"]))] != one["label"]]
     assert len(wrong) == min(6, digits_run.report.n - round(digits_run.report.accuracy * digits_run.report.n))
     assert len(content["epochs"]) == 4
     assert content["kept"] == digits_run.history.kept

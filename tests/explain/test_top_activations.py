@@ -109,7 +109,7 @@ def test_the_command_draws_and_counts(digits_run, tmp_path, monkeypatch, capsys)
     assert main(words) == 0
     said = json.loads(capsys.readouterr().out)
     assert [row["unit"] for row in said["units"]] == [3, 7]
-    assert len(said["units"][0]["pictures"]) == 4
+    assert len(said["units"][0]["images"]) == 4
     assert said["n"] == digits_run.report.n
     assert {row["layer"] for row in said["dead"]} == {"conv", "embedding"}
     assert (tmp_path / "units.png").stat().st_size > 10_000

@@ -201,7 +201,7 @@ def test_tensorflow_serving_and_keras_find_what_they_look_for(digits_run, tmp_pa
     export(digits_run, "saved_model", tmp_path / "saved")
     export(digits_run, "keras", tmp_path / "a.keras")
     image = np.random.default_rng(0).integers(0, 256, (3, *digits_run.classifier.preprocessing.shape), np.uint8)
-    expected = digits_run.classifier.probabilities(image)
+    expected = digits_run.classifier.predict_probabilities(image)
     signature = tf.saved_model.load(str(tmp_path / "saved")).signatures["serving_default"]
     np.testing.assert_allclose(signature(images=tf.constant(image))["probabilities"], expected, atol=1e-5)
     model = keras.models.load_model(tmp_path / "a.keras", safe_mode=True)

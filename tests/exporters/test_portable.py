@@ -35,7 +35,9 @@ def test_it_predictions_as_the_classifier_does_through_every_door(digits_run, fi
     np.testing.assert_allclose(own.predict_proba(images), light.predict_proba(images), atol=1e-5)
     pixels = np.stack([own.preprocessing(path) for path in images])
     np.testing.assert_array_equal(light.predict_proba(images), light.predict_probabilities(pixels))
-    np.testing.assert_allclose(light.predict_log_probabilities(pixels), own.log_probabilities(pixels), atol=1e-3)
+    np.testing.assert_allclose(
+        light.predict_log_probabilities(pixels), own.predict_log_probabilities(pixels), atol=1e-3
+    )
     assert light.predict(images[0]).probabilities == pytest.approx(own.predict(images[0]).probabilities, abs=1e-5)
     assert light.score(images, [one.label for one in a]) == 1
     assert light.predict_probabilities(pixels[:0]).shape == (0, 10)
@@ -97,7 +99,7 @@ def test_what_is_no_graph_of_ours_is_refused_though_it_is_checksummed(file: Path
     for contract, message in (
         ("", "contract is damaged"),
         ("{}", "contract is damaged"),
-        (named["striate"].value.replace('"format": 4', '"format": 99'), "newer Striate"),
+        (named["striate"].value.replace('"format": 5', '"format": 99'), "newer Striate"),
         (named["striate"].value.replace('"temperature": ', '"temperature": -'), "makes no sense"),
         (named["striate"].value.replace('"height": ', '"height": 1'), "does not fit"),
         (named["striate"].value.replace('"0",', '"0", "another",'), "another number of classes"),

@@ -141,7 +141,7 @@ def test_what_a_killed_attempt_answered_is_not_answered_again(exported, photos, 
     assert main([*words, "-q"]) == 2
     assert "--resume" in capsys.readouterr().err
     assert main([*words, "--resume", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["pictures"] == 24 * IMAGES_PER_ITEM
+    assert json.loads(capsys.readouterr().out)["image_count"] == 24 * IMAGES_PER_ITEM
     assert {name: (out / name).stat().st_mtime_ns for name in before} == before
     assert [row["source"] for row in rows(out)] == [str(listing / f"{n:06}.jpg") for n in range(24 * IMAGES_PER_ITEM)]
     with pytest.raises(DataError, match="finished already"):

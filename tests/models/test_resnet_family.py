@@ -123,7 +123,7 @@ def test_a_shortcut_without_weights_passes_every_other_place_and_maps_of_zeros(s
     for part in ("conv1", "conv2"):
         kernel = model.get_layer(f"stage2_block1_{part}").kernel
         kernel.assign(np.zeros(kernel.shape, np.float32))
-    ends = [model.get_layer(f"{prefix}_convert_relu").output for prefix in ("stage1_block3", "stage2_block1")]
+    ends = [model.get_layer(f"{prefix}_relu").output for prefix in ("stage1_block3", "stage2_block1")]
     pixels = np.random.default_rng(0).integers(0, 256, (2, *shape), dtype=np.uint8)
     before, after = (np.asarray(maps) for maps in keras.Model(model.input, ends).predict_on_batch(pixels))
     assert before.max() > 0

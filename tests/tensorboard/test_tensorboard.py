@@ -157,8 +157,8 @@ def test_weights_are_told_for_each_epoch(served: Served, digits_run):
 @pytest.mark.parametrize("name", ["live", "later"])
 def test_images_and_confusion_are_shown(served: Served, name: str):
     tags = served.get("plugin/images/tags")[f"{name}/tensorboard/test"]
-    assert {f"pictures/{digit}" for digit in range(10)} | {"confusion"} == set(tags)
-    for tag in ("pictures/3", "confusion"):
+    assert {f"images/{digit}" for digit in range(10)} | {"confusion"} == set(tags)
+    for tag in ("images/3", "confusion"):
         (row,) = served.get("plugin/images/images", run=f"{name}/tensorboard/test", tag=tag, sample=0)
         content = served.raw("plugin/images/individualImage", **dict(urllib.parse.parse_qsl(row["query"])))
         with Image.open(io.BytesIO(content)) as image:
@@ -253,4 +253,4 @@ def test_a_nested_model_is_a_group():
     nodes = {node.name: list(node.input) for node in build_graph_def(model).node}
     assert nodes["backbone/c3"] == ["backbone/s2"]
     assert nodes["flat"] == ["backbone/features"]
-    assert nodes["backbone/rescale"] == ["pictures"]
+    assert nodes["backbone/rescale"] == ["images"]

@@ -52,7 +52,7 @@ def models(
 ) -> None:
     """List the models that --arch takes, or tell about one.
 
-    With NAME: its story, what it costs and sees, and its layers, at the size it was proposed for or at --size. A word
+    With NAME: its description, what it costs and sees, and its layers, at the size it was proposed for or at --size. A word
     that is no network's name lists the models that have it in their names.
     """
     from striate.models.registry import ARCHITECTURES
@@ -105,7 +105,7 @@ def _filter_architectures(
 
 
 def _describe_architecture(row: Architecture) -> dict[str, Any]:
-    names = ("name", "title", "authors", "year", "source", "story", "native", "native_classes", "dropout")
+    names = ("name", "title", "authors", "year", "source", "description", "native_shape", "native_classes", "dropout")
     return {name: getattr(row, name) for name in names}
 
 
@@ -150,7 +150,7 @@ def _show_list(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
                 row["year"],
                 format_count(row["parameters"]),
                 format_count(row["multiply_adds"]),
-                _format_sides(row["native"][:2]),
+                _format_sides(row["native_shape"][:2]),
                 row["smallest_side"],
                 _format_sides(row["receptive_field"]),
             )
@@ -176,7 +176,7 @@ def _show_architecture(row: Architecture, shape: Shape, classes: int, draw: Path
         about = {**_describe_architecture(row), "smallest_side": smallest, "size": shape, "classes": classes}
         print_json({**about, **vars(whole), "layers": [vars(layer) for layer in layers]})
     else:
-        _print_story(row, shape, classes, whole, smallest)
+        _print_architecture(row, shape, classes, whole, smallest)
         _print_layers(layers)
     if draw is not None:
         from striate.models.diagram import plot_model
@@ -186,7 +186,7 @@ def _show_architecture(row: Architecture, shape: Shape, classes: int, draw: Path
         click.echo(to_printable(f"Drawn:  {draw}"), err=as_json)
 
 
-def _print_story(row: Architecture, shape: Shape, classes: int, cost: Cost, min_side: int) -> None:
+def _print_architecture(row: Architecture, shape: Shape, classes: int, cost: Cost, min_side: int) -> None:
     from rich.console import Console
     from rich.text import Text
 

@@ -43,7 +43,7 @@ def get_image_limits() -> ImageLimits:
 @cache
 def _parse_limits(pixels: str | None, size: str | None) -> ImageLimits:
     found = ImageLimits()
-    for name, text, field in ((MAX_PIXELS_VARIABLE, pixels, "pixels"), (MAX_BYTES_VARIABLE, size, "bytes")):
+    for name, text, field in ((MAX_PIXELS_VARIABLE, pixels, "max_pixels"), (MAX_BYTES_VARIABLE, size, "max_bytes")):
         if text is None:
             continue
         if not text.isdecimal() or not int(text):

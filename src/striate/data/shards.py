@@ -316,7 +316,7 @@ def _write_parquet(images: ImageSet, indices: NDArray[np.intp], path: Path, task
             encoded = [{"bytes": _read_or_encode(images, int(row)), "path": str(images.keys[row])} for row in rows]
             labels = images.labels[rows].astype(np.int64)
             writer.write_table(
-                pa.table([pa.array(pictures, kind), pa.array(labels)], schema=schema), row_group_size=ROW_GROUP_SIZE
+                pa.table([pa.array(encoded, kind), pa.array(labels)], schema=schema), row_group_size=ROW_GROUP_SIZE
             )
             task.advance(len(rows))
 

@@ -84,7 +84,7 @@ def _initialize_dirac(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
 def _apply_norm_relu(x: Any, name: str, *, is_features: bool = False) -> Any:
     _, layers = import_keras()
     x = layers.BatchNormalization(momentum=0.8, scale=False, name=f"{name}_norm")(x)
-    return layers.ReLU(name="features" if is_features else f"{name}_convert_relu")(x)
+    return layers.ReLU(name="features" if is_features else f"{name}_relu")(x)
 
 
 AIRBENCH = Architecture(

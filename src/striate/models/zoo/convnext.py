@@ -30,7 +30,7 @@ def build_convnext_tiny(shape: Shape, classes: int, dropout: float, seed: int) -
             x = _apply_layer_norm(x, f"stage{stage}_downsample_norm")
             x = _create_conv(2, maps, f"stage{stage}_downsample", strides=2)(x)
         for number in range(1, depth + 1):
-            last = "features" if done == total - 1 else f"stage{stage}_block{number}_append_images"
+            last = "features" if done == total - 1 else f"stage{stage}_block{number}_add"
             x = _apply_convnext_block(
                 x, f"stage{stage}_block{number}", last, dropout * (done / (total - 1)), seed + done
             )

@@ -30,7 +30,7 @@ def build_densenet121(shape: Shape, classes: int, dropout: float, seed: int) -> 
         for number in range(1, depth + 1):
             x = _apply_dense_layer(x, f"stage{stage}_block{number}")
         if stage < len(BLOCK_DEPTHS):
-            x = _apply_transition_block(x, f"stage{stage}_apply_transition_block")
+            x = _apply_transition_block(x, f"stage{stage}_transition")
     x = layers.ReLU(name="features")(apply_batch_norm(x, "features_bn"))
     x = layers.GlobalAveragePooling2D(name="embedding")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
@@ -49,8 +49,8 @@ def _apply_dense_layer(x: Any, prefix: str) -> Any:
 
 def _apply_transition_block(x: Any, prefix: str) -> Any:
     _, layers = import_keras()
-    x = layers.ReLU(name=f"{prefix}_convert_relu")(apply_batch_norm(x, f"{prefix}_bn"))
-    x = apply_conv(x, x.shape[-1] // 2, 1, f"{prefix}_describe_conv")
+    x = layers.ReLU(name=f"{prefix}_relu")(apply_batch_norm(x, f"{prefix}_bn"))
+    x = apply_conv(x, x.shape[-1] // 2, 1, f"{prefix}_conv")
     return layers.AveragePooling2D(2, padding="same", name=f"{prefix}_pool")(x)
 
 

@@ -71,7 +71,7 @@ def _apply_conv_bn_relu(x: Any, filters: int, kernel_size: int, name: str, strid
     _, layers = import_keras()
     x = layers.Conv2D(filters, kernel_size, strides=strides, padding="same", use_bias=False, name=name)(x)
     x = layers.BatchNormalization(scale=False, momentum=0.9, epsilon=1e-3, name=f"{name}_norm")(x)
-    return layers.ReLU(name=f"{name}_convert_relu")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
 
 
 def _apply_max_pooling(x: Any, name: str, strides: int = 2) -> Any:

@@ -97,7 +97,7 @@ def _apply_reduction_module(x: Any, name: str, padding: str, branches: Sequence[
     for letter, steps in zip("ab", branches, strict=True):
         stalk = _apply_conv_chain(x, steps[:-1], f"{name}_{letter}")
         filters, side = steps[-1]
-        last = f"{name}_{letter}_describe_conv{len(steps)}"
+        last = f"{name}_{letter}_conv{len(steps)}"
         ends.append(_apply_conv_bn_relu(stalk, filters, side, last, strides=2, padding=padding))
     pooling = import_keras()[1].MaxPooling2D(3, strides=2, padding=padding, name=f"{name}_pool")
     return _merge_branches([*ends, pooling(x)], name)
@@ -105,7 +105,7 @@ def _apply_reduction_module(x: Any, name: str, padding: str, branches: Sequence[
 
 def _apply_conv_chain(x: Any, steps: Sequence[ConvSpec], prefix: str) -> Any:
     for number, (filters, side) in enumerate(steps, start=1):
-        x = _apply_conv_bn_relu(x, filters, side, f"{prefix}_describe_conv{number}")
+        x = _apply_conv_bn_relu(x, filters, side, f"{prefix}_conv{number}")
     return x
 
 
@@ -124,7 +124,7 @@ def _apply_conv_bn_relu(
     _, layers = import_keras()
     x = layers.Conv2D(filters, kernel_size, strides=strides, padding=padding, use_bias=False, name=name)(x)
     x = layers.BatchNormalization(scale=False, momentum=0.9, epsilon=1e-3, name=f"{name}_norm")(x)
-    return layers.ReLU(name=f"{name}_convert_relu")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
 
 
 INCEPTION_V3 = Architecture(

@@ -27,7 +27,7 @@ def build_resnet(
     for stage, depth in enumerate(depths, 1):
         for number in range(1, depth + 1):
             prefix = f"stage{stage}_block{number}"
-            last = "features" if (stage, number) == (len(depths), depth) else f"{prefix}_convert_relu"
+            last = "features" if (stage, number) == (len(depths), depth) else f"{prefix}_relu"
             x = block(x, 64 * 2 ** (stage - 1), 2 if stage > 1 and number == 1 else 1, prefix, last)
     x = layers.GlobalAveragePooling2D(name="embedding")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
@@ -51,7 +51,7 @@ def apply_basic_block(x: Any, filters: int, stride: int, prefix: str, output_nam
     y = apply_batch_norm(apply_conv(x, filters, 3, f"{prefix}_conv1", strides=stride), f"{prefix}_bn1")
     y = layers.ReLU(name=f"{prefix}_relu1")(y)
     y = apply_batch_norm(apply_conv(y, filters, 3, f"{prefix}_conv2"), f"{prefix}_bn2")
-    y = layers.Add(name=f"{prefix}_append_images")([y, _build_projection(x, filters, stride, prefix)])
+    y = layers.Add(name=f"{prefix}_add")([y, _build_projection(x, filters, stride, prefix)])
     return layers.ReLU(name=output_name)(y)
 
 
@@ -67,7 +67,7 @@ def apply_bottleneck_block(x: Any, filters: int, stride: int, prefix: str, outpu
     y = apply_batch_norm(apply_conv(y, filters, 3, f"{prefix}_conv2", strides=stride), f"{prefix}_bn2")
     y = layers.ReLU(name=f"{prefix}_relu2")(y)
     y = apply_batch_norm(apply_conv(y, 4 * filters, 1, f"{prefix}_conv3"), f"{prefix}_bn3")
-    y = layers.Add(name=f"{prefix}_append_images")([y, _build_projection(x, 4 * filters, stride, prefix)])
+    y = layers.Add(name=f"{prefix}_add")([y, _build_projection(x, 4 * filters, stride, prefix)])
     return layers.ReLU(name=output_name)(y)
 
 
@@ -154,7 +154,7 @@ def build_resnet_cifar(shape: Shape, classes: int, dropout: float, seed: int, *,
     for stage, filters in enumerate((16, 32, 64), 1):
         for number in range(1, depth + 1):
             prefix = f"stage{stage}_block{number}"
-            last = "features" if (stage, number) == (3, depth) else f"{prefix}_convert_relu"
+            last = "features" if (stage, number) == (3, depth) else f"{prefix}_relu"
             x = _apply_cifar_block(x, filters, 2 if stage > 1 and number == 1 else 1, prefix, last)
     x = layers.GlobalAveragePooling2D(name="embedding")(x)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x) if dropout else x
@@ -166,7 +166,7 @@ def _apply_cifar_block(x: Any, filters: int, stride: int, prefix: str, output_na
     y = apply_batch_norm(apply_conv(x, filters, 3, f"{prefix}_conv1", strides=stride), f"{prefix}_bn1")
     y = layers.ReLU(name=f"{prefix}_relu1")(y)
     y = apply_batch_norm(apply_conv(y, filters, 3, f"{prefix}_conv2"), f"{prefix}_bn2")
-    y = layers.Add(name=f"{prefix}_append_images")([y, _build_padded_shortcut(x, filters, stride, prefix)])
+    y = layers.Add(name=f"{prefix}_add")([y, _build_padded_shortcut(x, filters, stride, prefix)])
     return layers.ReLU(name=output_name)(y)
 
 

@@ -34,9 +34,7 @@ def build_vgg(depth: int, shape: Shape, classes: int, dropout: float, seed: int)
     for block, (filters, count) in enumerate(zip(BLOCK_FILTERS, CONVS_BY_DEPTH[depth], strict=True), start=1):
         for number in range(1, count + 1):
             last = (block, number) == (len(BLOCK_FILTERS), count)
-            x = _apply_conv_relu(
-                x, filters, f"block{block}_describe_conv{number}", has_batch_norm=small, is_features=last
-            )
+            x = _apply_conv_relu(x, filters, f"block{block}_conv{number}", has_batch_norm=small, is_features=last)
         x = layers.MaxPooling2D(2, padding="same" if small else "valid", name=f"block{block}_pool")(x)
     x = layers.Flatten(name="flatten")(x)
     units = (512,) if small else (4096, 4096)
@@ -68,14 +66,14 @@ def build_vgg_small(shape: Shape, classes: int, dropout: float, seed: int) -> An
 
 
 def _apply_conv_relu(x: Any, filters: int, name: str, *, has_batch_norm: bool, is_features: bool = False) -> Any:
-    """Padded 3×3, normalize (decay 0.9, epsilon 0.001) or not, and rectified; the last activation is called `features`."""
+    """A padded 3×3 convolution, optionally normalized (decay 0.9, epsilon 0.001), rectified; the last is `features`."""
     _, layers = import_keras()
     convolution = partial(layers.Conv2D, filters, 3, padding="same", kernel_initializer="he_uniform")
     if not has_batch_norm:
         return convolution(activation="relu", name="features" if is_features else name)(x)
     x = convolution(use_bias=False, name=name)(x)
     x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
-    return layers.ReLU(name="features" if is_features else f"{name}_convert_relu")(x)
+    return layers.ReLU(name="features" if is_features else f"{name}_relu")(x)
 
 
 def _define_vgg(depth: int, configuration: str, description: str) -> Architecture:
