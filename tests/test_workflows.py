@@ -168,7 +168,7 @@ def test_the_manifest_says_what_was_done(run, folder):
     assert manifest.data["source"] == str(folder)
     assert manifest.data["classes"] == ["across", "slanting", "upright"]
     assert len(manifest.data["fingerprint"]) == 64
-    assert (manifest.epochs, manifest.kept, manifest.seed) == (1, 1, 0)
+    assert (manifest.epochs, manifest.best_epoch, manifest.seed) == (1, 1, 0)
     assert manifest.versions["keras"]
     assert manifest.hardware["cores"] >= 1
     assert manifest.started_at.endswith("+00:00")

@@ -281,7 +281,7 @@ def test_compare_tells_what_differs_and_draws_the_curves(home: Path, photos: Pat
     with Image.open(home / said["plot"]) as plot:
         assert plot.size[0] > 1000
     page = (home / said["page"]).read_text(encoding="utf-8")
-    assert "images on which they differ" in page and said["pictures_missing"] is None
+    assert "images on which they differ" in page and said["missing_images"] is None
     assert {"difference", "interval", "p_value", "adjusted_p_value", "verdict", "lost", "gained"} <= said["pairs"][
         0
     ].keys()
@@ -352,7 +352,7 @@ def test_a_leak_is_found_repaired_and_trained_without(photos: Path, tmp_path: Pa
     assert result["test"]["n"] == 20 and result["test"]["without_leaks"]["n"] == 19
     again = json.loads(striate("evaluate", "allowed", "--json", folder=tmp_path).stdout)
     assert again["test"] == result["test"]
-    assert "Without the leaks" in (tmp_path / "runs" / "allowed" / "report.html").read_text(encoding="utf-8")
+    assert "Accuracy without leaks" in (tmp_path / "runs" / "allowed" / "report.html").read_text(encoding="utf-8")
 
 
 def test_label_issues_are_listed_to_be_decided_on(tmp_path: Path) -> None:

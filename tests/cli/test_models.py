@@ -34,7 +34,7 @@ def test_the_list_has_every_row_with_its_story_and_its_figures(capsys: pytest.Ca
     for row in rows:
         assert {name: row[name] for name in NUMBERS} == load_cost_table()[row["name"]]
         assert row["description"] == ARCHITECTURES[row["name"]].description
-        assert {"title", "authors", "year", "source", "native"} <= row.keys()
+        assert {"title", "authors", "year", "source", "native_shape"} <= row.keys()
 
 
 @pytest.mark.parametrize("words", [[], ["--json"], ["--side", "32"], ["vgg"]])
@@ -108,7 +108,7 @@ def test_the_figures_are_those_of_the_size_asked_for(capsys: pytest.CaptureFixtu
     assert said["size"] == [40, 30, 3] and said["classes"] == 5
     assert said["parameters"] == found.parameters
     assert said["multiply_adds"] == found.multiply_adds
-    assert said["layers"][-1]["output"] == [5]
+    assert said["layers"][-1]["output_shape"] == [5]
 
 
 @pytest.mark.parametrize("ending", ["png", "svg"])

@@ -250,7 +250,7 @@ def test_a_leak(evidence):
     (found,) = diagnose(bad).diagnoses
     assert (found.kind, found.fix) == ("leak", "striate data photos --fix")
     assert "40 of 400 test images" in found.evidence
-    assert kinds(evidence(findings=(leak,), leaked=2, without_leaks=AccuracyEstimate(398, 0.95, (0.9, 0.97)))) == []
+    assert kinds(evidence(findings=(leak,), leak_count=2, without_leaks=AccuracyEstimate(398, 0.95, (0.9, 0.97)))) == []
 
 
 def test_stopped_too_early(evidence):

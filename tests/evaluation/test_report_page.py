@@ -78,7 +78,7 @@ def test_a_runs_page_states_its_result(digits_run):
         )
     assert "cnn-small" in page
     assert f"{digits_run.manifest.parameters:,}" in page
-    assert f"The weights of epoch {digits_run.history.kept} were kept." in page
+    assert f"The weights of epoch {digits_run.history.best_epoch} were kept." in page
     assert format_percent_nbsp(digits_run.validation.accuracy) in page
 
 
@@ -191,16 +191,16 @@ def test_the_table_of_confusions_holds_the_reports_numbers(forge, tmp_path):
 
 def test_a_page_without_errors_says_none(forge, tmp_path):
     page = _page(tmp_path, forge(["a", "b"], errors=False))
-    assert "Nothing was taken for anything else." in page
+    assert "No image was misclassified." in page
     assert "<b>100.0\N{NO-BREAK SPACE}%</b>" in page
     assert page.count('<p class="note">None.</p>') == 1
 
 
 def test_a_page_without_a_history_has_no_curves(forge, training, tmp_path):
     measured = forge(["a", "b"])
-    assert "How it learned" not in _page(tmp_path, measured)
-    assert "How it learned" not in _page(tmp_path, measured, training())
-    assert "How it learned" in _page(tmp_path, measured, training((1.0, 1.0)))
+    assert "Learning curves" not in _page(tmp_path, measured)
+    assert "Learning curves" not in _page(tmp_path, measured, training())
+    assert "Learning curves" in _page(tmp_path, measured, training((1.0, 1.0)))
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_training_curve_below_validation_is_explained_where_it_is_to_be_expect
     forge, training, tmp_path, settings, explained
 ):
     page = _page(tmp_path, forge(["a", "b"]), training((1.0, 1.0)), settings=settings)
-    assert ("The training curve can lie below validation" in page) == explained
+    assert ("The training curve can lie below the validation curve" in page) == explained
 
 
 def test_findings_keep_their_capital_letters(forge, tmp_path):

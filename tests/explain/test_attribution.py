@@ -125,7 +125,7 @@ def test_every_method_gives_heat_for_every_image(method: str, name: str):
 def test_integrated_gradients_add_up_to_the_difference_of_logits(digits_run):
     classifier = digits_run.classifier
     given = _digits(classifier)[:20]
-    asked = classifier.probabilities(given).argmax(axis=1)
+    asked = classifier.predict_probabilities(given).argmax(axis=1)
     found = compute_signed_attributions(GradientFunction(classifier.model), given, asked).sum(axis=(1, 2, 3))
     rows = np.arange(len(given))
     expected = (logits(classifier.model, given) - logits(classifier.model, 0 * given))[rows, asked]
@@ -170,7 +170,7 @@ def test_a_model_that_forgot_what_it_learned_looks_elsewhere(digits_run, method:
     """
     classifier = digits_run.classifier
     given = _digits(classifier)[:40]
-    asked = classifier.probabilities(given).argmax(axis=1)
+    asked = classifier.predict_probabilities(given).argmax(axis=1)
     set_seed(5)
     model = build_model(ARCHITECTURES["cnn-small"], classifier.preprocessing.shape, 10)
     random = Classifier(model, classifier.classes, classifier.preprocessing)

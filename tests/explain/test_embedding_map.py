@@ -34,7 +34,9 @@ def test_an_embedding_is_what_the_last_layer_is_given(digits_run):
     logits = vectors @ kernel + bias
     fractions = np.exp(logits / classifier.temperature)
     assert vectors.shape == (140, 128)
-    assert fractions / fractions.sum(axis=1, keepdims=True) == pytest.approx(classifier.probabilities(pixels), abs=1e-4)
+    assert fractions / fractions.sum(axis=1, keepdims=True) == pytest.approx(
+        classifier.predict_probabilities(pixels), abs=1e-4
+    )
 
 
 @pytest.mark.backend
@@ -120,8 +122,8 @@ def test_the_command_tells_what_an_image_resembles(digits_run, tmp_path: Path, c
     assert main(["map", str(digits_run.path), *words, "--json"]) == 0
     own, broken = json.loads(capsys.readouterr().out)
     assert own["similar_images"][0]["image"] == trained
-    assert own["resembles"][0]["similarity"] == pytest.approx(1, abs=1e-4)
-    assert len(own["resembles"]) == 5
+    assert own["similar_images"][0]["similarity"] == pytest.approx(1, abs=1e-4)
+    assert len(own["similar_images"]) == 5
     assert broken["error"]
     assert (tmp_path / "l.png").stat().st_size > 5_000
     assert main(["map", str(digits_run.path), "--like", str(tmp_path / "broken.png")]) == 2

@@ -161,7 +161,7 @@ def test_a_run_has_its_page_beside_the_report(digits_run):
     wrong = [one for one in content["images"] if content["classes"][int(np.argmax(one["answer"]))] != one["label"]]
     assert len(wrong) == min(6, digits_run.report.n - round(digits_run.report.accuracy * digits_run.report.n))
     assert len(content["epochs"]) == 4
-    assert content["kept"] == digits_run.history.kept
+    assert content["kept"] == digits_run.history.best_epoch
     assert content["whole"]
     report = (digits_run.path / "report.html").read_text(encoding="utf-8")
     assert 'href="inside.html"' in report

@@ -70,7 +70,7 @@ def test_a_trained_models_units_agree_with_its_layers(digits_run, tmp_path):
     pixels = np.stack([digits_run.classifier.preprocessing(images.get_source(at)) for at in range(200)])
     logits = find_top_activations(model, find_unit_layer(model, "logits"), pixels, images_per_unit=200)
     assert logits.receptive_field is None
-    own = digits_run.classifier.log_probabilities(pixels)
+    own = digits_run.classifier.predict_log_probabilities(pixels)
     order = np.argsort(logits.image_indices[3])
     assert spearmanr(logits.values[3][order], own[:, 3]).statistic > 0.8
     found = find_top_activations(model, find_unit_layer(model), pixels, images_per_unit=4)

@@ -31,8 +31,8 @@ def test_the_last_frame_is_what_the_model_predictions(digits_run):
     assert found.epochs.tolist() == [1, 2, 3, 4]
     assert found.probabilities.shape == (4, 12, 10)
     assert found.probabilities.sum(axis=2) == pytest.approx(np.ones((4, 12)), abs=1e-5)
-    kept = digits_run.history.kept - 1
-    logits = digits_run.classifier.log_probabilities(found.pixels) * digits_run.classifier.temperature
+    kept = digits_run.history.best_epoch - 1
+    logits = digits_run.classifier.predict_log_probabilities(found.pixels) * digits_run.classifier.temperature
     fractions = np.exp(logits - logits.max(axis=1, keepdims=True))
     assert found.probabilities[kept] == pytest.approx(
         fractions / fractions.sum(axis=1, keepdims=True), abs=0.02

@@ -147,7 +147,7 @@ def test_weights_are_told_for_each_epoch(served: Served, digits_run):
     later = served.get("plugin/histograms/histograms", run="later/tensorboard/train", tag=tag)
     (_, step, bins) = later[0]
     kernel = digits_run.classifier.model.get_layer("conv").get_weights()[0]
-    assert step == digits_run.history.kept
+    assert step == digits_run.history.best_epoch
     assert sum(count for _, _, count in bins) == pytest.approx(kernel.size)
     assert min(left for left, _, _ in bins) == pytest.approx(kernel.min(), rel=1e-5)
     assert [bins for _, _, bins in live][step - 1] == pytest.approx(np.array(bins), rel=1e-4)

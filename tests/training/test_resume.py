@@ -46,7 +46,7 @@ def _recipe(digits, **settings):
 def _outcome(trained):
     """Returns everything that must not differ by a bit: times left out."""
     rows = [dataclasses.astuple(row)[:6] for row in trained.history.epochs]
-    return rows, trained.history.kept, [weights.tobytes() for weights in trained.classifier.model.get_weights()]
+    return rows, trained.history.best_epoch, [weights.tobytes() for weights in trained.classifier.model.get_weights()]
 
 
 @pytest.fixture(scope="module")
@@ -150,8 +150,8 @@ def test_a_training_can_be_finished_with_what_it_has_learned(digits, tmp_path):
         fit(*digits, recipe, progress=KillAt(45), keeper=Keeper(Checkpoints(tmp_path), every=0))
     trained = fit(*digits, recipe, keeper=Keeper(Checkpoints(tmp_path)), finish=True)
     assert trained.interrupted and len(trained.history.epochs) == 2
-    kept = trained.history.epochs[trained.history.kept - 1]
-    rows = trained.classifier.log_probabilities(digits[1].pixels)
+    kept = trained.history.epochs[trained.history.best_epoch - 1]
+    rows = trained.classifier.predict_log_probabilities(digits[1].pixels)
     labels = digits[1].images.labels
     assert -rows[np.arange(len(labels)), labels].mean() == pytest.approx(kept.val_loss, rel=1e-3)
 

@@ -33,7 +33,7 @@ def _figures(history):
 
 
 def _loss_and_accuracy(classifier, decoded):
-    rows = classifier.log_probabilities(decoded.pixels)
+    rows = classifier.predict_log_probabilities(decoded.pixels)
     labels = decoded.images.labels
     return -rows[np.arange(len(labels)), labels].mean(), (rows.argmax(axis=1) == labels).mean()
 
@@ -150,10 +150,10 @@ def test_a_signal_ends_the_training_and_keeps_what_was_learned(digits, number):
     assert trained.interrupted
     assert len(trained.history.epochs) == 2
     assert 25 <= progress.done < 38
-    assert trained.history.kept in (1, 2)
+    assert trained.history.best_epoch in (1, 2)
     assert any("Stopping after this step" in line for line in progress.lines)
     assert signal.getsignal(number) == before
-    kept = trained.history.epochs[trained.history.kept - 1]
+    kept = trained.history.epochs[trained.history.best_epoch - 1]
     assert _loss_and_accuracy(trained.classifier, digits[1])[0] == pytest.approx(kept.val_loss, rel=1e-3)
 
 

@@ -117,7 +117,7 @@ def test_the_classifier_predictions_as_the_last_layer_did_while_it_learned(reste
     expected = np.exp(logits - logits.max(axis=1, keepdims=True))
     expected /= expected.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(rested.classifier.predict_proba(pixels), expected, atol=2e-4)
-    row = rested.history.epochs[rested.history.kept - 1]
+    row = rested.history.epochs[rested.history.best_epoch - 1]
     assert (logits.argmax(axis=1) == parts[1].images.labels).mean() == pytest.approx(row.val_accuracy, abs=1e-6)
 
 
@@ -174,7 +174,7 @@ def test_stages_unfreeze_from_above_and_batch_norm_rests_throughout(parts, plann
     at_rest = _of(layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization))
     assert len(at_rest) > 100
     assert not at_rest & _changed(_values(_begun(weights)), _values(model))
-    assert trained.history.kept == 4
+    assert trained.history.best_epoch == 4
     assert trained.recipe.fine_tune == 3
 
 
@@ -219,9 +219,9 @@ def test_the_factors_reach_the_other_optimizers_too(kind):
 def test_when_fine_tuning_only_does_harm_the_last_layers_epoch_is_kept(parts, planned, weights):
     trained = fit(*parts, planned(fine_tune=1, fine_tune_rate=3.0, optimizer="sgd", epochs=2))
     assert len(trained.history.epochs) == 3
-    assert trained.history.kept <= 2
+    assert trained.history.best_epoch <= 2
     assert _changed(_values(_begun(weights)), _values(trained.classifier.model)) == {"logits/kernel", "logits/bias"}
-    row = trained.history.epochs[trained.history.kept - 1]
+    row = trained.history.epochs[trained.history.best_epoch - 1]
     right = trained.classifier.predict_proba(parts[1].pixels).argmax(axis=1) == parts[1].images.labels
     assert right.mean() == pytest.approx(row.val_accuracy, abs=1e-6)
 
@@ -245,7 +245,7 @@ def test_ctrl_c_while_the_last_layer_learns_leaves_out_the_fine_tuning(parts, pl
 
     trained = fit(*parts, planned(fine_tune=2, epochs=3), record=record)
     assert trained.interrupted
-    assert len(rows) == len(trained.history.epochs) == trained.history.kept == 1
+    assert len(rows) == len(trained.history.epochs) == trained.history.best_epoch == 1
     assert _changed(_values(_begun(weights)), _values(trained.classifier.model)) == {"logits/kernel", "logits/bias"}
     assert np.isfinite(trained.classifier.predict_proba(parts[1].pixels)).all()
 
@@ -308,5 +308,5 @@ def test_killed_in_every_stage_it_ends_with_the_same_bits(parts, planned, tmp_pa
         [(row.epoch, row.loss, row.val_loss, row.val_accuracy) for row in one.history.epochs] for one in (whole, found)
     ]
     assert rows[0] == rows[1] and len(rows[0]) == 5
-    assert found.history.kept == whole.history.kept
+    assert found.history.best_epoch == whole.history.best_epoch
     assert not _changed(_values(whole.classifier.model), _values(found.classifier.model))

@@ -50,10 +50,10 @@ def models(
     quiet: bool,
     debug: bool,
 ) -> None:
-    """List the models that --arch takes, or tell about one.
+    """List the architectures that --arch takes, or describe one.
 
-    With NAME: its description, what it costs and sees, and its layers, at the size it was proposed for or at --size. A word
-    that is no network's name lists the models that have it in their names.
+    With NAME: its description, cost, receptive field and layers, at its native size or at --size. A word that is no
+    architecture's name lists the architectures whose names contain it.
     """
     from striate.models.registry import ARCHITECTURES
 
