@@ -26,7 +26,7 @@ from striate.data.loaders.load import load_images
 from striate.data.preprocessing import Preprocessing
 from striate.system.backend import ACTIVE_BACKEND, enable_determinism
 from striate.training.auto_config import plan
-from striate.training.checkpoint_store import Checkpoints
+from striate.training.checkpoint_store import CheckpointStore
 from striate.training.checkpointing import Keeper
 from striate.training.fit import fit
 from striate.training.recipe import Recipe
@@ -38,7 +38,7 @@ class EveryEpoch(Keeper):
     """Saves after every epoch and never within one, and notes how long that took."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(Checkpoints(folder))
+        super().__init__(CheckpointStore(folder))
         self.taken: list[float] = []
 
     def is_due(self, *, after_epoch: bool) -> bool:

@@ -32,7 +32,7 @@ def trained(words: Sequence[str], scratch: Path) -> tuple[float, dict[str, Any]]
 
 
 ARITHMETIC = (
-    "from striate.training.performance.precision import KINDS, can_gain, gain_of\n"
+    "from striate.training.performance.precision import LAYER_KINDS, is_gain_possible, load_or_measure_gain\n"
     "for kind in KINDS if can_gain() else (): gain_of(kind)"
 )
 

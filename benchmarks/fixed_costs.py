@@ -97,7 +97,7 @@ def train() -> dict[str, float]:
         for place in places:
             meter.watch(place, phase)
     meter.watch("striate.training.loop:Loop._keep", "epoch", notes_end=True)
-    meter.watch("striate.training.epoch_loop:Epochs.evaluate", "validation")
+    meter.watch("striate.training.epoch_loop:EpochRunner.evaluate", "validation")
     if find_spec("striate.training.epoch_loop") is None:  # an earlier version, in which Keras validates
         backend.keras.Model.evaluate = meter.timed(backend.keras.Model.evaluate, "validation")
     learn = import_module("striate.training.loop").Loop
@@ -142,11 +142,11 @@ def probe() -> dict[str, float]:
     images = load_images("digits")
     recipe = plan(DEFAULT, images)
     row = import_module("striate.models.registry").get_architecture(recipe.architecture)
-    extra = {"images": len(images)} if "images" in build.networks.__annotations__ else {}
+    extra = {"image_count": len(images)} if "image_count" in build.build_models.__annotations__ else {}
     seconds = []
     for one in (replace_config(recipe, precision="float32"), recipe):
         began = time.process_time()
-        build.networks(row, preprocessing_of(recipe).shape, 10, one, NO_PROGRESS, **extra)
+        build.build_models(row, preprocessing_of(recipe).shape, 10, one, NO_PROGRESS, **extra)
         seconds.append(time.process_time() - began)
     return {"choosing the arithmetic": 1000 * max(0.0, seconds[1] - min(seconds))}
 

@@ -40,16 +40,16 @@ def striate(folder: Path) -> list[float]:
     from striate.data.decoded_cache import decode_all
     from striate.data.loaders.load import load_images
     from striate.data.preprocessing import Preprocessing
-    from striate.training.data_loader import Feed
+    from striate.training.data_loader import PrefetchDataset
 
     def made() -> Callable[[int], Iterable[Any]]:
         decoded = decode_all(load_images(folder), Preprocessing(SIDE, SIDE, 3))
         batches = Batches(decoded.pixels, decoded.images.labels, 2, BATCH, shuffle_seed=0, augment=Augment(flip=True))
-        feed = Feed(batches)
+        feed = PrefetchDataset(batches)
 
         def one_pass(epoch: int) -> Iterable[Any]:
             feed.set_epoch(epoch)
-            return (batch for group in feed.groups(1) for batch in group)
+            return (batch for group in feed.iter_groups(1) for batch in group)
 
         return one_pass
 

@@ -36,7 +36,7 @@ from striate.system.backend import keras, set_seed
 from striate.training.auto_config import plan
 from striate.training.fit import fit
 from striate.training.optimizers import make_optimizer
-from striate.training.performance.batch_norm import fused_batch_norm
+from striate.training.performance.batch_norm import use_fused_batch_norm
 from striate.training.presets import RECIPES
 
 STEPS = 160
@@ -138,7 +138,7 @@ def step(name: str, shape: tuple[int, int, int], rounds: int) -> dict[str, Any]:
     }
     seconds: dict[str, list[float]] = {part: [] for part in parts}
     peaks = []
-    with fused_batch_norm(model):
+    with use_fused_batch_norm(model):
         for number in range(rounds + 1):
             for part, call in parts.items():
                 began = time.perf_counter()

@@ -232,10 +232,10 @@ def instantly() -> Callable[[], AbstractContextManager[None]]:
 
     @contextlib.contextmanager
     def patched() -> Iterator[None]:
-        from striate.training.epoch_loop import Epochs
+        from striate.training.epoch_loop import EpochRunner
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Epochs, "run", _instant().run)
+            patch.setattr(EpochRunner, "run", _instant().run)
             yield
 
     return patched

@@ -16,21 +16,27 @@ BEST_RATE = 1e-3  # the learning rate whose figures are best
 
 
 def run(
-    epochs: Any, feed: Any, held_out: Any, *, first: int = 0, until: int = 1, callbacks: Sequence[Any] = ()
+    epochs: Any,
+    dataset: Any,
+    validation_batches: Any,
+    *,
+    initial_epoch: int = 0,
+    stop_epoch: int = 1,
+    callbacks: Sequence[Any] = (),
 ) -> None:
-    """Goes from epoch number `first` to before number `until`, in the place of `Epochs.run`, and calls every callback
-    where that does.
+    """Goes from epoch number `initial_epoch` to before number `stop_epoch`, in the place of `EpochRunner.run`, and
+    calls every callback where that does.
     """
     from striate.system.backend import keras
 
-    model, steps = epochs.model, len(feed)
-    epochs.make_sums(feed.batches)
+    model, steps = epochs.model, len(dataset)
+    epochs.build_metrics(dataset.batches)
     listed = keras.callbacks.CallbackList(list(callbacks), model=model, verbose=0)
     rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
     chance = math.log(model.output_shape[-1])
     model.stop_training = False
     listed.on_train_begin()
-    for epoch in range(first, until):
+    for epoch in range(initial_epoch, stop_epoch):
         listed.on_epoch_begin(epoch)
         logs = figures(epoch, rate, chance)
         for step in range(steps):
@@ -40,7 +46,7 @@ def run(
                 break
         for variable in model.trainable_variables:
             variable.assign(variable * (1 + 0.01 / (epoch + 1)))
-        if held_out is not None:
+        if validation_batches is not None:
             listed.on_test_begin()
             listed.on_test_batch_end(0, logs)
             listed.on_test_end(logs)

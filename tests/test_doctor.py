@@ -96,16 +96,16 @@ def test_other_numbers_of_threads_are_none_of_its_business(tmp_path, monkeypatch
 def test_it_tells_what_is_known_of_the_arithmetic_and_measures_nothing(tmp_path, monkeypatch):
     from striate.training.performance import precision
 
-    monkeypatch.setattr(precision, "cache_folder", lambda: tmp_path)
-    monkeypatch.setattr(precision, "can_gain", lambda: True)
-    monkeypatch.setattr(precision, "_measured", lambda kind: pytest.fail("measured"))
+    monkeypatch.setattr(precision, "get_cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(precision, "is_gain_possible", lambda: True)
+    monkeypatch.setattr(precision, "_measure_gain", lambda kind: pytest.fail("measured"))
     facts, found = check_environment(tmp_path)
     assert facts["bfloat16_gains"] == {}
     assert "will measure" in next(one.evidence for one in found if one.kind == "arithmetic")
     for kind, gain in (("dense", 1.1), ("depthwise", 2.25)):
-        precision._path(kind).write_text(json.dumps({"kind": kind, "gain": gain}))
+        precision._build_cache_path(kind).write_text(json.dumps({"kind": kind, "gain": gain}))
     facts, found = check_environment(tmp_path)
     assert facts["bfloat16_gains"] == {"dense": 1.1, "depthwise": 2.25}
     assert "dense 1.10, depthwise 2.25" in next(one.evidence for one in found if one.kind == "arithmetic")
-    monkeypatch.setattr(precision, "can_gain", lambda: False)
+    monkeypatch.setattr(precision, "is_gain_possible", lambda: False)
     assert "float32" in next(one.evidence for one in check_environment(tmp_path)[1] if one.kind == "arithmetic")

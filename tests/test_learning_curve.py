@@ -16,7 +16,14 @@ from striate.data.loaders.load import load_images
 from striate.errors import ConfigError, DataError, RunError
 from striate.evaluation.power_law import fit_power_law
 from striate.progress import Progress
-from striate.studies.learning_curve import FEWEST, Document, Growth, Plan, Size, learning_curve
+from striate.studies.learning_curve import (
+    MIN_MEAN_CLASS_SIZE,
+    LearningCurve,
+    LearningCurveManifest,
+    LearningCurvePlan,
+    LearningCurveRow,
+    learning_curve,
+)
 from striate.training.recipe import Recipe
 
 QUICK = {"architecture": "mlp", "epochs": 2, "precision": "float32"}
@@ -94,7 +101,7 @@ def test_the_same_command_trains_nothing_again(found):
     said = _Lines()
     again = learning_curve("digits", sizes=SIZES, runs=found.path.parent, progress=said, **QUICK)
     assert "All 4 runs are there already." in said.lines
-    assert again.document == found.document
+    assert again.manifest == found.document
     assert {path: path.stat().st_mtime_ns for path in found.path.glob("*/run.json")} == before
     with pytest.raises(RunError, match="begun with another plan"):
         learning_curve("digits", sizes=SIZES, runs=found.path.parent, **{**QUICK, "epochs": 3})
@@ -109,7 +116,7 @@ def test_what_makes_no_curve_is_told_before_anything_is_written(tmp_path):
     with pytest.raises(ConfigError, match="number of seeds"):
         learning_curve("digits", runs=tmp_path, seeds=0, **QUICK)
     digits = load_images("digits")
-    with pytest.raises(DataError, match=rf"too few training images.*Expected: {FEWEST * 10 * 8}"):
+    with pytest.raises(DataError, match=rf"too few training images.*Expected: {MIN_MEAN_CLASS_SIZE * 10 * 8}"):
         learning_curve(digits.subset(np.arange(300)), runs=tmp_path, **QUICK)
     assert not list(tmp_path.iterdir())
 
@@ -128,24 +135,26 @@ def test_a_folder_of_an_earlier_version_is_resumed(found, tmp_path):
     said = _Lines()
     again = learning_curve("digits", sizes=SIZES, runs=tmp_path, name=folder.name, progress=said, **QUICK)
     assert "All 4 runs are there already." in said.lines
-    assert again.document == found.document
+    assert again.manifest == found.document
 
 
 def _curve(errors, tmp_path):
     sizes = [1000 * 2**step for step in range(len(errors))]
     rows = tuple(
-        Size(size, (f"{size}",), 1 - error, (0.0, 1.0), (1 - error,), (1 - error, 1 - error / 2))
+        LearningCurveRow(size, (f"{size}",), 1 - error, (0.0, 1.0), (1 - error,), (1 - error, 1 - error / 2))
         for size, error in zip(sizes, errors, strict=True)
     )
-    plan = Plan(tuple(sizes), 1, {"name": "made up"}, Recipe(), "tensorflow")
+    plan = LearningCurvePlan(tuple(sizes), 1, {"name": "made up"}, Recipe(), "tensorflow")
     law = fit_power_law(sizes, errors, 10_000)
-    return Growth(tmp_path, Document("finished", plan, classes=("a", "b"), n=10_000, sizes=rows, law=law))
+    return LearningCurve(
+        tmp_path, LearningCurveManifest("finished", plan, classes=("a", "b"), n=10_000, rows=rows, power_law=law)
+    )
 
 
 def test_it_is_said_what_twice_as_many_would_buy(tmp_path):
     falling = _curve([0.2 * 2 ** (-step / 2) for step in range(5)], tmp_path)
-    assert falling.verdict().startswith("Twice the training images (32,000) are expected to give 96.5 % (")
-    assert falling.verdict().endswith("instead of 95.0 %.")
-    assert falling.gains()[0][0] == "a"
+    assert falling.format_verdict().startswith("Twice the training images (32,000) are expected to give 96.5 % (")
+    assert falling.format_verdict().endswith("instead of 95.0 %.")
+    assert falling.compute_recall_gains()[0][0] == "a"
     flat = _curve([0.1, 0.1, 0.1, 0.1, 0.1], tmp_path)
-    assert flat.verdict().endswith("more images will hardly help.")
+    assert flat.format_verdict().endswith("more images will hardly help.")

@@ -92,7 +92,7 @@ def test_the_folder_holds_table_figure_and_manifest(seeds):
 def test_the_same_command_trains_nothing_again_and_another_seed_only_itself(few, seeds):
     before, said = _written(seeds), _Lines()
     again = repeat(few, seeds=2, runs=seeds.path.parent, progress=said, **QUICK)
-    assert _written(again) == before and again.document == seeds.document
+    assert _written(again) == before and again.manifest == seeds.document
     assert "All 2 runs are there already." in said.lines
     more = repeat(few, seeds=3, runs=seeds.path.parent, **QUICK)
     assert {name: when for name, when in _written(more).items() if name in before} == before
@@ -158,10 +158,10 @@ def test_a_signal_leaves_what_is_finished_and_the_same_command_goes_on(few, tmp_
 
     with listen_for_signals(lambda: None):
         first = repeat(few, seeds=3, runs=tmp_path, progress=_Stops(), **QUICK)
-    assert first.document.state == "interrupted"
+    assert first.manifest.state == "interrupted"
     before = _written(first)
     then = repeat(few, seeds=3, runs=tmp_path, **QUICK)
-    assert then.document.state == "finished" and len(then.runs) == 3
+    assert then.manifest.state == "finished" and len(then.runs) == 3
     assert _written(then)["seed-0"] == before["seed-0"]
 
 

@@ -50,7 +50,7 @@ def test_seeds_come_to_what_they_come_to_here(few, tmp_path):
     said = _Lines()
     there = repeat(few, seeds=2, runs=tmp_path / "there", on="local", progress=said, **QUICK)
     here = repeat(few, seeds=2, runs=tmp_path / "here", **QUICK)
-    assert there.document.state == "finished" and not there.document.failed
+    assert there.manifest.state == "finished" and not there.manifest.failures
     for one, other in zip(there.runs, here.runs, strict=True):
         assert one.recipe == other.recipe and one.state == "finished"
         assert one.report.accuracy == pytest.approx(other.report.accuracy, abs=0.03)
@@ -67,7 +67,7 @@ def test_runs_of_computers_that_do_not_see_the_folder_are_sent_back(few, tmp_pat
     def unseen(folder: Path) -> Iterator[str]:
         yield "nowhere"
 
-    monkeypatch.setattr(tune_executor, "_marked", unseen)
+    monkeypatch.setattr(tune_executor, "_create_marker_file", unseen)
     found = cross_validate(few, folds=2, runs=tmp_path, on="local", **QUICK)
     assert [run.name for run in found.runs] == ["fold-1", "fold-2"]
     assert sum(run.report.n for run in found.runs) == len(few)

@@ -16,7 +16,7 @@ from striate.diagnosis.training_signals import list_accelerators, load_training_
 from striate.errors import TrainingError
 from striate.models.architecture import Architecture
 from striate.system.backend import keras
-from striate.training.data_loader import Feed
+from striate.training.data_loader import PrefetchDataset
 from striate.training.loss_monitor import LossTrace, WatchLoss
 from striate.workflows.train import train
 
@@ -50,7 +50,7 @@ def test_a_model_without_rectified_units_has_none():
 @pytest.mark.parametrize("at_once", [1, 4])
 def test_the_batches_at_work_when_a_loss_broke_are_named(at_once: int):
     batches = Batches(np.zeros((100, 2, 2, 1), np.uint8), np.zeros(100, np.int32), 2, 10, shuffle_seed=3)
-    feed, trace = Feed(batches), LossTrace()
+    feed, trace = PrefetchDataset(batches), LossTrace()
     feed.set_epoch(1)
     watch = WatchLoss(trace, feed)
     watch.set_model(SimpleNamespace(trainable_variables=[], jax_state_sync=lambda: None))
@@ -68,7 +68,7 @@ def test_the_batches_at_work_when_a_loss_broke_are_named(at_once: int):
 def test_the_first_epochs_losses_are_those_of_its_steps():
     batches = Batches(np.zeros((40, 2, 2, 1), np.uint8), np.zeros(40, np.int32), 2, 10, shuffle_seed=3)
     trace = LossTrace()
-    watch = WatchLoss(trace, Feed(batches))
+    watch = WatchLoss(trace, PrefetchDataset(batches))
     watch.on_epoch_begin(0)
     losses = [4.0, 3.0, 2.0, 1.0]
     for end in range(4):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from striate.errors import RunError
-from striate.training.checkpoint_store import KEPT, NAME, Checkpoint, Checkpoints
+from striate.training.checkpoint_store import FILE_NAME_PATTERN, MAX_CHECKPOINTS, Checkpoint, CheckpointStore
 
 pytestmark = pytest.mark.fast
 
@@ -23,20 +23,20 @@ def _state(number: int) -> Checkpoint:
 
 def _is_whole(found: Checkpoint, number: int) -> bool:
     expected = _state(number)
-    return found.about["number"] == number and all(
+    return found.metadata["number"] == number and all(
         np.array_equal(found.arrays[name], array) and found.arrays[name].shape == array.shape
         for name, array in expected.arrays.items()
     )
 
 
 def test_the_newest_comes_back_as_it_was_and_two_stay(tmp_path: Path):
-    shelf = Checkpoints(tmp_path / "deep" / "er")
-    assert shelf.newest() == (None, ())
+    shelf = CheckpointStore(tmp_path / "deep" / "er")
+    assert shelf.load_latest() == (None, ())
     for number in range(5):
         shelf.save(_state(number))
-        found = shelf.newest().checkpoint
+        found = shelf.load_latest().checkpoint
         assert found is not None and _is_whole(found, number)
-    assert len(list(shelf.folder.iterdir())) == KEPT
+    assert len(list(shelf.folder.iterdir())) == MAX_CHECKPOINTS
     shelf.clear()
     assert not shelf.folder.exists()
 
@@ -78,7 +78,7 @@ ERRORS = [OSError(errno.ENOSPC, "No space left on device"), OSError(errno.EIO, "
 def test_whatever_fails_in_a_save_the_old_or_the_new_one_is_whole(tmp_path: Path, error: BaseException):
     with pytest.MonkeyPatch.context() as patch:
         counter = _Faulty(patch, error)
-        shelf = Checkpoints(tmp_path / "count")
+        shelf = CheckpointStore(tmp_path / "count")
         for number in range(3):
             counter.done.clear()
             shelf.save(_state(number))
@@ -86,7 +86,7 @@ def test_whatever_fails_in_a_save_the_old_or_the_new_one_is_whole(tmp_path: Path
     assert {"write_bytes", "fsync", "replace", "unlink"} <= set(operations)
     outcomes = set()
     for fails_at in range(1, len(operations) + 1):
-        shelf = Checkpoints(tmp_path / f"at {fails_at}")
+        shelf = CheckpointStore(tmp_path / f"at {fails_at}")
         for number in range(2):
             shelf.save(_state(number))
         with pytest.MonkeyPatch.context() as patch:
@@ -95,38 +95,38 @@ def test_whatever_fails_in_a_save_the_old_or_the_new_one_is_whole(tmp_path: Path
             with pytest.raises(type(error)):
                 shelf.save(_state(2))
             faulty.is_over = True
-            found, damaged = Checkpoints(shelf.folder).newest()
+            found, damaged = CheckpointStore(shelf.folder).load_latest()
         assert found is not None and not damaged
-        newest = found.about["number"]
+        newest = found.metadata["number"]
         assert newest in (1, 2) and _is_whole(found, newest), operations[fails_at - 1]
         outcomes.add(newest)
         shelf.save(_state(3))  # and the disk that works again takes the next
-        found = shelf.newest().checkpoint
+        found = shelf.load_latest().checkpoint
         assert found is not None and _is_whole(found, 3)
     assert outcomes == {1, 2}
 
 
 def test_a_checkpoint_that_was_changed_or_cut_is_left_out_for_the_one_before(tmp_path: Path):
-    shelf = Checkpoints(tmp_path)
+    shelf = CheckpointStore(tmp_path)
     shelf.save(_state(0))
     shelf.save(_state(1))
-    newest = max(path for path in tmp_path.iterdir() if NAME.fullmatch(path.name))
+    newest = max(path for path in tmp_path.iterdir() if FILE_NAME_PATTERN.fullmatch(path.name))
     whole = newest.read_bytes()
     rng = np.random.default_rng(0)
     for at in [0, 7, len(whole) - 1, *rng.integers(0, len(whole), 40)]:
         for content in (whole[:at] + bytes([whole[at] ^ 1 << int(rng.integers(8))]) + whole[at + 1 :], whole[:at]):
             newest.write_bytes(content)
-            found, damaged = shelf.newest()
+            found, damaged = shelf.load_latest()
             assert damaged == (newest.name,)
             assert found is not None and _is_whole(found, 0)
     newest.write_bytes(whole)
-    assert shelf.newest().damaged == ()
+    assert shelf.load_latest().damaged_files == ()
 
 
 def test_a_checkpoint_of_a_newer_striate_is_refused_by_name(tmp_path: Path):
-    shelf = Checkpoints(tmp_path)
+    shelf = CheckpointStore(tmp_path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("striate.training.checkpoint_store.FORMAT", 2)
+        patch.setattr("striate.training.checkpoint_store.CHECKPOINT_FORMAT", 2)
         shelf.save(_state(0))
     with pytest.raises(RunError, match=r"newer Striate\. Received: format 2"):
-        shelf.newest()
+        shelf.load_latest()

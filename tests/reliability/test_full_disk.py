@@ -16,7 +16,7 @@ from striate.runs.store import RunStore
 from striate.system.array_cache import ArrayCache
 from striate.system.atomic_files import compute_sha256
 from striate.system.checksums import find_damaged_files
-from striate.training.checkpoint_store import Checkpoints
+from striate.training.checkpoint_store import CheckpointStore
 from striate.workflows.train import resume, train
 
 QUICK = {"architecture": "cnn-small", "epochs": 3, "precision": "float32", "artifacts": "none", "name": "r"}
@@ -144,7 +144,7 @@ def test_a_real_disk_that_fills_up_keeps_the_last_checkpoint(small_disk: Path, m
     with pytest.raises(RunError, match=r"results cannot be written: No space left on device"):
         train("digits", runs=small_disk, save_every=0, progress=told, **QUICK)
     assert any("No checkpoint can be written (No space left on device" in line for line in told.lines)
-    found = Checkpoints(small_disk / "r" / "checkpoints").newest()
-    assert found.checkpoint is not None and found.damaged == ()
+    found = CheckpointStore(small_disk / "r" / "checkpoints").load_latest()
+    assert found.checkpoint is not None and found.damaged_files == ()
     ballast.unlink()
     assert resume(RunStore(small_disk).find("r")).state == "finished"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from striate.system.backend import keras
-from striate.training.performance.batch_norm import flat_layers, fused_batch_norm
+from striate.training.performance.batch_norm import iter_leaf_layers, use_fused_batch_norm
 
 pytestmark = pytest.mark.backend
 layers = keras.layers
@@ -31,7 +31,7 @@ def _model(policy="float32", *, inner=False, **options):
 
 
 def _norm(model):
-    return next(layer for layer in flat_layers(model) if layer.name == "norm")
+    return next(layer for layer in iter_leaf_layers(model) if layer.name == "norm")
 
 
 def _trained(model, steps=8):
@@ -50,7 +50,7 @@ CASES = [{}, {"scale": False}, {"center": False}, {"momentum": 0.6, "epsilon": 1
 def test_the_same_steps_are_made_and_the_same_statistics_kept(options):
     expected = _trained(_model(**options))
     model = _model(**options)
-    with fused_batch_norm(model):
+    with use_fused_batch_norm(model):
         found = _trained(model)
     np.testing.assert_allclose(found[0], expected[0], rtol=1e-4)
     for one, other in zip(found[1], expected[1], strict=True):
@@ -62,7 +62,7 @@ def test_the_same_steps_are_made_and_the_same_statistics_kept(options):
 def test_half_precision_makes_the_same_steps_within_its_three_digits():
     expected = _trained(_model("mixed_bfloat16"))
     model = _model("mixed_bfloat16")
-    with fused_batch_norm(model):
+    with use_fused_batch_norm(model):
         found = _trained(model)
     np.testing.assert_allclose(found[0], expected[0], rtol=0.03)
     assert {weight.dtype for weight in found[1]} == {np.dtype(np.float32)}
@@ -74,7 +74,7 @@ def test_a_frozen_layer_keeps_its_statistics_and_lets_gradients_through():
     _norm(model).trainable = False
     model.compile("sgd", model.loss, jit_compile=False)
     before, kernel = _norm(model).get_weights(), model.layers[1].get_weights()[0]
-    with fused_batch_norm(model):
+    with use_fused_batch_norm(model):
         _trained(model)
     for one, other in zip(before, _norm(model).get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -83,7 +83,7 @@ def test_a_frozen_layer_keeps_its_statistics_and_lets_gradients_through():
 
 def test_the_layer_is_plain_keras_again_afterwards_whatever_happened():
     model = _model()
-    with pytest.raises(RuntimeError, match="midway"), fused_batch_norm(model):
+    with pytest.raises(RuntimeError, match="midway"), use_fused_batch_norm(model):
         assert ("call" in vars(_norm(model))) == on_tensorflow
         raise RuntimeError("midway")
     assert "call" not in vars(_norm(model))
@@ -96,5 +96,5 @@ def test_the_layer_is_plain_keras_again_afterwards_whatever_happened():
 )
 def test_another_kind_of_batch_norm_is_left_alone(options):
     model = _model(**options)
-    with fused_batch_norm(model):
+    with use_fused_batch_norm(model):
         assert "call" not in vars(_norm(model))

@@ -11,7 +11,7 @@ from striate.models.registry import ARCHITECTURES
 from striate.progress import NO_PROGRESS, Progress
 from striate.training.auto_config import plan
 from striate.training.performance import batch_size
-from striate.training.performance.batch_size import with_fastest_batch
+from striate.training.performance.batch_size import tune_batch_size
 from striate.training.recipe import Recipe
 
 CNN = ARCHITECTURES["cnn-small"]
@@ -29,7 +29,7 @@ def _pretend(monkeypatch, paces):
             raise TrainingError("no memory")
         return paces[recipe.batch]
 
-    monkeypatch.setattr(batch_size, "_pace", pace)
+    monkeypatch.setattr(batch_size, "_measure_throughput", pace)
 
 
 @pytest.mark.backend
@@ -39,7 +39,7 @@ def test_real_batches_are_measured_and_told(digits):
             lines.append(line)
 
     lines, told = [], Lines()
-    chosen = with_fastest_batch(_recipe(digits), digits[0], CNN, told, keeps_rate=False)
+    chosen = tune_batch_size(_recipe(digits), digits[0], CNN, told, keep_learning_rate=False)
     assert chosen.batch in (16, 32, 64)  # ten steps an epoch at least
     (line,) = lines
     assert line.startswith(f"Batches of {chosen.batch}, learning rate") and "16: " in line and "64: " in line
@@ -47,17 +47,17 @@ def test_real_batches_are_measured_and_told(digits):
 
 def test_the_fastest_is_taken_and_of_equals_the_smallest(digits, monkeypatch):
     _pretend(monkeypatch, {16: 100.0, 32: 200.0, 64: 205.0})
-    assert with_fastest_batch(_recipe(digits), digits[0], CNN, NO_PROGRESS, keeps_rate=False).batch == 32
+    assert tune_batch_size(_recipe(digits), digits[0], CNN, NO_PROGRESS, keep_learning_rate=False).batch == 32
     _pretend(monkeypatch, {16: 100.0, 32: 200.0, 64: 300.0})
-    assert with_fastest_batch(_recipe(digits), digits[0], CNN, NO_PROGRESS, keeps_rate=False).batch == 64
+    assert tune_batch_size(_recipe(digits), digits[0], CNN, NO_PROGRESS, keep_learning_rate=False).batch == 64
 
 
 def test_a_batch_that_does_not_fit_the_memory_ends_the_search(digits, monkeypatch):
     _pretend(monkeypatch, {16: 100.0, 64: 1e9})
-    assert with_fastest_batch(_recipe(digits), digits[0], CNN, NO_PROGRESS, keeps_rate=False).batch == 16
+    assert tune_batch_size(_recipe(digits), digits[0], CNN, NO_PROGRESS, keep_learning_rate=False).batch == 16
     _pretend(monkeypatch, {})
     with pytest.raises(TrainingError, match="no memory"):
-        with_fastest_batch(_recipe(digits), digits[0], CNN, NO_PROGRESS, keeps_rate=False)
+        tune_batch_size(_recipe(digits), digits[0], CNN, NO_PROGRESS, keep_learning_rate=False)
 
 
 @pytest.mark.parametrize(("optimizer", "factor"), [("sgd", 2.0), ("adam", math.sqrt(2)), ("adamw", math.sqrt(2))])
@@ -65,18 +65,18 @@ def test_the_rate_grows_with_the_batch_unless_it_was_asked_for(digits, monkeypat
     recipe = _recipe(digits, optimizer=optimizer, learning_rate=0.01)
     assert recipe.batch == 32
     _pretend(monkeypatch, {16: 1.0, 32: 2.0, 64: 4.0})
-    found = with_fastest_batch(recipe, digits[0], CNN, NO_PROGRESS, keeps_rate=False)
+    found = tune_batch_size(recipe, digits[0], CNN, NO_PROGRESS, keep_learning_rate=False)
     assert found.learning_rate == pytest.approx(0.01 * factor, rel=1e-2)
-    assert with_fastest_batch(recipe, digits[0], CNN, NO_PROGRESS, keeps_rate=True).learning_rate == 0.01
+    assert tune_batch_size(recipe, digits[0], CNN, NO_PROGRESS, keep_learning_rate=True).learning_rate == 0.01
 
 
 def test_memory_that_a_batch_would_need_is_known_before_it_is_asked_for(digits, monkeypatch):
     monkeypatch.setattr(batch_size, "measure_memory", lambda: 1000)
     with pytest.raises(TrainingError, match=r"memory does not suffice.*--batch"):
-        with_fastest_batch(_recipe(digits), digits[0], CNN, NO_PROGRESS, keeps_rate=False)
+        tune_batch_size(_recipe(digits), digits[0], CNN, NO_PROGRESS, keep_learning_rate=False)
 
 
 def test_a_last_layer_alone_has_no_fastest_batch(digits):
     recipe = Recipe(architecture="mobilenet_v2", pretrained="x.h5", batch=32)
     with pytest.raises(ConfigError, match="no fastest batch"):
-        with_fastest_batch(recipe, digits[0], CNN, NO_PROGRESS, keeps_rate=False)
+        tune_batch_size(recipe, digits[0], CNN, NO_PROGRESS, keep_learning_rate=False)

@@ -15,8 +15,8 @@ from striate.progress import Progress
 from striate.system.backend import keras
 from striate.system.signals import on_first_signal
 from striate.training.callbacks import MUCH_WAITING, WAITING, EpochClock, KeepBest, StopWhenAsked
-from striate.training.data_loader import Feed
-from striate.training.epoch_loop import Epochs
+from striate.training.data_loader import PrefetchDataset
+from striate.training.epoch_loop import EpochRunner
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, on NumPy 2
 
@@ -114,7 +114,7 @@ class _Counting(Progress):
 @pytest.mark.backend
 @pytest.mark.parametrize("steps_per_call", [1, 3, 4, 10])
 def test_the_clock_counts_every_step_once_however_many_a_call_makes(monkeypatch, steps_per_call):
-    monkeypatch.setattr("striate.training.epoch_loop.MAX_STEPS", steps_per_call)
+    monkeypatch.setattr("striate.training.epoch_loop.MAX_STEPS_PER_CALL", steps_per_call)
     model = _model()
     rng = np.random.default_rng(0)
     pixels, labels = rng.integers(0, 256, (42, 2, 2, 1), dtype=np.uint8), rng.integers(0, 2, 42)
@@ -125,9 +125,9 @@ def test_the_clock_counts_every_step_once_however_many_a_call_makes(monkeypatch,
         def on_epoch_end(self, epoch, logs=None):
             done.append(clock.done)
 
-    feed, held_out = Feed(batches), Batches(pixels, labels, 2, 42)
+    feed, held_out = PrefetchDataset(batches), Batches(pixels, labels, 2, 42)
     clock = EpochClock(feed, 2, progress, rows.append)
-    Epochs(model).run(feed, held_out, until=2, callbacks=[clock, Watch()])
+    EpochRunner(model).run(feed, held_out, stop_epoch=2, callbacks=[clock, Watch()])
     assert len(batches) == 7
     assert done == [7, 7]
     assert progress.done == 14
@@ -151,9 +151,9 @@ def test_a_training_that_mostly_waits_for_images_says_so_once(monkeypatch):
         return real(self, index)
 
     monkeypatch.setattr(Batches, "__getitem__", slowly)
-    feed, rows = Feed(batches), []
+    feed, rows = PrefetchDataset(batches), []
     clock = EpochClock(feed, 2, progress, rows.append)
-    Epochs(_model()).run(feed, batches, until=2, callbacks=[clock])
+    EpochRunner(_model()).run(feed, batches, stop_epoch=2, callbacks=[clock])
     assert rows[-1].waiting > 0.5  # the first epoch compiles
     first = next(row.waiting for row in rows if row.waiting > MUCH_WAITING)
     assert [line for line in progress.lines if "waited for images" in line] == [WAITING.format(first)]
@@ -173,9 +173,9 @@ def test_every_epoch_is_read_in_that_epochs_own_order(monkeypatch):
     monkeypatch.setattr(Batches, "__getitem__", spy)
     pixels = np.arange(40, dtype=np.uint8).reshape(10, 2, 2, 1)
     labels = np.arange(10) % 2
-    feed, held_out = Feed(Batches(pixels, labels, 2, 2, shuffle_seed=7)), Batches(pixels, labels, 2, 10)
+    feed, held_out = PrefetchDataset(Batches(pixels, labels, 2, 2, shuffle_seed=7)), Batches(pixels, labels, 2, 10)
     clock = EpochClock(feed, 3, Progress(), lambda row: None)
-    Epochs(_model()).run(feed, held_out, until=3, callbacks=[clock])
+    EpochRunner(_model()).run(feed, held_out, stop_epoch=3, callbacks=[clock])
     for epoch in range(3):
         order = np.random.default_rng((7, 0, epoch)).permutation(10) * 4
         for index in range(5):

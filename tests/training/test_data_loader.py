@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from striate.data.batches import Batches
 from striate.training import data_loader as module
-from striate.training.data_loader import Feed
+from striate.training.data_loader import PrefetchDataset
 
 pytestmark = pytest.mark.backend
 CASES = settings(deadline=None, max_examples=25)
@@ -34,8 +34,8 @@ def _same(read, batches):
 @given(st.integers(1, 60), st.integers(1, 20), st.sampled_from([None, 3]), st.integers(1, 12))
 @CASES
 def test_groups_hold_every_batch_once_and_in_order(count, batch, seed, size):
-    feed = Feed(_batches(count, batch, seed))
-    groups = list(feed.groups(size))
+    feed = PrefetchDataset(_batches(count, batch, seed))
+    groups = list(feed.iter_groups(size))
     assert all(len(group) == size for group in groups[:-1])
     _same([one for group in groups for one in group], feed.batches)
 
@@ -52,13 +52,13 @@ def test_several_makers_beside_a_gpu_keep_the_order(monkeypatch):
     monkeypatch.setattr(module, "list_devices", lambda: ["gpu:0"])
     monkeypatch.setattr(module.os, "cpu_count", lambda: 8)
     plain = _batches(90, 3, 5)
-    feed = Feed(Slow(plain.pixels, plain.targets.argmax(axis=1).astype(np.int32), 3, 3, shuffle_seed=5))
-    _same([one for group in feed.groups(1) for one in group], plain)
-    assert 1 < len(made_by) <= module.MAKERS
+    feed = PrefetchDataset(Slow(plain.pixels, plain.targets.argmax(axis=1).astype(np.int32), 3, 3, shuffle_seed=5))
+    _same([one for group in feed.iter_groups(1) for one in group], plain)
+    assert 1 < len(made_by) <= module.MAX_WORKERS
 
 
 def test_single_batches_come_in_any_order():
-    feed = Feed(_batches(30, 4, 0))
+    feed = PrefetchDataset(_batches(30, 4, 0))
     for index in (0, 1, 5, 2, 3, 0):
         np.testing.assert_array_equal(feed[index][0], feed.batches[index][0])
 
@@ -73,33 +73,33 @@ def test_batches_are_made_ahead_and_waiting_is_measured(monkeypatch):
             made.append((index, threading.current_thread().name))
         return real(self, index)
 
-    feed = Feed(_batches(12, 4, 0))
+    feed = PrefetchDataset(_batches(12, 4, 0))
     monkeypatch.setattr(Batches, "__getitem__", slowly)
-    stream = feed.groups(1)
+    stream = feed.iter_groups(1)
     next(stream)
-    assert 0.04 < feed.waited < 5
+    assert 0.04 < feed.wait_seconds < 5
     deadline = time.monotonic() + 10
-    while len(made) < 1 + module.AHEAD and time.monotonic() < deadline:
+    while len(made) < 1 + module.PREFETCH_FACTOR and time.monotonic() < deadline:
         time.sleep(0.01)
     assert [index for index, _ in made] == [0, 1, 2]
     assert all(name.startswith("striate-feed") for _, name in made)
     feed.set_epoch(1)
-    assert feed.waited == 0
+    assert feed.wait_seconds == 0
 
 
 def test_what_goes_wrong_while_a_batch_is_made_reaches_the_training(monkeypatch):
     def broken(self, index):
         raise RuntimeError("a batch that cannot be made")
 
-    feed = Feed(_batches(12, 4, 0))
+    feed = PrefetchDataset(_batches(12, 4, 0))
     monkeypatch.setattr(Batches, "__getitem__", broken)
     with pytest.raises(RuntimeError, match="cannot be made"):
-        list(feed.groups(2))
+        list(feed.iter_groups(2))
 
 
 def test_a_stream_that_is_left_leaves_no_thread_behind():
     before = set(threading.enumerate())
-    stream = Feed(_batches(40, 4, 0)).groups(1)
+    stream = PrefetchDataset(_batches(40, 4, 0)).iter_groups(1)
     next(stream)
     assert set(threading.enumerate()) - before
     stream.close()  # which waits for nothing: see workers() in images/ahead.py

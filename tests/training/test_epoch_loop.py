@@ -8,8 +8,8 @@ import pytest
 from striate.data.batches import Batches
 from striate.system.backend import keras
 from striate.training import epoch_loop as module
-from striate.training.data_loader import Feed
-from striate.training.epoch_loop import Epochs, steps_per_call
+from striate.training.data_loader import PrefetchDataset
+from striate.training.epoch_loop import EpochRunner, compute_steps_per_call
 from striate.training.loop import compiled
 
 pytestmark = pytest.mark.backend
@@ -78,17 +78,17 @@ class _Told(keras.callbacks.Callback):
 
 @pytest.mark.parametrize("stop_at", [None, 2])
 def test_callbacks_are_told_what_keras_tells_them(monkeypatch, stop_at):
-    monkeypatch.setattr(module, "MAX_STEPS", 1)
+    monkeypatch.setattr(module, "MAX_STEPS_PER_CALL", 1)
     held_out, found = _batches(11, 4), []
     for is_ours in (False, True):
-        model, feed = _model(), Feed(_batches(30, 5, seed=2))
+        model, feed = _model(), PrefetchDataset(_batches(30, 5, seed=2))
         told = _Told(feed, stop_at)
         if is_ours:
-            Epochs(model).run(feed, held_out, first=1, until=4, callbacks=[told])
+            EpochRunner(model).run(feed, held_out, initial_epoch=1, stop_epoch=4, callbacks=[told])
         else:
             model.fit(
                 feed,
-                validation_data=Feed(held_out),
+                validation_data=PrefetchDataset(held_out),
                 initial_epoch=1,
                 epochs=4,
                 callbacks=[told],
@@ -108,9 +108,9 @@ def test_callbacks_are_told_what_keras_tells_them(monkeypatch, stop_at):
 def test_how_many_steps_a_call_makes_changes_nothing(monkeypatch, at_once):
     weights = []
     for steps in (1, at_once):
-        monkeypatch.setattr(module, "MAX_STEPS", steps)
-        model, feed = _model(), Feed(_batches(35, 5, seed=2))
-        Epochs(model).run(feed, None, until=2)
+        monkeypatch.setattr(module, "MAX_STEPS_PER_CALL", steps)
+        model, feed = _model(), PrefetchDataset(_batches(35, 5, seed=2))
+        EpochRunner(model).run(feed, None, stop_epoch=2)
         weights.append(model.get_weights())
     for one, other in zip(*weights, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -118,29 +118,31 @@ def test_how_many_steps_a_call_makes_changes_nothing(monkeypatch, at_once):
 
 @pytest.mark.parametrize("is_held", [True, False])
 def test_validation_says_what_keras_says(monkeypatch, is_held):
-    monkeypatch.setattr(module, "MAX_HELD", 1 << 20 if is_held else 0)
+    monkeypatch.setattr(module, "MAX_CACHED_BYTES", 1 << 20 if is_held else 0)
     model, held_out = _model(), _batches(23, 5)
-    run = Epochs(model)
+    run = EpochRunner(model)
     for _ in range(2):
         assert run.evaluate(held_out) == pytest.approx(
-            model.evaluate(Feed(held_out), verbose=0, return_dict=True), rel=1e-5
+            model.evaluate(PrefetchDataset(held_out), verbose=0, return_dict=True), rel=1e-5
         )
         model.set_weights([2 * one for one in model.get_weights()])
     other = _batches(9, 5)
-    assert run.evaluate(other) == pytest.approx(model.evaluate(Feed(other), verbose=0, return_dict=True), rel=1e-5)
+    assert run.evaluate(other) == pytest.approx(
+        model.evaluate(PrefetchDataset(other), verbose=0, return_dict=True), rel=1e-5
+    )
 
 
 @needs_tensorflow
 def test_a_step_is_traced_once_for_all_epochs_and_sizes_of_calls(monkeypatch):
     traced = []
-    model, feed, held_out = _model(), Feed(_batches(35, 5, seed=2)), _batches(11, 4)
+    model, feed, held_out = _model(), PrefetchDataset(_batches(35, 5, seed=2)), _batches(11, 4)
     step, test_step = model.train_step, model.test_step
     monkeypatch.setattr(model, "train_step", lambda data: traced.append("train") or step(data))
     monkeypatch.setattr(model, "test_step", lambda data: traced.append("test") or test_step(data))
-    monkeypatch.setattr(module, "MAX_STEPS", 4)
-    run = Epochs(model)
-    run.run(feed, held_out, until=2)
-    run.run(feed, held_out, first=2, until=4)
+    monkeypatch.setattr(module, "MAX_STEPS_PER_CALL", 4)
+    run = EpochRunner(model)
+    run.run(feed, held_out, stop_epoch=2)
+    run.run(feed, held_out, initial_epoch=2, stop_epoch=4)
     assert traced == ["train", "test"]
 
 
@@ -151,6 +153,6 @@ def test_a_step_is_traced_once_for_all_epochs_and_sizes_of_calls(monkeypatch):
 def test_only_tensorflow_makes_several_steps_a_call_unless_their_images_are_large(
     monkeypatch, count, batch, most_bytes, steps
 ):
-    monkeypatch.setattr(module, "MAX_BYTES", most_bytes)
+    monkeypatch.setattr(module, "MAX_BYTES_PER_CALL", most_bytes)
     expected = steps if keras.backend.backend() == "tensorflow" else 1
-    assert steps_per_call(_batches(count, batch, seed=0)) == expected
+    assert compute_steps_per_call(_batches(count, batch, seed=0)) == expected

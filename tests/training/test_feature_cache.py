@@ -8,7 +8,7 @@ import pytest
 from striate.progress import NO_PROGRESS, Progress
 from striate.system.backend import keras, set_seed
 from striate.training import transfer
-from striate.training.transfer import BATCH, SHELF, embeddings
+from striate.training.transfer import FEATURE_BATCH_SIZE, FEATURE_CACHE, extract_features
 
 pytestmark = pytest.mark.backend
 layers = keras.layers
@@ -31,8 +31,8 @@ def _pixels(count=5, side=8):
 def cache(tmp_path, monkeypatch):
     """A cache of its own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert SHELF.folder.is_relative_to(tmp_path)
-    return SHELF.folder
+    assert FEATURE_CACHE.folder.is_relative_to(tmp_path)
+    return FEATURE_CACHE.folder
 
 
 @pytest.fixture
@@ -52,8 +52,8 @@ def looks(monkeypatch):
 def test_an_embedding_is_what_the_layer_of_that_name_gives(cache):
     model = _network()
     model.get_layer("norm").moving_mean.assign(np.array([0.1, -0.2, 0.3, 0.0], np.float32))
-    pixels = _pixels(BATCH + 3)
-    found = embeddings(model, pixels, progress=NO_PROGRESS)
+    pixels = _pixels(FEATURE_BATCH_SIZE + 3)
+    found = extract_features(model, pixels, progress=NO_PROGRESS)
     extractor = keras.Model(model.input, model.get_layer("embedding").output)
     expected = keras.ops.convert_to_numpy(extractor(pixels, training=False))
     assert found.dtype == np.float32
@@ -61,17 +61,17 @@ def test_an_embedding_is_what_the_layer_of_that_name_gives(cache):
 
 
 def test_half_precision_sees_nearly_the_same_and_is_kept_on_its_own(cache, looks):
-    model, pixels = _network(), _pixels(BATCH)
-    exact = embeddings(model, pixels, progress=NO_PROGRESS)
-    half = embeddings(model, pixels, progress=NO_PROGRESS, policy="bfloat16")
+    model, pixels = _network(), _pixels(FEATURE_BATCH_SIZE)
+    exact = extract_features(model, pixels, progress=NO_PROGRESS)
+    half = extract_features(model, pixels, progress=NO_PROGRESS, policy="bfloat16")
     assert half.dtype == np.float32 and len(looks) == len(list(cache.glob("*.npy"))) == 2
     assert 0 < np.abs(half - exact).max() < 0.03 * np.abs(exact).max()
 
 
 def test_every_forward_pass_has_one_size(cache, looks):
-    embeddings(_network(), _pixels(BATCH + 3), progress=NO_PROGRESS)
-    embeddings(_network(), _pixels(3), progress=NO_PROGRESS)
-    assert looks == [BATCH, BATCH, BATCH]
+    extract_features(_network(), _pixels(FEATURE_BATCH_SIZE + 3), progress=NO_PROGRESS)
+    extract_features(_network(), _pixels(3), progress=NO_PROGRESS)
+    assert looks == [FEATURE_BATCH_SIZE, FEATURE_BATCH_SIZE, FEATURE_BATCH_SIZE]
 
 
 def test_the_second_time_no_image_is_looked_at_and_that_is_said(cache, looks):
@@ -81,8 +81,8 @@ def test_the_second_time_no_image_is_looked_at_and_that_is_said(cache, looks):
         def log(self, line):
             said.append(line)
 
-    first = embeddings(_network(), _pixels(), progress=NO_PROGRESS)
-    second = embeddings(_network(), _pixels(), progress=Say())
+    first = extract_features(_network(), _pixels(), progress=NO_PROGRESS)
+    second = extract_features(_network(), _pixels(), progress=Say())
     assert len(looks) == 1
     assert said == ["What the model sees of 5 images is known from an earlier training."]
     np.testing.assert_array_equal(first, second)
@@ -124,34 +124,34 @@ def _scaling(model, pixels):
     ],
 )
 def test_whatever_changes_an_embedding_is_looked_at_anew(cache, looks, change):
-    embeddings(_network(), _pixels(), progress=NO_PROGRESS)
+    extract_features(_network(), _pixels(), progress=NO_PROGRESS)
     model, pixels = change(_network(), _pixels())
-    found = embeddings(model, pixels, progress=NO_PROGRESS)
+    found = extract_features(model, pixels, progress=NO_PROGRESS)
     assert len(looks) == 2
     assert found.shape == (len(pixels), 4)
 
 
 def test_what_comes_after_the_embedding_does_not_matter(cache, looks):
     model = _network()
-    embeddings(model, _pixels(), progress=NO_PROGRESS)
+    extract_features(model, _pixels(), progress=NO_PROGRESS)
     model.get_layer("logits").set_weights([np.ones((4, 2)), np.ones(2)])
-    embeddings(model, _pixels(), progress=NO_PROGRESS)
+    extract_features(model, _pixels(), progress=NO_PROGRESS)
     assert len(looks) == 1
 
 
 @pytest.mark.parametrize(("shape", "dtype"), [((5, 3), "float32"), ((5, 4), "float64"), ((20,), "float32")])
 def test_an_array_of_another_form_is_not_taken(cache, looks, shape, dtype):
-    embeddings(_network(), _pixels(), progress=NO_PROGRESS)
+    extract_features(_network(), _pixels(), progress=NO_PROGRESS)
     (path,) = cache.glob("*.npy")
-    SHELF.put(path.stem, np.zeros(shape, dtype))
-    assert embeddings(_network(), _pixels(), progress=NO_PROGRESS).shape == (5, 4)
+    FEATURE_CACHE.put(path.stem, np.zeros(shape, dtype))
+    assert extract_features(_network(), _pixels(), progress=NO_PROGRESS).shape == (5, 4)
     assert len(looks) == 2
 
 
 def test_a_damaged_file_is_computed_anew_and_replaced(cache, looks):
-    first = embeddings(_network(), _pixels(), progress=NO_PROGRESS)
+    first = extract_features(_network(), _pixels(), progress=NO_PROGRESS)
     (path,) = cache.glob("*.npy")
     path.write_bytes(path.read_bytes()[:-4])
     for _ in range(2):
-        np.testing.assert_array_equal(embeddings(_network(), _pixels(), progress=NO_PROGRESS), first)
+        np.testing.assert_array_equal(extract_features(_network(), _pixels(), progress=NO_PROGRESS), first)
         assert len(looks) == 2

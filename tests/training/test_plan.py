@@ -18,7 +18,7 @@ from striate.data.loaders.arrays import from_arrays
 from striate.data.loaders.load import load_images
 from striate.errors import ImageDecodeError
 from striate.training.auto_config import BUDGET, SIDES, form, look, plan, preprocessing_of
-from striate.training.optimizers import schedule
+from striate.training.optimizers import build_schedule
 from striate.training.presets import RECIPES
 from striate.training.recipe import Recipe
 
@@ -187,7 +187,7 @@ def test_predictions_are_averaged_over_mirror_images_where_training_mirrors_imag
 
 
 def test_the_rate_falls_in_two_steps_as_the_residual_models_paper_says():
-    rate = schedule(Recipe(schedule="step"), 0.1, 100)
+    rate = build_schedule(Recipe(schedule="step"), 0.1, 100)
     values = [float(rate(step)) for step in (0, 49, 51, 74, 76, 99)]
     assert values == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
 

@@ -17,13 +17,13 @@ from striate.training.auto_config import plan
 from striate.training.fit import fit
 from striate.training.performance import precision
 from striate.training.performance.precision import (
-    ENOUGH,
-    HALF,
+    BFLOAT16_POLICY,
+    MIN_BFLOAT16_GAIN,
     MIN_OPERATIONS,
+    choose_precision,
     count_operations,
-    fastest,
-    gain_of,
-    kind_of,
+    detect_layer_kind,
+    load_or_measure_gain,
 )
 from striate.training.recipe import Recipe
 
@@ -31,10 +31,10 @@ from striate.training.recipe import Recipe
 @pytest.fixture
 def kept(monkeypatch, tmp_path):
     """The folder of what was measured, empty, and nothing remembered before or after."""
-    monkeypatch.setattr(precision, "cache_folder", lambda: tmp_path)
-    gain_of.cache_clear()
+    monkeypatch.setattr(precision, "get_cache_folder", lambda: tmp_path)
+    load_or_measure_gain.cache_clear()
     yield tmp_path
-    gain_of.cache_clear()
+    load_or_measure_gain.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -49,10 +49,10 @@ def kept(monkeypatch, tmp_path):
     ],
 )
 def test_models_differ_by_their_layers(name, kind):
-    assert kind_of(build_model(ARCHITECTURES[name], (96, 96, 3), 10)) == kind
+    assert detect_layer_kind(build_model(ARCHITECTURES[name], (96, 96, 3), 10)) == kind
 
 
-@pytest.mark.parametrize("gain", [0.5, ENOUGH - 0.01, ENOUGH, 3.0])
+@pytest.mark.parametrize("gain", [0.5, MIN_BFLOAT16_GAIN - 0.01, MIN_BFLOAT16_GAIN, 3.0])
 def test_half_precision_is_taken_where_it_is_clearly_faster_and_said(monkeypatch, gain):
     said = []
 
@@ -60,11 +60,11 @@ def test_half_precision_is_taken_where_it_is_clearly_faster_and_said(monkeypatch
         def log(self, line):
             said.append(line)
 
-    monkeypatch.setattr(precision, "can_gain", lambda: True)
-    monkeypatch.setattr(precision, "gain_of", lambda kind: gain)
-    policy = fastest(build_model(ARCHITECTURES["cnn"], (8, 8, 1), 10), Say())
-    assert policy == (HALF if gain >= ENOUGH else "float32")
-    assert [f"{gain:.1f} times" in line for line in said] == ([True] if gain >= ENOUGH else [])
+    monkeypatch.setattr(precision, "is_gain_possible", lambda: True)
+    monkeypatch.setattr(precision, "load_or_measure_gain", lambda kind: gain)
+    policy = choose_precision(build_model(ARCHITECTURES["cnn"], (8, 8, 1), 10), Say())
+    assert policy == (BFLOAT16_POLICY if gain >= MIN_BFLOAT16_GAIN else "float32")
+    assert [f"{gain:.1f} times" in line for line in said] == ([True] if gain >= MIN_BFLOAT16_GAIN else [])
 
 
 @pytest.mark.backend
@@ -84,9 +84,9 @@ def test_only_a_processor_with_instructions_for_it_can_gain(monkeypatch, machine
     monkeypatch.setattr(precision, "list_devices", lambda: ["cpu"])
     monkeypatch.setattr(precision.platform, "machine", lambda: machine)
     monkeypatch.setattr(precision, "read_cpu_features", lambda: features)
-    assert precision.can_gain() == (gains and keras.backend.backend() != "jax")
+    assert precision.is_gain_possible() == (gains and keras.backend.backend() != "jax")
     monkeypatch.setattr(precision, "list_devices", lambda: ["gpu:0"])
-    assert precision.can_gain()
+    assert precision.is_gain_possible()
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,9 @@ def test_a_processors_features_are_those_that_linux_lists(monkeypatch, tmp_path,
 
 
 def test_a_processor_without_bfloat16_is_not_measured(monkeypatch):
-    monkeypatch.setattr(precision, "can_gain", lambda: False)
-    monkeypatch.setattr(precision, "gain_of", lambda kind: pytest.fail("measured"))
-    assert fastest(build_model(ARCHITECTURES["cnn"], (8, 8, 1), 10), NO_PROGRESS) == "float32"
+    monkeypatch.setattr(precision, "is_gain_possible", lambda: False)
+    monkeypatch.setattr(precision, "load_or_measure_gain", lambda kind: pytest.fail("measured"))
+    assert choose_precision(build_model(ARCHITECTURES["cnn"], (8, 8, 1), 10), NO_PROGRESS) == "float32"
 
 
 @pytest.mark.parametrize(
@@ -122,11 +122,13 @@ def test_a_processor_without_bfloat16_is_not_measured(monkeypatch):
 )
 def test_a_training_that_is_shorter_than_measuring_is_not_measured(monkeypatch, settings, is_measured):
     asked = []
-    monkeypatch.setattr(precision, "can_gain", lambda: True)
-    monkeypatch.setattr(precision, "gain_of", lambda kind: asked.append(kind) or 2.0)
+    monkeypatch.setattr(precision, "is_gain_possible", lambda: True)
+    monkeypatch.setattr(precision, "load_or_measure_gain", lambda kind: asked.append(kind) or 2.0)
     model = build_model(ARCHITECTURES["cnn-small"], (8, 8, 1), 10)
     operations = count_operations(model, Recipe(architecture="cnn-small", pretrained="none", **settings), 1000)
-    assert fastest(model, NO_PROGRESS, operations=operations) == (HALF if is_measured else "float32")
+    assert choose_precision(model, NO_PROGRESS, operations=operations) == (
+        BFLOAT16_POLICY if is_measured else "float32"
+    )
     assert bool(asked) == is_measured
 
 
@@ -147,61 +149,63 @@ def test_what_a_training_computes_is_counted_for_the_layers_that_learn():
         ([50.0], 1),  # imitated: known from the round that compiles
         ([1.0, 2.0], 2),  # slower
         ([1.0, 0.5, 0.5], 3),  # twice as fast, and again
-        ([1.0] + [0.8] * precision.ROUNDS, precision.ROUNDS + 1),  # near the limit: all rounds
+        ([1.0] + [0.8] * precision.MAX_ROUNDS, precision.MAX_ROUNDS + 1),  # near the limit: all rounds
     ],
 )
 def test_measuring_ends_when_the_decision_is_clear(monkeypatch, halves, rounds):
     left = iter(halves)
-    monkeypatch.setattr(precision, "_probe", lambda kind, policy: policy)
-    monkeypatch.setattr(precision, "_timed", lambda run, batches: next(left) if run.model == HALF else 1.0)
-    assert precision._measured("dense") == round(1 / min(halves[1:] or halves), 2)
+    monkeypatch.setattr(precision, "_build_probe_model", lambda kind, policy: policy)
+    monkeypatch.setattr(
+        precision, "_time_round", lambda run, batches: next(left) if run.model == BFLOAT16_POLICY else 1.0
+    )
+    assert precision._measure_gain("dense") == round(1 / min(halves[1:] or halves), 2)
     assert next(left, None) is None and len(halves) == rounds
 
 
 @pytest.mark.backend
 def test_a_gain_is_a_sensible_number(kept):
-    if not precision.can_gain():
+    if not precision.is_gain_possible():
         pytest.skip("never measured on a processor without bfloat16")
-    assert 0.02 < gain_of("convolution") < 50
+    assert 0.02 < load_or_measure_gain("convolution") < 50
 
 
 def test_a_measured_gain_is_kept_for_the_next_process(kept, monkeypatch):
-    monkeypatch.setattr(precision, "_measured", lambda kind: 1.5)
-    assert gain_of("convolution") == 1.5
+    monkeypatch.setattr(precision, "_measure_gain", lambda kind: 1.5)
+    assert load_or_measure_gain("convolution") == 1.5
     (file,) = kept.iterdir()
     assert json.loads(file.read_text()) == {"kind": "convolution", "gain": 1.5}
-    monkeypatch.setattr(precision, "_measured", lambda kind: pytest.fail("measured again"))
-    gain_of.cache_clear()
-    assert gain_of("convolution") == 1.5
+    monkeypatch.setattr(precision, "_measure_gain", lambda kind: pytest.fail("measured again"))
+    load_or_measure_gain.cache_clear()
+    assert load_or_measure_gain("convolution") == 1.5
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"gain": "fast"}'])
 def test_a_damaged_measurement_is_made_anew(kept, monkeypatch, damage):
-    monkeypatch.setattr(precision, "_measured", lambda kind: 1.5)
-    gain_of("dense")
+    monkeypatch.setattr(precision, "_measure_gain", lambda kind: 1.5)
+    load_or_measure_gain("dense")
     (file,) = kept.iterdir()
     file.write_text(damage)
-    monkeypatch.setattr(precision, "_measured", lambda kind: 2.5)
-    gain_of.cache_clear()
-    assert gain_of("dense") == 2.5
+    monkeypatch.setattr(precision, "_measure_gain", lambda kind: 2.5)
+    load_or_measure_gain.cache_clear()
+    assert load_or_measure_gain("dense") == 2.5
 
 
 def test_without_a_place_to_keep_it_measuring_goes_on(kept, monkeypatch):
     (kept / "file").write_text("")
-    monkeypatch.setattr(precision, "cache_folder", lambda: kept / "file")
-    monkeypatch.setattr(precision, "_measured", lambda kind: 1.5)
-    assert gain_of("dense") == 1.5
+    monkeypatch.setattr(precision, "get_cache_folder", lambda: kept / "file")
+    monkeypatch.setattr(precision, "_measure_gain", lambda kind: 1.5)
+    assert load_or_measure_gain("dense") == 1.5
 
 
 @pytest.mark.parametrize("gain", [0.9, 2.0])
 @pytest.mark.backend
 def test_the_recipe_that_comes_back_says_what_was_done_and_repeats_it(digits, monkeypatch, gain):
-    monkeypatch.setattr(precision, "gain_of", lambda kind: gain)
-    monkeypatch.setattr(precision, "can_gain", lambda: True)
+    monkeypatch.setattr(precision, "load_or_measure_gain", lambda kind: gain)
+    monkeypatch.setattr(precision, "is_gain_possible", lambda: True)
     monkeypatch.setattr(precision, "MIN_OPERATIONS", 0)
     recipe = plan(Recipe(architecture="cnn", epochs=1, batch=64, augment="none"), digits[0].images)
     first = fit(*digits, recipe, progress=NO_PROGRESS)
-    assert first.recipe.precision == (HALF if gain > 1 else "float32")
+    assert first.recipe.precision == (BFLOAT16_POLICY if gain > 1 else "float32")
     assert {layer.compute_dtype for layer in first.classifier.model.layers} == {"float32"}
     second = fit(*digits, first.recipe, progress=NO_PROGRESS)
     assert second.recipe == first.recipe

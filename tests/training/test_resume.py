@@ -13,7 +13,7 @@ import pytest
 from striate.errors import RunError
 from striate.progress import Progress
 from striate.training.auto_config import plan
-from striate.training.checkpoint_store import Checkpoints
+from striate.training.checkpoint_store import CheckpointStore
 from striate.training.checkpointing import Keeper, Paused
 from striate.training.fit import fit
 from striate.training.loss_monitor import LossTrace
@@ -75,12 +75,12 @@ def test_killed_within_epochs_again_and_again_it_ends_with_the_same_bits(digits,
     recipe = _recipe(digits, **settings)
     kills, trained, places = 0, None, set()
     while trained is None and kills < 10:
-        keeper, trace = Keeper(Checkpoints(tmp_path), every=0), LossTrace()
+        keeper, trace = Keeper(CheckpointStore(tmp_path), every=0), LossTrace()
         try:
             trained = fit(*digits, recipe, progress=KillAt(32), keeper=keeper, trace=trace)
         except Killed:
             kills += 1
-            places.add(Keeper(Checkpoints(tmp_path)).place.step > 0)
+            places.add(Keeper(CheckpointStore(tmp_path)).place.step > 0)
     assert kills < 10 and True in places  # of 57 steps
     *expected, early = whole(recipe)
     assert list(_outcome(trained)) == expected
@@ -99,9 +99,9 @@ def test_a_signal_leaves_within_the_step_and_the_training_goes_on_from_it(digits
 
     recipe, stop = _recipe(digits), Stop()
     with pytest.raises(Paused):
-        fit(*digits, recipe, progress=stop, keeper=Keeper(Checkpoints(tmp_path)))
+        fit(*digits, recipe, progress=stop, keeper=Keeper(CheckpointStore(tmp_path)))
     assert 30 <= stop.steps < 50
-    keeper = Keeper(Checkpoints(tmp_path))
+    keeper = Keeper(CheckpointStore(tmp_path))
     assert (keeper.place.epoch, len(keeper.rows())) == (1, 1) and keeper.place.step > 0
     assert list(_outcome(fit(*digits, recipe, keeper=keeper))) == list(whole(recipe)[:3])
 
@@ -121,8 +121,8 @@ def test_a_signal_while_an_epoch_is_validated_leaves_its_validation_to_be_made(d
     with monkeypatch.context() as patch:
         patch.setattr(SaveState, "on_test_batch_end", signalled)
         with pytest.raises(Paused):
-            fit(*digits, recipe, keeper=Keeper(Checkpoints(tmp_path)))
-    keeper = Keeper(Checkpoints(tmp_path))
+            fit(*digits, recipe, keeper=Keeper(CheckpointStore(tmp_path)))
+    keeper = Keeper(CheckpointStore(tmp_path))
     assert keeper.place.epoch == 1 and keeper.place.step == 19 and keeper.place.logs["loss"] > 0
     assert list(_outcome(fit(*digits, recipe, keeper=keeper))) == list(whole(recipe)[:3])
 
@@ -134,12 +134,12 @@ def test_patience_and_the_best_epoch_are_remembered(digits, tmp_path):
     found = None
     for _ in range(20):
         with contextlib.suppress(Killed):
-            found = fit(*digits, recipe, progress=KillAt(50), keeper=Keeper(Checkpoints(tmp_path), every=0))
+            found = fit(*digits, recipe, progress=KillAt(50), keeper=Keeper(CheckpointStore(tmp_path), every=0))
             break
     assert found is not None
     assert _outcome(found)[0] == expected[0]
     assert _outcome(found) == expected
-    ended = Keeper(Checkpoints(tmp_path))  # and resumed once more, there is nothing left to learn
+    ended = Keeper(CheckpointStore(tmp_path))  # and resumed once more, there is nothing left to learn
     assert ended.place.ended
     assert _outcome(fit(*digits, recipe, progress=KillAt(300), keeper=ended)) == expected
 
@@ -147,8 +147,8 @@ def test_patience_and_the_best_epoch_are_remembered(digits, tmp_path):
 def test_a_training_can_be_finished_with_what_it_has_learned(digits, tmp_path):
     recipe = _recipe(digits, keep="last")
     with pytest.raises(Killed):
-        fit(*digits, recipe, progress=KillAt(45), keeper=Keeper(Checkpoints(tmp_path), every=0))
-    trained = fit(*digits, recipe, keeper=Keeper(Checkpoints(tmp_path)), finish=True)
+        fit(*digits, recipe, progress=KillAt(45), keeper=Keeper(CheckpointStore(tmp_path), every=0))
+    trained = fit(*digits, recipe, keeper=Keeper(CheckpointStore(tmp_path)), finish=True)
     assert trained.interrupted and len(trained.history.epochs) == 2
     kept = trained.history.epochs[trained.history.best_epoch - 1]
     rows = trained.classifier.predict_log_probabilities(digits[1].pixels)
@@ -161,16 +161,16 @@ def test_what_was_measured_to_plan_the_training_is_not_measured_again(digits, tm
     with monkeypatch.context() as patch:
         patch.setattr("striate.training.build.fastest", lambda *_, **__: "mixed_bfloat16")
         with pytest.raises(Killed):
-            fit(*digits, recipe, progress=KillAt(1), keeper=Keeper(Checkpoints(tmp_path)))
+            fit(*digits, recipe, progress=KillAt(1), keeper=Keeper(CheckpointStore(tmp_path)))
     monkeypatch.setattr("striate.training.build.fastest", lambda *_, **__: pytest.fail("measured again"))
-    trained = fit(*digits, recipe, keeper=Keeper(Checkpoints(tmp_path)))
+    trained = fit(*digits, recipe, keeper=Keeper(CheckpointStore(tmp_path)))
     assert trained.recipe.precision == "mixed_bfloat16"
 
 
 def test_the_checkpoint_of_another_model_is_refused(digits, tmp_path):
     with pytest.raises(Killed):
-        fit(*digits, _recipe(digits), progress=KillAt(30), keeper=Keeper(Checkpoints(tmp_path), every=0))
-    keeper = Keeper(Checkpoints(tmp_path))
+        fit(*digits, _recipe(digits), progress=KillAt(30), keeper=Keeper(CheckpointStore(tmp_path), every=0))
+    keeper = Keeper(CheckpointStore(tmp_path))
     other = dataclasses.replace(_recipe(digits), architecture="mlp")
     keeper.recipe = lambda recipe: recipe
     with pytest.raises(RunError, match="does not belong to this model"):

@@ -21,12 +21,19 @@ from striate.system.backend import ACTIVE_BACKEND, keras, set_seed
 from striate.training import transfer
 from striate.training import transfer as features
 from striate.training.auto_config import plan, preprocessing_of
-from striate.training.checkpoint_store import Checkpoints
+from striate.training.checkpoint_store import CheckpointStore
 from striate.training.checkpointing import Keeper
 from striate.training.fit import fit
 from striate.training.optimizers import make_optimizer
 from striate.training.recipe import Recipe
-from striate.training.transfer import GROUPS, RATE_DECAY, embeddings, groups_of, rest, thaw
+from striate.training.transfer import (
+    LAYER_GROUP_COUNT,
+    RATE_DECAY,
+    extract_features,
+    freeze_backbone,
+    split_layer_groups,
+    unfreeze_groups,
+)
 
 pytestmark = [
     pytest.mark.backend,
@@ -77,7 +84,7 @@ def planned(parts, weights):
 def _begun(weights, classes=3, dropout=0.0):
     set_seed(0)
     model = build_pretrained_model(ARCHITECTURES[NAME], (32, 32, 3), classes, weights, dropout=dropout, seed=0)
-    rest(model)
+    freeze_backbone(model)
     return model
 
 
@@ -113,7 +120,7 @@ def test_images_are_not_changed_at_random_where_the_backbone_rests(planned):
 def test_the_classifier_predictions_as_the_last_layer_did_while_it_learned(rested, parts):
     model, pixels = rested.classifier.model, parts[1].pixels
     kernel, bias = model.get_layer("logits").get_weights()
-    logits = embeddings(model, pixels, progress=NO_PROGRESS) @ kernel + bias
+    logits = extract_features(model, pixels, progress=NO_PROGRESS) @ kernel + bias
     expected = np.exp(logits - logits.max(axis=1, keepdims=True))
     expected /= expected.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(rested.classifier.predict_proba(pixels), expected, atol=2e-4)
@@ -164,7 +171,7 @@ def test_stages_unfreeze_from_above_and_batch_norm_rests_throughout(parts, plann
     recipe = planned(fine_tune=3, fine_tune_rate=1e-2, optimizer="adam", epochs=1, keep="last", dropout=0.2)
     stages, trained = _stages(parts, recipe, monkeypatch)
     model = trained.classifier.model
-    groups = [_of(layers) for layers in groups_of(model)]
+    groups = [_of(layers) for layers in split_layer_groups(model)]
     head = {"logits/kernel", "logits/bias"}
     assert [epochs for epochs, _, _ in stages] == [1, 1, 2]
     assert [row.epoch for row in trained.history.epochs] == [1, 2, 3, 4]
@@ -180,8 +187,8 @@ def test_stages_unfreeze_from_above_and_batch_norm_rests_throughout(parts, plann
 
 def test_groups_hold_every_layer_with_weights_but_batch_norm_once(weights):
     model = _begun(weights)
-    groups = groups_of(model)
-    assert len(groups) == GROUPS
+    groups = split_layer_groups(model)
+    assert len(groups) == LAYER_GROUP_COUNT
     assert max(map(len, groups)) - min(map(len, groups)) <= 1
     together = [layer.name for layers in groups[::-1] for layer in layers]
     kinds = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
@@ -190,15 +197,15 @@ def test_groups_hold_every_layer_with_weights_but_batch_norm_once(weights):
 
 def test_lower_layers_move_by_exactly_their_share_of_the_rate(weights):
     model = _begun(weights)
-    factors = thaw(groups_of(model), GROUPS)
+    factors = unfreeze_groups(split_layer_groups(model), LAYER_GROUP_COUNT)
     recipe = Recipe(optimizer="sgd")
-    optimizer = make_optimizer(recipe, 0.5, steps=10, factors=factors)
+    optimizer = make_optimizer(recipe, 0.5, steps=10, rate_factors=factors)
     before, first = _values(model), 0.5 * 1.9  # Nesterov's first step
     optimizer.build(model.trainable_variables)
     ones = [keras.ops.ones(variable.shape) for variable in model.trainable_variables]
     optimizer.apply(ones, model.trainable_variables)
     after = _values(model)
-    for depth, layers in enumerate(groups_of(model)):
+    for depth, layers in enumerate(split_layer_groups(model)):
         for path in _of(layers):
             moved = (before[path] - after[path]).mean()
             assert moved == pytest.approx(first * RATE_DECAY ** -(depth + 1), rel=1e-3)
@@ -208,7 +215,7 @@ def test_lower_layers_move_by_exactly_their_share_of_the_rate(weights):
 @pytest.mark.parametrize("kind", ["adam", "adamw"])
 def test_the_factors_reach_the_other_optimizers_too(kind):
     layers = [keras.Variable(np.full(3, 10.0, np.float32), name=name) for name in ("low", "high")]
-    optimizer = make_optimizer(Recipe(optimizer=kind), 0.1, steps=10, factors={layers[0].path: 0.25})
+    optimizer = make_optimizer(Recipe(optimizer=kind), 0.1, steps=10, rate_factors={layers[0].path: 0.25})
     optimizer.build(layers)
     optimizer.apply([keras.ops.ones(3)] * 2, layers)
     low, high = (10.0 - float(keras.ops.convert_to_numpy(one.value).mean()) for one in layers)
@@ -296,7 +303,7 @@ def test_killed_in_every_stage_it_ends_with_the_same_bits(parts, planned, tmp_pa
             if left[0] < 0:
                 raise _Killed
 
-        keeper = Keeper(Checkpoints(tmp_path), every=0)
+        keeper = Keeper(CheckpointStore(tmp_path), every=0)
         stages.append(keeper.place.stage)
         try:
             found = fit(*parts, recipe, keeper=keeper, record=record)

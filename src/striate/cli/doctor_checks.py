@@ -97,15 +97,22 @@ def _check_devices(facts: dict[str, Any]) -> EnvironmentCheck:
 
 
 def _check_precision(facts: dict[str, Any]) -> EnvironmentCheck:
-    from striate.training.performance.precision import ENOUGH, KINDS, can_gain, known_gain_of
+    from striate.training.performance.precision import (
+        LAYER_KINDS,
+        MIN_BFLOAT16_GAIN,
+        is_gain_possible,
+        load_cached_gain,
+    )
 
-    gains = {kind: gain for kind in KINDS if (gain := known_gain_of(kind)) is not None}
+    gains = {kind: gain for kind in LAYER_KINDS if (gain := load_cached_gain(kind)) is not None}
     facts["bfloat16_gains"] = gains
-    if not can_gain():
+    if not is_gain_possible():
         return EnvironmentCheck("arithmetic", "ok", "float32: nothing here computes in bfloat16 faster")
     if not gains:
         evidence = "the first training of more than seconds will measure whether bfloat16 is faster than float32"
         return EnvironmentCheck("arithmetic", "ok", evidence)
     shown = ", ".join(f"{kind} {gain:.2f}" for kind, gain in gains.items())
-    evidence = f"bfloat16 is so many times as fast as float32, by kind of layers: {shown}; used from {ENOUGH} on"
+    evidence = (
+        f"bfloat16 is so many times as fast as float32, by kind of layers: {shown}; used from {MIN_BFLOAT16_GAIN} on"
+    )
     return EnvironmentCheck("arithmetic", "ok", evidence)

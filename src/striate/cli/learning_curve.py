@@ -13,7 +13,7 @@ from striate.cli.options import add_training_options
 from striate.errors import to_printable
 
 if TYPE_CHECKING:
-    from striate.studies.learning_curve import Growth
+    from striate.studies.learning_curve import LearningCurve
 
 EXIT_CODES = {"finished": 0, "failed": 1, "interrupted": 130}
 MAX_CLASSES_SHOWN = 10  # classes shown: those that gained most from the last doubling
@@ -67,10 +67,10 @@ def learning_curve(
         **changes,
     )
     if as_json:
-        print_json(found.summary())
+        print_json(found.to_dict())
     else:
         print_learning_curve(found)
-    return EXIT_CODES[found.document.state]
+    return EXIT_CODES[found.manifest.state]
 
 
 def _parse_sizes(text: str | None) -> list[int] | None:
@@ -82,12 +82,12 @@ def _parse_sizes(text: str | None) -> list[int] | None:
     return [int(word) for word in words]
 
 
-def print_learning_curve(curve: Growth) -> None:
+def print_learning_curve(curve: LearningCurve) -> None:
     """Prints a row per size, which classes gain, what more images would buy, and where everything lies."""
     from striate.cli.console import print_table
     from striate.reporting.style import format_percent
 
-    document = curve.document
+    document = curve.manifest
     rows = [
         (
             f"{one.size:,}",
@@ -95,21 +95,21 @@ def print_learning_curve(curve: Growth) -> None:
             " … ".join(map(format_percent, one.interval)),
             str(len(one.runs)),
         )
-        for one in document.sizes
+        for one in document.rows
     ]
     print_table([">training images", ">accuracy", ">95 % interval", ">trainings"], rows)
-    if gains := curve.gains():
+    if gains := curve.compute_recall_gains():
         gained = [
             (name, format_percent(before), format_percent(after)) for name, before, after in gains[:MAX_CLASSES_SHOWN]
         ]
-        before, after = document.sizes[-2:]
+        before, after = document.rows[-2:]
         print_table(["class", f">recall with {before.size:,}", f">with {after.size:,}"], gained)
-    if document.sizes:
-        click.echo(click.wrap_text(curve.verdict(), 98))
-    for name, reason in (document.failed or {}).items():
+    if document.rows:
+        click.echo(click.wrap_text(curve.format_verdict(), 98))
+    for name, reason in (document.failures or {}).items():
         click.echo(to_printable(f"{name} failed: {reason}"))
     if document.state == "interrupted":
         click.echo("Interrupted. The same command goes on from here and keeps the finished runs.")
     click.echo(to_printable(f"Folder:  {curve.path}"))
-    if document.sizes:
+    if document.rows:
         click.echo(to_printable(f"Figure:  {curve.path / 'learning_curve.png'}"))

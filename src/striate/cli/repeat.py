@@ -13,7 +13,7 @@ from striate.cli.options import add_training_options
 from striate.errors import to_printable
 
 if TYPE_CHECKING:
-    from striate.studies.repeat import Document, Repeated
+    from striate.studies.repeat import RepeatManifest, RepeatResult
 
 EXIT_CODES = {"finished": 0, "failed": 1, "interrupted": 130}
 MAX_CLASSES_SHOWN = 30  # classes shown; of more, those found least often
@@ -73,18 +73,18 @@ def repeat(
         train_again(data, seeds=seeds or 5, **common) if folds is None else cross_validate(data, folds=folds, **common)
     )
     if as_json:
-        print_json(found.summary())
+        print_json(found.to_dict())
     else:
         print_repeat_result(found)
-    return EXIT_CODES[found.document.state]
+    return EXIT_CODES[found.manifest.state]
 
 
-def print_repeat_result(result: Repeated) -> None:
+def print_repeat_result(result: RepeatResult) -> None:
     """Prints every training, what they have in common, and where everything lies."""
     from striate.cli.console import print_table
     from striate.reporting.style import format_percent
 
-    document = result.document
+    document = result.manifest
     rows = [
         (
             one.run,
@@ -93,14 +93,14 @@ def print_repeat_result(result: Repeated) -> None:
             f"{one.n:,}",
             f"{one.seconds:.0f}",
         )
-        for one in document.attempts
+        for one in document.rows
     ]
     print_table(["run", ">accuracy", ">95 % interval", ">images", ">seconds"], rows)
     if document.accuracy is not None:
         _print_class_recalls(document)
         for line in describe_repeats(document):
             click.echo(click.wrap_text(line, 98, subsequent_indent="  "))
-    for name, reason in (document.failed or {}).items():
+    for name, reason in (document.failures or {}).items():
         click.echo(to_printable(f"{name} failed: {reason}"))
     if document.state == "interrupted":
         click.echo("Interrupted. The same command goes on from here and keeps the finished runs.")
@@ -109,7 +109,7 @@ def print_repeat_result(result: Repeated) -> None:
         click.echo(to_printable(f"Figure:  {result.path / 'repeated.png'}"))
 
 
-def describe_repeats(document: Document) -> list[str]:
+def describe_repeats(document: RepeatManifest) -> list[str]:
     """Returns what the trainings say together."""
     from striate.reporting.style import format_percent
 
@@ -119,26 +119,26 @@ def describe_repeats(document: Document) -> list[str]:
         return [f"One training so far: {format_percent(accuracy.mean, 2)}."]
     low, high = accuracy.interval
     first = (
-        f"Mean of {len(document.attempts)} {kind}: {format_percent(accuracy.mean, 2)} ± "
+        f"Mean of {len(document.rows)} {kind}: {format_percent(accuracy.mean, 2)} ± "
         f"{100 * accuracy.std:.2f} points "
         f"(standard deviation), from {format_percent(accuracy.minimum, 2)} to {format_percent(accuracy.maximum, 2)}; "
         "95 % interval of "
         f"the mean {format_percent(low, 2)} to {format_percent(high, 2)}."
     )
-    if document.pooled is None:
+    if document.pooled_accuracy is None:
         return [first, "All on the same test images: it says what another seed would give, not other images."]
-    low, high = document.pooled.interval
+    low, high = document.pooled_accuracy.interval
     return [
         first,
-        f"All {document.pooled.n:,} images, each answered by a classifier trained without it: "
-        f"{format_percent(document.pooled.accuracy, 2)} rightly (95 % interval {format_percent(low, 2)} to "
+        f"All {document.pooled_accuracy.n:,} images, each answered by a classifier trained without it: "
+        f"{format_percent(document.pooled_accuracy.accuracy, 2)} rightly (95 % interval {format_percent(low, 2)} to "
         f"{format_percent(high, 2)}).",
         "The folds' trainings share most of their images, so their spread is an estimate with no unbiased variance "
         "(Bengio and Grandvalet 2004); the interval of the mean is widened for that (Nadeau and Bengio 2003).",
     ]
 
 
-def _print_class_recalls(document: Document) -> None:
+def _print_class_recalls(document: RepeatManifest) -> None:
     from striate.cli.console import print_table
     from striate.reporting.style import format_percent
 

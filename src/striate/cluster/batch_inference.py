@@ -106,7 +106,7 @@ def _has_file(path: str, size: int) -> bool:
 
 def predict_on_ray(
     cluster: Cluster,
-    path: Path,
+    onnx_path: Path,
     reject_below: float | None,
     items: list[WorkItem],
     should_stop: Callable[[], bool],
@@ -116,7 +116,7 @@ def predict_on_ray(
 
     Args:
         cluster: that is connected to.
-        path: of the classifier's ONNX file.
+        onnx_path: of the classifier's ONNX file.
         reject_below: see Answerer.
         items: to be answered.
         should_stop: whether to end.
@@ -126,8 +126,8 @@ def predict_on_ray(
         ClusterError: a computer does not see the images, or the cluster is gone.
     """
     _silence_ray()
-    model = ray.put(path.read_bytes())
-    form = build_schema(BatchPredictor(path, threads=1).classifier.classes)
+    model = ray.put(onnx_path.read_bytes())
+    form = build_schema(BatchPredictor(onnx_path, threads=1).classifier.classes)
     ledger = create_driver_actor(AttemptCounter)
     make = (ledger, [model], reject_below, _find_probe_file(items) if cluster.node_count > 1 else None)
     for start in range(0, len(items), MAX_ITEMS_SUBMITTED):

@@ -29,60 +29,65 @@ from striate.models.registry import get_architecture, to_picklable
 from striate.progress import NO_PROGRESS
 from striate.reporting.style import format_percent
 from striate.runs.run import Run
-from striate.studies.executor import ENDS, Pictures, Source
-from striate.studies.trial import Trial, given_up, train_trial
+from striate.studies.executor import STOP_MESSAGE, DataProvider, TrialSource
+from striate.studies.trial import Trial, abandon_trial, train_trial
 from striate.system.signals import on_first_signal
 from striate.training.history import EpochMetrics
 
-FAILURES = 3  # deaths of a worker after which its trial is given up
-PATIENCE = 60  # seconds in which a dead worker's lock is waited for
+MAX_TRIAL_FAILURES = 3  # deaths of a worker after which its trial is given up
+LOCK_TIMEOUT_SECONDS = 60  # seconds in which a dead worker's lock is waited for
 
 
-class OnCluster:
+class RayTuneExecutor:
     """Trains on a Ray cluster.
 
     Args:
-        on: its address, or `local`.
+        address: its address, or `local`.
     """
 
-    def __init__(self, on: str) -> None:
-        require_ray(on)
-        self.on = on
+    def __init__(self, address: str) -> None:
+        require_ray(address)
+        self.address = address
 
-    def train(self, source: Source, pictures: Pictures, command: str) -> bool:
+    def train(self, source: TrialSource, get_data: DataProvider, command: str) -> bool:
         """See Engine."""
-        with connect_cluster(self.on) as cluster, _marked(source.folder) as mark:
+        with connect_cluster(self.address) as cluster, _create_marker_file(source.folder) as mark:
             source.progress.log(f"{cluster}.")
-            return _sweep(source, pictures, command, mark, has_gpus=cluster.gpu_count > 0)
+            return _run_tuner(source, get_data, command, mark, has_gpus=cluster.gpu_count > 0)
 
 
-def _sweep(source: Source, pictures: Pictures, command: str, mark: str, *, has_gpus: bool) -> bool:
+def _run_tuner(source: TrialSource, get_data: DataProvider, command: str, marker_name: str, *, has_gpus: bool) -> bool:
     from ray import tune
 
     is_stopped = False
 
-    def stop() -> None:
+    def request_stop() -> None:
         nonlocal is_stopped
         is_stopped = True
-        source.progress.log(ENDS.format(source.whole))
+        source.progress.log(STOP_MESSAGE.format(source.study_kind))
 
-    desk = create_driver_actor(Desk, str(source.folder))
-    asks = Asks(source)
+    desk = create_driver_actor(TrialCoordinator, str(source.folder))
+    asks = SourceSearcher(source)
     trainable = tune.with_parameters(
-        _train_there, pictures=pictures, folder=str(source.folder.resolve()), mark=mark, command=command, desk=desk
+        _run_trial,
+        get_data=get_data,
+        folder=str(source.folder.resolve()),
+        marker_name=marker_name,
+        command=command,
+        coordinator=desk,
     )
     resources: dict[str, Any] = {"cpu": 1, "gpu": 1} if has_gpus else {"cpu": 1}
-    with tempfile.TemporaryDirectory(prefix="striate-tune-") as folder, on_first_signal(stop):
+    with tempfile.TemporaryDirectory(prefix="striate-tune-") as folder, on_first_signal(request_stop):
         tuner = tune.Tuner(
             tune.with_resources(trainable, resources),
             tune_config=tune.TuneConfig(
-                search_alg=asks, scheduler=Hears(source, asks, desk), num_samples=-1, reuse_actors=True
+                search_alg=asks, scheduler=SourceScheduler(source, asks, desk), num_samples=-1, reuse_actors=True
             ),
             run_config=tune.RunConfig(
                 name="sweep",
                 storage_path=folder,
-                stop=Ends(lambda: is_stopped),
-                failure_config=tune.FailureConfig(max_failures=FAILURES),
+                stop=SignalStopper(lambda: is_stopped),
+                failure_config=tune.FailureConfig(max_failures=MAX_TRIAL_FAILURES),
                 verbose=0,
                 log_to_file=False,
             ),
@@ -92,8 +97,8 @@ def _sweep(source: Source, pictures: Pictures, command: str, mark: str, *, has_g
     return is_stopped
 
 
-def _train_there(
-    config: dict[str, Any], *, pictures: Pictures, folder: str, mark: str, command: str, desk: Any
+def _run_trial(
+    config: dict[str, Any], *, get_data: DataProvider, folder: str, marker_name: str, command: str, coordinator: Any
 ) -> None:
     """Trains one trial in a worker, and tells what became of it."""
     import ray
@@ -104,37 +109,37 @@ def _train_there(
     trial: Trial = config["trial"]
     if trial.architecture is not None:  # perhaps a name, see `portable`
         trial = replace(trial, architecture=get_architecture(trial.architecture))
-    is_shared = (Path(folder) / mark).is_file()
+    is_shared = (Path(folder) / marker_name).is_file()
     place = Path(folder) if is_shared else Path(tempfile.mkdtemp(prefix="striate-"))
 
-    def enough(row: EpochMetrics) -> bool:
-        tune.report({"finished": 0, **asdict(row)})
-        ended: bool = ray.get(desk.is_ended.remote(trial.name))
+    def should_stop(metrics: EpochMetrics) -> bool:
+        tune.report({"finished": 0, **asdict(metrics)})
+        ended: bool = ray.get(coordinator.is_stop_requested.remote(trial.name))
         return ended
 
     try:
         with explained(trial.recipe):
-            own = pictures(trial)
-            run = _unlocked(
-                lambda: train_trial(trial, place, own, progress=NO_PROGRESS, command=command, enough=enough)
+            own = get_data(trial)
+            run = _retry_while_locked(
+                lambda: train_trial(trial, place, own, progress=NO_PROGRESS, command=command, should_stop=should_stop)
             )
     except OSError:  # a disk that is full, or gone: another worker may have room
         raise
     except Exception as error:
-        tune.report({"finished": 0, "failed": given_up(Run(place / trial.name), error)})
+        tune.report({"finished": 0, "failed": abandon_trial(Run(place / trial.name), error)})
         return
     if not is_shared:
-        ray.get(desk.take.remote(trial.name, packed(run.path)))
+        ray.get(coordinator.receive_run.remote(trial.name, pack_folder(run.path)))
         shutil.rmtree(place, ignore_errors=True)
     tune.report({"finished": 1})
 
 
-def _unlocked(act: Callable[[], Run]) -> Run:
-    """Returns what `act` does, tried again while a worker that has just died still holds the run's folder."""
-    until = time.monotonic() + PATIENCE
+def _retry_while_locked(action: Callable[[], Run]) -> Run:
+    """Returns what `action` does, tried again while a worker that has just died still holds the run's folder."""
+    until = time.monotonic() + LOCK_TIMEOUT_SECONDS
     while True:
         try:
-            return act()
+            return action()
         except RunLockedError:
             if time.monotonic() > until:
                 raise
@@ -142,7 +147,7 @@ def _unlocked(act: Callable[[], Run]) -> Run:
 
 
 @contextlib.contextmanager
-def _marked(folder: Path) -> Iterator[str]:
+def _create_marker_file(folder: Path) -> Iterator[str]:
     """Gives the name of a file that lies in the folder during the block, by which a worker knows that it sees it."""
     mark = folder / f".{secrets.token_hex(8)}.seen"
     try:
@@ -155,7 +160,7 @@ def _marked(folder: Path) -> Iterator[str]:
         mark.unlink(missing_ok=True)
 
 
-def packed(folder: Path) -> bytes:
+def pack_folder(folder: Path) -> bytes:
     """Returns a folder's files as a ZIP archive."""
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w") as archive:
@@ -164,16 +169,16 @@ def packed(folder: Path) -> bytes:
     return held.getvalue()
 
 
-def sent(trial: Trial) -> Trial:
+def to_picklable_trial(trial: Trial) -> Trial:
     """Returns the trial as it travels, see `portable`."""
     model: Any = None if trial.architecture is None else to_picklable(trial.architecture)
     return replace(trial, architecture=model)
 
 
-LOST = "its worker died, time and again (out of memory, or its computer went away)"
+WORKER_DIED_REASON = "its worker died, time and again (out of memory, or its computer went away)"
 
 
-class Desk:
+class TrialCoordinator:
     """Stands on the computer that the work is sent from: tells trainings that they are to end, and takes runs that were
     trained where its folder is not seen.
 
@@ -182,58 +187,58 @@ class Desk:
     """
 
     def __init__(self, folder: str) -> None:
-        self.folder, self.ended = Path(folder), set[str]()
+        self.folder, self.stop_requests = Path(folder), set[str]()
 
-    def end(self, name: str) -> None:
+    def request_stop(self, name: str) -> None:
         """Has the training of that name end with the epoch that it has told of."""
-        self.ended.add(name)
+        self.stop_requests.add(name)
 
-    def is_ended(self, name: str) -> bool:
+    def is_stop_requested(self, name: str) -> bool:
         """Returns whether that was said."""
-        return name in self.ended
+        return name in self.stop_requests
 
-    def take(self, name: str, packed: bytes) -> None:
+    def receive_run(self, name: str, content: bytes) -> None:
         """Puts a run into its place, whole."""
         with tempfile.TemporaryDirectory(dir=self.folder, prefix=f".{name}-") as beside:
             whole = Path(beside) / name
-            with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 archive.extractall(whole)
             if (self.folder / name).exists():
                 shutil.rmtree(self.folder / name)
             whole.rename(self.folder / name)
 
 
-class Asks(Searcher):  # type: ignore[misc]
+class SourceSearcher(Searcher):  # type: ignore[misc]
     """Asks a source what is to be trained, and tells it what became of that.
 
     Args:
         source: the trials'.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: TrialSource) -> None:
         super().__init__(metric="finished", mode="max")
         self.source = source
         self.trials: dict[str, Trial] = {}
-        self.told: dict[str, str] = {}
-        self.at_work: set[str] = set()
+        self.failure_reasons: dict[str, str] = {}
+        self.active_trial_ids: set[str] = set()
 
     def suggest(self, trial_id: str) -> Any:
         """Returns the next trial's configuration."""
-        trial = self.source.next()
+        trial = self.source.take_next_trial()
         if trial is None:
-            return None if self.at_work else Searcher.FINISHED
+            return None if self.active_trial_ids else Searcher.FINISHED
         self.trials[trial_id] = trial
-        self.at_work.add(trial_id)
-        return {"trial": sent(trial)}
+        self.active_trial_ids.add(trial_id)
+        return {"trial": to_picklable_trial(trial)}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tells the source."""
-        self.at_work.discard(trial_id)
+        self.active_trial_ids.discard(trial_id)
         trial = self.trials[trial_id]
         run = Run(self.source.folder / trial.name)
         if error:
-            self.source.on_failed(trial, LOST)
-        elif reason := self.told.pop(trial_id, None):
+            self.source.on_failed(trial, WORKER_DIED_REASON)
+        elif reason := self.failure_reasons.pop(trial_id, None):
             self.source.on_failed(trial, reason)
         elif run.state == "finished":
             self.source.on_finished(trial, run)
@@ -246,45 +251,45 @@ class Asks(Searcher):  # type: ignore[misc]
         """Never called."""
 
 
-class Hears(FIFOScheduler):  # type: ignore[misc]
+class SourceScheduler(FIFOScheduler):  # type: ignore[misc]
     """Hears of epochs, and passes on that a training is to end.
 
     Args:
         source: the trials'.
-        asks: knows them.
-        desk: tells the trainings.
+        searcher: knows them.
+        coordinator: tells the trainings.
     """
 
-    def __init__(self, source: Source, asks: Asks, desk: Any) -> None:
+    def __init__(self, source: TrialSource, searcher: SourceSearcher, coordinator: Any) -> None:
         super().__init__()
-        self.source, self.asks, self.desk = source, asks, desk
+        self.source, self.searcher, self.coordinator = source, searcher, coordinator
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Takes what a worker reports."""
         import ray
 
-        ours = self.asks.trials[trial.trial_id]
+        ours = self.searcher.trials[trial.trial_id]
         if reason := result.get("failed"):
-            self.asks.told[trial.trial_id] = reason
+            self.searcher.failure_reasons[trial.trial_id] = reason
         elif "val_accuracy" in result and not result.get("finished"):
             row = EpochMetrics(**{field.name: result[field.name] for field in fields(EpochMetrics)})
             self.source.progress.advance(
                 0, note=f"{ours.name}: epoch {row.epoch}, {format_percent(row.val_accuracy, 1)}"
             )
-            if self.source.on_epoch(ours, row):
-                ray.get(self.desk.end.remote(ours.name))
+            if self.source.on_epoch_end(ours, row):
+                ray.get(self.coordinator.request_stop.remote(ours.name))
         return str(FIFOScheduler.CONTINUE)
 
 
-class Ends(Stopper):  # type: ignore[misc]
+class SignalStopper(Stopper):  # type: ignore[misc]
     """Ends the sweep when it is asked to.
 
     Args:
-        is_asked: whether it is.
+        is_stop_requested: whether it is.
     """
 
-    def __init__(self, is_asked: Callable[[], bool]) -> None:
-        self.is_asked = is_asked
+    def __init__(self, is_stop_requested: Callable[[], bool]) -> None:
+        self.is_stop_requested = is_stop_requested
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Lets each trial go its way."""
@@ -292,4 +297,4 @@ class Ends(Stopper):  # type: ignore[misc]
 
     def stop_all(self) -> bool:
         """Returns whether all is to end."""
-        return self.is_asked()
+        return self.is_stop_requested()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from striate.progress import Progress
 from striate.reporting.style import format_percent
 from striate.runs.run import Run
-from striate.studies.trial import Trial, given_up, train_trial
+from striate.studies.trial import Trial, abandon_trial, train_trial
 from striate.system.signals import listen_for_signals
 from striate.training.history import EpochMetrics
 from striate.workflows.prepare_data import Prepared
@@ -18,35 +18,35 @@ from striate.workflows.prepare_data import Prepared
 if TYPE_CHECKING:
     pass
 
-Pictures = Callable[[Trial], Prepared]
+DataProvider = Callable[[Trial], Prepared]
 """Returns the images of a trial."""
 
 
-class Source(Protocol):
+class TrialSource(Protocol):
     """Says what is to be trained.
 
     Attributes:
         folder: the runs'.
         progress: shows what happens.
-        whole: what the trials make up, for people.
+        study_kind: what the trials make up, for people.
         total: how many trials there are in all.
     """
 
     folder: Path
     progress: Progress
-    whole: str
+    study_kind: str
 
     @property
     def total(self) -> int:
         """How many trials there are in all, those that are done included."""
 
-    def next(self) -> Trial | None:
+    def take_next_trial(self) -> Trial | None:
         """Returns what is to be trained next; None when there is nothing until something at work has ended."""
 
-    def number(self, trial: Trial) -> int:
+    def get_position(self, trial: Trial) -> int:
         """Returns which of all the trial is, from 1."""
 
-    def on_epoch(self, trial: Trial, row: EpochMetrics) -> bool:
+    def on_epoch_end(self, trial: Trial, metrics: EpochMetrics) -> bool:
         """Hears of an epoch that has ended; returns whether the training is to end with it."""
 
     def on_finished(self, trial: Trial, run: Run) -> None:
@@ -56,15 +56,15 @@ class Source(Protocol):
         """Hears that a trial cannot be trained."""
 
 
-class Engine(Protocol):
+class TrialExecutor(Protocol):
     """Has trials trained."""
 
-    def train(self, source: Source, pictures: Pictures, command: str) -> bool:
+    def train(self, source: TrialSource, get_data: DataProvider, command: str) -> bool:
         """Trains what the source names; returns whether a signal ended the work.
 
         Args:
             source: says what is to be trained.
-            pictures: those of a trial.
+            get_data: those of a trial.
             command: for the runs' manifests.
 
         Raises:
@@ -72,45 +72,47 @@ class Engine(Protocol):
         """
 
 
-class Here:
+class LocalExecutor:
     """Trains in this process, one trial after the other. What one cannot do does not stop the others."""
 
-    def train(self, source: Source, pictures: Pictures, command: str) -> bool:
+    def train(self, source: TrialSource, get_data: DataProvider, command: str) -> bool:
         """See Engine."""
         from striate.training.loop import explained
 
         is_stopped = False
 
-        def stop() -> None:
+        def request_stop() -> None:
             nonlocal is_stopped
             is_stopped = True
-            source.progress.log(ENDS.format(source.whole))
+            source.progress.log(STOP_MESSAGE.format(source.study_kind))
 
-        while not is_stopped and (trial := source.next()) is not None:
+        while not is_stopped and (trial := source.take_next_trial()) is not None:
             run = Run(source.folder / trial.name)
-            number = f"{source.number(trial)}/{source.total}"
-            shown = Labelled(source.progress, f"{number} {trial.label or trial.name}")
+            number = f"{source.get_position(trial)}/{source.total}"
+            shown = LabeledProgress(source.progress, f"{number} {trial.label or trial.name}")
             try:
-                with listen_for_signals(stop), explained(trial.recipe):
-                    source.progress.log(f"{number}  {trial.name}" + (f", {trial.about}" if trial.about else ""))
-                    own = pictures(trial)
-                    enough = partial(source.on_epoch, trial)
-                    train_trial(trial, source.folder, own, progress=shown, command=command, enough=enough)
+                with listen_for_signals(request_stop), explained(trial.recipe):
+                    source.progress.log(
+                        f"{number}  {trial.name}" + (f", {trial.description}" if trial.description else "")
+                    )
+                    own = get_data(trial)
+                    enough = partial(source.on_epoch_end, trial)
+                    train_trial(trial, source.folder, own, progress=shown, command=command, should_stop=enough)
             except KeyboardInterrupt:
                 is_stopped = True
             except OSError:  # a full disk would end every training
                 raise
             except Exception as error:  # whatever it is, the other trials may not know it
-                source.on_failed(trial, given_up(run, error))
+                source.on_failed(trial, abandon_trial(run, error))
             if run.state == "finished":
                 source.on_finished(trial, run)
         return is_stopped
 
 
-ENDS = "The {} ends here, and can be resumed."
+STOP_MESSAGE = "The {} ends here, and can be resumed."
 
 
-class Labelled(Progress):
+class LabeledProgress(Progress):
     """Shows the progress of one run as a part of the whole.
 
     Args:
@@ -138,95 +140,100 @@ class Labelled(Progress):
         self.outer.log(line)
 
 
-Guess = Callable[[Sequence[Trial]], float | None]
+TimeEstimator = Callable[[Sequence[Trial]], float | None]
 """Returns how many seconds trials will take one after the other; None where there is no telling."""
 
 
-class Trials:
+class TrialList:
     """The trials of one folder, some of them done already. They are a Source of their own.
 
     Args:
         folder: theirs.
         trials: in the order of the work.
         progress: shows what happens.
-        whole: what they make up, for people.
+        study_kind: what they make up, for people.
 
     Attributes:
-        failed: group → why it could not be trained.
-        interrupted: whether a signal ended the work.
+        failures: group → why it could not be trained.
+        is_interrupted: whether a signal ended the work.
     """
 
-    def __init__(self, folder: Path, trials: Sequence[Trial], progress: Progress, *, whole: str) -> None:
-        self.folder, self.trials, self.progress, self.whole = folder, tuple(trials), progress, whole
-        self.failed: dict[str, str] = {}
-        self.interrupted = False
-        self._waiting: list[Trial] = []
-        self._guess: Guess = self._seconds_left
+    def __init__(self, folder: Path, trials: Sequence[Trial], progress: Progress, *, study_kind: str) -> None:
+        self.folder, self.trials, self.progress, self.study_kind = folder, tuple(trials), progress, study_kind
+        self.failures: dict[str, str] = {}
+        self.is_interrupted = False
+        self._pending: list[Trial] = []
+        self._time_estimator: TimeEstimator = self._estimate_seconds_left
 
-    def run(self, trial: Trial) -> Run:
+    def get_run(self, trial: Trial) -> Run:
         """Returns the trial's run, which may not be there."""
         return Run(self.folder / trial.name)
 
-    def finished(self, group: str | None = None) -> list[Run]:
+    def list_finished_runs(self, group: str | None = None) -> list[Run]:
         """Returns the runs, of a group or all, that are there and whole."""
-        runs = [self.run(trial) for trial in self.trials if group in (None, trial.group)]
+        runs = [self.get_run(trial) for trial in self.trials if group in (None, trial.group)]
         return [run for run in runs if run.state == "finished"]
 
-    def missing(self) -> list[Trial]:
+    def list_missing_trials(self) -> list[Trial]:
         """Returns what is still to be trained."""
-        return [trial for trial in self.trials if self.run(trial).state != "finished"]
+        return [trial for trial in self.trials if self.get_run(trial).state != "finished"]
 
     def train(
-        self, pictures: Pictures, *, command: str, seconds_left: Guess | None = None, engine: Engine | None = None
+        self,
+        get_data: DataProvider,
+        *,
+        command: str,
+        time_estimator: TimeEstimator | None = None,
+        executor: TrialExecutor | None = None,
     ) -> None:
         """Trains what is missing.
 
         Args:
-            pictures: those of a trial.
+            get_data: those of a trial.
             command: for the runs' manifests.
-            seconds_left: guesses what trials will take; by default from what the finished ones took, by effort.
-            engine: where; by default here, one after the other.
+            time_estimator: guesses what trials will take; by default from what the finished ones took, by effort.
+            executor: where; by default here, one after the other.
         """
-        self._waiting, self._guess = self.missing(), seconds_left or self._seconds_left
-        if len(self._waiting) < self.total:
-            self.progress.log(f"{self.total - len(self._waiting)} of {self.total} runs are there already.")
-        self.interrupted = (engine or Here()).train(self, pictures, command)
+        self._pending, self._time_estimator = self.list_missing_trials(), time_estimator or self._estimate_seconds_left
+        if len(self._pending) < self.total:
+            self.progress.log(f"{self.total - len(self._pending)} of {self.total} runs are there already.")
+        self.is_interrupted = (executor or LocalExecutor()).train(self, get_data, command)
 
     @property
     def total(self) -> int:
         """How many there are."""
         return len(self.trials)
 
-    def next(self) -> Trial | None:
+    def take_next_trial(self) -> Trial | None:
         """Returns the next one, those left out that would fail as another of their group did."""
-        while self._waiting:
-            trial = self._waiting.pop(0)
-            if trial.kind not in self.failed:
+        while self._pending:
+            trial = self._pending.pop(0)
+            if trial.failure_group not in self.failures:
                 return trial
         return None
 
-    def number(self, trial: Trial) -> int:
+    def get_position(self, trial: Trial) -> int:
         """Returns its place in the list, from 1."""
         return self.trials.index(trial) + 1
 
-    def on_epoch(self, trial: Trial, row: EpochMetrics) -> bool:
+    def on_epoch_end(self, trial: Trial, metrics: EpochMetrics) -> bool:
         """Lets every training go its way."""
         return False
 
     def on_failed(self, trial: Trial, reason: str) -> None:
         """Notes and says it."""
-        self.failed[trial.kind] = reason
-        self.progress.log(f"{trial.kind} failed: {reason}")
+        self.failures[trial.failure_group] = reason
+        self.progress.log(f"{trial.failure_group} failed: {reason}")
 
     def on_finished(self, trial: Trial, run: Run) -> None:
         """Says what it reached."""
         report = run.report
         line = f"{run.name}: {format_percent(report.accuracy, 2)} of {report.n:,} {report.split} images"
-        if self._waiting and (left := self._guess(self._waiting)):
+        if self._pending and (left := self._time_estimator(self._pending)):
             line += f"; roughly {max(1, round(left / 60))} min left"
         self.progress.log(line)
 
-    def _seconds_left(self, rest: Sequence[Trial]) -> float:
-        done = [trial for trial in self.trials if self.run(trial).state == "finished"]
-        seconds = sum(self.run(trial).manifest.phase_seconds["total"] for trial in done)
-        return seconds / sum(trial.effort for trial in done) * sum(trial.effort for trial in rest)
+    def _estimate_seconds_left(self, trials: Sequence[Trial]) -> float:
+        done = [trial for trial in self.trials if self.get_run(trial).state == "finished"]
+        seconds = sum(self.get_run(trial).manifest.phase_seconds["total"] for trial in done)
+        return seconds / sum(trial.relative_cost for trial in done) * sum(trial.relative_cost for trial in trials)

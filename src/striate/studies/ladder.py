@@ -20,9 +20,9 @@ from striate.progress import NO_PROGRESS, Progress
 from striate.runs.artifacts import parse_artifact_names
 from striate.runs.run import Run
 from striate.runs.store import RunStore
-from striate.studies.executor import Trials
+from striate.studies.executor import TrialList
 from striate.studies.ladder_result import FORMAT, Document, Ladder, Plan, earlier, measured, steps
-from striate.studies.study import engine_on, folder_for
+from striate.studies.study import build_folder_name, create_executor
 from striate.studies.trial import Trial
 from striate.system.atomic_files import write_json
 from striate.system.backend_choice import resolve_backend
@@ -40,7 +40,7 @@ def climb(
     seeds: int,
     progress: Progress,
     artifacts: tuple[str, ...] = (),
-) -> Trials:
+) -> TrialList:
     """Returns the trials of a ladder, one group a model.
 
     Args:
@@ -57,17 +57,17 @@ def climb(
             recipe=replace_config(recipe, seed=seed),
             architecture=model,
             label=model.name,
-            about=str(model.year),
+            description=str(model.year),
             group=model.name,
             artifacts=artifacts,
         )
         for seed in range(recipe.seed, recipe.seed + seeds)
         for model in networks
     ]
-    return Trials(folder, trials, progress, whole="ladder")
+    return TrialList(folder, trials, progress, study_kind="ladder")
 
 
-def seconds_left(trials: Trials, work: dict[str, int | None], rest: Sequence[Trial]) -> float | None:
+def seconds_left(trials: TrialList, work: dict[str, int | None], rest: Sequence[Trial]) -> float | None:
     """Returns a guess: what a model's own run took, or what the hardest so far took, times the work; of a budget in
     minutes, as long as the longest. None while nothing comparable has been trained: a multiply-add of an mlp and one of
     a deep model take times of their own.
@@ -77,7 +77,7 @@ def seconds_left(trials: Trials, work: dict[str, int | None], rest: Sequence[Tri
         work: model → multiply-adds.
         rest: those that are still to be trained.
     """
-    taken = {trial.group: runs[-1] for trial in trials.trials if (runs := trials.finished(trial.group))}
+    taken = {trial.group: runs[-1] for trial in trials.trials if (runs := trials.list_finished_runs(trial.group))}
     seconds = {name: run.manifest.phase_seconds["total"] for name, run in taken.items()}
     if rest[0].recipe.minutes is not None:
         return len(rest) * max(seconds.values())
@@ -152,7 +152,7 @@ def ladder(
             written. A model that cannot be trained does not end the ladder; its row says why.
     """
     wanted = parse_artifact_names(artifacts)
-    engine = engine_on(on)
+    engine = create_executor(on)
     models = None if rungs is None else _networks(rungs)
     if seeds < 1:
         raise ConfigError("The number of seeds cannot be used", received=seeds, expected="1 or more")
@@ -177,7 +177,7 @@ def ladder(
         recipe=replace_config(chosen, height=form.height, width=form.width, channels=form.channels),
         backend=resolve_backend().name,
     )
-    name = name or folder_for("ladder", found.whole.name)
+    name = name or build_folder_name("ladder", found.whole.name)
     folder = Path(runs) / name
     before = earlier(RunStore(runs), name, intended)
     trials = climb(folder, intended.recipe, models, seeds, progress, wanted)
@@ -187,7 +187,12 @@ def ladder(
     )
     models = _with_earlier(models, before, known)
     intended = replace_config(intended, rungs=tuple(model.name for model in models))
-    if before is not None and before.state == "finished" and before.plan == intended and not trials.missing():
+    if (
+        before is not None
+        and before.state == "finished"
+        and before.plan == intended
+        and not trials.list_missing_trials()
+    ):
         progress.log(f"All {len(trials.trials)} runs are there already.")
         return Ladder(folder, before)
 
@@ -197,18 +202,20 @@ def ladder(
     work = {model.name: _work(model, form.shape, classes) for model in models}
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "ladder.json", Document(FORMAT, "unfinished", intended))
-    trials.train(lambda trial: images, command=command, seconds_left=partial(seconds_left, trials, work), engine=engine)
-    times = {} if trials.interrupted else _times(models, known, images, progress)
+    trials.train(
+        lambda trial: images, command=command, time_estimator=partial(seconds_left, trials, work), executor=engine
+    )
+    times = {} if trials.is_interrupted else _times(models, known, images, progress)
     document = Document(
         format=FORMAT,
-        state="interrupted" if trials.interrupted else "failed" if trials.failed else "finished",
+        state="interrupted" if trials.is_interrupted else "failed" if trials.failures else "finished",
         plan=intended,
         rungs=tuple(
             measured(
                 model,
-                known.finished(model.name),
+                known.list_finished_runs(model.name),
                 seeds,
-                reason=trials.failed.get(model.name),
+                reason=trials.failures.get(model.name),
                 multiply_adds=work[model.name],
                 milliseconds=times.get(model.name),
             )
@@ -234,13 +241,15 @@ def _networks(rungs: Sequence[str | Architecture]) -> tuple[Architecture, ...]:
 
 
 def _with_earlier(
-    networks: tuple[Architecture, ...], before: Document | None, known: Trials
+    networks: tuple[Architecture, ...], before: Document | None, known: TrialList
 ) -> tuple[Architecture, ...]:
     """Returns the models of the table: those asked for, and those that earlier commands have trained."""
     asked = {model.name: model for model in networks}
     earlier = {name: asked.get(name) or ARCHITECTURES.get(name) for name in (before.plan.rungs if before else ())}
     kept = {
-        name: model for name, model in earlier.items() if model is not None and (name in asked or known.finished(name))
+        name: model
+        for name, model in earlier.items()
+        if model is not None and (name in asked or known.list_finished_runs(name))
     }
     return networks if kept.keys() <= asked.keys() else tuple({**kept, **asked}.values())
 
@@ -255,10 +264,12 @@ def _work(network: Architecture, shape: Shape, classes: int) -> int | None:
         return None
 
 
-def _times(networks: Sequence[Architecture], known: Trials, pictures: Prepared, progress: Progress) -> dict[str, float]:
+def _times(
+    networks: Sequence[Architecture], known: TrialList, pictures: Prepared, progress: Progress
+) -> dict[str, float]:
     """Returns model → prediction time, all measured now, one after the other, on the same images."""
     pixels = pictures.parts[2].pixels[:TIMED]
-    trained = {model.name: runs[0] for model in networks if (runs := known.finished(model.name))}
+    trained = {model.name: runs[0] for model in networks if (runs := known.list_finished_runs(model.name))}
     times = {}
     with progress.track("timing predictions", len(trained), "networks") as task:
         for name, run in trained.items():

@@ -16,7 +16,7 @@ from striate.reporting.figures import save_figure
 from striate.runs.run import Run
 from striate.runs.store import RunStore
 from striate.studies import ladder_plot
-from striate.studies.study import fixed, read_earlier, refuse_other_plan
+from striate.studies.study import build_fixed_settings, load_earlier_manifest, refuse_other_plan
 from striate.system.atomic_files import write_csv, write_json
 from striate.training.recipe import Recipe
 
@@ -291,8 +291,8 @@ def earlier(store: RunStore, name: str, intended: Plan) -> Document | None:
     Raises:
         RunError: the name is taken by something else, or by a ladder with another plan.
     """
-    before = read_earlier(Document, store, name, "ladder.json")
+    before = load_earlier_manifest(Document, store, name, "ladder.json")
     if before is not None:
-        old, new = (fixed(one.data, one.recipe, one.backend) for one in (before.plan, intended))
+        old, new = (build_fixed_settings(one.data, one.recipe, one.backend) for one in (before.plan, intended))
         refuse_other_plan(f"The ladder {name}", old, new)
     return before

@@ -26,9 +26,16 @@ from striate.reporting.style import format_percent
 from striate.runs.artifacts import parse_artifact_names
 from striate.runs.run import Run
 from striate.runs.store import RunStore
-from striate.studies.executor import Trials
-from striate.studies.plots import plot_learning_curve
-from striate.studies.study import engine_on, fixed, folder_for, pictures_of, read_earlier, refuse_other_plan
+from striate.studies.executor import TrialList
+from striate.studies.plots import draw_learning_curve
+from striate.studies.study import (
+    build_fixed_settings,
+    build_folder_name,
+    create_executor,
+    describe_data,
+    load_earlier_manifest,
+    refuse_other_plan,
+)
 from striate.studies.trial import Trial
 from striate.system.atomic_files import write_csv, write_json
 from striate.system.backend_choice import resolve_backend
@@ -36,14 +43,14 @@ from striate.training.recipe import Recipe
 from striate.workflows.options import choose, parted
 from striate.workflows.prepare_data import Prepared, prepare
 
-FORMAT = 1
-HARDLY = 0.002  # what twice as many images would buy: below, not worth the labeling
+LEARNING_CURVE_FORMAT = 1
+MIN_USEFUL_GAIN = 0.002  # what twice as many images would buy: below, not worth the labeling
 
-State = Literal["unfinished", "interrupted", "failed", "finished"]
+StudyState = Literal["unfinished", "interrupted", "failed", "finished"]
 
 
 @frozen_config
-class Plan:
+class LearningCurvePlan:
     """What is trained. Of two commands with one name, only sizes and the number of seeds may differ.
 
     Attributes:
@@ -62,7 +69,7 @@ class Plan:
 
 
 @frozen_config
-class Size:
+class LearningCurveRow:
     """What so many training images reach, the mean of its trainings.
 
     Attributes:
@@ -83,7 +90,7 @@ class Size:
 
 
 @frozen_config
-class Document:
+class LearningCurveManifest:
     """What learning_curve.json holds.
 
     Attributes:
@@ -93,33 +100,33 @@ class Document:
         plan: what is trained.
         classes: names, in the order of the recalls.
         n: test images.
-        sizes: a row per size, ascending.
-        law: that the errors follow; None with fewer than four sizes.
-        failed: run → why it could not be trained.
+        rows: a row per size, ascending.
+        power_law: that the errors follow; None with fewer than four sizes.
+        failures: run → why it could not be trained.
     """
 
-    state: State
-    plan: Plan
-    format: int = FORMAT
+    state: StudyState
+    plan: LearningCurvePlan
+    format: int = LEARNING_CURVE_FORMAT
     classes: tuple[str, ...] = ()
     n: int = 0
-    sizes: tuple[Size, ...] = ()
-    law: PowerLaw | None = None
-    failed: dict[str, str] | None = None
+    rows: tuple[LearningCurveRow, ...] = ()
+    power_law: PowerLaw | None = None
+    failures: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
-class Growth:
+class LearningCurve:
     """A learning curve's folder, itself a folder of runs, and what its learning_curve.json holds."""
 
     path: Path
-    document: Document
+    manifest: LearningCurveManifest
 
-    FILE = "learning_curve.json"
+    MANIFEST_FILE = "learning_curve.json"
 
-    def verdict(self) -> str:
+    def format_verdict(self) -> str:
         """Returns what twice as many images would buy, in a sentence."""
-        law = self.document.law
+        law = self.manifest.power_law
         if law is None:
             return "Too few sizes were trained to tell what more images would buy."
         now, twice = law.forecasts[0], law.forecasts[1]
@@ -128,95 +135,101 @@ class Growth:
             f"Twice the training images ({twice.size:,}) are expected to give {format_percent(twice.accuracy)} "
             f"({format_percent(low)} to {format_percent(high)}) instead of {format_percent(now.accuracy)}"
         )
-        return f"{said}: more images will hardly help." if twice.accuracy - now.accuracy < HARDLY else f"{said}."
+        return (
+            f"{said}: more images will hardly help." if twice.accuracy - now.accuracy < MIN_USEFUL_GAIN else f"{said}."
+        )
 
-    def gains(self) -> list[tuple[str, float, float]]:
+    def compute_recall_gains(self) -> list[tuple[str, float, float]]:
         """Returns (class, recall at half of the images or the size below the largest, at all), the greatest gain
         first.
         """
-        if len(self.document.sizes) < 2:
+        if len(self.manifest.rows) < 2:
             return []
-        before, after = self.document.sizes[-2:]
-        rows = list(zip(self.document.classes, before.recalls, after.recalls, strict=True))
+        before, after = self.manifest.rows[-2:]
+        rows = list(zip(self.manifest.classes, before.recalls, after.recalls, strict=True))
         return sorted(rows, key=lambda row: row[1] - row[2])
 
-    def summary(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Returns it as plain JSON values."""
-        said = {"verdict": self.verdict(), "plot": str(self.path / "learning_curve.png")}
-        return {"learning_curve": str(self.path), **to_plain(self.document), **said}
+        said = {"verdict": self.format_verdict(), "plot": str(self.path / "learning_curve.png")}
+        return {"learning_curve": str(self.path), **to_plain(self.manifest), **said}
 
     def save(self) -> None:
         """Writes table, figure and, last, the manifest."""
-        document = self.document
+        document = self.manifest
         rows = [
             (one.size, run, accuracy)
-            for one in document.sizes
+            for one in document.rows
             for run, accuracy in zip(one.runs, one.accuracies, strict=True)
         ]
         write_csv(self.path / "learning_curve.csv", ("size", "run", "accuracy"), rows)
-        if document.sizes:
-            figure = plot_learning_curve(
-                [one.size for one in document.sizes],
-                [one.accuracies for one in document.sizes],
-                [one.interval for one in document.sizes],
-                document.law,
+        if document.rows:
+            figure = draw_learning_curve(
+                [one.size for one in document.rows],
+                [one.accuracies for one in document.rows],
+                [one.interval for one in document.rows],
+                document.power_law,
                 title=f"{document.plan.data['name']}: accuracy on {document.n:,} test images",
             )
             save_figure(figure, self.path / "learning_curve.png")
-        write_json(self.path / self.FILE, document)
+        write_json(self.path / self.MANIFEST_FILE, document)
 
 
-def grown(folder: Path, state: State, plan: Plan, runs: Sequence[Run], failed: Mapping[str, str]) -> Growth:
+def build_learning_curve(
+    folder: Path, state: StudyState, plan: LearningCurvePlan, runs: Sequence[Run], failures: Mapping[str, str]
+) -> LearningCurve:
     """Returns the results put together."""
     reached: dict[int, list[Run]] = {}
     for run in runs:
         reached.setdefault(int(run.name.partition("-")[0]), []).append(run)
-    sizes = tuple(_size(size, reached[size]) for size in sorted(reached))
+    sizes = tuple(_build_row(size, reached[size]) for size in sorted(reached))
     if not sizes:
-        return Growth(folder, Document(state=state, plan=plan, failed=dict(failed)))
+        return LearningCurve(folder, LearningCurveManifest(state=state, plan=plan, failures=dict(failures)))
     report = runs[0].report
     points = [(one.size, 1 - accuracy) for one in sizes for accuracy in one.accuracies]
     law = None
     if len(sizes) >= MIN_SIZES:
         law = fit_power_law([size for size, _ in points], [error for _, error in points], report.n)
-    return Growth(
+    return LearningCurve(
         folder,
-        Document(
+        LearningCurveManifest(
             state=state,
             plan=plan,
             classes=tuple(row.name for row in report.classes),
             n=report.n,
-            sizes=sizes,
-            law=law,
-            failed=dict(failed),
+            rows=sizes,
+            power_law=law,
+            failures=dict(failures),
         ),
     )
 
 
-def _size(size: int, runs: Sequence[Run]) -> Size:
+def _build_row(size: int, runs: Sequence[Run]) -> LearningCurveRow:
     reports = [run.report for run in runs]
     accuracies = [report.accuracy for report in reports]
     mean, n = float(np.mean(accuracies)), reports[0].n
     recalls = np.mean([[row.recall for row in report.classes] for report in reports], axis=0)
     low, high = wilson(round(mean * n), n)
-    return Size(size, tuple(run.name for run in runs), mean, (low, high), tuple(accuracies), tuple(recalls.tolist()))
+    return LearningCurveRow(
+        size, tuple(run.name for run in runs), mean, (low, high), tuple(accuracies), tuple(recalls.tolist())
+    )
 
 
-def earlier(store: RunStore, name: str, intended: Plan) -> Document | None:
+def load_earlier_curve(store: RunStore, name: str, plan: LearningCurvePlan) -> LearningCurveManifest | None:
     """Returns what the folder says of earlier work; None when there is no such folder.
 
     Raises:
         RunError: the name is taken by something else, or by work with another plan.
     """
-    before = read_earlier(Document, store, name, Growth.FILE)
+    before = load_earlier_manifest(LearningCurveManifest, store, name, LearningCurve.MANIFEST_FILE)
     if before is not None:
-        old, new = (fixed(one.data, one.recipe, one.backend) for one in (before.plan, intended))
+        old, new = (build_fixed_settings(one.data, one.recipe, one.backend) for one in (before.plan, plan))
         refuse_other_plan(f"The learning curve {name}", old, new)
     return before
 
 
-STEPS = 6  # sizes, each half of the next
-FEWEST = 10  # images a class on average, at the smallest
+DEFAULT_SIZE_COUNT = 6  # sizes, each half of the next
+MIN_MEAN_CLASS_SIZE = 10  # images a class on average, at the smallest
 
 
 def learning_curve(
@@ -233,7 +246,7 @@ def learning_curve(
     progress: Progress = NO_PROGRESS,
     command: str = "",
     **settings: Any,
-) -> Growth:
+) -> LearningCurve:
     """Returns accuracy against the number of training images, the power law that it follows, and what twice as many
     would buy.
 
@@ -266,14 +279,16 @@ def learning_curve(
     if seeds < 1:
         raise ConfigError("The number of seeds cannot be used", received=seeds, expected="1 or more")
     wanted = parse_artifact_names(artifacts)
-    engine = engine_on(on)
+    engine = create_executor(on)
     given, changes = parted(settings)
     chosen, model = choose(recipe, architecture, changes, progress)
     if chosen.minutes is not None:
         raise ConfigError("A learning curve's trainings are planned in epochs", received="minutes", hint="--epochs")
     prepared = prepare(data, chosen, given, network=model, progress=progress)
     train = prepared.splits.train
-    chosen_sizes = _checked(sizes, len(train)) if sizes else _halvings(len(train), len(train.classes))
+    chosen_sizes = (
+        _validate_sizes(sizes, len(train)) if sizes else _compute_default_sizes(len(train), len(train.classes))
+    )
     epochs = prepared.recipe.epochs
     assert epochs is not None  # noqa: S101  (planned without minutes)
     every = range(chosen.seed, chosen.seed + seeds)
@@ -283,67 +298,67 @@ def learning_curve(
             name=trial,
             recipe=replace_config(chosen, seed=seed, epochs=max(1, round(epochs * math.sqrt(len(train) / size)))),
             architecture=model,
-            effort=math.sqrt(size),
+            relative_cost=math.sqrt(size),
             artifacts=wanted,
         )
         for trial, (size, seed) in part.items()
     ]
-    intended = Plan(
+    intended = LearningCurvePlan(
         sizes=chosen_sizes,
         seeds=seeds,
-        data=pictures_of(prepared),
+        data=describe_data(prepared),
         recipe=chosen,
         backend=resolve_backend().name,
     )
-    name = name or folder_for("learning-curve", train.name)
-    before = earlier(RunStore(runs), name, intended)
+    name = name or build_folder_name("learning-curve", train.name)
+    before = load_earlier_curve(RunStore(runs), name, intended)
     folder = Path(runs) / name
-    work = Trials(folder, trials, progress, whole="learning curve")
-    if before is not None and before.state == "finished" and before.plan == intended and not work.missing():
+    work = TrialList(folder, trials, progress, study_kind="learning curve")
+    if before is not None and before.state == "finished" and before.plan == intended and not work.list_missing_trials():
         progress.log(f"All {len(trials)} runs are there already.")
-        return Growth(folder, before)
+        return LearningCurve(folder, before)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / Growth.FILE, Document(state="unfinished", plan=intended))
-    orders = {seed: _order(train.labels, seed) for seed in every}
+    write_json(folder / LearningCurve.MANIFEST_FILE, LearningCurveManifest(state="unfinished", plan=intended))
+    orders = {seed: _shuffle_stratified(train.labels, seed) for seed in every}
 
-    def pictures(trial: Trial) -> Prepared:
+    def build_trial_data(trial: Trial) -> Prepared:
         size, seed = part[trial.name]
-        return _part(prepared, orders[seed][:size])
+        return _select_training_images(prepared, orders[seed][:size])
 
-    work.train(pictures, command=command, engine=engine)
-    state: State = "interrupted" if work.interrupted else "failed" if work.failed else "finished"
-    done = grown(folder, state, intended, work.finished(), work.failed)
+    work.train(build_trial_data, command=command, executor=engine)
+    state: StudyState = "interrupted" if work.is_interrupted else "failed" if work.failures else "finished"
+    done = build_learning_curve(folder, state, intended, work.list_finished_runs(), work.failures)
     done.save()
     return done
 
 
-def _halvings(n: int, classes: int) -> tuple[int, ...]:
+def _compute_default_sizes(train_size: int, class_count: int) -> tuple[int, ...]:
     """Returns n and its halvings, ascending, as far down as they hold enough of every class."""
-    sizes = [round(n / 2**step) for step in range(STEPS)]
-    sizes = [size for size in sizes if size >= FEWEST * classes]
+    sizes = [round(train_size / 2**step) for step in range(DEFAULT_SIZE_COUNT)]
+    sizes = [size for size in sizes if size >= MIN_MEAN_CLASS_SIZE * class_count]
     if len(sizes) < MIN_SIZES:
         raise DataError(
             "There are too few training images for a learning curve",
-            received=f"{n:,} of {classes} classes",
-            expected=f"{FEWEST * classes * 2 ** (MIN_SIZES - 1):,} or more",
+            received=f"{train_size:,} of {class_count} classes",
+            expected=f"{MIN_MEAN_CLASS_SIZE * class_count * 2 ** (MIN_SIZES - 1):,} or more",
             hint="--sizes with smaller numbers, if you must",
         )
     return tuple(sorted(sizes))
 
 
-def _checked(sizes: Sequence[int], n: int) -> tuple[int, ...]:
+def _validate_sizes(sizes: Sequence[int], train_size: int) -> tuple[int, ...]:
     """Returns the sizes, ascending."""
     different = tuple(sorted(set(sizes)))
-    if len(different) < MIN_SIZES or different[0] < 2 or different[-1] > n:
+    if len(different) < MIN_SIZES or different[0] < 2 or different[-1] > train_size:
         raise ConfigError(
             "These sizes make no learning curve",
             received=", ".join(map(str, sizes)),
-            expected=f"{MIN_SIZES} different numbers or more, from 2 to the {n:,} training images",
+            expected=f"{MIN_SIZES} different numbers or more, from 2 to the {train_size:,} training images",
         )
     return different
 
 
-def _order(labels: NDArray[np.int32], seed: int) -> NDArray[np.intp]:
+def _shuffle_stratified(labels: NDArray[np.int32], seed: int) -> NDArray[np.intp]:
     """Returns the images in an order of which every beginning holds the classes in their shares."""
     rng = np.random.default_rng((seed, 0x6C63))
     place = np.empty(len(labels))
@@ -353,9 +368,9 @@ def _order(labels: NDArray[np.int32], seed: int) -> NDArray[np.intp]:
     return np.argsort(place, kind="stable")
 
 
-def _part(prepared: Prepared, rows: NDArray[np.intp]) -> Prepared:
+def _select_training_images(data: Prepared, indices: NDArray[np.intp]) -> Prepared:
     """Returns the same with those training images only."""
-    whole, chosen_by, measured_on = prepared.parts
-    kept = np.sort(rows)
+    whole, chosen_by, measured_on = data.parts
+    kept = np.sort(indices)
     train = DecodedSet(whole.images.subset(kept), whole.pixels[kept], {})
-    return dataclass_replace(prepared, parts=(train, chosen_by, measured_on))
+    return dataclass_replace(data, parts=(train, chosen_by, measured_on))

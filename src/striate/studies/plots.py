@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def plot_learning_curve(
+def draw_learning_curve(
     sizes: Sequence[int],
     accuracies: Sequence[Sequence[float]],
     intervals: Sequence[tuple[float, float]],
-    law: PowerLaw | None,
+    power_law: PowerLaw | None,
     *,
     title: str,
 ) -> Figure:
@@ -40,7 +40,7 @@ def plot_learning_curve(
         sizes: training images, ascending.
         accuracies: of each size, its trainings'.
         intervals: of each size, the 95 % interval of its mean.
-        law: that they follow, drawn on to four times the largest size.
+        power_law: that they follow, drawn on to four times the largest size.
         title: above it.
     """
     import matplotlib as mpl
@@ -67,12 +67,16 @@ def plot_learning_curve(
             points = [(size, 100 * value) for size, values in zip(sizes, accuracies, strict=True) for value in values]
             axes.plot(*zip(*points, strict=True), ".", color=VALIDATION_COLOR, alpha=0.45, markersize=5)
         ticks = list(sizes)
-        if law is not None:
-            line = np.geomspace(min(sizes), law.forecasts[-1].size, 200)
+        if power_law is not None:
+            line = np.geomspace(min(sizes), power_law.forecasts[-1].size, 200)
             axes.plot(
-                line, [100 * (1 - law.predict_error(size)) for size in line], color=MUTED_COLOR, linewidth=1.2, zorder=0
+                line,
+                [100 * (1 - power_law.predict_error(size)) for size in line],
+                color=MUTED_COLOR,
+                linewidth=1.2,
+                zorder=0,
             )
-            further = law.forecasts[1:]
+            further = power_law.forecasts[1:]
             expected = np.array([one.accuracy for one in further])
             ends = np.array([one.interval for one in further]).T
             axes.errorbar(
@@ -106,48 +110,48 @@ def plot_learning_curve(
     return figure
 
 
-COLUMNS = 3
+MAX_COLUMNS = 3
 
 
 @dataclass(frozen=True)
-class Point:
+class SearchPoint:
     """A configuration.
 
     Attributes:
         number: from 0, in the order of the search.
         accuracy: on the validation images, 0..1.
         values: setting → value.
-        is_ended: whether its training was ended early.
+        is_pruned: whether its training was ended early.
     """
 
     number: int
     accuracy: float
     values: Mapping[str, str | int | float]
-    is_ended: bool
+    is_pruned: bool
 
 
-def search_plot(points: Sequence[Point], logs: Mapping[str, bool], *, title: str) -> Figure:
+def draw_search(points: Sequence[SearchPoint], log_scales: Mapping[str, bool], *, title: str) -> Figure:
     """Returns the figure.
 
     Args:
         points: the configurations that were trained.
-        logs: setting → whether its orders of magnitude matter.
+        log_scales: setting → whether its orders of magnitude matter.
         title: above it.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    panels = 1 + len(logs)
-    columns = 2 if panels == 4 else min(COLUMNS, panels)
+    panels = 1 + len(log_scales)
+    columns = 2 if panels == 4 else min(MAX_COLUMNS, panels)
     rows = math.ceil(panels / columns)
     with mpl.rc_context(MATPLOTLIB_STYLE):
         figure = Figure(figsize=(3.6 * columns + 0.4, 2.9 * rows + 0.9), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
-        whole = [point for point in points if not point.is_ended]
-        least = _least(points, whole)
-        _course(grid[0], points)
-        for axes, (name, is_log) in zip(grid[1:], logs.items(), strict=False):
-            _setting(axes, points, name, is_log=is_log)
+        whole = [point for point in points if not point.is_pruned]
+        least = _compute_lower_limit(points, whole)
+        _draw_search_history(grid[0], points)
+        for axes, (name, is_log) in zip(grid[1:], log_scales.items(), strict=False):
+            _draw_setting(axes, points, name, is_log=is_log)
         for axes in grid[panels:]:
             axes.set_visible(False)
         for axes in grid[::columns]:
@@ -163,19 +167,19 @@ def search_plot(points: Sequence[Point], logs: Mapping[str, bool], *, title: str
     return figure
 
 
-def _least(points: Sequence[Point], whole: Sequence[Point]) -> float:
+def _compute_lower_limit(points: Sequence[SearchPoint], complete_points: Sequence[SearchPoint]) -> float:
     """Returns the lowest accuracy shown, per cent: a few that hardly learn must not press all others together."""
     shown = np.array([100 * point.accuracy for point in points])
-    floor = min((100 * point.accuracy for point in whole), default=float(shown.min()))
+    floor = min((100 * point.accuracy for point in complete_points), default=float(shown.min()))
     quartiles = np.percentile(shown, [25, 75])
     return float(max(shown.min(), min(floor, quartiles[0]) - 1.5 * (quartiles[1] - quartiles[0]) - 1))
 
 
-def _course(axes: Any, points: Sequence[Point]) -> None:
+def _draw_search_history(axes: Any, points: Sequence[SearchPoint]) -> None:
     """Draws the accuracies in the order of the search, and the best so far."""
     ordered = sorted(points, key=lambda point: point.number)
-    whole = [point for point in ordered if not point.is_ended]
-    _scatter(axes, [point.number + 1 for point in ordered], ordered)
+    whole = [point for point in ordered if not point.is_pruned]
+    _draw_points(axes, [point.number + 1 for point in ordered], ordered)
     if whole:
         best = list(accumulate((100 * point.accuracy for point in whole), max))
         last = ordered[-1].number + 1
@@ -190,15 +194,15 @@ def _course(axes: Any, points: Sequence[Point]) -> None:
     axes.xaxis.get_major_locator().set_params(integer=True)
 
 
-def _setting(axes: Any, points: Sequence[Point], name: str, *, is_log: bool) -> None:
+def _draw_setting(axes: Any, points: Sequence[SearchPoint], name: str, *, is_log: bool) -> None:
     """Draws the accuracies by one setting."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     shown = [point for point in points if name in point.values]
     values = [point.values[name] for point in shown]
     axes.set_xlabel(to_printable(name.replace("_", " ")))
-    if all(isinstance(value, int | float) for value in values) and len(set(values)) > 1 and _spreads(values):
-        _scatter(axes, values, shown)
+    if all(isinstance(value, int | float) for value in values) and len(set(values)) > 1 and _is_continuous(values):
+        _draw_points(axes, values, shown)
         if is_log:
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -207,29 +211,29 @@ def _setting(axes: Any, points: Sequence[Point], name: str, *, is_log: bool) -> 
     words = sorted({str(value) for value in values})
     rng = np.random.default_rng(0)  # apart from each other, so that all can be seen
     places = [words.index(str(value)) + rng.uniform(-0.15, 0.15) for value in values]
-    _scatter(axes, places, shown)
+    _draw_points(axes, places, shown)
     axes.set_xticks(range(len(words)), [to_printable(word if len(word) < 14 else f"{word[:12]}…") for word in words])
     axes.set_xlim(-0.5, len(words) - 0.5)
     axes.grid(axis="x", visible=False)
 
 
-def _spreads(values: Sequence[Any]) -> bool:
+def _is_continuous(values: Sequence[Any]) -> bool:
     """Returns whether numbers are those of a range, not a few that were to choose from."""
     return len(set(values)) > 6 or len(set(values)) > len(values) / 2
 
 
-def _scatter(axes: Any, places: Sequence[Any], points: Sequence[Point]) -> None:
+def _draw_points(axes: Any, x_values: Sequence[Any], points: Sequence[SearchPoint]) -> None:
     heights = [100 * point.accuracy for point in points]
-    faces = ["none" if point.is_ended else VALIDATION_COLOR for point in points]
-    edges = [MUTED_COLOR if point.is_ended else VALIDATION_COLOR for point in points]
-    axes.scatter(places, heights, s=30, facecolors=faces, edgecolors=edges, linewidths=1.2, zorder=3)
+    faces = ["none" if point.is_pruned else VALIDATION_COLOR for point in points]
+    edges = [MUTED_COLOR if point.is_pruned else VALIDATION_COLOR for point in points]
+    axes.scatter(x_values, heights, s=30, facecolors=faces, edgecolors=edges, linewidths=1.2, zorder=3)
 
 
-def spread_plot(
-    names: Sequence[str],
-    values: Sequence[float],
+def draw_run_accuracies(
+    run_names: Sequence[str],
+    accuracies: Sequence[float],
     intervals: Sequence[tuple[float, float]],
-    found: ScoreStatistics,
+    statistics: ScoreStatistics,
     *,
     title: str,
     note: str,
@@ -237,10 +241,10 @@ def spread_plot(
     """Returns the figure.
 
     Args:
-        names: the trainings'.
-        values: their accuracies, 0..1.
+        run_names: the trainings'.
+        accuracies: their accuracies, 0..1.
         intervals: each one's own 95 % interval, from its number of images.
-        found: what they have in common.
+        statistics: what they have in common.
         title: above it.
         note: below it.
     """
@@ -248,14 +252,14 @@ def spread_plot(
     from matplotlib.figure import Figure
 
     with mpl.rc_context(MATPLOTLIB_STYLE):
-        figure = Figure(figsize=(7.2, 1.7 + 0.36 * len(names)), layout="constrained")
+        figure = Figure(figsize=(7.2, 1.7 + 0.36 * len(run_names)), layout="constrained")
         axes = figure.subplots()
-        places = list(range(len(names)))
+        places = list(range(len(run_names)))
         low, high = (
-            [100 * abs(value - one[end]) for value, one in zip(values, intervals, strict=True)] for end in (0, 1)
+            [100 * abs(value - one[end]) for value, one in zip(accuracies, intervals, strict=True)] for end in (0, 1)
         )
         axes.errorbar(
-            [100 * value for value in values],
+            [100 * value for value in accuracies],
             places,
             xerr=[low, high],
             fmt="o",
@@ -264,19 +268,23 @@ def spread_plot(
             elinewidth=2.5,
             markersize=6,
         )
-        axes.axvline(100 * found.mean, color=TEXT_COLOR, linewidth=1)
-        if found.interval is not None:
+        axes.axvline(100 * statistics.mean, color=TEXT_COLOR, linewidth=1)
+        if statistics.interval is not None:
             axes.axvspan(
-                100 * found.interval[0], 100 * found.interval[1], color=VALIDATION_COLOR, alpha=0.1, linewidth=0
+                100 * statistics.interval[0],
+                100 * statistics.interval[1],
+                color=VALIDATION_COLOR,
+                alpha=0.1,
+                linewidth=0,
             )
-        axes.set_yticks(places, [to_printable(name) for name in names])
+        axes.set_yticks(places, [to_printable(name) for name in run_names])
         axes.invert_yaxis()
         axes.margins(y=0.12)
         axes.grid(axis="y", visible=False)
         axes.set(title=to_printable(title), xlabel="accuracy, %")
         axes.annotate(
-            f"mean {format_percent(found.mean, 2)}",
-            (100 * found.mean, 1),
+            f"mean {format_percent(statistics.mean, 2)}",
+            (100 * statistics.mean, 1),
             xycoords=("data", "axes fraction"),
             xytext=(4, -11),
             textcoords="offset points",

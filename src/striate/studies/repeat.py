@@ -20,24 +20,31 @@ from striate.reporting.figures import save_figure
 from striate.runs.artifacts import parse_artifact_names
 from striate.runs.run import Run
 from striate.runs.store import REPEAT_FILE, RunStore
-from striate.studies.cross_validation import pooled
-from striate.studies.executor import Engine, Trials
-from striate.studies.study import engine_on, fixed, folder_for, pictures_of, read_earlier, refuse_other_plan
-from striate.studies.trial import Trial, number_of
+from striate.studies.cross_validation import prepare_folds
+from striate.studies.executor import TrialExecutor, TrialList
+from striate.studies.study import (
+    build_fixed_settings,
+    build_folder_name,
+    create_executor,
+    describe_data,
+    load_earlier_manifest,
+    refuse_other_plan,
+)
+from striate.studies.trial import Trial, parse_trial_number
 from striate.system.atomic_files import write_csv, write_json
 from striate.system.backend_choice import resolve_backend
 from striate.training.recipe import Recipe
 from striate.workflows.options import choose, parted
 from striate.workflows.prepare_data import Prepared, prepare
 
-FORMAT = 1
+REPEAT_FORMAT = 1
 
-Kind = Literal["seeds", "folds"]
-State = Literal["unfinished", "interrupted", "failed", "finished"]
+RepeatKind = Literal["seeds", "folds"]
+StudyState = Literal["unfinished", "interrupted", "failed", "finished"]
 
 
 @frozen_config
-class Plan:
+class RepeatPlan:
     """What is repeated. Of two commands with one name, only the number of seeds may differ.
 
     Attributes:
@@ -48,7 +55,7 @@ class Plan:
         backend: Keras' backend.
     """
 
-    kind: Kind
+    kind: RepeatKind
     count: int
     data: dict[str, Any]
     recipe: Recipe
@@ -56,32 +63,32 @@ class Plan:
 
 
 @frozen_config
-class Attempt:
+class RepeatRow:
     """One of the trainings, measured on its test images, or on the fold that it was trained without.
 
     Attributes:
         run: the run's name.
         n: images measured.
-        right: of them answered rightly.
+        correct_count: of them answered rightly.
         accuracy: their share.
         interval: its 95 % interval (Wilson).
         recalls: of each class.
-        kept: the epoch whose weights were kept.
+        best_epoch: the epoch whose weights were kept.
         seconds: it took in all.
     """
 
     run: str
     n: int
-    right: int
+    correct_count: int
     accuracy: float
     interval: tuple[float, float]
     recalls: tuple[float, ...]
-    kept: int
+    best_epoch: int
     seconds: float
 
 
 @frozen_config
-class Document:
+class RepeatManifest:
     """What repeated.json holds.
 
     Attributes:
@@ -90,138 +97,138 @@ class Document:
             done; `finished`: all were.
         plan: what is repeated.
         classes: names, in the order of the recalls.
-        attempts: the trainings.
-        failed: run → why it could not be trained.
+        rows: the trainings.
+        failures: run → why it could not be trained.
         accuracy: how they lie apart.
         recalls: the same of each class's recall.
-        pooled: of the folds taken together: every image measured once.
+        pooled_accuracy: of the folds taken together: every image measured once.
         seconds: all took.
     """
 
-    state: State
-    plan: Plan
-    format: int = FORMAT
+    state: StudyState
+    plan: RepeatPlan
+    format: int = REPEAT_FORMAT
     classes: tuple[str, ...] = ()
-    attempts: tuple[Attempt, ...] = ()
-    failed: dict[str, str] | None = None
+    rows: tuple[RepeatRow, ...] = ()
+    failures: dict[str, str] | None = None
     accuracy: ScoreStatistics | None = None
     recalls: tuple[ScoreStatistics, ...] = ()
-    pooled: AccuracyEstimate | None = None
+    pooled_accuracy: AccuracyEstimate | None = None
     seconds: float = 0.0
 
 
 @dataclass(frozen=True)
-class Repeated:
+class RepeatResult:
     """A folder of repeated trainings, itself a folder of runs, and what its repeated.json holds."""
 
     path: Path
-    document: Document
+    manifest: RepeatManifest
 
-    FILE = REPEAT_FILE
+    MANIFEST_FILE = REPEAT_FILE
 
     @property
     def runs(self) -> list[Run]:
         """The finished runs."""
-        return [Run(self.path / one.run) for one in self.document.attempts]
+        return [Run(self.path / one.run) for one in self.manifest.rows]
 
-    def summary(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Returns it as plain JSON values."""
-        return {"repeated": str(self.path), **to_plain(self.document), "plot": str(self.path / "repeated.png")}
+        return {"repeated": str(self.path), **to_plain(self.manifest), "plot": str(self.path / "repeated.png")}
 
     def save(self) -> None:
         """Writes table, figure and, last, the manifest."""
-        document = self.document
-        names = [name for name in Attempt.__dataclass_fields__ if name not in ("recalls", "interval")]
+        document = self.manifest
+        names = [name for name in RepeatRow.__dataclass_fields__ if name not in ("recalls", "interval")]
         header = (*names, "low", "high", *(f"recall {name}" for name in document.classes))
-        rows = [(*(getattr(one, name) for name in names), *one.interval, *one.recalls) for one in document.attempts]
+        rows = [(*(getattr(one, name) for name in names), *one.interval, *one.recalls) for one in document.rows]
         write_csv(self.path / "repeated.csv", header, rows)
         if document.accuracy is not None:
-            save_figure(self.figure(), self.path / "repeated.png")
-        write_json(self.path / self.FILE, document)
+            save_figure(self.draw_figure(), self.path / "repeated.png")
+        write_json(self.path / self.MANIFEST_FILE, document)
 
-    def figure(self) -> Any:
+    def draw_figure(self) -> Any:
         """Returns every training's accuracy and their mean as a matplotlib Figure."""
-        from striate.studies.plots import spread_plot
+        from striate.studies.plots import draw_run_accuracies
 
-        document = self.document
+        document = self.manifest
         assert document.accuracy is not None  # noqa: S101
-        several = f"{len(document.attempts)} {document.plan.kind}"
-        return spread_plot(
-            [one.run for one in document.attempts],
-            [one.accuracy for one in document.attempts],
-            [one.interval for one in document.attempts],
+        several = f"{len(document.rows)} {document.plan.kind}"
+        return draw_run_accuracies(
+            [one.run for one in document.rows],
+            [one.accuracy for one in document.rows],
+            [one.interval for one in document.rows],
             document.accuracy,
             title=f"{document.plan.data['name']}: {several}",
             note="Bars: 95 % intervals from the number of images. Band: that of the mean.",
         )
 
 
-def attempt(run: Run) -> Attempt:
+def build_repeat_row(run: Run) -> RepeatRow:
     """Returns what a finished run reached."""
     report, manifest = run.report, run.manifest
-    return Attempt(
+    return RepeatRow(
         run=run.name,
         n=report.n,
-        right=report.correct_count,
+        correct_count=report.correct_count,
         accuracy=report.accuracy,
         interval=report.interval,
         recalls=tuple(row.recall for row in report.classes),
-        kept=manifest.best_epoch,
+        best_epoch=manifest.best_epoch,
         seconds=manifest.phase_seconds["total"],
     )
 
 
-def repeated(
-    folder: Path, state: State, plan: Plan, attempts: Sequence[Attempt], failed: Mapping[str, str]
-) -> Repeated:
+def build_repeat_result(
+    folder: Path, state: StudyState, plan: RepeatPlan, rows: Sequence[RepeatRow], failures: Mapping[str, str]
+) -> RepeatResult:
     """Returns the results put together."""
-    if not attempts:
-        return Repeated(folder, Document(state=state, plan=plan, failed=dict(failed)))
+    if not rows:
+        return RepeatResult(folder, RepeatManifest(state=state, plan=plan, failures=dict(failures)))
     folds = plan.kind == "folds"
-    n, right = sum(one.n for one in attempts), sum(one.right for one in attempts)
+    n, right = sum(one.n for one in rows), sum(one.correct_count for one in rows)
     low, high = wilson(right, n)
-    document = Document(
+    document = RepeatManifest(
         state=state,
         plan=plan,
-        classes=tuple(row.name for row in Run(folder / attempts[0].run).report.classes),
-        attempts=tuple(attempts),
-        failed=dict(failed),
-        accuracy=summarize_scores([one.accuracy for one in attempts], is_cross_validation=folds),
+        classes=tuple(row.name for row in Run(folder / rows[0].run).report.classes),
+        rows=tuple(rows),
+        failures=dict(failures),
+        accuracy=summarize_scores([one.accuracy for one in rows], is_cross_validation=folds),
         recalls=tuple(
             summarize_scores(values, is_cross_validation=folds)
-            for values in zip(*(one.recalls for one in attempts), strict=True)
+            for values in zip(*(one.recalls for one in rows), strict=True)
         ),
-        pooled=AccuracyEstimate(n, right / n, (low, high)) if folds else None,
-        seconds=sum(one.seconds for one in attempts),
+        pooled_accuracy=AccuracyEstimate(n, right / n, (low, high)) if folds else None,
+        seconds=sum(one.seconds for one in rows),
     )
-    return Repeated(folder, document)
+    return RepeatResult(folder, document)
 
 
-def earlier(store: RunStore, name: str, intended: Plan) -> Document | None:
+def load_earlier_repeat(store: RunStore, name: str, plan: RepeatPlan) -> RepeatManifest | None:
     """Returns what the folder says of earlier work; None when there is no such folder.
 
     Raises:
         RunError: the name is taken by something else, or by work with another plan.
     """
-    before = read_earlier(Document, store, name, Repeated.FILE)
+    before = load_earlier_manifest(RepeatManifest, store, name, RepeatResult.MANIFEST_FILE)
     if before is not None:
-        refuse_other_plan(f"The work {name}", _fixed(before.plan), _fixed(intended))
+        refuse_other_plan(f"The work {name}", _build_fixed_plan(before.plan), _build_fixed_plan(plan))
     return before
 
 
-def _fixed(intended: Plan) -> dict[str, Any]:
-    folds = intended.count if intended.kind == "folds" else None
-    return {"kind": intended.kind, "folds": folds, **fixed(intended.data, intended.recipe, intended.backend)}
+def _build_fixed_plan(plan: RepeatPlan) -> dict[str, Any]:
+    folds = plan.count if plan.kind == "folds" else None
+    return {"kind": plan.kind, "folds": folds, **build_fixed_settings(plan.data, plan.recipe, plan.backend)}
 
 
 @dataclass(frozen=True, eq=False)
-class _Work:
+class _RepeatJob:
     """What is trained: the trials, each one's images, and what all have in common."""
 
-    kind: Kind
+    kind: RepeatKind
     trials: list[Trial]
-    pictures: Callable[[Trial], Prepared]
-    prepared: Prepared
+    get_data: Callable[[Trial], Prepared]
+    data: Prepared
 
 
 def repeat(
@@ -237,7 +244,7 @@ def repeat(
     progress: Progress = NO_PROGRESS,
     command: str = "",
     **settings: Any,
-) -> Repeated:
+) -> RepeatResult:
     """Returns the same training with several seeds, on one division of the images, and how far the results lie apart:
     what chance in initial weights, order and augmentation makes of it.
 
@@ -263,7 +270,7 @@ def repeat(
     if seeds < 2:
         raise ConfigError("The number of seeds cannot be used", received=seeds, expected="2 or more")
     wanted = parse_artifact_names(artifacts)
-    engine = engine_on(on)
+    engine = create_executor(on)
     given, changes = parted(settings)
     chosen, model = choose(recipe, architecture, changes, progress)
     prepared = prepare(data, chosen, given, network=model, progress=progress)
@@ -271,8 +278,8 @@ def repeat(
         Trial(f"seed-{seed}", replace_config(chosen, seed=seed), model, artifacts=wanted)
         for seed in range(chosen.seed, chosen.seed + seeds)
     ]
-    work = _Work("seeds", trials, lambda trial: prepared, prepared)
-    return _done(work, chosen, engine, name=name, runs=runs, progress=progress, command=command)
+    work = _RepeatJob("seeds", trials, lambda trial: prepared, prepared)
+    return _run_job(work, chosen, engine, name=name, runs=runs, progress=progress, command=command)
 
 
 def cross_validate(
@@ -288,7 +295,7 @@ def cross_validate(
     progress: Progress = NO_PROGRESS,
     command: str = "",
     **settings: Any,
-) -> Repeated:
+) -> RepeatResult:
     """Returns a stratified k-fold cross-validation: every image is measured once, by a classifier that was trained
     without it.
 
@@ -316,38 +323,52 @@ def cross_validate(
     if not 2 <= folds <= 100:
         raise ConfigError("The number of folds cannot be used", received=folds, expected="2 to 100")
     wanted = parse_artifact_names(artifacts)
-    engine = engine_on(on)
+    engine = create_executor(on)
     given, changes = parted(settings)
     chosen, model = choose(recipe, architecture, changes, progress)
-    prepared, pool = pooled(data, folds, chosen, given, network=model, progress=progress)
+    prepared, pool = prepare_folds(data, folds, chosen, given, architecture=model, progress=progress)
     trials = [Trial(f"fold-{number}", chosen, model, artifacts=wanted) for number in range(1, folds + 1)]
-    work = _Work("folds", trials, lambda trial: pool.fold(number_of(trial) - 1), prepared)
-    return _done(work, chosen, engine, name=name, runs=runs, progress=progress, command=command)
+    work = _RepeatJob("folds", trials, lambda trial: pool.build_fold(parse_trial_number(trial) - 1), prepared)
+    return _run_job(work, chosen, engine, name=name, runs=runs, progress=progress, command=command)
 
 
-def _done(
-    work: _Work, chosen: Recipe, engine: Engine, *, name: str | None, runs: str | Path, progress: Progress, command: str
-) -> Repeated:
+def _run_job(
+    job: _RepeatJob,
+    recipe: Recipe,
+    executor: TrialExecutor,
+    *,
+    name: str | None,
+    runs: str | Path,
+    progress: Progress,
+    command: str,
+) -> RepeatResult:
     """Returns the trials' results, after those that are missing were trained."""
-    name = name or folder_for(work.kind, work.prepared.splits.train.name)
-    intended = Plan(
-        kind=work.kind,
-        count=len(work.trials),
-        data=pictures_of(work.prepared),
-        recipe=chosen,
+    name = name or build_folder_name(job.kind, job.data.splits.train.name)
+    intended = RepeatPlan(
+        kind=job.kind,
+        count=len(job.trials),
+        data=describe_data(job.data),
+        recipe=recipe,
         backend=resolve_backend().name,
     )
-    before = earlier(RunStore(runs), name, intended)
+    before = load_earlier_repeat(RunStore(runs), name, intended)
     folder = Path(runs) / name
-    whole = {"seeds": "repetition", "folds": "cross-validation"}[work.kind]
-    trials = Trials(folder, work.trials, progress, whole=whole)
-    if before is not None and before.state == "finished" and not trials.missing() and before.plan == intended:
-        progress.log(f"All {len(work.trials)} runs are there already.")
-        return Repeated(folder, before)
+    whole = {"seeds": "repetition", "folds": "cross-validation"}[job.kind]
+    trials = TrialList(folder, job.trials, progress, study_kind=whole)
+    if (
+        before is not None
+        and before.state == "finished"
+        and not trials.list_missing_trials()
+        and before.plan == intended
+    ):
+        progress.log(f"All {len(job.trials)} runs are there already.")
+        return RepeatResult(folder, before)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / Repeated.FILE, Document(state="unfinished", plan=intended))
-    trials.train(work.pictures, command=command, engine=engine)
-    state: State = "interrupted" if trials.interrupted else "failed" if trials.failed else "finished"
-    done = repeated(folder, state, intended, [attempt(run) for run in trials.finished()], trials.failed)
+    write_json(folder / RepeatResult.MANIFEST_FILE, RepeatManifest(state="unfinished", plan=intended))
+    trials.train(job.get_data, command=command, executor=executor)
+    state: StudyState = "interrupted" if trials.is_interrupted else "failed" if trials.failures else "finished"
+    done = build_repeat_result(
+        folder, state, intended, [build_repeat_row(run) for run in trials.list_finished_runs()], trials.failures
+    )
     done.save()
     return done

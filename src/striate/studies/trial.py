@@ -29,9 +29,9 @@ class Trial:
         recipe: to train by.
         architecture: the model; None leaves it to recipe and data.
         label: what its progress begins with; by default its name.
-        about: said beside its name.
+        description: said beside its name.
         group: of a group, one that failed stands for the others; by default its name, a group of its own.
-        effort: how long it takes, in any unit.
+        relative_cost: how long it takes, in any unit.
         artifacts: names of the artifacts that its run is to have, see ARTIFACTS.
     """
 
@@ -39,18 +39,18 @@ class Trial:
     recipe: Recipe
     architecture: Architecture | None = None
     label: str = ""
-    about: str = ""
+    description: str = ""
     group: str = ""
-    effort: float = 1.0
+    relative_cost: float = 1.0
     artifacts: tuple[str, ...] = ()
 
     @property
-    def kind(self) -> str:
+    def failure_group(self) -> str:
         """The group that it fails with."""
         return self.group or self.name
 
 
-def number_of(trial: Trial) -> int:
+def parse_trial_number(trial: Trial) -> int:
     """Returns the number that its name ends with: a worker is given a copy, which no list holds."""
     return int(trial.name.rpartition("-")[2])
 
@@ -58,21 +58,21 @@ def number_of(trial: Trial) -> int:
 def train_trial(
     trial: Trial,
     folder: Path,
-    pictures: Prepared,
+    data: Prepared,
     *,
     progress: Progress,
     command: str = "",
-    enough: Enough | None = None,
+    should_stop: Enough | None = None,
 ) -> Run:
     """Returns the trial's run: resumed where a training was stopped or killed, begun anew where that cannot be.
 
     Args:
         trial: what is trained.
         folder: its run's will lie in it.
-        pictures: to learn from, to choose by and to measure on.
+        data: to learn from, to choose by and to measure on.
         progress: shows what happens.
         command: for the run's manifest.
-        enough: asked after each epoch whether the training is to end with it.
+        should_stop: asked after each epoch whether the training is to end with it.
 
     Raises:
         RunLockedError: another process is at work in its run.
@@ -81,7 +81,7 @@ def train_trial(
     run = Run(folder / trial.name)
     if run.state == "unfinished" and find_request_file(run.path).is_file():
         try:
-            return resume(run, data=pictures, architecture=trial.architecture, enough=enough, progress=progress)
+            return resume(run, data=data, architecture=trial.architecture, enough=should_stop, progress=progress)
         except RunLockedError:
             raise
         except (RunError, DataError) as error:
@@ -89,19 +89,19 @@ def train_trial(
     if run.path.exists():
         shutil.rmtree(run.path)
     return train(
-        pictures,
+        data,
         architecture=trial.architecture,
         recipe=trial.recipe,
         name=run.name,
         runs=folder,
         artifacts=trial.artifacts,
-        enough=enough,
+        enough=should_stop,
         progress=progress,
         command=command,
     )
 
 
-def given_up(run: Run, error: BaseException) -> str:
+def abandon_trial(run: Run, error: BaseException) -> str:
     """Returns why a trial could not be trained, in one line; of its run only what has a manifest stays."""
     if run.path.exists() and run.state == "unfinished" and not isinstance(error, RunLockedError):
         shutil.rmtree(run.path)

@@ -10,47 +10,51 @@ from striate.models.pretrained import build_pretrained_model
 from striate.models.pretrained_weights import fetch_weights
 from striate.progress import Progress
 from striate.system.backend import keras, set_seed
-from striate.training.performance.precision import count_operations, fastest
+from striate.training.performance.precision import choose_precision, count_operations
 from striate.training.recipe import Recipe
-from striate.training.transfer import rest
+from striate.training.transfer import freeze_backbone
 
 
-def networks(
-    network: Architecture,
-    shape: tuple[int, int, int],
-    classes: int,
+def build_models(
+    architecture: Architecture,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
     recipe: Recipe,
     progress: Progress,
     *,
-    images: int,
+    image_count: int,
 ) -> tuple[Any, Any, Recipe]:
     """Returns the model in float32, the one that learns, which is the same unless it computes in less, and the recipe
     with the arithmetic chosen.
 
     Args:
-        network: what to build.
-        shape: of an image: height, width, channels.
-        classes: how many.
+        architecture: what to build.
+        image_shape: of an image: height, width, channels.
+        num_classes: how many.
         recipe: planned (see plan.plan).
         progress: told of bfloat16.
-        images: how many there are in the training set.
+        image_count: how many there are in the training set.
     """
-    plain = begun(network, shape, classes, recipe, "float32", progress)
+    plain = build_initial_model(architecture, image_shape, num_classes, recipe, "float32", progress)
     is_resting = recipe.weights is not None and not recipe.fine_tune
     if recipe.precision == "auto":
-        operations = count_operations(plain, recipe, images)
-        precision = fastest(plain, progress, is_resting=is_resting, operations=operations)
+        operations = count_operations(plain, recipe, image_count)
+        precision = choose_precision(plain, progress, is_inference_only=is_resting, operations=operations)
         recipe = replace_config(recipe, precision=precision)
         set_seed(recipe.seed)  # measuring drew random numbers
     if recipe.precision == "float32" or is_resting:
         return plain, plain, recipe
-    return plain, begun(network, shape, classes, recipe, recipe.precision, progress), recipe
+    return (
+        plain,
+        build_initial_model(architecture, image_shape, num_classes, recipe, recipe.precision, progress),
+        recipe,
+    )
 
 
-def begun(
-    network: Architecture,
-    shape: tuple[int, int, int],
-    classes: int,
+def build_initial_model(
+    architecture: Architecture,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
     recipe: Recipe,
     precision: str,
     progress: Progress,
@@ -61,11 +65,11 @@ def begun(
     set_seed(recipe.seed)
     try:
         if recipe.weights is None:
-            return build_model(network, shape, classes, dropout=recipe.dropout, seed=recipe.seed)
-        weights = fetch_weights(recipe.weights, network.name, progress=progress)
-        rate = network.dropout if recipe.dropout is None else recipe.dropout
-        model = build_pretrained_model(network, shape, classes, weights, dropout=rate, seed=recipe.seed)
-        rest(model)
+            return build_model(architecture, image_shape, num_classes, dropout=recipe.dropout, seed=recipe.seed)
+        weights = fetch_weights(recipe.weights, architecture.name, progress=progress)
+        rate = architecture.dropout if recipe.dropout is None else recipe.dropout
+        model = build_pretrained_model(architecture, image_shape, num_classes, weights, dropout=rate, seed=recipe.seed)
+        freeze_backbone(model)
         return model
     finally:
         keras.config.set_dtype_policy(before)

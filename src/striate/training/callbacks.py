@@ -9,7 +9,7 @@ from typing import Any
 
 from striate.progress import Progress
 from striate.system.backend import keras
-from striate.training.data_loader import Feed
+from striate.training.data_loader import PrefetchDataset
 from striate.training.history import EpochMetrics
 
 Callback: Any = keras.callbacks.Callback
@@ -36,7 +36,12 @@ class EpochClock(Callback):  # type: ignore[misc]
     """
 
     def __init__(
-        self, feed: Feed, epochs: int, progress: Progress, record: Callable[[EpochMetrics], None], spent: float = 0.0
+        self,
+        feed: PrefetchDataset,
+        epochs: int,
+        progress: Progress,
+        record: Callable[[EpochMetrics], None],
+        spent: float = 0.0,
     ) -> None:
         super().__init__()
         self.feed, self.batches, self.spent = feed, feed.batches, spent
@@ -70,7 +75,7 @@ class EpochClock(Callback):  # type: ignore[misc]
             seconds=seconds,
             images_per_second=self.done * self.batches.batch_size / seconds,
             ms_per_step=1000 * seconds / max(1, self.done),
-            wait_fraction=min(1.0, self.feed.waited / seconds),
+            wait_fraction=min(1.0, self.feed.wait_seconds / seconds),
         )
         self.record(row)
         self.progress.log(row.format_line(self.epochs))

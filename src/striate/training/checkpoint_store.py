@@ -23,11 +23,11 @@ from safetensors import SafetensorError
 from striate.errors import RunError
 from striate.system.atomic_files import compute_sha256, write_atomically
 
-FORMAT = 1
-KEPT = 2
+CHECKPOINT_FORMAT = 1
+MAX_CHECKPOINTS = 2
 """Files that stay: the newest, and the one before it to fall back on."""
 
-NAME = re.compile(r"(\d{6})-([0-9a-f]{64})\.safetensors")
+FILE_NAME_PATTERN = re.compile(r"(\d{6})-([0-9a-f]{64})\.safetensors")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,22 +35,22 @@ class Checkpoint:
     """A training at one moment.
 
     Attributes:
-        about: where it stands: numbers and lists that JSON can hold.
+        metadata: where it stands: numbers and lists that JSON can hold.
         arrays: name → the values of a variable.
     """
 
-    about: dict[str, Any]
+    metadata: dict[str, Any]
     arrays: dict[str, NDArray[Any]]
 
 
-class Found(NamedTuple):
+class LatestCheckpoint(NamedTuple):
     """The newest checkpoint that is whole, if there is one, and the names of newer ones that are damaged."""
 
     checkpoint: Checkpoint | None
-    damaged: tuple[str, ...]
+    damaged_files: tuple[str, ...]
 
 
-class Checkpoints:
+class CheckpointStore:
     """The checkpoints of one training.
 
     Args:
@@ -66,106 +66,108 @@ class Checkpoints:
         Raises:
             OSError: the disk is full or cannot be written to; the checkpoints that are there stay.
         """
-        self.put(packed(checkpoint))
+        self.put_bytes(encode_checkpoint(checkpoint))
 
-    def put(self, content: bytes) -> None:
+    def put_bytes(self, content: bytes) -> None:
         """Writes a checkpoint that is packed, and removes those before the last.
 
         Raises:
             OSError: see save.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        before = self._files()
-        number = 1 + (_number(before[-1]) if before else 0)
+        before = self._list_files()
+        number = 1 + (_parse_number(before[-1]) if before else 0)
         with write_atomically(
             self.folder / f"{number:06}-{hashlib.sha256(content).hexdigest()}.safetensors"
         ) as temporary:
             temporary.write_bytes(content)
-        for old in before[: -(KEPT - 1)]:
+        for old in before[: -(MAX_CHECKPOINTS - 1)]:
             old.unlink(missing_ok=True)
 
-    def newest(self) -> Found:
+    def load_latest(self) -> LatestCheckpoint:
         """Returns the newest checkpoint that is whole.
 
         Raises:
             RunError: it was written by a newer Striate.
         """
         damaged = []
-        for path in reversed(self._files()):
-            found = _read(path)
+        for path in reversed(self._list_files()):
+            found = _read_checkpoint(path)
             if found is None:
                 damaged.append(path.name)
                 continue
-            if found.about.get("format") != FORMAT:
+            if found.metadata.get("format") != CHECKPOINT_FORMAT:
                 raise RunError(
                     "This checkpoint was written by a newer Striate",
-                    received=f"format {found.about.get('format')}",
-                    expected=f"format {FORMAT}",
+                    received=f"format {found.metadata.get('format')}",
+                    expected=f"format {CHECKPOINT_FORMAT}",
                     hint="pip install --upgrade striate",
                 )
-            return Found(found, tuple(damaged))
-        return Found(None, tuple(damaged))
+            return LatestCheckpoint(found, tuple(damaged))
+        return LatestCheckpoint(None, tuple(damaged))
 
     def clear(self) -> None:
         """Removes the checkpoints, and what writing one left behind when the power failed."""
         if not self.folder.is_dir():
             return
-        for path in (*self._files(), *self.folder.glob(".*.tmp")):
+        for path in (*self._list_files(), *self.folder.glob(".*.tmp")):
             path.unlink(missing_ok=True)
         if not any(self.folder.iterdir()):
             self.folder.rmdir()
 
-    def _files(self) -> list[Path]:
+    def _list_files(self) -> list[Path]:
         """Returns the files, the oldest first."""
         if not self.folder.is_dir():
             return []
-        return sorted((path for path in self.folder.iterdir() if NAME.fullmatch(path.name)), key=_number)
+        return sorted(
+            (path for path in self.folder.iterdir() if FILE_NAME_PATTERN.fullmatch(path.name)), key=_parse_number
+        )
 
 
-class Elsewhere:
+class RemoteCheckpointStore:
     """The checkpoints of a training whose folder another computer holds.
 
     Args:
         folder: theirs, for people.
-        put: takes a checkpoint there, packed; raises OSError where it cannot be written.
-        content: the newest that is whole, packed, when this process began.
+        upload: takes a checkpoint there, packed; raises OSError where it cannot be written.
+        latest_content: the newest that is whole, packed, when this process began.
     """
 
-    def __init__(self, folder: Path, put: Callable[[bytes], None], content: bytes | None) -> None:
-        self.folder, self.put, self.content = folder, put, content
+    def __init__(self, folder: Path, upload: Callable[[bytes], None], latest_content: bytes | None) -> None:
+        self.folder, self.upload, self.latest_content = folder, upload, latest_content
 
     def save(self, checkpoint: Checkpoint) -> None:
         """See Checkpoints."""
-        self.put(packed(checkpoint))
+        self.upload(encode_checkpoint(checkpoint))
 
-    def newest(self) -> Found:
+    def load_latest(self) -> LatestCheckpoint:
         """See Checkpoints."""
-        return Found(None if self.content is None else unpacked(self.content), ())
+        return LatestCheckpoint(None if self.latest_content is None else decode_checkpoint(self.latest_content), ())
 
     def clear(self) -> None:
         """Leaves them: whoever holds the folder clears it."""
 
 
-def packed(checkpoint: Checkpoint) -> bytes:
+def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
     """Returns a checkpoint as the content of a file."""
     arrays = {name: np.require(array, requirements="C") for name, array in checkpoint.arrays.items()}
-    about = {"format": FORMAT, **checkpoint.about}
+    about = {"format": CHECKPOINT_FORMAT, **checkpoint.metadata}
     content: bytes = safetensors.numpy.save(arrays, {"striate": json.dumps(about, allow_nan=True)})
     return content
 
 
-def unpacked(content: bytes) -> Checkpoint:
+def decode_checkpoint(content: bytes) -> Checkpoint:
     """Returns what `packed` made into bytes."""
     length = int.from_bytes(content[:8], "little")
     about = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["striate"])
     return Checkpoint(about, safetensors.numpy.load(content))
 
 
-def _number(path: Path) -> int:
+def _parse_number(path: Path) -> int:
     return int(path.name[:6])
 
 
-def _read(path: Path) -> Checkpoint | None:
+def _read_checkpoint(path: Path) -> Checkpoint | None:
     """Returns what a file holds; None if it is not what its name says."""
     try:
         if compute_sha256(path) != path.name[7:71]:

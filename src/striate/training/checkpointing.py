@@ -21,7 +21,7 @@ from striate.config import from_json
 from striate.errors import RunError
 from striate.progress import NO_PROGRESS, Progress
 from striate.system.backend import ACTIVE_BACKEND, keras
-from striate.training.checkpoint_store import Checkpoint, Checkpoints, Elsewhere
+from striate.training.checkpoint_store import Checkpoint, CheckpointStore, RemoteCheckpointStore
 from striate.training.history import EpochMetrics
 from striate.training.recipe import Recipe
 
@@ -94,7 +94,7 @@ class Keeper:
 
     def __init__(
         self,
-        checkpoints: Checkpoints | Elsewhere,
+        checkpoints: CheckpointStore | RemoteCheckpointStore,
         *,
         every: float | None = None,
         progress: Progress = NO_PROGRESS,
@@ -105,7 +105,7 @@ class Keeper:
         self.writes = writes
         self.checkpoints, self.every, self.progress = checkpoints, every, progress
         self.others = others
-        self.found, damaged = checkpoints.newest()
+        self.found, damaged = checkpoints.load_latest()
         for name in damaged:
             progress.log(
                 f"The checkpoint {name} is damaged; " + ("an older one is used." if self.found else "begun anew.")
@@ -113,8 +113,8 @@ class Keeper:
         self.place = Place()
         self.seconds = 0.0
         if self.found is not None:
-            self.place = Place(**self.found.about["place"])
-            self.seconds = float(self.found.about["seconds"])
+            self.place = Place(**self.found.metadata["place"])
+            self.seconds = float(self.found.metadata["seconds"])
             put_back(_under(self.found.arrays, "other/"))
         self.began = self.last = time.perf_counter()
         self.cost = 0.0
@@ -123,12 +123,14 @@ class Keeper:
     def recipe(self, recipe: Recipe) -> Recipe:
         """Returns the recipe as it was when the checkpoint was written, all that is measured in it settled."""
         return (
-            recipe if self.found is None else from_json(Recipe, self.found.about["recipe"], "the checkpoint's recipe")
+            recipe
+            if self.found is None
+            else from_json(Recipe, self.found.metadata["recipe"], "the checkpoint's recipe")
         )
 
     def rows(self) -> tuple[EpochMetrics, ...]:
         """Returns the epochs that are done."""
-        return () if self.found is None else tuple(EpochMetrics(**row) for row in self.found.about["rows"])
+        return () if self.found is None else tuple(EpochMetrics(**row) for row in self.found.metadata["rows"])
 
     def is_due(self, *, after_epoch: bool) -> bool:
         """Returns whether it is time for another checkpoint."""
@@ -168,7 +170,7 @@ class Keeper:
             RunError: the checkpoint is another model's.
         """
         assert self.found is not None  # noqa: S101
-        about, arrays = self.found.about, self.found.arrays
+        about, arrays = self.found.metadata, self.found.arrays
         for name, variable in _variables(model):
             _assign(variable, arrays.get(name), name)
         best = _under(arrays, "best/")

@@ -15,11 +15,11 @@ from striate.data.batches import Batch, Batches
 from striate.data.prefetch import map_in_order, open_worker_pool
 from striate.system.backend import keras, list_devices
 
-AHEAD = 2  # groups of batches that are made or being made while the model learns
-MAKERS = 6  # threads that make them, where the model does not need the processor itself
+PREFETCH_FACTOR = 2  # groups of batches that are made or being made while the model learns
+MAX_WORKERS = 6  # threads that make them, where the model does not need the processor itself
 
 
-class Feed(keras.utils.PyDataset):  # type: ignore[misc]
+class PrefetchDataset(keras.utils.PyDataset):  # type: ignore[misc]
     """An epoch's batches, in order, for Keras on any backend.
 
     Args:
@@ -27,7 +27,7 @@ class Feed(keras.utils.PyDataset):  # type: ignore[misc]
         start: the first batch to feed, of an epoch that is resumed.
 
     Attributes:
-        waited: seconds that the model has waited for a batch since `set_epoch`.
+        wait_seconds: seconds that the model has waited for a batch since `set_epoch`.
     """
 
     def __init__(self, batches: Batches, start: int = 0) -> None:
@@ -38,37 +38,39 @@ class Feed(keras.utils.PyDataset):  # type: ignore[misc]
     def set_epoch(self, epoch: int) -> None:
         """Fixes the order of epoch number `epoch` (from 0)."""
         self.batches.set_epoch(epoch)
-        self.waited = 0.0
+        self.wait_seconds = 0.0
         self._stream: Iterator[list[Batch]] | None = None
-        self._next = 0
+        self._next_index = 0
 
     def __len__(self) -> int:
         return len(self.batches) - self.start
 
     def __getitem__(self, index: int) -> Batch:
         """Returns batch number `index` of those to feed, and has those after it made meanwhile."""
-        if self._stream is None or index != self._next:
-            self._stream = self.groups(1, index)
-        self._next = index + 1
+        if self._stream is None or index != self._next_index:
+            self._stream = self.iter_groups(1, index)
+        self._next_index = index + 1
         return next(self._stream)[0]
 
-    def groups(self, size: int, start: int = 0) -> Generator[list[Batch], None, None]:
-        """Yields the batches to feed from number `start` on, `size` at a time; how long each was waited for is added
-        up.
+    def iter_groups(self, group_size: int, start: int = 0) -> Generator[list[Batch], None, None]:
+        """Yields the batches to feed from number `start` on, `group_size` at a time; how long each was waited for is
+        added up.
         """
 
-        def make(first: int) -> list[Batch]:
-            return [self.batches[self.start + index] for index in range(first, min(first + size, total))]
+        def build_group(first_index: int) -> list[Batch]:
+            return [
+                self.batches[self.start + index] for index in range(first_index, min(first_index + group_size, total))
+            ]
 
-        total, makers = len(self), _makers()
+        total, makers = len(self), _count_workers()
         with open_worker_pool(makers, "striate-feed") as pool:
             began = time.perf_counter()
-            for group in map_in_order(pool, make, range(start, total, size), AHEAD * makers):
-                self.waited += time.perf_counter() - began
+            for group in map_in_order(pool, build_group, range(start, total, group_size), PREFETCH_FACTOR * makers):
+                self.wait_seconds += time.perf_counter() - began
                 yield group
                 began = time.perf_counter()
 
 
-def _makers() -> int:
+def _count_workers() -> int:
     """Returns how many threads make batches: one beside a model that computes on the processor."""
-    return 1 if list_devices() == ["cpu"] else max(1, min(MAKERS, (os.cpu_count() or 1) - 1))
+    return 1 if list_devices() == ["cpu"] else max(1, min(MAX_WORKERS, (os.cpu_count() or 1) - 1))

@@ -18,18 +18,26 @@ from striate.models.registry import get_architecture
 from striate.progress import NO_PROGRESS, Progress
 from striate.system.signals import on_first_signal
 from striate.training.auto_config import preprocessing_of
-from striate.training.build import networks
+from striate.training.build import build_models
 from striate.training.callbacks import Enough
 from striate.training.checkpointing import Keeper, Paused
-from striate.training.distributed.strategy import Parallel
+from striate.training.distributed.strategy import DistributedStrategy
 from striate.training.history import EpochMetrics, History
 from striate.training.loop import Loop, Watch
 from striate.training.loss_monitor import LossTrace
 from striate.training.optimizers import make_optimizer
-from striate.training.performance.whitening import whiten
+from striate.training.performance.whitening import init_whitening_layer
 from striate.training.recipe import Recipe
 from striate.training.time_budget import fine_tuning_within, within
-from striate.training.transfer import GROUPS, VALIDATION_BATCH, fine_tune, groups_of, learn_head, seen_by, thaw
+from striate.training.transfer import (
+    LAYER_GROUP_COUNT,
+    VALIDATION_BATCH_SIZE,
+    build_feature_batches,
+    fine_tune,
+    split_layer_groups,
+    train_head,
+    unfreeze_groups,
+)
 
 NAMED = 3  # images that a message names
 
@@ -91,7 +99,7 @@ def fit(
     watch: Watch | None = None,
     keeper: Keeper | None = None,
     enough: Enough | None = None,
-    parallel: Parallel | None = None,
+    parallel: DistributedStrategy | None = None,
     finish: bool = False,
 ) -> Trained:
     """Returns a classifier trained as the recipe says. It has one stage; with pretrained weights three: the last layer,
@@ -127,10 +135,10 @@ def fit(
     classes = train.images.classes
     network = architecture or get_architecture(recipe.architecture)
     began = time.perf_counter()
-    plain, model, recipe = networks(
-        network, train.pixels.shape[1:], len(classes), recipe, progress, images=len(train.images)
+    plain, model, recipe = build_models(
+        network, train.pixels.shape[1:], len(classes), recipe, progress, image_count=len(train.images)
     )
-    whiten(model, train.pixels, recipe.seed)
+    init_whitening_layer(model, train.pixels, recipe.seed)
     assert recipe.batch and isinstance(recipe.augment, Augment)  # noqa: S101  (plan() filled them)
     batches = Batches(
         train.pixels,
@@ -140,9 +148,9 @@ def fit(
         shuffle_seed=recipe.seed,
         augment=recipe.augment,
         max_steps=recipe.steps_per_epoch,
-        shard=(0, 1) if parallel is None else (parallel.rank, parallel.size),
+        shard=(0, 1) if parallel is None else (parallel.rank, parallel.world_size),
     )
-    held_out = Batches(validation.pixels, validation.images.labels, len(classes), VALIDATION_BATCH)
+    held_out = Batches(validation.pixels, validation.images.labels, len(classes), VALIDATION_BATCH_SIZE)
     if recipe.minutes is not None and recipe.weights is None:
         recipe = within(recipe.minutes, model, batches, held_out, recipe, progress)
         batches.max_steps = recipe.steps_per_epoch
@@ -167,7 +175,7 @@ def fit(
             if loop.history().best_epoch == loop.best.best_epoch:
                 loop.best.restore()
     else:
-        seen = seen_by(model, train, validation, recipe, progress=progress) if stage == 0 else None
+        seen = build_feature_batches(model, train, validation, recipe, progress=progress) if stage == 0 else None
         with on_first_signal(loop.stop.ask):
             recipe = _transferred(model, seen, batches, held_out, recipe, loop, began, stage)
     if loop.stop.asked and keeper is not None and not finish and loop.trace.lost is None:
@@ -196,12 +204,12 @@ def _transferred(
     found of; returns the recipe as it was done.
     """
     if seen is not None:
-        learn_head(model, *seen, recipe, loop)
+        train_head(model, *seen, recipe, loop)
     if recipe.minutes is not None:
         spent = time.perf_counter() - began + (0.0 if loop.keeper is None else loop.keeper.seconds)
         left, recipe = 60 * recipe.minutes - spent, replace_config(recipe, minutes=None)
         if recipe.fine_tune and not (loop.stop.asked or loop.end.is_enough):
-            thaw(groups_of(model), GROUPS)
+            unfreeze_groups(split_layer_groups(model), LAYER_GROUP_COUNT)
             recipe = fine_tuning_within(left, model, batches, held_out, recipe, loop.progress)
             loop.epochs = len(loop.rows) + recipe.fine_tune
         loop.recipe = recipe

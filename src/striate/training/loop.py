@@ -17,12 +17,12 @@ from striate.progress import Progress
 from striate.system.backend import keras
 from striate.training.callbacks import Enough, EpochClock, KeepBest, StopWhenAsked, StopWhenEnough
 from striate.training.checkpointing import Keeper, Place, SaveState
-from striate.training.data_loader import Feed
-from striate.training.distributed.strategy import Parallel
-from striate.training.epoch_loop import Epochs
+from striate.training.data_loader import PrefetchDataset
+from striate.training.distributed.strategy import DistributedStrategy
+from striate.training.epoch_loop import EpochRunner
 from striate.training.history import EpochMetrics, History
 from striate.training.loss_monitor import LossTrace, WatchLoss
-from striate.training.performance.batch_norm import fused_batch_norm
+from striate.training.performance.batch_norm import use_fused_batch_norm
 from striate.training.recipe import Recipe
 
 Watch = Callable[[Any, EpochMetrics], None]
@@ -64,7 +64,7 @@ class Loop:
         watch: Watch | None = None,
         keeper: Keeper | None = None,
         enough: Enough | None = None,
-        parallel: Parallel | None = None,
+        parallel: DistributedStrategy | None = None,
     ) -> None:
         self.parallel = parallel
         self.recipe, self.epochs, self.progress, self.record = recipe, epochs, progress, record
@@ -100,12 +100,16 @@ class Loop:
         """
         network, self.whole = model, whole or (lambda: network)
         if self.parallel is not None:
-            model = self.parallel.together(network, batches.batch_size)
+            model = self.parallel.wrap_model(network, batches.batch_size)
         compiled(model, optimizer, self.recipe.label_smoothing)
-        place, run = self._begin_stage(model, stage), Epochs(model)
+        place, run = self._begin_stage(model, stage), EpochRunner(model)
         last = self.first + epochs
         done = (place.epoch - self.first) * len(batches) + place.step
-        with self.progress.track(name, len(batches) * epochs, "steps"), explained(self.recipe), fused_batch_norm(model):
+        with (
+            self.progress.track(name, len(batches) * epochs, "steps"),
+            explained(self.recipe),
+            use_fused_batch_norm(model),
+        ):
             self.progress.advance(done)
             if place.ended or self.stop.asked or self.end.is_enough:
                 return
@@ -117,10 +121,10 @@ class Loop:
                 self._fit(run, batches, held_out, stage, last, place, last, validation)
 
     def _validation(self, network: Any, held_out: Batches) -> Any:
-        from striate.training.distributed.strategy import Validate
+        from striate.training.distributed.strategy import DistributedValidation
 
         assert self.parallel is not None  # noqa: S101
-        return Validate(self.parallel, network, held_out, self.recipe.label_smoothing)
+        return DistributedValidation(self.parallel, network, held_out, self.recipe.label_smoothing)
 
     def _begin_stage(self, model: Any, stage: int) -> Place:
         """Returns where the stage is to begin, the model and what is remembered put into that state."""
@@ -136,7 +140,7 @@ class Loop:
 
     def _fit(
         self,
-        run: Epochs,
+        run: EpochRunner,
         batches: Batches,
         held_out: Batches,
         stage: int,
@@ -146,7 +150,7 @@ class Loop:
         validation: Any,
     ) -> None:
         """Trains from a place to the end of epoch number `until`; `validation`, if any, measures in Keras' stead."""
-        feed = Feed(batches, place.step)
+        feed = PrefetchDataset(batches, place.step)
         clock = EpochClock(feed, self.epochs, self.progress, self._keep, place.seconds)
         callbacks = [
             clock,
@@ -161,9 +165,9 @@ class Loop:
             self._end_epoch(run, None if validation is not None else held_out, callbacks, place)
             return
         measured = None if validation is not None else held_out
-        run.run(feed, measured, first=place.epoch, until=until, callbacks=callbacks)
+        run.run(feed, measured, initial_epoch=place.epoch, stop_epoch=until, callbacks=callbacks)
 
-    def _end_epoch(self, run: Epochs, held_out: Batches | None, callbacks: list[Any], place: Place) -> None:
+    def _end_epoch(self, run: EpochRunner, held_out: Batches | None, callbacks: list[Any], place: Place) -> None:
         """Does what is left of an epoch whose steps are all done: its validation."""
         listed = keras.callbacks.CallbackList(callbacks, model=run.model)
         run.model.stop_training = False

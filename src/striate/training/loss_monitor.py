@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from striate.system.backend import ACTIVE_BACKEND, keras
-from striate.training.data_loader import Feed
+from striate.training.data_loader import PrefetchDataset
 
 Callback: Any = keras.callbacks.Callback
 
@@ -76,7 +76,7 @@ class WatchLoss(Callback):  # type: ignore[misc]
         feed: the training batches, whose order tells which images were at work.
     """
 
-    def __init__(self, trace: LossTrace, feed: Feed) -> None:
+    def __init__(self, trace: LossTrace, feed: PrefetchDataset) -> None:
         super().__init__()
         self.trace, self.feed, self.batches = trace, feed, feed.batches
 

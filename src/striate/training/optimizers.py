@@ -12,16 +12,18 @@ from striate.system.backend import ACTIVE_BACKEND, keras
 from striate.training.recipe import Recipe
 
 
-def make_optimizer(recipe: Recipe, peak: float, *, steps: int, factors: dict[str, float] | None = None) -> Any:
+def make_optimizer(
+    recipe: Recipe, peak_learning_rate: float, *, steps: int, rate_factors: dict[str, float] | None = None
+) -> Any:
     """Returns a Keras optimizer of the recipe's kind.
 
     Args:
         recipe: which, and its schedule and weight decay.
-        peak: the highest learning rate.
+        peak_learning_rate: the highest learning rate.
         steps: over which the schedule runs.
-        factors: variable's path → what its rate is multiplied by; 1 for those not named.
+        rate_factors: variable's path → what its rate is multiplied by; 1 for those not named.
     """
-    rate = schedule(recipe, peak, steps)
+    rate = build_schedule(recipe, peak_learning_rate, steps)
     options: dict[str, Any] = {}
     if recipe.optimizer == "adam":
         kind = keras.optimizers.Adam
@@ -30,53 +32,55 @@ def make_optimizer(recipe: Recipe, peak: float, *, steps: int, factors: dict[str
     else:
         kind = keras.optimizers.SGD
         options = {"momentum": 0.9, "nesterov": True, "weight_decay": recipe.weight_decay or None}
-    if factors:
-        kind = _discriminative(kind, factors)
+    if rate_factors:
+        kind = _build_discriminative_class(kind, rate_factors)
     if ACTIVE_BACKEND.name == "tensorflow":
-        kind = _fused(kind)
+        kind = _build_fused_class(kind)
     return kind(rate, **options)
 
 
-def schedule(recipe: Recipe, peak: float, steps: int) -> Any:
+def build_schedule(recipe: Recipe, peak_learning_rate: float, steps: int) -> Any:
     """Returns the learning rate, or Keras' schedule of it over so many steps."""
     schedules = keras.optimizers.schedules
     if recipe.schedule == "step":
-        return schedules.PiecewiseConstantDecay([steps // 2, steps * 3 // 4], [peak, peak / 10, peak / 100])
+        return schedules.PiecewiseConstantDecay(
+            [steps // 2, steps * 3 // 4], [peak_learning_rate, peak_learning_rate / 10, peak_learning_rate / 100]
+        )
     if recipe.schedule == "cosine":
         warmup = round(steps * recipe.warmup)
         return schedules.CosineDecay(
-            peak / 25 if warmup else peak,
+            peak_learning_rate / 25 if warmup else peak_learning_rate,
             max(1, steps - warmup),
-            warmup_target=peak if warmup else None,
+            warmup_target=peak_learning_rate if warmup else None,
             warmup_steps=warmup,
         )
-    return peak
+    return peak_learning_rate
 
 
-def _discriminative(kind: Any, factors: dict[str, float]) -> Any:
+def _build_discriminative_class(optimizer_class: Any, rate_factors: dict[str, float]) -> Any:
     """Returns the optimizer's class with a rate of its own for each variable (Howard and Ruder 2018, section 3.2)."""
 
-    class Discriminative(kind):  # type: ignore[misc]
+    class DiscriminativeOptimizer(optimizer_class):  # type: ignore[misc]
         def build(self, variables: list[Any]) -> None:
             super().build(variables)
-            self.shares = tuple(factors.get(variable.path, 1.0) for variable in variables)
+            self.rate_factors = tuple(rate_factors.get(variable.path, 1.0) for variable in variables)
 
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-            fraction = self.shares[self._get_variable_index(variable)]  # TensorFlow's own variables have no path
+            fraction = self.rate_factors[self._get_variable_index(variable)]  # TensorFlow's own variables have no path
             super().update_step(gradient, variable, learning_rate * fraction)
 
-    return Discriminative
+    return DiscriminativeOptimizer
 
 
-def _fused(kind: Any) -> Any:
+def _build_fused_class(optimizer_class: Any) -> Any:
     """Returns the optimizer's class with TensorFlow's own operation for each variable's step: the same arithmetic and
     the same variables. What that cannot do (constraints, sparse gradients) Keras does.
     """
     import tensorflow as tf
 
-    is_adam = issubclass(kind, keras.optimizers.Adam)
+    is_adam = issubclass(optimizer_class, keras.optimizers.Adam)
 
-    class Fused(kind):  # type: ignore[misc]
+    class FusedOptimizer(optimizer_class):  # type: ignore[misc]
         def apply(self, grads: Any, trainable_variables: Any = None) -> None:
             grads, variables = list(grads), list(trainable_variables or ())
             is_plain = self.built and all(
@@ -96,16 +100,20 @@ def _fused(kind: Any) -> Any:
                 at = self._get_variable_index(variable)
                 fraction = self.shares[at] if hasattr(self, "shares") else 1.0
                 own = rate if fraction == 1 else rate * fraction
-                (self._adam if is_adam else self._nesterov)(variable, at, tf.cast(gradient, tf.float32), own, *powers)
+                (self._apply_adam if is_adam else self._apply_nesterov)(
+                    variable, at, tf.cast(gradient, tf.float32), own, *powers
+                )
             self.iterations.assign_add(1)
 
-        def _adam(self, variable: Any, at: int, gradient: Any, rate: Any, power_1: Any, power_2: Any) -> None:
+        def _apply_adam(
+            self, variable: Any, variable_index: int, gradient: Any, rate: Any, beta_1_power: Any, beta_2_power: Any
+        ) -> None:
             tf.raw_ops.ResourceApplyAdam(
                 var=variable.value.handle,
-                m=self._momentums[at].value.handle,
-                v=self._velocities[at].value.handle,
-                beta1_power=power_1,
-                beta2_power=power_2,
+                m=self._momentums[variable_index].value.handle,
+                v=self._velocities[variable_index].value.handle,
+                beta1_power=beta_1_power,
+                beta2_power=beta_2_power,
                 lr=rate,
                 beta1=self.beta_1,
                 beta2=self.beta_2,
@@ -113,15 +121,15 @@ def _fused(kind: Any) -> Any:
                 grad=gradient,
             )
 
-        def _nesterov(self, variable: Any, at: int, gradient: Any, rate: Any) -> None:
+        def _apply_nesterov(self, variable: Any, variable_index: int, gradient: Any, rate: Any) -> None:
             tf.raw_ops.ResourceApplyKerasMomentum(
                 var=variable.value.handle,
-                accum=self.momentums[at].value.handle,
+                accum=self.momentums[variable_index].value.handle,
                 lr=rate,
                 grad=gradient,
                 momentum=self.momentum,
                 use_nesterov=self.nesterov,
             )
 
-    Fused.__name__ = kind.__name__  # after which Keras names its variables
-    return Fused
+    FusedOptimizer.__name__ = optimizer_class.__name__  # after which Keras names its variables
+    return FusedOptimizer

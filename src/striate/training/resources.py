@@ -24,7 +24,7 @@ from striate.system.backend_choice import require_backend
 from striate.system.hardware import measure_memory
 from striate.system.process import is_process_claimed
 from striate.training.auto_config import preprocessing_of
-from striate.training.checkpoint_store import KEPT
+from striate.training.checkpoint_store import MAX_CHECKPOINTS
 from striate.training.recipe import Recipe
 
 
@@ -121,7 +121,7 @@ def room_needed(weights: int, recipe: Recipe) -> int:
     each with the weights, the optimizer's moments and the best epoch's weights; the classifier; and its report.
     """
     moments = 1 if recipe.optimizer == "sgd" else 2
-    return 4 * weights * ((2 + moments) * (KEPT + 1) + 1) + REPORT
+    return 4 * weights * ((2 + moments) * (MAX_CHECKPOINTS + 1) + 1) + REPORT
 
 
 def refuse_full(folder: Path, network: Architecture, classes: int, recipe: Recipe) -> None:
@@ -140,7 +140,7 @@ def refuse_full(folder: Path, network: Architecture, classes: int, recipe: Recip
         raise RunError(
             "The disk has too little room for this training",
             received=f"{free / 1e6:,.0f} MB free at {there}",
-            expected=f"{needed / 1e6:,.0f} MB: {KEPT + 1} checkpoints of {network.name}, its classifier and its report",
+            expected=f"{needed / 1e6:,.0f} MB: {MAX_CHECKPOINTS + 1} checkpoints of {network.name}, its classifier and its report",
             hint="--runs on another disk",
         )
 

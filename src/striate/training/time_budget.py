@@ -12,11 +12,11 @@ from striate.config import replace_config
 from striate.data.batches import Batches
 from striate.progress import Progress
 from striate.system.backend import keras
-from striate.training.data_loader import Feed
-from striate.training.epoch_loop import Epochs, steps_per_call
+from striate.training.data_loader import PrefetchDataset
+from striate.training.epoch_loop import EpochRunner, compute_steps_per_call
 from striate.training.loop import compiled, explained
 from striate.training.optimizers import make_optimizer
-from striate.training.performance.batch_norm import fused_batch_norm
+from striate.training.performance.batch_norm import use_fused_batch_norm
 from striate.training.recipe import Recipe
 
 CALLS = 3  # into the backend, in an epoch that is timed; each makes several steps on TensorFlow
@@ -117,11 +117,11 @@ def pace(
     began = time.perf_counter()
     before = [(variable, keras.ops.convert_to_numpy(variable.value)) for variable in model.variables]
     total, most = len(batches), batches.max_steps
-    batches.max_steps = min(total, CALLS * steps_per_call(batches))
+    batches.max_steps = min(total, CALLS * compute_steps_per_call(batches))
     compiled(model, make_optimizer(recipe, rate, steps=total), recipe.label_smoothing)
-    watch, feed, some = _Stopwatch(SHARE * seconds), Feed(batches), _first(held_out, LOOKS)
-    with progress.track("measuring the speed", 1, "rounds"), explained(recipe), fused_batch_norm(model):
-        Epochs(model).run(feed, some, until=1 + MOST, callbacks=[watch])
+    watch, feed, some = _Stopwatch(SHARE * seconds), PrefetchDataset(batches), _first(held_out, LOOKS)
+    with progress.track("measuring the speed", 1, "rounds"), explained(recipe), use_fused_batch_norm(model):
+        EpochRunner(model).run(feed, some, stop_epoch=1 + MOST, callbacks=[watch])
     batches.max_steps = most
     for variable, value in before:
         variable.assign(value)

@@ -121,21 +121,21 @@ def train(
     model = model or get_architecture(chosen.architecture or DEFAULT_ARCHITECTURE)
     read = time.perf_counter()
 
-    from striate.cluster.distributed_training import learn_together, require_together
+    from striate.cluster.distributed_training import check_distributed_training, train_distributed
     from striate.system.backend import ACTIVE_BACKEND, enable_determinism
     from striate.training.resources import refuse_full
     from striate.workflows.training_job import Work, carry_out
 
     if on is not None:
-        require_together(on, chosen, workers, watched=replay or enough is not None)
+        check_distributed_training(on, chosen, workers, has_observers=replay or enough is not None)
     if deterministic:
         enable_determinism()
     try_out(model, chosen, images.splits.train.classes)
     if measures_batch:
-        from striate.training.performance.batch_size import with_fastest_batch
+        from striate.training.performance.batch_size import tune_batch_size
 
         keeps_rate = "learning_rate" in changes
-        chosen = with_fastest_batch(chosen, images.parts[0], model, progress, keeps_rate=keeps_rate)
+        chosen = tune_batch_size(chosen, images.parts[0], model, progress, keep_learning_rate=keeps_rate)
         images = images.under(chosen, model)
     refuse_full(store.root, model, len(images.splits.train.classes), chosen)
     run = store.create(name, f"{images.splits.train.name}-{model.name}")
@@ -170,7 +170,7 @@ def train(
         write_json(begun_.find_request_file(run.path), begun)
         write_json(run.path / "recipe.json", chosen)
         work = Work(run, begun, images, model, began, read)
-        if on is not None and learn_together(work, on, workers, progress):
+        if on is not None and train_distributed(work, on, workers, progress):
             return run
         return carry_out(work, progress, enough=enough)
 
@@ -219,7 +219,7 @@ def resume(
             _reopen(found, progress)
         before = load_request(found.path)
 
-        from striate.cluster.distributed_training import learn_together, require_together
+        from striate.cluster.distributed_training import check_distributed_training, train_distributed
         from striate.system.backend import ACTIVE_BACKEND, enable_determinism
         from striate.workflows.training_job import Work, carry_out
 
@@ -247,8 +247,8 @@ def resume(
         read = time.perf_counter()
         work = Work(found, before, images, model, began, read)
         if on is not None and not finish:
-            require_together(on, images.recipe, workers, watched=before.replay or enough is not None)
-            if learn_together(work, on, workers, progress):
+            check_distributed_training(on, images.recipe, workers, has_observers=before.replay or enough is not None)
+            if train_distributed(work, on, workers, progress):
                 return found
         return carry_out(work, progress, enough=enough, finish=finish)
 
@@ -259,10 +259,10 @@ def _reopen(run: Run, progress: Progress) -> None:
     Raises:
         RunError: it left none, as it would fail again.
     """
-    from striate.training.checkpoint_store import Checkpoints
+    from striate.training.checkpoint_store import CheckpointStore
 
     reason = run.manifest.reason
-    if Checkpoints(run.path / "checkpoints").newest().checkpoint is None:
+    if CheckpointStore(run.path / "checkpoints").load_latest().checkpoint is None:
         raise RunError("This training failed, and would fail again", received=reason, hint=run.manifest.command or None)
     progress.log(f"It had failed: {reason}")
     for name in (checksums.CHECKSUM_FILE, "run.json"):  # in this order, it is unfinished from the first on

@@ -71,7 +71,7 @@ def carry_out(work: Work, progress: Progress, *, enough: Enough | None = None, f
         StriateError: the training failed; the run's folder says why.
         RunError: it is to be finished, and nothing has been learned.
     """
-    from striate.training.checkpoint_store import Checkpoints
+    from striate.training.checkpoint_store import CheckpointStore
     from striate.training.checkpointing import Keeper, Paused
     from striate.training.fit import DivergedError, fit
     from striate.training.loss_monitor import LossTrace
@@ -80,7 +80,7 @@ def carry_out(work: Work, progress: Progress, *, enough: Enough | None = None, f
     trace = LossTrace()
     watching = Watching(run, progress, images.parts[1] if begun.replay else None, images.recipe.seed)
     keeper = Keeper(
-        Checkpoints(run.path / "checkpoints"),
+        CheckpointStore(run.path / "checkpoints"),
         every=begun.save_every,
         progress=progress,
         others=watching.state,

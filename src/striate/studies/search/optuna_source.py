@@ -94,7 +94,7 @@ class Search:
         progress: shows what happens.
     """
 
-    whole = "search"
+    study_kind = "search"
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class Search:
         self.study = _study(folder / JOURNAL, eta)
         self.of: dict[str, tuple[Configuration, int]] = {}
         self.open: list[Configuration] = []
-        self.failed: dict[str, str] = {}
+        self.failures: dict[str, str] = {}
         self.begun = self._go_on()
 
     @property
@@ -123,7 +123,7 @@ class Search:
         """Trainings, if none is ended before its repetitions."""
         return int(min(self.trials, self.space.size)) * self.repetitions
 
-    def next(self) -> Trial | None:
+    def take_next_trial(self) -> Trial | None:
         """Returns a further repetition of a configuration that held its ground, or else a new configuration."""
         for configuration in self.open:
             if configuration.waiting:
@@ -137,20 +137,20 @@ class Search:
         further.at_work.add(0)
         return self._trial(further, 0)
 
-    def number(self, trial: Trial) -> int:
+    def get_position(self, trial: Trial) -> int:
         """Returns which of all the trainings it is, from 1."""
         configuration, repetition = self.of[trial.name]
         return configuration.number * self.repetitions + repetition + 1
 
-    def on_epoch(self, trial: Trial, row: EpochMetrics) -> bool:
+    def on_epoch_end(self, trial: Trial, metrics: EpochMetrics) -> bool:
         """Returns whether the training has fallen so far behind that it ends. Only a configuration's first is judged:
         its figures are then compared with other configurations' firsts.
         """
         configuration, repetition = self.of[trial.name]
         if repetition or self.eta is None:
             return False
-        self._report(configuration, row)
-        if row.epoch >= (trial.recipe.epochs or self.epochs) + trial.recipe.fine_tune:  # it ends by itself
+        self._report(configuration, metrics)
+        if metrics.epoch >= (trial.recipe.epochs or self.epochs) + trial.recipe.fine_tune:  # it ends by itself
             return False
         if not configuration.is_pruned and configuration.handle.should_prune():
             configuration.is_pruned = True
@@ -174,7 +174,7 @@ class Search:
         configuration, repetition = self.of[trial.name]
         configuration.at_work.discard(repetition)
         configuration.waiting.clear()
-        self.failed[trial.name] = reason
+        self.failures[trial.name] = reason
         self.progress.log(f"{trial.name} failed: {reason}")
         self._settle(configuration)
 

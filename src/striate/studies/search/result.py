@@ -23,7 +23,7 @@ from striate.runs.run import Run
 from striate.runs.store import RunStore
 from striate.studies.search.optuna_source import Search
 from striate.studies.search.space import Space, Value
-from striate.studies.study import fixed, read_earlier, refuse_other_plan
+from striate.studies.study import build_fixed_settings, load_earlier_manifest, refuse_other_plan
 from striate.system.atomic_files import write_csv, write_json
 from striate.training.recipe import Recipe
 
@@ -162,16 +162,16 @@ class Tuned:
 
     def figure(self) -> Any:
         """Returns every configuration's accuracy as a matplotlib Figure: in order, and by setting."""
-        from striate.studies.plots import Point, search_plot
+        from striate.studies.plots import SearchPoint, draw_search
 
         document = self.document
         points = [
-            Point(row.number, row.accuracy.mean, row.values, row.state == "ended early")
+            SearchPoint(row.number, row.accuracy.mean, row.values, row.state == "ended early")
             for row in document.rows
             if row.accuracy is not None
         ]
         logs = {dimension.name: dimension.log for dimension in document.plan.space.dimensions}
-        return search_plot(points, logs, title=f"{document.plan.data['name']}: {len(points)} configurations")
+        return draw_search(points, logs, title=f"{document.plan.data['name']}: {len(points)} configurations")
 
 
 def _cells(row: Row, settings: list[str]) -> list[object]:
@@ -199,7 +199,7 @@ def tuned(folder: Path, state: State, plan: Plan, search: Search, names: Mapping
         names: configuration's number → names of its runs, one a repetition.
     """
     rows = tuple(
-        _row(folder, number, outcome, values, names[number], search.failed, folds=plan.kind == "folds")
+        _row(folder, number, outcome, values, names[number], search.failures, folds=plan.kind == "folds")
         for number, values, outcome in search.configurations()
     )
     seconds = sum(row.seconds for row in rows)
@@ -260,7 +260,7 @@ def earlier(store: RunStore, name: str, intended: Plan) -> Document | None:
     Raises:
         RunError: the name is taken by something else, or by a search with another plan.
     """
-    before = read_earlier(Document, store, name, Tuned.FILE)
+    before = load_earlier_manifest(Document, store, name, Tuned.FILE)
     if before is not None:
         refuse_other_plan(f"The search {name}", _fixed(before.plan), _fixed(intended))
     return before
@@ -268,7 +268,7 @@ def earlier(store: RunStore, name: str, intended: Plan) -> Document | None:
 
 def _fixed(plan: Plan) -> dict[str, Any]:
     searched = {dimension.name: dimension.words for dimension in plan.space.dimensions}
-    settings = fixed(plan.data, plan.recipe, plan.backend)
+    settings = build_fixed_settings(plan.data, plan.recipe, plan.backend)
     return {
         **{f"--search {name}": words for name, words in searched.items()},
         plan.kind: plan.repetitions,

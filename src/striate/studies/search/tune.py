@@ -15,12 +15,12 @@ from striate.models.registry import get_architecture
 from striate.progress import NO_PROGRESS, Progress
 from striate.runs.artifacts import parse_artifact_names
 from striate.runs.store import RunStore
-from striate.studies.cross_validation import pooled
+from striate.studies.cross_validation import prepare_folds
 from striate.studies.search.optuna_source import ETA, Search, require
 from striate.studies.search.result import Document, Plan, State, Tuned, earlier, tuned
 from striate.studies.search.space import Value, space_of
-from striate.studies.study import engine_on, folder_for, pictures_of
-from striate.studies.trial import Trial, number_of
+from striate.studies.study import build_folder_name, create_executor, describe_data
+from striate.studies.trial import Trial, parse_trial_number
 from striate.system.atomic_files import write_json
 from striate.system.backend_choice import resolve_backend
 from striate.training.recipe import Recipe
@@ -87,7 +87,7 @@ def tune(
         raise ConfigError("The share that goes on cannot be used", received=eta, expected="2 or more, or None")
     require()
     wanted = parse_artifact_names(artifacts)
-    engine = engine_on(on)
+    engine = create_executor(on)
     given, changes = parted(settings)
     chosen, model = choose(recipe, architecture, changes, progress)
     if chosen.minutes is not None:
@@ -102,19 +102,19 @@ def tune(
     else:
         if isinstance(data, Splits):
             raise ConfigError("Splits made before have no folds", hint="the images undivided")
-        prepared, pool = pooled(data, folds, chosen, given, network=model, progress=progress)
-        own = lambda trial: pool.fold(number_of(trial) - 1)  # noqa: E731
+        prepared, pool = prepare_folds(data, folds, chosen, given, architecture=model, progress=progress)
+        own = lambda trial: pool.build_fold(parse_trial_number(trial) - 1)  # noqa: E731
     intended = Plan(
         space=space,
         trials=trials,
         kind="seeds" if folds is None else "folds",
         repetitions=folds or seeds,
         eta=eta,
-        data=pictures_of(prepared),
+        data=describe_data(prepared),
         recipe=chosen,
         backend=resolve_backend().name,
     )
-    name = name or folder_for("tune", prepared.splits.train.name)
+    name = name or build_folder_name("tune", prepared.splits.train.name)
     folder = Path(runs) / name
     before = earlier(RunStore(runs), name, intended)
     made = _Maker(chosen, model, intended, wanted)
@@ -170,4 +170,4 @@ class _Maker:
             f"{setting} {value:.3g}" if isinstance(value, float) else f"{setting} {value}"
             for setting, value in values.items()
         )
-        return Trial(name, recipe, model, label=f"trial {number}", about=about, artifacts=self.artifacts)
+        return Trial(name, recipe, model, label=f"trial {number}", description=about, artifacts=self.artifacts)

@@ -14,11 +14,11 @@ from striate.errors import ConfigError, TrainingError
 from striate.system.backend import keras
 from striate.training.recipe import Recipe
 
-Logits = Callable[[NDArray[Any]], NDArray[Any]]
+LogitsFunction = Callable[[NDArray[Any]], NDArray[Any]]
 """From some images to the model's logits for them, in this process alone."""
 
 
-class Parallel(Protocol):
+class DistributedStrategy(Protocol):
     """Several processes that train one model on one recipe: data parallelism.
 
     Each is fed its fraction of every batch, and the gradients are averaged, so that a step is the step that one process
@@ -27,40 +27,40 @@ class Parallel(Protocol):
 
     Attributes:
         rank: this process' number, from 0. The first one writes.
-        size: how many there are.
+        world_size: how many there are.
     """
 
     rank: int
-    size: int
+    world_size: int
 
-    def together(self, model: Any, batch: int) -> Any:
+    def wrap_model(self, model: Any, batch_size: int) -> Any:
         """Returns what Keras' fit is given in the model's place, for batches of so many images in all."""
 
-    def logits(self, model: Any) -> Logits:
+    def get_logits_function(self, model: Any) -> LogitsFunction:
         """Returns the model's predictions as its weights are now."""
 
-    def gathered(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def all_gather(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Returns (size, n): the (n,) values that each process has handed over."""
 
 
-def refuse_indivisible(recipe: Recipe, size: int) -> None:
+def refuse_indivisible_batch(recipe: Recipe, process_count: int) -> None:
     """Raises ConfigError unless every process gets as many images of a batch as the others."""
-    if recipe.batch is not None and recipe.batch % size:
-        below, above = recipe.batch // size * size, -(-recipe.batch // size) * size
+    if recipe.batch is not None and recipe.batch % process_count:
+        below, above = recipe.batch // process_count * process_count, -(-recipe.batch // process_count) * process_count
         raise ConfigError(
             "The batch cannot be shared out evenly",
-            received=f"{recipe.batch} images among {size} processes",
-            expected=f"a multiple of {size}",
+            received=f"{recipe.batch} images among {process_count} processes",
+            expected=f"a multiple of {process_count}",
             hint=f"--batch {above if below == 0 else below}",
         )
 
 
-def divisor(batch: int, most: int) -> int:
+def choose_process_count(batch_size: int, max_processes: int) -> int:
     """Returns the greatest number of processes, at most so many, that share a batch out evenly."""
-    return next(number for number in range(most, 0, -1) if batch % number == 0)
+    return next(number for number in range(max_processes, 0, -1) if batch_size % number == 0)
 
 
-def require_same(parallel: Parallel, model: Any) -> str:
+def require_same_weights(strategy: DistributedStrategy, model: Any) -> str:
     """Returns the SHA-256 of the model's weights, which is the same in all processes.
 
     Raises:
@@ -71,10 +71,10 @@ def require_same(parallel: Parallel, model: Any) -> str:
         digest.update(np.ascontiguousarray(values).data)
     found = digest.hexdigest()
     words = np.array([int(found[at : at + 12], 16) for at in range(0, 60, 12)], np.float64)  # 48 bits are exact
-    if (parallel.gathered(words) != words).any():
+    if (strategy.all_gather(words) != words).any():
         raise TrainingError(
             "The processes that trained together do not hold the same weights",
-            received=f"{found[:12]} in process {parallel.rank}",
+            received=f"{found[:12]} in process {strategy.rank}",
             hint="the same versions, and the same kind of processor, on every computer",
         )
     return found
@@ -83,39 +83,43 @@ def require_same(parallel: Parallel, model: Any) -> str:
 Callback: Any = keras.callbacks.Callback
 
 
-class Validate(Callback):  # type: ignore[misc]
+class DistributedValidation(Callback):  # type: ignore[misc]
     """Adds `val_loss` and `val_accuracy` to an epoch's figures, as Keras' own evaluation would; to be the first of the
     callbacks.
 
     Args:
-        parallel: the processes.
-        network: to be measured.
-        held_out: the validation images.
+        strategy: the processes.
+        local_model: to be measured.
+        validation_batches: the validation images.
         label_smoothing: of the loss.
     """
 
-    def __init__(self, parallel: Parallel, network: Any, held_out: Batches, label_smoothing: float) -> None:
+    def __init__(
+        self, strategy: DistributedStrategy, local_model: Any, validation_batches: Batches, label_smoothing: float
+    ) -> None:
         super().__init__()
-        self.parallel, self.network, self.held_out = parallel, network, held_out
+        self.strategy, self.local_model, self.validation_batches = strategy, local_model, validation_batches
         self.label_smoothing = label_smoothing
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Measures."""
         from scipy.special import log_softmax
 
-        prediction, sums = self.parallel.logits(self.network), np.zeros(3)
-        mine = range(len(self.held_out))[self.parallel.rank :: self.parallel.size]
+        prediction, sums = self.strategy.get_logits_function(self.local_model), np.zeros(3)
+        mine = range(len(self.validation_batches))[self.strategy.rank :: self.strategy.world_size]
         for index in mine:
-            pixels, targets = self.held_out[index]
-            logits = np.asarray(prediction(_filled(pixels, self.held_out.batch_size)), np.float64)[: len(pixels)]
+            pixels, targets = self.validation_batches[index]
+            logits = np.asarray(prediction(_pad_batch(pixels, self.validation_batches.batch_size)), np.float64)[
+                : len(pixels)
+            ]
             smoothed = targets * (1 - self.label_smoothing) + self.label_smoothing / targets.shape[1]
             losses = -(smoothed * log_softmax(logits, axis=1)).sum(axis=1)
             right = logits.argmax(axis=1) == targets.argmax(axis=1)
             sums += losses.sum(), right.sum(), len(pixels)
-        loss, right, count = self.parallel.gathered(sums).sum(axis=0)
+        loss, right, count = self.strategy.all_gather(sums).sum(axis=0)
         logs["val_loss"], logs["val_accuracy"] = float(loss / count), float(right / count)
 
 
-def _filled(pixels: Any, size: int) -> Any:
+def _pad_batch(pixels: Any, batch_size: int) -> Any:
     """Returns the images of a last batch filled up, so that one shape is compiled."""
-    return pixels if len(pixels) == size else np.resize(pixels, (size, *pixels.shape[1:]))
+    return pixels if len(pixels) == batch_size else np.resize(pixels, (batch_size, *pixels.shape[1:]))

@@ -13,11 +13,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from striate.data.batches import compute_shard_slice
 from striate.system.backend import keras
-from striate.training.distributed.strategy import Logits
-from striate.training.performance.batch_norm import flat_layers
+from striate.training.distributed.strategy import LogitsFunction
+from striate.training.performance.batch_norm import iter_leaf_layers
 
 
-class OnTorch:
+class TorchStrategy:
     """One of several PyTorch processes, whose process group is there already. See parallel.Parallel.
 
     Args:
@@ -26,57 +26,57 @@ class OnTorch:
 
     def __init__(self, threads: int = 1) -> None:
         torch.set_num_threads(threads)
-        self.rank, self.size = dist.get_rank(), dist.get_world_size()
+        self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
 
-    def together(self, model: Any, batch: int) -> Any:
+    def wrap_model(self, model: Any, batch_size: int) -> Any:
         """Returns a model that is the model, its gradients averaged over all processes, and its statistics and masks
         those of the whole batch.
         """
-        for layer in flat_layers(model):
+        for layer in iter_leaf_layers(model):
             if type(layer) is keras.layers.BatchNormalization:
-                layer._moments = _moments_of_all(layer, self.size)
+                layer._moments = _build_global_moments(layer, self.world_size)
             elif type(layer) is keras.layers.Dropout:
-                layer.call = _dropped_as_a_whole(layer, self.rank, self.size)
-        return Together(model, self.size)
+                layer.call = _build_global_dropout(layer, self.rank, self.world_size)
+        return DistributedModel(model, self.world_size)
 
-    def logits(self, model: Any) -> Logits:
+    def get_logits_function(self, model: Any) -> LogitsFunction:
         """See Parallel."""
 
-        def answer(pixels: NDArray[Any]) -> NDArray[Any]:
+        def compute_logits(pixels: NDArray[Any]) -> NDArray[Any]:
             with torch.no_grad():
                 found: NDArray[Any] = keras.ops.convert_to_numpy(model(pixels, training=False))
                 return found
 
-        return answer
+        return compute_logits
 
-    def gathered(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def all_gather(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """See Parallel."""
-        mine = torch.as_tensor(values, device=_device())
-        every = [torch.empty_like(mine) for _ in range(self.size)]
+        mine = torch.as_tensor(values, device=_get_device())
+        every = [torch.empty_like(mine) for _ in range(self.world_size)]
         dist.all_gather(every, mine)
         found: NDArray[np.float64] = torch.stack(every).cpu().numpy()
         return found
 
 
-class Together(keras.Model):  # type: ignore[misc]
+class DistributedModel(keras.Model):  # type: ignore[misc]
     """The model as all processes train it.
 
     Args:
-        network: built.
-        size: how many processes there are.
+        local_model: built.
+        world_size: how many processes there are.
     """
 
-    def __init__(self, network: Any, size: int) -> None:
+    def __init__(self, local_model: Any, world_size: int) -> None:
         super().__init__(name="together")
-        self.network, self.size = network, size
-        on = [_device()] if torch.cuda.is_available() else None
-        wrapped = DistributedDataParallel(network, device_ids=on)
+        self.local_model, self.world_size = local_model, world_size
+        on = [_get_device()] if torch.cuda.is_available() else None
+        wrapped = DistributedDataParallel(local_model, device_ids=on)
         self.__dict__["wrapped"] = wrapped  # neither Keras nor PyTorch is to list its weights a second time
         self.built = True
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Returns the logits; while it learns, through what averages the gradients."""
-        return (self.__dict__["wrapped"] if training else self.network)(inputs, training=training)
+        return (self.__dict__["wrapped"] if training else self.local_model)(inputs, training=training)
 
     def train_step(self, data: Any) -> Any:
         """Makes a step; to the running sums is added what every process would add."""
@@ -92,12 +92,12 @@ class Together(keras.Model):  # type: ignore[misc]
         return self.get_metrics_result()
 
 
-class _Sum(torch.autograd.Function):  # type: ignore[misc]
+class _AllReduceSum(torch.autograd.Function):  # type: ignore[misc]
     """The sum over all processes, through which gradients pass: each process' part has a share in every one's loss."""
 
     @staticmethod
-    def forward(context: Any, mine: Any) -> Any:
-        total = mine.clone()
+    def forward(context: Any, tensor: Any) -> Any:
+        total = tensor.clone()
         dist.all_reduce(total)
         return total
 
@@ -108,33 +108,33 @@ class _Sum(torch.autograd.Function):  # type: ignore[misc]
         return total
 
 
-def _moments_of_all(layer: Any, size: int) -> Callable[..., Any]:
+def _build_global_moments(layer: Any, world_size: int) -> Callable[..., Any]:
     """Returns what takes the place of the layer's `_moments`: mean and variance of the batch of all processes."""
 
-    def moments(inputs: Any, mask: Any = None) -> Any:
+    def compute_moments(inputs: Any, mask: Any = None) -> Any:
         if keras.ops.is_tensor(inputs) and inputs.device.type == "meta":  # while Keras asks for shapes
             return keras.ops.moments(inputs, axes=layer._reduction_axes)
         axes = tuple(layer._reduction_axes)
-        mean = _Sum.apply(inputs.mean(dim=axes)) / size
+        mean = _AllReduceSum.apply(inputs.mean(dim=axes)) / world_size
         shape = [inputs.shape[at] if at not in axes else 1 for at in range(inputs.ndim)]
-        variance = _Sum.apply(((inputs - mean.reshape(shape)) ** 2).mean(dim=axes)) / size
+        variance = _AllReduceSum.apply(((inputs - mean.reshape(shape)) ** 2).mean(dim=axes)) / world_size
         return mean, variance
 
-    return moments
+    return compute_moments
 
 
-def _dropped_as_a_whole(layer: Any, rank: int, size: int) -> Callable[..., Any]:
+def _build_global_dropout(layer: Any, rank: int, world_size: int) -> Callable[..., Any]:
     """Returns what takes the place of the layer's `call`: the rows of this process, under the mask of the batch."""
 
     def call(inputs: Any, training: bool | None = False) -> Any:
         if not training or not layer.rate or inputs.device.type == "meta":
             return inputs
-        whole = torch.ones((inputs.shape[0] * size, *inputs.shape[1:]), dtype=inputs.dtype, device=inputs.device)
+        whole = torch.ones((inputs.shape[0] * world_size, *inputs.shape[1:]), dtype=inputs.dtype, device=inputs.device)
         mask = keras.random.dropout(whole, layer.rate, noise_shape=layer.noise_shape, seed=layer.seed_generator)
-        return inputs * mask[compute_shard_slice(len(whole), rank, size)]
+        return inputs * mask[compute_shard_slice(len(whole), rank, world_size)]
 
     return call
 
 
-def _device() -> Any:
+def _get_device() -> Any:
     return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")

@@ -15,13 +15,15 @@ from striate.system.backend import ACTIVE_BACKEND, keras
 
 
 @contextlib.contextmanager
-def fused_batch_norm(model: Any) -> Iterator[None]:
+def use_fused_batch_norm(model: Any) -> Iterator[None]:
     """Within the block, what is traced of the model uses the fused kernel; nothing changes on other backends."""
     layers = (
-        [] if ACTIVE_BACKEND.name != "tensorflow" else [layer for layer in flat_layers(model) if _is_fusible(layer)]
+        []
+        if ACTIVE_BACKEND.name != "tensorflow"
+        else [layer for layer in iter_leaf_layers(model) if _is_fusible(layer)]
     )
     for layer in layers:
-        layer.call = _fused(layer)
+        layer.call = _build_fused_call(layer)
     try:
         yield
     finally:
@@ -29,10 +31,10 @@ def fused_batch_norm(model: Any) -> Iterator[None]:
             del layer.call
 
 
-def flat_layers(model: Any) -> Iterator[Any]:
+def iter_leaf_layers(model: Any) -> Iterator[Any]:
     """Yields a model's layers, those of models within the model too."""
     for layer in model.layers:
-        yield from flat_layers(layer) if hasattr(layer, "layers") else (layer,)
+        yield from iter_leaf_layers(layer) if hasattr(layer, "layers") else (layer,)
 
 
 def _is_fusible(layer: Any) -> bool:
@@ -47,7 +49,7 @@ def _is_fusible(layer: Any) -> bool:
     )
 
 
-def _fused(layer: Any) -> Callable[..., Any]:
+def _build_fused_call(layer: Any) -> Callable[..., Any]:
     """Returns what takes the place of the layer's `call`: the same arithmetic, the running variance the biased one."""
     import tensorflow as tf
 

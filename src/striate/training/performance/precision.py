@@ -27,23 +27,23 @@ from striate.progress import Progress
 from striate.system.atomic_files import write_text
 from striate.system.backend import ACTIVE_BACKEND, keras, list_devices
 from striate.system.hardware import describe_machine, get_package_versions, read_cpu_features
-from striate.training.data_loader import Feed
-from striate.training.epoch_loop import Epochs
-from striate.training.performance.batch_norm import flat_layers, fused_batch_norm
+from striate.training.data_loader import PrefetchDataset
+from striate.training.epoch_loop import EpochRunner
+from striate.training.performance.batch_norm import iter_leaf_layers, use_fused_batch_norm
 from striate.training.recipe import Recipe
 
-Kind = Literal["dense", "convolution", "depthwise"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-HALF = "mixed_bfloat16"
-ENOUGH = 1.25  # times as fast: below, float32's seven digits are worth more
-SIDE, STEPS, ROUNDS = 16, 6, 5
-CLEAR = 1.25  # times as fast or as slow as ENOUGH: no further round would change the decision
-HOPELESS = 4.0  # times as long for the first round, compiling included: the arithmetic is imitated
+LayerKind = Literal["dense", "convolution", "depthwise"]
+LAYER_KINDS: tuple[LayerKind, ...] = get_args(LayerKind)
+BFLOAT16_POLICY = "mixed_bfloat16"
+MIN_BFLOAT16_GAIN = 1.25  # times as fast: below, float32's seven digits are worth more
+PROBE_IMAGE_SIZE, STEPS_PER_ROUND, MAX_ROUNDS = 16, 6, 5
+DECISION_MARGIN = 1.25  # times as fast or as slow as ENOUGH: no further round would change the decision
+MAX_FIRST_ROUND_SLOWDOWN = 4.0  # times as long for the first round, compiling included: the arithmetic is imitated
 MAX_SECONDS = 4.0  # of timed rounds
-BATCH, GPU_BATCH = 64, 1024  # a GPU that has little to do is as slow in any arithmetic
+CPU_BATCH_SIZE, GPU_BATCH_SIZE = 64, 1024  # a GPU that has little to do is as slow in any arithmetic
 
 
-FEATURES = {
+BFLOAT16_FEATURES = {
     "x86": frozenset(("avx512f", "avx_ne_convert", "amx_bf16")),
     "arm": frozenset(("bf16",)),
 }
@@ -55,26 +55,28 @@ MIN_OPERATIONS = 3e11
 seconds on two cores, of which bfloat16 would save one."""
 
 
-def fastest(model: Any, progress: Progress, *, is_resting: bool = False, operations: float = math.inf) -> str:
+def choose_precision(
+    model: Any, progress: Progress, *, is_inference_only: bool = False, operations: float = math.inf
+) -> str:
     """Returns the dtype policy to train this model in: `float32` or `mixed_bfloat16`.
 
     Args:
         model: the model.
         progress: told of bfloat16.
-        is_resting: only its predictions are asked for (see inference.forward), where depthwise convolutions gain as
-            others.
+        is_inference_only: only its predictions are asked for (see inference.forward), where depthwise convolutions
+            gain as others.
         operations: of the whole training, see `count_operations`.
     """
-    if operations < MIN_OPERATIONS or not can_gain():
+    if operations < MIN_OPERATIONS or not is_gain_possible():
         return "float32"
-    gain = gain_of("convolution" if is_resting else kind_of(model))
-    if gain < ENOUGH:
+    gain = load_or_measure_gain("convolution" if is_inference_only else detect_layer_kind(model))
+    if gain < MIN_BFLOAT16_GAIN:
         return "float32"
     progress.log(f"Arithmetic: bfloat16, {gain:.1f} times as fast as float32 here; weights stay float32.")
-    return HALF
+    return BFLOAT16_POLICY
 
 
-def can_gain() -> bool:
+def is_gain_possible() -> bool:
     """Returns whether bfloat16 may be faster here at all; True where only measuring tells."""
     if list_devices() != ["cpu"]:
         return True
@@ -82,17 +84,17 @@ def can_gain() -> bool:
         return False
     name, features = platform.machine().lower(), read_cpu_features()
     family = "x86" if name in ("x86_64", "amd64", "i686") else "arm" if name in ("aarch64", "arm64") else None
-    return features is None or family is None or not features.isdisjoint(FEATURES[family])
+    return features is None or family is None or not features.isdisjoint(BFLOAT16_FEATURES[family])
 
 
-def count_operations(model: Any, recipe: Recipe, images: int) -> float:
+def count_operations(model: Any, recipe: Recipe, image_count: int) -> float:
     """Returns the multiplications and additions of a whole training, to a factor of about two: forward passes, and
     backward passes that cost twice as much; infinity where they are not known before.
 
     Args:
         model: the model.
         recipe: planned (see plan.plan).
-        images: how many there are in the training set.
+        image_count: how many there are in the training set.
     """
     if recipe.minutes is not None or recipe.epochs is None:
         return math.inf
@@ -101,46 +103,46 @@ def count_operations(model: Any, recipe: Recipe, images: int) -> float:
     except Exception:  # of a model of the user's own, anything
         return math.inf
     if recipe.steps_per_epoch is not None and recipe.batch is not None:
-        images = min(images, recipe.steps_per_epoch * recipe.batch)
+        image_count = min(image_count, recipe.steps_per_epoch * recipe.batch)
     if recipe.weights is None:
-        return 3 * once * images * recipe.epochs
-    return once * images * (1 + 3 * recipe.fine_tune)
+        return 3 * once * image_count * recipe.epochs
+    return once * image_count * (1 + 3 * recipe.fine_tune)
 
 
-def kind_of(model: Any) -> Kind:
+def detect_layer_kind(model: Any) -> LayerKind:
     """Returns which layers the model spends its time in."""
-    kinds = {type(layer) for layer in flat_layers(model)}
+    kinds = {type(layer) for layer in iter_leaf_layers(model)}
     if kinds & {keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D}:
         return "depthwise"
     return "convolution" if keras.layers.Conv2D in kinds else "dense"
 
 
 @cache
-def gain_of(kind: Kind) -> float:
+def load_or_measure_gain(kind: LayerKind) -> float:
     """Returns how many times as fast a training step of that kind is in mixed bfloat16 as in float32."""
-    known = known_gain_of(kind)
+    known = load_cached_gain(kind)
     if known is not None:
         return known
-    gain, path = _measured(kind), _path(kind)
+    gain, path = _measure_gain(kind), _build_cache_path(kind)
     with contextlib.suppress(OSError):  # then the next process measures again
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps({"kind": kind, "gain": gain}) + "\n")
     return gain
 
 
-def known_gain_of(kind: Kind) -> float | None:
+def load_cached_gain(kind: LayerKind) -> float | None:
     """Returns what was measured before on this machine, with these packages; None if nothing was."""
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        return float(json.loads(_path(kind).read_text(encoding="utf-8"))["gain"])
+        return float(json.loads(_build_cache_path(kind).read_text(encoding="utf-8"))["gain"])
     return None
 
 
-def cache_folder() -> Path:
+def get_cache_folder() -> Path:
     """Returns where what was measured is kept between trainings."""
     return platformdirs.user_cache_path("striate") / "precision"
 
 
-def _path(kind: Kind) -> Path:
+def _build_cache_path(kind: LayerKind) -> Path:
     """Returns the file's place, its name made of all that the speed depends on."""
     about = (
         kind,
@@ -149,42 +151,44 @@ def _path(kind: Kind) -> Path:
         get_package_versions(("keras", ACTIVE_BACKEND.name)),
         describe_machine(),
     )
-    return cache_folder() / f"{hashlib.sha256(repr(about).encode()).hexdigest()[:32]}.json"
+    return get_cache_folder() / f"{hashlib.sha256(repr(about).encode()).hexdigest()[:32]}.json"
 
 
-def _measured(kind: Kind) -> float:
+def _measure_gain(kind: LayerKind) -> float:
     """Times both in turns, so that a noisy machine disturbs both alike; the best round of each counts."""
     rng = np.random.default_rng(0)
-    batch = BATCH if list_devices() == ["cpu"] else GPU_BATCH
-    pixels = rng.integers(0, 256, (batch * STEPS, SIDE, SIDE, 3), np.uint8)
+    batch = CPU_BATCH_SIZE if list_devices() == ["cpu"] else GPU_BATCH_SIZE
+    pixels = rng.integers(0, 256, (batch * STEPS_PER_ROUND, PROBE_IMAGE_SIZE, PROBE_IMAGE_SIZE, 3), np.uint8)
     batches = Batches(pixels, rng.integers(0, 10, len(pixels)).astype(np.int32), 10, batch, shuffle_seed=0)
-    runs = {policy: Epochs(_probe(kind, policy)) for policy in ("float32", HALF)}
-    first = {policy: _timed(run, batches) for policy, run in runs.items()}  # which compiles
-    if first[HALF] > HOPELESS * first["float32"]:
-        return round(first["float32"] / first[HALF], 2)
+    runs = {policy: EpochRunner(_build_probe_model(kind, policy)) for policy in ("float32", BFLOAT16_POLICY)}
+    first = {policy: _time_round(run, batches) for policy, run in runs.items()}  # which compiles
+    if first[BFLOAT16_POLICY] > MAX_FIRST_ROUND_SLOWDOWN * first["float32"]:
+        return round(first["float32"] / first[BFLOAT16_POLICY], 2)
     best, began = dict.fromkeys(runs, math.inf), time.perf_counter()
-    for number in range(ROUNDS):
+    for number in range(MAX_ROUNDS):
         for policy, run in runs.items():
-            best[policy] = min(best[policy], _timed(run, batches))
-        gain = best["float32"] / best[HALF]
-        is_clear = gain < ENOUGH / CLEAR or (number > 0 and gain > ENOUGH * CLEAR)
+            best[policy] = min(best[policy], _time_round(run, batches))
+        gain = best["float32"] / best[BFLOAT16_POLICY]
+        is_clear = gain < MIN_BFLOAT16_GAIN / DECISION_MARGIN or (
+            number > 0 and gain > MIN_BFLOAT16_GAIN * DECISION_MARGIN
+        )
         if is_clear or time.perf_counter() - began > MAX_SECONDS:
             break
-    return round(best["float32"] / best[HALF], 2)
+    return round(best["float32"] / best[BFLOAT16_POLICY], 2)
 
 
-def _timed(run: Epochs, batches: Batches) -> float:
+def _time_round(runner: EpochRunner, batches: Batches) -> float:
     """Returns the seconds of one round of steps."""
-    with fused_batch_norm(run.model):
+    with use_fused_batch_norm(runner.model):
         began = time.perf_counter()
-        run.run(Feed(batches), None)
+        runner.run(PrefetchDataset(batches), None)
         return time.perf_counter() - began
 
 
-def _probe(kind: Kind, policy: str) -> Any:
+def _build_probe_model(kind: LayerKind, policy: str) -> Any:
     layers = keras.layers
     with_policy: dict[str, Any] = {"dtype": policy}
-    x = images = keras.Input((SIDE, SIDE, 3))
+    x = images = keras.Input((PROBE_IMAGE_SIZE, PROBE_IMAGE_SIZE, 3))
     x = layers.Rescaling(1 / 255, **with_policy)(x)
     if kind == "dense":
         x = layers.Flatten(**with_policy)(x)

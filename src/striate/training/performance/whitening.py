@@ -10,14 +10,14 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-LAYER = "whiten"
+WHITENING_LAYER = "whiten"
 """The name of such a layer; it has two filters a direction, one its negative, for the ReLU behind it."""
 
-PICTURES = 2000  # looked at
+SAMPLE_SIZE = 2000  # looked at
 EPSILON = 5e-4  # added to the variances, so that directions without any are not blown up
 
 
-def whiten(model: Any, pixels: NDArray[np.uint8], seed: int) -> None:
+def init_whitening_layer(model: Any, pixels: NDArray[np.uint8], seed: int) -> None:
     """Fills in the model's whitening layer, if it has one, from some of the images, and lets it rest.
 
     Args:
@@ -25,11 +25,11 @@ def whiten(model: Any, pixels: NDArray[np.uint8], seed: int) -> None:
         pixels: (n, h, w, c) training images.
         seed: of the choice among them.
     """
-    if LAYER not in {layer.name for layer in model.layers}:
+    if WHITENING_LAYER not in {layer.name for layer in model.layers}:
         return
-    layer, rescale = model.get_layer(LAYER), model.get_layer("rescale")
+    layer, rescale = model.get_layer(WHITENING_LAYER), model.get_layer("rescale")
     side, _, channels, _ = layer.kernel.shape
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(pixels))[:PICTURES])
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(pixels))[:SAMPLE_SIZE])
     scaled = pixels[chosen].astype(np.float32) * rescale.scale + rescale.offset
     windows = sliding_window_view(scaled, (side, side), axis=(1, 2))[:, ::side, ::side]  # n, y, x, c, side, side
     patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, side * side * channels)
