@@ -175,7 +175,7 @@ def test_python_is_as_strict_as_json():
 def test_a_number_that_is_not_finite_is_refused_from_python(number):
     with pytest.raises(ConfigError, match=r"Recipe: learning_rate cannot be used\. .* Expected: a finite number"):
         Recipe(learning_rate=number)
-    with pytest.raises(ConfigError, match=r"Figure: interval\.1 cannot be used\. .* Expected: a finite number"):
+    with pytest.raises(ConfigError, match=r"MetricEstimate: interval\.1 cannot be used\. .* Expected: a finite number"):
         MetricEstimate(0.5, (0.0, number))
     with pytest.raises(ConfigError, match=r"--warmup: warmup cannot be used"):
         replace_config(Recipe(), "--warmup", warmup=number)

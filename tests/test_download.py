@@ -293,7 +293,9 @@ def published(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def serve(served: bytes, *, checksum: str | None) -> Path:
         server.answers["good"] = whole(served)
         file = RemoteFile("weights.h5", None, checksum, (server.mirror("good"),))
-        monkeypatch.setitem(BACKBONES, "mobilenet_v2", dataclasses.replace(BACKBONES["mobilenet_v2"], weights=file))
+        monkeypatch.setitem(
+            BACKBONES, "mobilenet_v2", dataclasses.replace(BACKBONES["mobilenet_v2"], weights_file=file)
+        )
         return tmp_path / "models" / "weights.h5"
 
     return serve

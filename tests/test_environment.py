@@ -81,7 +81,7 @@ def test_the_doctor_finds_the_same_file(tmp_path):
     (finding,) = (one for one in json.loads(done.stdout)["findings"] if one["severity"] == "error")
     assert finding["kind"] == "shadow"
     assert str(tmp_path / "keras.py") in finding["evidence"]
-    assert finding["try"].startswith("mv keras.py my_keras.py")
+    assert finding["fix"].startswith("mv keras.py my_keras.py")
 
 
 def test_curly_quotes_in_keras_json_are_explained(tmp_path):

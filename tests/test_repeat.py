@@ -75,7 +75,7 @@ def test_what_they_have_in_common_is_what_their_reports_say(seeds):
     assert found.accuracy == summarize_scores(accuracies)
     assert found.pooled is None
     assert found.recalls[3].mean == pytest.approx(np.mean([report.classes[3].recall for report in reports]))
-    assert found.seconds == pytest.approx(sum(run.manifest.seconds["total"] for run in seeds.runs))
+    assert found.seconds == pytest.approx(sum(run.manifest.phase_seconds["total"] for run in seeds.runs))
 
 
 def test_the_folder_holds_table_figure_and_manifest(seeds):
@@ -140,7 +140,7 @@ def test_a_given_test_split_stays_unseen(few, tmp_path):
     from dataclasses import replace
 
     given = np.where(np.arange(len(few)) % 3 == 0, "test", "train")
-    found = cross_validate(replace(few, given=given), folds=2, runs=tmp_path, **QUICK)
+    found = cross_validate(replace(few, splits=given), folds=2, runs=tmp_path, **QUICK)
     seen = {key for run in found.runs for key in _split(run)}
     assert seen == set(few.keys[given == "train"].tolist())
 

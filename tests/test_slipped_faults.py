@@ -139,7 +139,7 @@ def test_a_server_sends_away_who_would_wait_too_long(seconds: float, is_taken: b
 def test_no_batch_of_a_server_is_larger_than_its_limit():
     from striate.serving.batching import Batcher, gather_or_cancel
 
-    classifier = SimpleNamespace(probabilities=lambda pixels: pixels.reshape(len(pixels), -1).astype(float))
+    classifier = SimpleNamespace(predict_probabilities=lambda pixels: pixels.reshape(len(pixels), -1).astype(float))
 
     async def run() -> list[int]:
         batcher = Batcher(classifier, 3)

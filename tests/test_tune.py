@@ -129,7 +129,7 @@ def test_every_configuration_is_an_ordinary_run_and_the_slow_ones_end_early(foun
     for row in rows:
         (run,) = (run for run in found.runs if run.name in row.runs)
         assert run.state == "finished" and run.recipe.learning_rate == row.values["learning_rate"]
-        assert row.epochs == len(run.epochs) and row.accuracy.mean == run.validation.accuracy
+        assert row.epochs == len(run.epochs) and row.accuracy.mean == run.validation_report.accuracy
         assert (row.epochs in rungs(3)) == (row.state == "ended early")
 
 

@@ -81,7 +81,6 @@ def run(folder, said, tmp_path_factory):
 def test_a_run_folder_holds_every_file_that_its_description_lists(run):
     assert sorted(path.relative_to(run.path).as_posix() for path in run.path.rglob("*") if path.is_file()) == [
         "SHA256SUMS",
-        "request.json",
         "broken.csv",
         "classifier/SHA256SUMS",
         "classifier/classifier.json",
@@ -90,7 +89,6 @@ def test_a_run_folder_holds_every_file_that_its_description_lists(run):
         "diagnosis.json",
         "history.csv",
         "inside.html",
-        "test_access.csv",
         "plots/confusion.png",
         "plots/coverage.png",
         "plots/curves.png",
@@ -102,6 +100,7 @@ def test_a_run_folder_holds_every_file_that_its_description_lists(run):
         "report.html",
         "report.json",
         "report.md",
+        "request.json",
         "run.json",
         "run.lock",
         "split.csv",
@@ -159,7 +158,7 @@ def test_the_report_counts_the_test_images_of_the_split(run):
     assert {row["key"] for row in predictions} == tested
     assert run.report.n == len(tested)
     assert run.report.correct_count == sum(row["class"] == row["predicted"] for row in predictions)
-    assert run.validation.n == run.manifest.data["counts"]["validation"]
+    assert run.validation_report.n == run.manifest.data["counts"]["validation"]
 
 
 def test_the_manifest_says_what_was_done(run, folder):
@@ -172,7 +171,7 @@ def test_the_manifest_says_what_was_done(run, folder):
     assert manifest.versions["keras"]
     assert manifest.hardware["cores"] >= 1
     assert manifest.started_at.endswith("+00:00")
-    parts = manifest.seconds
+    parts = manifest.phase_seconds
     assert parts["total"] >= parts["reading"] + parts["training"]
     assert manifest.reason is None
 
@@ -500,7 +499,7 @@ def test_a_leak_that_is_allowed_is_told_and_measured_without(leaky, tmp_path):
 
 @pytest.mark.usefixtures("instant_training")
 def test_splits_made_before_are_looked_at_as_well(leaky, tmp_path):
-    images = replace(leaky, given=np.full(len(leaky), "", "U10"))
+    images = replace(leaky, splits=np.full(len(leaky), "", "U10"))
     careless = split_stratified(images, seed=0)  # knows nothing of copies
     together = next(part for part in careless if "train/upright/small.png" in part.keys.tolist())
     assert train(st_split(images, seed=0), runs=tmp_path / "runs", **QUICK).report.without_leaks is None

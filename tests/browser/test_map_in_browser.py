@@ -73,7 +73,7 @@ def test_pointing_shows_the_image_and_clicking_keeps_it(chromium, page: Path):
     from selenium.webdriver.common.action_chains import ActionChains
 
     open_page(chromium, page)
-    before = chromium.run("return document.querySelector('#picture h2').textContent")
+    before = chromium.run("return document.querySelector('#image h2').textContent")
     box = chromium.driver.find_element("id", "map")
     size = box.size
     shown = False
@@ -85,7 +85,7 @@ def test_pointing_shows_the_image_and_clicking_keeps_it(chromium, page: Path):
     assert shown, size
     name = chromium.run("return document.querySelector('#tip span:nth-child(2)').textContent")
     ActionChains(chromium.driver).click().perform()
-    assert chromium.run("return document.querySelector('#picture h2').textContent") == name
+    assert chromium.run("return document.querySelector('#image h2').textContent") == name
     assert chromium.run("return document.querySelector('#tip .thumb').style.backgroundImage").startswith('url("data:')
     assert name != before or shown
 
@@ -94,7 +94,7 @@ def test_keys_and_buttons_go_through_the_images(chromium, page: Path):
     from selenium.webdriver.common.keys import Keys
 
     open_page(chromium, page)
-    title = "return document.querySelector('#picture h2').textContent"
+    title = "return document.querySelector('#image h2').textContent"
     seen = {chromium.run(title)}
     for key in (Keys.ARROW_LEFT, Keys.ARROW_UP, Keys.ARROW_RIGHT, Keys.ARROW_DOWN):
         chromium.driver.find_element("id", "map").send_keys(key)

@@ -55,7 +55,7 @@ def test_the_slider_moves_everything(chromium, page: Path):
     chromium.prefer("light")
     chromium.open(page)
     first = "return document.querySelector('#images li.true b').textContent"
-    images = "return ['places', 'filters'].map((name) => document.getElementById(name).toDataURL())"
+    images = "return ['points', 'filters'].map((name) => document.getElementById(name).toDataURL())"
     assert chromium.run("return document.getElementById('epoch').textContent") == "epoch 5"
     assert chromium.run(first) == "83.3 %"
     before = chromium.run(images)

@@ -187,7 +187,7 @@ def test_the_camera_is_watched_and_photographed(page):
     assert page.run("return document.getElementById('of').textContent") == "What the camera sees"
     page.driver.find_element("id", "shoot").click()
     page.wait("return document.getElementById('strip').children.length === 1")
-    assert page.run("return camera.stream === null && PAGE.mode === 'picture'")
+    assert page.run("return camera.stream === null && PAGE.mode === 'image'")
 
 
 def test_another_classifier_is_chosen_and_its_names_are_only_text(page, tmp_path: Path):

@@ -214,7 +214,7 @@ def main() -> None:
     outcomes: Counter[str] = Counter()
     slowest = 0.0
     for kind, jobs in (
-        ("picture", picture_jobs(Path(sys.argv[4]), images, rng)),
+        ("image", picture_jobs(Path(sys.argv[4]), images, rng)),
         ("table", table_jobs(several, rng)),
     ):
         for data, job in jobs:

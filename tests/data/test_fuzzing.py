@@ -42,5 +42,5 @@ def test_a_few_hundred_mutated_images_and_tables(tmp_path: Path):
 @pytest.mark.parametrize("seed", [2, 3])
 def test_ten_thousand_mutated_images_and_tables(tmp_path: Path, seed: int):
     found = fuzzed(seed, 4000, 1000, tmp_path)
-    assert sum(number for name, number in found.items() if name.startswith(("picture", "table"))) == 5000
+    assert sum(number for name, number in found.items() if name.startswith(("image", "table"))) == 5000
     assert found["peak_mib"] < MIB

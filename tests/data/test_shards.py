@@ -155,7 +155,7 @@ def test_a_foreign_manifest_is_no_obstacle_and_a_newer_one_is(images, tmp_path):
     write_shards(images, tmp_path / "out")
     path = tmp_path / "out" / "manifest.json"
     about = json.loads(path.read_text())
-    path.write_text(json.dumps({**about, "format": 2}, indent=2))
+    path.write_text(json.dumps({**about, "format": 3}, indent=2))
     with pytest.raises(DataError, match="newer Striate"):
         load_images(tmp_path / "out")
     path.write_text('{"files": []}')

@@ -100,7 +100,7 @@ def test_the_validation_split_does_not_follow_from_numpys_global_state():
 
 
 def with_given(images: ImageSet, words: list[str]) -> ImageSet:
-    return replace(images, given=np.array(words, "U10"))
+    return replace(images, splits=np.array(words, "U10"))
 
 
 def test_a_given_validation_split_is_kept_and_only_a_test_split_is_made():

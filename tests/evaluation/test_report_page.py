@@ -79,7 +79,7 @@ def test_a_runs_page_states_its_result(digits_run):
     assert "cnn-small" in page
     assert f"{digits_run.manifest.parameters:,}" in page
     assert f"The weights of epoch {digits_run.history.best_epoch} were kept." in page
-    assert format_percent_nbsp(digits_run.validation.accuracy) in page
+    assert format_percent_nbsp(digits_run.validation_report.accuracy) in page
 
 
 @KERAS

@@ -137,7 +137,7 @@ def test_the_clock_counts_every_step_once_however_many_a_call_makes(monkeypatch,
         assert row.ms_per_step == pytest.approx(1000 * row.seconds / 7)
         assert row.images_per_second == pytest.approx(42 / row.seconds)
         assert row.learning_rate == pytest.approx(0.01)
-        assert 0 < row.waiting <= 1
+        assert 0 < row.wait_fraction <= 1
 
 
 @pytest.mark.backend
@@ -154,8 +154,8 @@ def test_a_training_that_mostly_waits_for_images_says_so_once(monkeypatch):
     feed, rows = PrefetchDataset(batches), []
     clock = EpochClock(feed, 2, progress, rows.append)
     EpochRunner(_model()).run(feed, batches, stop_epoch=2, callbacks=[clock])
-    assert rows[-1].waiting > 0.5  # the first epoch compiles
-    first = next(row.waiting for row in rows if row.waiting > MUCH_WAITING)
+    assert rows[-1].wait_fraction > 0.5  # the first epoch compiles
+    first = next(row.wait_fraction for row in rows if row.wait_fraction > MUCH_WAITING)
     assert [line for line in progress.lines if "waited for images" in line] == [WAITING.format(first)]
 
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.fast
 
 def _epoch(number: int, **figures: float) -> EpochMetrics:
     values = {"loss": 1.5, "accuracy": 0.25, "val_loss": 1.25, "val_accuracy": 0.5, "learning_rate": 0.001}
-    values |= {"seconds": 2.0, "images_per_second": 640.0, "ms_per_step": 12.5, "waiting": 0.25}
+    values |= {"seconds": 2.0, "images_per_second": 640.0, "ms_per_step": 12.5, "wait_fraction": 0.25}
     return EpochMetrics(number, **(values | figures))
 
 
@@ -45,7 +45,10 @@ def test_a_slow_step_is_written_without_an_exponent():
 def test_waiting_is_shown_where_it_was_measured_and_runs_without_it_are_read(written):
     assert _epoch(1).format_line(3).endswith("  waiting 25%")
     assert "waiting" not in _epoch(1, wait_fraction=float("nan")).format_line(3)
-    older = [line.rpartition(",")[0] for line in written.read_text().splitlines()]
+    text = written.read_text()
+    written.write_text(text.replace("wait_fraction", "waiting"))  # in runs of format 2
+    assert read_history(written)[0].wait_fraction == 0.25
+    older = [line.rpartition(",")[0] for line in text.splitlines()]
     written.write_text("\n".join(older) + "\n")
     rows = read_history(written)
     assert len(rows) == 3 and all(row.wait_fraction != row.wait_fraction for row in rows)

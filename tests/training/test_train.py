@@ -192,7 +192,7 @@ def test_a_run_that_a_signal_stopped_can_be_finished_as_it_is(tmp_path):
     assert run.manifest.epochs == len(run.epochs) < 50
     assert 1 <= run.manifest.best_epoch <= run.manifest.epochs
     assert run.report.n == 359
-    assert "stopped before its time" in (run.path / "report.html").read_text()
+    assert "Its training was stopped early" in (run.path / "report.html").read_text()
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)])
