@@ -163,7 +163,7 @@ def test_another_plan_under_the_same_name_is_refused(found, runs, changes, setti
 
 
 def test_other_images_under_the_same_name_are_refused(found, runs, photos):
-    with pytest.raises(RunError, match=r"another plan\. Received: pictures"):
+    with pytest.raises(RunError, match=r"another plan\. Received: images"):
         ladder(photos, rungs=RUNGS, epochs=1, seeds=2, runs=runs, name=found.path.name, **FLOAT)
 
 

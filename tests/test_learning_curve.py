@@ -38,7 +38,7 @@ def _split(run):
 def _runs(found, size):
     from striate.runs.run import Run
 
-    return [Run(found.path / name) for one in found.document.sizes if one.size == size for name in one.runs]
+    return [Run(found.path / name) for one in found.manifest.rows if one.size == size for name in one.runs]
 
 
 @pytest.fixture(scope="module")
@@ -65,27 +65,27 @@ def test_smaller_parts_get_more_epochs(found):
 
 
 def test_the_curve_is_what_the_runs_say(found):
-    document = found.document
-    for one in document.sizes:
+    manifest = found.manifest
+    for one in manifest.rows:
         (run,) = _runs(found, one.size)
         assert one.accuracies == (run.report.accuracy,)
         assert one.recalls == pytest.approx([row.recall for row in run.report.classes])
-    errors = [1 - one.accuracy for one in document.sizes]
-    assert document.law == fit_power_law(SIZES, errors, document.n)
+    errors = [1 - one.accuracy for one in manifest.rows]
+    assert manifest.power_law == fit_power_law(SIZES, errors, manifest.n)
     assert errors[0] > errors[-1]
-    assert [one.size for one in document.law.forecasts] == [800, 1600, 3200]
+    assert [one.size for one in manifest.power_law.forecasts] == [800, 1600, 3200]
 
 
 def test_the_folder_holds_table_figure_and_manifest(found):
     with (found.path / "learning_curve.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(int(row["size"]), float(row["accuracy"])) for row in rows] == [
-        (one.size, one.accuracy) for one in found.document.sizes
+        (one.size, one.accuracy) for one in found.manifest.rows
     ]
     with Image.open(found.path / "learning_curve.png") as image:
         assert image.size[0] > 1000
     assert json.loads((found.path / "learning_curve.json").read_text())["state"] == "finished"
-    assert found.summary()["verdict"] == found.verdict()
+    assert found.to_dict()["verdict"] == found.format_verdict()
 
 
 class _Lines(Progress):
@@ -101,7 +101,7 @@ def test_the_same_command_trains_nothing_again(found):
     said = _Lines()
     again = learning_curve("digits", sizes=SIZES, runs=found.path.parent, progress=said, **QUICK)
     assert "All 4 runs are there already." in said.lines
-    assert again.manifest == found.document
+    assert again.manifest == found.manifest
     assert {path: path.stat().st_mtime_ns for path in found.path.glob("*/run.json")} == before
     with pytest.raises(RunError, match="begun with another plan"):
         learning_curve("digits", sizes=SIZES, runs=found.path.parent, **{**QUICK, "epochs": 3})
@@ -135,7 +135,7 @@ def test_a_folder_of_an_earlier_version_is_resumed(found, tmp_path):
     said = _Lines()
     again = learning_curve("digits", sizes=SIZES, runs=tmp_path, name=folder.name, progress=said, **QUICK)
     assert "All 4 runs are there already." in said.lines
-    assert again.manifest == found.document
+    assert again.manifest == found.manifest
 
 
 def _curve(errors, tmp_path):

@@ -68,12 +68,12 @@ def test_seeds_share_one_division_and_differ_in_what_chance_does(seeds):
 
 
 def test_what_they_have_in_common_is_what_their_reports_say(seeds):
-    found = seeds.document
+    found = seeds.manifest
     reports = [run.report for run in seeds.runs]
     accuracies = [report.accuracy for report in reports]
-    assert [one.accuracy for one in found.attempts] == accuracies
+    assert [one.accuracy for one in found.rows] == accuracies
     assert found.accuracy == summarize_scores(accuracies)
-    assert found.pooled is None
+    assert found.pooled_accuracy is None
     assert found.recalls[3].mean == pytest.approx(np.mean([report.classes[3].recall for report in reports]))
     assert found.seconds == pytest.approx(sum(run.manifest.phase_seconds["total"] for run in seeds.runs))
 
@@ -82,7 +82,7 @@ def test_the_folder_holds_table_figure_and_manifest(seeds):
     with (seeds.path / "repeated.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["run"] for row in rows] == ["seed-0", "seed-1"]
-    assert [float(row["accuracy"]) for row in rows] == [one.accuracy for one in seeds.document.attempts]
+    assert [float(row["accuracy"]) for row in rows] == [one.accuracy for one in seeds.manifest.rows]
     with Image.open(seeds.path / "repeated.png") as image:
         assert image.size[0] > 900
     assert json.loads((seeds.path / "repeated.json").read_text())["state"] == "finished"
@@ -92,7 +92,7 @@ def test_the_folder_holds_table_figure_and_manifest(seeds):
 def test_the_same_command_trains_nothing_again_and_another_seed_only_itself(few, seeds):
     before, said = _written(seeds), _Lines()
     again = repeat(few, seeds=2, runs=seeds.path.parent, progress=said, **QUICK)
-    assert _written(again) == before and again.manifest == seeds.document
+    assert _written(again) == before and again.manifest == seeds.manifest
     assert "All 2 runs are there already." in said.lines
     more = repeat(few, seeds=3, runs=seeds.path.parent, **QUICK)
     assert {name: when for name, when in _written(more).items() if name in before} == before
@@ -119,10 +119,10 @@ def test_every_image_is_measured_in_one_fold_and_copies_lie_together(few, folds)
 
 
 def test_the_folds_are_pooled_with_an_interval(folds, few):
-    found = folds.document
+    found = folds.manifest
     right = sum(run.report.correct_count for run in folds.runs)
-    assert (found.pooled.n, found.pooled.accuracy) == (len(few), right / len(few))
-    assert found.pooled.interval == tuple(wilson(right, len(few)))
+    assert (found.pooled_accuracy.n, found.pooled_accuracy.accuracy) == (len(few), right / len(few))
+    assert found.pooled_accuracy.interval == tuple(wilson(right, len(few)))
     assert found.accuracy == summarize_scores([run.report.accuracy for run in folds.runs], is_cross_validation=True)
 
 

@@ -105,6 +105,7 @@ def test_a_run_folder_holds_every_file_that_its_description_lists(run):
         "run.lock",
         "split.csv",
         "symptoms.json",
+        "test_access.csv",
         "validation.csv",
         "validation.json",
         "validation.npy",

@@ -159,10 +159,10 @@ def test_a_training_can_be_finished_with_what_it_has_learned(digits, tmp_path):
 def test_what_was_measured_to_plan_the_training_is_not_measured_again(digits, tmp_path, monkeypatch):
     recipe = _recipe(digits, precision="auto")
     with monkeypatch.context() as patch:
-        patch.setattr("striate.training.build.fastest", lambda *_, **__: "mixed_bfloat16")
+        patch.setattr("striate.training.build.choose_precision", lambda *_, **__: "mixed_bfloat16")
         with pytest.raises(Killed):
             fit(*digits, recipe, progress=KillAt(1), keeper=Keeper(CheckpointStore(tmp_path)))
-    monkeypatch.setattr("striate.training.build.fastest", lambda *_, **__: pytest.fail("measured again"))
+    monkeypatch.setattr("striate.training.build.choose_precision", lambda *_, **__: pytest.fail("measured again"))
     trained = fit(*digits, recipe, keeper=Keeper(CheckpointStore(tmp_path)))
     assert trained.recipe.precision == "mixed_bfloat16"
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from striate.config import frozen_config, replace_config, to_plain
+from striate.config import frozen_config, read_former_keys, replace_config, to_plain
 from striate.data.decoded_cache import DecodedSet
 from striate.data.loaders.load import DataSource
 from striate.data.splits import Splits
@@ -43,7 +43,7 @@ from striate.training.recipe import Recipe
 from striate.workflows.options import choose, parted
 from striate.workflows.prepare_data import Prepared, prepare
 
-LEARNING_CURVE_FORMAT = 1
+LEARNING_CURVE_FORMAT = 2
 MIN_USEFUL_GAIN = 0.002  # what twice as many images would buy: below, not worth the labeling
 
 StudyState = Literal["unfinished", "interrupted", "failed", "finished"]
@@ -89,6 +89,7 @@ class LearningCurveRow:
     recalls: tuple[float, ...]
 
 
+@read_former_keys(sizes="rows", law="power_law", failed="failures")
 @frozen_config
 class LearningCurveManifest:
     """What learning_curve.json holds.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from striate.config import frozen_config, replace_config, to_plain
+from striate.config import frozen_config, read_former_keys, replace_config, to_plain
 from striate.data.loaders.load import DataSource
 from striate.data.splits import Splits
 from striate.errors import ConfigError
@@ -37,7 +37,7 @@ from striate.training.recipe import Recipe
 from striate.workflows.options import choose, parted
 from striate.workflows.prepare_data import Prepared, prepare
 
-REPEAT_FORMAT = 1
+REPEAT_FORMAT = 2
 
 RepeatKind = Literal["seeds", "folds"]
 StudyState = Literal["unfinished", "interrupted", "failed", "finished"]
@@ -62,6 +62,7 @@ class RepeatPlan:
     backend: str
 
 
+@read_former_keys(right="correct_count", kept="best_epoch")
 @frozen_config
 class RepeatRow:
     """One of the trainings, measured on its test images, or on the fold that it was trained without.
@@ -87,6 +88,7 @@ class RepeatRow:
     seconds: float
 
 
+@read_former_keys(attempts="rows", failed="failures", pooled="pooled_accuracy")
 @frozen_config
 class RepeatManifest:
     """What repeated.json holds.

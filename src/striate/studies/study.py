@@ -44,7 +44,7 @@ def build_folder_name(prefix: str, data_name: str) -> str:
 def build_fixed_settings(data: Mapping[str, Any], recipe: Recipe, backend: str) -> dict[str, Any]:
     """Returns what must be the same for trainings to be taken together."""
     return {
-        "pictures": data["fingerprint"],
+        "images": data["fingerprint"],
         "validation": data["validation"],
         "test": data["test"],
         **flatten_settings(recipe),

@@ -98,7 +98,7 @@ def _build_fused_class(optimizer_class: Any) -> Any:
             powers = [tf.pow(beta, step) for beta in (self.beta_1, self.beta_2)] if is_adam else []
             for gradient, variable in zip(grads, variables, strict=True):
                 at = self._get_variable_index(variable)
-                fraction = self.shares[at] if hasattr(self, "shares") else 1.0
+                fraction = self.rate_factors[at] if hasattr(self, "rate_factors") else 1.0
                 own = rate if fraction == 1 else rate * fraction
                 (self._apply_adam if is_adam else self._apply_nesterov)(
                     variable, at, tf.cast(gradient, tf.float32), own, *powers

@@ -140,8 +140,8 @@ def refuse_full(folder: Path, network: Architecture, classes: int, recipe: Recip
         raise RunError(
             "The disk has too little room for this training",
             received=f"{free / 1e6:,.0f} MB free at {there}",
-            expected=f"{needed / 1e6:,.0f} MB for {MAX_CHECKPOINTS + 1} checkpoints of {network.name}, the classifier and "
-            "the report",
+            expected=f"{needed / 1e6:,.0f} MB for {MAX_CHECKPOINTS + 1} checkpoints of {network.name}, the classifier "
+            "and the report",
             hint="--runs on another disk",
         )
 
