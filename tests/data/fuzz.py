@@ -1,4 +1,4 @@
-"""Mutated images and tables through the doors that they come in by: python tests/data/fuzz.py SEED Images TABLES
+"""Mutated images and tables through the doors that they come in by: python tests/data/fuzz.py SEED IMAGES TABLES
 FOLDER. Each is decoded or refused with a reason, within SECONDS and within the memory that this process may have. The
 seconds are those of the processor, of which a busy machine gives no more; sleeping for long ends the process as well.
 Prints one JSON document; whatever else happens ends it with a traceback, or by a signal.

@@ -21,7 +21,7 @@ FILE_PATH = click.Path(path_type=Path, dir_okay=False)
 
 @click.command("map", context_settings=options.CONTEXT_SETTINGS)
 @click.argument("run")
-@click.option("--like", multiple=True, metavar="PICTURE", help="Tell which training images this one is similar to.")
+@click.option("--like", multiple=True, metavar="IMAGE", help="Tell which training images this one is similar to.")
 @click.option(
     "--split", type=click.Choice(["test", "validation"]), default="test", show_default=True, help="Whose map."
 )

@@ -150,4 +150,4 @@ def print_run_files(run: Run) -> None:
     if run.missing_artifacts:
         command = f"striate report {run.path} --artifacts {','.join(run.missing_artifacts)}"
         click.echo(to_printable(f"Missing: {', '.join(run.missing_artifacts)} (to make it: {command})"))
-    click.echo(to_printable(f"Next:    striate predict {run.path} Image…"))
+    click.echo(to_printable(f"Next:    striate predict {run.path} IMAGE…"))
