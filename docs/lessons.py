@@ -13,7 +13,7 @@ INTRODUCTION = """# What a convolutional model does
 Fifteen short lessons. Each stands in every run's `inside.html` as well, with the numbers of that run's own model and
 images beside it: the window slides over your image, under your kernels. To make such a page of an image of yours:
 
-    striate explain RUN Image --html page.html
+    striate explain RUN IMAGE --html page.html
 
 Here the numbers are those of LeNet-5 on images of 28×28, as `striate train mnist --arch lenet` trains it."""
 

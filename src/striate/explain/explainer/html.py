@@ -47,7 +47,7 @@ def save_explainer(
     Args:
         path: of the page.
         classifier: whose model.
-        images: at least one; the first Images are shown.
+        images: at least one; the first MAX_IMAGES of them are shown.
         run_name: the run's.
         method: how the images' heat was found.
         epochs: of its training.
