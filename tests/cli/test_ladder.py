@@ -152,6 +152,7 @@ def test_a_model_that_the_images_are_too_small_for_fails_alone(home: Path) -> No
     assert list(trained(home / "runs" / "dots")) == ["mlp-seed0"]
 
 
+@pytest.mark.slow  # test_resumed_runs.py stops and resumes a ladder
 def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(tmp_path: Path) -> None:
     words = ("ladder", "digits", "--rungs", "mlp,cnn-small", "--epochs", "12", "--precision", "float32")
     code, rest = stopped(tmp_path, "2/2", signal.SIGINT, *words)

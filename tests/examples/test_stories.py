@@ -39,6 +39,7 @@ def test_digits_prints_a_line_per_epoch_and_the_final_accuracy(
     assert run.report.accuracy > 0.6
 
 
+@pytest.mark.slow
 def test_clothes_explores_trains_and_draws_its_curves(
     test_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -73,6 +74,7 @@ def test_four_models_show_accuracy_and_loss_side_by_side(
     assert is_drawn(found.path / "ladder.png")
 
 
+@pytest.mark.slow
 def test_right_and_wrong_reports_and_draws_both_galleries(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     module = story("right_and_wrong")
     run, test = module.digits(tmp_path)
@@ -83,6 +85,7 @@ def test_right_and_wrong_reports_and_draws_both_galleries(tmp_path: Path, capsys
     assert is_drawn(tmp_path / "right.png") and is_drawn(tmp_path / "wrong.png")
 
 
+@pytest.mark.slow
 def test_cats_and_dogs_ends_with_one_new_image(test_data: Path, tmp_path: Path) -> None:
     image = sorted((test_data / "cats_dogs" / "test_set" / "cats").iterdir())[0]
     prediction = story("cats_and_dogs").main(test_data / "cats_dogs", image, tmp_path, epochs=1, every=20)

@@ -18,8 +18,6 @@ from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
 from striate.system.backend import keras, set_seed
 
-pytestmark = pytest.mark.backend
-
 FORM = Preprocessing(32, 32, 3)
 
 
@@ -57,6 +55,7 @@ def nested(classes: int = 3) -> Classifier:
 # Gradients
 
 
+@pytest.mark.backend
 def test_gradients_with_respect_to_pixels_are_differences_of_logits():
     model = untrained("lenet").model
     given = pictures(2).astype(np.float32)
@@ -122,6 +121,7 @@ def test_every_method_gives_heat_for_every_image(method: str, name: str):
     assert found.method == method
 
 
+@pytest.mark.backend
 def test_integrated_gradients_add_up_to_the_difference_of_logits(digits_run):
     classifier = digits_run.classifier
     given = _digits(classifier)[:20]

@@ -15,8 +15,6 @@ from striate.models.architecture import build_model
 from striate.models.registry import ARCHITECTURES
 from striate.system.backend import keras
 
-pytestmark = pytest.mark.backend
-
 
 def planted():
     """Returns a model whose first unit looks for a cross of 3×3, the second for a bar; the third is dead."""
@@ -84,6 +82,7 @@ def test_a_trained_models_units_agree_with_its_layers(digits_run, tmp_path):
     assert len(titles) == 10
 
 
+@pytest.mark.backend
 def test_units_of_a_nested_model_are_reached():
     inner = build_model(ARCHITECTURES["lenet"], (28, 28, 1), 10)
     inner = keras.Model(inner.input, inner.get_layer("s2").output, name="backbone")

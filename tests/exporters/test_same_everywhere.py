@@ -80,7 +80,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return found
 
 
-FITS = ["pad", *(pytest.param(fit, marks=pytest.mark.slow) for fit in ("stretch", "crop"))]
+FITS = [pytest.param(fit, marks=pytest.mark.slow) for fit in ("pad", "stretch", "crop")]
 
 
 @pytest.fixture(scope="module", params=FITS)

@@ -10,7 +10,6 @@ from striate.models.fold_batchnorm import fold_batch_norm
 from striate.models.registry import ARCHITECTURES
 from striate.system.backend import keras, set_seed
 
-pytestmark = pytest.mark.backend
 layers = keras.layers
 
 
@@ -63,6 +62,7 @@ def test_models_prediction_the_same(name, left):
     _compare(model, new)
 
 
+@pytest.mark.backend
 def test_a_convolutions_own_bias_is_scaled_too():
     images = keras.Input((8, 8, 2))
     x = layers.Conv2D(3, 3, bias_initializer=keras.initializers.Constant(300.0))(images)
@@ -79,6 +79,7 @@ def test_half_precision_predictions_nearly_the_same():
     _compare(model, new, 0.05)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("case", ["activated", "read twice", "shared", "pooled", "an output", "bias", "no scale"])
 def test_only_what_can_be_folded_is(case):
     x = images = keras.Input((8, 8, 2))

@@ -128,6 +128,7 @@ def test_the_classifier_predictions_as_the_last_layer_did_while_it_learned(reste
     assert (logits.argmax(axis=1) == parts[1].images.labels).mean() == pytest.approx(row.val_accuracy, abs=1e-6)
 
 
+@pytest.mark.slow
 @compiles_long
 def test_half_precision_learns_too(parts, planned):
     trained = fit(*parts, planned(precision="mixed_bfloat16", epochs=1))
@@ -222,6 +223,7 @@ def test_the_factors_reach_the_other_optimizers_too(kind):
     assert (low, high) == (pytest.approx(0.025, rel=1e-3), pytest.approx(0.1, rel=1e-3))
 
 
+@pytest.mark.slow
 @compiles_long
 def test_when_fine_tuning_only_does_harm_the_last_layers_epoch_is_kept(parts, planned, weights):
     trained = fit(*parts, planned(fine_tune=1, fine_tune_rate=3.0, optimizer="sgd", epochs=2))

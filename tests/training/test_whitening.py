@@ -14,8 +14,6 @@ from striate.training.performance import whitening
 from striate.training.performance.whitening import init_whitening_layer
 from striate.training.recipe import Recipe
 
-pytestmark = pytest.mark.backend
-
 
 def _pictures(count, side, channels):
     """Smooth random images: neighboring pixels be similar to each other, as real ones do."""
@@ -47,6 +45,7 @@ def test_responses_are_white_and_come_in_opposite_pairs(side, channels):
     assert np.abs(found.mean(axis=0)).max() < 0.1
 
 
+@pytest.mark.backend
 def test_it_follows_from_the_images_and_the_seed_alone(monkeypatch):
     monkeypatch.setattr(whitening, "SAMPLE_SIZE", 10)
     pixels, kernels = _pictures(40, 12, 3), []
@@ -67,6 +66,7 @@ def test_a_model_without_such_a_layer_is_left_alone():
     assert all(layer.trainable for layer in model.layers)
 
 
+@pytest.mark.backend
 def test_images_all_alike_give_finite_filters():
     model = build_model(ARCHITECTURES["airbench"], (12, 12, 3), 3)
     init_whitening_layer(model, np.full((3, 12, 12, 3), 7, np.uint8), seed=0)
