@@ -58,7 +58,7 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "data beside --resume": ("train", "photos", "--resume", "taken"),
     "a run to resume that is missing": ("train", "--resume", "missing"),
     "a data set that is not there, offline": ("train", "mnist", "--data-dir", "empty"),
-    "a ladder with an unknown architecture": ("ladder", "photos", "--rungs", "mlp,typo"),
+    "a ladder with an unknown architecture": ("ladder", "photos", "--architectures", "mlp,typo"),
     "one seed to repeat": ("repeat", "photos", "--seeds", "1"),
     "a learning curve of no data": ("learning-curve", "nowhere"),
     "no trial": ("tune", "photos", "--trials", "0"),

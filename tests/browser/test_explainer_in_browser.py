@@ -303,6 +303,6 @@ def test_a_large_model_holds_what_was_asked_for(chromium, tmp_path: Path):
     absent = chromium.run("return STEPS.find((step) => step.state === 'absent' && step.bytes).name")
     page.open(absent)
     assert "too large for one page" in chromium.run("return document.querySelector('#scene').innerText")
-    assert f"--hold {absent}" in chromium.run("return document.querySelector('#scene').innerText")
+    assert f"--include-layer {absent}" in chromium.run("return document.querySelector('#scene').innerText")
     assert (tmp_path / "page.html").stat().st_size < 2**24
     assert chromium.complaints() == []

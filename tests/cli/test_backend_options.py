@@ -34,7 +34,7 @@ VERBS = {
     "report": ("RUN",),
     "tensorboard": ("RUN",),
     "serve": ("RUN",),
-    "data": ("digits", "--suspects"),
+    "data": ("digits", "--label-issues"),
 }
 
 

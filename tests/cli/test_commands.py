@@ -191,7 +191,7 @@ def test_evaluate_writes_the_report_anew_and_notes_each_look(home: Path, tmp_pat
 
 
 def test_evaluate_tells_how_the_classifier_holds(home: Path) -> None:
-    words = ("evaluate", "stripes", "--robustness-pictures", "10")
+    words = ("evaluate", "stripes", "--robustness-images", "10")
     done = striate(*words, folder=home)
     assert done.returncode == 0
     assert "another angle" in done.stdout and "On 10 of the images" in done.stdout
@@ -363,7 +363,7 @@ def test_label_issues_are_listed_to_be_decided_on(tmp_path: Path) -> None:
         Image.fromarray(digits.read(index)[:, :, 0]).save(folder / f"{index}.png")
     (folder.parent / "class 0" / "0.png").rename(folder.parent / "class 7" / "stranger.png")
     (tmp_path / "quick.json").write_text(to_json(replace_config(RECIPES["fast-digits"], precision="float32")))
-    words = ("data", folder.parent, "--suspects", "--recipe", "quick.json", "--fix", "list.csv", "--json")
+    words = ("data", folder.parent, "--label-issues", "--recipe", "quick.json", "--fix", "list.csv", "--json")
     said = json.loads(striate(*words, folder=tmp_path).stdout)
     suspect = next(finding for finding in said["findings"] if finding["kind"] == "label_suspect")
     assert "class 7/stranger.png" in suspect["files"] and suspect["count"] < 20

@@ -73,7 +73,9 @@ def test_the_page_of_some_images_is_written(digits_run, folder: Path, capsys):
     assert "0.png" in text
     assert 100_000 < len(text) < 3_000_000
     assert not Path("explained.png").exists()
-    assert main(["explain", str(digits_run.path), str(folder), "--html", "page.html", "--hold", "nothing"]) == 2
+    assert (
+        main(["explain", str(digits_run.path), str(folder), "--html", "page.html", "--include-layer", "nothing"]) == 2
+    )
     assert "no such layer" in capsys.readouterr().err
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from striate.cli import main
 
-WORDS = ("ladder", "digits", "--rungs", "mlp,cnn-small", "--epochs", "1", "--precision", "float32")
+WORDS = ("ladder", "digits", "--architectures", "mlp,cnn-small", "--epochs", "1", "--precision", "float32")
 
 
 def striate(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -114,17 +114,17 @@ def test_the_runs_are_listed_and_predict_like_any_other(home: Path, photos: Path
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("ladder", "nowhere", "--rungs", "mlp,lenett"), "Try: lenet."),
-        (("ladder", "digits", "--rungs", ","), "no rung"),
-        (("ladder", "digits", "--rungs", "mlp", "--seeds", "0"), "seeds"),
-        (("ladder", "digits", "--rungs", "mlp", "--size", "big"), "--size"),
-        (("ladder", "digits", "--rungs", "mlp", "--epochs", "0"), "epochs"),
-        (("ladder", "digits", "--rungs", "mlp", "--name", "../out"), "Not a name for a run"),
+        (("ladder", "nowhere", "--architectures", "mlp,lenett"), "Try: lenet."),
+        (("ladder", "digits", "--architectures", ","), "no rung"),
+        (("ladder", "digits", "--architectures", "mlp", "--seeds", "0"), "seeds"),
+        (("ladder", "digits", "--architectures", "mlp", "--size", "big"), "--size"),
+        (("ladder", "digits", "--architectures", "mlp", "--epochs", "0"), "epochs"),
+        (("ladder", "digits", "--architectures", "mlp", "--name", "../out"), "Not a name for a run"),
         (
-            ("ladder", "digits", "--rungs", "mlp", "--epochs", "7", "--precision", "float32"),
+            ("ladder", "digits", "--architectures", "mlp", "--epochs", "7", "--precision", "float32"),
             "begun with another plan. Received: epochs 7.",
         ),
-        (("ladder", "nowhere", "--rungs", "mlp"), "There is no such folder"),
+        (("ladder", "nowhere", "--architectures", "mlp"), "There is no such folder"),
     ],
 )
 def test_bad_input_gets_one_message_and_exit_code_2(
@@ -154,7 +154,7 @@ def test_a_model_that_the_images_are_too_small_for_fails_alone(home: Path) -> No
 
 @pytest.mark.slow  # test_resumed_runs.py stops and resumes a ladder
 def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    words = ("ladder", "digits", "--rungs", "mlp,cnn-small", "--epochs", "12", "--precision", "float32")
+    words = ("ladder", "digits", "--architectures", "mlp,cnn-small", "--epochs", "12", "--precision", "float32")
     code, rest = stopped(tmp_path, "2/2", signal.SIGINT, *words)
     assert code == 130
     assert "The same command goes on from here" in rest
@@ -171,7 +171,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_goes_on(tmp_path: Pa
 
 @pytest.mark.slow
 def test_a_ladder_killed_in_the_middle_resumes_the_run_that_was_lost(tmp_path: Path) -> None:
-    words = ("ladder", "digits", "--rungs", "mlp,cnn-small", "--epochs", "12")
+    words = ("ladder", "digits", "--architectures", "mlp,cnn-small", "--epochs", "12")
     code, _ = stopped(tmp_path, "2/2", signal.SIGKILL, *words)
     assert code == -signal.SIGKILL
     folder = tmp_path / "runs" / "ladder-digits"

@@ -55,13 +55,13 @@ def test_the_list_fits_a_terminal_of_80_columns(capsys: pytest.CaptureFixture[st
 
 def test_filters_keep_what_they_say(capsys: pytest.CaptureFixture[str]) -> None:
     known = load_cost_table()
-    assert _names(capsys, "--max-weights", "1.5M") == [n for n in known if known[n]["parameters"] <= 1_500_000]
-    assert _names(capsys, "--max-weights", "62k") == ["lenet"]
+    assert _names(capsys, "--max-parameters", "1.5M") == [n for n in known if known[n]["parameters"] <= 1_500_000]
+    assert _names(capsys, "--max-parameters", "62k") == ["lenet"]
     assert _names(capsys, "--side", "8") == [n for n in known if known[n]["smallest_side"] <= 8]
     assert _names(capsys, "--year", "1998") == ["lenet"]
     years = {ARCHITECTURES[name].year for name in _names(capsys, "--year", "2012-2014")}
     assert {2012, 2014} <= years <= {2012, 2013, 2014}
-    assert _names(capsys, "--year", "1998-2014", "--max-weights", "100k", "--side", "28") == ["lenet"]
+    assert _names(capsys, "--year", "1998-2014", "--max-parameters", "100k", "--side", "28") == ["lenet"]
     assert _names(capsys, "--year", "1066") == []
 
 
@@ -103,7 +103,7 @@ def test_one_model_tells_its_story_and_every_layer(capsys: pytest.CaptureFixture
 
 
 def test_the_figures_are_those_of_the_size_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    said = _said(capsys, "cnn", "--size", "40x30", "--colour", "--classes", "5")
+    said = _said(capsys, "cnn", "--size", "40x30", "--color", "--classes", "5")
     found = compute_cost(build_without_weights(ARCHITECTURES["cnn"], (40, 30, 3), 5))
     assert said["size"] == [40, 30, 3] and said["classes"] == 5
     assert said["parameters"] == found.parameters
@@ -137,8 +137,8 @@ def test_a_model_is_drawn_where_asked(
         (["vgg16", "--side", "28"], "vgg16 is one model"),
         (["vgg", "--size", "28"], "--size needs the name of one model"),
         (["--draw", "x.png"], "--draw needs the name of one model"),
-        (["--grey"], "--grey needs the name of one model"),
-        (["--max-weights", "many"], "Expected: 5M or 300k"),
+        (["--grayscale"], "--grayscale needs the name of one model"),
+        (["--max-parameters", "many"], "Expected: 5M or 300k"),
         (["--year", "long ago"], "Expected: 2014 or 2012-2015"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -118,7 +118,7 @@ def _driver(folder: Path, *words: str) -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 def test_a_worker_that_is_killed_loses_nothing(tmp_path):
-    with _driver(tmp_path, "--trials", "4", "--to-the-end", "--json") as process:
+    with _driver(tmp_path, "--trials", "4", "--no-pruning", "--json") as process:
         until = time.monotonic() + 120
         while not (victims := _workers(process)) and time.monotonic() < until:
             time.sleep(0.2)

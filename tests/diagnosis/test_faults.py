@@ -176,7 +176,7 @@ def test_label_noise(evidence):
 def test_training_labels_that_are_worse_than_others(evidence):
     noisy = {"train_outcomes": tally_of(0.65, 1000, loss=1.3)}
     found = diagnose(evidence(signals=noisy)).diagnoses[0]
-    assert (found.kind, found.fix) == ("label_noise", "striate data photos --suspects")
+    assert (found.kind, found.fix) == ("label_noise", "striate data photos --label-issues")
     assert "64.8 % of 1,000 training images right, yet 95.0 % of 400" in found.evidence
     chance = {"train_outcomes": tally_of(0.948, 1000, loss=0.16)}
     assert kinds(evidence(signals=chance)) == []

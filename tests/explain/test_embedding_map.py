@@ -112,9 +112,9 @@ def test_the_command_tells_what_an_image_resembles(digits_run, tmp_path: Path, c
     Image.fromarray(images.read(images.keys.tolist().index(trained))[:, :, 0]).save(tmp_path / "own.png")
     (tmp_path / "broken.png").write_bytes(b"none")
     words = [
-        "--like",
+        "--similar-to",
         str(tmp_path / "own.png"),
-        "--like",
+        "--similar-to",
         str(tmp_path / "broken.png"),
         "--png",
         str(tmp_path / "l.png"),
@@ -126,4 +126,4 @@ def test_the_command_tells_what_an_image_resembles(digits_run, tmp_path: Path, c
     assert len(own["similar_images"]) == 5
     assert broken["error"]
     assert (tmp_path / "l.png").stat().st_size > 5_000
-    assert main(["map", str(digits_run.path), "--like", str(tmp_path / "broken.png")]) == 2
+    assert main(["map", str(digits_run.path), "--similar-to", str(tmp_path / "broken.png")]) == 2

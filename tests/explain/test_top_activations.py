@@ -104,7 +104,7 @@ def test_the_command_draws_and_counts(digits_run, tmp_path, monkeypatch, capsys)
     import json
 
     monkeypatch.chdir(tmp_path)
-    words = ["units", str(digits_run.path), "--unit", "3", "--unit", "7", "--top", "4", "--maximise", "--json"]
+    words = ["units", str(digits_run.path), "--unit", "3", "--unit", "7", "--top", "4", "--maximize", "--json"]
     assert main(words) == 0
     said = json.loads(capsys.readouterr().out)
     assert [row["unit"] for row in said["units"]] == [3, 7]

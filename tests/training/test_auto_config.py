@@ -137,7 +137,7 @@ def test_a_model_whose_weights_need_large_images_gets_them(home, stripes):
 def test_grey_images_are_made_color_and_asking_for_grey_is_a_mistake(home):
     gray = from_arrays(np.zeros((8, 70, 70), np.uint8), np.arange(8) % 2)
     assert plan(Recipe(pretrained="imagenet"), gray).channels == 3
-    with pytest.raises(ConfigError, match=r"three channels.*Try: --colour, or --pretrained none"):
+    with pytest.raises(ConfigError, match=r"three channels.*Try: --color, or --pretrained none"):
         plan(Recipe(pretrained="imagenet", channels=1), gray)
     refuse_grey(Recipe(pretrained="none", channels=1))
 

@@ -38,6 +38,23 @@ COMMANDS: dict[str, tuple[str, str]] = {
 OLD_COMMANDS = {"learn-curve": "learning-curve"}
 """Earlier name of a command → its name."""
 
+OLD_OPTIONS = {
+    "--grey": "--grayscale",
+    "--colour": "--color",
+    "--rungs": "--architectures",
+    "--to-the-end": "--no-pruning",
+    "--every": "--frame-stride",
+    "--robustness-pictures": "--robustness-images",
+    "--hold": "--include-layer",
+    "--maximise": "--maximize",
+    "--like": "--similar-to",
+    "--most": "--max-images",
+    "--neighbours": "--neighbors",
+    "--suspects": "--label-issues",
+    "--max-weights": "--max-parameters",
+}
+"""Earlier name of an option → its name."""
+
 GC_THRESHOLD = 50_000
 """After how many new objects garbage is collected; Python's own number is 700."""
 
@@ -70,7 +87,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     from striate.cli.main import invoke_command
 
-    return invoke_command(verb, COMMANDS[verb][0], rest)
+    return invoke_command(verb, COMMANDS[verb][0], [_rename_old_option(word) for word in rest])
+
+
+def _rename_old_option(word: str) -> str:
+    """Returns an argument under its present name, and prints that name if the argument is an option's earlier one."""
+    name, equals, value = word.partition("=")
+    if name not in OLD_OPTIONS:
+        return word
+    print(f"striate: {name} is now called {OLD_OPTIONS[name]}.", file=sys.stderr)  # noqa: T201
+    return OLD_OPTIONS[name] + equals + value
 
 
 def run() -> int:

@@ -33,7 +33,7 @@ MAX_FILES_SHOWN = 10  # files, or sets of them, listed under a finding
     help="Where the page is written; by default NAME-data.html.",
 )
 @click.option("--png", type=click.Path(path_type=Path, dir_okay=False), help="Draw a contact sheet, too.")
-@click.option("--suspects", is_flag=True, help="Look for wrong labels, too: trains four models.")
+@click.option("--label-issues", is_flag=True, help="Find label issues as well: trains four models.")
 @click.option("--recipe", default="default", show_default=True, help="How those are trained: see striate recipes.")
 @click.option(
     "--fix",
@@ -62,7 +62,7 @@ def data(
     data: str,
     page: Path | None,
     png: Path | None,
-    suspects: bool,
+    label_issues: bool,
     recipe: str,
     fix: str | None,
     shard: str | None,
@@ -96,7 +96,7 @@ def data(
             as_json=as_json,
             quiet=quiet,
         )
-    if suspects:
+    if label_issues:
         options.configure_backend(backend, device)
     from striate.cli.console import create_progress, print_json
     from striate.data.contact_sheet import save_contact_sheet
@@ -106,7 +106,7 @@ def data(
     shown = create_progress(as_json=as_json, quiet=quiet)
     found = examine(
         data,
-        suspects=suspects,
+        suspects=label_issues,
         recipe=recipe,
         nested=nested or "top",
         corrections=corrections,

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 @options.add_rejection_options
 @click.option("--robustness", is_flag=True, help="Measure also on images made worse: noise, blur, darkness, angle …")
 @click.option(
-    "--robustness-pictures", type=click.IntRange(min=10), metavar="N", help="So many of them  [default: 1,000]."
+    "--robustness-images",
+    type=click.IntRange(min=10),
+    metavar="N",
+    help="Number of images for --robustness  [default: 1,000].",
 )
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as a page.")
 @click.option("--md", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as Markdown.")
@@ -39,7 +42,7 @@ def evaluate(
     reject_below: float | None,
     target_risk: float | None,
     robustness: bool,
-    robustness_pictures: int | None,
+    robustness_images: int | None,
     html: Path | None,
     md: Path | None,
     backend: str | None,
@@ -75,11 +78,11 @@ def evaluate(
     )
     save_report_again(found, measured, html, md)
     held = None
-    if robustness or robustness_pictures:
+    if robustness or robustness_images:
         from striate.evaluation.robustness import ROBUSTNESS_SAMPLE_SIZE
         from striate.workflows.evaluate import hold
 
-        held = hold(found, measured, pictures=robustness_pictures or ROBUSTNESS_SAMPLE_SIZE, progress=shown)
+        held = hold(found, measured, pictures=robustness_images or ROBUSTNESS_SAMPLE_SIZE, progress=shown)
     limit = found.classifier.reject_below if limit is None else limit
     refused = compute_operating_point(measured.predictions, limit) if limit else None
     if as_json:

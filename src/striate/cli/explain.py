@@ -24,7 +24,9 @@ FILE_PATH = click.Path(path_type=Path, dir_okay=False)
 @click.argument("run")
 @click.argument("sources", nargs=-1)
 @click.option("--html", type=FILE_PATH, help="A page in which the first 12 images flow through the model.")
-@click.option("--hold", metavar="NAME", multiple=True, help="--html: a layer that a page of a large model must hold.")
+@click.option(
+    "--include-layer", metavar="NAME", multiple=True, help="--html: a layer that the page of a large model includes."
+)
 @click.option(
     "--method", type=click.Choice(list(ATTRIBUTION_METHODS)), default="grad-cam", show_default=True, help="How to look."
 )
@@ -42,7 +44,7 @@ def explain(
     run: str,
     sources: tuple[str, ...],
     html: Path | None,
-    hold: tuple[str, ...],
+    include_layer: tuple[str, ...],
     method: str,
     about: str | None,
     layer: str | None,
@@ -105,7 +107,7 @@ def explain(
         classifier, shown, look.method, png or (None if html else Path("explained.png")), maps, filters, draw
     )
     if html is not None and shown:
-        drawn.append(_write_explainer(run, runs, classifier, shown, look.method, html, hold))
+        drawn.append(_write_explainer(run, runs, classifier, shown, look.method, html, include_layer))
     if as_json:
         print_json(rows)
     else:

@@ -21,7 +21,7 @@ EXIT_CODES = {"finished": 0, "failed": 1, "interrupted": 130}
 
 @click.command(context_settings=options.CONTEXT_SETTINGS)
 @click.argument("data")
-@click.option("--rungs", metavar="A,B,C", help="Models, in their order: see striate models.")
+@click.option("--architectures", metavar="A,B,C", help="Architectures in their order, see striate models.")
 @click.option("--epochs", type=int, help="Every model's budget in passes over the training images.")
 @click.option("--minutes", type=float, help="Every model's budget in minutes instead.")
 @click.option("--seeds", type=int, default=1, show_default=True, help="Runs per model; they share one split.")
@@ -44,11 +44,11 @@ EXIT_CODES = {"finished": 0, "failed": 1, "interrupted": 130}
 @options.add_common_options
 def ladder(
     data: str,
-    rungs: str | None,
+    architectures: str | None,
     seeds: int,
     recipe: str,
     size: str | None,
-    grey: bool | None,
+    grayscale: bool | None,
     validation: float,
     test: float,
     max_broken: float,
@@ -69,18 +69,18 @@ def ladder(
 ) -> int:
     """Train one model after the other on DATA with the same budget: the history of the field on your own images.
 
-    Without --rungs: mlp, lenet, alexnet, vgg-small, googlenet and resnet20 on images of up to 64 pixels; vgg11 and
-    resnet18 in their places on larger ones. Every run lies in the ladder's folder and is an ordinary one. The same
-    command again goes on where it stopped, keeping finished runs; rungs and seeds may be added.
+    Without --architectures: mlp, lenet, alexnet, vgg-small, googlenet and resnet20 on images of up to 64 pixels; vgg11
+    and resnet18 in their places on larger ones. Every run is an ordinary one in the ladder's folder. The same command
+    again resumes the ladder and keeps finished runs; architectures and seeds may be added.
     """
     options.configure_backend(backend, device)
     from striate.cli.console import create_progress, print_json
     from striate.studies.ladder import ladder as climb
 
-    changes = options.build_recipe_overrides(size, grey, settings)
+    changes = options.build_recipe_overrides(size, grayscale, settings)
     found = climb(
         data,
-        rungs=None if rungs is None else [word.strip() for word in rungs.split(",") if word.strip()],
+        rungs=None if architectures is None else [word.strip() for word in architectures.split(",") if word.strip()],
         seeds=seeds,
         recipe=recipe,
         name=name,

@@ -39,7 +39,7 @@ def learning_curve(
     sizes: str | None,
     arch: str | None,
     size: str | None,
-    grey: bool | None,
+    grayscale: bool | None,
     backend: str | None,
     device: str,
     as_json: bool,
@@ -57,7 +57,7 @@ def learning_curve(
     from striate.cli.console import create_progress, print_json
     from striate.studies.learning_curve import learning_curve as run_learning_curve
 
-    changes = options.build_recipe_overrides(size, grey, settings)
+    changes = options.build_recipe_overrides(size, grayscale, settings)
     found = run_learning_curve(
         data,
         sizes=_parse_sizes(sizes),

@@ -21,28 +21,28 @@ FILE_PATH = click.Path(path_type=Path, dir_okay=False)
 
 @click.command("map", context_settings=options.CONTEXT_SETTINGS)
 @click.argument("run")
-@click.option("--like", multiple=True, metavar="IMAGE", help="Tell which training images this one is similar to.")
+@click.option("--similar-to", multiple=True, metavar="IMAGE", help="Tell which training images this one is similar to.")
 @click.option(
     "--split", type=click.Choice(["test", "validation"]), default="test", show_default=True, help="Whose map."
 )
 @click.option(
     "--method", type=click.Choice(PROJECTION_METHODS), default="pca", show_default=True, help="umap: an extra."
 )
-@click.option("--most", type=click.IntRange(min=5), default=1000, show_default=True, help="Images on the map.")
-@click.option("--neighbours", type=click.IntRange(1, 20), default=5, show_default=True, help="Training images each.")
+@click.option("--max-images", type=click.IntRange(min=5), default=1000, show_default=True, help="Images on the map.")
+@click.option("--neighbors", type=click.IntRange(1, 20), default=5, show_default=True, help="Training images each.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of what is drawn at random.")
 @click.option("--html", type=FILE_PATH, default=Path("map.html"), show_default=True, help="The page.")
-@click.option("--png", type=FILE_PATH, default=Path("like.png"), show_default=True, help="--like: the figure.")
+@click.option("--png", type=FILE_PATH, default=Path("like.png"), show_default=True, help="--similar-to: the figure.")
 @options.runs
 @options.add_backend_options
 @options.add_common_options
 def map(
     run: str,
-    like: tuple[str, ...],
+    similar_to: tuple[str, ...],
     split: str,
     method: str,
-    most: int,
-    neighbours: int,
+    max_images: int,
+    neighbors: int,
     seed: int,
     html: Path,
     png: Path,
@@ -56,7 +56,7 @@ def map(
     """Draw the map of a RUN's images, on which what the model takes for alike lies together.
 
     The page shows each test image as a point, by class, by prediction, or by whether the prediction is right, and
-    beside it the training images that it is similar to. With --like, no map: images of your own, and what they be
+    beside it the training images that it is similar to. With --similar-to, no map: images of your own, and what they be
     similar to.
     """
     options.configure_backend(backend, device)
@@ -65,9 +65,9 @@ def map(
     from striate.workflows.explain import mapped
 
     found, shown = RunStore(runs).find(run), create_progress(as_json=True, quiet=quiet)
-    if like:
-        return _report_similar_images(found, like, neighbours, png, shown, as_json=as_json)
-    drawn = mapped(found, split, method=method, most=most, neighbours=neighbours, seed=seed, progress=shown)
+    if similar_to:
+        return _report_similar_images(found, similar_to, neighbors, png, shown, as_json=as_json)
+    drawn = mapped(found, split, method=method, most=max_images, neighbours=neighbors, seed=seed, progress=shown)
     drawn.save(html)
     if as_json:
         print_json(
@@ -79,15 +79,15 @@ def map(
                 "method": method,
                 "explained": drawn.projection.explained_variance_ratio,
                 "accuracy": drawn.accuracy,
-                "neighbours": neighbours,
-                "neighbours_accuracy": drawn.neighbours_accuracy,
+                "neighbors": neighbors,
+                "neighbors_accuracy": drawn.neighbours_accuracy,
                 "html": str(html),
             }
         )
     else:
         click.echo(
             f"{len(drawn.shown.keys):,} {split} images: the classifier is right for {drawn.accuracy:.1%}, "
-            f"the {neighbours} nearest of {len(drawn.known.keys):,} training images for "
+            f"the {neighbors} nearest of {len(drawn.known.keys):,} training images for "
             f"{drawn.neighbours_accuracy:.1%}."
         )
         click.echo(to_printable(drawn.projection.caveat))

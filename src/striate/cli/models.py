@@ -23,12 +23,12 @@ UNIT_FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
 @click.command(context_settings=options.CONTEXT_SETTINGS)
 @click.argument("name", required=False)
-@click.option("--max-weights", metavar="N", help="Only those with at most so many weights: 5M, 300k …")
+@click.option("--max-parameters", metavar="N", help="Only those with at most N parameters: 5M, 300k …")
 @click.option("--side", type=click.IntRange(min=1), metavar="N", help="Only those that work on images of N×N pixels.")
 @click.option("--year", metavar="YEAR or FROM-TO", help="Only those of these years: 2014, 2012-2015.")
 @click.option("--pretrained", is_flag=True, help="Only those that have weights learned on ImageNet.")
 @click.option("--size", metavar="N or HxW", help="One model: at this image size instead of its own.")
-@click.option("--grey/--colour", default=None, help="One model: for images with one channel or three.")
+@click.option("--grayscale/--color", default=None, help="One model: for images with one channel or three.")
 @click.option("--classes", type=click.IntRange(min=2), metavar="K", help="One model: that tells K classes apart.")
 @click.option(
     "--draw",
@@ -38,12 +38,12 @@ UNIT_FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 @options.add_common_options
 def models(
     name: str | None,
-    max_weights: str | None,
+    max_parameters: str | None,
     side: int | None,
     year: str | None,
     pretrained: bool,
     size: str | None,
-    grey: bool | None,
+    grayscale: bool | None,
     classes: int | None,
     draw: Path | None,
     as_json: bool,
@@ -58,15 +58,17 @@ def models(
     from striate.models.registry import ARCHITECTURES
 
     if name in ARCHITECTURES:
-        limits = {"max_weights": max_weights, "side": side, "year": year, "pretrained": pretrained or None}
+        limits = {"max_parameters": max_parameters, "side": side, "year": year, "pretrained": pretrained or None}
         _refuse_options(f"chooses from the list, and {name} is one model", limits)
         row = ARCHITECTURES[name]
         height, width = row.native_shape[:2] if size is None else options.parse_image_size(size)
-        channels = row.native_shape[2] if grey is None else 1 if grey else 3
+        channels = row.native_shape[2] if grayscale is None else 1 if grayscale else 3
         _show_architecture(row, (height, width, channels), classes or row.native_classes, draw, as_json=as_json)
     else:
-        rows = _filter_architectures(name, max_weights, side, year, pretrained=pretrained)
-        _refuse_options("needs the name of one model", {"size": size, "grey": grey, "classes": classes, "draw": draw})
+        rows = _filter_architectures(name, max_parameters, side, year, pretrained=pretrained)
+        _refuse_options(
+            "needs the name of one model", {"size": size, "grayscale": grayscale, "classes": classes, "draw": draw}
+        )
         _show_list(rows, as_json=as_json)
 
 
@@ -112,7 +114,7 @@ def _describe_architecture(row: Architecture) -> dict[str, Any]:
 def _parse_count(text: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kMG]?)", text.strip().replace("K", "k").replace("m", "M"))
     if not found:
-        raise click.BadParameter(f"{text!r} is not a number. Expected: 5M or 300k.", param_hint="--max-weights")
+        raise click.BadParameter(f"{text!r} is not a number. Expected: 5M or 300k.", param_hint="--max-parameters")
     return float(found[1]) * UNIT_FACTORS[found[2]]
 
 
@@ -199,7 +201,7 @@ def _print_architecture(row: Architecture, shape: Shape, classes: int, cost: Cos
     console.print()
     console.print(Text(row.description))
     console.print()
-    colors = "grey" if shape[2] == 1 else "colour"
+    colors = "grayscale" if shape[2] == 1 else "color"
     click.echo(f"For images of {_format_sides(shape[:2], both=True)} pixels in {colors} and {classes:,} classes:")
     click.echo(f"  weights           {cost.parameters:,}")
     click.echo(f"  multiply-adds     {cost.multiply_adds:,} for one image")

@@ -63,7 +63,7 @@ def add_artifacts_option(default: str, help_prefix: str) -> Callable[[F], F]:
 batch = click.option("--batch", type=_BatchSize(), help="Images per step; auto measures which are fastest.")
 learning_rate = click.option("--lr", "learning_rate", type=float, help="Learning rate (the schedule's peak).")
 size = click.option("--size", metavar="N or HxW", help="Height and width the images are brought to, pixels.")
-grayscale = click.option("--grey/--colour", default=None, help="One channel or three.")
+grayscale = click.option("--grayscale/--color", default=None, help="One channel or three.")
 augment = click.option(
     "--augment", metavar="WORD", help="auto, none, digits, clothes, photos, or flip,shift=0.1,rotate=10 …"
 )

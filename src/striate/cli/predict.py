@@ -30,7 +30,9 @@ FILE_PATH = click.Path(path_type=Path, dir_okay=False)
 @click.option("--jsonl", "lines", type=FILE_PATH, help="Write JSON Lines as well: one document an image.")
 @click.option("--resume", is_flag=True, help="Resume the table, lines or --out that a kill left unfinished.")
 @click.option("--sort-into", type=click.Path(path_type=Path, file_okay=False), help="Copy images into class folders.")
-@click.option("--every", type=click.IntRange(min=1), default=1, show_default=True, help="Of a video, each Nth frame.")
+@click.option(
+    "--frame-stride", type=click.IntRange(min=1), default=1, show_default=True, help="Of a video, each Nth frame."
+)
 @click.option(
     "--smooth",
     type=click.FloatRange(min=0),
@@ -59,7 +61,7 @@ def predict(
     lines: Path | None,
     resume: bool,
     sort_into: Path | None,
-    every: int,
+    frame_stride: int,
     smooth: float,
     annotate: Path | None,
     out: Path | None,
@@ -105,7 +107,7 @@ def predict(
         if annotate is not None:
             from striate.inference.video import AnnotatedVideoWriter
 
-            annotated = open_files.enter_context(AnnotatedVideoWriter(annotate, every))
+            annotated = open_files.enter_context(AnnotatedVideoWriter(annotate, frame_stride))
         skip, takers = _open_outputs(open_files, (table, lines), classifier, parts, resume=resume)
         sorter = None
         if sort_into is not None:
@@ -116,7 +118,7 @@ def predict(
         found = predict_stream(
             classifier,
             parts,
-            frame_stride=every,
+            frame_stride=frame_stride,
             smoothing_seconds=smooth,
             reject_below=limit,
             skip=skip,
@@ -140,7 +142,7 @@ def predict(
 
 def _refuse_options_with_out(context: click.Context) -> None:
     """Raises UsageError for options that shape other files."""
-    for name in ("top", "table", "lines", "sort_into", "annotate", "every", "smooth"):
+    for name in ("top", "table", "lines", "sort_into", "annotate", "frame_stride", "smooth"):
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
             option = next(one for one in context.command.params if one.name == name)
             raise click.UsageError(f"--out does not go with {option.opts[0]}.")

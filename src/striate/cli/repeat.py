@@ -40,7 +40,7 @@ def repeat(
     folds: int | None,
     arch: str | None,
     size: str | None,
-    grey: bool | None,
+    grayscale: bool | None,
     backend: str | None,
     device: str,
     as_json: bool,
@@ -62,7 +62,7 @@ def repeat(
 
     if seeds is not None and folds is not None:
         raise click.UsageError("--seeds and --folds are two kinds of repetition: choose one.")
-    changes = options.build_recipe_overrides(size, grey, settings)
+    changes = options.build_recipe_overrides(size, grayscale, settings)
     common: dict[str, Any] = {
         "architecture": arch,
         "progress": create_progress(as_json=as_json, quiet=quiet),

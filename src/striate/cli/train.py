@@ -56,7 +56,7 @@ def train(
     arch: str | None,
     recipe: str,
     size: str | None,
-    grey: bool | None,
+    grayscale: bool | None,
     validation: float,
     test: float,
     max_broken: float,
@@ -106,7 +106,7 @@ def train(
     from striate.cli.console import create_progress
     from striate.workflows.train import train as train_data
 
-    changes = options.build_recipe_overrides(size, grey, settings)
+    changes = options.build_recipe_overrides(size, grayscale, settings)
     run = train_data(
         data,
         architecture=arch,

@@ -40,7 +40,7 @@ MAX_TRIALS_SHOWN = 20  # configurations shown; of more, the best
     show_default=True,
     help="Of so many trainings one goes on after 1, eta, eta² … epochs.",
 )
-@click.option("--to-the-end", is_flag=True, help="End no training early.")
+@click.option("--no-pruning", is_flag=True, help="Train every configuration to the end.")
 @add_training_options
 @click.option("--name", help="Name of the folder  [default: tune-<data>].")
 @options.runs
@@ -57,10 +57,10 @@ def tune(
     seeds: int,
     folds: int | None,
     eta: int,
-    to_the_end: bool,
+    no_pruning: bool,
     arch: str | None,
     size: str | None,
-    grey: bool | None,
+    grayscale: bool | None,
     backend: str | None,
     device: str,
     as_json: bool,
@@ -83,11 +83,11 @@ def tune(
         trials=trials,
         seeds=seeds,
         folds=folds,
-        eta=None if to_the_end else eta,
+        eta=None if no_pruning else eta,
         architecture=arch,
         progress=create_progress(as_json=as_json, quiet=quiet),
         command=shlex.join(["striate", "tune", *sys.argv[2:]]),
-        **options.build_recipe_overrides(size, grey, settings),
+        **options.build_recipe_overrides(size, grayscale, settings),
     )
     if as_json:
         print_json(found.summary())

@@ -26,7 +26,7 @@ MAX_IMAGES = 2000  # images
 @click.option("--layer", metavar="NAME", help="Whose units  [default: the last layer whose maps tell of places].")
 @click.option("--unit", "chosen", type=click.IntRange(min=0), multiple=True, help="One of its units; may be repeated.")
 @click.option("--top", type=click.IntRange(1, 50), default=9, show_default=True, help="Images for each unit.")
-@click.option("--maximise", is_flag=True, help="Make an image for each unit as well, by climbing from noise.")
+@click.option("--maximize", is_flag=True, help="Make an image for each unit as well, by climbing from noise.")
 @click.option(
     "--png",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -43,7 +43,7 @@ def units(
     layer: str | None,
     chosen: tuple[int, ...],
     top: int,
-    maximise: bool,
+    maximize: bool,
     png: Path,
     runs: Path,
     backend: str | None,
@@ -74,7 +74,7 @@ def units(
     if any(unit >= count for unit in chosen):
         raise ConfigError(f"{found.layer} has no such unit", received=max(chosen), expected=f"0 to {count - 1}")
     ours = list(chosen) or select_units(found)
-    made = made_for(classifier.model, asked, ours, classifier.preprocessing.shape) if maximise and ours else None
+    made = made_for(classifier.model, asked, ours, classifier.preprocessing.shape) if maximize and ours else None
     if ours:
         save_figure(draw_top_activations(found, pixels, ours, made, labels), png)
     silent = measure_layer_activity(classifier.model, pixels, max_images=len(pixels))[1]

@@ -87,7 +87,7 @@ def build_label_issue_findings(label_issues: LabelIssues, total: int) -> list[Fi
             f"{count:,} of {total:,} labels are contradicted by the other images (confident learning, out of fold); "
             f"the first: {label_issues.keys[0]} is {label_issues.classes[label_issues.given_labels[0]]!r}, said to be "
             f"{label_issues.classes[label_issues.predicted_labels[0]]!r}",
-            "look at them from the top (striate data --suspects --fix lists them all with what they may be)",
+            "look at them from the top (striate data --label-issues --fix lists them all with what they may be)",
             files,
             count,
         )

@@ -98,7 +98,7 @@ def build_shortcut_findings(shortcuts: list[Shortcut]) -> list[Finding]:
             "make images of all classes in the same way: same device, size and format; or test on images from "
             "elsewhere, where this cannot help"
             if one.feature in FILE_FEATURES
-            else "make sure that this is what tells the classes apart in life too; --grey or augmentation takes it away"
+            else "make sure that this distinguishes the classes in practice too; --grayscale or augmentation removes it"
         )
         findings.append(
             Finding(

@@ -44,7 +44,17 @@ Detector = Callable[[Evidence], Diagnosis | None]
 DATA_PLACEHOLDER = "DATA"
 """Stands for images that were handed over in Python."""
 
-VALUELESS_OPTIONS = ("--grey", "--colour", "--allow-leaks", "--json", "--quiet", "-q", "--debug")
+VALUELESS_OPTIONS = (
+    "--grayscale",
+    "--color",
+    "--grey",
+    "--colour",
+    "--allow-leaks",
+    "--json",
+    "--quiet",
+    "-q",
+    "--debug",
+)
 """Options of `striate train` that take no value."""
 
 DISPLAY_OPTIONS = ("--json", "--quiet", "-q", "--debug")

@@ -21,7 +21,7 @@ ADVICE_BY_CORRUPTION = {
     "smaller": "zoom=0.5 in --augment",
     "darkness": "brightness=0.6 in --augment",
     "brightness": "brightness=0.4 in --augment",
-    "other colors": "--grey, if colors tell nothing about the class",
+    "other colors": "--grayscale, if colors tell nothing about the class",
 }
 """Corruption → what of a training makes a model used to it."""
 

@@ -79,7 +79,7 @@ def refuse_grey(recipe: Recipe) -> None:
             "Pretrained weights look at three channels",
             received="one (grayscale)",
             expected="three; grayscale images are given thrice",
-            hint="--colour, or --pretrained none",
+            hint="--color, or --pretrained none",
         )
 
 

@@ -48,7 +48,7 @@ def detect_label_noise(e: Evidence) -> Diagnosis | None:
     if seen is None:
         return None
     number = seen[1]
-    cure = build_data_command(e, "--suspects")
+    cure = build_data_command(e, "--label-issues")
     return Diagnosis("label_noise", "error" if e.is_unusable else "warning", number, seen[0], cure)
 
 
@@ -163,7 +163,7 @@ def detect_class_collapse(e: Evidence) -> Diagnosis | None:
             f"; {', '.join(f'{counts[i]:,}' for i in never)} of {int(counts.sum()):,} training images are {names}"
         )
     verdict = f"{names} {'is' if len(never) == 1 else 'are'} never answered"
-    return Diagnosis("class_collapse", "warning", verdict, evidence, build_data_command(e, "--suspects"))
+    return Diagnosis("class_collapse", "warning", verdict, evidence, build_data_command(e, "--label-issues"))
 
 
 def _sum_confusions(e: Evidence) -> NDArray[np.int64] | None:

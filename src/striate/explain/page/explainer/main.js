@@ -70,7 +70,7 @@ class Explorer {
     if (step.kind === "other") return `This page cannot compute a layer of the kind ${step.layer}; what is shown in the overview are Keras' own numbers.`;
     const size = step.bytes ? ` Its weights would be ${(step.bytes / 2 ** 20).toFixed(1)} MB.` : "";
     const shown = step.state === "given" ? " What is shown in the overview are Keras' own numbers." : "";
-    return `The model is too large for one page, and this layer was left out.${size}${shown} To have it: striate explain RUN IMAGE --html page.html --hold ${step.name}`;
+    return `The model is too large for one page, and this layer was left out.${size}${shown} To have it: striate explain RUN IMAGE --html page.html --include-layer ${step.name}`;
   }
 
   controls() {
