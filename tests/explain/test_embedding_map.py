@@ -100,7 +100,7 @@ def test_the_command_maps_a_run(digits_run, tmp_path: Path, capsys):
     said = json.loads(capsys.readouterr().out)
     assert said["n"] == digits_run.report.n
     assert said["accuracy"] == pytest.approx(digits_run.report.accuracy)
-    assert said["neighbours_accuracy"] > 0.8
+    assert said["neighbors_accuracy"] > 0.8
     assert 0.1 < said["explained"] < 1
     assert page.stat().st_size > 50_000
 
