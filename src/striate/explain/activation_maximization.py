@@ -1,6 +1,6 @@
 """An image that excites a unit as much as can be, made by climbing from noise.
 
-Erhan, Bengio, Courville and Vincent 2009, Visualizing higher-layer features of a deep model (activation
+Erhan, Bengio, Courville and Vincent 2009, Visualizing higher-layer features of a deep network (activation
 maximisation); what keeps the images from being mere noise: Yosinski et al. 2015 (arXiv:1506.06579, section 3:
 blurring) and Olah, Mordvintsev and Schubert 2017, Feature visualization (doi 10.23915/distill.00007: jitter).
 """

@@ -51,7 +51,7 @@ INTEGRATION_STEPS = 32
 
 def saliency(gradient_function: GradientFunction, images: NDArray[np.uint8], target_classes: NDArray[np.intp]) -> Array:
     """Returns (n, h, w) ≥ 0 float32, in logits per grayscale level: the steepest channel's gradient, without its sign
-    (Simonyan, Vedaldi and Zisserman, Deep inside convolutional models, arXiv:1312.6034, section 3.1).
+    (Simonyan, Vedaldi and Zisserman, Deep inside convolutional networks, arXiv:1312.6034, section 3.1).
     """
     steepest: Array = np.abs(gradient_function(images, target_classes).gradients).max(axis=3)
     return steepest
@@ -65,7 +65,7 @@ def compute_signed_attributions(
     baseline: float = 0.0,
 ) -> Array:
     """Returns (n, h, w, c) float32, in logits: what each value adds on the straight way from a plain image to this
-    one (Sundararajan, Taly and Yan, Axiomatic attribution for deep models, arXiv:1703.01365, equation 1). Together
+    one (Sundararajan, Taly and Yan, Axiomatic attribution for deep networks, arXiv:1703.01365, equation 1). Together
     they are the difference between the two images' logits.
 
     The integral is Gauss and Legendre's sum over 32 places.
@@ -106,7 +106,7 @@ SQUARES_PER_SIDE = 5  # of an image's side, that the square covers one of
 def occlusion(predict: PredictFunction, images: NDArray[np.uint8], target_classes: NDArray[np.intp]) -> Array:
     """Returns (n, h, w) ≥ 0 float32, in what is answered: how much the class's logit falls while a square covers the
     place, mean over the squares that do; 0 where it rises (Zeiler and Fergus, Visualizing and understanding
-    convolutional models, arXiv:1311.2901, section 4.2).
+    convolutional networks, arXiv:1311.2901, section 4.2).
 
     The square has a fifth of the image's side and the image's mean color; it moves by half its side.
 

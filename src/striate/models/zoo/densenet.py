@@ -1,4 +1,4 @@
-"""DenseNet: Huang, Liu, van der Maaten and Weinberger, Densely connected convolutional models, arXiv:1608.06993,
+"""DenseNet: Huang, Liu, van der Maaten and Weinberger, Densely connected convolutional networks, arXiv:1608.06993,
 2016.
 """
 
@@ -60,7 +60,7 @@ DENSENET121 = Architecture(
     title="DenseNet-121, growth rate 32",
     authors="Huang, Liu, van der Maaten and Weinberger",
     year=2016,
-    source="Densely connected convolutional models, arXiv:1608.06993, table 1",
+    source="Densely connected convolutional networks, arXiv:1608.06993, table 1",
     description="Every layer receives the feature maps of all layers before it in its block: the accuracy of ResNet "
     "with less than half of its parameters.",
 )

@@ -53,7 +53,7 @@ RESNET50_V2 = _define_application(
     "ResNet-50, pre-activated",
     "He, Zhang, Ren and Sun",
     2016,
-    "Identity mappings in deep residual models, arXiv:1603.05027, figure 4e",
+    "Identity mappings in deep residual networks, arXiv:1603.05027, figure 4e",
     "Nothing is left on the shortcut but the sum, so a thousand layers can be trained.",
 )
 

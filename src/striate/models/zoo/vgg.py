@@ -1,4 +1,4 @@
-"""VGG: Simonyan and Zisserman, Very deep convolutional models for large-scale image recognition, 2014
+"""VGG: Simonyan and Zisserman, Very deep convolutional networks for large-scale image recognition, 2014
 (arXiv 1409.1556), table 1; and the small one of the four-networks tutorial.
 """
 
@@ -83,7 +83,7 @@ def _define_vgg(depth: int, configuration: str, description: str) -> Architectur
         title=f"VGG, {depth} layers",
         authors="Simonyan and Zisserman",
         year=2014,
-        source="Very deep convolutional models for large-scale image recognition, arXiv 1409.1556, table 1, "
+        source="Very deep convolutional networks for large-scale image recognition, arXiv 1409.1556, table 1, "
         f"configuration {configuration}; small images: Liu and Deng, ACPR 2015",
         description=description,
         dropout=0.5,
@@ -105,7 +105,7 @@ VGG_SMALL = Architecture(
     title="two or three blocks of VGG, 128 units",
     authors="after Simonyan and Zisserman",
     year=2014,
-    source="the four-networks tutorial; idea: Very deep convolutional models for large-scale image recognition, "
+    source="the four-networks tutorial; idea: Very deep convolutional networks for large-scale image recognition, "
     "arXiv 1409.1556",
     native_shape=(28, 28, 1),
     native_classes=10,
