@@ -56,7 +56,7 @@ def _diagnose_environment(backend: str | None, as_json: bool) -> int:
 
 def _diagnose_training(name: str, runs: Path, as_json: bool) -> int:
     from striate.cli.console import print_json
-    from striate.cli.reports import serialize_diagnosis
+    from striate.config import to_plain
     from striate.diagnosis.diagnose import diagnose
     from striate.diagnosis.evidence import collect_evidence
     from striate.runs.store import RunStore
@@ -64,7 +64,7 @@ def _diagnose_training(name: str, runs: Path, as_json: bool) -> int:
     run = RunStore(runs).find(name)
     said = diagnose(collect_evidence(run))
     if as_json:
-        findings = [serialize_diagnosis(one) for one in said.diagnoses]
+        findings = to_plain(said.diagnoses)
         print_json(
             {
                 "run": str(run.path),

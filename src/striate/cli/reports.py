@@ -10,7 +10,6 @@ import click
 from striate.cli.console import print_table
 from striate.config import to_plain
 from striate.diagnosis.diagnose import load_diagnosis_report
-from striate.diagnosis.diagnosis import Diagnosis
 from striate.errors import to_printable
 from striate.evaluation.report import Report
 from striate.evaluation.robustness import Robustness
@@ -103,9 +102,7 @@ def summarize_run(run: Run) -> dict[str, Any]:
         "artifacts": list(run.artifacts),
         "missing_artifacts": list(run.missing_artifacts),
         "findings": to_plain(manifest.findings),
-        "diagnosis": [serialize_diagnosis(one) for one in said.diagnoses]
-        if (said := load_diagnosis_report(run.path))
-        else [],
+        "diagnosis": to_plain(said.diagnoses) if (said := load_diagnosis_report(run.path)) else [],
     }
 
 
@@ -123,12 +120,6 @@ def print_robustness(robustness: Robustness, folder: Path) -> None:
     click.echo(
         to_printable(f"Figures: {folder / 'plots' / 'robustness.png'}, corruptions.png (what a severity looks like)")
     )
-
-
-def serialize_diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
-    """Returns what `--json` says of a fault."""
-    fields: dict[str, Any] = to_plain(diagnosis)
-    return fields
 
 
 def print_diagnosis(run: Run) -> None:
